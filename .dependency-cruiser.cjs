@@ -1,0 +1,73 @@
+// The layers, as data: each may import only what stands left of it. Imports of types alone are not
+// looked at (tsPreCompilationDeps is off): they leave no trace at run time.
+const sentryLayers = [
+  'abi',
+  'sentry/base',
+  'sentry/(mm|vfs|platform)',
+  'sentry/kernel',
+  'sentry/(fs|net|loader)',
+  'sentry/(syscalls|strace)',
+  'sentry/(host|boot)',
+];
+
+const testFile = '\\.test\\.ts$';
+
+const looksDown = sentryLayers.slice(0, -1).map((layer, index) => ({
+  name: `${layer} looks down`,
+  severity: 'error',
+  from: { path: `^${layer}/`, pathNot: testFile },
+  to: { path: `^(${sentryLayers.slice(index + 1).join('|')})/` },
+}));
+
+/** A folder and the only folders of ours that it may import besides itself. */
+const mayOnly = (folder, others) => ({
+  name: `${folder} imports only ${others.join(', ') || 'itself'}`,
+  severity: 'error',
+  from: { path: `^${folder}/`, pathNot: testFile },
+  to: {
+    path: '^(abi|sentry|gofer|native|platform-ptrace|platform-kvm|runts|test|tools|bench)/',
+    pathNot: `^(${[folder, ...others].join('|')})(/|$)`,
+  },
+});
+
+module.exports = {
+  forbidden: [
+    ...looksDown,
+    mayOnly('abi', []),
+    mayOnly('platform-ptrace', ['abi', 'sentry/platform', 'sentry/base', 'native']),
+    mayOnly('platform-kvm', ['abi', 'sentry/platform', 'sentry/base', 'native']),
+    mayOnly('gofer', ['abi', 'native']),
+    // The filters are data, printed by 'runts debug seccomp'.
+    mayOnly('runts', ['abi', 'native', 'gofer/protocol', '[a-z/-]+/[a-z]+-filter.ts']),
+    {
+      name: 'sentry reaches the platforms, the gofer and the addon in few places',
+      severity: 'error',
+      from: {
+        path: '^sentry/',
+        pathNot: `^sentry/(boot|host|fs/(gofer|host|tmp|tty))/|${testFile}`,
+      },
+      to: {
+        path: '^(gofer|platform-ptrace|platform-kvm|runts|native)/',
+        pathNot: '^gofer/protocol',
+      },
+    },
+    {
+      name: 'the kernel is pure TypeScript',
+      severity: 'error',
+      from: { path: '^(abi|sentry)/', pathNot: `^sentry/(boot|host|fs/gofer)/|${testFile}` },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'no cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(build|node_modules)/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: false,
+  },
+};

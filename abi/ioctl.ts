@@ -1,0 +1,27 @@
+// Generic ioctl numbers: include/uapi/asm-generic/ioctls.h, linux/fs.h, linux/sockios.h. Those of
+// terminals are in termios.ts.
+export const FIONREAD = 0x541b;
+export const FIONBIO = 0x5421;
+export const FIONCLEX = 0x5450;
+export const FIOCLEX = 0x5451;
+export const FIOASYNC = 0x5452;
+export const FIOQSIZE = 0x5460;
+/** Same number as TIOCOUTQ. */
+export const SIOCOUTQ = 0x5411;
+/** _IO(0x94, 9), linux/fs.h: clones a whole file. */
+export const FICLONE = 0x4004_9409;
+export const FS_IOC_GETFLAGS = 0x8008_6601;
+export const FS_IOC_SETFLAGS = 0x4008_6602;
+
+export const SIOCATMARK = 0x8905;
+export const SIOCGIFNAME = 0x8910;
+export const SIOCGIFCONF = 0x8912;
+export const SIOCGIFFLAGS = 0x8913;
+export const SIOCGIFADDR = 0x8915;
+export const SIOCGIFBRDADDR = 0x8919;
+export const SIOCGIFNETMASK = 0x891b;
+export const SIOCGIFMETRIC = 0x891d;
+export const SIOCGIFMTU = 0x8921;
+export const SIOCGIFHWADDR = 0x8927;
+export const SIOCGIFINDEX = 0x8933;
+export const SIOCGIFTXQLEN = 0x8942;

@@ -1,0 +1,46 @@
+// include/uapi/linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h.
+export const NETLINK_ROUTE = 0;
+
+/** struct sockaddr_nl: u16 family, u16 pad, u32 pid, u32 groups. */
+export const sockaddrNl = { pid: 4, groups: 8, size: 12 } as const;
+/** struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 pid. */
+export const nlmsghdr = { length: 0, type: 4, flags: 6, sequence: 8, pid: 12, size: 16 } as const;
+
+export const NLMSG_NOOP = 1;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+/** Types below this are control messages. */
+export const NLMSG_MIN_TYPE = 0x10;
+
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_MULTI = 0x2;
+export const NLM_F_ACK = 0x4;
+export const NLM_F_ROOT = 0x100;
+export const NLM_F_MATCH = 0x200;
+export const NLM_F_DUMP: number = NLM_F_ROOT | NLM_F_MATCH;
+
+export const RTM_NEWLINK = 16;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
+export const RTM_GETROUTE = 26;
+export const RTM_MAX = 123;
+
+export const IFLA_ADDRESS = 1;
+export const IFLA_BROADCAST = 2;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFLA_QDISC = 6;
+export const IFLA_TXQLEN = 13;
+export const IFLA_OPERSTATE = 16;
+
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFA_LABEL = 3;
+export const IFA_FLAGS = 8;
+export const IFA_F_PERMANENT = 0x80;
+/** RT_SCOPE_HOST. */
+export const RT_SCOPE_HOST = 254;
+/** struct ifinfomsg, struct ifaddrmsg: sizes. */
+export const IFINFOMSG_BYTES = 16;
+export const IFADDRMSG_BYTES = 8;

@@ -1,0 +1,173 @@
+// include/linux/socket.h, include/uapi/asm-generic/socket.h, linux/un.h, linux/in.h, linux/in6.h, linux/tcp.h.
+import { O_CLOEXEC, O_NONBLOCK } from './fcntl.ts';
+
+export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
+export const AF_MAX = 46;
+
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_RDM = 4;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_PACKET = 10;
+export const SOCK_TYPE_MASK = 0xf;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+
+export const SOMAXCONN = 4096;
+
+export const MSG_OOB = 0x1;
+export const MSG_PEEK = 0x2;
+export const MSG_DONTROUTE = 0x4;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_EOR = 0x80;
+export const MSG_WAITALL = 0x100;
+export const MSG_CONFIRM = 0x800;
+export const MSG_ERRQUEUE = 0x2000;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_MORE = 0x8000;
+export const MSG_WAITFORONE = 0x10000;
+export const MSG_FASTOPEN = 0x2000_0000;
+export const MSG_CMSG_CLOEXEC = 0x4000_0000;
+export const MSG_CMSG_COMPAT = 0x8000_0000;
+
+export const SOL_SOCKET = 1;
+export const SOL_IP = 0;
+export const SOL_TCP = 6;
+export const SOL_UDP = 17;
+export const SOL_IPV6 = 41;
+export const SOL_NETLINK = 270;
+
+export const SO_DEBUG = 1;
+export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
+export const SO_ERROR = 4;
+export const SO_DONTROUTE = 5;
+export const SO_BROADCAST = 6;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
+export const SO_NO_CHECK = 11;
+export const SO_PRIORITY = 12;
+export const SO_LINGER = 13;
+export const SO_BSDCOMPAT = 14;
+export const SO_REUSEPORT = 15;
+export const SO_PASSCRED = 16;
+export const SO_PEERCRED = 17;
+export const SO_RCVLOWAT = 18;
+export const SO_SNDLOWAT = 19;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
+export const SO_BINDTODEVICE = 25;
+export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
+export const SO_TIMESTAMP = 29;
+export const SO_ACCEPTCONN = 30;
+export const SO_PEERSEC = 31;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_PASSSEC = 34;
+export const SO_TIMESTAMPNS = 35;
+export const SO_MARK = 36;
+export const SO_PROTOCOL = 38;
+export const SO_DOMAIN = 39;
+export const SO_PEERGROUPS = 59;
+
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+/** SCM_MAX_FD of include/net/scm.h. */
+export const SCM_MAX_FD = 253;
+
+/** sizeof(struct sockaddr_storage); sizeof(struct sockaddr_un) and where its path starts. */
+export const SOCKADDR_STORAGE_BYTES = 128;
+export const SOCKADDR_UN_BYTES = 110;
+export const SUN_PATH_OFFSET = 2;
+export const UNIX_PATH_MAX = 108;
+/** sizeof(struct ucred). */
+export const UCRED_BYTES = 12;
+
+/** struct msghdr; struct mmsghdr is it with a u32 length (padded). */
+export const msghdr = {
+  name: 0,
+  nameLength: 8,
+  iov: 16,
+  iovLength: 24,
+  control: 32,
+  controlLength: 40,
+  flags: 48,
+  size: 56,
+} as const;
+export const mmsghdr = { length: 56, size: 64 } as const;
+/** struct cmsghdr: u64 len, i32 level, i32 type; then the data, aligned to 8. */
+export const cmsghdr = { length: 0, level: 8, type: 12, data: 16 } as const;
+
+export const UIO_MAXIOV = 1024;
+
+export const INADDR_ANY = 0;
+export const INADDR_LOOPBACK = 0x7f00_0001;
+export const SOCKADDR_IN_BYTES = 16;
+export const SOCKADDR_IN6_BYTES = 28;
+/** Shortest sockaddr_in6 that Linux takes (without scope id). */
+export const SIN6_LEN_RFC2133 = 24;
+
+export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_IPV6 = 41;
+export const IPPROTO_ICMPV6 = 58;
+
+export const TCP_NODELAY = 1;
+export const TCP_MAXSEG = 2;
+export const TCP_CORK = 3;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const TCP_SYNCNT = 7;
+export const TCP_LINGER2 = 8;
+export const TCP_DEFER_ACCEPT = 9;
+export const TCP_WINDOW_CLAMP = 10;
+export const TCP_INFO = 11;
+export const TCP_QUICKACK = 12;
+export const TCP_CONGESTION = 13;
+export const TCP_USER_TIMEOUT = 18;
+export const TCP_FASTOPEN = 23;
+
+export const IP_TOS = 1;
+export const IP_TTL = 2;
+export const IP_RECVERR = 11;
+export const IP_MTU_DISCOVER = 10;
+export const IP_PKTINFO = 8;
+export const IP_MULTICAST_TTL = 33;
+export const IP_MULTICAST_LOOP = 34;
+export const IPV6_UNICAST_HOPS = 16;
+export const IPV6_MULTICAST_HOPS = 18;
+export const IPV6_MULTICAST_LOOP = 19;
+export const IPV6_RECVERR = 25;
+export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_TCLASS = 67;
+export const IP_RECVTTL = 12;
+export const IP_RECVTOS = 13;
+export const IP_FREEBIND = 15;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
+export const IP_LOCAL_PORT_RANGE = 51;
+export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_RECVTCLASS = 66;
+export const IPV6_AUTOFLOWLABEL = 70;
+export const TCP_NOTSENT_LOWAT = 25;
+export const UDP_CORK = 1;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;

@@ -1,0 +1,41 @@
+// Figures by benchmark and engine, and how they are printed: time, and ratio to native.
+
+export type Figures = Map<string, Map<string, number>>;
+
+export function printTable(
+  title: string,
+  unit: string,
+  engines: readonly string[],
+  figures: Figures,
+): void {
+  const head = [title, ...engines.flatMap((name) => (name === 'native' ? [name] : [name, 'x']))];
+  const rows = [...figures].map(([name, byEngine]) => [
+    name,
+    ...engines.flatMap((engine) => cells(engine, byEngine)),
+  ]);
+  const widths = head.map((cell, column) =>
+    Math.max(cell.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  console.log(`\n${line(head, widths)}   (${unit})`);
+  for (const row of rows) console.log(line(row, widths));
+}
+
+function cells(engine: string, byEngine: ReadonlyMap<string, number>): string[] {
+  const value = byEngine.get(engine);
+  const native = byEngine.get('native');
+  const text = value === undefined ? '-' : format(value);
+  if (engine === 'native') return [text];
+  return [text, value === undefined || !native ? '-' : (value / native).toFixed(1)];
+}
+
+function format(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function line(row: readonly string[], widths: readonly number[]): string {
+  return row
+    .map((cell, column) =>
+      column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+    )
+    .join('  ');
+}

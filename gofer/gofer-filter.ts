@@ -1,0 +1,60 @@
+// The host calls of the Gofer once it serves: everything else kills it. 'node' is what V8, libuv and glibc ask
+// for by themselves. `runts debug seccomp` prints this list and test/posture compares it with strace(1).
+import type { FilterRow, FilterSpec } from '../native/seccomp/bpf.ts';
+import { nodeRows } from '../native/seccomp/node-rows.ts';
+
+const F_DUPFD_CLOEXEC = 1030;
+
+const always: readonly FilterRow[] = [
+  { name: 'recvmsg', number: 47, why: 'requests of the sentry' },
+  { name: 'poll', number: 7, why: 'waits for requests' },
+  { name: 'sendmsg', number: 46, why: 'answers, with descriptors' },
+  {
+    name: 'openat2',
+    number: 437,
+    why: 'every step into the attach points (RESOLVE_BENEATH); a held file opened anew',
+  },
+  { name: 'statx', number: 332, why: 'attributes' },
+  { name: 'getdents64', number: 217, why: 'directories' },
+  { name: 'readlinkat', number: 267, why: 'symbolic links' },
+  { name: 'fstatfs', number: 138, why: 'statfs(2) of the guest' },
+  { name: 'lseek', number: 8, why: 'directories are read again from the start' },
+  { name: 'close', number: 3, why: 'descriptors' },
+  {
+    name: 'fcntl',
+    number: 72,
+    why: 'duplicates',
+    args: [{ arg: 1, width: 32, eq: F_DUPFD_CLOEXEC }],
+  },
+  { name: 'fgetxattr', number: 193, why: 'extended attributes' },
+  { name: 'flistxattr', number: 196, why: 'extended attributes' },
+  { name: 'read', number: 0, why: 'node: eventfds of libuv' },
+  { name: 'write', number: 1, why: 'node: eventfds of libuv; log' },
+  { name: 'futex', number: 202, why: 'node: locks of V8' },
+  { name: 'tgkill', number: 234, why: 'node: abort' },
+  ...nodeRows,
+];
+
+/** Only with a writable volume. */
+const writing: readonly FilterRow[] = [
+  { name: 'mkdirat', number: 258, why: 'writable volumes' },
+  { name: 'mknodat', number: 259, why: 'writable volumes: FIFOs, sockets' },
+  { name: 'unlinkat', number: 263, why: 'writable volumes' },
+  { name: 'renameat2', number: 316, why: 'writable volumes' },
+  { name: 'linkat', number: 265, why: 'writable volumes' },
+  { name: 'symlinkat', number: 266, why: 'writable volumes' },
+  { name: 'fchmod', number: 91, why: 'writable volumes' },
+  { name: 'fchownat', number: 260, why: 'writable volumes' },
+  { name: 'utimensat', number: 280, why: 'writable volumes' },
+  { name: 'ftruncate', number: 77, why: 'writable volumes' },
+  { name: 'fsetxattr', number: 190, why: 'writable volumes' },
+  { name: 'fremovexattr', number: 199, why: 'writable volumes' },
+];
+
+export function goferFilter(writable: boolean): FilterSpec {
+  return {
+    name: writable ? 'gofer' : 'gofer without writable volumes',
+    otherwise: 'killProcess',
+    rows: [...always, ...(writable ? writing : [])],
+  };
+}

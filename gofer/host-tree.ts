@@ -1,0 +1,282 @@
+// The host directories that the Gofer serves. Every one is a held O_PATH descriptor, reached only by openat2 one
+// component at a time below its attach point: no links, no '..', no magic links. At most `maxOpen` descriptors are
+// held; others are opened again from their parent when needed, and must still be the same directory.
+import { EACCES, ENFILE, ENOENT, ENOTDIR, ESTALE, type SysResult } from '../abi/errno.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from '../abi/fcntl.ts';
+import { S_IFDIR, S_IFMT, statxLayout } from '../abi/stat.ts';
+import { native } from '../native/addon.ts';
+import type { HostAttributes } from './protocol.ts';
+
+export interface AttachPoint {
+  /** O_PATH (or other) descriptor of the directory. */
+  readonly fd: number;
+  readonly readOnly: boolean;
+}
+
+export interface TreeOptions {
+  /** Directory descriptors held at once. */
+  readonly maxOpen?: number;
+  /** Ids that the user namespace cannot show (65534) are shown as 0. */
+  readonly unmappedAsRoot?: boolean;
+}
+
+export interface HostDirectory {
+  readonly id: number;
+  readonly parent: HostDirectory | undefined;
+  readonly name: string;
+  readonly dev: number;
+  readonly ino: number;
+  readonly readOnly: boolean;
+  /** A file system with nothing for a guest (proc, sysfs): shown as an empty directory. */
+  readonly sealed: boolean;
+}
+
+interface Held extends HostDirectory {
+  parent: HostDirectory | undefined;
+  name: string;
+  fd: number;
+}
+
+const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+const openDirectory = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+const maxDirectories = 1_000_000;
+const maxDepth = 2048;
+const overflowId = 65534;
+
+/** proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts, configfs, pstore, efivarfs, selinuxfs. */
+const sealedTypes: ReadonlySet<number> = new Set([
+  0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x64626720, 0x74726163, 0x73636673, 0xcafe4a11, 0x1cd1,
+  0x62656570, 0x6165676c, 0xde5e81e4, 0xf97cff8c,
+]);
+
+const statxBytes = new Uint8Array(statxLayout.size);
+const statxView = new DataView(statxBytes.buffer);
+const statfsValues = new Float64Array(8);
+
+export class HostTree {
+  readonly #directories = new Map<number, Held>();
+  readonly #byInode = new Map<string, Held>();
+  /** Least recently used first: Map keeps insertion order. */
+  readonly #open = new Map<number, Held>();
+  readonly #maxOpen: number;
+  readonly #unmappedAsRoot: boolean;
+  #lastId = 0;
+
+  constructor(options: TreeOptions = {}) {
+    this.#maxOpen = options.maxOpen ?? 512;
+    this.#unmappedAsRoot = options.unmappedAsRoot ?? false;
+  }
+
+  /** Takes over an attach point. Its descriptor is never closed. */
+  attach(point: AttachPoint): HostDirectory | SysResult {
+    const attributes = this.statFd(point.fd);
+    if (typeof attributes === 'number') return attributes;
+    if ((attributes.mode & S_IFMT) !== S_IFDIR) return ENOTDIR;
+    return this.#enter(undefined, '', point.fd, attributes, point.readOnly);
+  }
+
+  get(id: number): HostDirectory | undefined {
+    return this.#directories.get(id);
+  }
+
+  /** The O_PATH descriptor of a directory. Valid until the next call into the tree. */
+  fdOf(directory: HostDirectory): SysResult {
+    return this.#fdOf(directory as Held, 0);
+  }
+
+  /** The id of a subdirectory, held from now on until `forget`. */
+  child(
+    parent: HostDirectory,
+    name: string,
+    attributes: HostAttributes,
+  ): HostDirectory | SysResult {
+    const key = inodeKey(parent.readOnly, attributes);
+    const known = this.#byInode.get(key);
+    if (known !== undefined) {
+      known.parent = parent;
+      known.name = name;
+      return known;
+    }
+    if (this.#directories.size >= maxDirectories) return ENFILE;
+    return this.#enter(parent as Held, name, -1, attributes, parent.readOnly);
+  }
+
+  forget(id: number): void {
+    const directory = this.#directories.get(id);
+    if (directory === undefined || directory.parent === undefined) return;
+    this.#directories.delete(id);
+    this.#byInode.delete(inodeKey(directory.readOnly, directory));
+    this.#open.delete(id);
+    if (directory.fd >= 0) native.close(directory.fd);
+    directory.fd = -1;
+  }
+
+  /** A rename moved a directory: later openings go by the new name. */
+  moved(attributes: HostAttributes, parent: HostDirectory, name: string): void {
+    const directory = this.#byInode.get(inodeKey(parent.readOnly, attributes));
+    if (directory === undefined) return;
+    directory.parent = parent;
+    directory.name = name;
+  }
+
+  /** lstat of an entry. */
+  stat(directory: HostDirectory, name: string): HostAttributes | SysResult {
+    const fd = this.fdOf(directory);
+    if (fd < 0) return fd;
+    return this.statAt(fd, name);
+  }
+
+  /** lstat below a descriptor that the caller holds. `name` has no '/'. */
+  statAt(fd: number, name: string): HostAttributes | SysResult {
+    const done = native.statx(
+      fd,
+      name,
+      name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW,
+      statxBytes,
+      0,
+    );
+    return done < 0 ? done : this.#decode();
+  }
+
+  statFd(fd: number): HostAttributes | SysResult {
+    return this.statAt(fd, '');
+  }
+
+  /** Opens one entry beneath a directory with O_* flags; never follows a link. */
+  openEntry(directory: HostDirectory, name: string, flags: number, mode: number): SysResult {
+    const fd = this.fdOf(directory);
+    return fd < 0 ? fd : native.openat2(fd, name, flags | O_NOFOLLOW, mode, resolve);
+  }
+
+  #enter(
+    parent: Held | undefined,
+    name: string,
+    fd: number,
+    attributes: HostAttributes,
+    readOnly: boolean,
+  ): HostDirectory {
+    this.#lastId += 1;
+    const directory: Held = {
+      id: this.#lastId,
+      parent,
+      name,
+      fd,
+      dev: attributes.dev,
+      ino: attributes.ino,
+      readOnly,
+      sealed:
+        parent !== undefined &&
+        (parent.sealed || (parent.dev !== attributes.dev && this.#isSealedType(parent, name))),
+    };
+    this.#directories.set(directory.id, directory);
+    // Two attach points may show one directory with different rights: roots are never found by inode.
+    if (parent !== undefined) this.#byInode.set(inodeKey(readOnly, attributes), directory);
+    return directory;
+  }
+
+  #isSealedType(parent: Held, name: string): boolean {
+    const parentFd = this.#fdOf(parent, 0);
+    const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, name, openDirectory, 0, resolve);
+    if (fd < 0) return true;
+    const done = native.fstatfs(fd, statfsValues);
+    native.close(fd);
+    return done < 0 || sealedTypes.has(statfsValues[0] as number);
+  }
+
+  #fdOf(directory: Held, depth: number): SysResult {
+    const { parent } = directory;
+    if (parent === undefined) return directory.fd;
+    if (directory.sealed) return EACCES;
+    if (directory.fd >= 0) {
+      this.#open.delete(directory.id);
+      this.#open.set(directory.id, directory);
+      return directory.fd;
+    }
+    if (depth > maxDepth) return ENOENT;
+    const parentFd = this.#fdOf(parent as Held, depth + 1);
+    if (parentFd < 0) return parentFd;
+    const fd = native.openat2(parentFd, directory.name, openDirectory, 0, resolve);
+    if (fd < 0) return fd;
+    const attributes = this.statFd(fd);
+    if (
+      typeof attributes === 'number' ||
+      attributes.ino !== directory.ino ||
+      attributes.dev !== directory.dev
+    ) {
+      native.close(fd);
+      return ESTALE;
+    }
+    directory.fd = fd;
+    this.#open.set(directory.id, directory);
+    this.#closeOldest();
+    return fd;
+  }
+
+  #closeOldest(): void {
+    if (this.#open.size <= this.#maxOpen) return;
+    for (const [id, directory] of this.#open) {
+      this.#open.delete(id);
+      native.close(directory.fd);
+      directory.fd = -1;
+      return;
+    }
+  }
+
+  #decode(): HostAttributes {
+    const { at } = statxLayout;
+    const u32 = (offset: number): number => statxView.getUint32(offset, true);
+    const u64 = (offset: number): number => u32(offset) + u32(offset + 4) * 0x1_0000_0000;
+    const i64 = (offset: number): number =>
+      u32(offset) + statxView.getInt32(offset + 4, true) * 0x1_0000_0000;
+    return {
+      dev: u32(at.devMajor) * 0x10_0000 + u32(at.devMinor),
+      ino: clampInteger(u64(at.ino)),
+      mode: statxView.getUint16(at.mode, true),
+      nlink: u32(at.nlink),
+      uid: this.#showId(u32(at.uid)),
+      gid: this.#showId(u32(at.gid)),
+      rdev: rdevOf(u32(at.rdevMajor), u32(at.rdevMinor)),
+      size: clampInteger(u64(at.size)),
+      blockSize: u32(at.blksize),
+      blocks: clampInteger(u64(at.blocks)),
+      atimeSec: i64(at.atime),
+      atimeNsec: u32(at.atime + 8),
+      mtimeSec: i64(at.mtime),
+      mtimeNsec: u32(at.mtime + 8),
+      ctimeSec: i64(at.ctime),
+      ctimeNsec: u32(at.ctime + 8),
+      btimeSec: i64(at.btime),
+      btimeNsec: u32(at.btime + 8),
+    };
+  }
+
+  #showId(id: number): number {
+    return this.#unmappedAsRoot && id === overflowId ? 0 : id;
+  }
+}
+
+function inodeKey(
+  readOnly: boolean,
+  inode: { readonly dev: number; readonly ino: number },
+): string {
+  return `${inode.dev}:${inode.ino}:${readOnly ? 'r' : 'w'}`;
+}
+
+/** makedev(3) in 32 bits. */
+function rdevOf(major: number, minor: number): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+/** Inode numbers past 2^53 (some network file systems) lose bits, but stay integers. */
+function clampInteger(value: number): number {
+  return value <= Number.MAX_SAFE_INTEGER ? value : value % 2 ** 52;
+}

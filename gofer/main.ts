@@ -1,0 +1,51 @@
+// Entry of the Gofer process. The launcher has made its namespaces and put the attach points where they stay;
+// once the sealer has taken everything else away and the filter is on, it serves.
+import { native } from '../native/addon.ts';
+import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
+import { Rest } from '../native/footprint.ts';
+import { goferFilter } from './gofer-filter.ts';
+import { runGofer } from './server.ts';
+
+/** Descriptors: twin of native/launcher/launcher.h. */
+const FD_LOG = 2;
+const FD_SOCKET = 3;
+const FD_SEALER = 4;
+const FD_ATTACH = 5;
+
+/** From runts/launch.ts, as the last argument. */
+interface GoferConfig {
+  /** One for each attach point. */
+  readonly readOnly: readonly boolean[];
+  readonly seccomp: 'kill' | 'log';
+  /** Started by root: every id of the host is mapped. */
+  readonly privileged: boolean;
+}
+
+function main(config: GoferConfig): number {
+  const procFd = native.reopen(-1, 0);
+  if (procFd < 0) return procFd;
+  const rest = new Rest();
+  rest.prepare();
+  awaitThreads();
+  const sealed = sealRoot(FD_SEALER);
+  if (sealed < 0) return sealed;
+  const writable = config.readOnly.some((readOnly) => !readOnly);
+  const filtered = installFilter(goferFilter(writable), config.seccomp);
+  if (filtered < 0) return filtered;
+  return runGofer({
+    socketFd: FD_SOCKET,
+    attachPoints: config.readOnly.map((readOnly, index) => ({ fd: FD_ATTACH + index, readOnly })),
+    unmappedAsRoot: !config.privileged,
+    rest,
+  });
+}
+
+let result: number;
+try {
+  result = main(JSON.parse(process.argv.at(-1) ?? '') as GoferConfig);
+} catch (error) {
+  const text = Buffer.from(`gofer: ${error instanceof Error ? error.stack : String(error)}\n`);
+  native.write(FD_LOG, text, 0, text.length);
+  result = -1;
+}
+native.exitNow(result < 0 ? 1 : 0);

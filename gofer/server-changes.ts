@@ -1,0 +1,218 @@
+// The Gofer's operations that change a writable volume.
+import { EBADF, EINVAL, EISDIR, EROFS, type SysResult } from '../abi/errno.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_REMOVEDIR,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+} from '../abi/fcntl.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../abi/fs.ts';
+import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, UTIME_OMIT } from '../abi/stat.ts';
+import { native } from '../native/addon.ts';
+import type { HostDirectory, HostTree } from './host-tree.ts';
+import { CHANGE, isEntryName } from './protocol.ts';
+import { entryOf, type GoferContext, giveTo } from './server-context.ts';
+
+/** The descriptor of a directory that may be changed, or EROFS, EBADF. */
+function writableFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
+  if (directory === undefined) return EBADF;
+  return directory.readOnly || directory.sealed ? EROFS : tree.fdOf(directory);
+}
+
+/** Answers the entry that was just made. */
+function answerEntry(
+  { tree, reply }: GoferContext,
+  directory: HostDirectory,
+  name: string,
+): SysResult {
+  const attributes = tree.stat(directory, name);
+  if (typeof attributes === 'number') return attributes;
+  const entry = entryOf(tree, directory, name, attributes);
+  if (typeof entry === 'number') return entry;
+  reply.entry(entry);
+  return 0;
+}
+
+export function makeDirectory(context: GoferContext): SysResult {
+  const { tree, request } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
+  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+  const fd = writableFd(tree, directory);
+  if (fd < 0 || directory === undefined) return fd;
+  const made = native.mkdirat(fd, name, 0o700);
+  if (made < 0) return made;
+  const own = tree.openEntry(directory, name, O_RDONLY | O_DIRECTORY, 0);
+  if (own < 0) return own;
+  const given = giveTo(own, '', uid, gid, mode);
+  native.close(own);
+  return given < 0 ? given : answerEntry(context, directory, name);
+}
+
+export function removeEntry(context: GoferContext): SysResult {
+  const { tree, request } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const isDirectory = request.u32() !== 0;
+  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+  const fd = writableFd(tree, directory);
+  return fd < 0 ? fd : native.unlinkat(fd, name, isDirectory ? AT_REMOVEDIR : 0);
+}
+
+export function renameEntry(context: GoferContext): SysResult {
+  const { tree, request } = context;
+  const from = context.directory();
+  const name = request.text();
+  const to = context.directory();
+  const newName = request.text();
+  const flags = request.u32();
+  if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return EINVAL;
+  const fromFd = heldFd(tree, from);
+  if (fromFd < 0 || from === undefined) return fromFd;
+  const toFd = writableFd(tree, to);
+  const done = toFd < 0 ? toFd : native.renameat2(fromFd, name, toFd, newName, flags);
+  native.close(fromFd);
+  if (done < 0 || to === undefined) return done;
+  noteMoved(tree, to, newName);
+  if ((flags & RENAME_EXCHANGE) !== 0) noteMoved(tree, from, name);
+  return 0;
+}
+
+/** A descriptor of its own: looking up the second directory may close the first one's. */
+function heldFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
+  const fd = writableFd(tree, directory);
+  return fd < 0 ? fd : native.dup(fd);
+}
+
+function noteMoved(tree: HostTree, directory: HostDirectory, name: string): void {
+  const attributes = tree.stat(directory, name);
+  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFDIR) return;
+  tree.moved(attributes, directory, name);
+}
+
+export function linkEntry(context: GoferContext): SysResult {
+  const { tree, request } = context;
+  const from = context.directory();
+  const name = request.text();
+  const to = context.directory();
+  const newName = request.text();
+  if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
+  const fromFd = heldFd(tree, from);
+  if (fromFd < 0) return fromFd;
+  const toFd = writableFd(tree, to);
+  // Flags 0: a symbolic link is linked itself, never followed.
+  const done = toFd < 0 ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
+  native.close(fromFd);
+  return done;
+}
+
+export function makeSymlink(context: GoferContext): SysResult {
+  const { tree, request } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const [uid, gid] = [request.u32(), request.u32()];
+  const target = request.text();
+  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+  const fd = writableFd(tree, directory);
+  if (fd < 0 || directory === undefined) return fd;
+  const made = native.symlinkat(target, fd, name);
+  if (made < 0) return made;
+  const given = giveTo(fd, name, uid, gid, undefined);
+  return given < 0 ? given : answerEntry(context, directory, name);
+}
+
+/** FIFOs and sockets only: device nodes are never made on the host. */
+export function makeNode(context: GoferContext): SysResult {
+  const { tree, request } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
+  const kind = mode & S_IFMT;
+  if (!request.isComplete || !isEntryName(name) || (kind !== S_IFIFO && kind !== S_IFSOCK))
+    return EINVAL;
+  const fd = writableFd(tree, directory);
+  if (fd < 0 || directory === undefined) return fd;
+  const made = native.mknodat(fd, name, kind | (mode & 0o777), 0);
+  if (made < 0) return made;
+  const given = giveTo(fd, name, uid, gid, undefined);
+  return given < 0 ? given : answerEntry(context, directory, name);
+}
+
+export function changeAttributes(context: GoferContext): SysResult {
+  const { tree, request, reply } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const mask = request.u32();
+  const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
+  const size = request.f64();
+  const [atimeSec, atimeNsec] = [request.f64(), request.u32()];
+  const [mtimeSec, mtimeNsec] = [request.f64(), request.u32()];
+  if (
+    !request.isComplete ||
+    (name !== '' && !isEntryName(name)) ||
+    atimeNsec >= 1e9 ||
+    mtimeNsec >= 1e9
+  )
+    return EINVAL;
+  if (directory === undefined) return EBADF;
+  if (directory.readOnly || directory.sealed) return EROFS;
+  const place = name === '' ? heldFd(tree, directory) : tree.openEntry(directory, name, O_PATH, 0);
+  if (place < 0) return place;
+  const done = change();
+  const attributes = done < 0 ? done : tree.statFd(place);
+  native.close(place);
+  if (typeof attributes === 'number') return attributes;
+  reply.attributes(attributes);
+  return 0;
+
+  function change(): SysResult {
+    const owned =
+      (mask & CHANGE.owner) === 0
+        ? 0
+        : native.fchownat(place, '', idOf(uid), idOf(gid), AT_EMPTY_PATH);
+    if (owned < 0) return owned;
+    if ((mask & (CHANGE.mode | CHANGE.size)) !== 0) {
+      const changed = changeContents(tree, place, mask, mode, size);
+      if (changed < 0) return changed;
+    }
+    if ((mask & (CHANGE.atime | CHANGE.mtime)) === 0) return 0;
+    const times: [number, number, number, number] = [
+      atimeSec,
+      (mask & CHANGE.atime) === 0 ? UTIME_OMIT : atimeNsec,
+      mtimeSec,
+      (mask & CHANGE.mtime) === 0 ? UTIME_OMIT : mtimeNsec,
+    ];
+    return native.utimensat(place, '', ...times, AT_EMPTY_PATH);
+  }
+}
+
+/** Mode and size need a real descriptor: of a regular file or a directory; other kinds keep their mode. */
+function changeContents(
+  tree: HostTree,
+  place: number,
+  mask: number,
+  mode: number,
+  size: number,
+): SysResult {
+  const attributes = tree.statFd(place);
+  if (typeof attributes === 'number') return attributes;
+  const kind = attributes.mode & S_IFMT;
+  if (kind !== S_IFREG && kind !== S_IFDIR) return EINVAL;
+  const resizes = (mask & CHANGE.size) !== 0;
+  if (resizes && kind === S_IFDIR) return EISDIR;
+  const fd = native.reopen(place, resizes ? O_RDWR : O_RDONLY);
+  if (fd < 0) return fd;
+  let done = resizes ? native.ftruncate(fd, size) : 0;
+  if (done >= 0 && (mask & CHANGE.mode) !== 0) done = native.fchmod(fd, mode & 0o7777);
+  native.close(fd);
+  return done;
+}
+
+/** u32 -1: this id stays. */
+function idOf(id: number): number {
+  return id === 0xffff_ffff ? -1 : id;
+}

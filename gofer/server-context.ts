@@ -1,0 +1,91 @@
+// What the Gofer's operations share: the request at hand, and the safe ways to an entry.
+import { EINVAL, EIO, EOPNOTSUPP, EPERM, type SysResult } from '../abi/errno.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  O_DIRECTORY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+} from '../abi/fcntl.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { native } from '../native/addon.ts';
+import type { HostDirectory, HostTree } from './host-tree.ts';
+import type { HostAttributes, HostEntry, MessageReader, MessageWriter } from './protocol.ts';
+
+/** What the handlers of single operations work with. */
+export interface GoferContext {
+  readonly tree: HostTree;
+  readonly request: MessageReader;
+  readonly reply: MessageWriter;
+  /** Sends `fd` with the reply and closes it afterwards. */
+  passFd(fd: number): void;
+  /** A directory named by the next field; undefined: no such id. */
+  directory(): HostDirectory | undefined;
+}
+
+/** Attributes, id and link target of an entry that is known to be there. */
+export function entryOf(
+  tree: HostTree,
+  directory: HostDirectory,
+  name: string,
+  attributes: HostAttributes,
+): HostEntry | SysResult {
+  const kind = attributes.mode & S_IFMT;
+  if (kind === S_IFDIR) {
+    const child = tree.child(directory, name, attributes);
+    return typeof child === 'number' ? child : { attributes, id: child.id, target: '' };
+  }
+  if (kind !== S_IFLNK) return { attributes, id: 0, target: '' };
+  const target = readLink(tree, directory, name);
+  return typeof target === 'number' ? target : { attributes, id: 0, target };
+}
+
+const linkBytes = Buffer.alloc(4096);
+
+function readLink(tree: HostTree, directory: HostDirectory, name: string): string | SysResult {
+  const fd = tree.fdOf(directory);
+  if (fd < 0) return fd;
+  const length = native.readlinkat(fd, name, linkBytes);
+  return length < 0 ? length : linkBytes.toString('latin1', 0, length);
+}
+
+/** A real descriptor of a regular file or directory (name '': this one), whose type was looked at before it was opened. */
+export function openFileOrDirectory(
+  tree: HostTree,
+  directory: HostDirectory,
+  name: string,
+  mode: number,
+): SysResult {
+  if (name === '') {
+    const fd = tree.fdOf(directory);
+    return fd < 0 ? fd : native.openat2(fd, '.', O_RDONLY | O_DIRECTORY, 0, 0);
+  }
+  const place = tree.openEntry(directory, name, O_PATH, 0);
+  if (place < 0) return place;
+  const attributes = tree.statFd(place);
+  let fd: SysResult = EIO;
+  if (typeof attributes === 'number') fd = attributes;
+  else if (isOpenable(attributes.mode)) fd = native.reopen(place, mode | O_NONBLOCK);
+  else fd = EOPNOTSUPP;
+  native.close(place);
+  return fd;
+}
+
+function isOpenable(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === S_IFDIR;
+}
+
+/** Owner and mode of something made just now. A Gofer without CAP_CHOWN makes files of its own user only. */
+export function giveTo(
+  fd: number,
+  name: string,
+  uid: number,
+  gid: number,
+  mode: number | undefined,
+): SysResult {
+  const flags = name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
+  const changed = native.fchownat(fd, name, uid, gid, flags);
+  if (changed < 0 && changed !== EPERM && changed !== EINVAL) return changed;
+  return mode === undefined ? 0 : native.fchmod(fd, mode & 0o7777);
+}

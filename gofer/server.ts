@@ -1,0 +1,362 @@
+// The Gofer's main loop: takes a request, does it on the host tree, answers. One request at a time, blocking;
+// ends when the Sentry closes its side.
+import {
+  EACCES,
+  EAGAIN,
+  EBADF,
+  ECONNRESET,
+  EINTR,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  EPIPE,
+  EROFS,
+  type SysResult,
+} from '../abi/errno.ts';
+import {
+  O_ACCMODE,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_RDWR,
+} from '../abi/fcntl.ts';
+import { dirent64Layout } from '../abi/fs.ts';
+import { S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { native } from '../native/addon.ts';
+import type { Rest } from '../native/footprint.ts';
+import { type AttachPoint, type HostDirectory, HostTree, type TreeOptions } from './host-tree.ts';
+import {
+  ATTRIBUTES_BYTES,
+  type HostEntry,
+  isEntryName,
+  MessageReader,
+  MessageWriter,
+  OP,
+  REPLY_BYTES,
+  REQUEST_BYTES,
+  WALK_MAX,
+} from './protocol.ts';
+import {
+  changeAttributes,
+  linkEntry,
+  makeDirectory,
+  makeNode,
+  makeSymlink,
+  removeEntry,
+  renameEntry,
+} from './server-changes.ts';
+import { entryOf, type GoferContext, giveTo, openFileOrDirectory } from './server-context.ts';
+import { getXattr, listXattr, removeXattr, setXattr } from './server-xattr.ts';
+
+export interface GoferOptions extends TreeOptions {
+  /** SEQPACKET socket to the Sentry. */
+  readonly socketFd: number;
+  readonly attachPoints: readonly AttachPoint[];
+  /** What it does when nothing has been asked for a while. */
+  readonly rest?: Rest;
+}
+
+const MSG_DONTWAIT = 0x40;
+
+type Operation = (context: GoferContext) => SysResult;
+
+const operations = new Map<number, Operation>([
+  [OP.walk, walk],
+  [OP.list, list],
+  [OP.open, open],
+  [OP.statfs, statfs],
+  [OP.getAttributes, getAttributes],
+  [OP.create, create],
+  [OP.makeDirectory, makeDirectory],
+  [OP.remove, removeEntry],
+  [OP.rename, renameEntry],
+  [OP.link, linkEntry],
+  [OP.symlink, makeSymlink],
+  [OP.makeNode, makeNode],
+  [OP.setAttributes, changeAttributes],
+  [OP.getXattr, getXattr],
+  [OP.listXattr, listXattr],
+  [OP.setXattr, setXattr],
+  [OP.removeXattr, removeXattr],
+]);
+
+/** Serves until the socket is closed. Answers 0, or the errno that ended it. */
+export function runGofer(options: GoferOptions): number {
+  return new GoferServer(options).run();
+}
+
+class GoferServer implements GoferContext {
+  readonly tree: HostTree;
+  readonly request = new MessageReader(REQUEST_BYTES);
+  readonly reply = new MessageWriter(REPLY_BYTES);
+  readonly #options: GoferOptions;
+  readonly #fds = new Int32Array(1);
+  #passed = -1;
+
+  constructor(options: GoferOptions) {
+    this.#options = options;
+    this.tree = new HostTree(options);
+  }
+
+  run(): number {
+    const { socketFd } = this.#options;
+    for (;;) {
+      const length = native.recvMessage(socketFd, this.request.bytes, undefined, MSG_DONTWAIT);
+      if (length === EAGAIN) {
+        this.#awaitRequest();
+        continue;
+      }
+      if (length === 0 || length === ECONNRESET) return 0;
+      if (length === EINTR) continue;
+      if (length < 0) return length;
+      const answered = this.#answer(length);
+      if (answered < 0) return answered === EPIPE || answered === ECONNRESET ? 0 : answered;
+    }
+  }
+
+  #awaitRequest(): void {
+    const { socketFd, rest } = this.#options;
+    const quietNs = rest?.quietNs ?? Number.POSITIVE_INFINITY;
+    const milliseconds = quietNs === Number.POSITIVE_INFINITY ? -1 : quietNs / 1e6;
+    if (native.awaitInput(socketFd, milliseconds) === 0) rest?.rest();
+    else rest?.disturb();
+  }
+
+  passFd(fd: number): void {
+    this.#passed = fd;
+  }
+
+  directory(): HostDirectory | undefined {
+    return this.tree.get(this.request.u32());
+  }
+
+  #answer(length: number): SysResult {
+    const operation = this.request.start(length).u32();
+    // Nobody waits for the answer to this one.
+    if (operation === OP.forget) {
+      this.tree.forget(this.request.u32());
+      return 0;
+    }
+    this.#passed = -1;
+    this.reply.reset().i32(0);
+    const result =
+      operation === OP.attach ? this.#attach() : (operations.get(operation)?.(this) ?? EINVAL);
+    this.reply.i32At(0, result);
+    const count = this.#passed >= 0 ? 1 : 0;
+    this.#fds[0] = this.#passed;
+    const sent = native.sendMessage(
+      this.#options.socketFd,
+      this.reply.bytes,
+      this.reply.length,
+      this.#fds,
+      count,
+      0,
+    );
+    if (this.#passed >= 0) native.close(this.#passed);
+    return Math.min(sent, 0);
+  }
+
+  #attach(): SysResult {
+    const index = this.request.u32();
+    const point = this.#options.attachPoints[index];
+    if (!this.request.isComplete || point === undefined) return EINVAL;
+    const directory = this.tree.attach(point);
+    if (typeof directory === 'number') return directory;
+    const attributes = this.tree.statFd(point.fd);
+    if (typeof attributes === 'number') return attributes;
+    this.reply
+      .u32(directory.id)
+      .u32(point.readOnly ? 1 : 0)
+      .attributes(attributes);
+    return 0;
+  }
+}
+
+/** Stops at the first entry that is missing, no directory, or a link: the Sentry follows links itself. */
+function walk(context: GoferContext): SysResult {
+  const { request, reply } = context;
+  const start = context.directory();
+  const names = request.text().split('/');
+  if (!request.isComplete || names.length > WALK_MAX || !names.every(isEntryName)) return EINVAL;
+  if (start === undefined) return EBADF;
+  const countAt = reply.length;
+  reply.u32(0);
+  let at = start;
+  let count = 0;
+  let result: SysResult = 0;
+  for (const name of names) {
+    const entry = step(context.tree, at, name);
+    if (typeof entry === 'number') {
+      result = entry;
+      break;
+    }
+    if (reply.room < ATTRIBUTES_BYTES + 6 + entry.target.length) break;
+    reply.entry(entry);
+    count += 1;
+    const next = entry.id === 0 ? undefined : context.tree.get(entry.id);
+    if (next === undefined) break;
+    at = next;
+  }
+  reply.i32At(countAt, count);
+  return result;
+}
+
+function step(tree: HostTree, directory: HostDirectory, name: string): HostEntry | SysResult {
+  if (directory.sealed) return ENOENT;
+  const attributes = tree.stat(directory, name);
+  return typeof attributes === 'number' ? attributes : entryOf(tree, directory, name, attributes);
+}
+
+const direntBytes = Buffer.alloc(32 * 1024);
+const direntView = new DataView(direntBytes.buffer, direntBytes.byteOffset, direntBytes.length);
+
+/** The directory being listed: a listing's parts are asked for one after the other. */
+interface Listing {
+  readonly id: number;
+  readonly fd: number;
+  /** What of direntBytes was not answered yet. */
+  at: number;
+  filled: number;
+}
+let listing: Listing | undefined;
+
+/** Entries with their attributes, as many as fit. */
+function list(context: GoferContext): SysResult {
+  const { tree, request, reply } = context;
+  const directory = context.directory();
+  const goesOn = request.u32() !== 0;
+  if (!request.isComplete) return EINVAL;
+  if (directory === undefined) return EBADF;
+  const headAt = reply.length;
+  reply.u32(0).u32(0);
+  if (directory.sealed) return 0;
+  const current = goesOn ? listing : startListing(tree, directory);
+  if (typeof current === 'number') return current;
+  if (current === undefined || current.id !== directory.id) return EINVAL;
+  const { count, more } = listInto(context, current);
+  if (!more) endListing();
+  reply.i32At(headAt, more ? 1 : 0);
+  reply.i32At(headAt + 4, count);
+  return 0;
+}
+
+function startListing(tree: HostTree, directory: HostDirectory): Listing | SysResult {
+  endListing();
+  const parentFd = tree.fdOf(directory);
+  const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, '.', O_RDONLY | O_DIRECTORY, 0, 0);
+  if (fd < 0) return fd;
+  listing = { id: directory.id, fd, at: 0, filled: 0 };
+  return listing;
+}
+
+function endListing(): void {
+  if (listing !== undefined) native.close(listing.fd);
+  listing = undefined;
+}
+
+function listInto(
+  { tree, reply }: GoferContext,
+  state: Listing,
+): { readonly count: number; readonly more: boolean } {
+  let count = 0;
+  for (;;) {
+    if (state.at >= state.filled) {
+      state.at = 0;
+      state.filled = native.getdents64(state.fd, direntBytes);
+      if (state.filled <= 0) return { count, more: false };
+    }
+    const name = direntName(state.at);
+    if (reply.room < ATTRIBUTES_BYTES + 2 + name.length + 64) return { count, more: true };
+    state.at += direntView.getUint16(state.at + dirent64Layout.at.reclen, true);
+    if (name === '.' || name === '..') continue;
+    const attributes = tree.statAt(state.fd, name);
+    if (typeof attributes === 'number') continue; // Gone meanwhile, or not ours to see.
+    reply.text(name).attributes(attributes);
+    count += 1;
+  }
+}
+
+function direntName(at: number): string {
+  const start = at + dirent64Layout.at.name;
+  return direntBytes.toString('latin1', start, direntBytes.indexOf(0, start));
+}
+
+/** Regular files and directories only, and never by their name: a device must not even be opened. */
+function open(context: GoferContext): SysResult {
+  const { tree, request, reply } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const mode = request.u32();
+  if (
+    !request.isComplete ||
+    (name !== '' && !isEntryName(name)) ||
+    (mode !== O_RDONLY && mode !== O_RDWR)
+  )
+    return EINVAL;
+  if (directory === undefined) return EBADF;
+  if (directory.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
+  if (directory.sealed) return EACCES;
+  const fd = openFileOrDirectory(tree, directory, name, mode);
+  if (fd < 0) return fd;
+  const attributes = tree.statFd(fd);
+  // A directory's descriptor would be a way past this process: it is never passed.
+  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFREG) {
+    native.close(fd);
+    return typeof attributes === 'number' ? attributes : EISDIR;
+  }
+  reply.attributes(attributes);
+  context.passFd(fd);
+  return 0;
+}
+
+const statfsValues = new Float64Array(8);
+
+function statfs(context: GoferContext): SysResult {
+  const directory = context.directory();
+  if (!context.request.isComplete) return EINVAL;
+  if (directory === undefined) return EBADF;
+  const fd = context.tree.fdOf(directory);
+  if (fd < 0) return fd;
+  const done = native.fstatfs(fd, statfsValues);
+  if (done < 0) return done;
+  for (const value of statfsValues)
+    context.reply.f64(Number.isSafeInteger(value) ? value : Number.MAX_SAFE_INTEGER);
+  return 0;
+}
+
+function getAttributes(context: GoferContext): SysResult {
+  const { tree, request, reply } = context;
+  const directory = context.directory();
+  const name = request.text();
+  if (!request.isComplete || (name !== '' && !isEntryName(name))) return EINVAL;
+  if (directory === undefined) return EBADF;
+  if (directory.sealed) return name === '' ? EACCES : ENOENT;
+  const attributes = tree.stat(directory, name);
+  if (typeof attributes === 'number') return attributes;
+  reply.attributes(attributes);
+  return 0;
+}
+
+function create(context: GoferContext): SysResult {
+  const { tree, request, reply } = context;
+  const directory = context.directory();
+  const name = request.text();
+  const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
+  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+  if (directory === undefined) return EBADF;
+  if (directory.readOnly || directory.sealed) return EROFS;
+  // Set-id bits only once the owner is right.
+  const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  if (fd < 0) return fd;
+  const owned = giveTo(fd, '', uid, gid, mode);
+  const attributes = owned < 0 ? owned : tree.statFd(fd);
+  if (typeof attributes === 'number') {
+    native.close(fd);
+    return attributes;
+  }
+  reply.entry({ attributes, id: 0, target: '' });
+  context.passFd(fd);
+  return 0;
+}

@@ -1,0 +1,36 @@
+// The Node-API addon: every host call of the Sentry and the Gofer. C in native/addon/, one file per
+// concern, each with the types of its calls in a .ts file of the same name.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { ClockCalls } from './addon/clock.ts';
+import type { ConfineCalls } from './addon/confine.ts';
+import type { FileCalls } from './addon/files.ts';
+import type { FootprintCalls } from './addon/footprint.ts';
+import type { PlatformCalls } from './addon/platform.ts';
+import type { ProcessCalls } from './addon/process.ts';
+import type { SocketCalls } from './addon/sockets.ts';
+
+export interface Native
+  extends FileCalls,
+    SocketCalls,
+    ProcessCalls,
+    ConfineCalls,
+    PlatformCalls,
+    ClockCalls,
+    FootprintCalls {}
+
+/** Loaded once, when this module is first imported (before the process is confined). */
+export const native: Native = load();
+
+/** RUNTS_ADDON names it in the single-file build; else it lies beside this file or the bundle. */
+function load(): Native {
+  const module: { exports: unknown } = { exports: {} };
+  process.dlopen(module, process.env['RUNTS_ADDON'] ?? addonPath());
+  return module.exports as Native;
+}
+
+function addonPath(): string {
+  const beside = fileURLToPath(new URL('./build/addon.node', import.meta.url));
+  if (existsSync(beside)) return beside;
+  return fileURLToPath(new URL('../native/build/addon.node', import.meta.url));
+}

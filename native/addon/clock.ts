@@ -1,0 +1,12 @@
+// Types of native/addon/clock.c. Every call answers >= 0 or -errno.
+export interface ClockCalls {
+  /** Calibrates (some ms). A descriptor of the vDSO's parameter page. Once a process, before the calls below. */
+  startClock(): number;
+  /** The sandbox's CLOCK_MONOTONIC: the same that guests read through the vDSO. */
+  monotonicNs(): number;
+  /** CLOCK_REALTIME as seconds and nanoseconds in out[0], out[1]. */
+  realtime(out: Float64Array): number;
+  /** A sealed memfd with the vDSO code. */
+  vdsoCode(): number;
+  vdsoBytes(): number;
+}

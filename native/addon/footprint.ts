@@ -1,0 +1,9 @@
+// Types of native/addon/footprint.c. Every call answers >= 0 or -errno.
+export interface FootprintCalls {
+  /** Finds the mappings of program files, for dropPages. Reads /proc/self/maps: once, before confinement. */
+  learnProgram(): number;
+  /** Takes the pages of program files (they come back when touched) and free memory of malloc out of this process. */
+  dropPages(): number;
+  /** poll(2) for input: 1, or 0 after this time. Negative: for ever. */
+  awaitInput(fd: number, milliseconds: number): number;
+}

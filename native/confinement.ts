@@ -1,0 +1,48 @@
+// Asks the sealer (native/launcher/root.c) to leave this process nothing of the host's file system but
+// its final root, then keeps others from attaching to it and installs its seccomp filter.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { native } from './addon.ts';
+import { compileFilter, type FilterSpec } from './seccomp/bpf.ts';
+
+/** 0, or the errno of the step that failed. */
+export function sealRoot(sealerFd: number): number {
+  const byte = new Uint8Array(1);
+  if (native.write(sealerFd, byte, 0, 1) !== 1) return -32;
+  const got = native.read(sealerFd, byte, 0, 1);
+  native.close(sealerFd);
+  if (got !== 1) return got < 0 ? got : -32;
+  return -(byte[0] as number);
+}
+
+/** From here on every thread of this process is held to the filter. */
+export function installFilter(filter: FilterSpec, mode: 'kill' | 'log'): number {
+  const spec: FilterSpec = mode === 'log' ? { ...filter, otherwise: 'log' } : filter;
+  return native.installFilter(compileFilter(spec), 0);
+}
+
+/** What threads of Node are called once they run; a new one has its maker's name until it has set itself up. */
+const settledNames: ReadonlySet<string> = new Set([
+  'DelayedTaskSche',
+  'node-V8Worker',
+  'SignalInspector',
+]);
+const PATIENCE_MS = 100;
+
+/**
+ * Waits until the threads that Node has started run: a filter that met them before would kill them for what
+ * a thread does first (rseq, set_robust_list, prctl). Needs /proc, so it comes before sealRoot.
+ */
+export function awaitThreads(): void {
+  const end = Date.now() + PATIENCE_MS;
+  while (Date.now() < end && !threadsSettled());
+}
+
+function threadsSettled(): boolean {
+  const main = String(process.pid);
+  return readdirSync('/proc/self/task').every(
+    (tid) =>
+      tid === main ||
+      settledNames.has(readFileSync(`/proc/self/task/${tid}/comm`, 'latin1').trim()),
+  );
+}

@@ -1,0 +1,203 @@
+/*
+ * Starts the Gofer and the Sentry, each in namespaces of its own, and in the Sentry's PID namespace
+ * the zygote of the stubs, as a child of the process that becomes the Sentry.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "launcher/launcher.h"
+
+/* fork() into new namespaces. */
+static pid_t fork_into_namespaces(void) {
+  unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+                        CLONE_NEWUTS | CLONE_NEWCGROUP | SIGCHLD;
+  pid_t pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
+  if (pid < 0) fatal_namespaces("making namespaces");
+  return pid;
+}
+
+/* Waits until the launcher has written the id maps. */
+static void wait_for_maps(int gate) {
+  char byte;
+  if (read(gate, &byte, 1) != 1) _exit(1);
+}
+
+/* From here on this process dies with the launcher. */
+static void die_with_launcher(int gate) {
+  struct pollfd launcher = {.fd = gate, .events = POLLIN};
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (poll(&launcher, 1, 0) != 0) _exit(1); /* it was gone already */
+}
+
+/*
+ * libuv submits some work through io_uring where it can, past every seccomp filter: it must not get
+ * one. This filter stays beneath the one that the process installs on itself later.
+ */
+static void forbid_io_uring(void) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof code / sizeof *code, code};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0) {
+    fatal("seccomp: %s (the kernel needs CONFIG_SECCOMP_FILTER)", strerror(errno));
+  }
+}
+
+static void set_limits(void) {
+  struct rlimit none = {0, 0};
+  struct rlimit files;
+  setrlimit(RLIMIT_CORE, &none); /* a core file would hold the guest's data */
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+static void reset_signals(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void start_node(const struct sandbox *sandbox, char *name, const char *script,
+                       const char *config) {
+  char path[512];
+  char *argv[MAX_FLAGS + 8];
+  char *const environment[] = {"UV_USE_IO_URING=0", "NODE_COMPILE_CACHE=/app/build/compile-cache",
+                               NULL};
+  int count = 0;
+  snprintf(path, sizeof path, "/app/%s", script);
+  argv[count++] = name;
+  for (int i = 0; i < sandbox->options.flag_count; i++) argv[count++] = sandbox->options.flags[i];
+  argv[count++] = path;
+  if (config != NULL) argv[count++] = (char *)config;
+  argv[count] = NULL;
+  execve(NODE_PATH, argv, environment);
+}
+
+/* The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. */
+static void start_zygote(const struct sandbox *sandbox) {
+  pid_t pid = fork();
+  if (pid < 0) fatal("fork: %s", strerror(errno));
+  if (pid > 0) return;
+  const struct placed placed[ZYGOTE_FDS] = {
+      {-1}, {-1}, {-1}, {sandbox->zygote_pair[1]}, {sandbox->wake}, {sandbox->page_read_only},
+  };
+  int zygote = sandbox->zygote;
+  place_descriptors(placed, ZYGOTE_FDS);
+  char *const argv[] = {"runts-zygote", NULL};
+  syscall(SYS_execveat, zygote, "", argv, argv + 1, AT_EMPTY_PATH);
+  _exit(127);
+}
+
+static void run_sentry(struct sandbox *sandbox, int gate) {
+  wait_for_maps(gate);
+  become_sentry(sandbox); /* capabilities stay: id 0 does not exist in there */
+  enter_private_root(sandbox, false);
+  int sealer = fork_sealer("/final");
+  drop_all_capabilities();
+  die_with_launcher(gate);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fatal("no_new_privs: %s", strerror(errno));
+  set_limits();
+  reset_signals();
+  start_zygote(sandbox);
+  forbid_io_uring();
+  const struct placed placed[SENTRY_FDS] = {
+      {sandbox->null},
+      {sandbox->null},
+      {FD_LOG},
+      {FD_CONTROL},
+      {sandbox->wake},
+      {sandbox->page},
+      {sandbox->zygote_pair[0]},
+      {sandbox->gofer_pair[0]},
+      {sealer},
+      {sandbox->cpuinfo},
+      {sandbox->meminfo},
+      {0},
+      {1},
+      {2},
+      {FD_STRACE},
+  };
+  int report_copy = high(dup(FD_REPORT), "report channel");
+  place_descriptors(placed, SENTRY_FDS);
+  start_node(sandbox, "runts-sentry", sandbox->options.sentry, NULL);
+  dup2(report_copy, FD_REPORT);
+  fatal("starting node for the sentry: %s", strerror(errno));
+}
+
+static void run_gofer(struct sandbox *sandbox, int gate) {
+  wait_for_maps(gate);
+  enter_private_root(sandbox, true);
+  int sealer = fork_sealer("/final");
+  bool writable = false;
+  for (int i = 0; i < sandbox->options.attach_count; i++) {
+    writable |= sandbox->options.attach[i].writable;
+  }
+  if (sandbox->privileged) {
+    keep_file_capabilities(writable);
+  } else {
+    drop_all_capabilities();
+  }
+  die_with_launcher(gate);
+  set_limits();
+  reset_signals();
+  signal(SIGCHLD, SIG_IGN); /* nobody waits for the sealer */
+  forbid_io_uring();
+  struct placed placed[GOFER_ATTACH + MAX_ATTACH] = {
+      {sandbox->null}, {sandbox->null}, {FD_LOG}, {sandbox->gofer_pair[1]}, {sealer},
+  };
+  int count = GOFER_ATTACH;
+  for (int i = 0; i < sandbox->options.attach_count; i++) {
+    placed[count++].source = sandbox->options.attach[i].tree;
+  }
+  int report_copy = high(dup(FD_REPORT), "report channel");
+  place_descriptors(placed, count);
+  start_node(sandbox, "runts-gofer", sandbox->options.gofer, sandbox->options.gofer_config);
+  dup2(report_copy, FD_REPORT);
+  fatal("starting node for the gofer: %s", strerror(errno));
+}
+
+static pid_t start_child(struct sandbox *sandbox, void (*run)(struct sandbox *, int),
+                         void (*write_maps)(const struct sandbox *, pid_t)) {
+  int gate[2];
+  if (pipe2(gate, O_CLOEXEC) < 0) fatal("pipe: %s", strerror(errno));
+  pid_t pid = fork_into_namespaces();
+  if (pid == 0) {
+    close(gate[1]);
+    run(sandbox, gate[0]);
+    _exit(1);
+  }
+  close(gate[0]);
+  write_maps(sandbox, pid);
+  if (write(gate[1], "", 1) != 1) fatal("starting a child: %s", strerror(errno));
+  high(gate[1], "pipe"); /* stays open: its end tells the child that the launcher is gone */
+  return pid;
+}
+
+void start_children(struct sandbox *sandbox) {
+  open_privileged_trees(sandbox, false);
+  sandbox->sentry_pid = start_child(sandbox, run_sentry, write_sentry_maps);
+  close_trees(sandbox);
+  open_privileged_trees(sandbox, true);
+  sandbox->gofer_pid = start_child(sandbox, run_gofer, write_gofer_maps);
+  close_trees(sandbox);
+}

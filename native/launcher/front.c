@@ -1,0 +1,404 @@
+/*
+ * The command line's own process, once Node has handed it over (runts/launch.ts): the caller's child, in the caller's
+ * process group and session. It gives the Sentry its configuration, forwards signals and the window's size, keeps the
+ * terminal raw while the guest has it, tells the user what went wrong, and ends with the program's exit code.
+ *
+ * What comes over the control channel is from the Sentry, which hostile code may have taken over: lines are bounded,
+ * and nothing in them is more than a number or a text to show.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "launcher/launcher.h"
+
+enum { EXIT_TIMEOUT = 124, EXIT_OWN_FAILURE = 125, LINE_BYTES = 16384, FOREGROUND_POLL_MS = 200 };
+
+/* A stream of lines. */
+struct lines {
+  int fd; /* -1 after its end */
+  size_t used;
+  char text[LINE_BYTES];
+};
+
+enum end { END_UNKNOWN, END_EXITED, END_FAILED };
+
+static struct front {
+  const struct options *options;
+  pid_t launcher;
+  int launcher_status;
+  struct lines control, report;
+  int config; /* what of the configuration is not sent yet, or -1 */
+  char requests[4096];
+  size_t request_bytes;
+  struct termios settings;
+  bool raw;
+  bool wants_terminal; /* once it is in the foreground */
+  bool timed_out;
+  enum end end;
+  int code;              /* END_EXITED: wait status; END_FAILED: exit code */
+  char text[LINE_BYTES]; /* END_FAILED */
+  char casualty[64];     /* the first process that ended although nobody asked */
+} front = {.control.fd = -1, .report.fd = -1, .config = -1};
+
+/* ---- what the user sees ---- */
+
+static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void complain(const char *format, ...) {
+  static char line[LINE_BYTES + 64];
+  va_list list;
+  va_start(list, format);
+  int used = snprintf(line, sizeof line, "runts: ");
+  int wanted = vsnprintf(line + used, sizeof line - (size_t)used - 1, format, list);
+  va_end(list);
+  used = wanted < (int)sizeof line - used - 1 ? used + wanted : (int)sizeof line - 2;
+  for (int i = 0; i < used; i++) {
+    if ((unsigned char)line[i] < ' ' || line[i] == 0x7f) line[i] = ' ';
+  }
+  line[used++] = '\n';
+  /* A standard error that is full or closed is nobody's fault. */
+  if (write(2, line, (size_t)used) < 0) return;
+}
+
+/* The last line of --debug-log, in the form of the others. */
+static void log_end(int code) {
+  if (front.options->log_fd < 0) return;
+  struct timespec now;
+  char line[160];
+  clock_gettime(CLOCK_REALTIME, &now);
+  int used = snprintf(line, sizeof line,
+                      "{\"level\":30,\"time\":%lld,\"pid\":%d,\"name\":\"runts\",\"code\":%d,"
+                      "\"msg\":\"ended\"}\n",
+                      (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, (int)getpid(), code);
+  if (write(front.options->log_fd, line, (size_t)used) < 0) return;
+}
+
+/* The terminal is the shell's: a change of its settings would stop this process (SIGTTOU). */
+static bool in_background(void) {
+  pid_t foreground = tcgetpgrp(0);
+  return foreground >= 0 && foreground != getpgrp();
+}
+
+static void restore(void) {
+  if (front.raw && !in_background()) tcsetattr(0, TCSADRAIN, &front.settings);
+  front.raw = false;
+}
+
+/* ---- the two channels: sentry/boot/control-protocol.ts, report.c ---- */
+
+static void send_request(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void send_request(const char *format, ...) {
+  va_list list;
+  size_t room = sizeof front.requests - front.request_bytes;
+  va_start(list, format);
+  int used = vsnprintf(front.requests + front.request_bytes, room, format, list);
+  va_end(list);
+  /* A Sentry that has not read so many is not going to. */
+  if (used > 0 && (size_t)used < room) front.request_bytes += (size_t)used;
+}
+
+/* After the configuration, which is the first line. */
+static void send_requests(void) {
+  ssize_t sent = send(front.control.fd, front.requests, front.request_bytes, MSG_NOSIGNAL);
+  if (sent < 0) sent = errno == EAGAIN || errno == EINTR ? 0 : (ssize_t)front.request_bytes;
+  front.request_bytes -= (size_t)sent;
+  memmove(front.requests, front.requests + sent, front.request_bytes);
+}
+
+static void send_window(void) {
+  struct winsize size;
+  if (!front.options->terminal || ioctl(0, TIOCGWINSZ, &size) < 0) return;
+  send_request("{\"type\":\"window\",\"rows\":%d,\"columns\":%d}\n", size.ws_row, size.ws_col);
+}
+
+/* In the foreground the terminal becomes the guest's; nobody tells when fg(1) brings a running job there. */
+static void take_terminal(void) {
+  struct termios raw;
+  if (!front.options->terminal || front.raw) return;
+  front.wants_terminal = in_background();
+  if (front.wants_terminal || tcgetattr(0, &front.settings) < 0) return;
+  raw = front.settings;
+  cfmakeraw(&raw);
+  front.raw = tcsetattr(0, TCSADRAIN, &raw) == 0;
+  send_window();
+  send_request("{\"type\":\"foreground\"}\n");
+}
+
+/* The configuration is a file in memory, and as long as a program's arguments may be. */
+static void send_config(void) {
+  ssize_t sent = sendfile(front.control.fd, front.config, NULL, 1 << 20);
+  if (sent > 0 || (sent < 0 && (errno == EAGAIN || errno == EINTR))) return;
+  close(front.config);
+  front.config = -1;
+}
+
+static void fail(int code, const char *text) {
+  if (front.end != END_UNKNOWN) return;
+  front.end = END_FAILED;
+  front.code = code;
+  snprintf(front.text, sizeof front.text, "%s", text);
+}
+
+static void end_channel(struct lines *lines) {
+  if (lines->fd >= 0) close(lines->fd);
+  lines->fd = -1;
+}
+
+/* Ends everything at once: the launcher sees its report channel hang up. */
+static void end_sandbox(void) { end_channel(&front.report); }
+
+/* True, and the rest of the line in `rest`, where it starts with `word`. */
+static bool starts_with(const char *line, const char *word, const char **rest) {
+  size_t length = strlen(word);
+  if (strncmp(line, word, length) != 0 || (line[length] != ' ' && line[length] != 0)) return false;
+  *rest = line + length + (line[length] == ' ');
+  return true;
+}
+
+static void stop_self(void) {
+  restore();
+  kill(getpid(), SIGSTOP);
+}
+
+static void obey_event(const char *line) {
+  const char *rest;
+  if (starts_with(line, "started", &rest)) {
+    take_terminal();
+    if (front.options->terminal) send_request("{\"type\":\"raw\"}\n");
+  } else if (starts_with(line, "exited", &rest)) {
+    if (front.end == END_UNKNOWN) front.end = END_EXITED, front.code = atoi(rest);
+    /* Nothing is left to hear. */
+    end_sandbox();
+  } else if (starts_with(line, "failed", &rest)) {
+    char *text;
+    long code = strtol(rest, &text, 10);
+    fail(code > 0 && code < 256 ? (int)code : EXIT_OWN_FAILURE, *text == ' ' ? text + 1 : text);
+  } else if (starts_with(line, "warning", &rest)) {
+    complain("%s", rest);
+  } else if (starts_with(line, "stopped", &rest)) {
+    stop_self();
+  } else if (!starts_with(line, "continued", &rest)) {
+    fail(EXIT_OWN_FAILURE, "the sentry sent nonsense");
+  }
+}
+
+static void obey_report(const char *line) {
+  const char *rest;
+  if (starts_with(line, "error", &rest)) {
+    fail(EXIT_OWN_FAILURE, rest);
+    return;
+  }
+  char subject[16], how[16];
+  int number;
+  if (front.casualty[0] != 0 || sscanf(line, "%15s %15s %d", subject, how, &number) != 3) return;
+  snprintf(
+      front.casualty, sizeof front.casualty,
+      strcmp(how, "signal") == 0 ? "the %s was killed by signal %d" : "the %s ended with status %d",
+      subject, number);
+}
+
+/* Reads what is there. A line that is too long is not from the other side as we know it. */
+static void receive(struct lines *lines, void (*obey)(const char *)) {
+  while (lines->fd >= 0) {
+    ssize_t got =
+        recv(lines->fd, lines->text + lines->used, sizeof lines->text - lines->used, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) {
+      end_channel(lines);
+      return;
+    }
+    lines->used += (size_t)got;
+    char *start = lines->text;
+    char *end = lines->text + lines->used;
+    for (char *newline; (newline = memchr(start, '\n', (size_t)(end - start))) != NULL;) {
+      *newline = 0;
+      obey(start);
+      start = newline + 1;
+    }
+    lines->used = (size_t)(end - start);
+    memmove(lines->text, start, lines->used);
+    if (lines->used == sizeof lines->text) end_channel(lines);
+  }
+}
+
+/* ---- signals ---- */
+
+static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM};
+
+static int watch_signals(void) {
+  static const int own[] = {SIGTSTP, SIGCONT, SIGWINCH, SIGCHLD};
+  sigset_t watched;
+  sigemptyset(&watched);
+  for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
+    sigaddset(&watched, forwarded[i]);
+    signal(forwarded[i], SIG_DFL);
+  }
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    sigaddset(&watched, own[i]);
+    signal(own[i], SIG_DFL);
+  }
+  sigprocmask(SIG_SETMASK, &watched, NULL);
+  return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* False once the launcher has ended. */
+static bool take_signal(int signals) {
+  struct signalfd_siginfo info;
+  if (read(signals, &info, sizeof info) != sizeof info) return true;
+  int number = (int)info.ssi_signo;
+  if (number == SIGCHLD) {
+    return waitpid(front.launcher, &front.launcher_status, WNOHANG) != front.launcher;
+  }
+  if (number == SIGTSTP) {
+    send_request("{\"type\":\"stop\"}\n");
+  } else if (number == SIGCONT) {
+    take_terminal();
+    send_request("{\"type\":\"continue\"}\n");
+  } else if (number == SIGWINCH) {
+    send_window();
+  } else {
+    send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
+  }
+  return true;
+}
+
+/* ---- from start to end ---- */
+
+static long long now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void watch(int signals) {
+  const long timeout = front.options->timeout_ms;
+  const long long end = timeout > 0 ? now_ms() + timeout : 0;
+  for (bool running = true; running;) {
+    bool writes = front.config >= 0 || front.request_bytes > 0;
+    struct pollfd fds[3] = {
+        {.fd = signals, .events = POLLIN},
+        {.fd = front.control.fd, .events = writes ? POLLIN | POLLOUT : POLLIN},
+        {.fd = front.report.fd, .events = POLLIN},
+    };
+    int wait = -1;
+    if (timeout > 0 && !front.timed_out) {
+      long long left = end - now_ms();
+      if (left <= 0) {
+        front.timed_out = true;
+        end_sandbox();
+        continue;
+      }
+      wait = left > 1000000000 ? 1000000000 : (int)left;
+    }
+    if (front.wants_terminal && (wait < 0 || wait > FOREGROUND_POLL_MS)) wait = FOREGROUND_POLL_MS;
+    if (poll(fds, 3, wait) < 0) continue;
+    if (front.wants_terminal) take_terminal();
+    if ((fds[1].revents & POLLOUT) != 0) front.config >= 0 ? send_config() : send_requests();
+    if ((fds[1].revents & ~POLLOUT) != 0) receive(&front.control, obey_event);
+    if (fds[2].revents != 0) receive(&front.report, obey_report);
+    if (fds[0].revents != 0) running = take_signal(signals);
+  }
+  receive(&front.control, obey_event);
+  receive(&front.report, obey_report);
+}
+
+static int exit_code(void) {
+  if (front.timed_out) {
+    complain("timed out after %g s", (double)front.options->timeout_ms / 1000);
+    return EXIT_TIMEOUT;
+  }
+  /* A Sentry whose Gofer died says so in its own words: how it died is known here. */
+  bool gofer_killed = strncmp(front.casualty, "the gofer was", 13) == 0;
+  if (front.end == END_EXITED) {
+    int signal = front.code & 0x7f;
+    return signal == 0 ? (front.code >> 8) & 0xff : 128 + signal;
+  }
+  if (front.end == END_FAILED && !gofer_killed) {
+    complain("%s", front.text);
+    return front.code;
+  }
+  if (front.casualty[0] != 0) {
+    complain("%s", front.casualty);
+  } else if (WIFSIGNALED(front.launcher_status)) {
+    complain("the launcher was killed by signal %d", WTERMSIG(front.launcher_status));
+  } else {
+    complain("the launcher ended with status %d", WEXITSTATUS(front.launcher_status));
+  }
+  return EXIT_OWN_FAILURE;
+}
+
+static void make_channel(int pair[2]) {
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+    complain("socketpair: %s", strerror(errno));
+    exit(EXIT_OWN_FAILURE);
+  }
+  pair[0] = high(pair[0], "socketpair");
+  pair[1] = high(pair[1], "socketpair");
+}
+
+/* In the launcher: the descriptors that launcher.h lists. */
+static void take_places(const struct options *options, int control, int report) {
+  dup2(control, FD_CONTROL);
+  dup2(report, FD_REPORT);
+  if (options->log_fd >= 0)
+    dup2(options->log_fd, FD_LOG);
+  else
+    close(FD_LOG);
+  if (options->strace_fd >= 0)
+    dup2(options->strace_fd, FD_STRACE);
+  else
+    close(FD_STRACE);
+  close_range(FD_GIVEN, ~0U, 0);
+  report_open = true;
+}
+
+static int kept(int fd, const char *what) { return fd < 0 ? -1 : high(dup(fd), what); }
+
+void start_front(struct options *options) {
+  int control[2], report_pair[2];
+  options->config_fd = kept(options->config_fd, "configuration");
+  options->log_fd = kept(options->log_fd, "log");
+  options->strace_fd = kept(options->strace_fd, "strace");
+  /* Whatever else the caller left open is nobody's here. */
+  close_range(3, HIGH - 1, 0);
+  make_channel(control);
+  make_channel(report_pair);
+  front.options = options;
+  front.launcher = fork();
+  if (front.launcher < 0) {
+    complain("fork: %s", strerror(errno));
+    exit(EXIT_OWN_FAILURE);
+  }
+  if (front.launcher == 0) {
+    take_places(options, control[1], report_pair[1]);
+    return;
+  }
+  close(control[1]);
+  close(report_pair[1]);
+  if (options->strace_fd >= 0) close(options->strace_fd);
+  fcntl(control[0], F_SETFL, O_NONBLOCK);
+  front.control.fd = control[0];
+  front.report.fd = report_pair[0];
+  front.config = options->config_fd;
+  signal(SIGPIPE, SIG_IGN);
+  watch(watch_signals());
+  restore();
+  int code = exit_code();
+  log_end(code);
+  exit(code);
+}

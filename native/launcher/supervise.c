@@ -1,0 +1,94 @@
+/*
+ * The launcher's life after the start: it waits for the end of the sandbox or of the command line,
+ * ends what is left, tells which process went first, and puts the terminal's settings back.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "launcher/launcher.h"
+
+static struct termios settings;
+static bool have_settings;
+
+void remember_terminal(void) { have_settings = tcgetattr(0, &settings) == 0; }
+
+/*
+ * From another session than the terminal's no job control stands in the way. Settings that are not the raw
+ * ones of the command line (front.c) are somebody else's: a shell that saw it die has set its own.
+ */
+static void restore_terminal(void) {
+  struct termios now, raw = settings;
+  if (!have_settings || tcgetattr(0, &now) < 0) return;
+  cfmakeraw(&raw);
+  if (now.c_iflag == raw.c_iflag && now.c_oflag == raw.c_oflag && now.c_lflag == raw.c_lflag) {
+    tcsetattr(0, TCSADRAIN, &settings);
+  }
+}
+
+static void report_end(const char *who, int status) {
+  if (WIFSIGNALED(status)) {
+    report("%s signal %d", who, WTERMSIG(status));
+  } else {
+    report("%s exit %d", who, WEXITSTATUS(status));
+  }
+}
+
+/* Reaps what is dead. True while both children live. */
+static bool reap(struct sandbox *sandbox) {
+  bool alive = true;
+  for (;;) {
+    int status;
+    pid_t pid = waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return alive;
+    if (pid == sandbox->sentry_pid) {
+      sandbox->sentry_pid = 0;
+      report_end("sentry", status);
+      alive = false;
+    } else if (pid == sandbox->gofer_pid) {
+      sandbox->gofer_pid = 0;
+      /* It ends well when the Sentry hung up: that one's end is the news, and comes at once. */
+      if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && sandbox->sentry_pid > 0) continue;
+      report_end("gofer", status);
+      alive = false;
+    }
+  }
+}
+
+static void end_children(struct sandbox *sandbox) {
+  if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
+  if (sandbox->gofer_pid > 0) kill(sandbox->gofer_pid, SIGKILL);
+  while (wait(NULL) > 0 || errno == EINTR) continue;
+}
+
+int supervise(struct sandbox *sandbox) {
+  sigset_t watched;
+  sigemptyset(&watched);
+  sigaddset(&watched, SIGCHLD);
+  sigaddset(&watched, SIGTERM);
+  sigaddset(&watched, SIGINT);
+  sigaddset(&watched, SIGHUP);
+  int signals = signalfd(-1, &watched, SFD_CLOEXEC);
+  if (signals < 0) fatal("signalfd: %s", strerror(errno));
+  struct pollfd watch[2] = {{.fd = signals, .events = POLLIN}, {.fd = FD_REPORT, .events = 0}};
+  bool running = reap(sandbox);
+  while (running) {
+    if (poll(watch, 2, -1) < 0 && errno != EINTR) break;
+    if (watch[1].revents & (POLLHUP | POLLERR)) break; /* the command line is gone */
+    if (watch[0].revents & POLLIN) {
+      struct signalfd_siginfo info;
+      if (read(signals, &info, sizeof info) != sizeof info) break;
+      running = info.ssi_signo == SIGCHLD ? reap(sandbox) : false;
+    }
+  }
+  end_children(sandbox);
+  restore_terminal();
+  _exit(0);
+}

@@ -1,0 +1,540 @@
+/*
+ * The stub: what runs inside every guest address space. A signal handler that posts each stop of the
+ * guest thread to the Sentry through its mailbox slot, waits for the answer, does what the answer
+ * orders (memory operations, clone) and lets the guest go on by returning from the signal.
+ *
+ * Freestanding, position independent, no writable data, no FP registers, no %fs. Everything it keeps
+ * lies in memory that the guest can write: nothing here is trusted by anybody but this guest.
+ */
+#include "stub/fpstate.h"
+#include "stub/frame.h"
+#include "stub/mailbox.h"
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+enum {
+  SYS_write = 1,
+  SYS_close = 3,
+  SYS_mmap = 9,
+  SYS_mprotect = 10,
+  SYS_munmap = 11,
+  SYS_mremap = 25,
+  SYS_madvise = 28,
+  SYS_recvmsg = 47,
+  SYS_clone = 56,
+  SYS_exit = 60,
+  SYS_futex = 202,
+  SYS_clock_gettime = 228,
+  SYS_seccomp = 317,
+};
+enum { SIGILL = 4, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
+enum { EIO = 5, EFAULT = 14, EINVAL = 22 };
+enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
+enum {
+  PROT_READ_WRITE = 3,
+  MAP_SHARED = 1,
+  MAP_PRIVATE = 2,
+  MAP_FIXED = 0x10,
+  MAP_ANONYMOUS = 0x20,
+  MAP_NORESERVE = 0x4000,
+  MREMAP_MAYMOVE_FIXED = 3,
+  MSG_DONTWAIT = 0x40,
+};
+/* The two flag sets that the filter knows: CLONE_PARENT|CHILD_SETTID|SIGCHLD, and
+ * CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|CHILD_SETTID|CHILD_CLEARTID. */
+#define CLONE_PROCESS_FLAGS 0x1008011L
+#define CLONE_THREAD_FLAGS 0x1250f00L
+
+#define STASH_ENTRIES 32
+
+/* Descriptors received for somebody: messages may arrive at another thread than the one they are for. */
+struct stashed {
+  uint32_t id;
+  uint32_t count;
+  int32_t fds[2];
+};
+
+/* One private page of the process. */
+struct process_page {
+  uint32_t lock; /* 0 free, 1 held, 2 held and waited for */
+  int32_t control_fd;
+  uint32_t holders; /* threads that hold passed descriptors now */
+  struct stashed stash[STASH_ENTRIES];
+};
+
+extern HIDDEN char stub_base[], stub_thread_entry[], stub_boot_trap[], stub_copy_insn[],
+    stub_copy_fault[];
+extern HIDDEN long stub_syscall(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+extern HIDDEN uint64_t stub_copy(void *to, const void *from, uint64_t bytes);
+HIDDEN void stub_on_signal(int number, struct signal_info *info, struct frame *frame);
+HIDDEN void stub_thread_main(struct frame *frame);
+HIDDEN void stub_boot_main(const struct stub_boot *boot);
+
+/* The compiler may call these. */
+HIDDEN void *memcpy(void *to, const void *from, size_t bytes) {
+  void *start = to;
+  __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
+  return start;
+}
+
+HIDDEN void *memset(void *to, int value, size_t bytes) {
+  void *start = to;
+  __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+  return start;
+}
+
+static struct global_page *global(void) { return (void *)(stub_base + STUB_GLOBAL_OFFSET); }
+static struct process_page *process(void) { return (void *)(stub_base + STUB_PROCESS_OFFSET); }
+
+static uint64_t area_of(uint64_t index) {
+  return (uint64_t)stub_base + STUB_AREAS_OFFSET + index * STUB_AREA_BYTES;
+}
+
+static struct slot *slot_at(uint64_t index) {
+  return (struct slot *)(stub_base + STUB_MAILBOX_OFFSET) + index;
+}
+
+/* The slot of the thread whose stack this is. */
+static struct slot *own_slot(void) {
+  uint64_t here = (uint64_t)__builtin_frame_address(0);
+  return slot_at((here - area_of(0)) / STUB_AREA_BYTES);
+}
+
+/* ---- waiting ---- */
+
+static long futex(uint32_t *word, long operation, uint32_t value) {
+  return stub_syscall(SYS_futex, (long)word, operation, value, 0, 0, 0);
+}
+
+/* Hands the slot to the Sentry. */
+static void post(struct slot *slot) {
+  __atomic_exchange_n(&slot->state, STATE_POSTED, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&global()->sleeping, __ATOMIC_SEQ_CST) != 0) {
+    uint64_t one = 1;
+    stub_syscall(SYS_write, STUB_WAKE_FD, (long)&one, sizeof one, 0, 0, 0);
+  }
+}
+
+static void wait_answer(struct slot *slot, uint32_t spins) {
+  for (;;) {
+    uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
+    if (state == STATE_ANSWERED) return;
+    if (state != STATE_POSTED) {
+      futex(&slot->state, FUTEX_WAIT, state);
+    } else if (spins > 0) {
+      spins--;
+      __builtin_ia32_pause();
+    } else {
+      __atomic_compare_exchange_n(&slot->state, &state, STATE_SLEEPING, 0, __ATOMIC_SEQ_CST,
+                                  __ATOMIC_SEQ_CST);
+    }
+  }
+}
+
+static void lock_process(struct process_page *page) {
+  uint32_t seen = 0;
+  if (__atomic_compare_exchange_n(&page->lock, &seen, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+    return;
+  }
+  while (__atomic_exchange_n(&page->lock, 2, __ATOMIC_ACQUIRE) != 0) {
+    futex(&page->lock, FUTEX_WAIT | FUTEX_PRIVATE, 2);
+  }
+}
+
+static void unlock_process(struct process_page *page) {
+  if (__atomic_exchange_n(&page->lock, 0, __ATOMIC_RELEASE) == 2) {
+    futex(&page->lock, FUTEX_WAKE | FUTEX_PRIVATE, 1);
+  }
+}
+
+/* ---- descriptors ---- */
+
+static void close_fd(long fd) { stub_syscall(SYS_close, fd, 0, 0, 0, 0, 0); }
+
+struct message_header {
+  void *name;
+  uint64_t name_bytes;
+  struct {
+    void *data;
+    uint64_t bytes;
+  } * parts;
+  uint64_t part_count;
+  void *control;
+  uint64_t control_bytes;
+  uint64_t flags;
+};
+
+/* Receives one message into the stash. 0 or -errno. */
+static long receive_one(struct process_page *page) {
+  struct passed_message body = {0, 0};
+  struct {
+    uint64_t bytes;
+    int32_t level;
+    int32_t type;
+    int32_t fds[2];
+    uint64_t spare;
+  } control = {0};
+  struct {
+    void *data;
+    uint64_t bytes;
+  } part = {&body, sizeof body};
+  struct message_header header = {0};
+  header.parts = (void *)&part;
+  header.part_count = 1;
+  header.control = &control;
+  header.control_bytes = 24; /* CMSG_SPACE(2 * sizeof(int)) */
+
+  long got = stub_syscall(SYS_recvmsg, page->control_fd, (long)&header, MSG_DONTWAIT, 0, 0, 0);
+  if (got < 0) return got;
+  uint64_t count = control.bytes >= 16 ? (control.bytes - 16) / 4 : 0;
+  if (got != sizeof body || count != body.count || count == 0) return -EIO;
+  for (int i = 0; i < STASH_ENTRIES; i++) {
+    struct stashed *entry = &page->stash[i];
+    if (entry->count != 0) continue;
+    entry->id = body.id;
+    entry->count = (uint32_t)count;
+    entry->fds[0] = control.fds[0];
+    entry->fds[1] = control.fds[1];
+    return 0;
+  }
+  for (uint64_t i = 0; i < count; i++) close_fd(control.fds[i]);
+  return -EIO;
+}
+
+/* The descriptors of message `id`, which the Sentry has sent before it gave the order. 0 or -errno. */
+static long take_descriptors(uint32_t id, int32_t fds[2]) {
+  struct process_page *page = process();
+  long result = 0;
+  lock_process(page);
+  while (result == 0) {
+    for (int i = 0; i < STASH_ENTRIES; i++) {
+      struct stashed *entry = &page->stash[i];
+      if (entry->count == 0 || entry->id != id) continue;
+      fds[0] = entry->fds[0];
+      fds[1] = entry->fds[1];
+      entry->count = 0;
+      page->holders++;
+      unlock_process(page);
+      return 0;
+    }
+    result = receive_one(page);
+  }
+  unlock_process(page);
+  return result;
+}
+
+static void release_descriptors(void) {
+  __atomic_fetch_sub(&process()->holders, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- registers ---- */
+
+static uint64_t read_fs_base(void) {
+  uint64_t base;
+  __asm__ volatile("rdfsbase %0" : "=r"(base));
+  return base;
+}
+
+static uint64_t read_gs_base(void) {
+  uint64_t base;
+  __asm__ volatile("rdgsbase %0" : "=r"(base));
+  return base;
+}
+
+static void save_registers(struct slot *slot, const struct frame *frame) {
+  for (int i = 0; i <= GREG_EFLAGS; i++) slot->regs[i] = frame->gregs[i];
+  slot->regs[18] = read_fs_base();
+  slot->regs[19] = read_gs_base();
+  slot->fp_addr = (uint64_t)frame->fpstate;
+}
+
+static void load_registers(const struct slot *slot, struct frame *frame) {
+  for (int i = 0; i <= GREG_EFLAGS; i++) frame->gregs[i] = slot->regs[i];
+  __asm__ volatile("wrfsbase %0" ::"r"(slot->regs[18]));
+  __asm__ volatile("wrgsbase %0" ::"r"(slot->regs[19]));
+}
+
+static void save_call(struct slot *slot, const struct frame *frame) {
+  static const uint8_t order[7] = {GREG_RAX, GREG_RDI, GREG_RSI, GREG_RDX,
+                                   GREG_R10, GREG_R8,  GREG_R9};
+  for (int i = 0; i < 7; i++) slot->call[i] = frame->gregs[order[i]];
+}
+
+/* ---- operations ---- */
+
+static long save_fp(const struct frame *frame, uint64_t addr) {
+  if (frame->fpstate == 0) return -EFAULT;
+  return stub_copy((void *)addr, frame->fpstate, fp_size(frame->fpstate)) == 0 ? 0 : -EFAULT;
+}
+
+/* Replaces the state in the frame; the frame is unchanged on failure. */
+static long load_fp(const struct frame *frame, uint64_t addr) {
+  uint8_t *state = frame->fpstate;
+  if (state == 0) return addr == 0 ? 0 : -EFAULT;
+  if (addr == 0) {
+    fp_reset(state);
+    return 0;
+  }
+
+  uint32_t size = fp_size(state);
+  uint8_t fresh[12288];
+  if (size > sizeof fresh) return -EFAULT;
+  if (stub_copy(fresh, (const void *)addr, size) != 0) return -EFAULT;
+  /* A frame without the extended magic carries legacy state only: the rest becomes initial. */
+  int extended = fp_load32(fresh + FP_SOFTWARE_OFFSET) == FP_XSTATE_MAGIC1;
+  memcpy(fresh + FP_SOFTWARE_OFFSET, state + FP_SOFTWARE_OFFSET, sizeof(struct fp_software));
+  if (!extended && size > FP_LEGACY_BYTES) {
+    uint64_t legacy = 3;
+    memset(fresh + FP_HEADER_OFFSET, 0, FP_HEADER_BYTES);
+    memcpy(fresh + FP_HEADER_OFFSET, &legacy, sizeof legacy);
+  }
+  if (fp_check(fresh, fp_load32(state + FP_MXCSR_MASK_OFFSET)) != 0) return -EFAULT;
+  uint32_t body = size > FP_LEGACY_BYTES ? size - 4 : size; /* magic2 stays */
+  memcpy(state, fresh, body);
+  return 0;
+}
+
+static long map_file(const struct operation *op) {
+  int32_t fds[2];
+  long result = take_descriptors(op->message_id, fds);
+  if (result < 0) return result;
+  result = stub_syscall(SYS_mmap, (long)op->addr, (long)op->length, op->prot, op->flags, fds[0],
+                        (long)op->extra0);
+  close_fd(fds[0]);
+  release_descriptors();
+  return result;
+}
+
+static uint64_t host_cpu_time(void) {
+  enum { CLOCK_THREAD_CPUTIME_ID = 3 };
+  uint64_t time[2] = {0, 0};
+  stub_syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (long)time, 0, 0, 0, 0);
+  return time[0] * 1000000000UL + time[1];
+}
+
+static long cpu_time(struct slot *slot) {
+  slot->cpu_ns = host_cpu_time() - slot->cpu_base;
+  return 0;
+}
+
+static long run_operation(const struct operation *op, struct slot *slot,
+                          const struct frame *frame) {
+  long addr = (long)op->addr;
+  long length = (long)op->length;
+  switch (op->kind) {
+    case OP_MAP_ANONYMOUS:
+      return stub_syscall(SYS_mmap, addr, length, op->prot, op->flags, -1, 0);
+    case OP_MAP_FILE:
+      return map_file(op);
+    case OP_UNMAP:
+      return stub_syscall(SYS_munmap, addr, length, 0, 0, 0, 0);
+    case OP_PROTECT:
+      return stub_syscall(SYS_mprotect, addr, length, op->prot, 0, 0, 0);
+    case OP_REMAP:
+      /* To the same place: grows there, which MREMAP_FIXED would refuse. */
+      return stub_syscall(SYS_mremap, addr, length, (long)op->extra1,
+                          op->extra0 == op->addr ? 0 : MREMAP_MAYMOVE_FIXED, (long)op->extra0, 0);
+    case OP_ADVISE:
+      return stub_syscall(SYS_madvise, addr, length, op->prot, 0, 0, 0);
+    case OP_SAVE_FP:
+      return save_fp(frame, op->addr);
+    case OP_LOAD_FP:
+      return load_fp(frame, op->addr);
+    case OP_CLOSE:
+      return stub_syscall(SYS_close, op->prot, 0, 0, 0, 0, 0);
+    case OP_CPU_TIME:
+      return cpu_time(slot);
+    default:
+      return -EINVAL;
+  }
+}
+
+/* Stops at the first failure: -errno, and its index in the slot. */
+static long run_operations(struct slot *slot, const struct frame *frame) {
+  uint32_t count = slot->op_count;
+  if (count > SLOT_OPERATIONS) return -EINVAL;
+  for (uint32_t i = 0; i < count; i++) {
+    struct operation op = slot->ops[i];
+    long result = run_operation(&op, slot, frame);
+    if (result < 0 && result >= -4095) {
+      slot->op_index = i;
+      return result;
+    }
+  }
+  return 0;
+}
+
+/* ---- clone ---- */
+
+/* In the child: nothing of the parent's channel may stay. */
+static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *frame) {
+  struct process_page *page = process();
+  long place = (long)(stub_base + STUB_MAILBOX_OFFSET);
+  long mapped = stub_syscall(SYS_mmap, place, STUB_MAILBOX_BYTES, PROT_READ_WRITE,
+                             MAP_SHARED | MAP_FIXED, fds[1], 0);
+  if (mapped != place) stub_syscall(SYS_exit, 1, 0, 0, 0, 0, 0);
+  close_fd(fds[1]);
+  if (page->holders > 1) {
+    /* Other threads of the parent held descriptors just now: they are this process's too. */
+    for (long fd = 0; fd < 64; fd++) {
+      if (fd != STUB_WAKE_FD && fd != fds[0]) close_fd(fd);
+    }
+  } else {
+    close_fd(page->control_fd);
+    for (int i = 0; i < STASH_ENTRIES; i++) {
+      for (uint32_t k = 0; k < page->stash[i].count; k++) close_fd(page->stash[i].fds[k]);
+    }
+  }
+  for (int i = 0; i < STASH_ENTRIES; i++) page->stash[i].count = 0;
+  page->control_fd = fds[0];
+  page->lock = 0;
+  page->holders = 0;
+  save_registers(slot, frame);
+  slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
+}
+
+/* Returns the event to post: in the parent EVENT_CLONED, in the child EVENT_READY. */
+static uint32_t clone_process(struct slot *slot, const struct frame *frame) {
+  int32_t fds[2];
+  volatile int32_t own_id = 0; /* the host kernel stores it in the child's copy of this stack */
+  long result = take_descriptors(slot->message_id, fds);
+  if (result == 0) {
+    result = stub_syscall(SYS_clone, CLONE_PROCESS_FLAGS, 0, 0, (long)&own_id, 0, 0);
+    if (result == 0) {
+      adopt(slot, fds, frame);
+      slot->child_id = own_id;
+      return EVENT_READY;
+    }
+    close_fd(fds[0]);
+    close_fd(fds[1]);
+    release_descriptors();
+  }
+  slot->child_id = (int32_t)result;
+  return EVENT_CLONED;
+}
+
+/* Copies this thread's frame to the new thread's area and starts a host thread on it. */
+static long start_thread(uint32_t index, const struct frame *frame) {
+  if (index >= STUB_SLOTS || frame->fpstate == 0) return -EINVAL;
+  uint64_t area = area_of(index);
+  uint64_t own_area = (uint64_t)frame & ~(STUB_AREA_BYTES - 1);
+  uint64_t start = (uint64_t)frame;
+  uint64_t end = (uint64_t)frame->fpstate + fp_size(frame->fpstate);
+  if (end <= start || end > own_area + STUB_AREA_BYTES) return -EINVAL;
+  long mapped = stub_syscall(SYS_mmap, (long)area, STUB_AREA_BYTES, PROT_READ_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  if (mapped != (long)area) return mapped;
+
+  struct frame *copy = (struct frame *)(area + (start - own_area));
+  memcpy(copy, frame, end - start);
+  copy->fpstate = frame->fpstate - own_area + area;
+  copy->stack_pointer = area;
+  copy->stack_bytes = STUB_AREA_BYTES - STUB_AREA_RESERVED;
+  copy->stack_flags = 0;
+  uint64_t *stack = (uint64_t *)(((uint64_t)copy - 256) & ~15UL);
+  stack[0] = (uint64_t)stub_thread_entry;
+  stack[1] = (uint64_t)copy;
+  return stub_syscall(SYS_clone, CLONE_THREAD_FLAGS, (long)stack, 0, (long)&slot_at(index)->alive,
+                      0, 0);
+}
+
+/* ---- the conversation ---- */
+
+/* Posts `kind` and obeys until the guest may go on. */
+static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
+  for (;;) {
+    slot->kind = kind;
+    uint32_t spins = kind == EVENT_CLONED || kind == EVENT_READY ? 0 : global()->spin_count;
+    post(slot);
+    wait_answer(slot, spins);
+
+    uint32_t order = slot->kind;
+    if ((order & ORDER_EXIT) != 0) stub_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
+    if ((order & ORDER_FRESH) != 0) slot->cpu_base = host_cpu_time();
+    if ((order & ORDER_OPERATIONS) != 0) {
+      long result = run_operations(slot, frame);
+      if (result < 0) {
+        slot->error = (int32_t)result;
+        save_registers(slot, frame);
+        kind = EVENT_OPERATION_FAILED;
+        continue;
+      }
+    }
+    if ((order & ORDER_STOP) != 0) {
+      kind = EVENT_OPERATIONS_DONE;
+    } else if ((order & ORDER_FORK) != 0) {
+      kind = clone_process(slot, frame);
+    } else if ((order & ORDER_THREAD) != 0) {
+      slot->child_id = (int32_t)start_thread(slot->new_slot, frame);
+      kind = EVENT_CLONED;
+    } else {
+      if ((order & ORDER_REGISTERS) != 0) load_registers(slot, frame);
+      if ((order & ORDER_RESULT) != 0) frame->gregs[GREG_RAX] = slot->call[0];
+      return;
+    }
+  }
+}
+
+static uint32_t classify(int number, const struct signal_info *info, const struct frame *frame,
+                         struct slot *slot) {
+  uint64_t ip = frame->gregs[GREG_RIP];
+  if (number == SIGURG) return EVENT_INTERRUPTED;
+  if (number == SIGILL && ip == (uint64_t)stub_boot_trap) return EVENT_READY;
+  if (number == SIGSYS) {
+    /* Calls through the vsyscall page come here as well, with the return already emulated. */
+    save_call(slot, frame);
+    return EVENT_SYSCALL;
+  }
+  slot->signal = (uint32_t)number;
+  slot->code = (uint32_t)info->code;
+  slot->trap_number = (uint32_t)frame->gregs[GREG_TRAPNO];
+  slot->error_code = (uint32_t)frame->gregs[GREG_ERR];
+  slot->fault_addr = info->addr;
+  return EVENT_FAULT;
+}
+
+/* Called by the host kernel for every signal; returning continues the guest. */
+void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
+  if ((number == SIGSEGV || number == SIGBUS) &&
+      frame->gregs[GREG_RIP] == (uint64_t)stub_copy_insn) {
+    frame->gregs[GREG_RIP] = (uint64_t)stub_copy_fault;
+    return;
+  }
+  struct slot *slot = own_slot();
+  save_registers(slot, frame);
+  uint32_t kind = classify(number, info, frame, slot);
+  if (kind != EVENT_SYSCALL) {
+    slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
+  }
+  serve(slot, frame, kind);
+}
+
+/* First code of a new thread, on its own stack; its frame is a copy of its creator's. */
+void stub_thread_main(struct frame *frame) {
+  struct slot *slot = own_slot();
+  save_registers(slot, frame);
+  slot->fp_bytes = fp_size(frame->fpstate);
+  slot->cpu_base = 0; /* of the slot's last thread */
+  serve(slot, frame, EVENT_READY);
+}
+
+/*
+ * The zygote's last step, from the stub's text: the filter goes on, everything but the stub goes. The trap that
+ * follows makes a complete signal frame, which each forked child inherits.
+ */
+void stub_boot_main(const struct stub_boot *boot) {
+  enum { SET_MODE_FILTER = 1, FLAG_NEW_LISTENER = 8 };
+  struct slot *slot = slot_at(0);
+  slot->child_id = boot->pid;
+  long listener = stub_syscall(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER,
+                               (long)boot->filter_program, 0, 0, 0);
+  if (listener < 0) {
+    slot->child_id = (int32_t)listener;
+  }
+  slot->listener_fd = (int32_t)listener;
+  process()->control_fd = 3;
+  long start = (long)stub_base;
+  long end = start + (long)STUB_RANGE_BYTES;
+  stub_syscall(SYS_munmap, 0, start, 0, 0, 0, 0);
+  stub_syscall(SYS_munmap, end, 0x7ffffffff000L - end, 0, 0, 0, 0);
+}

@@ -1,0 +1,207 @@
+/*
+ * The stub zygote: a static program without libc that turns itself into the first stub. It gets fd 3 (control
+ * socket), 4 (wake eventfd), 5 (global page, read-only); see platform-ptrace/systrap/README.md.
+ *
+ * It maps the stub at the address that the Sentry names in the first message, installs the handlers and
+ * jumps there; the stub installs the filter and unmaps this program. From then on the zygote is a
+ * stub like any other, and the Sentry forks stubs off it by the same order that forks guests.
+ * Exit codes tell what failed: the launcher prints them.
+ */
+#include <linux/filter.h>
+#include <stdint.h>
+
+#include "stub/frame.h"
+#include "stub/mailbox.h"
+
+enum {
+  SYS_mmap = 9,
+  SYS_mprotect = 10,
+  SYS_rt_sigaction = 13,
+  SYS_rt_sigprocmask = 14,
+  SYS_getpid = 39,
+  SYS_recvmsg = 47,
+  SYS_close = 3,
+  SYS_exit_group = 231,
+  SYS_sigaltstack = 131,
+  SYS_prctl = 157,
+  SYS_prlimit64 = 302,
+  SYS_close_range = 436,
+  SYS_mseal = 462,
+};
+enum { PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38 };
+enum { RLIMIT_CORE = 4, RLIMIT_NOFILE = 7 };
+enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_NODEFER = 0x40000000 };
+
+extern const char stub_blob[], stub_blob_end[];
+__asm__(
+    ".pushsection .rodata\n"
+    ".balign 16\n"
+    "stub_blob: .incbin \"" STUB_BLOB
+    "\"\n"
+    "stub_blob_end:\n"
+    ".popsection\n"
+    ".globl _start\n"
+    "_start: xor %ebp, %ebp\n"
+    "and $-16, %rsp\n"
+    "call zygote_main\n");
+
+static long call(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  long result;
+  register long r10 __asm__("r10") = a3;
+  register long r8 __asm__("r8") = a4;
+  register long r9 __asm__("r9") = a5;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+
+void *memcpy(void *to, const void *from, unsigned long bytes) {
+  void *start = to;
+  __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
+  return start;
+}
+
+void *memset(void *to, int value, unsigned long bytes) {
+  void *start = to;
+  __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+  return start;
+}
+
+/* Reasons to give up, as exit codes. */
+enum failure {
+  FAIL_MESSAGE = 10,
+  FAIL_MAP = 11,
+  FAIL_SIGNALS = 12,
+  FAIL_LIMITS = 13,
+  FAIL_DESCRIPTORS = 14,
+};
+
+static void need(int ok, enum failure why) {
+  if (!ok) call(SYS_exit_group, why, 0, 0, 0, 0, 0);
+}
+
+static uint8_t message[sizeof(struct zygote_init) + 4096 * sizeof(struct sock_filter)]
+    __attribute__((aligned(16)));
+
+/* Receives the first message; returns the mailbox descriptor that came with it. */
+static int receive_init(void) {
+  struct {
+    void *data;
+    uint64_t bytes;
+  } part = {message, sizeof message};
+  struct {
+    uint64_t bytes;
+    int32_t level;
+    int32_t type;
+    int32_t fd;
+    int32_t padding;
+  } control = {0};
+  struct {
+    void *name;
+    uint64_t name_bytes;
+    void *parts;
+    uint64_t part_count;
+    void *control;
+    uint64_t control_bytes;
+    uint64_t flags;
+  } header = {0, 0, &part, 1, &control, sizeof control, 0};
+  long got = call(SYS_recvmsg, 3, (long)&header, 0, 0, 0, 0);
+  const struct zygote_init *init = (const void *)message;
+  need(got >= (long)sizeof *init && init->magic == STUB_MAGIC && control.bytes == 20, FAIL_MESSAGE);
+  need(got == (long)(sizeof *init + init->filter_instructions * sizeof(struct sock_filter)),
+       FAIL_MESSAGE);
+  return control.fd;
+}
+
+static void map(uint64_t place, uint64_t bytes, int prot, int flags, int fd) {
+  enum { MAP_FIXED_NOREPLACE = 0x100000 };
+  long at = call(SYS_mmap, (long)place, (long)bytes, prot, flags | MAP_FIXED_NOREPLACE, fd, 0);
+  need(at == (long)place, FAIL_MAP);
+}
+
+static void map_stub(uint64_t base, int mailbox) {
+  enum {
+    READ = 1,
+    WRITE = 2,
+    EXEC = 4,
+    SHARED = 1,
+    PRIVATE = 2,
+    ANONYMOUS = 0x20,
+    NORESERVE = 0x4000
+  };
+  map(base, STUB_TEXT_BYTES, READ | WRITE, PRIVATE | ANONYMOUS, -1);
+  memcpy((void *)base, stub_blob, (unsigned long)(stub_blob_end - stub_blob));
+  need(call(SYS_mprotect, (long)base, STUB_TEXT_BYTES, READ | EXEC, 0, 0, 0) == 0, FAIL_MAP);
+  map(base + STUB_GLOBAL_OFFSET, 4096, READ, SHARED, 5);
+  map(base + STUB_PROCESS_OFFSET, 4096, READ | WRITE, PRIVATE | ANONYMOUS, -1);
+  map(base + STUB_MAILBOX_OFFSET, STUB_MAILBOX_BYTES, READ | WRITE, SHARED, mailbox);
+  map(base + STUB_AREAS_OFFSET, STUB_AREA_BYTES, READ | WRITE, PRIVATE | ANONYMOUS | NORESERVE, -1);
+  /* Linux >= 6.10; elsewhere a guest that unmaps its stub merely dies. */
+  call(SYS_mseal, (long)base, STUB_TEXT_BYTES + 4096, 0, 0, 0, 0);
+}
+
+struct kernel_sigaction {
+  uint64_t handler;
+  uint64_t flags;
+  uint64_t restorer;
+  uint64_t mask;
+};
+
+static void install_handlers(uint64_t base) {
+  enum { SIGBUS = 7, SIGSEGV = 11, SIG_SETMASK = 2 };
+  static const uint8_t handled[] = {4, 5, 7, 8, 11, 23, 31}; /* ILL TRAP BUS FPE SEGV URG SYS */
+  const struct stub_header *header = (const void *)base;
+  for (int number = 1; number <= 64; number++) {
+    struct kernel_sigaction plain = {0, 0, 0, 0};
+    call(SYS_rt_sigaction, number, (long)&plain, 0, 8, 0, 0);
+  }
+  /* NODEFER: the mask alone says what is blocked, so that a fault inside a handler is delivered. */
+  struct kernel_sigaction action = {
+      base + header->handler, SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER,
+      base + header->restorer, ~((1UL << (SIGSEGV - 1)) | (1UL << (SIGBUS - 1)))};
+  for (unsigned i = 0; i < sizeof handled; i++) {
+    need(call(SYS_rt_sigaction, handled[i], (long)&action, 0, 8, 0, 0) == 0, FAIL_SIGNALS);
+  }
+  struct {
+    uint64_t pointer;
+    uint32_t flags;
+    uint32_t padding;
+    uint64_t bytes;
+  } stack = {base + STUB_AREAS_OFFSET, 0, 0, STUB_AREA_BYTES - STUB_AREA_RESERVED};
+  need(call(SYS_sigaltstack, (long)&stack, 0, 0, 0, 0, 0) == 0, FAIL_SIGNALS);
+  uint64_t none = 0;
+  call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0);
+}
+
+static void limit(void) {
+  struct {
+    uint64_t soft;
+    uint64_t hard;
+  } descriptors = {64, 64}, core = {0, 0};
+  need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(call(SYS_prlimit64, 0, RLIMIT_CORE, (long)&core, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(call(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
+}
+
+__attribute__((used)) void zygote_main(void) {
+  int mailbox = receive_init();
+  const struct zygote_init *init = (const void *)message;
+  map_stub(init->base, mailbox);
+  for (int fd = 0; fd < 3; fd++) call(SYS_close, fd, 0, 0, 0, 0, 0);
+  need(call(SYS_close_range, 5, 0xffffffffL, 0, 0, 0, 0) == 0, FAIL_DESCRIPTORS);
+  limit();
+  install_handlers(init->base);
+
+  const struct stub_header *header = (const void *)init->base;
+  struct sock_fprog program = {(unsigned short)init->filter_instructions,
+                               (struct sock_filter *)(message + sizeof *init)};
+  struct stub_boot boot = {(uint64_t)&program, (int32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0)};
+  uint64_t stack = init->base + STUB_AREAS_OFFSET + STUB_AREA_BYTES - STUB_AREA_RESERVED;
+  __asm__ volatile("mov %0, %%rsp\n jmp *%1" ::"r"(stack), "r"(init->base + header->boot),
+                   "D"(&boot)
+                   : "memory");
+  __builtin_unreachable();
+}

@@ -1,0 +1,336 @@
+// A guest address space of the systrap platform: one stub process, its mailbox and its control socket.
+import {
+  EAGAIN,
+  EFAULT,
+  EMFILE,
+  ENOMEM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import {
+  OP_ADVISE,
+  OP_MAP_ANONYMOUS,
+  OP_MAP_FILE,
+  OP_PROTECT,
+  OP_REMAP,
+  OP_UNMAP,
+  PASSED_MESSAGE_BYTES,
+  SLOT,
+  STATE_RUNNING,
+  STUB_MAILBOX_BYTES,
+  STUB_SLOTS,
+} from '../../abi/mailbox.ts';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+} from '../../abi/mman.ts';
+import { native } from '../../native/addon.ts';
+import type {
+  AddressSpace,
+  ForkedAddressSpace,
+  MemoryOperation,
+} from '../../sentry/platform/address-space.ts';
+import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
+import type { Clones } from './clones.ts';
+import { SystrapThread, type ThreadHost } from './guest-thread.ts';
+import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
+
+/** What a space needs of its platform. */
+export interface SpaceHost extends ThreadHost {
+  readonly guestTop: number;
+  readonly region: MailboxRegion;
+  readonly clones: Clones;
+  /** The thread is not watched any more. */
+  threadDropped(thread: SystrapThread): void;
+  /** Kills the process, forgets its threads; no event. */
+  spaceDestroyed(space: SystrapSpace): void;
+}
+
+const MSG_DONTWAIT = 0x40;
+const SOCK_SEQPACKET = 5;
+
+const MOST_PARKED = 8;
+
+let fpState = new Uint8Array(0);
+const passedMessage = new Int32Array(PASSED_MESSAGE_BYTES / 4);
+const passedBytes = new Uint8Array(passedMessage.buffer);
+const passedFds = new Int32Array(2);
+
+export class SystrapSpace implements AddressSpace {
+  /** The host process; 0 until the clone that makes it is done. */
+  pid = 0;
+  isDead = false;
+  /** Live threads by slot. */
+  readonly threads: Map<number, SystrapThread> = new Map();
+  readonly #host: SpaceHost;
+  readonly #controlFd: number;
+  readonly #mailboxFd: number;
+  /** Region blocks by block of the mailbox file. */
+  readonly #blocks: Map<number, number> = new Map();
+  /** Slots of threads that were told to exit: free once the host kernel has cleared `alive`. */
+  readonly #leaving: Set<number> = new Set();
+  #leaderSlot = 0;
+  /** Host threads whose guest threads have exited, ready for new ones. */
+  readonly #parked: { readonly slot: number; readonly hostTid: number }[] = [];
+  #nextMessageId = 1;
+
+  constructor(host: SpaceHost, controlFd: number, mailboxFd: number) {
+    this.#host = host;
+    this.#controlFd = controlFd;
+    this.#mailboxFd = mailboxFd;
+  }
+
+  queueOperation(operation: MemoryOperation, via: GuestThread): void {
+    const thread = this.#own(via);
+    const { addr, length } = operation;
+    switch (operation.kind) {
+      case 'mapAnonymous': {
+        const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | extraFlags(operation);
+        thread.queueRaw({ kind: OP_MAP_ANONYMOUS, addr, length, prot: operation.prot, flags });
+        break;
+      }
+      case 'mapFile':
+        this.#queueMapFile(operation, thread);
+        break;
+      case 'unmap':
+        thread.queueRaw({ kind: OP_UNMAP, addr, length });
+        break;
+      case 'protect':
+        thread.queueRaw({ kind: OP_PROTECT, addr, length, prot: operation.prot });
+        break;
+      case 'remap': {
+        const { newAddr, newLength } = operation;
+        thread.queueRaw({ kind: OP_REMAP, addr, length, extra0: newAddr, extra1: newLength });
+        break;
+      }
+      case 'advise':
+        thread.queueRaw({ kind: OP_ADVISE, addr, length, prot: operation.advice });
+        break;
+    }
+  }
+
+  flushOperations(via: GuestThread): SysResult {
+    return this.#host.flush(this.#own(via));
+  }
+
+  read(addr: number, dst: Uint8Array, length: number): SysResult {
+    const bytes = this.#inside(addr, length);
+    if (bytes <= 0) return length === 0 ? 0 : EFAULT;
+    const result = native.readMemory(this.pid, addr, dst, bytes);
+    return result > 0 ? result : EFAULT;
+  }
+
+  write(addr: number, src: Uint8Array, length: number): SysResult {
+    const bytes = this.#inside(addr, length);
+    if (bytes <= 0) return length === 0 ? 0 : EFAULT;
+    const result = native.writeMemory(this.pid, addr, src, bytes);
+    return result > 0 ? result : EFAULT;
+  }
+
+  fork(via: GuestThread, done: (child: Result<ForkedAddressSpace>) => void): void {
+    this.#host.clones.fork(this.#own(via), done);
+  }
+
+  newThread(via: GuestThread, done: (thread: Result<GuestThread>) => void): void {
+    this.#host.clones.newThread(this.#own(via), done);
+  }
+
+  destroy(): void {
+    if (!this.isDead) this.#host.spaceDestroyed(this);
+  }
+
+  usage(): { readonly residentBytes: number; readonly cpuNs: number } {
+    const pid = this.isDead ? 0 : this.pid;
+    return {
+      // Asked for rarely and dear: three host calls.
+      get residentBytes(): number {
+        return pid === 0 ? 0 : native.residentBytes(pid);
+      },
+      cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
+    };
+  }
+
+  // ---- for the rest of this platform ----
+
+  get controlFd(): number {
+    return this.#controlFd;
+  }
+
+  /** Maps the block where the first thread's slot most likely is, and has its first page made. */
+  attachFirstBlock(): void {
+    const base = this.#slotWord(0);
+    if (base >= 0) this.#host.words[base] = STATE_RUNNING;
+  }
+
+  /** Makes the thread object of a slot, mapping its block first where needed. */
+  addThread(slot: number): Result<SystrapThread> {
+    const base = this.#slotWord(slot);
+    if (base < 0) return ENOMEM;
+    const thread = new SystrapThread(this.#host, this, slot, base);
+    if (this.threads.size === 0) this.#leaderSlot = slot;
+    this.threads.set(slot, thread);
+    return thread;
+  }
+
+  /** The lowest slot that no thread uses, or EAGAIN. */
+  freeSlot(): SysResult {
+    for (const slot of this.#leaving) {
+      const base = this.#slotWord(slot);
+      if (base >= 0 && Atomics.load(this.#host.words, base + SLOT.alive) !== 0) continue;
+      this.#leaving.delete(slot);
+    }
+    for (let slot = 0; slot < STUB_SLOTS; slot++) {
+      const parked = slot === this.#leaderSlot || this.#parked.some((one) => one.slot === slot);
+      if (!parked && !this.threads.has(slot) && !this.#leaving.has(slot)) return slot;
+    }
+    return EAGAIN;
+  }
+
+  threadLeaves(thread: SystrapThread): void {
+    this.threads.delete(thread.slot);
+    if (thread.slot === this.#leaderSlot) {
+      thread.park();
+    } else if (this.#parked.length < MOST_PARKED && thread.hostTid !== 0) {
+      thread.park();
+      this.#parked.push({ slot: thread.slot, hostTid: thread.hostTid });
+    } else {
+      this.#leaving.add(thread.slot);
+      thread.leave();
+    }
+  }
+
+  /**
+   * A new thread out of one that has exited, without asking the host for anything but a copy of the FP state.
+   * Undefined: there is none, or it does not work.
+   */
+  reuseThread(via: SystrapThread): SystrapThread | undefined {
+    if (via.hasOperations) return undefined;
+    const parked = this.#parked.pop();
+    if (parked === undefined) return undefined;
+    const thread = this.addThread(parked.slot);
+    if (isErrno(thread)) return undefined;
+    thread.become(via, parked.hostTid);
+    if (this.#copyFpState(via, thread)) return thread;
+    thread.exit();
+    return undefined;
+  }
+
+  /** Addresses and contents are the guest's own business: it can harm only itself. */
+  #copyFpState(from: SystrapThread, to: SystrapThread): boolean {
+    const bytes = this.#host.fpStateBytes;
+    if (fpState.length !== bytes) fpState = new Uint8Array(bytes);
+    return (
+      native.readMemory(this.pid, from.fpAddr, fpState, bytes) === bytes &&
+      native.writeMemory(this.pid, to.fpAddr, fpState, bytes) === bytes
+    );
+  }
+
+  /** A thread that never came to be. */
+  dropThread(thread: SystrapThread): void {
+    this.threads.delete(thread.slot);
+    // It counts as running since its clone was ordered; its slot must not be looked at once the space is gone.
+    this.#host.threadDropped(thread);
+    thread.state = 'gone';
+  }
+
+  /** Sends descriptors for an order or operation. The message's id, or an errno. */
+  pass(first: number, second?: number): SysResult {
+    const id = this.#nextMessageId;
+    this.#nextMessageId = id === 0x7fffffff ? 1 : id + 1;
+    const count = second === undefined ? 1 : 2;
+    passedMessage[0] = id;
+    passedMessage[1] = count;
+    passedFds[0] = first;
+    passedFds[1] = second ?? -1;
+    const sent = native.sendMessage(
+      this.#controlFd,
+      passedBytes,
+      PASSED_MESSAGE_BYTES,
+      passedFds,
+      count,
+      MSG_DONTWAIT,
+    );
+    return sent < 0 ? sent : id;
+  }
+
+  get mailboxFd(): number {
+    return this.#mailboxFd;
+  }
+
+  /** Lets go of host resources. The process is dead or about to be. */
+  release(): void {
+    this.isDead = true;
+    for (const thread of this.threads.values()) thread.state = 'gone';
+    this.threads.clear();
+    for (const block of this.#blocks.values()) this.#host.region.release(block);
+    this.#blocks.clear();
+    native.close(this.#controlFd);
+    native.close(this.#mailboxFd);
+  }
+
+  #queueMapFile(
+    operation: Extract<MemoryOperation, { kind: 'mapFile' }>,
+    thread: SystrapThread,
+  ): void {
+    const { addr, length, prot, shared, hostFd, offset } = operation;
+    const messageId = this.pass(hostFd);
+    if (messageId < 0) {
+      thread.failOperation(ENOMEM, addr);
+      return;
+    }
+    const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED | extraFlags(operation);
+    thread.queueRaw({ kind: OP_MAP_FILE, addr, length, prot, flags, extra0: offset, messageId });
+  }
+
+  /** How many of `length` bytes at addr lie below guestTop. */
+  #inside(addr: number, length: number): number {
+    if (!(addr >= 0)) return 0;
+    return Math.min(length, this.#host.guestTop - addr);
+  }
+
+  #slotWord(slot: number): number {
+    const fileBlock = Math.floor(slot / SLOTS_PER_BLOCK);
+    let block = this.#blocks.get(fileBlock);
+    if (block === undefined) {
+      const attached = this.#host.region.attach(this.#mailboxFd, fileBlock);
+      if (attached < 0) return attached;
+      block = attached;
+      this.#blocks.set(fileBlock, block);
+    }
+    return this.#host.region.slotWord(block, slot % SLOTS_PER_BLOCK);
+  }
+
+  #own(thread: GuestThread): SystrapThread {
+    if (!(thread instanceof SystrapThread) || thread.space !== this) {
+      throw new Error('a thread of another address space');
+    }
+    return thread;
+  }
+}
+
+/** A space whose process does not exist yet, and the stub's end of its control socket. */
+export interface PreparedSpace {
+  readonly space: SystrapSpace;
+  readonly stubFd: number;
+}
+
+export function prepareSpace(host: SpaceHost): Result<PreparedSpace> {
+  const mailboxFd = native.createMailbox(STUB_MAILBOX_BYTES);
+  if (mailboxFd < 0) return EMFILE;
+  const pair = new Int32Array(2);
+  if (native.socketpair(SOCK_SEQPACKET, pair) < 0) {
+    native.close(mailboxFd);
+    return EMFILE;
+  }
+  const [ours, theirs] = pair as unknown as [number, number];
+  return { space: new SystrapSpace(host, ours, mailboxFd), stubFd: theirs };
+}
+
+function extraFlags(operation: { populate: boolean; noreserve?: boolean }): number {
+  return (operation.populate ? MAP_POPULATE : 0) | (operation.noreserve ? MAP_NORESERVE : 0);
+}

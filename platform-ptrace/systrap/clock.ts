@@ -1,0 +1,35 @@
+// The sandbox's clocks: the same time base (native/addon/clock.c) that guests read through the vDSO without a
+// system call, counted from the sandbox's start so that the host's uptime does not show.
+import { native } from '../../native/addon.ts';
+import type { Clock, WallTime } from '../../sentry/base/clock.ts';
+
+/** What the loader maps: one page of parameters (r--) and right behind it the code (r-x). */
+export interface SystrapVdso {
+  readonly paramsFd: number;
+  readonly codeFd: number;
+  readonly codeBytes: number;
+}
+
+export class SystrapClock implements Clock {
+  readonly vdso: SystrapVdso;
+  readonly #parts = new Float64Array(2);
+
+  /** Calibrates for some milliseconds: make it early, and once a process. */
+  constructor() {
+    const paramsFd = native.startClock();
+    const codeFd = native.vdsoCode();
+    if (paramsFd < 0 || codeFd < 0) {
+      throw new Error(`cannot start the clock: errno ${-Math.min(paramsFd, codeFd)}`);
+    }
+    this.vdso = { paramsFd, codeFd, codeBytes: native.vdsoBytes() };
+  }
+
+  monotonicNs(): number {
+    return native.monotonicNs();
+  }
+
+  realtime(): WallTime {
+    native.realtime(this.#parts);
+    return { sec: this.#parts[0] as number, nsec: this.#parts[1] as number };
+  }
+}

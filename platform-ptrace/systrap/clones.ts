@@ -1,0 +1,341 @@
+// Making processes and threads. The stub clones when ordered; the host kernel asks the Sentry (seccomp user
+// notification) before any clone of a stub goes on, and only the ordered one does. A new process is
+// believed to be what it says once its memory shows the nonce of the mailbox made for it.
+import {
+  EAGAIN,
+  ENOMEM,
+  EPERM,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import {
+  ORDER_FORK,
+  ORDER_THREAD,
+  SLOT,
+  SLOT_BYTES,
+  STUB_MAILBOX_OFFSET,
+} from '../../abi/mailbox.ts';
+import { native } from '../../native/addon.ts';
+import type { ForkedAddressSpace } from '../../sentry/platform/address-space.ts';
+import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
+import {
+  type PreparedSpace,
+  prepareSpace,
+  type SpaceHost,
+  type SystrapSpace,
+} from './address-space.ts';
+import type { SystrapThread } from './guest-thread.ts';
+import { type StrangerHost, Strangers } from './strangers.ts';
+import { CLONE_PROCESS_FLAGS, CLONE_THREAD_FLAGS } from './stub-filter.ts';
+
+export interface PendingClone {
+  readonly kind: 'process' | 'thread';
+  readonly via: SystrapThread;
+  readonly child: SystrapThread;
+  readonly done: (result: SysResult) => void;
+  /** Of a process: kept here, since the guest can write the copy in the mailbox. Never zero. */
+  readonly nonce: readonly [number, number];
+  /** The notification was answered: the clone has been let through. */
+  allowed: boolean;
+  /** What the parent's clone answered. */
+  parentResult: number | undefined;
+  childReady: boolean;
+  /**
+   * The parent's process is gone: a child may still appear, and must die. Until when that is waited for (ns of the
+   * sandbox's clock), else 0.
+   */
+  abandonedUntilNs: number;
+}
+
+/** What Clones needs of the platform beside SpaceHost. */
+export interface CloneHost extends SpaceHost, StrangerHost {
+  readonly stubBase: number;
+  adoptProcess(space: SystrapSpace, pid: number): boolean;
+  nowNs(): number;
+}
+
+const SYS_clone = 56;
+const MOST_NOTIFICATIONS = 16;
+const CHILD_PATIENCE_NS = 1e9;
+/** Random words drawn at once. */
+const NONCE_WORDS = 512;
+
+export class Clones {
+  readonly #host: CloneHost;
+  readonly #listener: number;
+  readonly #strangers: Strangers;
+  readonly #pending: Set<PendingClone> = new Set();
+  readonly #notification = new Int32Array(8);
+  readonly #proof = new Int32Array(2);
+  readonly #proofBytes = new Uint8Array(this.#proof.buffer);
+  readonly #nonces = new Int32Array(NONCE_WORDS);
+  readonly #nonceBytes = new Uint8Array(this.#nonces.buffer);
+  #nextNonce = NONCE_WORDS;
+  /** At most one: what the next fork will need. */
+  readonly #prepared: PreparedSpace[] = [];
+  /** Children reaped before anybody knew whose they were. */
+  readonly #reapedEarly: Set<number> = new Set();
+
+  constructor(host: CloneHost, listener: number) {
+    this.#host = host;
+    this.#listener = listener;
+    this.#strangers = new Strangers(host);
+  }
+
+  get isIdle(): boolean {
+    return this.#pending.size === 0;
+  }
+
+  /** When `expire` has to be called; Infinity: no need. */
+  get expiryNs(): number {
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const clone of this.#pending) {
+      if (clone.abandonedUntilNs !== 0) soonest = Math.min(soonest, clone.abandonedUntilNs);
+    }
+    return soonest;
+  }
+
+  /** Gives up on children that never showed themselves: whatever they are, they die. */
+  expire(): void {
+    const now = this.#host.nowNs();
+    for (const clone of [...this.#pending]) {
+      if (clone.abandonedUntilNs === 0 || clone.abandonedUntilNs > now) continue;
+      this.#drop(clone);
+      this.#strangers.suspect(this.#pending);
+    }
+  }
+
+  fork(via: SystrapThread, done: (child: Result<ForkedAddressSpace>) => void): void {
+    if (via.takeFailure() !== 0) {
+      done(ENOMEM);
+      return;
+    }
+    const prepared = this.#prepared.pop() ?? prepareSpace(this.#host);
+    if (isErrno(prepared)) {
+      done(EAGAIN);
+      return;
+    }
+    const { space, stubFd } = prepared;
+    const messageId = via.space.pass(stubFd, space.mailboxFd);
+    native.close(stubFd);
+    const thread = messageId < 0 ? EAGAIN : space.addThread(via.slot);
+    if (isErrno(thread)) {
+      space.release();
+      done(EAGAIN);
+      return;
+    }
+    const words = this.#host.words;
+    const nonce = this.#drawNonce();
+    words[thread.base + SLOT.nonce] = nonce[0];
+    words[thread.base + SLOT.nonce + 1] = nonce[1];
+    words[via.base + SLOT.messageId] = messageId;
+    this.#order('process', via, thread, nonce, (result) => {
+      done(result < 0 ? (EAGAIN as Result<ForkedAddressSpace>) : { space, thread });
+    });
+    this.#prepareNext();
+  }
+
+  /** Makes the next child's mailbox while the stub is busy with this one. */
+  #prepareNext(): void {
+    if (this.#prepared.length > 0) return;
+    const next = prepareSpace(this.#host);
+    if (isErrno(next)) return;
+    next.space.attachFirstBlock();
+    this.#prepared.push(next);
+  }
+
+  newThread(via: SystrapThread, done: (thread: Result<GuestThread>) => void): void {
+    if (via.takeFailure() !== 0) {
+      done(ENOMEM);
+      return;
+    }
+    const reused = via.space.reuseThread(via);
+    if (reused !== undefined) {
+      done(reused);
+      return;
+    }
+    const slot = via.space.freeSlot();
+    const thread = slot < 0 ? EAGAIN : via.space.addThread(slot);
+    if (isErrno(thread)) {
+      done(EAGAIN);
+      return;
+    }
+    const words = this.#host.words;
+    // A slot used before still says what its last thread left there.
+    Atomics.store(words, thread.base + SLOT.state, 0);
+    words[via.base + SLOT.newSlot] = slot;
+    this.#order('thread', via, thread, [0, 0], (result) => {
+      done(result < 0 ? (EAGAIN as Result<GuestThread>) : thread);
+    });
+  }
+
+  /** Lets through the clones that were ordered, refuses all others. True if any was waiting. */
+  answerNotifications(): boolean {
+    let any = false;
+    // Guests that keep asking must not keep the Sentry here.
+    for (let count = 0; count < MOST_NOTIFICATIONS; count++) {
+      if (native.notifyReceive(this.#listener, this.#notification) !== 0) break;
+      any = true;
+      const clone = this.#orderedBy(this.#notification);
+      if (clone) clone.allowed = true;
+      native.notifyAnswer(this.#listener, this.#notification, clone ? 0 : EPERM);
+    }
+    return any;
+  }
+
+  /** The parent says how its clone went (or that an operation before it failed). */
+  parentAnswered(clone: PendingClone, result: number): void {
+    clone.parentResult = result;
+    this.#settle(clone);
+  }
+
+  childReady(clone: PendingClone): void {
+    clone.childReady = true;
+    this.#settle(clone);
+  }
+
+  /** A process is gone. Its clones fail; a child that made it is killed when it shows up. */
+  spaceGone(space: SystrapSpace): void {
+    for (const clone of this.#pending) {
+      if (clone.via.space !== space) continue;
+      if (clone.kind === 'process' && clone.allowed) {
+        clone.abandonedUntilNs = this.#host.nowNs() + CHILD_PATIENCE_NS;
+      } else this.#drop(clone);
+    }
+  }
+
+  /** A child of the Sentry that no space claims has died. */
+  strangerReaped(pid: number): void {
+    for (const clone of this.#pending) {
+      if (clone.kind !== 'process' || !clone.allowed) continue;
+      if (clone.abandonedUntilNs !== 0) {
+        this.#drop(clone);
+        return;
+      }
+      if (clone.parentResult === pid) {
+        this.#drop(clone);
+        clone.done(EAGAIN);
+        return;
+      }
+    }
+    if (this.#pending.size > 0) this.#reapedEarly.add(pid);
+  }
+
+  #order(
+    kind: PendingClone['kind'],
+    via: SystrapThread,
+    child: SystrapThread,
+    nonce: readonly [number, number],
+    done: (result: SysResult) => void,
+  ): void {
+    const clone: PendingClone = {
+      kind,
+      via,
+      child,
+      done,
+      nonce,
+      allowed: false,
+      parentResult: undefined,
+      childReady: false,
+      abandonedUntilNs: 0,
+    };
+    via.clone = clone;
+    child.clone = clone;
+    this.#pending.add(clone);
+    via.answer(kind === 'process' ? ORDER_FORK : ORDER_THREAD);
+    this.#host.threadRuns(via);
+    this.#host.threadRuns(child);
+  }
+
+  #orderedBy(notification: Int32Array): PendingClone | undefined {
+    const [, , tid = 0, number = 0, flags = 0, upper = 0] = notification;
+    if (number !== SYS_clone || upper !== 0) return undefined;
+    for (const clone of this.#pending) {
+      const wanted = clone.kind === 'process' ? CLONE_PROCESS_FLAGS : CLONE_THREAD_FLAGS;
+      if (clone.allowed || flags !== wanted) continue;
+      const pid = clone.via.space.pid;
+      if (pid === tid || native.tgkill(pid, tid, 0) === 0) return clone;
+    }
+    return undefined;
+  }
+
+  #settle(clone: PendingClone): void {
+    const { via, child } = clone;
+    if (clone.parentResult !== undefined && clone.parentResult < 0) {
+      this.#drop(clone);
+      // The host may really have refused; or there is a child that the parent denies.
+      if (clone.kind === 'process' && clone.allowed) this.#strangers.suspect(this.#pending);
+      clone.done(EAGAIN);
+      return;
+    }
+    if (clone.kind === 'process' && this.#reapedEarly.delete(clone.parentResult ?? 0)) {
+      this.#drop(clone);
+      clone.done(EAGAIN);
+      return;
+    }
+    const abandoned = clone.abandonedUntilNs !== 0;
+    if (!clone.childReady || (clone.parentResult === undefined && !abandoned)) return;
+
+    const id =
+      clone.kind === 'process'
+        ? (this.#host.words[child.base + SLOT.childId] as number)
+        : (this.#host.words[child.base + SLOT.alive] as number);
+    child.hostTid = id;
+    const proof = clone.kind === 'process' ? this.#prove(clone, id) : 'true';
+    if (proof !== 'true') {
+      this.#drop(clone);
+      clone.done(EAGAIN);
+      // 'none': it may have been killed meanwhile.
+      this.#strangers.suspect(this.#pending);
+      if (proof === 'false') this.#host.spaceBroke(via.space, 'hides a process that it forked');
+      return;
+    }
+    this.#forget(clone);
+    if (abandoned) child.space.destroy();
+    else clone.done(0);
+  }
+
+  /** Is `pid` the process behind the child's mailbox, and new to us? */
+  #prove(clone: PendingClone, pid: number): 'true' | 'false' | 'none' {
+    if (pid <= 0) return 'false';
+    const { child } = clone;
+    const addr =
+      this.#host.stubBase + STUB_MAILBOX_OFFSET + child.slot * SLOT_BYTES + SLOT.nonce * 4;
+    const shown = native.readMemory(pid, addr, this.#proofBytes, 8);
+    if (shown === ESRCH) return 'none';
+    const proven =
+      shown === 8 &&
+      this.#proof[0] === clone.nonce[0] &&
+      this.#proof[1] === clone.nonce[1] &&
+      this.#host.adoptProcess(child.space, pid);
+    return proven ? 'true' : 'false';
+  }
+
+  #forget(clone: PendingClone): void {
+    this.#pending.delete(clone);
+    clone.via.clone = undefined;
+    clone.child.clone = undefined;
+    if (this.#pending.size === 0) this.#reapedEarly.clear();
+    this.#strangers.settled(clone);
+    if (clone.via.leavesAtStop && clone.via.state === 'stopped') clone.via.exit();
+  }
+
+  /** The child will not be. */
+  #drop(clone: PendingClone): void {
+    this.#forget(clone);
+    if (clone.kind === 'process') clone.child.space.destroy();
+    else clone.child.space.dropThread(clone.child);
+  }
+
+  #drawNonce(): readonly [number, number] {
+    if (this.#nextNonce + 2 > NONCE_WORDS) {
+      native.getRandom(this.#nonceBytes);
+      this.#nextNonce = 0;
+    }
+    const first = this.#nonces[this.#nextNonce++] as number;
+    const second = this.#nonces[this.#nextNonce++] as number;
+    return [first, second | 1];
+  }
+}

@@ -1,0 +1,392 @@
+// A guest thread of the systrap platform: one host thread of a stub process, spoken to through its mailbox slot.
+// While the thread is stopped the slot is the Sentry's to write, but the guest's other threads can still
+// scribble on it: what is judged here is copied out of it first, and nonsense is that guest's death.
+import { EFAULT, ENOMEM, type SysResult } from '../../abi/errno.ts';
+import {
+  EVENT_FAULT,
+  EVENT_INTERRUPTED,
+  EVENT_OPERATION_FAILED,
+  EVENT_SYSCALL,
+  OP_CPU_TIME,
+  OP_LOAD_FP,
+  OP_SAVE_FP,
+  OPERATION,
+  OPERATION_WORDS,
+  ORDER_EXIT,
+  ORDER_FRESH,
+  ORDER_OPERATIONS,
+  ORDER_REGISTERS,
+  ORDER_RESULT,
+  SLOT,
+  SLOT_CALL_WORDS,
+  SLOT_OPERATIONS,
+  STATE_ANSWERED,
+  STATE_DEFERRED,
+  STATE_POSTED,
+  STATE_SLEEPING,
+} from '../../abi/mailbox.ts';
+import { native } from '../../native/addon.ts';
+import {
+  type GuestThread,
+  type Outcome,
+  type OutcomeKind,
+  REG_COUNT,
+} from '../../sentry/platform/guest-thread.ts';
+import type { SystrapSpace } from './address-space.ts';
+import type { PendingClone } from './clones.ts';
+
+/** What a thread needs of its platform. */
+export interface ThreadHost {
+  readonly words: Int32Array;
+  readonly fpStateBytes: number;
+  /** The thread now runs: watch its slot. */
+  threadRuns(thread: SystrapThread): void;
+  /** An answer found its stub spinning, or (late) asleep. */
+  answered(late: boolean): void;
+  /** Does the operations queued on a stopped thread and waits for it. */
+  flush(thread: SystrapThread): SysResult;
+  /** The thread's outcome is known without running it: deliver it at the next poll. */
+  deliverLater(thread: SystrapThread): void;
+  /** The guest broke its own stub: its death is delivered at the next poll. */
+  spaceBroke(space: SystrapSpace, reason: string): void;
+}
+
+/** SIGURG: free for us, since guests never get host signals. */
+const INTERRUPT_SIGNAL = 23;
+const TWO_32 = 0x100000000;
+
+class ThreadOutcome implements Outcome {
+  kind: OutcomeKind = 'syscall';
+  signal = 0;
+  code = 0;
+  addr = 0;
+  trapNumber = 0;
+  errorCode = 0;
+  errno = 0;
+}
+
+/** One memory operation, as the slot's struct operation. */
+export interface RawOperation {
+  readonly kind: number;
+  readonly prot?: number;
+  readonly addr: number;
+  readonly length?: number;
+  readonly extra0?: number;
+  readonly extra1?: number;
+  readonly flags?: number;
+  readonly messageId?: number;
+}
+
+export class SystrapThread implements GuestThread {
+  readonly space: SystrapSpace;
+  /** Index of the slot in the process's mailbox, and of the thread area in its stub. */
+  readonly slot: number;
+  /** Word index of the slot in the region. */
+  readonly base: number;
+  readonly outcome: ThreadOutcome = new ThreadOutcome();
+  readonly syscall: Uint32Array = new Uint32Array(SLOT_CALL_WORDS);
+  owner: object | undefined;
+  hostTid = 0;
+  /** running: the slot is the stub's turn. gone: exited, or its process was destroyed. */
+  state: 'running' | 'stopped' | 'gone' = 'running';
+  /** exit() was called while it ran: its next stop is its last, and nobody hears of it. */
+  leavesAtStop = false;
+  /** Position in the platform's list of running threads, -1 if not in it. */
+  runIndex = -1;
+  /** A clone that this thread makes, or that makes this thread. */
+  clone: PendingClone | undefined;
+  readonly #host: ThreadHost;
+  readonly #registers = new Uint32Array(2 * REG_COUNT);
+  readonly #operationAddrs: number[] = [];
+  readonly #operationIsFp: boolean[] = [];
+  /** The CPU time last told by the thread itself. */
+  #cpuNs = 0;
+  #fetched = false;
+  #changed = false;
+  /** Not run yet since it took over a parked host thread. */
+  #fresh = false;
+  #operationCount = 0;
+  /** The errno of an operation that failed before its turn (no room, no descriptor), else 0. */
+  #failure = 0;
+  #failureAddr = 0;
+
+  constructor(host: ThreadHost, space: SystrapSpace, slot: number, base: number) {
+    this.#host = host;
+    this.space = space;
+    this.slot = slot;
+    this.base = base;
+  }
+
+  get fpStateBytes(): number {
+    return this.#host.fpStateBytes;
+  }
+
+  registers(): Uint32Array {
+    const registers = this.#registers;
+    if (!this.#fetched) {
+      const words = this.#host.words;
+      const from = this.base + SLOT.regs;
+      for (let i = 0; i < 2 * REG_COUNT; i++) registers[i] = words[from + i] as number;
+      this.#fetched = true;
+    }
+    return registers;
+  }
+
+  registersChanged(): void {
+    this.registers();
+    this.#changed = true;
+  }
+
+  /** For a fresh address space: whatever the stub had in its registers is not the guest's business. */
+  clearRegisters(): void {
+    this.#registers.fill(0);
+    this.#fetched = true;
+    this.#changed = true;
+  }
+
+  resumeWithResult(result: SysResult): void {
+    const words = this.#host.words;
+    const at = this.base + SLOT.call;
+    words[at] = result;
+    words[at + 1] = result >= 0 && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
+    this.#run(ORDER_RESULT);
+  }
+
+  resume(): void {
+    this.#run(0);
+  }
+
+  willWait(): void {
+    // Only a spinning stub needs telling: one that sleeps already has left this state.
+    if (this.state !== 'stopped') return;
+    Atomics.compareExchange(this.#host.words, this.base, STATE_POSTED, STATE_DEFERRED);
+  }
+
+  interrupt(): void {
+    if (this.state === 'running' && this.hostTid !== 0) {
+      native.tgkill(this.space.pid, this.hostTid, INTERRUPT_SIGNAL);
+    }
+  }
+
+  queueSaveFpState(addr: number): void {
+    this.queueRaw({ kind: OP_SAVE_FP, addr });
+  }
+
+  queueLoadFpState(addr: number): void {
+    this.queueRaw({ kind: OP_LOAD_FP, addr });
+  }
+
+  cpuNs(): number {
+    // The host answers for whole processes only; a thread among several must ask for itself.
+    const processNs = this.space.usage().cpuNs;
+    if (this.space.threads.size <= 1 && this.#cpuNs === 0) return processNs;
+    if (this.state === 'stopped' && this.#failure === 0 && this.clone === undefined) {
+      this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
+      const flushed = this.#host.flush(this);
+      if (flushed < 0) this.failOperation(flushed, this.outcome.addr);
+      else {
+        const shown = (this.#word(SLOT.cpuNs) >>> 0) + (this.#word(SLOT.cpuNs + 1) >>> 0) * TWO_32;
+        this.#cpuNs = Math.max(this.#cpuNs, Math.min(shown, processNs));
+      }
+    }
+    return this.#cpuNs;
+  }
+
+  exit(): void {
+    if (this.state === 'gone') return;
+    if (this.state === 'running') {
+      this.leavesAtStop = true;
+      this.interrupt();
+      return;
+    }
+    this.space.threadLeaves(this);
+  }
+
+  // ---- for the rest of this platform ----
+
+  /** Writes an operation to the slot; after a failure the ones that follow are dropped. */
+  queueRaw(operation: RawOperation): void {
+    if (this.#failure !== 0 || this.state === 'gone') return;
+    if (this.#operationCount === SLOT_OPERATIONS) {
+      const result = this.#host.flush(this);
+      if (result < 0) {
+        this.failOperation(result, this.outcome.addr);
+        return;
+      }
+    }
+    const at = this.base + SLOT.ops + this.#operationCount * OPERATION_WORDS;
+    const words = this.#host.words;
+    words[at + OPERATION.kind] = operation.kind;
+    words[at + OPERATION.prot] = operation.prot ?? 0;
+    this.#put64(at + OPERATION.addr, operation.addr);
+    this.#put64(at + OPERATION.length, operation.length ?? 0);
+    this.#put64(at + OPERATION.extra0, operation.extra0 ?? 0);
+    this.#put64(at + OPERATION.extra1, operation.extra1 ?? 0);
+    words[at + OPERATION.flags] = operation.flags ?? 0;
+    words[at + OPERATION.messageId] = operation.messageId ?? 0;
+    this.#operationAddrs[this.#operationCount] = operation.addr;
+    this.#operationIsFp[this.#operationCount] =
+      operation.kind === OP_SAVE_FP || operation.kind === OP_LOAD_FP;
+    this.#operationCount++;
+  }
+
+  /** An operation could not even be queued: reported instead of running the guest. */
+  failOperation(errno: SysResult, addr: number): void {
+    if (this.#failure !== 0) return;
+    this.#failure = errno;
+    this.#failureAddr = addr;
+  }
+
+  /** The failure of an operation that never reached the slot; forgets it. 0 if none. */
+  takeFailure(): SysResult {
+    const failure = this.#failure;
+    if (failure !== 0) {
+      this.outcome.kind = 'operationFailed';
+      this.outcome.errno = failure;
+      this.outcome.addr = this.#failureAddr;
+      this.#failure = 0;
+      this.#operationCount = 0;
+    }
+    return failure;
+  }
+
+  /** Gives the slot to the stub with `order` (and what is queued). */
+  answer(order: number): void {
+    const words = this.#host.words;
+    let bits = order;
+    if (this.#operationCount !== 0) {
+      words[this.base + SLOT.opCount] = this.#operationCount;
+      this.#operationCount = 0;
+      bits |= ORDER_OPERATIONS;
+    }
+    if (this.#fresh) {
+      this.#fresh = false;
+      bits |= ORDER_FRESH;
+    }
+    words[this.base + SLOT.kind] = bits;
+    const old = Atomics.exchange(words, this.base, STATE_ANSWERED);
+    if (old === STATE_POSTED) {
+      this.#host.answered(false);
+      return;
+    }
+    if (old === STATE_SLEEPING && order <= ORDER_REGISTERS) this.#host.answered(true);
+    if (old === STATE_SLEEPING || old === STATE_DEFERRED) native.futexWake(this.base * 4);
+    else this.#host.spaceBroke(this.space, `slot in state ${old} when answered`);
+  }
+
+  get hasOperations(): boolean {
+    return this.#operationCount !== 0;
+  }
+
+  /** Takes over a parked host thread, as a copy of the stopped thread `of`. */
+  become(of: SystrapThread, hostTid: number): void {
+    this.hostTid = hostTid;
+    this.state = 'stopped';
+    this.#registers.set(of.registers());
+    this.#fetched = true;
+    this.#changed = true;
+    this.#fresh = true;
+  }
+
+  /** Where the stub says that the FP state lies; the guest can write it. */
+  get fpAddr(): number {
+    return (this.#word(SLOT.fpAddr) >>> 0) + (this.#word(SLOT.fpAddr + 1) >>> 0) * TWO_32;
+  }
+
+  /**
+   * Parks the host thread: a leader for good (it outlives its guest thread: the address space hangs on it), others
+   * until a new thread takes them over.
+   */
+  park(): void {
+    this.willWait();
+    this.state = 'gone';
+  }
+
+  leave(): void {
+    this.#operationCount = 0;
+    this.answer(ORDER_EXIT);
+    this.state = 'gone';
+  }
+
+  /** Reads a stop into `outcome`. False: nonsense. */
+  readStop(kind: number): boolean {
+    this.#fetched = false;
+    this.#changed = false;
+    if (kind === EVENT_SYSCALL) {
+      const words = this.#host.words;
+      const from = this.base + SLOT.call;
+      const syscall = this.syscall;
+      for (let i = 0; i < SLOT_CALL_WORDS; i++) syscall[i] = words[from + i] as number;
+      this.outcome.kind = 'syscall';
+      return true;
+    }
+    if (kind === EVENT_INTERRUPTED) {
+      this.outcome.kind = 'interrupted';
+      return true;
+    }
+    if (kind === EVENT_FAULT) return this.#readFault();
+    if (kind === EVENT_OPERATION_FAILED) return this.#readFailure();
+    return false;
+  }
+
+  #readFault(): boolean {
+    const outcome = this.outcome;
+    outcome.kind = 'fault';
+    outcome.signal = this.#word(SLOT.signal);
+    outcome.code = this.#word(SLOT.code);
+    outcome.trapNumber = this.#word(SLOT.trapNumber);
+    outcome.errorCode = this.#word(SLOT.errorCode);
+    outcome.addr =
+      (this.#word(SLOT.faultAddr) >>> 0) + (this.#word(SLOT.faultAddr + 1) >>> 0) * TWO_32;
+    // ILL TRAP BUS FPE SEGV: what the stub handles. A SIGSYS can only be a forgery.
+    return [4, 5, 7, 8, 11].includes(outcome.signal);
+  }
+
+  #readFailure(): boolean {
+    const errno = this.#word(SLOT.error);
+    const index = this.#word(SLOT.opIndex);
+    if (errno >= 0 || errno < -4095) return false;
+    this.outcome.kind = 'operationFailed';
+    // EFAULT is for FP states only. Of a mapping call it would mean that the host's mappings are not as the
+    // kernel believes: out of memory is the answer that a guest can do something with.
+    const isFp = this.#operationIsFp[index] === true;
+    this.outcome.errno = errno === EFAULT && !isFp ? ENOMEM : errno;
+    this.outcome.addr = this.#operationAddrs[index] ?? 0;
+    return true;
+  }
+
+  #run(order: number): void {
+    if (this.state !== 'stopped') {
+      if (this.state === 'gone') return;
+      throw new Error('resume of a running guest thread');
+    }
+    if (this.takeFailure() !== 0) {
+      this.#host.deliverLater(this);
+      return;
+    }
+    let bits = order;
+    if (this.#changed) {
+      this.#storeRegisters();
+      bits |= ORDER_REGISTERS;
+    }
+    this.answer(bits);
+    this.#host.threadRuns(this);
+  }
+
+  #storeRegisters(): void {
+    const words = this.#host.words;
+    const to = this.base + SLOT.regs;
+    const registers = this.#registers;
+    for (let i = 0; i < 2 * REG_COUNT; i++) words[to + i] = registers[i] as number;
+  }
+
+  #word(offset: number): number {
+    return this.#host.words[this.base + offset] as number;
+  }
+
+  #put64(at: number, value: number): void {
+    const words = this.#host.words;
+    words[at] = value;
+    words[at + 1] = Math.floor(value / TWO_32);
+  }
+}

@@ -1,0 +1,390 @@
+// The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS; stops
+// and answers travel through shared memory. See README.md.
+import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import {
+  EVENT_CLONED,
+  EVENT_OPERATION_FAILED,
+  EVENT_OPERATIONS_DONE,
+  EVENT_READY,
+  OP_CLOSE,
+  ORDER_STOP,
+  SLOT,
+  STATE_ANSWERED,
+  STATE_POSTED,
+  STATE_RUNNING,
+  STATE_SLEEPING,
+} from '../../abi/mailbox.ts';
+import { native } from '../../native/addon.ts';
+import type { Clock } from '../../sentry/base/clock.ts';
+import type {
+  FreshAddressSpace,
+  HostFdWatcher,
+  Platform,
+  PlatformEvents,
+} from '../../sentry/platform/platform.ts';
+import { prepareSpace, SystrapSpace } from './address-space.ts';
+import { type CloneHost, Clones } from './clones.ts';
+import type { SystrapThread } from './guest-thread.ts';
+import { MailboxRegion } from './mailbox-region.ts';
+import { type IdleRest, Waiter } from './waiter.ts';
+import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
+
+const SIGKILL = 9;
+/** Prepared address spaces kept for exec. */
+const POOL_SIZE = 2;
+/** No stub may take longer than this for what the Sentry waits for. */
+const PATIENCE_NS = 1e9;
+const START_PATIENCE_NS = 5e9;
+/** Host process numbers past the highest known one where an unknown child is looked for. */
+const STRANGER_RANGE = 1024;
+/** Host descriptors are looked at once in so many busy polls. */
+const POLLS_PER_DESCRIPTOR_CHECK = 64;
+
+export interface SystrapOptions extends ZygoteFds {
+  readonly clock: Clock;
+  readonly rest?: IdleRest;
+}
+
+/** Throws where the host cannot run it; the message says what is missing. */
+export function createSystrapPlatform(options: SystrapOptions): SystrapPlatform {
+  if (native.hasFsgsbase() === 0) {
+    throw new Error(
+      'this processor or host kernel has no FSGSBASE (Linux >= 5.9 on Ivy Bridge or later)',
+    );
+  }
+  return new SystrapPlatform(options);
+}
+
+export class SystrapPlatform implements Platform, CloneHost {
+  readonly name = 'systrap';
+  readonly guestTop = GUEST_TOP;
+  readonly stubBase = randomStubBase();
+  readonly region = new MailboxRegion();
+  readonly words = this.region.words;
+  readonly clones: Clones;
+  fpStateBytes = 0;
+  readonly #clock: Clock;
+  readonly #waiter: Waiter;
+  readonly #zygote: SystrapThread;
+  #events: PlatformEvents | undefined;
+  /** Live host processes; a destroyed one stays until it is reaped. */
+  readonly #processes: Map<number, SystrapSpace> = new Map();
+  readonly #pool: FreshAddressSpace[] = [];
+  #spawning = false;
+  /** Spaces that broke their stubs, and threads whose outcome waits: delivered by poll. */
+  readonly #broken: { space: SystrapSpace; reason: string }[] = [];
+  readonly #later: SystrapThread[] = [];
+  readonly #status = new Int32Array(1);
+  #pollCount = 0;
+
+  constructor(options: SystrapOptions) {
+    this.#clock = options.clock;
+    this.#waiter = new Waiter(this.words, options.clock, options);
+    this.#zygote = this.#startZygote(options.zygoteSocketFd);
+    this.clones = new Clones(this, this.#takeListener());
+    this.#fillPool();
+  }
+
+  start(events: PlatformEvents): void {
+    this.#events = events;
+  }
+
+  newAddressSpace(): Result<FreshAddressSpace> {
+    const deadline = this.#clock.monotonicNs() + PATIENCE_NS;
+    while (this.#pool.length === 0) {
+      this.#fillPool();
+      if (this.#clock.monotonicNs() > deadline) return EAGAIN;
+      if (!this.#spawnStep()) this.#waiter.pause(1e6);
+    }
+    const fresh = this.#pool.shift() as FreshAddressSpace;
+    this.#fillPool();
+    return fresh;
+  }
+
+  poll(): boolean {
+    let any = this.#deliverDeaths();
+    if (!this.clones.isIdle && this.clones.answerNotifications()) any = true;
+    const running = this.#waiter.running;
+    for (let i = running.length - 1; i >= 0; i--) {
+      const thread = running[i];
+      if (thread === undefined) continue;
+      const state = Atomics.load(this.words, thread.base);
+      if (state === STATE_ANSWERED || state === STATE_RUNNING) continue;
+      any = true;
+      this.#stopped(thread, state);
+    }
+    // Whoever broke its stub just now may be all there is to hear of for a long time.
+    if (this.#broken.length > 0 && this.#deliverDeaths()) any = true;
+    if (++this.#pollCount >= POLLS_PER_DESCRIPTOR_CHECK) {
+      this.#pollCount = 0;
+      if (this.#waiter.pollDescriptors()) any = true;
+    }
+    return any;
+  }
+
+  wait(untilNs: number): void {
+    if (this.poll()) return;
+    const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);
+    // A clone asks by a descriptor, which polling the slots would not see.
+    if (!this.clones.isIdle || !this.#waiter.spin(deadlineNs)) {
+      this.#waiter.sleep(deadlineNs);
+      // Ordered or not, a clone that waits has ended the sleep and must get its answer.
+      this.clones.answerNotifications();
+      if (!this.clones.isIdle) this.clones.expire();
+    }
+    this.poll();
+  }
+
+  watch(hostFd: number, events: number, watcher: HostFdWatcher): SysResult {
+    return this.#waiter.watch(hostFd, events, watcher);
+  }
+
+  rewatch(hostFd: number, events: number): SysResult {
+    return this.#waiter.rewatch(hostFd, events);
+  }
+
+  unwatch(hostFd: number): void {
+    this.#waiter.unwatch(hostFd);
+  }
+
+  /** Kills every stub and the zygote. For tests: in production they die with the PID namespace. */
+  shutdown(): void {
+    for (const [pid, space] of this.#processes) {
+      native.kill(pid, SIGKILL);
+      if (!space.isDead) this.#forget(space);
+    }
+  }
+
+  // ---- ThreadHost, SpaceHost, CloneHost ----
+
+  threadRuns(thread: SystrapThread): void {
+    thread.state = 'running';
+    if (thread.runIndex < 0) this.#waiter.add(thread);
+  }
+
+  answered(late: boolean): void {
+    this.#waiter.answered(late);
+  }
+
+  flush(thread: SystrapThread): SysResult {
+    const failed = thread.takeFailure();
+    if (failed !== 0) return failed;
+    if (!thread.hasOperations) return 0;
+    thread.answer(ORDER_STOP);
+    if (!this.#awaitPost(thread, PATIENCE_NS)) {
+      this.spaceBroke(thread.space, 'did not do a memory operation in time');
+      return EIO;
+    }
+    const kind = this.words[thread.base + SLOT.kind] as number;
+    if (kind === EVENT_OPERATIONS_DONE) return 0;
+    if (kind === EVENT_OPERATION_FAILED && thread.readStop(kind)) return thread.outcome.errno;
+    this.spaceBroke(thread.space, `event ${kind} instead of memory operations`);
+    return EIO;
+  }
+
+  deliverLater(thread: SystrapThread): void {
+    thread.state = 'running';
+    this.#later.push(thread);
+  }
+
+  spaceBroke(space: SystrapSpace, reason: string): void {
+    this.#broken.push({ space, reason });
+  }
+
+  threadDropped(thread: SystrapThread): void {
+    this.#waiter.remove(thread);
+  }
+
+  spaceDestroyed(space: SystrapSpace): void {
+    if (space.pid !== 0) native.kill(space.pid, SIGKILL);
+    this.#forget(space);
+  }
+
+  adoptProcess(space: SystrapSpace, pid: number): boolean {
+    if (this.#processes.has(pid)) return false;
+    space.pid = pid;
+    this.#processes.set(pid, space);
+    return true;
+  }
+
+  unknownChildren(): number[] {
+    // Children that appeared after the zygote, whose number is below all of theirs until numbers wrap.
+    const last = Math.max(...this.#processes.keys()) + STRANGER_RANGE;
+    const unknown: number[] = [];
+    for (let pid = this.#zygote.space.pid + 1; pid <= last; pid++) {
+      if (!this.#processes.has(pid) && native.waitOne(pid) === 0) unknown.push(pid);
+    }
+    return unknown;
+  }
+
+  killUnknown(pids: readonly number[]): void {
+    for (const pid of pids) if (!this.#processes.has(pid)) native.kill(pid, SIGKILL);
+  }
+
+  nowNs(): number {
+    return this.#clock.monotonicNs();
+  }
+
+  // ---- events ----
+
+  #stopped(thread: SystrapThread, state: number): void {
+    this.#waiter.remove(thread);
+    thread.state = 'stopped';
+    const kind = this.words[thread.base + SLOT.kind] as number;
+    if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
+      this.spaceBroke(thread.space, `slot in state ${state}`);
+    } else if (thread.clone !== undefined) {
+      this.#cloneStopped(thread, kind);
+    } else if (thread.readStop(kind)) {
+      if (thread.leavesAtStop) thread.exit();
+      else this.#events?.threadStopped(thread);
+    } else {
+      this.spaceBroke(thread.space, `event ${kind} out of turn`);
+    }
+  }
+
+  #cloneStopped(thread: SystrapThread, kind: number): void {
+    const clone = thread.clone;
+    if (clone === undefined) return;
+    if (thread === clone.child) {
+      if (kind === EVENT_READY && thread.readStop(kind) === false) this.clones.childReady(clone);
+      else this.spaceBroke(thread.space, `event ${kind} from a new thread`);
+    } else if (kind === EVENT_CLONED) {
+      const result = this.words[thread.base + SLOT.childId] as number;
+      this.clones.parentAnswered(clone, result === 0 ? EIO : result);
+    } else if (kind === EVENT_OPERATION_FAILED && thread.readStop(kind)) {
+      this.clones.parentAnswered(clone, thread.outcome.errno);
+    } else {
+      this.spaceBroke(thread.space, `event ${kind} instead of a clone`);
+    }
+  }
+
+  #deliverDeaths(): boolean {
+    let any = false;
+    if (this.#waiter.takeChildDied()) any = this.#reap();
+    while (this.#broken.length > 0) {
+      const broken = this.#broken.pop();
+      if (broken !== undefined && !broken.space.isDead) {
+        any = true;
+        if (broken.space.pid !== 0) native.kill(broken.space.pid, SIGKILL);
+        this.#died(broken.space, broken.reason);
+      }
+    }
+    while (this.#later.length > 0) {
+      const thread = this.#later.pop();
+      if (thread === undefined || thread.state !== 'running') continue;
+      any = true;
+      thread.state = 'stopped';
+      if (thread.leavesAtStop) thread.exit();
+      else this.#events?.threadStopped(thread);
+    }
+    return any;
+  }
+
+  #reap(): boolean {
+    let any = false;
+    for (;;) {
+      const pid = native.waitAny(this.#status);
+      if (pid <= 0) return any;
+      any = true;
+      const space = this.#processes.get(pid);
+      if (space === undefined) {
+        this.clones.strangerReaped(pid);
+        continue;
+      }
+      this.#processes.delete(pid);
+      const status = this.#status[0] as number;
+      if (space === this.#zygote.space) throw new Error(`the stub zygote died (status ${status})`);
+      if (!space.isDead) this.#died(space, `its host process died (status ${status})`);
+    }
+  }
+
+  #died(space: SystrapSpace, reason: string): void {
+    this.#forget(space);
+    const pooled = this.#pool.findIndex((fresh) => fresh.space === space);
+    if (pooled >= 0) this.#pool.splice(pooled, 1);
+    else this.#events?.addressSpaceDied(space, reason);
+  }
+
+  #forget(space: SystrapSpace): void {
+    for (const thread of space.threads.values()) this.#waiter.remove(thread);
+    this.clones.spaceGone(space);
+    space.release();
+  }
+
+  // ---- own waits and the zygote ----
+
+  /** Waits for a stopped thread that was given an order which ends in a post. */
+  #awaitPost(thread: SystrapThread, patienceNs: number): boolean {
+    const deadline = this.#clock.monotonicNs() + patienceNs;
+    this.#waiter.add(thread);
+    let state = Atomics.load(this.words, thread.base);
+    while (state === STATE_ANSWERED || state === STATE_RUNNING) {
+      if (this.#clock.monotonicNs() > deadline) break;
+      this.#waiter.pause(10e6);
+      state = Atomics.load(this.words, thread.base);
+    }
+    this.#waiter.remove(thread);
+    return state === STATE_POSTED || state === STATE_SLEEPING;
+  }
+
+  #startZygote(socketFd: number): SystrapThread {
+    const prepared = prepareSpace(this);
+    if (isErrno(prepared)) throw new Error('no mailbox for the stub zygote');
+    native.close(prepared.stubFd);
+    // The zygote has its control socket already: ours is the end that the launcher gave us.
+    const space = new SystrapSpace(this, socketFd, prepared.space.mailboxFd);
+    const thread = space.addThread(0);
+    if (isErrno(thread)) throw new Error('no room for mailboxes');
+    const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
+    if (sent < 0) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
+    if (!this.#awaitPost(thread, START_PATIENCE_NS)) {
+      throw new Error('the stub zygote did not start');
+    }
+    thread.state = 'stopped';
+    this.fpStateBytes = this.words[thread.base + SLOT.fpBytes] as number;
+    const pid = this.words[thread.base + SLOT.childId] as number;
+    if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
+    thread.hostTid = pid;
+    this.adoptProcess(space, pid);
+    return thread;
+  }
+
+  /** Moves the seccomp listener from the zygote to the Sentry. */
+  #takeListener(): number {
+    const theirs = this.words[this.#zygote.base + SLOT.listenerFd] as number;
+    const listener = native.fetchDescriptor(this.#zygote.space.pid, theirs);
+    if (listener < 0) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
+    this.#zygote.queueRaw({ kind: OP_CLOSE, addr: 0, prot: theirs });
+    if (this.flush(this.#zygote) < 0) throw new Error('the stub zygote does not answer');
+    this.#waiter.watchQuietly(listener);
+    return listener;
+  }
+
+  #fillPool(): void {
+    if (this.#spawning || this.#pool.length >= POOL_SIZE) return;
+    this.#spawning = true;
+    this.#zygote.space.fork(this.#zygote, (fresh) => {
+      this.#spawning = false;
+      if (isErrno(fresh)) return;
+      (fresh.thread as SystrapThread).clearRegisters();
+      this.#pool.push(fresh);
+      this.#fillPool();
+    });
+  }
+
+  /** Moves a pending spawn on without delivering any guest's events. True if something happened. */
+  #spawnStep(): boolean {
+    let any = this.clones.answerNotifications();
+    const running = this.#waiter.running;
+    for (let i = running.length - 1; i >= 0; i--) {
+      const thread = running[i];
+      if (thread?.clone?.via !== this.#zygote) continue;
+      const state = Atomics.load(this.words, thread.base);
+      if (state === STATE_ANSWERED || state === STATE_RUNNING) continue;
+      any = true;
+      this.#stopped(thread, state);
+    }
+    return any;
+  }
+}

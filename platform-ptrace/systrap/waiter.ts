@@ -1,0 +1,230 @@
+// How the Sentry waits: a short spell of polling the slots of running threads, then, announced in the page that all
+// stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
+import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
+import { GLOBAL, GLOBAL_PAGE_BYTES, STATE_ANSWERED, STATE_RUNNING } from '../../abi/mailbox.ts';
+import { native } from '../../native/addon.ts';
+import type { Clock } from '../../sentry/base/clock.ts';
+import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
+import type { SystrapThread } from './guest-thread.ts';
+import { SpinBudget } from './spin-budget.ts';
+
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+const EPOLLIN = 1;
+const MOST_EVENTS = 64;
+
+/** A stub may spin this long for its answer before it sleeps. */
+const STUB_SPIN_NS = 20_000;
+/** Bounds of the Sentry's own spell of polling; it doubles when it pays and halves when it does not. */
+const MOST_SPIN_NS = 50_000;
+const LEAST_SPIN_NS = 2_000;
+
+export interface WaiterOptions {
+  readonly wakeEventFd: number;
+  readonly globalPageFd: number;
+  /** What to do when nothing has happened for a while. */
+  readonly rest?: IdleRest | undefined;
+}
+
+export interface IdleRest {
+  /** How long nothing has to happen before it rests; Infinity: no need. */
+  readonly quietNs: number;
+  rest(): void;
+  /** Something happened. */
+  disturb(): void;
+}
+
+export class Waiter {
+  readonly #words: Int32Array;
+  readonly #clock: Clock;
+  readonly #wakeFd: number;
+  readonly #rest: IdleRest | undefined;
+  readonly #global: Int32Array;
+  readonly #childFlag: Int32Array;
+  readonly #watchedSlots: Int32Array;
+  readonly #running: SystrapThread[] = [];
+  readonly #epollFd: number;
+  /** Only the descriptors of the platform itself. */
+  readonly #internalEpollFd: number;
+  readonly #ready = new Int32Array(2 * MOST_EVENTS);
+  readonly #watchers: Map<number, HostFdWatcher> = new Map();
+  readonly #cpus: number;
+  readonly #pausesPerUs: number;
+  readonly #budget: SpinBudget;
+  #spinNs = MOST_SPIN_NS;
+  #stubsSpin = true;
+
+  constructor(words: Int32Array, clock: Clock, options: WaiterOptions) {
+    const { wakeEventFd: wakeFd, globalPageFd, rest } = options;
+    this.#rest = rest;
+    this.#words = words;
+    this.#clock = clock;
+    this.#wakeFd = wakeFd;
+    this.#global = new Int32Array(
+      must(native.mapShared(globalPageFd, GLOBAL_PAGE_BYTES), 'global page'),
+    );
+    this.#childFlag = new Int32Array(must(native.watchChildren(wakeFd), 'SIGCHLD'));
+    this.#watchedSlots = new Int32Array(native.watchedSlots());
+    this.#epollFd = native.epollCreate();
+    this.#internalEpollFd = native.epollCreate();
+    this.#cpus = native.cpuCount();
+    this.#pausesPerUs = 1e6 / Math.max(native.pauseNs(), 1000);
+    const most = this.#cpus > 1 ? Math.round((STUB_SPIN_NS / 1000) * this.#pausesPerUs) : 0;
+    this.#budget = new SpinBudget(most);
+    this.#global[GLOBAL.spinCount] = most;
+    this.watchQuietly(wakeFd);
+  }
+
+  /** Threads whose slots are watched, for the caller's own loop: from the last to the first. */
+  get running(): readonly SystrapThread[] {
+    return this.#running;
+  }
+
+  add(thread: SystrapThread): void {
+    thread.runIndex = this.#running.length;
+    this.#watchedSlots[thread.runIndex] = thread.base;
+    this.#running.push(thread);
+    this.#spinPolicy();
+  }
+
+  remove(thread: SystrapThread): void {
+    const index = thread.runIndex;
+    if (index < 0) return;
+    const last = this.#running.pop() as SystrapThread;
+    if (last !== thread) {
+      this.#running[index] = last;
+      this.#watchedSlots[index] = last.base;
+      last.runIndex = index;
+    }
+    thread.runIndex = -1;
+    this.#spinPolicy();
+  }
+
+  /** A system call was answered; late: its stub had stopped spinning. */
+  answered(late: boolean): void {
+    if (!this.#stubsSpin) return;
+    if (this.#budget.note(late)) this.#global[GLOBAL.spinCount] = this.#budget.pauses;
+  }
+
+  /** True once after a child has died. */
+  takeChildDied(): boolean {
+    return this.#childFlag[0] !== 0 && Atomics.exchange(this.#childFlag, 0, 0) !== 0;
+  }
+
+  /** Polls for a while. True: something is there to be handled. */
+  spin(deadlineNs: number): boolean {
+    const count = this.#running.length;
+    if (count === 0 || count >= this.#cpus) return false;
+    if (deadlineNs - this.#clock.monotonicNs() < this.#spinNs) return false;
+    const pauses = (this.#spinNs / 1000) * this.#pausesPerUs;
+    const found = native.spin(count, pauses) === 1;
+    this.#spinNs = found
+      ? Math.min(this.#spinNs * 2, MOST_SPIN_NS)
+      : Math.max(this.#spinNs / 2, LEAST_SPIN_NS);
+    return found;
+  }
+
+  /**
+   * Sleeps until something happens or the deadline. Delivers to watchers of host descriptors; the slots are
+   * the caller's to look at.
+   */
+  sleep(deadlineNs: number): void {
+    Atomics.store(this.#global, GLOBAL.sleeping, 1);
+    if (this.#anything()) {
+      Atomics.store(this.#global, GLOBAL.sleeping, 0);
+      return;
+    }
+    const leftNs = deadlineNs - this.#clock.monotonicNs();
+    const quietNs = this.#rest?.quietNs ?? Number.POSITIVE_INFINITY;
+    const sleepNs = Math.min(leftNs, quietNs);
+    const timeout = sleepNs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(sleepNs));
+    const count = native.epollWait(this.#epollFd, this.#ready, timeout);
+    Atomics.store(this.#global, GLOBAL.sleeping, 0);
+    if (count > 0) this.#rest?.disturb();
+    else if (quietNs < leftNs && !this.#anything()) this.#rest?.rest();
+    this.#deliver(count);
+  }
+
+  /** Looks at host descriptors without sleeping. True if any was ready. */
+  pollDescriptors(): boolean {
+    if (this.#watchers.size === 0) return false;
+    return this.#deliver(native.epollWait(this.#epollFd, this.#ready, 0));
+  }
+
+  /**
+   * For the platform's own short waits: until some slot, child or internal descriptor asks for attention, or
+   * the time is over. Delivers nothing.
+   */
+  pause(timeoutNs: number): void {
+    if (this.#cpus > 1 && native.spin(this.#running.length, 20 * this.#pausesPerUs) === 1) return;
+    Atomics.store(this.#global, GLOBAL.sleeping, 1);
+    if (!this.#anything()) {
+      native.epollWait(this.#internalEpollFd, this.#ready, timeoutNs);
+      native.drainEvent(this.#wakeFd);
+    }
+    Atomics.store(this.#global, GLOBAL.sleeping, 0);
+  }
+
+  /** An internal descriptor that merely ends the sleep. */
+  watchQuietly(fd: number): void {
+    native.epollControl(this.#epollFd, EPOLL_CTL_ADD, fd, EPOLLIN);
+    native.epollControl(this.#internalEpollFd, EPOLL_CTL_ADD, fd, EPOLLIN);
+  }
+
+  watch(hostFd: number, events: number, watcher: HostFdWatcher): SysResult {
+    if (this.#watchers.has(hostFd)) return EBUSY;
+    const result = native.epollControl(this.#epollFd, EPOLL_CTL_ADD, hostFd, events);
+    if (result === 0) this.#watchers.set(hostFd, watcher);
+    return result;
+  }
+
+  rewatch(hostFd: number, events: number): SysResult {
+    if (!this.#watchers.has(hostFd)) return EINVAL;
+    return native.epollControl(this.#epollFd, EPOLL_CTL_MOD, hostFd, events);
+  }
+
+  unwatch(hostFd: number): void {
+    if (this.#watchers.delete(hostFd)) {
+      native.epollControl(this.#epollFd, EPOLL_CTL_DEL, hostFd, 0);
+    }
+  }
+
+  #deliver(count: number): boolean {
+    let any = false;
+    for (let i = 0; i < count; i++) {
+      const fd = this.#ready[2 * i] as number;
+      if (fd === this.#wakeFd) {
+        native.drainEvent(fd);
+        continue;
+      }
+      const watcher = this.#watchers.get(fd);
+      if (watcher === undefined) continue;
+      any = true;
+      watcher.ready(this.#ready[2 * i + 1] as number);
+    }
+    return any;
+  }
+
+  #anything(): boolean {
+    if (Atomics.load(this.#childFlag, 0) !== 0) return true;
+    for (const thread of this.#running) {
+      const state = Atomics.load(this.#words, thread.base);
+      if (state !== STATE_ANSWERED && state !== STATE_RUNNING) return true;
+    }
+    return false;
+  }
+
+  /** With no core to spare a spinning stub only keeps another guest thread from running. */
+  #spinPolicy(): void {
+    const spare = this.#running.length < this.#cpus;
+    if (spare === this.#stubsSpin) return;
+    this.#stubsSpin = spare;
+    this.#global[GLOBAL.spinCount] = spare ? this.#budget.pauses : 0;
+  }
+}
+
+function must(buffer: ArrayBuffer | number, what: string): ArrayBuffer {
+  if (typeof buffer === 'number') throw new Error(`${what}: errno ${-buffer}`);
+  return buffer;
+}

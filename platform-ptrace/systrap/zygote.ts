@@ -1,0 +1,55 @@
+// Start of the stub zygote: its first message (where to live, under which filter, its mailbox), and what it answers.
+import { EIO, type SysResult } from '../../abi/errno.ts';
+import {
+  STUB_MAGIC_HIGH,
+  STUB_MAGIC_LOW,
+  STUB_RANGE_BYTES,
+  ZYGOTE_INIT_BYTES,
+} from '../../abi/mailbox.ts';
+import { native } from '../../native/addon.ts';
+import { compileFilter } from '../../native/seccomp/bpf.ts';
+import { stubFilter } from './stub-filter.ts';
+
+/** Guests may map below this; stubs live above. */
+export const GUEST_TOP = 0x7f0000000000;
+/** Stays clear of the zygote's own stack and vDSO at the top of the address space. */
+const STUB_TOP = 0x7ff000000000;
+const PLACE_BYTES = 0x10000;
+const TWO_32 = 0x100000000;
+
+/** A random place for the stub's range, 64 KiB aligned. */
+export function randomStubBase(): number {
+  const random = new Uint32Array(1);
+  native.getRandom(new Uint8Array(random.buffer));
+  const places = (STUB_TOP - GUEST_TOP - STUB_RANGE_BYTES) / PLACE_BYTES;
+  return GUEST_TOP + ((random[0] as number) % places) * PLACE_BYTES;
+}
+
+/** Tells the zygote what to become. 0 or an errno. */
+export function sendInit(socketFd: number, stubBase: number, mailboxFd: number): SysResult {
+  const filter = compileFilter(stubFilter(stubBase));
+  const message = new Uint8Array(ZYGOTE_INIT_BYTES + filter.length);
+  const view = new DataView(message.buffer);
+  view.setUint32(0, STUB_MAGIC_LOW, true);
+  view.setUint32(4, STUB_MAGIC_HIGH, true);
+  view.setUint32(8, stubBase % TWO_32, true);
+  view.setUint32(12, Math.floor(stubBase / TWO_32), true);
+  view.setUint32(16, filter.length / 8, true);
+  message.set(filter, ZYGOTE_INIT_BYTES);
+  const sent = native.sendMessage(
+    socketFd,
+    message,
+    message.length,
+    Int32Array.of(mailboxFd),
+    1,
+    0,
+  );
+  if (sent < 0) return sent;
+  return sent === message.length ? 0 : EIO;
+}
+
+export interface ZygoteFds {
+  readonly zygoteSocketFd: number;
+  readonly wakeEventFd: number;
+  readonly globalPageFd: number;
+}

@@ -1,0 +1,18 @@
+// `runts debug seccomp`: the filters of a sandbox's processes, from the data they are compiled from.
+import { goferFilter } from '../../gofer/gofer-filter.ts';
+import { describeFilter } from '../../native/seccomp/bpf.ts';
+import { stubFilter } from '../../platform-ptrace/systrap/stub-filter.ts';
+import { sentryFilter } from '../../sentry/host/sentry-filter.ts';
+
+/** Samples of what is known only when a sandbox starts: the number of a descriptor, the place of a stub. */
+const SAMPLE_DESCRIPTOR = 30;
+const SAMPLE_BASE = 0x7f0000000000;
+
+export function printFilters(): void {
+  for (const filter of [
+    sentryFilter(SAMPLE_DESCRIPTOR),
+    goferFilter(true),
+    stubFilter(SAMPLE_BASE),
+  ])
+    process.stdout.write(`${describeFilter(filter)}\n\n`);
+}

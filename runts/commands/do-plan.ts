@@ -1,0 +1,227 @@
+// What `runts do` is asked for, checked and turned into a plan. Nothing is started here.
+import { closeSync, openSync, realpathSync, statSync, writeSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import type {
+  GuestUser,
+  MountConfig,
+  SandboxConfig,
+  TerminalConfig,
+} from '../../sentry/boot/config.ts';
+import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
+import { describe, Failure } from '../failure.ts';
+import { findInstallation } from '../installation.ts';
+import type { AttachPoint, LaunchPlan } from '../launch.ts';
+import { parseCount, parseId, parseSize, parseTime } from '../quantities.ts';
+import { hasShell } from '../shell.ts';
+import { wantsTerminal, windowSize } from '../terminal.ts';
+
+/** As commander gives them. */
+export interface DoOptions {
+  readonly root: string;
+  readonly volume: readonly string[];
+  readonly tmpfs: readonly string[];
+  readonly cwd?: string;
+  readonly env: readonly string[];
+  readonly clearEnv?: boolean;
+  readonly user?: string;
+  readonly hostname: string;
+  readonly memory?: string;
+  readonly pids?: string;
+  readonly timeout?: string;
+  readonly network: string;
+  readonly platform: string;
+  readonly strace?: string | true;
+  readonly debugLog?: string;
+  readonly debugSeccomp?: boolean;
+}
+
+/** tools/code-cache.ts sets it. */
+const codeCacheVariable = 'RUNTS_WRITE_CODE_CACHE';
+
+export async function planDo(command: readonly string[], options: DoOptions): Promise<LaunchPlan> {
+  if (command.length === 0) throw new Failure("do: no command given; 'runts help do' tells how");
+  const { mounts, attach } = planMounts(options);
+  const config = planConfig(command, options, mounts);
+  const timeoutMs = options.timeout === undefined ? 0 : parseTime(options.timeout, '--timeout');
+  const logFd = openLog(options);
+  const straceFd = openStrace(options.strace);
+  if (logFd !== undefined && options.debugLog !== undefined) {
+    await startLog(logFd, options.debugLog, config);
+  }
+  return { installation: findInstallation(), config, attach, logFd, straceFd, timeoutMs };
+}
+
+function planConfig(
+  command: readonly string[],
+  options: DoOptions,
+  mounts: readonly MountConfig[],
+): SandboxConfig {
+  if (options.platform !== 'systrap')
+    throw new Failure(`--platform ${options.platform}: not there yet; systrap is`);
+  if (options.network !== 'none')
+    throw new Failure(`--network ${options.network}: not there yet; none is`);
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
+    throw new Failure(`--hostname: '${options.hostname}' is no host name`);
+  }
+  const terminal = planTerminal();
+  return {
+    argv: exactArguments(command),
+    env: planEnvironment(options),
+    cwd: toByteString(planDirectory(options)),
+    user: planUser(options.user),
+    umask: process.umask(),
+    hostname: options.hostname,
+    memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
+    pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
+    mounts,
+    hasShell: hasShell(),
+    ...(terminal === undefined ? {} : { terminal }),
+    strace: options.strace !== undefined,
+    debug: options.debugLog !== undefined,
+    seccomp: options.debugSeccomp === true ? 'log' : 'kill',
+    platform: 'systrap',
+    writeCodeCache: process.env[codeCacheVariable] !== undefined,
+  };
+}
+
+function planTerminal(): TerminalConfig | undefined {
+  if (!wantsTerminal()) return undefined;
+  return { streams: [true, true, isTerminal(2)], window: windowSize(0) };
+}
+
+function isTerminal(fd: number): boolean {
+  try {
+    return statSync(`/proc/self/fd/${fd}`).rdev === statSync('/proc/self/fd/0').rdev;
+  } catch {
+    return false;
+  }
+}
+
+function planEnvironment(options: DoOptions): string[] {
+  const variables = new Map<string, string>();
+  const given = options.env.map((entry) => {
+    if (entry.indexOf('=') < 1) throw new Failure(`--env: '${entry}' is not NAME=VALUE`);
+    return toByteString(entry);
+  });
+  for (const entry of [...(options.clearEnv === true ? [] : exactEnvironment()), ...given]) {
+    variables.set(entry.slice(0, entry.indexOf('=')), entry);
+  }
+  return [...variables.values()];
+}
+
+/** The caller's directory, where the guest's root is the host's; else its root. */
+function planDirectory(options: DoOptions): string {
+  if (options.cwd !== undefined) {
+    if (!isAbsolute(options.cwd)) throw new Failure(`--cwd: '${options.cwd}' is not absolute`);
+    return options.cwd;
+  }
+  if (resolve(options.root) !== '/') return '/';
+  try {
+    return process.cwd();
+  } catch {
+    return '/';
+  }
+}
+
+function planUser(text: string | undefined): GuestUser {
+  const uid = process.geteuid?.() ?? 0;
+  if (text === undefined) {
+    return {
+      uid,
+      gid: process.getegid?.() ?? 0,
+      groups: process.getgroups?.() ?? [],
+      privileged: uid === 0,
+    };
+  }
+  const [user = '', group] = text.split(':', 2);
+  const wanted = parseId(user, '--user');
+  const gid = group === undefined ? wanted : parseId(group, '--user');
+  return { uid: wanted, gid, groups: [gid], privileged: wanted === 0 };
+}
+
+function planMounts(options: DoOptions): { mounts: MountConfig[]; attach: AttachPoint[] } {
+  const attach: AttachPoint[] = [
+    { path: checkedDirectory(options.root, '--root'), writable: false },
+  ];
+  const mounts: MountConfig[] = [];
+  for (const text of options.volume) {
+    const volume = parseVolume(text);
+    mounts.push({
+      kind: 'volume',
+      attach: attach.length,
+      target: toByteString(volume.target),
+      readOnly: volume.readOnly,
+      isFile: volume.isFile,
+    });
+    attach.push({ path: volume.source, writable: !volume.readOnly });
+  }
+  for (const target of options.tmpfs) {
+    if (!isAbsolute(target)) throw new Failure(`--tmpfs: '${target}' is not absolute`);
+    mounts.push({ kind: 'tmpfs', target: toByteString(target) });
+  }
+  return { mounts, attach };
+}
+
+function parseVolume(text: string): {
+  source: string;
+  target: string;
+  readOnly: boolean;
+  isFile: boolean;
+} {
+  const parts = text.split(':');
+  const mode = parts[2] ?? 'rw';
+  const [source = '', target = ''] = parts;
+  if (source === '' || target === '' || parts.length > 3 || (mode !== 'ro' && mode !== 'rw')) {
+    throw new Failure(`--volume: '${text}' is not SOURCE:TARGET or SOURCE:TARGET:ro`);
+  }
+  if (!isAbsolute(target)) throw new Failure(`--volume: target '${target}' is not absolute`);
+  try {
+    const path = realpathSync(source);
+    return { source: path, target, readOnly: mode === 'ro', isFile: !statSync(path).isDirectory() };
+  } catch (error) {
+    throw new Failure(`--volume: ${source}: ${describe(error)}`);
+  }
+}
+
+function checkedDirectory(path: string, option: string): string {
+  try {
+    const real = realpathSync(path);
+    if (!statSync(real).isDirectory()) throw new Failure(`${option}: ${path}: Not a directory`);
+    return real;
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(`${option}: ${path}: ${describe(error)}`);
+  }
+}
+
+/** The Sentry's standard error: the log, or in a run that makes code caches the file for its own. */
+function openLog(options: DoOptions): number | undefined {
+  if (options.debugLog !== undefined) return openOutput(options.debugLog, 'a', '--debug-log');
+  const cache = process.env[codeCacheVariable];
+  return cache === undefined ? undefined : openOutput(cache, 'w', codeCacheVariable);
+}
+
+function openStrace(strace: string | true | undefined): number | undefined {
+  if (strace === undefined) return undefined;
+  return strace === true ? 2 : openOutput(strace, 'w', '--strace');
+}
+
+function openOutput(path: string, flags: string, option: string): number {
+  try {
+    return openSync(path, flags, 0o644);
+  } catch (error) {
+    throw new Failure(`${option}: ${path}: ${describe(error)}`);
+  }
+}
+
+/** The log's first line is written at once: a full disk shows before anything is started. */
+async function startLog(fd: number, path: string, config: SandboxConfig): Promise<void> {
+  const { pino } = await import('pino');
+  try {
+    const log = pino({ name: 'runts' }, { write: (line: string) => void writeSync(fd, line) });
+    log.info({ argv: config.argv, cwd: config.cwd, user: config.user }, 'do');
+  } catch (error) {
+    closeSync(fd);
+    throw new Failure(`--debug-log: ${path}: ${describe(error)}`);
+  }
+}

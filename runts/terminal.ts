@@ -1,0 +1,23 @@
+// The caller's terminal, as the guest's own starts out. While the sandbox runs the launcher has it
+// (native/launcher/front.c).
+import { native } from '../native/addon.ts';
+import type { WindowSize } from '../sentry/boot/config.ts';
+
+export function windowSize(fd: number): WindowSize {
+  const out = new Int32Array(2);
+  if (native.windowSize(fd, out) < 0) return { rows: 24, columns: 80 };
+  return { rows: out[0] as number, columns: out[1] as number };
+}
+
+/**
+ * A guest gets a terminal of its own where both its input and output are one. Where only one of them is
+ * (`runts do ls | less`), the other end of the pipe may use the terminal too, so its settings stay.
+ */
+export function wantsTerminal(): boolean {
+  return isTerminal(0) && isTerminal(1);
+}
+
+/** isatty(3), without the streams and sockets that node:tty loads. */
+function isTerminal(fd: number): boolean {
+  return native.windowSize(fd, new Int32Array(2)) === 0;
+}

@@ -1,0 +1,75 @@
+// Sleeping without threads. A syscall that may sleep answers a generator: it yields a Sleep and
+// the scheduler resumes it with a Wake. The scheduler joins the queues in the same turn as the
+// yield, so no event is lost between "would block" and "asleep". Wakes may be spurious: every
+// sleeper tests its own condition again.
+import type { SysResult } from '../../abi/errno.ts';
+
+/** Why a sleep ended. 'signal': a signal (or a fatal exit) is pending for the task. */
+export type Wake = 'event' | 'signal' | 'deadline';
+
+/** Something that can be told that events happened. `events` is a mask of POLL* bits. */
+export interface Waker {
+  wake(events: number): void;
+}
+
+/** What a sleeping generator yields: where to listen, and until when. */
+export interface Sleep {
+  join(waker: Waker): void;
+  leave(waker: Waker): void;
+  /** Absolute CLOCK_MONOTONIC time of the sandbox in ns, Infinity for none. */
+  readonly deadlineNs: number;
+  /** True: only a fatal signal ends the sleep early (Linux: TASK_KILLABLE). */
+  readonly killable?: boolean;
+  /** True: the guest thread is at work for the kernel (fork, clone) and must not be told to sleep. */
+  readonly threadIsBusy?: boolean;
+}
+
+/** A call that may sleep. Returns its result through the generator's return value. */
+export type Blocking<T> = Generator<Sleep, T, Wake>;
+
+/** Handlers answer at once with a number where they can, and with a generator only to sleep. */
+export type MaybeBlocking = SysResult | Blocking<SysResult>;
+
+/** A queue of wakers, each with the POLL* mask that it asked for. */
+export class WaitQueue {
+  readonly #masks = new Map<Waker, number>();
+
+  get isEmpty(): boolean {
+    return this.#masks.size === 0;
+  }
+
+  join(waker: Waker, mask: number): void {
+    this.#masks.set(waker, mask);
+  }
+
+  leave(waker: Waker): void {
+    this.#masks.delete(waker);
+  }
+
+  /** Tells every waker that asked for one of `events`. Wakers only mark work as due: none runs here. */
+  notify(events: number): void {
+    if (this.#masks.size === 0) return;
+    for (const [waker, mask] of this.#masks) {
+      if ((mask & events) !== 0) waker.wake(mask & events);
+    }
+  }
+}
+
+/** An object with one wait queue: an open file, a task's child list, a timer. */
+export interface Waitable {
+  readonly queue: WaitQueue;
+}
+
+/** A sleep on one queue. */
+export function sleepOn(on: Waitable, mask: number, deadlineNs = Number.POSITIVE_INFINITY): Sleep {
+  return {
+    join: (waker) => on.queue.join(waker, mask),
+    leave: (waker) => on.queue.leave(waker),
+    deadlineNs,
+  };
+}
+
+/** A sleep that only a deadline or a signal ends. */
+export function sleepUntil(deadlineNs: number): Sleep {
+  return { join: () => undefined, leave: () => undefined, deadlineNs };
+}

@@ -1,0 +1,64 @@
+// Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
+// (sentry/host/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
+import type { SysResult } from '../../abi/errno.ts';
+import { native } from '../../native/addon.ts';
+import { GoferDied } from '../fs/gofer/client.ts';
+import { ControlChannel } from '../host/control-channel.ts';
+import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
+import { newLog } from '../host/log.ts';
+import type { SyscallTracer } from '../syscalls/dispatch.ts';
+import { bootSandbox } from './boot.ts';
+import { BootFailure } from './boot-failure.ts';
+import type { SandboxConfig } from './config.ts';
+import { eventLine } from './control-protocol.ts';
+import { failureOf } from './start-failure.ts';
+
+const channel = new ControlChannel(FD_CONTROL);
+const line = channel.readLine();
+if (line === undefined) native.exitNow(0); // The command line went before it said what to do.
+const config = JSON.parse(line) as SandboxConfig;
+const log = newLog(config.debug);
+
+// The names and printers of --strace take their time to set up: only who asks for them waits for that.
+if (config.strace)
+  import('./tracer.ts').then(({ newTracer }) => run(newTracer(FD_STRACE, straceLost)));
+else run(undefined);
+
+function run(tracer: SyscallTracer | undefined): never {
+  try {
+    const sandbox = bootSandbox(config, { channel, log, tracer });
+    const status = sandbox.run();
+    if (config.writeCodeCache) writeCodeCache();
+    channel.send(eventLine({ type: 'exited', status }));
+  } catch (error) {
+    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is worth nothing.
+    if (error instanceof GoferDied) letLauncherTell();
+    const text = error instanceof Error ? error.message : String(error);
+    const failure =
+      error instanceof BootFailure ? error : new BootFailure(`internal error: ${text}`);
+    log('error', error instanceof Error ? (error.stack ?? text) : text);
+    channel.send(eventLine({ type: 'failed', code: failure.code, text: failure.message }));
+  }
+  native.exitNow(0);
+}
+
+/** The launcher saw how the Gofer died, ends this process and says so: only where it does not, we speak. */
+function letLauncherTell(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+}
+
+function straceLost(error: SysResult): void {
+  channel.send(eventLine({ type: 'warning', text: `--strace: ${failureOf('', error).message}` }));
+}
+
+/** The loader of the bundle (tools/code-cache.ts) knows how to make it. */
+function writeCodeCache(): void {
+  const { runtsCodeCache } = globalThis as { runtsCodeCache?: () => Uint8Array };
+  const bytes = runtsCodeCache?.();
+  if (bytes === undefined) return;
+  for (let at = 0; at < bytes.length; ) {
+    const wrote = native.write(FD_LOG, bytes, at, bytes.length - at);
+    if (wrote <= 0) return;
+    at += wrote;
+  }
+}

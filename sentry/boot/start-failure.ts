@@ -1,0 +1,37 @@
+// Why the main program could not be started, as a shell says it: 127 for what is not there, 126 for the rest.
+import {
+  E2BIG,
+  EACCES,
+  EISDIR,
+  ELOOP,
+  ENOENT,
+  ENOEXEC,
+  ENOMEM,
+  ENOSPC,
+  ENOTDIR,
+  errnoName,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { BootFailure } from './boot-failure.ts';
+
+const texts: ReadonlyMap<SysResult, string> = new Map([
+  [ENOENT, 'No such file or directory'],
+  [ENOTDIR, 'Not a directory'],
+  [ENOSPC, 'No space left on device'],
+  [EACCES, 'Permission denied'],
+  [EISDIR, 'Is a directory'],
+  [ENOEXEC, 'Exec format error'],
+  [ENOMEM, 'Cannot allocate memory'],
+  [ELOOP, 'Too many levels of symbolic links'],
+  [E2BIG, 'Argument list too long'],
+]);
+
+export function failureOf(command: string, error: SysResult): BootFailure {
+  const text = texts.get(error) ?? errnoName(error);
+  if (error === ENOENT && command !== '' && !command.includes('/'))
+    return new BootFailure(`${command}: command not found`, 127);
+  return new BootFailure(
+    command === '' ? text : `${command}: ${text}`,
+    error === ENOENT || error === ENOTDIR ? 127 : 126,
+  );
+}

@@ -1,0 +1,290 @@
+// The Sentry's end of the Gofer protocol: one blocking request at a time. A Gofer that is gone or talks nonsense
+// ends the sandbox (GoferDied): without its files no guest can go on.
+import { EINTR, type Errno, errnoName, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  CHANGE,
+  type HostAttributes,
+  type HostEntry,
+  MessageReader,
+  MessageWriter,
+  OP,
+  REPLY_BYTES,
+  REQUEST_BYTES,
+} from '../../../gofer/protocol.ts';
+import { native } from '../../../native/addon.ts';
+import type { AttributeChange } from '../../vfs/node.ts';
+
+/** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
+export class GoferDied extends Error {
+  constructor(reason: string) {
+    super(`gofer died: ${reason}`);
+    this.name = 'GoferDied';
+  }
+}
+
+export interface Attached {
+  readonly id: number;
+  readonly readOnly: boolean;
+  readonly attributes: HostAttributes;
+}
+
+export interface Walked {
+  readonly entries: HostEntry[];
+  /** Why the walk ended before the last name; 0 if it did not, or at a link or file. */
+  readonly errno: SysResult;
+}
+
+export interface ListedPart {
+  readonly names: string[];
+  readonly attributes: HostAttributes[];
+  /** Ask for the next part at once: the Gofer remembers one listing. */
+  readonly more: boolean;
+}
+
+export interface OpenedHost {
+  readonly attributes: HostAttributes;
+  readonly fd: number;
+}
+
+export class GoferClient {
+  readonly #socketFd: number;
+  readonly #request = new MessageWriter(REQUEST_BYTES);
+  readonly #reply = new MessageReader(REPLY_BYTES);
+  readonly #fds = new Int32Array(2);
+  /** Requests so far, for tests and statistics. */
+  requests = 0;
+
+  constructor(socketFd: number) {
+    this.#socketFd = socketFd;
+  }
+
+  attach(index: number): Result<Attached> {
+    this.#start(OP.attach).u32(index);
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    const reply = this.#reply;
+    return this.#checked({
+      id: reply.u32(),
+      readOnly: reply.u32() !== 0,
+      attributes: reply.attributes(),
+    });
+  }
+
+  walk(id: number, path: string): Walked {
+    this.#start(OP.walk).u32(id).text(path);
+    const errno = this.#call();
+    const entries: HostEntry[] = [];
+    if (errno < 0 && this.#reply.isComplete) return { entries, errno };
+    const count = this.#reply.u32();
+    for (let index = 0; index < count && !this.#reply.bad; index += 1)
+      entries.push(this.#reply.entry());
+    return this.#checked({ entries, errno });
+  }
+
+  list(id: number, goesOn: boolean): Result<ListedPart> {
+    this.#start(OP.list)
+      .u32(id)
+      .u32(goesOn ? 1 : 0);
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    const reply = this.#reply;
+    const more = reply.u32() !== 0;
+    const count = reply.u32();
+    const names: string[] = [];
+    const attributes: HostAttributes[] = [];
+    for (let index = 0; index < count && !reply.bad; index += 1) {
+      names.push(reply.text());
+      attributes.push(reply.attributes());
+    }
+    return this.#checked({ names, attributes, more });
+  }
+
+  /** The descriptor belongs to the caller. */
+  open(id: number, name: string, mode: number): Result<OpenedHost> {
+    this.#start(OP.open).u32(id).text(name).u32(mode);
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    return this.#checked({ attributes: this.#reply.attributes(), fd: this.#passedFd() });
+  }
+
+  statfs(id: number): Result<number[]> {
+    this.#start(OP.statfs).u32(id);
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    const values: number[] = [];
+    for (let index = 0; index < 8; index += 1) values.push(this.#reply.f64());
+    return this.#checked(values);
+  }
+
+  getAttributes(id: number, name: string): Result<HostAttributes> {
+    this.#start(OP.getAttributes).u32(id).text(name);
+    const result = this.#call();
+    return result < 0 ? (result as Errno) : this.#checked(this.#reply.attributes());
+  }
+
+  create(
+    id: number,
+    name: string,
+    mode: number,
+    uid: number,
+    gid: number,
+  ): Result<HostEntry & { readonly fd: number }> {
+    this.#start(OP.create).u32(id).text(name).u32(mode).u32(uid).u32(gid);
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    const entry = this.#checked(this.#reply.entry());
+    return { ...entry, fd: this.#passedFd() };
+  }
+
+  makeDirectory(
+    id: number,
+    name: string,
+    mode: number,
+    uid: number,
+    gid: number,
+  ): Result<HostEntry> {
+    this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(uid).u32(gid);
+    return this.#entry();
+  }
+
+  makeNode(id: number, name: string, mode: number, uid: number, gid: number): Result<HostEntry> {
+    this.#start(OP.makeNode).u32(id).text(name).u32(mode).u32(uid).u32(gid);
+    return this.#entry();
+  }
+
+  symlink(id: number, name: string, uid: number, gid: number, target: string): Result<HostEntry> {
+    this.#start(OP.symlink).u32(id).text(name).u32(uid).u32(gid).text(target);
+    return this.#entry();
+  }
+
+  remove(id: number, name: string, isDirectory: boolean): SysResult {
+    this.#start(OP.remove)
+      .u32(id)
+      .text(name)
+      .u32(isDirectory ? 1 : 0);
+    return this.#call();
+  }
+
+  rename(id: number, name: string, newId: number, newName: string, flags: number): SysResult {
+    this.#start(OP.rename).u32(id).text(name).u32(newId).text(newName).u32(flags);
+    return this.#call();
+  }
+
+  link(id: number, name: string, newId: number, newName: string): SysResult {
+    this.#start(OP.link).u32(id).text(name).u32(newId).text(newName);
+    return this.#call();
+  }
+
+  setAttributes(id: number, name: string, change: AttributeChange): Result<HostAttributes> {
+    const { mode, uid, gid, sizeBytes, atime, mtime } = change;
+    let mask = 0;
+    if (mode !== undefined) mask |= CHANGE.mode;
+    if (uid !== undefined || gid !== undefined) mask |= CHANGE.owner;
+    if (sizeBytes !== undefined) mask |= CHANGE.size;
+    if (atime !== undefined) mask |= CHANGE.atime;
+    if (mtime !== undefined) mask |= CHANGE.mtime;
+    this.#start(OP.setAttributes)
+      .u32(id)
+      .text(name)
+      .u32(mask)
+      .u32(mode ?? 0);
+    this.#request
+      .u32(uid ?? 0xffff_ffff)
+      .u32(gid ?? 0xffff_ffff)
+      .f64(sizeBytes ?? 0);
+    this.#request
+      .f64(atime?.sec ?? 0)
+      .u32(atime?.nsec ?? 0)
+      .f64(mtime?.sec ?? 0)
+      .u32(mtime?.nsec ?? 0);
+    const result = this.#call();
+    return result < 0 ? (result as Errno) : this.#checked(this.#reply.attributes());
+  }
+
+  getXattr(id: number, name: string, attribute: string): Result<Uint8Array> {
+    this.#start(OP.getXattr).u32(id).text(name).text(attribute);
+    return this.#blob();
+  }
+
+  listXattr(id: number, name: string): Result<Uint8Array> {
+    this.#start(OP.listXattr).u32(id).text(name);
+    return this.#blob();
+  }
+
+  setXattr(
+    id: number,
+    name: string,
+    attribute: string,
+    value: Uint8Array,
+    flags: number,
+  ): SysResult {
+    this.#start(OP.setXattr).u32(id).text(name).text(attribute).blob(value).u32(flags);
+    return this.#call();
+  }
+
+  removeXattr(id: number, name: string, attribute: string): SysResult {
+    this.#start(OP.removeXattr).u32(id).text(name).text(attribute);
+    return this.#call();
+  }
+
+  /** Not answered. */
+  forget(id: number): void {
+    this.#start(OP.forget).u32(id);
+    this.#send();
+  }
+
+  #start(operation: number): MessageWriter {
+    return this.#request.reset().u32(operation);
+  }
+
+  #entry(): Result<HostEntry> {
+    const result = this.#call();
+    return result < 0 ? (result as Errno) : this.#checked(this.#reply.entry());
+  }
+
+  #blob(): Result<Uint8Array> {
+    const result = this.#call();
+    return result < 0 ? (result as Errno) : this.#checked(this.#reply.blob(REPLY_BYTES));
+  }
+
+  /** Sends the request, waits for the reply, answers its result; the reply's fields come next. */
+  #call(): SysResult {
+    this.requests += 1;
+    this.#send();
+    for (;;) {
+      const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
+      if (length === EINTR) continue;
+      if (length === 0) throw new GoferDied('it closed its socket');
+      if (length < 0) throw new GoferDied(errnoName(length));
+      const result = this.#reply.start(length).i32();
+      if (this.#reply.bad || result > 0 || result < -4095) throw new GoferDied('a malformed reply');
+      return result;
+    }
+  }
+
+  #send(): void {
+    for (;;) {
+      const sent = native.sendMessage(
+        this.#socketFd,
+        this.#request.bytes,
+        this.#request.length,
+        undefined,
+        0,
+        0,
+      );
+      if (sent === EINTR) continue;
+      if (sent < 0) throw new GoferDied(errnoName(sent));
+      return;
+    }
+  }
+
+  #passedFd(): number {
+    if (this.#fds[0] !== 1) throw new GoferDied('a reply without its descriptor');
+    return this.#fds[1] as number;
+  }
+
+  #checked<T>(value: T): T {
+    if (!this.#reply.isComplete) throw new GoferDied('a malformed reply');
+    return value;
+  }
+}

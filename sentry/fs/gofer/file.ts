@@ -1,0 +1,285 @@
+// Regular files of a Gofer tree. The Gofer opens them and passes the descriptor; bytes are read and written by the
+// Sentry itself, and guests map the same descriptor. One read-only and one read-write descriptor a node serve all
+// its open file descriptions (positions are the Sentry's own).
+import { EBADF, EINVAL, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  AT_EMPTY_PATH,
+  canRead,
+  canWrite,
+  O_APPEND,
+  O_RDONLY,
+  O_RDWR,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from '../../../abi/fcntl.ts';
+import { statxLayout } from '../../../abi/stat.ts';
+import { native } from '../../../native/addon.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import type { AttributeChange, Attributes } from '../../vfs/node.ts';
+import { type Mappable, OpenFile } from '../../vfs/open-file.ts';
+import { GoferNode } from './node.ts';
+
+const staging = new Uint8Array(256 * 1024);
+const statxBytes = new Uint8Array(statxLayout.size);
+const statxView = new DataView(statxBytes.buffer);
+
+export class GoferFile extends GoferNode implements Mappable {
+  #readFd = -1;
+  #writeFd = -1;
+  /** Open file descriptions and mappings. */
+  #users = 0;
+  #isForgotten = false;
+
+  get dev(): number {
+    return this.lastKnown.dev;
+  }
+
+  get ino(): number {
+    return this.lastKnown.ino;
+  }
+
+  override open(flags: number, _caller: Caller): Result<OpenFile> {
+    const writes = canWrite(flags);
+    if (writes && this.filesystem.readOnly) return EROFS;
+    const fd = this.hostFd(writes);
+    if (fd < 0) return fd as Result<OpenFile>;
+    return new GoferOpenFile(this, flags);
+  }
+
+  /** A descriptor with just that right, opened now if there is none. */
+  hostFd(writable: boolean): SysResult {
+    if (writable ? this.#writeFd >= 0 : this.#readFd >= 0)
+      return writable ? this.#writeFd : this.#readFd;
+    const opened = this.filesystem.client.open(
+      this.directoryId(),
+      this.name,
+      writable ? O_RDWR : O_RDONLY,
+    );
+    if (isErrno(opened)) return opened;
+    if (opened.attributes.ino !== this.ino) {
+      // The name is another file's by now.
+      native.close(opened.fd);
+      return EBADF;
+    }
+    if (writable) this.#writeFd = opened.fd;
+    else this.#readFd = opened.fd;
+    if (this.#users === 0) this.filesystem.fileIdle(this);
+    return opened.fd;
+  }
+
+  /** From create: a read-write descriptor. */
+  adoptHostFd(fd: number): void {
+    if (this.#writeFd >= 0) native.close(fd);
+    else this.#writeFd = fd;
+    if (this.#users === 0) this.filesystem.fileIdle(this);
+  }
+
+  acquire(): void {
+    this.#users += 1;
+    if (this.#users === 1) this.filesystem.fileUsed(this);
+  }
+
+  release(): void {
+    this.#users -= 1;
+    if (this.#users !== 0) return;
+    if (this.#isForgotten) this.closeHostFds();
+    else this.filesystem.fileIdle(this);
+  }
+
+  closeHostFds(): void {
+    if (this.#readFd >= 0) native.close(this.#readFd);
+    if (this.#writeFd >= 0) native.close(this.#writeFd);
+    this.#readFd = -1;
+    this.#writeFd = -1;
+  }
+
+  override forgotten(): void {
+    super.forgotten();
+    this.#isForgotten = true;
+    if (this.#users > 0) return;
+    this.filesystem.fileUsed(this);
+    this.closeHostFds();
+  }
+
+  override setAttributes(change: AttributeChange): SysResult {
+    // A file that is open may have no name any more: its size is set by descriptor.
+    if (change.sizeBytes !== undefined && this.#writeFd >= 0) {
+      const done = native.ftruncate(this.#writeFd, change.sizeBytes);
+      this.stale();
+      if (done < 0) return done;
+      const { sizeBytes: _done, ...rest } = change;
+      return Object.keys(rest).length === 0 ? 0 : super.setAttributes(rest);
+    }
+    return super.setAttributes(change);
+  }
+
+  /** An open file is asked by its descriptor: it may have no name any more, and this needs no request. */
+  protected override fetch(): Result<Attributes> {
+    const fd = this.#writeFd >= 0 ? this.#writeFd : this.#readFd;
+    if (fd < 0 || native.statx(fd, '', AT_EMPTY_PATH, statxBytes, 0) < 0) return super.fetch();
+    const { at } = statxLayout;
+    const known = this.lastKnown;
+    const u32 = (offset: number): number => statxView.getUint32(offset, true);
+    const u64 = (offset: number): number => u32(offset) + u32(offset + 4) * 0x1_0000_0000;
+    const time = (offset: number) => ({
+      sec: u32(offset) + statxView.getInt32(offset + 4, true) * 0x1_0000_0000,
+      nsec: u32(offset + 8),
+    });
+    // Owners stay as the Gofer shows them: its user namespace is not ours.
+    this.learn({
+      ...known,
+      mode: statxView.getUint16(at.mode, true),
+      nlink: u32(at.nlink),
+      sizeBytes: u64(at.size),
+      blocks: u64(at.blocks),
+      atime: time(at.atime),
+      mtime: time(at.mtime),
+      ctime: time(at.ctime),
+    });
+    return this.lastKnown;
+  }
+
+  /** Size right now, for O_APPEND and SEEK_END. */
+  currentSize(): number {
+    const attributes = this.attributes();
+    return isErrno(attributes) ? this.lastKnown.sizeBytes : attributes.sizeBytes;
+  }
+}
+
+export class GoferOpenFile extends OpenFile {
+  readonly node: GoferFile;
+
+  constructor(node: GoferFile, flags: number) {
+    super(flags);
+    this.node = node;
+    node.acquire();
+  }
+
+  override get pollable(): boolean {
+    return false;
+  }
+
+  override close(): void {
+    this.node.release();
+  }
+
+  override read(sink: Sink): SysResult {
+    const count = this.pread(sink, this.offset);
+    if (count > 0) this.offset += count;
+    return count;
+  }
+
+  override pread(sink: Sink, position: number): SysResult {
+    if (!canRead(this.flags)) return EBADF;
+    if (position < 0) return EINVAL;
+    const fd = this.#fd();
+    if (fd < 0) return fd;
+    let done = 0;
+    while (sink.remaining > 0) {
+      const count = native.pread(
+        fd,
+        staging,
+        0,
+        Math.min(sink.remaining, staging.length),
+        position + done,
+      );
+      if (count <= 0) return done > 0 ? done : count;
+      const put = sink.put(staging.subarray(0, count));
+      if (put < 0) return done > 0 ? done : put;
+      done += put;
+      if (put < count || count < staging.length) break;
+    }
+    return done;
+  }
+
+  override write(source: Source): SysResult {
+    const position = (this.flags & O_APPEND) !== 0 ? this.#size() : this.offset;
+    const count = this.#writeAt(source, position);
+    if (count >= 0) this.offset = position + count;
+    return count;
+  }
+
+  override pwrite(source: Source, position: number): SysResult {
+    return this.#writeAt(source, (this.flags & O_APPEND) !== 0 ? this.#size() : position);
+  }
+
+  override seek(position: number, whence: number): SysResult {
+    const target = this.#target(position, whence);
+    if (target >= 0) this.offset = target;
+    return target;
+  }
+
+  override mappable(): Result<Mappable> {
+    return this.node;
+  }
+
+  override truncate(sizeBytes: number): SysResult {
+    if (!canWrite(this.flags)) return EINVAL;
+    return this.node.setAttributes({ sizeBytes });
+  }
+
+  override fallocate(mode: number, offset: number, length: number): SysResult {
+    const fd = this.node.hostFd(true);
+    if (fd < 0) return fd;
+    this.node.stale();
+    return native.fallocate(fd, mode, offset, length);
+  }
+
+  override sync(): SysResult {
+    const fd = this.#fd();
+    if (fd < 0 || !canWrite(this.flags)) return Math.min(fd, 0);
+    return native.fsync(fd);
+  }
+
+  #writeAt(source: Source, position: number): SysResult {
+    if (!canWrite(this.flags)) return EBADF;
+    if (position < 0) return EINVAL;
+    const fd = this.node.hostFd(true);
+    if (fd < 0) return fd;
+    this.node.stale();
+    let done = 0;
+    while (source.remaining > 0) {
+      const taken = source.take(staging.subarray(0, Math.min(source.remaining, staging.length)));
+      if (taken <= 0) return done > 0 ? done : taken;
+      const count = native.pwrite(fd, staging, 0, taken, position + done);
+      if (count <= 0) return done > 0 ? done : count;
+      done += count;
+      if (count < taken) break;
+    }
+    return done;
+  }
+
+  /** Readers that also write use the one read-write descriptor. */
+  #fd(): SysResult {
+    return this.node.hostFd(canWrite(this.flags));
+  }
+
+  #size(): number {
+    this.node.stale();
+    return this.node.currentSize();
+  }
+
+  #target(position: number, whence: number): SysResult {
+    switch (whence) {
+      case SEEK_SET:
+        return position < 0 ? EINVAL : position;
+      case SEEK_CUR:
+        return this.offset + position < 0 ? EINVAL : this.offset + position;
+      case SEEK_END: {
+        const size = this.node.filesystem.exclusive ? this.node.currentSize() : this.#size();
+        return size + position < 0 ? EINVAL : size + position;
+      }
+      case SEEK_DATA:
+      case SEEK_HOLE: {
+        const fd = this.#fd();
+        return fd < 0 ? fd : native.lseek(fd, position, whence);
+      }
+      default:
+        return EINVAL;
+    }
+  }
+}

@@ -1,0 +1,194 @@
+// A host directory tree served by the Gofer. Read-only trees that only the sandbox uses (`exclusive`) are cached for
+// good: attributes, listings, link targets. Shared ones are asked again at every lookup.
+import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { MS_RDONLY, V9FS_MAGIC } from '../../../abi/fs.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
+import type { HostAttributes, HostEntry } from '../../../gofer/protocol.ts';
+import { native } from '../../../native/addon.ts';
+import type { Clock } from '../../base/clock.ts';
+import { allocateDevice } from '../../vfs/device-number.ts';
+import type { Attributes, FileSystem, FileSystemStatus } from '../../vfs/node.ts';
+import type { GoferClient } from './client.ts';
+import { GoferDirectory } from './directory.ts';
+import { GoferFile } from './file.ts';
+import { GoferSpecial, GoferSymlink } from './leaf.ts';
+import type { GoferNode } from './node.ts';
+
+export interface GoferMountOptions {
+  readonly client: GoferClient;
+  /** Which of the Gofer's attach points. */
+  readonly attachPoint: number;
+  /** Nobody else changes these files: cache everything. */
+  readonly exclusive: boolean;
+  readonly clock: Clock;
+}
+
+/** Idle descriptors of files that were read, kept for the next open. */
+const maxIdleFds = 256;
+/** Directory entries in cached listings. */
+const maxListed = 100_000;
+
+export class GoferFileSystem implements FileSystem {
+  /** As users of other sandboxes know it. */
+  readonly type = '9p';
+  readonly dev: number = allocateDevice();
+  readonly client: GoferClient;
+  readonly exclusive: boolean;
+  readonly readOnly: boolean;
+  readonly clock: Clock;
+  readonly root: GoferDirectory;
+  readonly #nodes = new Map<string, GoferNode>();
+  /** Host device number to ours. */
+  readonly #devices = new Map<number, number>();
+  readonly #idleFiles = new Set<GoferFile>();
+  readonly #listed = new Map<GoferDirectory, number>();
+  #listedEntries = 0;
+
+  private constructor(
+    options: GoferMountOptions,
+    rootId: number,
+    readOnly: boolean,
+    attributes: HostAttributes,
+  ) {
+    this.client = options.client;
+    this.exclusive = options.exclusive;
+    this.clock = options.clock;
+    this.readOnly = readOnly;
+    this.#devices.set(attributes.dev, this.dev);
+    this.root = new GoferDirectory(this, undefined, '', this.localAttributes(attributes), rootId);
+    this.#nodes.set(keyOf(attributes), this.root);
+  }
+
+  static attach(options: GoferMountOptions): Result<GoferFileSystem> {
+    const attached = options.client.attach(options.attachPoint);
+    if (isErrno(attached)) return attached;
+    return new GoferFileSystem(options, attached.id, attached.readOnly, attached.attributes);
+  }
+
+  status(): FileSystemStatus {
+    const values = this.client.statfs(this.root.id());
+    const [, bsize = 4096, blocks = 0, , bavail = 0, files = 0, ffree = 0, namelen = 255] = isErrno(
+      values,
+    )
+      ? []
+      : values;
+    return {
+      type: V9FS_MAGIC,
+      blockSize: bsize,
+      blocks,
+      blocksFree: bavail,
+      files,
+      filesFree: ffree,
+      nameMax: namelen,
+      flags: this.readOnly ? MS_RDONLY : 0,
+    };
+  }
+
+  sync(): SysResult {
+    return 0;
+  }
+
+  /** The node of an entry: the same object for the same host file. */
+  node(parent: GoferDirectory, name: string, entry: HostEntry): GoferNode {
+    const key = keyOf(entry.attributes);
+    const attributes = this.localAttributes(entry.attributes);
+    const known = this.#nodes.get(key);
+    // The number of a removed file may come back as another kind.
+    if (known !== undefined && known.kind === (entry.attributes.mode & S_IFMT)) {
+      known.placed(parent, name, attributes, entry);
+      return known;
+    }
+    const made = this.#make(parent, name, attributes, entry);
+    this.#nodes.set(key, made);
+    made.key = key;
+    return made;
+  }
+
+  /** Nobody in the vfs holds the node any more. */
+  forget(node: GoferNode): void {
+    if (this.#nodes.get(node.key) === node) this.#nodes.delete(node.key);
+  }
+
+  localAttributes(host: HostAttributes): Attributes {
+    return {
+      dev: this.#deviceOf(host.dev),
+      ino: host.ino,
+      mode: host.mode,
+      nlink: host.nlink,
+      uid: host.uid,
+      gid: host.gid,
+      rdev: host.rdev,
+      sizeBytes: host.size,
+      blockSize: host.blockSize,
+      blocks: host.blocks,
+      atime: { sec: host.atimeSec, nsec: host.atimeNsec },
+      mtime: { sec: host.mtimeSec, nsec: host.mtimeNsec },
+      ctime: { sec: host.ctimeSec, nsec: host.ctimeNsec },
+      btime: { sec: host.btimeSec, nsec: host.btimeNsec },
+    };
+  }
+
+  /** A file whose descriptors nobody uses right now: they stay open for a while. */
+  fileIdle(file: GoferFile): void {
+    this.#idleFiles.add(file);
+    if (this.#idleFiles.size <= maxIdleFds) return;
+    for (const oldest of this.#idleFiles) {
+      this.#idleFiles.delete(oldest);
+      oldest.closeHostFds();
+      return;
+    }
+  }
+
+  fileUsed(file: GoferFile): void {
+    this.#idleFiles.delete(file);
+  }
+
+  /** A directory keeps a listing of `count` entries from now on; older ones may have to go. */
+  listingKept(directory: GoferDirectory, count: number): void {
+    this.#listed.set(directory, count);
+    this.#listedEntries += count;
+    for (const [oldest, size] of this.#listed) {
+      if (this.#listedEntries <= maxListed || oldest === directory) break;
+      this.#listed.delete(oldest);
+      this.#listedEntries -= size;
+      oldest.dropListing();
+    }
+  }
+
+  listingDropped(directory: GoferDirectory): void {
+    const count = this.#listed.get(directory);
+    if (count === undefined) return;
+    this.#listed.delete(directory);
+    this.#listedEntries -= count;
+  }
+
+  closeFd(fd: number): void {
+    native.close(fd);
+  }
+
+  #make(parent: GoferDirectory, name: string, attributes: Attributes, entry: HostEntry): GoferNode {
+    switch (attributes.mode & S_IFMT) {
+      case S_IFDIR:
+        return new GoferDirectory(this, parent, name, attributes, entry.id);
+      case S_IFREG:
+        return new GoferFile(this, parent, name, attributes);
+      case S_IFLNK:
+        return new GoferSymlink(this, parent, name, attributes, entry.target);
+      default:
+        return new GoferSpecial(this, parent, name, attributes);
+    }
+  }
+
+  #deviceOf(hostDevice: number): number {
+    let dev = this.#devices.get(hostDevice);
+    if (dev === undefined) {
+      dev = allocateDevice();
+      this.#devices.set(hostDevice, dev);
+    }
+    return dev;
+  }
+}
+
+function keyOf(attributes: HostAttributes): string {
+  return `${attributes.dev}:${attributes.ino}`;
+}

@@ -1,0 +1,167 @@
+// Open files over host descriptors: the guest's standard input, output and error where they are no
+// terminals (those are fs/tty's). Pipes, sockets, /dev/null and regular files.
+import { EACCES, EINVAL, ESPIPE, type Result, type SysResult } from '../../../abi/errno.ts';
+import { O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
+import { S_IFIFO, S_IFSOCK } from '../../../abi/stat.ts';
+import { native } from '../../../native/addon.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { WaitQueue } from '../../base/wait.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import type { AttributeChange, Attributes } from '../../vfs/node.ts';
+import { OpenFile } from '../../vfs/open-file.ts';
+import { AnonymousFileSystem, AnonymousNode } from '../anon/anonymous-node.ts';
+import type { HostDescriptor } from './host-descriptor.ts';
+
+const SEEK_SET = 0;
+const SEEK_CUR = 1;
+const SEEK_END = 2;
+const hostfs = new AnonymousFileSystem('hostfs', 9, 0x0000_00c0);
+
+/** Makes an open file of a host descriptor that is no socket (net/host has those). */
+export function openHostDescriptor(descriptor: HostDescriptor, clock: Clock): OpenFile {
+  const birth = { uid: 0, gid: 0, time: clock.realtime() };
+  const node = new HostNode(hostfs, descriptor.mode, hostfs.nextInode(), birth, descriptor);
+  const file = new HostFile(node, descriptor.access | descriptor.append);
+  if (descriptor.isSeekable) file.shareOffset();
+  return file;
+}
+
+class HostNode extends AnonymousNode {
+  readonly descriptor: HostDescriptor;
+
+  constructor(
+    filesystem: AnonymousFileSystem,
+    mode: number,
+    ino: number,
+    birth: ConstructorParameters<typeof AnonymousNode>[3],
+    descriptor: HostDescriptor,
+  ) {
+    super(filesystem, mode, ino, birth);
+    this.descriptor = descriptor;
+  }
+
+  override attributes(): Attributes {
+    const sizeBytes = this.descriptor.isSeekable ? this.descriptor.sizeBytes() : 0;
+    return { ...super.attributes(), sizeBytes, blocks: Math.ceil(sizeBytes / 512) };
+  }
+
+  /** Truncation by `cp x /dev/stdout`; owner and mode of a host file stay the host's. */
+  override setAttributes(change: AttributeChange): SysResult {
+    if (change.sizeBytes === undefined) return super.setAttributes(change);
+    if (!this.descriptor.isSeekable || this.descriptor.access === O_RDONLY) return EINVAL;
+    return native.ftruncate(this.descriptor.hostFd, change.sizeBytes);
+  }
+
+  /** /dev/stdin and /proc/self/fd/0: a description of its own, with its own offset where there is one. */
+  override open(flags: number, _caller: Caller): Result<OpenFile> {
+    const wanted = flags & O_ACCMODE;
+    const has = this.descriptor.access;
+    if (has !== O_RDWR && wanted !== has) return EACCES;
+    return this.descriptor.isSeekable ? new ReopenedFile(this, flags) : new HostFile(this, flags);
+  }
+}
+
+class HostFile extends OpenFile {
+  override readonly queue: WaitQueue;
+  readonly node: HostNode;
+  readonly #descriptor: HostDescriptor;
+
+  constructor(node: HostNode, flags: number) {
+    super(flags);
+    this.node = node;
+    this.#descriptor = node.descriptor;
+    this.queue = node.descriptor.queue;
+  }
+
+  /** The offset is the host descriptor's own: copy_file_range and sendfile move it too. */
+  shareOffset(): void {
+    const hostFd = this.#descriptor.hostFd;
+    Object.defineProperty(this, 'offset', {
+      get: () => Math.max(0, native.lseek(hostFd, 0, SEEK_CUR)),
+      set: (position: number) => native.lseek(hostFd, position, SEEK_SET),
+    });
+  }
+
+  override get description(): string {
+    const kind = this.node.kind;
+    if (kind === S_IFIFO) return `pipe:[${this.node.ino}]`;
+    if (kind === S_IFSOCK) return `socket:[${this.node.ino}]`;
+    return `host:[${this.node.ino}]`;
+  }
+
+  override get isByteStream(): boolean {
+    return !this.#descriptor.isSeekable;
+  }
+
+  override get raisesSigpipe(): boolean {
+    return this.node.kind === S_IFIFO || this.node.kind === S_IFSOCK;
+  }
+
+  override get pollable(): boolean {
+    return !this.#descriptor.isSeekable;
+  }
+
+  override poll(): number {
+    return this.#descriptor.poll();
+  }
+
+  override read(sink: Sink): SysResult {
+    return this.#descriptor.read(sink);
+  }
+
+  override write(source: Source): SysResult {
+    return this.#descriptor.write(source);
+  }
+
+  override pread(sink: Sink, position: number): SysResult {
+    return this.#descriptor.isSeekable ? this.#descriptor.pread(sink, position) : ESPIPE;
+  }
+
+  override pwrite(source: Source, position: number): SysResult {
+    return this.#descriptor.isSeekable ? this.#descriptor.write(source, position) : ESPIPE;
+  }
+
+  override seek(position: number, whence: number): SysResult {
+    if (!this.#descriptor.isSeekable) return ESPIPE;
+    return native.lseek(this.#descriptor.hostFd, position, whence);
+  }
+
+  override truncate(sizeBytes: number): SysResult {
+    if (!this.#descriptor.isSeekable || this.#descriptor.access === O_RDONLY) return EINVAL;
+    return native.ftruncate(this.#descriptor.hostFd, sizeBytes);
+  }
+
+  override sync(): SysResult {
+    return this.#descriptor.isSeekable ? native.fsync(this.#descriptor.hostFd) : EINVAL;
+  }
+}
+
+/** A regular file that the guest opened again by its /proc name. */
+class ReopenedFile extends HostFile {
+  override read(sink: Sink): SysResult {
+    return this.#advance(this.pread(sink, this.offset));
+  }
+
+  override write(source: Source): SysResult {
+    if ((this.flags & O_APPEND) !== 0) this.offset = this.node.descriptor.sizeBytes();
+    return this.#advance(this.pwrite(source, this.offset));
+  }
+
+  override seek(position: number, whence: number): SysResult {
+    const base =
+      whence === SEEK_SET
+        ? 0
+        : whence === SEEK_CUR
+          ? this.offset
+          : this.node.descriptor.sizeBytes();
+    if (whence > SEEK_END || base + position < 0) return EINVAL;
+    this.offset = base + position;
+    return this.offset;
+  }
+
+  #advance(count: SysResult): SysResult {
+    if (count > 0) this.offset += count;
+    return count;
+  }
+}

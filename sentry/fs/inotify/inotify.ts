@@ -1,0 +1,187 @@
+// inotify(7): a queue of what happened to watched nodes. Events come from vfs/notify.ts.
+// Differs from Linux: IN_EXCL_UNLINK is taken and has no effect; IN_UNMOUNT never comes.
+import { EAGAIN, EEXIST, EINVAL, ENOSPC, ENOTTY, type SysResult } from '../../../abi/errno.ts';
+import { O_RDONLY } from '../../../abi/fcntl.ts';
+import {
+  IN_ALL_EVENTS,
+  IN_DELETE_SELF,
+  IN_IGNORED,
+  IN_MASK_ADD,
+  IN_MASK_CREATE,
+  IN_ONESHOT,
+  IN_Q_OVERFLOW,
+  inotifyEvent,
+} from '../../../abi/inotify.ts';
+import { FIONREAD } from '../../../abi/ioctl.ts';
+import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Sink } from '../../vfs/io.ts';
+import type { Node } from '../../vfs/node.ts';
+import { addObserver, type NodeObserver, removeObserver } from '../../vfs/notify.ts';
+import { OpenFile } from '../../vfs/open-file.ts';
+import type { Path } from '../../vfs/path.ts';
+import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
+
+/** /proc/sys/fs/inotify/max_queued_events and max_user_watches. */
+export const maxQueuedEvents = 16384;
+export const maxWatches = 65536;
+
+interface QueuedEvent {
+  readonly watch: number;
+  readonly mask: number;
+  readonly cookie: number;
+  readonly name: string | undefined;
+}
+
+export class Inotify extends OpenFile {
+  readonly node: AnonymousNode = anonInode;
+  readonly #watches = new Map<number, Watch>();
+  readonly #byNode = new Map<Node, Watch>();
+  #events: QueuedEvent[] = [];
+  #lastWatch = 0;
+
+  constructor(flags: number) {
+    super(O_RDONLY | flags);
+  }
+
+  override get description(): string {
+    return 'anon_inode:inotify';
+  }
+
+  override close(): void {
+    for (const watch of this.#watches.values()) watch.detach();
+    this.#watches.clear();
+    this.#byNode.clear();
+    this.#events = [];
+  }
+
+  watches(): Iterable<Watch> {
+    return this.#watches.values();
+  }
+
+  /** inotify_add_watch(2) once the path is found: the watch descriptor, EEXIST or ENOSPC. */
+  watch(path: Path, mask: number): SysResult {
+    const known = this.#byNode.get(path.node);
+    if (known !== undefined) {
+      if ((mask & IN_MASK_CREATE) !== 0) return EEXIST;
+      known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | mask : mask;
+      return known.id;
+    }
+    if (this.#watches.size >= maxWatches) return ENOSPC;
+    this.#lastWatch = (this.#lastWatch % 0x7fff_ffff) + 1;
+    const watch = new Watch(this, this.#lastWatch, path, mask);
+    this.#watches.set(watch.id, watch);
+    this.#byNode.set(path.node, watch);
+    addObserver(path.node, watch);
+    return watch.id;
+  }
+
+  /** inotify_rm_watch(2). */
+  unwatch(id: number): SysResult {
+    const watch = this.#watches.get(id);
+    if (watch === undefined) return EINVAL;
+    this.drop(watch);
+    return 0;
+  }
+
+  /** Ends a watch and says so to the reader. */
+  drop(watch: Watch): void {
+    watch.detach();
+    this.#watches.delete(watch.id);
+    this.#byNode.delete(watch.node);
+    this.enqueue({ watch: watch.id, mask: IN_IGNORED, cookie: 0, name: undefined });
+  }
+
+  enqueue(event: QueuedEvent): void {
+    const last = this.#events.at(-1);
+    if (last !== undefined && isSame(last, event)) return;
+    if (this.#events.length >= maxQueuedEvents) {
+      if (last?.mask === IN_Q_OVERFLOW) return;
+      this.#events.push({ watch: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: undefined });
+    } else this.#events.push(event);
+    this.queue.notify(POLLIN | POLLRDNORM);
+  }
+
+  override read(sink: Sink): SysResult {
+    let total = 0;
+    let taken = 0;
+    for (const event of this.#events) {
+      const bytes = encode(event);
+      if (bytes.length > sink.remaining) break;
+      const put = sink.put(bytes);
+      if (put < 0) {
+        if (total === 0) return put;
+        break;
+      }
+      taken += 1;
+      total += bytes.length;
+    }
+    if (this.#events.length === 0) return EAGAIN;
+    if (total === 0) return EINVAL;
+    this.#events.splice(0, taken);
+    return total;
+  }
+
+  override poll(): number {
+    return this.#events.length > 0 ? POLLIN | POLLRDNORM : 0;
+  }
+
+  override ioctl(command: number, argument: number, caller: Caller): SysResult {
+    if (command !== FIONREAD) return ENOTTY;
+    const bytes = this.#events.reduce((sum, event) => sum + encodedBytes(event), 0);
+    return caller.memory.writeU32(argument, bytes);
+  }
+}
+
+/** One watched node of one instance. */
+export class Watch implements NodeObserver {
+  readonly id: number;
+  readonly node: Node;
+  mask: number;
+  readonly #inotify: Inotify;
+  readonly #path: Path;
+
+  constructor(inotify: Inotify, id: number, path: Path, mask: number) {
+    this.#inotify = inotify;
+    this.id = id;
+    this.node = path.node;
+    this.mask = mask;
+    this.#path = path;
+    path.pin();
+  }
+
+  detach(): void {
+    removeObserver(this.node, this);
+    this.#path.unpin();
+  }
+
+  nodeEvent(mask: number, cookie: number, name: string | undefined): void {
+    const isGone = (mask & IN_DELETE_SELF) !== 0;
+    const asked = (mask & this.mask & IN_ALL_EVENTS) !== 0;
+    if (asked) this.#inotify.enqueue({ watch: this.id, mask: mask >>> 0, cookie, name });
+    if (isGone || (asked && (this.mask & IN_ONESHOT) !== 0)) this.#inotify.drop(this);
+  }
+}
+
+function isSame(a: QueuedEvent, b: QueuedEvent): boolean {
+  return a.watch === b.watch && a.mask === b.mask && a.cookie === b.cookie && a.name === b.name;
+}
+
+/** A name is followed by NULs up to a multiple of the event's own size. */
+function encodedBytes(event: QueuedEvent): number {
+  const unit = inotifyEvent.name;
+  return event.name === undefined ? unit : unit + Math.ceil((event.name.length + 1) / unit) * unit;
+}
+
+function encode(event: QueuedEvent): Uint8Array {
+  const bytes = new Uint8Array(encodedBytes(event));
+  const view = new DataView(bytes.buffer);
+  view.setInt32(inotifyEvent.wd, event.watch, true);
+  view.setUint32(inotifyEvent.mask, event.mask, true);
+  view.setUint32(inotifyEvent.cookie, event.cookie, true);
+  view.setUint32(inotifyEvent.length, bytes.length - inotifyEvent.name, true);
+  const name = event.name ?? '';
+  for (let index = 0; index < name.length; index += 1)
+    bytes[inotifyEvent.name + index] = name.charCodeAt(index);
+  return bytes;
+}

@@ -1,0 +1,143 @@
+// /proc/PID/fd and fdinfo: the open descriptors of a process.
+import { EACCES, ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
+import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Node } from '../../vfs/node.ts';
+import type { OpenFile } from '../../vfs/open-file.ts';
+import { anonymousPath, type Path, pathText } from '../../vfs/path.ts';
+import { type Computed, type ComputedName, directory } from '../pseudo/directory.ts';
+import type { Entry, Owner } from '../pseudo/entry.ts';
+import { link } from '../pseudo/links.ts';
+import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
+import { textFile } from '../pseudo/text-file.ts';
+import { directoryOwnerOf, mayLookInto, type Subject } from './subject.ts';
+
+/** One descriptor of a process. Its nodes mean whatever file the number leads to right now. */
+class DescriptorSlot {
+  readonly subject: Subject;
+  readonly fd: number;
+
+  constructor(subject: Subject, fd: number) {
+    this.subject = subject;
+    this.fd = fd;
+  }
+
+  get file(): OpenFile | undefined {
+    const file = this.subject.task?.files.getAny(this.fd);
+    return file === undefined || isErrno(file) ? undefined : file;
+  }
+
+  get owner(): Owner {
+    return this.subject.owner;
+  }
+}
+
+type SlotTable = Map<number, Node>;
+
+/** A directory of descriptors whose entries are made by `entry`. */
+function descriptors(entry: Entry<DescriptorSlot>): Computed<Subject> {
+  const tables = new WeakMap<Subject, SlotTable>();
+  return {
+    list: (subject, caller) => listDescriptors(subject, caller),
+    lookup: (filesystem, subject, name, caller) => {
+      const fd = descriptorNumber(name);
+      if (fd < 0 || mayLookInto(subject, caller) < 0) return undefined;
+      return slotNode(tables, filesystem, subject, fd, entry);
+    },
+  };
+}
+
+function slotNode(
+  tables: WeakMap<Subject, SlotTable>,
+  filesystem: PseudoFileSystem,
+  subject: Subject,
+  fd: number,
+  entry: Entry<DescriptorSlot>,
+): Node | undefined {
+  let table = tables.get(subject);
+  if (table === undefined) {
+    table = new Map();
+    tables.set(subject, table);
+  }
+  const slot = new DescriptorSlot(subject, fd);
+  if (slot.file === undefined) {
+    table.delete(fd);
+    return undefined;
+  }
+  let node = table.get(fd);
+  if (node === undefined) {
+    node = entry(filesystem, slot);
+    table.set(fd, node);
+  }
+  return node;
+}
+
+function descriptorNumber(name: string): number {
+  return /^(0|[1-9]\d{0,8})$/.test(name) ? Number(name) : -1;
+}
+
+function listDescriptors(subject: Subject, caller: Caller): Result<readonly ComputedName[]> {
+  if (mayLookInto(subject, caller) < 0) return EACCES;
+  const names: ComputedName[] = [];
+  for (const [fd] of subject.task?.files.entries() ?? []) names.push({ name: String(fd), key: fd });
+  return names;
+}
+
+/** Permission bits of a link tell how the file is open. */
+function linkMode(slot: DescriptorSlot): number {
+  const access = (slot.file?.flags ?? O_RDONLY) & O_ACCMODE;
+  return access === O_RDONLY ? 0o500 : access === O_WRONLY ? 0o300 : 0o700;
+}
+
+function pathOf(slot: DescriptorSlot): Result<Path> {
+  const { file } = slot;
+  if (file === undefined) return ENOENT;
+  return file.path ?? anonymousPath(file.node, file.description);
+}
+
+function textOf(slot: DescriptorSlot, caller: Caller): Result<string> {
+  const { file } = slot;
+  if (file === undefined) return ENOENT;
+  return file.path === undefined ? file.description : pathText(file.path, (caller as Task).fs.root);
+}
+
+const descriptorLink: Entry<DescriptorSlot> = link<DescriptorSlot>(textOf, {
+  mode: linkMode,
+  owner: (slot) => slot.owner,
+  follow: (slot) => pathOf(slot),
+});
+
+const descriptorInfo: Entry<DescriptorSlot> = textFile<DescriptorSlot>(0o444, renderInfo, {
+  owner: (slot) => slot.owner,
+});
+
+function renderInfo(slot: DescriptorSlot): Result<string> {
+  const { file } = slot;
+  if (file === undefined) return ENOENT;
+  const cloexec = slot.subject.task?.files.isCloexec(slot.fd) === true ? O_CLOEXEC : 0;
+  const attributes = file.node.attributes();
+  const ino = isErrno(attributes) ? 0 : attributes.ino;
+  const flags = (file.flags | cloexec).toString(8).padStart(7, '0');
+  return `pos:\t${file.offset}\nflags:\t${flags}\nmnt_id:\t${file.path?.mount?.id ?? 15}\nino:\t${ino}\n`;
+}
+
+export const fdDirectory: Entry<Subject> = directory<Subject>(
+  {},
+  {
+    mode: 0o500,
+    owner: directoryOwnerOf,
+    mayLookUp: mayLookInto,
+    computed: descriptors(descriptorLink),
+  },
+);
+
+export const fdinfoDirectory: Entry<Subject> = directory<Subject>(
+  {},
+  {
+    mode: 0o555,
+    owner: directoryOwnerOf,
+    mayLookUp: mayLookInto,
+    computed: descriptors(descriptorInfo),
+  },
+);

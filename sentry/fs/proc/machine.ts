@@ -1,0 +1,237 @@
+// The files of /proc about the machine as a whole (proc(5)). Every number speaks of the sandbox.
+import { processCpuNs } from '../../kernel/cpu-time.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { accountMemory } from './memory-account.ts';
+
+const kib = (bytes: number): number => Math.floor(bytes / 1024);
+const tickNs = 10_000_000;
+
+export function renderMeminfo(kernel: Kernel): string {
+  const total = kib(kernel.memoryBytes);
+  const free = kib(kernel.freeMemoryBytes());
+  const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(kernel);
+  const zero = 0;
+  const rows: [string, number][] = [
+    ['MemTotal', total],
+    ['MemFree', free],
+    ['MemAvailable', free],
+    ['Buffers', zero],
+    ['Cached', kib(mappedBytes)],
+    ['SwapCached', zero],
+    ['Active', kib(anonymousBytes)],
+    ['Inactive', kib(mappedBytes)],
+    ['Active(anon)', kib(anonymousBytes)],
+    ['Inactive(anon)', zero],
+    ['Active(file)', zero],
+    ['Inactive(file)', kib(mappedBytes)],
+    ['Unevictable', zero],
+    ['Mlocked', zero],
+    ['SwapTotal', zero],
+    ['SwapFree', zero],
+    ['Dirty', zero],
+    ['Writeback', zero],
+    ['AnonPages', kib(anonymousBytes)],
+    ['Mapped', kib(mappedBytes)],
+    ['Shmem', zero],
+    ['KReclaimable', zero],
+    ['Slab', zero],
+    ['SReclaimable', zero],
+    ['SUnreclaim', zero],
+    ['KernelStack', zero],
+    ['PageTables', kib(pageTableBytes)],
+    ['NFS_Unstable', zero],
+    ['Bounce', zero],
+    ['WritebackTmp', zero],
+    ['CommitLimit', total],
+    ['Committed_AS', total - free],
+    ['VmallocTotal', 34_359_738_367],
+    ['VmallocUsed', zero],
+    ['VmallocChunk', zero],
+    ['Percpu', zero],
+    ['AnonHugePages', zero],
+    ['ShmemHugePages', zero],
+    ['ShmemPmdMapped', zero],
+    ['FileHugePages', zero],
+    ['FilePmdMapped', zero],
+  ];
+  const sizes = rows
+    .map(([name, value]) => `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`)
+    .join('');
+  const pages = ['HugePages_Total', 'HugePages_Free', 'HugePages_Rsvd', 'HugePages_Surp'];
+  const huge = pages.map((name) => `${`${name}:`.padEnd(16)}${'0'.padStart(8)}\n`).join('');
+  return `${sizes}${huge}${'Hugepagesize:'.padEnd(16)}${'2048'.padStart(8)} kB\n${'Hugetlb:'.padEnd(16)}${'0'.padStart(8)} kB\n`;
+}
+
+function guestMemory(kernel: Kernel): {
+  anonymousBytes: number;
+  mappedBytes: number;
+  pageTableBytes: number;
+} {
+  let anonymousBytes = 0;
+  let mappedBytes = 0;
+  let pageTableBytes = 0;
+  for (const group of kernel.groups.values()) {
+    const task = group.anyTask;
+    if (task === undefined || task.isDead) continue;
+    const account = accountMemory(task.mm);
+    anonymousBytes += account.residentBytes - account.sharedBytes;
+    mappedBytes += account.sharedBytes;
+    pageTableBytes += account.pageTableBytes;
+  }
+  return { anonymousBytes, mappedBytes, pageTableBytes };
+}
+
+/** CPU time of everything that ran in the sandbox, and what was left of its CPUs. */
+function cpuTimes(kernel: Kernel): { readonly busyNs: number; readonly idleNs: number } {
+  let busyNs = 0;
+  for (const group of kernel.groups.values()) busyNs += processCpuNs(group) + group.childrenCpuNs;
+  return { busyNs, idleNs: Math.max(0, kernel.clock.monotonicNs() * kernel.cpuCount - busyNs) };
+}
+
+function runningTasks(kernel: Kernel): number {
+  let running = 0;
+  for (const task of kernel.tasks.values())
+    if (task.state === 'guest' || task.state === 'kernel') running += 1;
+  return running;
+}
+
+/** Differs from Linux: time is not told apart by CPU or by user and kernel; CPUs get equal shares. */
+export function renderStat(kernel: Kernel): string {
+  const { busyNs, idleNs } = cpuTimes(kernel);
+  const cpu = (name: string, share: number): string =>
+    `${name} ${Math.floor(busyNs / share / tickNs)} 0 0 ${Math.floor(idleNs / share / tickNs)} 0 0 0 0 0 0\n`;
+  let text = cpu('cpu ', 1);
+  for (let index = 0; index < kernel.cpuCount; index += 1)
+    text += cpu(`cpu${index}`, kernel.cpuCount);
+  let switches = 0;
+  for (const task of kernel.tasks.values()) switches += task.voluntarySwitches;
+  return [
+    text,
+    'intr 0\n',
+    `ctxt ${switches}\n`,
+    `btime ${bootTimeSec(kernel)}\n`,
+    `processes ${kernel.forkCount}\n`,
+    `procs_running ${Math.max(1, runningTasks(kernel))}\n`,
+    'procs_blocked 0\n',
+    'softirq 0 0 0 0 0 0 0 0 0 0 0\n',
+  ].join('');
+}
+
+/** Wall-clock second at which the sandbox started. */
+function bootTimeSec(kernel: Kernel): number {
+  return kernel.clock.realtime().sec - Math.floor(kernel.clock.monotonicNs() / 1e9);
+}
+
+function seconds(ns: number): string {
+  const centis = Math.floor(ns / 1e7);
+  return `${Math.floor(centis / 100)}.${String(centis % 100).padStart(2, '0')}`;
+}
+
+export function renderUptime(kernel: Kernel): string {
+  return `${seconds(kernel.clock.monotonicNs())} ${seconds(cpuTimes(kernel).idleNs)}\n`;
+}
+
+const loadSpansSec = [60, 300, 900] as const;
+
+/**
+ * Load averages. Differs from Linux: taken when somebody looks, not every five seconds, so that an idle
+ * sandbox needs no timer.
+ */
+export class LoadAverage {
+  readonly #values = [0, 0, 0];
+  #atNs = 0;
+
+  sample(nowNs: number, running: number): readonly number[] {
+    const elapsedSec = Math.max(0, (nowNs - this.#atNs) / 1e9);
+    this.#atNs = nowNs;
+    for (const [index, span] of loadSpansSec.entries()) {
+      const weight = Math.exp(-elapsedSec / span);
+      this.#values[index] = (this.#values[index] as number) * weight + running * (1 - weight);
+    }
+    return this.#values;
+  }
+}
+
+const loads = new WeakMap<Kernel, LoadAverage>();
+
+export function renderLoadavg(kernel: Kernel): string {
+  let load = loads.get(kernel);
+  if (load === undefined) {
+    load = new LoadAverage();
+    loads.set(kernel, load);
+  }
+  const running = runningTasks(kernel);
+  const averages = load
+    .sample(kernel.clock.monotonicNs(), running)
+    .map((value) => value.toFixed(2));
+  return `${averages.join(' ')} ${Math.max(1, running)}/${kernel.tasks.size} ${kernel.lastPid}\n`;
+}
+
+export function renderVersion(kernel: Kernel): string {
+  return `${kernel.sysname} version ${kernel.release} (runts@runts) ${kernel.version}\n`;
+}
+
+export const filesystemTypes = `${['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs', 'devpts', 'overlay', 'cgroup2'].map((name) => `nodev\t${name}\n`).join('')}`;
+
+export const characterDevices = [
+  'Character devices:',
+  '  1 mem',
+  '  5 /dev/tty',
+  '  5 /dev/console',
+  '  5 /dev/ptmx',
+  '128 ptm',
+  '136 pts',
+  '',
+  'Block devices:',
+  '',
+].join('\n');
+
+export function renderVmstat(kernel: Kernel): string {
+  const pages = (bytes: number): number => Math.floor(bytes / 4096);
+  const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(kernel);
+  const rows: [string, number][] = [
+    ['nr_free_pages', pages(kernel.freeMemoryBytes())],
+    ['nr_inactive_anon', 0],
+    ['nr_active_anon', pages(anonymousBytes)],
+    ['nr_inactive_file', pages(mappedBytes)],
+    ['nr_active_file', 0],
+    ['nr_anon_pages', pages(anonymousBytes)],
+    ['nr_mapped', pages(mappedBytes)],
+    ['nr_file_pages', pages(mappedBytes)],
+    ['nr_dirty', 0],
+    ['nr_writeback', 0],
+    ['nr_page_table_pages', pages(pageTableBytes)],
+    ['pgpgin', 0],
+    ['pgpgout', 0],
+    ['pswpin', 0],
+    ['pswpout', 0],
+    ['pgfault', 0],
+    ['pgmajfault', 0],
+    ['oom_kill', 0],
+  ];
+  return rows.map(([name, value]) => `${name} ${value}\n`).join('');
+}
+
+export function renderInterrupts(kernel: Kernel): string {
+  const columns = Array.from({ length: kernel.cpuCount }, (_, cpu) => `CPU${cpu}`.padEnd(11)).join(
+    '',
+  );
+  return `${' '.repeat(11)}${columns}\n`;
+}
+
+export function renderZoneinfo(kernel: Kernel): string {
+  const pages = Math.floor(kernel.memoryBytes / 4096);
+  const free = Math.floor(kernel.freeMemoryBytes() / 4096);
+  const row = (name: string, value: number): string => `        ${name.padEnd(8)} ${value}\n`;
+  return [
+    'Node 0, zone   Normal\n',
+    `  pages free     ${free}\n`,
+    row('boost', 0),
+    row('min', 0),
+    row('low', 0),
+    row('high', 0),
+    row('spanned', pages),
+    row('present', pages),
+    row('managed', pages),
+  ].join('');
+}

@@ -1,0 +1,87 @@
+// /proc/PID/net: the network of the sandbox, which is a loopback device (proc_pid_net(5)).
+// Sockets are listed by whoever keeps them: see `setSocketLister`.
+import { directory } from '../pseudo/directory.ts';
+import type { Entry } from '../pseudo/entry.ts';
+import { directoryOwnerOf, processFile, type Subject } from './subject.ts';
+
+/** The tables that list sockets. */
+export type SocketTable =
+  | 'tcp'
+  | 'tcp6'
+  | 'udp'
+  | 'udp6'
+  | 'raw'
+  | 'raw6'
+  | 'unix'
+  | 'netlink'
+  | 'packet';
+
+const headers: Readonly<Record<SocketTable, string>> = {
+  tcp: '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     \n',
+  tcp6: '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n',
+  udp: '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n',
+  udp6: '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n',
+  raw: '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n',
+  raw6: '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n',
+  unix: 'Num       RefCount Protocol Flags    Type St Inode Path\n',
+  netlink:
+    'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n',
+  packet: 'sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n',
+};
+
+/** Rows of a table, each with its newline. */
+type SocketLister = (table: SocketTable) => string;
+
+let listSockets: SocketLister = () => '';
+
+/** The network stack's rows for the tables; called once, at boot. */
+export function setSocketLister(lister: SocketLister): void {
+  listSockets = lister;
+}
+
+const socketTable = (table: SocketTable): Entry<Subject> =>
+  processFile(0o444, () => headers[table] + listSockets(table));
+
+const devHeader =
+  'Inter-|   Receive                                                |  Transmit\n' +
+  ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
+const loopbackCounters = `    lo: ${'0'.padStart(7)} ${'0'.padStart(7)}    0    0    0     0          0         0 ${'0'.padStart(8)} ${'0'.padStart(7)}    0    0    0     0       0          0\n`;
+
+export const netDirectory: Entry<Subject> = directory<Subject>(
+  {
+    arp: processFile(
+      0o444,
+      () => 'IP address       HW type     Flags       HW address            Mask     Device\n',
+    ),
+    dev: processFile(0o444, () => devHeader + loopbackCounters),
+    if_inet6: processFile(0o444, () => `${'1'.padStart(32, '0')} 01 80 10 80       lo\n`),
+    ipv6_route: processFile(0o444, renderIpv6Routes),
+    netlink: socketTable('netlink'),
+    packet: socketTable('packet'),
+    protocols: processFile(
+      0o444,
+      () =>
+        'protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re sp bi br ha uh gp em\n',
+    ),
+    raw: socketTable('raw'),
+    raw6: socketTable('raw6'),
+    route: processFile(
+      0o444,
+      () =>
+        `${'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT'.padEnd(127)}\n`,
+    ),
+    tcp: socketTable('tcp'),
+    tcp6: socketTable('tcp6'),
+    udp: socketTable('udp'),
+    udp6: socketTable('udp6'),
+    unix: socketTable('unix'),
+  },
+  { owner: directoryOwnerOf },
+);
+
+/** The host route of ::1. */
+function renderIpv6Routes(): string {
+  const loopback = '1'.padStart(32, '0');
+  const none = '0'.repeat(32);
+  return `${loopback} 80 ${none} 00 ${none} 00000000 00000002 00000000 80200001       lo\n`;
+}

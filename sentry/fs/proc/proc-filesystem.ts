@@ -1,0 +1,116 @@
+// proc(5): the root of /proc.
+import { EPERM } from '../../../abi/errno.ts';
+import { PROC_SUPER_MAGIC } from '../../../abi/fs.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
+import { allocateDevice } from '../../vfs/device-number.ts';
+import type { Node } from '../../vfs/node.ts';
+import { type Computed, type ComputedName, directory } from '../pseudo/directory.ts';
+import type { Entries, Entry } from '../pseudo/entry.ts';
+import { link } from '../pseudo/links.ts';
+import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
+import { textFile } from '../pseudo/text-file.ts';
+import { cpuinfoFor, type HostFacts } from './host-facts.ts';
+import {
+  characterDevices,
+  filesystemTypes,
+  renderInterrupts,
+  renderLoadavg,
+  renderMeminfo,
+  renderStat,
+  renderUptime,
+  renderVersion,
+  renderVmstat,
+  renderZoneinfo,
+} from './machine.ts';
+import { processNode } from './process-directory.ts';
+import { sysDirectory } from './sysctl.ts';
+
+/** A new instance for a mount of type 'proc'. */
+export function newProcFileSystem(kernel: Kernel, facts: HostFacts): PseudoFileSystem<Kernel> {
+  const root = directory<Kernel>(rootEntries(facts), { computed: processes });
+  return new PseudoFileSystem<Kernel>({
+    type: 'proc',
+    magic: PROC_SUPER_MAGIC,
+    dev: allocateDevice(),
+    clock: kernel.clock,
+    subject: kernel,
+    root,
+  });
+}
+
+const constant = (text: string): Entry<Kernel> => textFile<Kernel>(0o444, () => text);
+
+function rootEntries(facts: HostFacts): Entries<Kernel> {
+  return {
+    cgroups: constant('#subsys_name\thierarchy\tnum_cgroups\tenabled\n'),
+    cmdline: constant('runts\n'),
+    consoles: constant(''),
+    cpuinfo: textFile(0o444, (kernel) => cpuinfoFor(facts, kernel.cpuCount)),
+    crypto: constant(''),
+    devices: constant(characterDevices),
+    diskstats: constant(''),
+    filesystems: constant(filesystemTypes),
+    fs: directory<Kernel>({}),
+    interrupts: textFile(0o444, renderInterrupts),
+    irq: directory<Kernel>({}),
+    loadavg: textFile(0o444, renderLoadavg),
+    locks: constant(''),
+    meminfo: textFile(0o444, renderMeminfo),
+    misc: constant(''),
+    modules: constant(''),
+    mounts: link(() => 'self/mounts'),
+    net: link(() => 'self/net'),
+    partitions: constant('major minor  #blocks  name\n\n'),
+    self: link((_kernel, caller) => String((caller as Task).group.id)),
+    softirqs: constant(''),
+    stat: textFile(0o444, renderStat),
+    swaps: constant('Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
+    sys: sysDirectory,
+    'sysrq-trigger': textFile(0o200, () => EPERM),
+    sysvipc: directory<Kernel>({
+      msg: constant(
+        '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n',
+      ),
+      sem: constant(
+        '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n',
+      ),
+      shm: constant(
+        '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n',
+      ),
+    }),
+    'thread-self': link(
+      (_kernel, caller) => `${(caller as Task).group.id}/task/${(caller as Task).tid}`,
+    ),
+    tty: directory<Kernel>({ drivers: constant(ttyDrivers) }),
+    uptime: textFile(0o444, renderUptime),
+    version: textFile(0o444, renderVersion),
+    vmstat: textFile(0o444, renderVmstat),
+    zoneinfo: textFile(0o444, renderZoneinfo),
+  };
+}
+
+/** ps finds the names of terminals by this. */
+const ttyDrivers = [
+  '/dev/tty             /dev/tty        5       0 system:/dev/tty',
+  '/dev/console         /dev/console    5       1 system:console',
+  '/dev/ptmx            /dev/ptmx       5       2 system',
+  'pty_slave            /dev/pts      136 0-1048575 pty:slave',
+  'pty_master           /dev/ptm      128 0-1048575 pty:master',
+  '',
+].join('\n');
+
+/** One directory a process; threads have theirs too, but are not listed. */
+const processes: Computed<Kernel> = {
+  list: (kernel) => {
+    const names: ComputedName[] = [];
+    for (const id of kernel.groups.keys()) names.push({ name: String(id), key: id });
+    return names.sort((a, b) => a.key - b.key);
+  },
+  lookup: (filesystem, kernel, name): Node | undefined => {
+    if (!/^[1-9]\d{0,9}$/.test(name)) return undefined;
+    const id = Number(name);
+    const group = kernel.groups.get(id) ?? kernel.tasks.get(id)?.group;
+    return group === undefined ? undefined : processNode(filesystem, group);
+  },
+};

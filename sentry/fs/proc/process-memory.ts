@@ -1,0 +1,287 @@
+// /proc/PID/{maps,smaps,smaps_rollup,numa_maps,cmdline,environ,auxv,mem}.
+import { EFAULT, EINVAL, EIO, ESRCH, type Result, type SysResult } from '../../../abi/errno.ts';
+import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+import { PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
+import { S_IFREG } from '../../../abi/stat.ts';
+import type { Task } from '../../kernel/task.ts';
+import {
+  describeMappings,
+  formatMapping,
+  formatMaps,
+  type MappingDescription,
+} from '../../mm/format-maps.ts';
+import type { MemoryManager } from '../../mm/memory-manager.ts';
+import { VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE } from '../../mm/vma.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import { type Attributes, Node, type Ownership } from '../../vfs/node.ts';
+import { OpenFile } from '../../vfs/open-file.ts';
+import { pathText } from '../../vfs/path.ts';
+import type { Entry } from '../pseudo/entry.ts';
+import { Inode, type PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
+import { accountMemory } from './memory-account.ts';
+import { mayLookInto, type Subject } from './subject.ts';
+
+/** The most of a command line or environment that is shown. */
+const stringLimitBytes = 8 * 1024 * 1024;
+
+/** Paths of mapped files as `caller` sees them from its root. */
+function fileNames(caller: Caller): (file: OpenFile) => string {
+  const { root } = (caller as Task).fs;
+  return (file) => (file.path === undefined ? file.description : pathText(file.path, root));
+}
+
+export function renderMaps(subject: Subject, caller: Caller): string {
+  const task = subject.task;
+  return task === undefined ? '' : formatMaps(task.mm, fileNames(caller));
+}
+
+const row = (name: string, bytes: number): string =>
+  `${`${name}:`.padEnd(16)}${String(Math.floor(bytes / 1024)).padStart(8)} kB\n`;
+
+/**
+ * Differs from Linux: which pages are resident is the host's knowledge and told as one sum for the whole
+ * process. Each mapping is given the same share of it.
+ */
+function residentShare(mm: MemoryManager): number {
+  const account = accountMemory(mm);
+  return account.totalBytes === 0 ? 0 : account.residentBytes / account.totalBytes;
+}
+
+interface PageCounts {
+  readonly residentBytes: number;
+  readonly privateBytes: number;
+  readonly anonymousBytes: number;
+}
+
+function countPages(mapping: MappingDescription, share: number): PageCounts {
+  const { vma } = mapping;
+  if (vma.prot === PROT_NONE) return { residentBytes: 0, privateBytes: 0, anonymousBytes: 0 };
+  const residentBytes = Math.floor(((mapping.end - mapping.start) * share) / 4096) * 4096;
+  const dirty = !vma.isShared && (vma.prot & PROT_WRITE) !== 0;
+  return {
+    residentBytes,
+    privateBytes: dirty ? residentBytes : 0,
+    anonymousBytes: vma.isAnonymous || dirty ? residentBytes : 0,
+  };
+}
+
+function pageRows(
+  { residentBytes, privateBytes, anonymousBytes }: PageCounts,
+  lockedBytes: number,
+): string {
+  return [
+    row('Rss', residentBytes),
+    row('Pss', residentBytes),
+    row('Pss_Dirty', privateBytes),
+    row('Shared_Clean', residentBytes - privateBytes),
+    row('Shared_Dirty', 0),
+    row('Private_Clean', 0),
+    row('Private_Dirty', privateBytes),
+    row('Referenced', residentBytes),
+    row('Anonymous', anonymousBytes),
+    ...[
+      'KSM',
+      'LazyFree',
+      'AnonHugePages',
+      'ShmemPmdMapped',
+      'FilePmdMapped',
+      'Shared_Hugetlb',
+      'Private_Hugetlb',
+      'Swap',
+      'SwapPss',
+    ].map((name) => row(name, 0)),
+    row('Locked', lockedBytes),
+  ].join('');
+}
+
+export function renderSmaps(subject: Subject, caller: Caller): string {
+  const mm = subject.task?.mm;
+  if (mm === undefined) return '';
+  const share = residentShare(mm);
+  return describeMappings(mm, fileNames(caller))
+    .map((mapping) => {
+      const locked = mapping.vma.isLocked ? mapping.end - mapping.start : 0;
+      return [
+        `${formatMapping(mapping)}\n`,
+        row('Size', mapping.end - mapping.start),
+        row('KernelPageSize', 4096),
+        row('MMUPageSize', 4096),
+        pageRows(countPages(mapping, share), locked),
+        'THPeligible:           0\n',
+        `VmFlags: ${vmFlags(mapping)}\n`,
+      ].join('');
+    })
+    .join('');
+}
+
+function vmFlags({ vma }: MappingDescription): string {
+  const flags: [boolean, string][] = [
+    [(vma.prot & PROT_READ) !== 0, 'rd'],
+    [(vma.prot & PROT_WRITE) !== 0, 'wr'],
+    [(vma.prot & PROT_EXEC) !== 0, 'ex'],
+    [vma.isShared, 'sh'],
+    [(vma.maxProt & PROT_READ) !== 0, 'mr'],
+    [(vma.maxProt & PROT_WRITE) !== 0, 'mw'],
+    [(vma.maxProt & PROT_EXEC) !== 0, 'me'],
+    [vma.isShared, 'ms'],
+    [(vma.flags & VMA_GROWSDOWN) !== 0, 'gd'],
+    [(vma.flags & VMA_LOCKED) !== 0, 'lo'],
+    [(vma.flags & VMA_NORESERVE) !== 0, 'nr'],
+  ];
+  return flags.map(([on, name]) => (on ? `${name} ` : '')).join('');
+}
+
+export function renderSmapsRollup(subject: Subject, caller: Caller): Result<string> {
+  const mm = subject.task?.mm;
+  if (mm === undefined) return ESRCH;
+  const mappings = describeMappings(mm, fileNames(caller));
+  const first = mappings[0];
+  const last = mappings.at(-1);
+  if (first === undefined || last === undefined) return '';
+  const share = residentShare(mm);
+  let sum: PageCounts = { residentBytes: 0, privateBytes: 0, anonymousBytes: 0 };
+  for (const mapping of mappings) {
+    const counts = countPages(mapping, share);
+    sum = {
+      residentBytes: sum.residentBytes + counts.residentBytes,
+      privateBytes: sum.privateBytes + counts.privateBytes,
+      anonymousBytes: sum.anonymousBytes + counts.anonymousBytes,
+    };
+  }
+  const range = `${first.start.toString(16).padStart(8, '0')}-${last.end.toString(16).padStart(8, '0')} ---p 00000000 00:00 0`;
+  return `${range.padEnd(73)}[rollup]\n${pageRows(sum, mm.map.lockedBytes)}`;
+}
+
+/** Guest memory [start, end) as far as it can be read, one char per byte. */
+function readText(mm: MemoryManager, start: number, end: number): string {
+  const length = Math.min(end - start, stringLimitBytes);
+  if (length <= 0) return '';
+  const bytes = new Uint8Array(length);
+  const count = mm.memory.readSome(start, bytes);
+  return count <= 0 ? '' : Buffer.from(bytes.buffer, 0, count).toString('latin1');
+}
+
+/**
+ * A program that overwrote the NUL at the end of its arguments wrote a title: it goes on to its own
+ * NUL, through the environment if need be (setproctitle(3)).
+ */
+export function renderCmdline(subject: Subject): string {
+  const mm = subject.task?.mm;
+  if (mm === undefined) return '';
+  const { argStart, argEnd, envEnd } = mm.image;
+  const args = readText(mm, argStart, argEnd);
+  if (args === '' || args.endsWith('\0')) return args;
+  const title = readText(mm, argStart, Math.max(argEnd, envEnd));
+  const end = title.indexOf('\0');
+  return end < 0 ? title : title.slice(0, end);
+}
+
+export function renderEnviron(subject: Subject): string {
+  const mm = subject.task?.mm;
+  return mm === undefined ? '' : readText(mm, mm.image.envStart, mm.image.envEnd);
+}
+
+export function renderAuxv(subject: Subject): string {
+  const auxv = subject.task?.mm.image.auxv;
+  return auxv === undefined ? '' : Buffer.from(auxv).toString('latin1');
+}
+
+/** /proc/PID/mem: the process's memory at its addresses. */
+export const memoryFile: Entry<Subject> = (filesystem, subject) =>
+  new MemoryNode(filesystem, subject);
+
+class MemoryNode extends Node {
+  readonly filesystem: PseudoFileSystem;
+  readonly kind: number = S_IFREG;
+  readonly #inode: Inode;
+  readonly #subject: Subject;
+
+  constructor(filesystem: PseudoFileSystem, subject: Subject) {
+    super();
+    this.filesystem = filesystem;
+    this.#inode = new Inode(filesystem);
+    this.#subject = subject;
+  }
+
+  attributes(): Attributes {
+    return this.#inode.attributes(this.ownership(), 1);
+  }
+
+  override ownership(): Ownership {
+    return { mode: S_IFREG | 0o600, ...this.#subject.owner };
+  }
+
+  open(flags: number, caller: Caller): Result<OpenFile> {
+    const allowed = mayLookInto(this.#subject, caller);
+    if (allowed < 0) return allowed as Result<OpenFile>;
+    const mm = this.#subject.task?.mm;
+    return mm === undefined ? ESRCH : new MemoryFile(this, flags, mm);
+  }
+}
+
+const piece = new Uint8Array(65536);
+
+class MemoryFile extends OpenFile {
+  readonly node: Node;
+  /** The memory as it was at open: a later exec does not open the new program's. */
+  readonly #mm: MemoryManager;
+
+  constructor(node: Node, flags: number, mm: MemoryManager) {
+    super(flags);
+    this.node = node;
+    this.#mm = mm;
+  }
+
+  override get pollable(): boolean {
+    return false;
+  }
+
+  override read(sink: Sink): SysResult {
+    const count = this.pread(sink, this.offset);
+    if (count > 0) this.offset += count;
+    return count;
+  }
+
+  override write(source: Source): SysResult {
+    const count = this.pwrite(source, this.offset);
+    if (count > 0) this.offset += count;
+    return count;
+  }
+
+  override pread(sink: Sink, position: number): SysResult {
+    if (this.#mm.userCount === 0) return 0;
+    let total = 0;
+    while (sink.remaining > 0) {
+      const part = piece.subarray(0, Math.min(piece.length, sink.remaining));
+      const read = this.#mm.memory.readSome(position + total, part);
+      if (read <= 0) return total === 0 ? EIO : total;
+      const put = sink.put(part.subarray(0, read));
+      if (put < 0) return total === 0 ? EFAULT : total;
+      total += put;
+      if (put < part.length) break;
+    }
+    return total;
+  }
+
+  /** Differs from Linux: read-only mappings cannot be written. */
+  override pwrite(source: Source, position: number): SysResult {
+    if (this.#mm.userCount === 0) return 0;
+    let total = 0;
+    while (source.remaining > 0) {
+      const taken = source.take(piece.subarray(0, Math.min(piece.length, source.remaining)));
+      if (taken <= 0) return total === 0 ? taken : total;
+      const wrote = this.#mm.memory.writeSome(position + total, piece.subarray(0, taken));
+      if (wrote <= 0) return total === 0 ? EIO : total;
+      total += wrote;
+      if (wrote < taken) break;
+    }
+    return total;
+  }
+
+  override seek(position: number, whence: number): SysResult {
+    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
+    this.offset = whence === SEEK_CUR ? this.offset + position : position;
+    return this.offset;
+  }
+}

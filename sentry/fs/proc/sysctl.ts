@@ -1,0 +1,241 @@
+// /proc/sys (proc_sys(5)): settings of the kernel. Those that programs read show what holds here; those
+// that may be changed are few.
+
+import { CAP_LAST_CAP, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
+import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { MAX_MAP_COUNT } from '../../mm/memory-manager.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import { isCapable } from '../../vfs/credentials.ts';
+import { ptyLimit } from '../devpts/devpts-filesystem.ts';
+import { directory } from '../pseudo/directory.ts';
+import type { Entry } from '../pseudo/entry.ts';
+import { textFile } from '../pseudo/text-file.ts';
+import { parseInteger } from './subject.ts';
+
+const PID_MAX = 4_194_304;
+
+/** A setting that is as it is: writing answers EPERM even to root (its effect lies outside the sandbox, or there is none). */
+const fixed = (value: string | number): Entry<Kernel> =>
+  textFile<Kernel>(0o444, () => `${value}\n`);
+
+/** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
+function kept(initial: number, least: number, most: number): Entry<Kernel> {
+  const values = new WeakMap<Kernel, number>();
+  return textFile<Kernel>(0o644, (kernel) => `${values.get(kernel) ?? initial}\n`, {
+    write: (kernel, text, caller) => {
+      if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
+      const parsed = parseInteger(text, EINVAL);
+      if (isErrno(parsed)) return parsed;
+      if (parsed.value < least || parsed.value > most) return EINVAL;
+      values.set(kernel, parsed.value);
+      return text.length;
+    },
+  });
+}
+
+function hostName(
+  get: (kernel: Kernel) => string,
+  set: (kernel: Kernel, name: string) => void,
+): Entry<Kernel> {
+  return textFile<Kernel>(0o644, (kernel) => `${get(kernel)}\n`, {
+    write: (kernel, text, caller: Caller): SysResult => {
+      if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
+      const name = text.replace(/[\n\0].*$/s, '');
+      if (name.length > 64) return EINVAL;
+      set(kernel, name);
+      return text.length;
+    },
+  });
+}
+
+/** A random UUID of version 4. */
+function uuid(kernel: Kernel): string {
+  const bytes = new Uint8Array(16);
+  kernel.randomFill(bytes);
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = Buffer.from(bytes).toString('hex');
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join('-');
+}
+
+const bootIds = new WeakMap<Kernel, string>();
+
+function bootId(kernel: Kernel): string {
+  let id = bootIds.get(kernel);
+  if (id === undefined) {
+    id = uuid(kernel);
+    bootIds.set(kernel, id);
+  }
+  return id;
+}
+
+const random = directory<Kernel>({
+  boot_id: textFile(0o444, (kernel) => `${bootId(kernel)}\n`),
+  entropy_avail: fixed(256),
+  poolsize: fixed(256),
+  urandom_min_reseed_secs: fixed(60),
+  uuid: textFile(0o444, (kernel) => `${uuid(kernel)}\n`),
+  write_wakeup_threshold: fixed(256),
+});
+
+const kernelSettings = directory<Kernel>({
+  cap_last_cap: fixed(CAP_LAST_CAP),
+  core_pattern: fixed('core'),
+  core_uses_pid: fixed(0),
+  dmesg_restrict: fixed(1),
+  domainname: hostName(
+    (kernel) => kernel.domainname,
+    (kernel, name) => {
+      kernel.domainname = name;
+    },
+  ),
+  hostname: hostName(
+    (kernel) => kernel.hostname,
+    (kernel, name) => {
+      kernel.hostname = name;
+    },
+  ),
+  io_uring_disabled: fixed(2),
+  kptr_restrict: fixed(1),
+  msgmax: fixed(8192),
+  msgmnb: fixed(16384),
+  msgmni: fixed(32000),
+  ngroups_max: fixed(65536),
+  osrelease: textFile(0o444, (kernel) => `${kernel.release}\n`),
+  ostype: textFile(0o444, (kernel) => `${kernel.sysname}\n`),
+  overflowgid: fixed(65534),
+  overflowuid: fixed(65534),
+  perf_event_paranoid: fixed(4),
+  pid_max: fixed(PID_MAX),
+  printk: fixed('4\t4\t1\t7'),
+  pty: directory<Kernel>({ max: fixed(ptyLimit), reserve: fixed(0) }),
+  random,
+  randomize_va_space: fixed(2),
+  sched_child_runs_first: fixed(0),
+  seccomp: directory<Kernel>({
+    actions_avail: fixed('kill_process kill_thread trap errno user_notif trace log allow'),
+  }),
+  sem: fixed('32000\t1024000000\t500\t32000'),
+  shm_rmid_forced: fixed(0),
+  shmall: fixed('18446744073692774399'),
+  shmmax: fixed('18446744073692774399'),
+  shmmni: fixed(4096),
+  sysrq: fixed(0),
+  tainted: fixed(0),
+  'threads-max': textFile(0o444, (kernel) => `${Math.min(PID_MAX, kernel.pidLimit)}\n`),
+  unprivileged_bpf_disabled: fixed(2),
+  unprivileged_userns_clone: fixed(0),
+  version: textFile(0o444, (kernel) => `${kernel.version}\n`),
+  yama: directory<Kernel>({ ptrace_scope: fixed(1) }),
+});
+
+const vmSettings = directory<Kernel>({
+  compact_memory: textFile(0o200, () => EACCES),
+  dirty_background_ratio: fixed(10),
+  dirty_ratio: fixed(20),
+  drop_caches: textFile(0o200, () => EACCES),
+  max_map_count: fixed(MAX_MAP_COUNT),
+  min_free_kbytes: fixed(0),
+  mmap_min_addr: fixed(65536),
+  nr_hugepages: fixed(0),
+  nr_overcommit_hugepages: fixed(0),
+  oom_kill_allocating_task: fixed(0),
+  overcommit_kbytes: fixed(0),
+  overcommit_memory: fixed(0),
+  overcommit_ratio: fixed(50),
+  panic_on_oom: fixed(0),
+  swappiness: kept(60, 0, 200),
+  unprivileged_userfaultfd: fixed(0),
+  vfs_cache_pressure: kept(100, 0, 0x7fffffff),
+  zone_reclaim_mode: fixed(0),
+});
+
+const fsSettings = directory<Kernel>({
+  'aio-max-nr': fixed(65536),
+  'aio-nr': fixed(0),
+  'dentry-state': fixed('0\t0\t45\t0\t0\t0'),
+  epoll: directory<Kernel>({ max_user_watches: fixed(1_048_576) }),
+  'file-max': fixed('9223372036854775807'),
+  'file-nr': fixed('0\t0\t9223372036854775807'),
+  inotify: directory<Kernel>({
+    max_queued_events: fixed(16384),
+    max_user_instances: fixed(128),
+    max_user_watches: fixed(65536),
+  }),
+  'lease-break-time': fixed(45),
+  'leases-enable': fixed(0),
+  nr_open: fixed(1_048_576),
+  overflowgid: fixed(65534),
+  overflowuid: fixed(65534),
+  'pipe-max-size': fixed(1_048_576),
+  'pipe-user-pages-hard': fixed(0),
+  'pipe-user-pages-soft': fixed(16384),
+  protected_fifos: fixed(0),
+  protected_hardlinks: fixed(0),
+  protected_regular: fixed(0),
+  protected_symlinks: fixed(0),
+  suid_dumpable: fixed(0),
+});
+
+const netSettings = directory<Kernel>({
+  core: directory<Kernel>({
+    netdev_max_backlog: fixed(1000),
+    optmem_max: fixed(131072),
+    rmem_default: fixed(212992),
+    rmem_max: fixed(212992),
+    somaxconn: fixed(4096),
+    wmem_default: fixed(212992),
+    wmem_max: fixed(212992),
+  }),
+  ipv4: directory<Kernel>({
+    ip_forward: fixed(0),
+    ip_local_port_range: fixed('32768\t60999'),
+    ip_local_reserved_ports: fixed(''),
+    ip_unprivileged_port_start: fixed(1024),
+    ping_group_range: fixed('1\t0'),
+    tcp_available_congestion_control: fixed('reno'),
+    tcp_congestion_control: fixed('reno'),
+    tcp_fin_timeout: fixed(60),
+    tcp_keepalive_intvl: fixed(75),
+    tcp_keepalive_probes: fixed(9),
+    tcp_keepalive_time: fixed(7200),
+    tcp_max_syn_backlog: fixed(128),
+    tcp_rmem: fixed('4096\t131072\t6291456'),
+    tcp_sack: fixed(1),
+    tcp_syncookies: fixed(1),
+    tcp_timestamps: fixed(1),
+    tcp_window_scaling: fixed(1),
+    tcp_wmem: fixed('4096\t16384\t4194304'),
+  }),
+  ipv6: directory<Kernel>({
+    bindv6only: fixed(0),
+    conf: directory<Kernel>({
+      all: directory<Kernel>({ disable_ipv6: fixed(0) }),
+      default: directory<Kernel>({ disable_ipv6: fixed(0) }),
+      lo: directory<Kernel>({ disable_ipv6: fixed(0) }),
+    }),
+  }),
+  unix: directory<Kernel>({ max_dgram_qlen: fixed(512) }),
+});
+
+export const sysDirectory: Entry<Kernel> = directory<Kernel>({
+  abi: directory<Kernel>({}),
+  debug: directory<Kernel>({}),
+  dev: directory<Kernel>({ tty: directory<Kernel>({ legacy_tiocsti: fixed(0) }) }),
+  fs: fsSettings,
+  kernel: kernelSettings,
+  net: netSettings,
+  user: directory<Kernel>({
+    max_user_namespaces: fixed(0),
+    max_pid_namespaces: fixed(0),
+    max_net_namespaces: fixed(0),
+  }),
+  vm: vmSettings,
+});

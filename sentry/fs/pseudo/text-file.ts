@@ -1,0 +1,145 @@
+// Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
+// size 0, seekable, and writable where they take a setting.
+import { EINVAL, EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+import { S_IFREG } from '../../../abi/stat.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
+import { OpenFile } from '../../vfs/open-file.ts';
+import { type Entry, type EntryOptions, type Render, rootOwner } from './entry.ts';
+import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
+
+/** The most that one write of a setting may bring. */
+const writeLimitBytes = 4096;
+
+export interface TextFileOptions<S extends object> extends EntryOptions<S> {
+  /** Takes one write(2), one char per byte. Bytes taken, or an errno. */
+  readonly write?: (subject: S, text: string, caller: Caller) => SysResult;
+  /** stat's size (sysfs says 4096). */
+  readonly sizeBytes?: number;
+}
+
+/** A file with permission bits `mode` whose text is `render(subject)`. */
+export function textFile<S extends object>(
+  mode: number,
+  render: Render<S>,
+  options: TextFileOptions<S> = {},
+): Entry<S> {
+  return (filesystem, subject) => new TextNode(filesystem, subject, mode, render, options);
+}
+
+class TextNode<S extends object> extends Node {
+  readonly filesystem: PseudoFileSystem;
+  readonly kind: number = S_IFREG;
+  readonly #inode: Inode;
+  readonly #subject: S;
+  readonly #mode: number;
+  readonly #render: Render<S>;
+  readonly #options: TextFileOptions<S>;
+
+  constructor(
+    filesystem: PseudoFileSystem,
+    subject: S,
+    mode: number,
+    render: Render<S>,
+    options: TextFileOptions<S>,
+  ) {
+    super();
+    this.filesystem = filesystem;
+    this.#inode = new Inode(filesystem);
+    this.#subject = subject;
+    this.#mode = mode;
+    this.#render = render;
+    this.#options = options;
+  }
+
+  attributes(): Attributes {
+    return this.#inode.attributes(this.ownership(), 1, this.#options.sizeBytes ?? 0);
+  }
+
+  override ownership(): Ownership {
+    const { uid, gid } = this.#options.owner?.(this.#subject) ?? rootOwner;
+    return { mode: S_IFREG | this.#mode, uid, gid };
+  }
+
+  /** open(O_TRUNC) is fine and changes nothing, as is touching the times. */
+  override setAttributes(change: AttributeChange): SysResult {
+    return change.mode === undefined && change.uid === undefined && change.gid === undefined
+      ? 0
+      : EPERM;
+  }
+
+  open(flags: number, caller: Caller): Result<OpenFile> {
+    const allowed = this.#options.mayOpen?.(this.#subject, caller, flags) ?? 0;
+    if (allowed < 0) return allowed as Result<OpenFile>;
+    const render = (): Result<string> => this.#render(this.#subject, caller);
+    const { write } = this.#options;
+    const store =
+      write === undefined
+        ? undefined
+        : (text: string): SysResult => write(this.#subject, text, caller);
+    return new TextFile(this, flags, render, store);
+  }
+}
+
+class TextFile extends OpenFile {
+  readonly node: Node;
+  readonly #render: () => Result<string>;
+  readonly #store: ((text: string) => SysResult) | undefined;
+  #content: Uint8Array | undefined = undefined;
+
+  constructor(
+    node: Node,
+    flags: number,
+    render: () => Result<string>,
+    store: ((text: string) => SysResult) | undefined,
+  ) {
+    super(flags);
+    this.node = node;
+    this.#render = render;
+    this.#store = store;
+  }
+
+  override get pollable(): boolean {
+    return false;
+  }
+
+  override read(sink: Sink): SysResult {
+    const count = this.pread(sink, this.offset);
+    if (count > 0) this.offset += count;
+    return count;
+  }
+
+  override pread(sink: Sink, position: number): SysResult {
+    if (this.#content === undefined || position === 0) {
+      const text = this.#render();
+      if (isErrno(text)) return text;
+      this.#content = Buffer.from(text, 'latin1');
+    }
+    const rest = this.#content.subarray(position, position + sink.remaining);
+    return rest.length === 0 ? 0 : sink.put(rest);
+  }
+
+  override write(source: Source): SysResult {
+    const count = this.pwrite(source, this.offset);
+    if (count > 0) this.offset += count;
+    return count;
+  }
+
+  override pwrite(source: Source, _position: number): SysResult {
+    if (this.#store === undefined) return EIO;
+    const bytes = new Uint8Array(Math.min(source.remaining, writeLimitBytes));
+    const taken = source.take(bytes);
+    if (taken < 0) return taken;
+    return this.#store(Buffer.from(bytes.buffer, 0, taken).toString('latin1'));
+  }
+
+  override seek(position: number, whence: number): SysResult {
+    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
+    const target = whence === SEEK_CUR ? this.offset + position : position;
+    if (target < 0) return EINVAL;
+    this.offset = target;
+    return target;
+  }
+}

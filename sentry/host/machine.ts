@@ -1,0 +1,43 @@
+// What boot needs to know of the machine, read once before the Sentry is confined. The launcher opened the
+// files of the host's /proc: the Sentry sees none of it.
+import { readFileSync } from 'node:fs';
+import { native } from '../../native/addon.ts';
+import type { HostFacts } from '../fs/proc/host-facts.ts';
+import { FD_CPUINFO, FD_MEMINFO } from './descriptors.ts';
+
+export interface Machine {
+  readonly facts: HostFacts;
+  readonly memoryBytes: number;
+  readonly cpuCount: number;
+  /** AT_HWCAP and AT_HWCAP2. */
+  readonly hwcap: number;
+  readonly hwcap2: number;
+}
+
+const AT_HWCAP = 16;
+const AT_HWCAP2 = 26;
+
+export function readMachine(): Machine {
+  const cpuinfo = readFileSync(FD_CPUINFO, 'latin1');
+  const meminfo = readFileSync(FD_MEMINFO, 'latin1');
+  native.close(FD_CPUINFO);
+  native.close(FD_MEMINFO);
+  const totalKib = /^MemTotal:\s+(\d+) kB/m.exec(meminfo)?.[1];
+  const vector = auxiliaryVector();
+  return {
+    facts: { cpuinfo },
+    memoryBytes: Number(totalKib ?? 1 << 20) * 1024,
+    cpuCount: Math.max(1, native.cpuCount()),
+    hwcap: vector.get(AT_HWCAP) ?? 0,
+    hwcap2: vector.get(AT_HWCAP2) ?? 0,
+  };
+}
+
+function auxiliaryVector(): Map<number, number> {
+  const bytes = readFileSync('/proc/self/auxv');
+  const entries = new Map<number, number>();
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    entries.set(Number(bytes.readBigUInt64LE(at)), Number(bytes.readBigUInt64LE(at + 8)));
+  }
+  return entries;
+}

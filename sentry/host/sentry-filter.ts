@@ -1,0 +1,87 @@
+// The host calls of the Sentry once it has booted: everything else kills it. 'node' is what V8, libuv and glibc
+// ask for by themselves; the rest is called from native/addon only. `runts debug seccomp` prints this list and
+// test/posture compares it with what strace(1) sees.
+import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
+import { nodeRows } from '../../native/seccomp/node-rows.ts';
+
+const AF_UNIX = 1;
+const TIOCGWINSZ = 0x5413;
+const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
+const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
+const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
+const F_GETFD = 1;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_ADD_SEALS = 1033;
+const F_DUPFD_CLOEXEC = 1030;
+
+/** `procFd` is the directory /proc/self/fd (native.reopen). */
+export function sentryFilter(procFd: number): FilterSpec {
+  return { name: 'sentry', otherwise: 'killProcess', rows: rows(procFd) };
+}
+
+const rows = (procFd: number): FilterRow[] => [
+  // The hot ones first: the kernel looks at the rows in order.
+  { name: 'futex', number: 202, why: 'platform: wakes stubs; node: locks of V8' },
+  { name: 'process_vm_readv', number: 310, why: 'platform: reads guest memory' },
+  { name: 'process_vm_writev', number: 311, why: 'platform: writes guest memory' },
+  { name: 'epoll_pwait2', number: 441, why: 'platform: the one wait of the main loop' },
+  { name: 'read', number: 0, why: 'platform: wake-up eventfd; guest streams; control channel' },
+  { name: 'write', number: 1, why: 'guest streams; control channel; strace and log' },
+  { name: 'pread64', number: 17, why: 'files opened by the gofer' },
+  { name: 'pwrite64', number: 18, why: 'files opened by the gofer, memfds' },
+  { name: 'sendmsg', number: 46, why: 'gofer requests; descriptors for stubs' },
+  { name: 'recvmsg', number: 47, why: 'gofer answers' },
+  { name: 'poll', number: 7, why: 'is a guest stream ready' },
+  { name: 'preadv2', number: 327, why: 'guest streams: reads that must not wait (RWF_NOWAIT)' },
+  { name: 'statx', number: 332, why: 'sizes of guest streams that are files' },
+  { name: 'fsync', number: 74, why: 'fsync of guest streams and files opened by the gofer' },
+  { name: 'close', number: 3, why: 'descriptors of files, stubs and memfds' },
+  { name: 'kill', number: 62, why: 'platform: ends stubs' },
+  { name: 'tgkill', number: 234, why: 'platform: interrupts a guest thread; node: abort' },
+  { name: 'wait4', number: 61, why: 'platform: reaps stubs' },
+  { name: 'epoll_ctl', number: 233, why: 'platform: watches guest streams' },
+  {
+    name: 'ioctl',
+    number: 16,
+    why: 'platform: clone requests of stubs; size of the terminal',
+    args: [
+      {
+        arg: 1,
+        width: 32,
+        oneOf: [
+          SECCOMP_IOCTL_NOTIF_RECV,
+          SECCOMP_IOCTL_NOTIF_SEND,
+          SECCOMP_IOCTL_NOTIF_ID_VALID,
+          TIOCGWINSZ,
+        ],
+      },
+    ],
+  },
+  {
+    name: 'socketpair',
+    number: 53,
+    why: 'platform: control socket of a new stub',
+    args: [{ arg: 0, eq: AF_UNIX }],
+  },
+  { name: 'memfd_create', number: 319, why: 'platform: mailboxes; shared memory of the guest' },
+  { name: 'ftruncate', number: 77, why: 'sizes of memfds' },
+  { name: 'fallocate', number: 285, why: 'holes in memfds' },
+  {
+    name: 'fcntl',
+    number: 72,
+    why: 'seals of memfds, duplicates, flags',
+    args: [{ arg: 1, width: 32, oneOf: [F_ADD_SEALS, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFL] }],
+  },
+  { name: 'lseek', number: 8, why: 'guest streams that are files' },
+  { name: 'getrandom', number: 318, why: 'random numbers for the guest' },
+  { name: 'clock_gettime', number: 228, why: 'hosts whose vDSO has no clock' },
+  { name: 'rt_sigreturn', number: 15, why: 'return from the SIGCHLD handler' },
+  {
+    name: 'openat2',
+    number: 437,
+    why: 'opens a descriptor anew, with fewer rights',
+    args: [{ arg: 0, width: 32, eq: procFd }],
+  },
+  ...nodeRows,
+];

@@ -1,0 +1,245 @@
+// New tasks: fork(2), vfork(2), clone(2), clone3(2). The platform makes the host thread or process;
+// the kernel decides what is shared and what is copied.
+
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
+import {
+  EAGAIN,
+  EINVAL,
+  EMFILE,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { RLIMIT_NPROC } from '../../abi/resource.ts';
+import {
+  CLONE_CHILD_CLEARTID,
+  CLONE_CHILD_SETTID,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_NAMESPACES,
+  CLONE_PARENT,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  CLONE_SETTLS,
+  CLONE_SIGHAND,
+  CLONE_THREAD,
+  CLONE_VFORK,
+  CLONE_VM,
+} from '../../abi/sched.ts';
+import type { Blocking, Sleep, Waker } from '../base/wait.ts';
+import type { ForkedAddressSpace } from '../platform/address-space.ts';
+import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import { isCapable } from '../vfs/credentials.ts';
+import { watchCpuLimit } from './cpu-limit.ts';
+import { setRegister } from './signal-delivery.ts';
+import { SyscallArgs } from './syscall-args.ts';
+import { Task } from './task.ts';
+import { ThreadGroup } from './thread-group.ts';
+
+/** The arguments of all four calls. */
+export interface CloneRequest {
+  /** Low word of flags without CSIGNAL. */
+  readonly flags: number;
+  readonly exitSignal: number;
+  /** New stack pointer; 0 keeps the caller's. */
+  readonly stackPointer: number;
+  readonly parentTidAddr: number;
+  readonly childTidAddr: number;
+  readonly tls: number;
+  readonly pidfdAddr: number;
+  readonly clearHandlers: boolean;
+  /** clone3 set_tid: the wished-for pid, 0 for none. */
+  readonly wantedPid: number;
+}
+
+export const plainFork: CloneRequest = {
+  flags: 0,
+  exitSignal: 17,
+  stackPointer: 0,
+  parentTidAddr: 0,
+  childTidAddr: 0,
+  tls: 0,
+  pidfdAddr: 0,
+  clearHandlers: false,
+  wantedPid: 0,
+};
+
+/** Checks what needs no work; 0 or the errno. */
+export function checkClone(task: Task, request: CloneRequest): SysResult {
+  const { flags } = request;
+  if ((flags & CLONE_THREAD) !== 0 && (flags & CLONE_SIGHAND) === 0) return EINVAL;
+  if ((flags & CLONE_SIGHAND) !== 0 && (flags & CLONE_VM) === 0) return EINVAL;
+  if ((flags & CLONE_SIGHAND) !== 0 && request.clearHandlers) return EINVAL;
+  if ((flags & CLONE_NAMESPACES) !== 0)
+    return isCapable(task.credentials, CAP_SYS_ADMIN) ? EINVAL : EPERM;
+  if ((flags & CLONE_PIDFD) !== 0) {
+    if ((flags & CLONE_THREAD) !== 0) return EINVAL; // A pidfd stands for a process here.
+    if ((flags & CLONE_PARENT_SETTID) !== 0 && request.pidfdAddr === request.parentTidAddr)
+      return EINVAL;
+  }
+  if ((flags & CLONE_SETTLS) !== 0 && request.tls >= task.kernel.platform.guestTop) return EPERM;
+  if (exceedsProcessLimit(task)) return EAGAIN;
+  return 0;
+}
+
+function exceedsProcessLimit(task: Task): boolean {
+  const limit = task.group.limits.soft(RLIMIT_NPROC);
+  const { uid } = task.credentials;
+  if (task.kernel.tasks.size < limit || uid === 0) return false;
+  if (isCapable(task.credentials, CAP_SYS_ADMIN) || isCapable(task.credentials, CAP_SYS_RESOURCE))
+    return false;
+  let count = 0;
+  for (const other of task.kernel.tasks.values()) if (other.credentials.uid === uid) count += 1;
+  return count >= limit;
+}
+
+/** Makes the task and starts it. The new tid, or an errno. */
+export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResult> {
+  const { flags } = request;
+  const kernel = task.kernel;
+  const tid = kernel.allocatePid();
+  if (tid === undefined) return EAGAIN;
+  const isThread = (flags & CLONE_VM) !== 0;
+  const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
+  if (isErrno(made)) return made;
+  if ((flags & CLONE_PIDFD) !== 0 && !task.files.hasRoom()) {
+    undo(made);
+    return EMFILE;
+  }
+
+  const child = newTask(task, request, tid, made);
+  setUpRegisters(child.thread, request);
+  if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
+  if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
+  if ((flags & CLONE_PIDFD) !== 0)
+    task.memory.writeU32(request.pidfdAddr, kernel.addPidfd(task, child.group));
+  let released = true;
+  const waiters: Set<Waker> = new Set();
+  if ((flags & CLONE_VFORK) !== 0) {
+    released = false;
+    child.vforkDone = () => {
+      released = true;
+      for (const waker of waiters) waker.wake(1);
+    };
+  }
+  kernel.scheduler.start(child);
+  while (!released) yield { ...neverAlone(waiters), killable: true };
+  return tid;
+}
+
+function neverAlone(waiters: Set<Waker>): Sleep {
+  return {
+    join: (waker) => void waiters.add(waker),
+    leave: (waker) => void waiters.delete(waker),
+    deadlineNs: Number.POSITIVE_INFINITY,
+  };
+}
+
+function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
+  const registers = thread.registers();
+  setRegister(registers, REG.rax, 0);
+  if (request.stackPointer !== 0) setRegister(registers, REG.rsp, request.stackPointer);
+  if ((request.flags & CLONE_SETTLS) !== 0) setRegister(registers, REG.fsBase, request.tls);
+  thread.registersChanged();
+}
+
+/** Waits for the platform; when the task is killed meanwhile, what was made is undone. */
+function* hostResult<T extends GuestThread | ForkedAddressSpace>(
+  begin: (done: (result: Result<T>) => void) => void,
+): Blocking<Result<T>> {
+  let outcome: Result<T> | undefined;
+  let abandoned = false;
+  const waiters: Set<Waker> = new Set();
+  begin((result) => {
+    outcome = result;
+    if (abandoned && !isErrno(result)) undo(result);
+    for (const waker of waiters) waker.wake(1);
+  });
+  try {
+    while (outcome === undefined)
+      yield { ...neverAlone(waiters), killable: true, threadIsBusy: true };
+    return outcome;
+  } finally {
+    if (outcome === undefined) abandoned = true;
+  }
+}
+
+function hostThread(task: Task): Blocking<Result<GuestThread>> {
+  return hostResult<GuestThread>((done) => task.mm.space.newThread(task.thread, done));
+}
+
+function hostFork(task: Task): Blocking<Result<ForkedAddressSpace>> {
+  return hostResult<ForkedAddressSpace>((done) => task.mm.space.fork(task.thread, done));
+}
+
+function undo(made: GuestThread | ForkedAddressSpace): void {
+  if ('thread' in made) made.space.destroy();
+  else made.exit();
+}
+
+function newTask(
+  parent: Task,
+  request: CloneRequest,
+  tid: number,
+  made: GuestThread | ForkedAddressSpace,
+): Task {
+  const { flags } = request;
+  const kernel = parent.kernel;
+  const group = (flags & CLONE_THREAD) === 0 ? newGroup(parent, request, tid) : parent.group;
+  const thread = 'thread' in made ? made.thread : made;
+  const child = new Task({
+    kernel,
+    tid,
+    group,
+    credentials: parent.credentials,
+    mm: 'thread' in made ? parent.mm.fork(made.space, made.thread) : parent.mm.acquire(),
+    files: (flags & CLONE_FILES) === 0 ? parent.files.fork() : parent.files.acquire(),
+    fs: (flags & CLONE_FS) === 0 ? parent.fs.fork() : parent.fs.acquire(),
+    thread,
+    args: new SyscallArgs(thread.syscall),
+    comm: parent.comm,
+  });
+  child.signalMask = parent.signalMask.clone();
+  if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0)
+    child.alternateStack = parent.alternateStack;
+  if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
+  child.noNewPrivileges = parent.noNewPrivileges;
+  child.niceness = parent.niceness;
+  child.policy = parent.policy;
+  child.affinity = parent.affinity;
+  child.timerSlackNs = parent.timerSlackNs;
+  child.memoryFailurePolicy = parent.memoryFailurePolicy;
+  thread.owner = child;
+  group.leader ??= child;
+  group.tasks.add(child);
+  kernel.tasks.set(tid, child);
+  kernel.forkCount += 1;
+  return child;
+}
+
+function newGroup(parent: Task, request: CloneRequest, id: number): ThreadGroup {
+  const { flags } = request;
+  const old = parent.group;
+  const sharesHandlers = (flags & CLONE_SIGHAND) !== 0;
+  const actions = sharesHandlers ? old.actions : old.actions.fork();
+  if (request.clearHandlers) actions.clearHandlers();
+  const heir = (flags & CLONE_PARENT) === 0 ? old : (old.parent ?? old);
+  const group = new ThreadGroup(
+    parent.kernel,
+    id,
+    heir,
+    old.processGroup,
+    old.limits.fork(),
+    actions,
+  );
+  group.exitSignal = (flags & CLONE_PARENT) === 0 ? request.exitSignal : old.exitSignal;
+  group.creator = (flags & CLONE_PARENT) === 0 ? parent : old.creator;
+  group.parentExecCount = heir.execCount;
+  group.dumpable = old.dumpable;
+  group.personality = old.personality;
+  group.oomScoreAdjustment = old.oomScoreAdjustment;
+  parent.kernel.groups.set(id, group);
+  watchCpuLimit(group);
+  return group;
+}

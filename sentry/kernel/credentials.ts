@@ -1,0 +1,122 @@
+// Changes of credentials (credentials(7), capabilities(7)): the rules of setuid and friends, and of
+// what execve does to capability sets.
+import {
+  CAP_LAST_CAP,
+  SECBIT_KEEP_CAPS,
+  SECBIT_NO_SETUID_FIXUP,
+  SECBIT_NOROOT,
+} from '../../abi/capability.ts';
+import type { CapabilitySet, Credentials } from '../vfs/credentials.ts';
+
+export const noCapabilities: CapabilitySet = { lo: 0, hi: 0 };
+export const allCapabilities: CapabilitySet = { lo: 0xffffffff, hi: 2 ** (CAP_LAST_CAP - 31) - 1 };
+
+/** What a user starts with: root has every capability, others none. */
+export function credentialsOf(uid: number, gid: number, groups: readonly number[]): Credentials {
+  const capabilities = uid === 0 ? allCapabilities : noCapabilities;
+  return {
+    uid,
+    euid: uid,
+    suid: uid,
+    fsuid: uid,
+    gid,
+    egid: gid,
+    sgid: gid,
+    fsgid: gid,
+    groups,
+    effective: capabilities,
+    permitted: capabilities,
+    inheritable: noCapabilities,
+    bounding: allCapabilities,
+    ambient: noCapabilities,
+    securebits: 0,
+  };
+}
+
+export const intersect = (a: CapabilitySet, b: CapabilitySet): CapabilitySet => ({
+  lo: (a.lo & b.lo) >>> 0,
+  hi: (a.hi & b.hi) >>> 0,
+});
+export const unite = (a: CapabilitySet, b: CapabilitySet): CapabilitySet => ({
+  lo: (a.lo | b.lo) >>> 0,
+  hi: (a.hi | b.hi) >>> 0,
+});
+/** Everything in `a` is in `b`. */
+export const isSubset = (a: CapabilitySet, b: CapabilitySet): boolean =>
+  (a.lo & ~b.lo) === 0 && (a.hi & ~b.hi) === 0;
+
+/** Capabilities 0..3 and 4 with 9, 27: the file-system ones that follow fsuid. */
+const fileSystemCapabilities: CapabilitySet = { lo: 0b1000_0000_0000_0000_0010_0001_1111, hi: 0 };
+
+/** After a change of uids: "Effect of user ID changes on capabilities". */
+export function fixCapabilitiesAfterUidChange(old: Credentials, now: Credentials): Credentials {
+  if ((now.securebits & SECBIT_NO_SETUID_FIXUP) !== 0) return now;
+  let { effective, permitted, ambient } = now;
+  const hadRoot = old.uid === 0 || old.euid === 0 || old.suid === 0;
+  const hasRoot = now.uid === 0 || now.euid === 0 || now.suid === 0;
+  if (hadRoot && !hasRoot) {
+    if ((now.securebits & SECBIT_KEEP_CAPS) === 0) {
+      permitted = noCapabilities;
+      effective = noCapabilities;
+    }
+    ambient = noCapabilities;
+  }
+  if (old.euid === 0 && now.euid !== 0) effective = noCapabilities;
+  if (old.euid !== 0 && now.euid === 0) effective = permitted;
+  return { ...now, effective, permitted, ambient };
+}
+
+function without(a: CapabilitySet, b: CapabilitySet): CapabilitySet {
+  return { lo: (a.lo & ~b.lo) >>> 0, hi: (a.hi & ~b.hi) >>> 0 };
+}
+
+/** After setfsuid(2): only the file-system capabilities follow. */
+export function fixCapabilitiesAfterFsuidChange(old: Credentials, now: Credentials): Credentials {
+  if ((now.securebits & SECBIT_NO_SETUID_FIXUP) !== 0) return now;
+  let { effective } = now;
+  if (old.fsuid === 0 && now.fsuid !== 0) effective = without(effective, fileSystemCapabilities);
+  if (old.fsuid !== 0 && now.fsuid === 0)
+    effective = unite(effective, intersect(now.permitted, fileSystemCapabilities));
+  return { ...now, effective };
+}
+
+export interface ExecIdentity {
+  /** Owner to become where the file is set-user-ID / set-group-ID and that counts. */
+  readonly setUid: number | undefined;
+  readonly setGid: number | undefined;
+  /** PR_SET_NO_NEW_PRIVS: nothing is gained, whoever the program would run as. */
+  readonly noNewPrivileges: boolean;
+}
+
+/** Credentials after execve of an image without file capabilities (cap_bprm_creds_from_file). */
+export function credentialsAfterExec(old: Credentials, identity: ExecIdentity): Credentials {
+  let euid = identity.setUid ?? old.euid;
+  let egid = identity.setGid ?? old.egid;
+  const rootHelps = (old.securebits & SECBIT_NOROOT) === 0;
+  const isRoot = rootHelps && (euid === 0 || old.uid === 0);
+  let permitted = isRoot ? unite(old.inheritable, old.bounding) : noCapabilities;
+  let isEffective = rootHelps && euid === 0;
+  const changesId = euid !== old.euid || egid !== old.egid;
+  const gains = !isSubset(permitted, old.permitted);
+  if (identity.noNewPrivileges && (changesId || gains)) {
+    euid = old.uid;
+    egid = old.gid;
+    permitted = intersect(permitted, old.permitted);
+    isEffective = isEffective && euid === 0;
+  }
+  const ambient = changesId ? noCapabilities : old.ambient;
+  permitted = unite(permitted, ambient);
+  return {
+    ...old,
+    euid,
+    suid: euid,
+    fsuid: euid,
+    egid,
+    sgid: egid,
+    fsgid: egid,
+    permitted,
+    effective: isEffective ? permitted : ambient,
+    ambient,
+    securebits: old.securebits & ~SECBIT_KEEP_CAPS,
+  };
+}

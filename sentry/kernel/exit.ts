@@ -1,0 +1,237 @@
+// The end of threads and processes (exit(2), exit_group(2)), zombies, and who adopts orphans.
+
+import { POLLIN } from '../../abi/poll.ts';
+import {
+  CLD_DUMPED,
+  CLD_EXITED,
+  CLD_KILLED,
+  SA_NOCLDWAIT,
+  SI_KERNEL,
+  SI_USER,
+  SIG_IGN,
+  SIGCHLD,
+  SIGCONT,
+  SIGHUP,
+  SIGRTMAX,
+} from '../../abi/signal.ts';
+import { exitedStatus } from '../../abi/wait.ts';
+import { SignalSet } from '../base/sigset.ts';
+import { wakeRobustList } from './robust-list.ts';
+import { taskStopped } from './stop.ts';
+import type { Task } from './task.ts';
+import type { ThreadGroup } from './thread-group.ts';
+
+const everySignal = new SignalSet(0xffffffff, 0xffffffff);
+
+/** Ends one thread; the last one ends its process with `code`, whichever it is (Linux since 5.17). */
+export function exitTask(task: Task, code: number): void {
+  if (task.isDead) return;
+  const group = task.group;
+  if (group.tasks.size === 1) {
+    groupExit(group, exitedStatus(code));
+    return;
+  }
+  endTask(task);
+  group.retarget(task, everySignal);
+  passOnChildren(task);
+  for (const other of group.tasks) {
+    taskStopped(other); // It may have been the last that a stop of the process waited for.
+    break;
+  }
+}
+
+/** Ends a process with a wait status: every thread at once, wherever it is. */
+export function groupExit(group: ThreadGroup, status: number): void {
+  if (group.isExiting || group.isInit) return;
+  group.state = 'exiting';
+  group.exitStatus = status;
+  group.stopRequested = false;
+  group.intervalTimers?.cancel();
+  group.cpuLimitTimer?.cancel();
+  for (const timer of group.posixTimers.values()) timer.cancel();
+  group.posixTimers.clear();
+  for (const task of [...group.tasks]) endTask(task);
+  becomeZombie(group);
+}
+
+/** Releases all that a thread holds. Its host thread ends with its address space or on its own. */
+export function endTask(task: Task): void {
+  const kernel = task.kernel;
+  dropThreadLists(task);
+  const wasInGuest = task.state === 'guest';
+  kernel.scheduler.abandon(task);
+  task.state = 'dead';
+  task.workPending = true; // Keeps the fast way back to the guest shut.
+  task.group.tasks.delete(task);
+  kernel.tasks.delete(task.tid);
+  releaseMemory(task, wasInGuest);
+  task.files.release();
+  task.fs.release();
+}
+
+/** What a thread leaves in its memory for others: robust futexes and the word that joiners wait on. */
+export function dropThreadLists(task: Task): void {
+  wakeRobustList(task);
+  clearChildTid(task);
+}
+
+/** The thread no longer uses its address space: exec moved it on, or it ended. */
+export function releaseMemory(task: Task, wasInGuest: boolean): void {
+  const thread = task.thread;
+  task.vforkDone?.();
+  task.vforkDone = undefined;
+  if (task.mm.userCount === 1) accountMemory(task);
+  if (task.mm.release(thread)) {
+    thread.owner = undefined; // The last user: the host process went with it.
+    return;
+  }
+  thread.owner = undefined;
+  if (wasInGuest)
+    thread.interrupt(); // Its stop finds no owner, and ends it then.
+  else thread.exit();
+}
+
+/** The address space goes: what its host process used is the process's past. */
+function accountMemory(task: Task): void {
+  const { group } = task;
+  const usage = task.mm.space.usage();
+  group.pastCpuNs += usage.cpuNs;
+  group.pastResidentBytes = Math.max(group.pastResidentBytes, usage.residentBytes);
+}
+
+function clearChildTid(task: Task): void {
+  if (task.clearChildTid === 0) return;
+  const addr = task.clearChildTid;
+  task.clearChildTid = 0;
+  if (task.mm.userCount <= 1) return; // Nobody is left to look.
+  task.memory.writeU32(addr, 0);
+  task.kernel.futexes.wakeAddress(task.mm, addr, 1);
+}
+
+function becomeZombie(group: ThreadGroup): void {
+  const kernel = group.kernel;
+  group.state = 'zombie';
+  leaveSession(group);
+  orphanChildren(group);
+  if (group.parent !== undefined) hangUpOrphanedGroup(group, group.parent, group);
+  group.exitQueue.notify(POLLIN);
+  group.signalQueue.notify(POLLIN);
+  if (group === kernel.mainGroup) kernel.mainExited(group.exitStatus);
+  if (group.parent !== undefined) announceDeath(group, group.parent);
+}
+
+/** Linux's do_notify_parent: the signal, and the end of a zombie that nobody will wait for. */
+function announceDeath(group: ThreadGroup, parent: ThreadGroup): void {
+  if (parent.isInit) {
+    reap(group);
+    return;
+  }
+  // A parent that execed meanwhile asked for nothing else.
+  const isOther = group.parentExecCount !== parent.execCount;
+  const signal = isOther ? SIGCHLD : group.exitSignal;
+  const action = parent.actions.get(SIGCHLD);
+  const isIgnored = signal === SIGCHLD && action.handler === SIG_IGN;
+  const isUnwanted = isIgnored || (signal === SIGCHLD && (action.flags & SA_NOCLDWAIT) !== 0);
+  // clone(2) takes any low byte as the signal.
+  if (signal > 0 && signal <= SIGRTMAX && !isIgnored) parent.send({ signal, ...childInfo(group) });
+  if (isUnwanted) reap(group);
+  parent.childQueue.notify(POLLIN);
+}
+
+/** si_code, si_pid, si_uid, si_status of an exited child. */
+export function childInfo(group: ThreadGroup): {
+  code: number;
+  pid: number;
+  uid: number;
+  status: number;
+} {
+  const status = group.exitStatus;
+  const signal = status & 0x7f;
+  const uid = group.leader?.credentials.uid ?? 0;
+  if (signal === 0) return { code: CLD_EXITED, pid: group.id, uid, status: (status >> 8) & 0xff };
+  return {
+    code: (status & 0x80) === 0 ? CLD_KILLED : CLD_DUMPED,
+    pid: group.id,
+    uid,
+    status: signal,
+  };
+}
+
+/** Forgets a zombie. */
+export function reap(group: ThreadGroup): void {
+  if (group.state !== 'zombie') return;
+  group.state = 'reaped';
+  group.parent?.children.delete(group);
+  group.processGroup.members.delete(group);
+  if (group.processGroup.members.size === 0) group.kernel.forgetProcessGroup(group.processGroup);
+  group.kernel.groups.delete(group.id);
+}
+
+function orphanChildren(group: ThreadGroup): void {
+  const heir = newParent(group);
+  for (const child of [...group.children]) {
+    group.children.delete(child);
+    child.parent = heir;
+    child.creator = heir.anyTask;
+    heir.children.add(child);
+    child.exitSignal = SIGCHLD;
+    tellOfParentDeath(child, group);
+    if (child.state === 'zombie') announceDeath(child, heir);
+    hangUpOrphanedGroup(child, group, undefined);
+  }
+}
+
+/** A thread ended before its process: its children are its siblings' now. */
+function passOnChildren(task: Task): void {
+  const { group } = task;
+  for (const child of group.children) {
+    if (child.creator !== task) continue;
+    child.creator = group.anyTask;
+    tellOfParentDeath(child, group);
+  }
+}
+
+/** PR_SET_PDEATHSIG, of whatever threads of `child` asked for it. */
+function tellOfParentDeath(child: ThreadGroup, parent: ThreadGroup): void {
+  const uid = parent.leader?.credentials.uid ?? 0;
+  for (const task of [...child.tasks]) {
+    const signal = task.parentDeathSignal;
+    if (signal !== 0) child.send({ signal, code: SI_USER, pid: parent.id, uid });
+  }
+}
+
+function newParent(group: ThreadGroup): ThreadGroup {
+  for (let ancestor = group.parent; ancestor !== undefined; ancestor = ancestor.parent) {
+    if (ancestor.isSubreaper && !ancestor.isExiting) return ancestor;
+  }
+  return group.kernel.init;
+}
+
+function leaveSession(group: ThreadGroup): void {
+  const session = group.processGroup.session;
+  if (session.leader !== group) return;
+  session.leader = undefined;
+  session.terminal?.sessionEnded(session);
+  session.terminal = undefined;
+}
+
+/**
+ * POSIX: a process group that became orphaned because `member` lost `parent` (or because `leaving`,
+ * that is `member`, ended) and has stopped members gets SIGHUP and SIGCONT.
+ */
+function hangUpOrphanedGroup(
+  member: ThreadGroup,
+  parent: ThreadGroup,
+  leaving: ThreadGroup | undefined,
+): void {
+  const { processGroup } = member;
+  const kept =
+    parent.processGroup !== processGroup && parent.processGroup.session === processGroup.session;
+  if (!kept || !processGroup.isOrphaned(leaving)) return;
+  const others = [...processGroup.members].filter((other) => other !== leaving);
+  if (!others.some((other) => other.isStopped)) return;
+  for (const other of others) {
+    other.send({ signal: SIGHUP, code: SI_KERNEL });
+    other.send({ signal: SIGCONT, code: SI_KERNEL });
+  }
+}

@@ -1,0 +1,156 @@
+// Futex wait queues (futex(2)). Private ones are keyed by memory and address, shared ones by the
+// object behind the mapping. Between the Sentry's read of the word and the waiter's joining no
+// other kernel code runs, so no wake is lost.
+import {
+  EAGAIN,
+  EFAULT,
+  EINVAL,
+  ERESTART_RESTARTBLOCK,
+  ERESTARTSYS,
+  ETIMEDOUT,
+  type SysResult,
+} from '../../abi/errno.ts';
+import type { Blocking, Sleep, Waker } from '../base/wait.ts';
+import type { MemoryManager } from '../mm/memory-manager.ts';
+import type { Task } from './task.ts';
+
+type Key = string;
+
+/** One sleeping waiter. */
+export class FutexWaiter {
+  key: Key;
+  readonly bitset: number;
+  woken = false;
+  waker: Waker | undefined = undefined;
+  constructor(key: Key, bitset: number) {
+    this.key = key;
+    this.bitset = bitset;
+  }
+}
+
+export interface FutexTimeout {
+  /** CLOCK_MONOTONIC, whatever clock the guest named; Infinity for none. */
+  readonly deadlineNs: number;
+}
+
+export class FutexTable {
+  readonly #queues: Map<Key, Set<FutexWaiter>> = new Map();
+
+  /** EFAULT for an address that a shared futex cannot name, EINVAL for a misaligned one. */
+  key(mm: MemoryManager, addr: number, isPrivate: boolean): Key | SysResult {
+    if (addr % 4 !== 0) return EINVAL;
+    if (addr > mm.addressLimit - 4) return EFAULT;
+    if (isPrivate) return `${mm.id}:${addr}`;
+    return mm.sharedKey(addr) ?? `${mm.id}:${addr}`;
+  }
+
+  add(waiter: FutexWaiter): void {
+    let queue = this.#queues.get(waiter.key);
+    if (queue === undefined) {
+      queue = new Set();
+      this.#queues.set(waiter.key, queue);
+    }
+    queue.add(waiter);
+  }
+
+  remove(waiter: FutexWaiter): void {
+    const queue = this.#queues.get(waiter.key);
+    if (queue === undefined) return;
+    queue.delete(waiter);
+    if (queue.size === 0) this.#queues.delete(waiter.key);
+  }
+
+  /** Wakes up to `count` waiters whose bitset meets `bitset`, oldest first. How many. */
+  wake(key: Key, count: number, bitset: number): number {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return 0;
+    let woken = 0;
+    for (const waiter of queue) {
+      if (woken >= count) break;
+      if ((waiter.bitset & bitset) === 0) continue;
+      this.remove(waiter);
+      waiter.woken = true;
+      waiter.waker?.wake(1);
+      woken += 1;
+    }
+    return woken;
+  }
+
+  /** The kernel's own wakes (thread exit, robust lists): private and shared waiters alike. */
+  wakeAddress(mm: MemoryManager, addr: number, count: number): void {
+    const own = this.key(mm, addr, true);
+    if (typeof own === 'number') return;
+    const woken = this.wake(own, count, 0xffffffff);
+    const shared = this.key(mm, addr, false);
+    if (typeof shared === 'string' && shared !== own) this.wake(shared, count - woken, 0xffffffff);
+  }
+
+  /** Moves up to `count` waiters to another key. How many. */
+  requeue(from: Key, to: Key, count: number): number {
+    const queue = this.#queues.get(from);
+    if (queue === undefined || from === to) return Math.min(queue?.size ?? 0, count);
+    let moved = 0;
+    for (const waiter of queue) {
+      if (moved >= count) break;
+      this.remove(waiter);
+      waiter.key = to;
+      this.add(waiter);
+      moved += 1;
+    }
+    return moved;
+  }
+}
+
+/** FUTEX_WAIT and FUTEX_WAIT_BITSET after the arguments are decoded. */
+export function futexWait(
+  task: Task,
+  addr: number,
+  isPrivate: boolean,
+  expected: number,
+  bitset: number,
+  timeout: FutexTimeout,
+): SysResult | Blocking<SysResult> {
+  const table = task.kernel.futexes;
+  const key = table.key(task.mm, addr, isPrivate);
+  if (typeof key === 'number') return key;
+  const value = task.memory.readU32(addr);
+  if (value < 0) return value;
+  if (value !== expected) return EAGAIN;
+  return sleepOnFutex(task, new FutexWaiter(key, bitset), timeout, () =>
+    futexWait(task, addr, isPrivate, expected, bitset, timeout),
+  );
+}
+
+function* sleepOnFutex(
+  task: Task,
+  waiter: FutexWaiter,
+  timeout: FutexTimeout,
+  again: () => SysResult | Blocking<SysResult>,
+): Blocking<SysResult> {
+  const table = task.kernel.futexes;
+  table.add(waiter);
+  const sleep: Sleep = {
+    join: (waker) => {
+      waiter.waker = waker;
+    },
+    leave: () => {
+      waiter.waker = undefined;
+    },
+    deadlineNs: timeout.deadlineNs,
+  };
+  try {
+    for (;;) {
+      const wake = yield sleep;
+      if (waiter.woken) return 0;
+      if (wake === 'deadline') return ETIMEDOUT;
+      if (wake === 'signal') {
+        // With a time-out a handler ends the wait, whatever SA_RESTART says.
+        if (timeout.deadlineNs === Number.POSITIVE_INFINITY) return ERESTARTSYS;
+        task.restart = again;
+        return ERESTART_RESTARTBLOCK;
+      }
+    }
+  } finally {
+    table.remove(waiter);
+  }
+}

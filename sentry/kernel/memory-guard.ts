@@ -1,0 +1,53 @@
+// `--memory` in force: the Sentry looks at the resident memory of its processes while any of them runs, and kills the
+// largest when together they have more than the sandbox may (as the host's OOM killer would within a cgroup).
+// Between two looks a guest may overshoot by what it can touch in that time.
+import { SIGKILL } from '../../abi/signal.ts';
+import { signaledStatus } from '../../abi/wait.ts';
+import { groupExit } from './exit.ts';
+import type { Kernel } from './kernel.ts';
+import type { ThreadGroup } from './thread-group.ts';
+
+const PERIOD_NS = 20_000_000;
+
+export class MemoryGuard {
+  readonly #kernel: Kernel;
+  readonly #limitBytes: number;
+  #nextNs = 0;
+
+  constructor(kernel: Kernel, limitBytes: number) {
+    this.#kernel = kernel;
+    this.#limitBytes = limitBytes;
+  }
+
+  /** When to look again: never while no guest code runs, for then nothing grows. */
+  deadlineNs(): number {
+    for (const task of this.#kernel.tasks.values()) if (task.state === 'guest') return this.#nextNs;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  look(nowNs: number): void {
+    if (nowNs < this.#nextNs) return;
+    this.#nextNs = nowNs + PERIOD_NS;
+    let total = 0;
+    let largest: ThreadGroup | undefined;
+    let most = -1;
+    for (const group of this.#kernel.groups.values()) {
+      const task = group.anyTask;
+      if (task === undefined || task.isDead) continue;
+      const bytes = task.mm.space.usage().residentBytes;
+      total += bytes;
+      const badness = bytes + (group.oomScoreAdjustment / 1000) * this.#limitBytes;
+      if (badness > most && group.oomScoreAdjustment > -1000) {
+        most = badness;
+        largest = group;
+      }
+    }
+    if (total <= this.#limitBytes || largest === undefined) return;
+    const mib = (bytes: number): number => Math.ceil(bytes / 1_048_576);
+    this.#kernel.log(
+      'warn',
+      `out of memory (${mib(total)} MiB of ${mib(this.#limitBytes)}): killed process ${largest.id} (${largest.anyTask?.comm ?? '?'})`,
+    );
+    groupExit(largest, signaledStatus(SIGKILL, false));
+  }
+}

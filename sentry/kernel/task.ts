@@ -1,0 +1,193 @@
+// A task: one guest thread with all that the kernel keeps for it (clone(2)).
+import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
+import { SS_DISABLE } from '../../abi/signal.ts';
+import { SignalSet } from '../base/sigset.ts';
+import type { Timer } from '../base/timer-queue.ts';
+import type { Blocking, Sleep, Wake, Waker } from '../base/wait.ts';
+import type { GuestMemory } from '../mm/guest-memory.ts';
+import type { MemoryManager } from '../mm/memory-manager.ts';
+import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import type { Caller } from '../vfs/caller.ts';
+import type { Credentials } from '../vfs/credentials.ts';
+import type { FdTable } from '../vfs/fd-table.ts';
+import type { FsContext } from '../vfs/fs-context.ts';
+import type { Kernel } from './kernel.ts';
+import type { SignalInfo } from './signal-info.ts';
+import { PendingSignals } from './signal-state.ts';
+import type { SyscallArgs } from './syscall-args.ts';
+import type { ThreadGroup } from './thread-group.ts';
+
+/**
+ * Where a task is. 'guest': its thread runs guest code. 'kernel': a handler runs for it right now.
+ * 'sleeping': its handler waits. 'stopped': job control holds it on the way back to the guest.
+ * 'dead': gone; only its ThreadGroup may still be a zombie.
+ */
+export type TaskState = 'guest' | 'kernel' | 'sleeping' | 'stopped' | 'dead';
+
+export interface AlternateStack {
+  readonly addr: number;
+  readonly sizeBytes: number;
+  /** SS_DISABLE or SS_AUTODISARM. */
+  readonly flags: number;
+}
+
+export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
+
+/** What a new task starts from. */
+export interface TaskParts {
+  readonly kernel: Kernel;
+  readonly tid: number;
+  readonly group: ThreadGroup;
+  readonly credentials: Credentials;
+  readonly mm: MemoryManager;
+  readonly files: FdTable;
+  readonly fs: FsContext;
+  readonly thread: GuestThread;
+  readonly args: SyscallArgs;
+  readonly comm: string;
+}
+
+export class Task implements Caller, Waker {
+  readonly kernel: Kernel;
+  tid: number;
+  group: ThreadGroup;
+  credentials: Credentials;
+  mm: MemoryManager;
+  files: FdTable;
+  fs: FsContext;
+  thread: GuestThread;
+  readonly args: SyscallArgs;
+  /** At most 15 bytes, latin1. */
+  comm: string;
+  state: TaskState = 'kernel';
+
+  signalMask: SignalSet = new SignalSet();
+  /** Mask to go back to after sigsuspend, ppoll and the like; undefined when none is set aside. */
+  savedMask: SignalSet | undefined = undefined;
+  readonly pending: PendingSignals = new PendingSignals();
+  alternateStack: AlternateStack = noAlternateStack;
+  /** Something to look at before the guest runs on: a signal, a stop, a death. */
+  workPending = false;
+
+  /** set_tid_address(2), CLONE_CHILD_CLEARTID; 0 for none. */
+  clearChildTid = 0;
+  /** set_robust_list(2); 0 for none. */
+  robustList = 0;
+  /** Completes restart_syscall(2) after a stop interrupted a call with a relative timeout. */
+  restart: (() => Blocking<number> | number) | undefined = undefined;
+  parentDeathSignal = 0;
+  noNewPrivileges = false;
+  timerSlackNs = 50_000;
+  niceness = 0;
+  /** SCHED_*, and CPU mask (undefined: all): kept and shown, without effect. */
+  policy = 0;
+  affinity: Uint8Array | undefined = undefined;
+  /** PR_MCE_KILL_*: kept and shown, the host tells guests of no broken memory. */
+  memoryFailurePolicy = 2;
+  readonly startTimeNs: number;
+  /** The vfork parent waits for this task to exec or exit. */
+  vforkDone: (() => void) | undefined = undefined;
+  voluntarySwitches = 0;
+
+  /** Only the scheduler touches these. */
+  sleeper: Blocking<number> | undefined = undefined;
+  sleep: Sleep | undefined = undefined;
+  sleepTimer: Timer | undefined = undefined;
+  wakeReason: Wake | undefined = undefined;
+  /** The syscall's answer while the task is stopped on its way back; undefined: registers stay. */
+  resultOnHold: number | undefined = undefined;
+
+  constructor(parts: TaskParts) {
+    this.kernel = parts.kernel;
+    this.tid = parts.tid;
+    this.group = parts.group;
+    this.credentials = parts.credentials;
+    this.mm = parts.mm;
+    this.files = parts.files;
+    this.fs = parts.fs;
+    this.thread = parts.thread;
+    this.args = parts.args;
+    this.comm = parts.comm;
+    this.startTimeNs = parts.kernel.clock.monotonicNs();
+  }
+
+  get memory(): GuestMemory {
+    return this.mm.memory;
+  }
+
+  get isDead(): boolean {
+    return this.state === 'dead';
+  }
+
+  get isLeader(): boolean {
+    return this.tid === this.group.id;
+  }
+
+  /** The stack pointer at the last stop, for sigaltstack's ONSTACK test. */
+  get stackPointer(): number {
+    const registers = this.thread.registers();
+    return (
+      (registers[2 * REG.rsp + 1] as number) * 0x1_0000_0000 + (registers[2 * REG.rsp] as number)
+    );
+  }
+
+  /** Waker: an event that this task sleeps for. */
+  wake(_events: number): void {
+    this.kernel.scheduler.wake(this, 'event');
+  }
+
+  /** A signal that this task does not block waits for it, or it is to stop or die. */
+  hasPendingSignal(): boolean {
+    return this.workPending && this.recalculateWork();
+  }
+
+  /** The signals that wait for this task: its own and its process's. */
+  pendingSet(): SignalSet {
+    return this.pending.set.union(this.group.pending.set);
+  }
+
+  recalculateWork(): boolean {
+    const mask = this.signalMask;
+    const pending =
+      this.group.stopRequested ||
+      this.group.isExiting ||
+      this.pending.set.firstNotIn(mask) !== 0 ||
+      this.group.pending.set.firstNotIn(mask) !== 0;
+    // A temporary mask also wants the slow way back, which ends it.
+    this.workPending = pending || this.savedMask !== undefined;
+    return pending;
+  }
+
+  setSignalMask(mask: SignalSet): void {
+    const old = this.signalMask;
+    this.signalMask = mask.blockable();
+    this.recalculateWork();
+    if (!this.group.pending.isEmpty) this.group.retarget(this, this.signalMask.without(old));
+  }
+
+  /** ppoll, pselect, sigsuspend: `mask` holds until the call returns or a handler has run. */
+  setTemporarySignalMask(mask: SignalSet): void {
+    this.savedMask = this.signalMask;
+    this.setSignalMask(mask);
+    this.workPending = true;
+  }
+
+  /** A temporary mask ends without a handler having run. */
+  restoreSignalMask(): void {
+    if (this.savedMask === undefined) return;
+    const mask = this.savedMask;
+    this.savedMask = undefined;
+    this.setSignalMask(mask);
+  }
+
+  /** Sends to this thread alone. EAGAIN is the caller's business: see queueLimitReached. */
+  sendSignal(info: SignalInfo): void {
+    this.group.sendTo(this, info);
+  }
+
+  /** RLIMIT_SIGPENDING: rt_sigqueueinfo and tgkill answer EAGAIN for real-time signals. */
+  queueLimitReached(): boolean {
+    const limit = this.group.limits.soft(RLIMIT_SIGPENDING);
+    return this.pending.count + this.group.pending.count >= limit;
+  }
+}

@@ -1,0 +1,223 @@
+// A process: the threads that share an id, its place among processes, and its signals.
+
+import { POLLIN } from '../../abi/poll.ts';
+import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
+import {
+  SIG_DFL,
+  SIGCHLD,
+  SIGCONT,
+  SIGKILL,
+  SIGSTOP,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+} from '../../abi/signal.ts';
+import { signaledStatus } from '../../abi/wait.ts';
+import { SignalSet } from '../base/sigset.ts';
+import type { Timer } from '../base/timer-queue.ts';
+import { WaitQueue } from '../base/wait.ts';
+import { groupExit } from './exit.ts';
+import type { IntervalTimers } from './interval-timer.ts';
+import type { Kernel } from './kernel.ts';
+import type { Limits } from './limits.ts';
+import type { PosixTimer } from './posix-timer.ts';
+import type { ProcessGroup } from './session.ts';
+import { isFatalByDefault } from './signal-defaults.ts';
+import type { SignalInfo } from './signal-info.ts';
+import { isStopSignal, PendingSignals, type SignalActions } from './signal-state.ts';
+import { continueGroup } from './stop.ts';
+import type { Task } from './task.ts';
+
+const stopSignals = SignalSet.of(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU);
+const continueSignal = SignalSet.of(SIGCONT);
+/** Real-time signals that may wait in one queue, whatever RLIMIT_SIGPENDING says: they are Sentry memory. */
+const MAX_QUEUED = 65_536;
+
+/** 'zombie': dead, its status not yet waited for. 'reaped': forgotten. */
+export type GroupState = 'running' | 'exiting' | 'zombie' | 'reaped';
+
+/** A change that wait4 reports besides exit: consumed by the first wait that asks for it. */
+export interface StatusReport {
+  readonly kind: 'stopped' | 'continued';
+  readonly signal: number;
+}
+
+export class ThreadGroup {
+  readonly kernel: Kernel;
+  readonly id: number;
+  /** The first task; stays when it exits before its siblings. */
+  leader: Task | undefined = undefined;
+  /** Tasks that live. */
+  readonly tasks: Set<Task> = new Set();
+  parent: ThreadGroup | undefined;
+  /** The parent's thread that made this process: its end counts for PR_SET_PDEATHSIG and __WNOTHREAD. */
+  creator: Task | undefined = undefined;
+  readonly children: Set<ThreadGroup> = new Set();
+  processGroup: ProcessGroup;
+  /** Waiters for children of this process. */
+  readonly childQueue: WaitQueue = new WaitQueue();
+  /** Told of every signal that becomes pending: sigtimedwait, signalfd. */
+  readonly signalQueue: WaitQueue = new WaitQueue();
+  /** Those who poll a pidfd of this process, and thread joins. */
+  readonly exitQueue: WaitQueue = new WaitQueue();
+  limits: Limits;
+  actions: SignalActions;
+  readonly pending: PendingSignals = new PendingSignals();
+  state: GroupState = 'running';
+  /** As wait4 gives it. */
+  exitStatus = 0;
+  /** Signal sent to the parent at exit; 0 for none. */
+  exitSignal: number = SIGCHLD;
+  /** Counts execve calls; what the parent had at fork tells whether it is still the same program. */
+  execCount = 0;
+  parentExecCount = 0;
+  /** A job-control stop is under way or in force. */
+  stopRequested = false;
+  stopSignal = 0;
+  report: StatusReport | undefined = undefined;
+  isSubreaper = false;
+  /** execve was called since fork (setpgid answers EACCES then). */
+  hasExecuted = false;
+  /** prctl PR_SET_DUMPABLE. */
+  dumpable = 1;
+  oomScoreAdjustment = 0;
+  personality = 0;
+  readonly startTimeNs: number;
+  intervalTimers: IntervalTimers | undefined = undefined;
+  readonly posixTimers: Map<number, PosixTimer> = new Map();
+  nextTimerId = 0;
+  /** CPU time of tasks and address spaces that are gone, ns. */
+  pastCpuNs = 0;
+  /** CPU time of waited-for children, ns. */
+  childrenCpuNs = 0;
+  /** The most that address spaces now gone had resident, and waited-for children had. */
+  pastResidentBytes = 0;
+  childrenResidentBytes = 0;
+  /** RLIMIT_CPU. */
+  cpuLimitTimer: Timer | undefined = undefined;
+  /** The sandbox's own process 1: adopts orphans, has no guest code. */
+  readonly isInit: boolean;
+
+  constructor(
+    kernel: Kernel,
+    id: number,
+    parent: ThreadGroup | undefined,
+    processGroup: ProcessGroup | undefined,
+    limits: Limits,
+    actions: SignalActions,
+  ) {
+    this.kernel = kernel;
+    this.id = id;
+    this.parent = parent;
+    this.limits = limits;
+    this.actions = actions;
+    this.isInit = parent === undefined;
+    this.startTimeNs = kernel.clock.monotonicNs();
+    this.processGroup = processGroup as ProcessGroup;
+    if (processGroup !== undefined) processGroup.members.add(this);
+    parent?.children.add(this);
+  }
+
+  get parentId(): number {
+    return this.parent?.id ?? 0;
+  }
+
+  get isDead(): boolean {
+    return this.state === 'zombie' || this.state === 'reaped';
+  }
+
+  get isExiting(): boolean {
+    return this.state !== 'running';
+  }
+
+  /** Every living thread is held by job control. */
+  get isStopped(): boolean {
+    if (!this.stopRequested || this.tasks.size === 0) return false;
+    for (const task of this.tasks) if (task.state !== 'stopped') return false;
+    return true;
+  }
+
+  /** A task to speak for the process: the leader while it lives, else any. */
+  get anyTask(): Task | undefined {
+    const leader = this.leader;
+    if (leader !== undefined && !leader.isDead) return leader;
+    for (const task of this.tasks) return task;
+    return leader;
+  }
+
+  moveTo(processGroup: ProcessGroup): void {
+    const old = this.processGroup;
+    if (old === processGroup) return; // Its only member must not take it off the list.
+    old.members.delete(this);
+    if (old.members.size === 0) this.kernel.forgetProcessGroup(old);
+    this.processGroup = processGroup;
+    processGroup.members.add(this);
+  }
+
+  /** Sends to the process: any thread that does not block it may take it (kill(2)). */
+  send(info: SignalInfo): void {
+    if (this.isExiting || this.isInit) return;
+    const target = this.#takerOf(info.signal);
+    if (target !== undefined) this.#generate(info, this.pending, target);
+  }
+
+  /** Sends to one thread (tgkill(2), faults). */
+  sendTo(task: Task, info: SignalInfo): void {
+    if (this.isExiting || task.isDead) return;
+    this.#generate(info, task.pending, task);
+  }
+
+  /**
+   * `task` no longer takes the process's signals in `signals` (it blocks them, or it ended): others
+   * that do must look, since only the taker was told of each.
+   */
+  retarget(task: Task, signals: SignalSet): void {
+    const { lo, hi } = this.pending.set;
+    const left = new SignalSet(lo & signals.lo, hi & signals.hi);
+    if (left.isEmpty || this.isExiting) return;
+    for (const other of this.tasks)
+      if (other !== task && left.firstNotIn(other.signalMask) !== 0)
+        this.kernel.scheduler.attend(other);
+  }
+
+  #takerOf(signal: number): Task | undefined {
+    const leader = this.leader;
+    if (leader !== undefined && !leader.isDead && !leader.signalMask.has(signal)) return leader;
+    let first: Task | undefined;
+    for (const task of this.tasks) {
+      if (!task.signalMask.has(signal)) return task;
+      first ??= task;
+    }
+    return first;
+  }
+
+  #generate(info: SignalInfo, queue: PendingSignals, target: Task): void {
+    const signal = info.signal;
+    if (isStopSignal(signal)) this.#discardEverywhere(continueSignal);
+    else if (signal === SIGCONT) {
+      this.#discardEverywhere(stopSignals);
+      continueGroup(this);
+    }
+    if (signal === SIGKILL) {
+      groupExit(this, signaledStatus(SIGKILL, false));
+      return;
+    }
+    const blocked = target.signalMask.has(signal) || (target.savedMask?.has(signal) ?? false);
+    if (!blocked && this.actions.ignores(signal)) return;
+    // A stopped process dies of it when it goes on: until then only SIGKILL counts.
+    const isFatal = isFatalByDefault(signal) && this.actions.get(signal).handler === SIG_DFL;
+    if (isFatal && !blocked && target.state !== 'stopped') {
+      groupExit(this, signaledStatus(signal, false));
+      return;
+    }
+    const limit = Math.min(MAX_QUEUED, this.limits.soft(RLIMIT_SIGPENDING));
+    if (!queue.add(info, limit)) return;
+    if (!target.signalMask.has(signal)) this.kernel.scheduler.attend(target);
+    this.signalQueue.notify(POLLIN);
+  }
+
+  #discardEverywhere(signals: SignalSet): void {
+    this.pending.discard(signals);
+    for (const task of this.tasks) task.pending.discard(signals);
+  }
+}

@@ -1,0 +1,125 @@
+// wait4(2), waitid(2).
+import { ECHILD, ERESTARTSYS, type SysResult } from '../../abi/errno.ts';
+import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD } from '../../abi/signal.ts';
+import {
+  __WALL,
+  __WCLONE,
+  __WNOTHREAD,
+  CONTINUED_STATUS,
+  stoppedStatus,
+  WCONTINUED,
+  WEXITED,
+  WNOHANG,
+  WNOWAIT,
+  WSTOPPED,
+} from '../../abi/wait.ts';
+import { type Blocking, sleepOn } from '../base/wait.ts';
+import { processCpuNs } from './cpu-time.ts';
+import { childInfo, reap } from './exit.ts';
+import type { Task } from './task.ts';
+import type { ThreadGroup } from './thread-group.ts';
+
+/** Which children, and which of their changes (WEXITED | WSTOPPED | WCONTINUED, WNOHANG, WNOWAIT). */
+export interface WaitQuery {
+  readonly matches: (child: ThreadGroup) => boolean;
+  readonly options: number;
+}
+
+/** One change of a child, as both calls report it. */
+export interface WaitOutcome {
+  readonly pid: number;
+  readonly status: number;
+  readonly code: number;
+  readonly siStatus: number;
+  readonly uid: number;
+  /** CPU time of the child and its waited-for children. */
+  readonly cpuNs: number;
+  readonly residentBytes: number;
+}
+
+/** `deliver` writes the outcome out and answers the call's result; it runs once. Nothing yet (WNOHANG): undefined. */
+export function waitForChild(
+  task: Task,
+  query: WaitQuery,
+  deliver: (outcome: WaitOutcome | undefined) => SysResult,
+): SysResult | Blocking<SysResult> {
+  const found = takeChange(task, query);
+  if (found === ECHILD) return ECHILD;
+  if (typeof found === 'object') return deliver(found);
+  if ((query.options & WNOHANG) !== 0) return deliver(undefined);
+  return sleepForChild(task, query, deliver);
+}
+
+function* sleepForChild(
+  task: Task,
+  query: WaitQuery,
+  deliver: (outcome: WaitOutcome | undefined) => SysResult,
+): Blocking<SysResult> {
+  const queue = { queue: task.group.childQueue };
+  for (;;) {
+    const wake = yield sleepOn(queue, 1);
+    const found = takeChange(task, query);
+    if (found === ECHILD) return ECHILD;
+    if (typeof found === 'object') return deliver(found);
+    if (wake === 'signal') return ERESTARTSYS;
+  }
+}
+
+function takeChange(task: Task, query: WaitQuery): WaitOutcome | SysResult {
+  const { group } = task;
+  const ownOnly = (query.options & __WNOTHREAD) !== 0;
+  let candidates = 0;
+  for (const child of group.children) {
+    if (!isEligible(child, query.options) || !query.matches(child)) continue;
+    if (ownOnly && child.creator !== task) continue;
+    candidates += 1;
+    const outcome = changeOf(child, query.options);
+    if (outcome === undefined) continue;
+    if ((query.options & WNOWAIT) === 0) consume(group, child, outcome);
+    return outcome;
+  }
+  return candidates === 0 ? ECHILD : 0;
+}
+
+/** Children that signal with something else than SIGCHLD are "clone children". */
+function isEligible(child: ThreadGroup, options: number): boolean {
+  if ((options & __WALL) !== 0) return true;
+  return (child.exitSignal !== SIGCHLD) === ((options & __WCLONE) !== 0);
+}
+
+function changeOf(child: ThreadGroup, options: number): WaitOutcome | undefined {
+  const base = {
+    pid: child.id,
+    uid: child.leader?.credentials.uid ?? 0,
+    cpuNs: processCpuNs(child) + child.childrenCpuNs,
+    residentBytes: Math.max(child.pastResidentBytes, child.childrenResidentBytes),
+  };
+  if (child.state === 'zombie') {
+    if ((options & WEXITED) === 0) return undefined;
+    const info = childInfo(child);
+    return { ...base, status: child.exitStatus, code: info.code, siStatus: info.status };
+  }
+  const report = child.report;
+  if (report?.kind === 'stopped' && (options & WSTOPPED) !== 0) {
+    return {
+      ...base,
+      status: stoppedStatus(report.signal),
+      code: CLD_STOPPED,
+      siStatus: report.signal,
+    };
+  }
+  if (report?.kind === 'continued' && (options & WCONTINUED) !== 0) {
+    return { ...base, status: CONTINUED_STATUS, code: CLD_CONTINUED, siStatus: report.signal };
+  }
+  return undefined;
+}
+
+function consume(parent: ThreadGroup, child: ThreadGroup, outcome: WaitOutcome): void {
+  if (child.state === 'zombie') {
+    parent.childrenCpuNs += outcome.cpuNs;
+    parent.childrenResidentBytes = Math.max(parent.childrenResidentBytes, outcome.residentBytes);
+    reap(child);
+    return;
+  }
+  child.report = undefined;
+}

@@ -1,0 +1,138 @@
+// execve(2), execveat(2): a new program in a fresh address space, and what of the task survives.
+import { isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { AT_FDCWD } from '../../abi/fcntl.ts';
+import { MS_NOSUID } from '../../abi/fs.ts';
+import { SIGCHLD } from '../../abi/signal.ts';
+import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
+import { credentialsAfterExec, type ExecIdentity } from '../kernel/credentials.ts';
+import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
+import { REGISTERS_SET } from '../kernel/result.ts';
+import { noAlternateStack, type Task } from '../kernel/task.ts';
+import type { FreshAddressSpace } from '../platform/platform.ts';
+import { openForExec } from '../vfs/open.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import type { Path } from '../vfs/path.ts';
+import { WALK_FOLLOW } from '../vfs/path-walk.ts';
+import { type LoadedImage, loadProgram, type ProgramIdentity } from './load.ts';
+
+const ADDR_NO_RANDOMIZE = 0x0040000;
+/** READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO: cleared for set-ID programs. */
+const PERSONALITY_CLEARED = 0x0400000 | ADDR_NO_RANDOMIZE | 0x0200000 | 0x0100000;
+const TASK_COMM_BYTES = 15;
+
+export interface ExecRequest {
+  /** From openForExec; the caller keeps its reference. */
+  readonly file: OpenFile;
+  /** As the guest named it. */
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly envp: readonly string[];
+}
+
+/** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. */
+export function execute(task: Task, request: ExecRequest): SysResult {
+  const fresh = task.kernel.platform.newAddressSpace();
+  if (isErrno(fresh)) return fresh;
+  const image = load(task, request, fresh);
+  if (isErrno(image)) {
+    fresh.space.destroy();
+    return image;
+  }
+  becomeLeader(task);
+  dropThreadLists(task);
+  releaseMemory(task, false);
+  adopt(task, fresh, image);
+  resetState(task, image.identity, request.path);
+  return REGISTERS_SET;
+}
+
+/** The very first program of the sandbox: `task` has no memory yet. 0 or an errno. */
+export function executeFirst(task: Task, request: ExecRequest): SysResult {
+  const fresh = task.kernel.platform.newAddressSpace();
+  if (isErrno(fresh)) return fresh;
+  const image = load(task, request, fresh);
+  if (isErrno(image)) {
+    fresh.space.destroy();
+    return image;
+  }
+  adopt(task, fresh, image);
+  resetState(task, image.identity, request.path);
+  return 0;
+}
+
+function load(task: Task, request: ExecRequest, fresh: FreshAddressSpace): Result<LoadedImage> {
+  const { kernel } = task;
+  return loadProgram({
+    ...request,
+    ...kernel.program,
+    fresh,
+    guestTop: kernel.platform.guestTop,
+    limits: task.group.limits,
+    randomize: (task.group.personality & ADDR_NO_RANDOMIZE) === 0,
+    randomFill: kernel.randomFill,
+    open: (path) => openForExec(task, AT_FDCWD, path, WALK_FOLLOW),
+    identify: (executable) => identify(task, executable),
+  });
+}
+
+function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
+  const attributes = executable.node.attributes();
+  if (isErrno(attributes)) return attributes;
+  const old = task.credentials;
+  const mountFlags = (executable.path as Path | undefined)?.mount?.flags ?? 0;
+  const honoured = !task.noNewPrivileges && (mountFlags & MS_NOSUID) === 0;
+  const { mode, uid, gid } = attributes;
+  const identity: ExecIdentity = {
+    setUid: honoured && (mode & S_ISUID) !== 0 ? uid : undefined,
+    setGid: honoured && (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? gid : undefined,
+    noNewPrivileges: task.noNewPrivileges,
+  };
+  const credentials = credentialsAfterExec(old, identity);
+  const secure = credentials.euid !== credentials.uid || credentials.egid !== credentials.gid;
+  return { credentials, secure };
+}
+
+/** The other threads end, and the caller takes the leader's place and id. */
+function becomeLeader(task: Task): void {
+  const { group, kernel } = task;
+  for (const other of [...group.tasks]) if (other !== task) endTask(other);
+  if (task.isLeader) return;
+  kernel.tasks.delete(task.tid);
+  task.tid = group.id;
+  kernel.tasks.set(task.tid, task);
+  group.leader = task;
+  for (const child of group.children) child.creator = task;
+}
+
+function adopt(task: Task, fresh: FreshAddressSpace, image: LoadedImage): void {
+  task.mm = image.mm;
+  task.thread = fresh.thread;
+  task.thread.owner = task;
+  task.args.words = task.thread.syscall;
+}
+
+function resetState(task: Task, identity: ProgramIdentity, path: string): void {
+  const { group } = task;
+  if (task.files.isShared) {
+    const own = task.files.fork();
+    task.files.release();
+    task.files = own;
+  }
+  task.files.closeOnExec();
+  group.actions = group.actions.fork(); // CLONE_SIGHAND without CLONE_THREAD may share them.
+  group.actions.resetHandled();
+  task.alternateStack = noAlternateStack;
+  for (const timer of group.posixTimers.values()) timer.cancel();
+  group.posixTimers.clear();
+  task.credentials = identity.credentials;
+  task.comm = path.slice(path.lastIndexOf('/') + 1).slice(0, TASK_COMM_BYTES);
+  task.restart = undefined;
+  group.hasExecuted = true;
+  group.execCount += 1;
+  group.exitSignal = SIGCHLD; // Whatever clone(2) was asked for.
+  group.dumpable = identity.secure ? 0 : 1;
+  if (identity.secure) {
+    task.parentDeathSignal = 0;
+    group.personality &= ~PERSONALITY_CLEARED;
+  }
+}

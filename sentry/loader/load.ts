@@ -1,0 +1,378 @@
+// execve(2)'s loading: finds the program behind scripts, judges it, and builds its memory in a *fresh*
+// address space. Every failure before the end leaves the old program untouched: the caller only has to
+// destroy the fresh space.
+import {
+  EFAULT,
+  ELIBBAD,
+  ELOOP,
+  ENODEV,
+  ENOEXEC,
+  ENOMEM,
+  type Errno,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { RLIMIT_STACK } from '../../abi/resource.ts';
+import {
+  type ImageLayout,
+  type MemoryCaller,
+  MemoryManager,
+  type SharedMemorySource,
+} from '../mm/memory-manager.ts';
+import { VMA_GROWSDOWN, VMA_NORESERVE, VMA_STACK } from '../mm/vma.ts';
+import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import type { FreshAddressSpace } from '../platform/platform.ts';
+import type { Credentials } from '../vfs/credentials.ts';
+import { BufferSink } from '../vfs/io.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { type ElfImage, isElf, parseElf, type ReadAt } from './elf.ts';
+import { HEAD_BYTES, isScript, parseInterpreterLine } from './interpreter-script.ts';
+import { chooseLayout, type ProgramLayout } from './layout.ts';
+import { type LoadedSegments, mapSegments, type Tail } from './segments.ts';
+import { buildStack, checkArgumentSize, type InitialStack } from './stack.ts';
+import { mapVdso, type VdsoImage } from './vdso.ts';
+
+/** Scripts whose interpreter is a script: Linux runs five levels. */
+const SCRIPT_LEVELS = 5;
+/** Linux's struct rt_sigframe and the red zone, on top of the FP state (get_sigframe_size). */
+const SIGNAL_FRAME_BYTES = 1088;
+const FLAGS_AT_START = 0x202;
+
+/** Who the program runs as, once its file is known (set-user-ID and so on are the caller's). */
+export interface ProgramIdentity {
+  readonly credentials: Credentials;
+  /** AT_SECURE. */
+  readonly secure: boolean;
+}
+
+export interface LoadRequest {
+  /** Opened for execution; the caller keeps its reference. */
+  readonly file: OpenFile;
+  /** As execve was given it ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a script's interpreter gets. */
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly envp: readonly string[];
+  readonly fresh: FreshAddressSpace;
+  readonly guestTop: number;
+  readonly limits: { soft(resource: number): number };
+  readonly sharedMemory: SharedMemorySource;
+  readonly vdso: VdsoImage | undefined;
+  /** AT_HWCAP and AT_HWCAP2 of the host. */
+  readonly cpu: { readonly hwcap: number; readonly hwcap2: number };
+  /** False for ADDR_NO_RANDOMIZE. */
+  readonly randomize: boolean;
+  readonly randomFill: (bytes: Uint8Array) => void;
+  /** Opens an interpreter for execution, with the checks that execve makes of a program. */
+  readonly open: (path: string) => Result<OpenFile>;
+  /** Asked once, for the file that is really run. */
+  readonly identify: (executable: OpenFile) => Result<ProgramIdentity>;
+}
+
+export interface LoadedImage {
+  /** Holds the executable (`mm.executable`). Release it to undo the load. */
+  readonly mm: MemoryManager;
+  readonly identity: ProgramIdentity;
+}
+
+/** Loads, and leaves the fresh thread ready to run the program's first instruction. */
+export function loadProgram(request: LoadRequest): Result<LoadedImage> {
+  const argv = request.argv.length > 0 ? request.argv : [''];
+  const found = findProgram(request.file, request.path, argv, request.open);
+  if (isErrno(found)) return found;
+  const loaded = loadElf(request, found);
+  found.file.release();
+  return loaded;
+}
+
+interface FoundProgram {
+  /** Held. */
+  readonly file: OpenFile;
+  readonly argv: readonly string[];
+  readonly head: Uint8Array;
+}
+
+/** Follows "#!" lines to the program that is to be loaded. */
+function findProgram(
+  first: OpenFile,
+  path: string,
+  argv: readonly string[],
+  open: LoadRequest['open'],
+): Result<FoundProgram> {
+  let file = first;
+  let filePath = path;
+  let args = argv;
+  file.acquire();
+  for (let level = 0; ; level += 1) {
+    const head = readHead(file);
+    if (isErrno(head)) return drop(file, head);
+    if (!isScript(head)) return { file, argv: args, head };
+    if (level >= SCRIPT_LEVELS) return drop(file, ELOOP);
+    const line = parseInterpreterLine(head);
+    if (isErrno(line)) return drop(file, line);
+    const extra = line.argument === undefined ? [] : [line.argument];
+    args = [line.path, ...extra, filePath, ...args.slice(1)];
+    filePath = line.path;
+    const next = open(line.path);
+    file.release();
+    if (isErrno(next)) return next;
+    next.acquire();
+    file = next;
+  }
+}
+
+function drop(file: OpenFile, errno: Errno): Errno {
+  file.release();
+  return errno;
+}
+
+function readHead(file: OpenFile): Result<Uint8Array> {
+  const head = new Uint8Array(HEAD_BYTES);
+  const got = readerOf(file)(0, head);
+  return got < 0 ? (got as Errno) : head.subarray(0, got);
+}
+
+function readerOf(file: OpenFile): ReadAt {
+  return (position, dst) => {
+    const sink = new BufferSink(dst);
+    while (sink.remaining > 0) {
+      const got = file.pread(sink, position + sink.filled);
+      if (got < 0) return got;
+      if (got === 0) break;
+    }
+    return sink.filled;
+  };
+}
+
+interface ParsedProgram {
+  readonly elf: ElfImage;
+  /** Held. */
+  readonly interpreter: { readonly file: OpenFile; readonly elf: ElfImage } | undefined;
+}
+
+function parseProgram(request: LoadRequest, found: FoundProgram): Result<ParsedProgram> {
+  const elf = parseElf(found.head, readerOf(found.file), request.guestTop);
+  if (isErrno(elf)) return elf;
+  if (elf.interpreter === undefined) return { elf, interpreter: undefined };
+  const file = request.open(elf.interpreter);
+  if (isErrno(file)) return file;
+  file.acquire();
+  const head = readHead(file);
+  if (isErrno(head)) return drop(file, head);
+  if (!isElf(head)) return drop(file, ELIBBAD);
+  const parsed = parseElf(head, readerOf(file), request.guestTop);
+  if (isErrno(parsed)) return drop(file, parsed === ENOEXEC ? ELIBBAD : parsed);
+  return { elf, interpreter: { file, elf: parsed } };
+}
+
+function loadElf(request: LoadRequest, found: FoundProgram): Result<LoadedImage> {
+  const { limits } = request;
+  const sizeError = checkArgumentSize(
+    found.argv,
+    request.envp,
+    request.path,
+    limits.soft(RLIMIT_STACK),
+  );
+  if (sizeError < 0) return sizeError as Errno;
+  const program = parseProgram(request, found);
+  if (isErrno(program)) return program;
+  const identity = request.identify(found.file);
+  const image = isErrno(identity) ? identity : build(request, found, program, identity);
+  program.interpreter?.file.release();
+  return image;
+}
+
+function build(
+  request: LoadRequest,
+  found: FoundProgram,
+  program: ParsedProgram,
+  identity: ProgramIdentity,
+): Result<LoadedImage> {
+  const { fresh, limits, guestTop } = request;
+  const random = request.randomize ? numberSource(request.randomFill) : undefined;
+  const layout = chooseLayout(guestTop, limits.soft(RLIMIT_STACK), random);
+  const mm = new MemoryManager(
+    fresh.space,
+    { guestTop, mmapBase: layout.mmapBase },
+    request.sharedMemory,
+  );
+  // A new program's own mappings are no growth of the old one's: only its later calls meet the limits.
+  const unlimited = { limits: { soft: () => Number.POSITIVE_INFINITY } };
+  const caller: MemoryCaller = {
+    thread: fresh.thread,
+    credentials: identity.credentials,
+    group: unlimited,
+  };
+  const error = fill(request, found, program, identity, mm, caller, layout);
+  if (error < 0) {
+    mm.map.clear();
+    return error as Errno;
+  }
+  mm.setExecutable(found.file);
+  return { mm, identity };
+}
+
+/** Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. 0 or an errno. */
+function fill(
+  request: LoadRequest,
+  found: FoundProgram,
+  program: ParsedProgram,
+  identity: ProgramIdentity,
+  mm: MemoryManager,
+  caller: MemoryCaller,
+  layout: ProgramLayout,
+): SysResult {
+  const stackError = mapStack(mm, caller, layout, program.elf.executableStack);
+  if (stackError < 0) return stackError;
+  const bias = program.interpreter === undefined ? undefined : layout.pieBase;
+  const main = mapSegments(mm, caller, found.file, program.elf, bias);
+  if (isErrno(main)) return main === ENODEV ? ENOEXEC : main;
+  const linker = mapInterpreter(mm, caller, program);
+  if (linker !== undefined && isErrno(linker)) return linker;
+  const vdsoAddr = request.vdso === undefined ? 0 : mapVdso(mm, caller, request.vdso);
+  if (vdsoAddr < 0) return vdsoAddr;
+  placeBreak(mm, program.elf, main, layout);
+
+  const stack = initialStack(
+    request,
+    found,
+    program.elf,
+    identity,
+    layout,
+    main,
+    linker?.bias ?? 0,
+    vdsoAddr,
+  );
+  if (isErrno(stack)) return stack;
+  if (stack.bytes.length > layout.stackReserveBytes) return ENOMEM;
+  const flushed = mm.space.flushOperations(caller.thread);
+  if (flushed < 0) return flushed;
+  mm.begin(caller);
+  const written = writeContents(mm, stack, [...main.tails, ...(linker?.tails ?? [])]);
+  if (written < 0) return written;
+  describeImage(mm.image, main, stack);
+  setRegisters(caller.thread, linker?.entry ?? main.entry, stack.stackPointer);
+  return 0;
+}
+
+function mapStack(
+  mm: MemoryManager,
+  caller: MemoryCaller,
+  layout: ProgramLayout,
+  executable: boolean,
+): SysResult {
+  const length = layout.stackReserveBytes;
+  return mm.install(caller, {
+    start: layout.stackTop - length,
+    length,
+    prot: PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0),
+    maxProt: PROT_READ | PROT_WRITE | PROT_EXEC,
+    flags: VMA_STACK | VMA_GROWSDOWN | VMA_NORESERVE,
+    backing: undefined,
+    offset: 0,
+    populate: false,
+  });
+}
+
+function mapInterpreter(
+  mm: MemoryManager,
+  caller: MemoryCaller,
+  program: ParsedProgram,
+): Result<LoadedSegments> | undefined {
+  const { interpreter } = program;
+  return interpreter === undefined
+    ? undefined
+    : mapSegments(mm, caller, interpreter.file, interpreter.elf, undefined);
+}
+
+function placeBreak(
+  mm: MemoryManager,
+  elf: ElfImage,
+  main: LoadedSegments,
+  layout: ProgramLayout,
+): void {
+  // A static PIE lies among the libraries: its heap goes where a PIE's would, with room to grow.
+  const isStaticPie = elf.relocatable && elf.interpreter === undefined;
+  const start = (isStaticPie ? layout.pieBase : main.end) + layout.brkShift;
+  mm.image.startBrk = start;
+  mm.brkEnd = start;
+}
+
+function initialStack(
+  request: LoadRequest,
+  found: FoundProgram,
+  elf: ElfImage,
+  identity: ProgramIdentity,
+  layout: ProgramLayout,
+  main: LoadedSegments,
+  base: number,
+  vdsoAddr: number,
+): Result<InitialStack> {
+  const { uid, euid, gid, egid } = identity.credentials;
+  const random = new Uint8Array(16);
+  request.randomFill(random);
+  return buildStack({
+    top: layout.stackTop,
+    argv: found.argv,
+    envp: request.envp,
+    execfn: request.path,
+    facts: {
+      headersAddr: elf.headersAddr === 0 ? 0 : elf.headersAddr + main.bias,
+      headerCount: elf.headerCount,
+      base,
+      entry: main.entry,
+      ...{ uid, euid, gid, egid, secure: identity.secure },
+      ...request.cpu,
+      vdsoAddr,
+      minSignalStackBytes: request.fresh.thread.fpStateBytes + SIGNAL_FRAME_BYTES,
+    },
+    random,
+    shiftBytes: layout.stackShift,
+  });
+}
+
+/** What cannot be mapped: the zeroes behind the file's bytes in a segment's last page, and the stack. */
+function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly Tail[]): SysResult {
+  for (const { addr, length, writable } of tails) {
+    const zeroed = mm.memory.zero(addr, length);
+    if (zeroed < 0 && writable) return EFAULT;
+  }
+  return mm.memory.write(stack.stackPointer, stack.bytes);
+}
+
+function describeImage(image: ImageLayout, main: LoadedSegments, stack: InitialStack): void {
+  image.startCode = main.startCode;
+  image.endCode = main.endCode;
+  image.startData = main.startData;
+  image.endData = main.endData;
+  image.startStack = stack.stackPointer;
+  image.argStart = stack.argStart;
+  image.argEnd = stack.argEnd;
+  image.envStart = stack.envStart;
+  image.envEnd = stack.envEnd;
+  image.auxv = stack.auxv;
+}
+
+function setRegisters(thread: GuestThread, entry: number, stackPointer: number): void {
+  const registers = thread.registers();
+  registers.fill(0);
+  setRegister(registers, REG.rip, entry);
+  setRegister(registers, REG.rsp, stackPointer);
+  setRegister(registers, REG.eflags, FLAGS_AT_START);
+  thread.registersChanged();
+}
+
+function setRegister(registers: Uint32Array, index: number, value: number): void {
+  registers[2 * index] = value >>> 0;
+  registers[2 * index + 1] = Math.floor(value / 0x1_0000_0000);
+}
+
+/** Numbers below 2^32 drawn from `fill`. */
+function numberSource(randomFill: (bytes: Uint8Array) => void): (below: number) => number {
+  const word = new Uint32Array(1);
+  return (below) => {
+    randomFill(new Uint8Array(word.buffer));
+    return (word[0] as number) % below;
+  };
+}

@@ -1,0 +1,94 @@
+// mlock(2) and its family: mm/mlock.c. Only the accounts are kept: the host does not lock guest memory,
+// since a sandbox is not to pin the host's.
+
+import { CAP_IPC_LOCK } from '../../abi/capability.ts';
+import { EINVAL, ENOMEM, EPERM, type SysResult } from '../../abi/errno.ts';
+import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, PROT_NONE } from '../../abi/mman.ts';
+import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
+import { isCapable } from '../vfs/credentials.ts';
+import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
+import { pageCeil, pageFloor } from './page.ts';
+import { VMA_LOCKED, VMA_LOCKONFAULT, VMA_SPECIAL } from './vma.ts';
+
+const LOCK_FLAGS = VMA_LOCKED | VMA_LOCKONFAULT;
+
+/** mlock(2), mlock2(2). */
+export function lockMemory(
+  mm: MemoryManager,
+  caller: MemoryCaller,
+  addr: number,
+  length: number,
+  onFault: boolean,
+): SysResult {
+  if (!mayLockAtAll(caller)) return EPERM;
+  const start = pageFloor(addr);
+  const end = pageCeil(addr + length);
+  if (end > 2 ** 64) return EINVAL;
+  if (!mm.mayLock(caller, unlockedBytes(mm, start, end))) return ENOMEM;
+  const error = setLock(mm, start, end, VMA_LOCKED | (onFault ? VMA_LOCKONFAULT : 0));
+  if (error < 0 || onFault) return error;
+  // Linux then touches every page, which memory without any right does not allow. The locks stay.
+  return mm.map.vmas.overlapping(start, end).some((vma) => vma.prot === PROT_NONE) ? ENOMEM : 0;
+}
+
+export function unlockMemory(mm: MemoryManager, addr: number, length: number): SysResult {
+  const end = pageCeil(addr + length);
+  return end > 2 ** 64 ? EINVAL : setLock(mm, pageFloor(addr), end, 0);
+}
+
+export function lockAll(mm: MemoryManager, caller: MemoryCaller, flags: number): SysResult {
+  if (
+    flags === 0 ||
+    flags === MCL_ONFAULT ||
+    (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) !== 0
+  )
+    return EINVAL;
+  if (!mayLockAtAll(caller)) return EPERM;
+  const current = (flags & MCL_CURRENT) !== 0;
+  if (current && !mm.mayLock(caller, mm.map.totalBytes - mm.map.lockedBytes)) return ENOMEM;
+  const set = VMA_LOCKED | ((flags & MCL_ONFAULT) !== 0 ? VMA_LOCKONFAULT : 0);
+  mm.lockFuture = (flags & MCL_FUTURE) !== 0 ? set : 0;
+  if (current) setAll(mm, set);
+  return 0;
+}
+
+export function unlockAll(mm: MemoryManager): SysResult {
+  mm.lockFuture = 0;
+  setAll(mm, 0);
+  return 0;
+}
+
+function mayLockAtAll(caller: MemoryCaller): boolean {
+  return (
+    caller.group.limits.soft(RLIMIT_MEMLOCK) > 0 || isCapable(caller.credentials, CAP_IPC_LOCK)
+  );
+}
+
+/** Bytes of [start, end) that a lock would add; what is not mapped counts too, as in Linux. */
+function unlockedBytes(mm: MemoryManager, start: number, end: number): number {
+  let locked = 0;
+  for (const vma of mm.map.vmas.overlapping(start, end)) {
+    if (vma.isLocked) locked += Math.min(vma.end, end) - Math.max(vma.start, start);
+  }
+  return end - start - locked;
+}
+
+/** Up to the first hole, which answers ENOMEM. */
+function setLock(mm: MemoryManager, start: number, end: number, set: number): SysResult {
+  let reached = start;
+  while (reached < end) {
+    const vma = mm.vmaAt(reached);
+    if (vma === undefined) break;
+    reached = Math.min(vma.end, end);
+  }
+  mm.map.change(start, reached, (vma) => {
+    if ((vma.flags & VMA_SPECIAL) === 0) vma.flags = (vma.flags & ~LOCK_FLAGS) | set;
+  });
+  return reached < end ? ENOMEM : 0;
+}
+
+function setAll(mm: MemoryManager, set: number): void {
+  mm.map.change(0, mm.bounds.guestTop, (vma) => {
+    if ((vma.flags & VMA_SPECIAL) === 0) vma.flags = (vma.flags & ~LOCK_FLAGS) | set;
+  });
+}

@@ -1,0 +1,134 @@
+// madvise(2): mm/madvise.c. What changes contents or speed is passed to the host; what only changes
+// fork and core dumps is a flag of the VMA; mere hints are checked and dropped.
+import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, type SysResult } from '../../abi/errno.ts';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/fcntl.ts';
+import * as mman from '../../abi/mman.ts';
+import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
+import { isPageAligned, pageCeil } from './page.ts';
+import type { Vma } from './vma.ts';
+import * as flag from './vma.ts';
+
+/** What one advice does to the part of a VMA that it covers. */
+type Effect =
+  /** Checked and dropped. */
+  | { readonly kind: 'hint'; readonly allowed: (vma: Vma) => boolean }
+  | {
+      readonly kind: 'flags';
+      readonly set: number;
+      readonly clear: number;
+      readonly allowed: (vma: Vma) => boolean;
+    }
+  /** Passed to the host. */
+  | { readonly kind: 'host'; readonly allowed: (vma: Vma) => boolean }
+  | { readonly kind: 'remove' };
+
+const always = (_vma: Vma): boolean => true;
+const notSpecial = (vma: Vma): boolean => (vma.flags & flag.VMA_SPECIAL) === 0;
+const notPinned = (vma: Vma): boolean => notSpecial(vma) && !vma.isLocked;
+const hint = (allowed: (vma: Vma) => boolean): Effect => ({ kind: 'hint', allowed });
+const flags = (set: number, clear: number, allowed = always): Effect => ({
+  kind: 'flags',
+  set,
+  clear,
+  allowed,
+});
+const host = (allowed: (vma: Vma) => boolean): Effect => ({ kind: 'host', allowed });
+
+const effects = new Map<number, Effect>([
+  [mman.MADV_NORMAL, flags(0, flag.VMA_RANDOM | flag.VMA_SEQUENTIAL)],
+  [mman.MADV_RANDOM, flags(flag.VMA_RANDOM, flag.VMA_SEQUENTIAL)],
+  [mman.MADV_SEQUENTIAL, flags(flag.VMA_SEQUENTIAL, flag.VMA_RANDOM)],
+  [mman.MADV_WILLNEED, hint(always)],
+  [mman.MADV_COLD, hint(notPinned)],
+  [mman.MADV_PAGEOUT, hint(notPinned)],
+  [mman.MADV_DONTNEED, host(notPinned)],
+  [mman.MADV_DONTNEED_LOCKED, host(notSpecial)],
+  [mman.MADV_FREE, host((vma) => vma.isAnonymous && !vma.isLocked)],
+  [mman.MADV_POPULATE_READ, host(always)],
+  [mman.MADV_POPULATE_WRITE, host(always)],
+  [mman.MADV_REMOVE, { kind: 'remove' }],
+  [mman.MADV_DONTFORK, flags(flag.VMA_DONTFORK, 0)],
+  [mman.MADV_DOFORK, flags(0, flag.VMA_DONTFORK, notSpecial)],
+  [mman.MADV_WIPEONFORK, flags(flag.VMA_WIPEONFORK, 0, (vma) => vma.isAnonymous && !vma.isShared)],
+  [mman.MADV_KEEPONFORK, flags(0, flag.VMA_WIPEONFORK)],
+  [mman.MADV_DONTDUMP, flags(flag.VMA_DONTDUMP, 0)],
+  [mman.MADV_DODUMP, flags(0, flag.VMA_DONTDUMP, notSpecial)],
+  [mman.MADV_MERGEABLE, flags(flag.VMA_MERGEABLE, 0)],
+  [mman.MADV_UNMERGEABLE, flags(0, flag.VMA_MERGEABLE)],
+  [mman.MADV_HUGEPAGE, flags(flag.VMA_HUGEPAGE, flag.VMA_NOHUGEPAGE, notSpecial)],
+  [mman.MADV_NOHUGEPAGE, flags(flag.VMA_NOHUGEPAGE, flag.VMA_HUGEPAGE)],
+]);
+
+/** Advice of these kinds is a flag here and the host's business too. */
+const alsoHost = new Set([mman.MADV_HUGEPAGE, mman.MADV_NOHUGEPAGE]);
+
+export function adviseMemory(
+  mm: MemoryManager,
+  caller: MemoryCaller,
+  addr: number,
+  length: number,
+  advice: number,
+): SysResult {
+  mm.begin(caller);
+  const effect = effects.get(advice);
+  if (effect === undefined || !isPageAligned(addr)) return EINVAL;
+  const end = addr + pageCeil(length);
+  if (end > 2 ** 64) return EINVAL;
+  if (end === addr) return 0;
+  // Holes are skipped and answered with ENOMEM at the end; a VMA that may not be advised ends it at once.
+  let result: SysResult = 0;
+  let at = addr;
+  while (at < end) {
+    const vma = mm.map.vmas.firstEndingAfter(at);
+    if (vma === undefined || vma.start >= end) return ENOMEM;
+    if (vma.start > at) {
+      result = ENOMEM;
+      at = vma.start;
+    }
+    const stop = Math.min(vma.end, end);
+    const error = apply(mm, caller, vma, at, stop, advice, effect);
+    if (error < 0) return error;
+    at = stop;
+  }
+  return result;
+}
+
+function apply(
+  mm: MemoryManager,
+  caller: MemoryCaller,
+  vma: Vma,
+  start: number,
+  end: number,
+  advice: number,
+  effect: Effect,
+): SysResult {
+  switch (effect.kind) {
+    case 'hint':
+      return effect.allowed(vma) ? 0 : EINVAL;
+    case 'remove':
+      return punchHole(vma, start, end);
+    case 'host':
+      if (!effect.allowed(vma)) return EINVAL;
+      mm.map.queue({ kind: 'advise', addr: start, length: end - start, advice }, caller.thread);
+      return 0;
+    case 'flags':
+      if (!effect.allowed(vma)) return EINVAL;
+      if (alsoHost.has(advice))
+        mm.map.queue({ kind: 'advise', addr: start, length: end - start, advice }, caller.thread);
+      mm.map.change(start, end, (part) => {
+        part.flags = (part.flags & ~effect.clear) | effect.set;
+      });
+      return 0;
+  }
+}
+
+/** MADV_REMOVE: frees the pages of the object itself, for everybody. */
+function punchHole(vma: Vma, start: number, end: number): SysResult {
+  if (vma.isLocked || vma.backing === undefined) return EINVAL;
+  if (!vma.isShared || (vma.maxProt & mman.PROT_WRITE) === 0) return EACCES;
+  const { file, mappable } = vma.backing;
+  const offset = vma.offset + (start - vma.start);
+  if (file !== undefined)
+    return file.fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, end - start);
+  return mappable.punch?.(offset, end - start) ?? EOPNOTSUPP;
+}

@@ -1,0 +1,17 @@
+// Page arithmetic on guest addresses, which are plain numbers below 2^47 (no 32-bit operators here).
+export const PAGE_SIZE = 4096;
+
+/** The start of the page that holds `addr`. */
+export function pageFloor(addr: number): number {
+  return addr - (addr % PAGE_SIZE);
+}
+
+/** `addr` rounded up to a page boundary. */
+export function pageCeil(addr: number): number {
+  const rest = addr % PAGE_SIZE;
+  return rest === 0 ? addr : addr + (PAGE_SIZE - rest);
+}
+
+export function isPageAligned(addr: number): boolean {
+  return addr % PAGE_SIZE === 0;
+}

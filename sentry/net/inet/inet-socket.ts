@@ -1,0 +1,152 @@
+// What TCP and UDP sockets of the sandbox share: names, ports, options. There is one interface, lo, so
+// an address is loopback, or not reachable.
+
+import { CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
+import {
+  EACCES,
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EINVAL,
+  ENETUNREACH,
+  ENOTCONN,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
+import { AF_INET, AF_INET6, IPV6_V6ONLY, SOL_IPV6 } from '../../../abi/socket.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Credentials } from '../../vfs/credentials.ts';
+import { isCapable } from '../../vfs/credentials.ts';
+import { Socket, type SocketCaller } from '../socket.ts';
+import {
+  anyOf,
+  anyV4,
+  anyV6,
+  type Endpoint,
+  encodeInetAddress,
+  type IpAddress,
+  isAny,
+  isLoopback,
+  isMulticast,
+  isV4,
+  loopbackV4,
+  loopbackV6,
+  parseInetAddress,
+} from './address.ts';
+import { InetOptions } from './inet-options.ts';
+import type { PortTable, PortUser } from './ports.ts';
+
+/** net.ipv4.ip_unprivileged_port_start. */
+const firstUnprivilegedPort = 1024;
+
+export abstract class InetSocket extends Socket implements PortUser {
+  readonly domain: number;
+  readonly inetOptions: InetOptions = new InetOptions();
+  readonly ownerUid: number;
+  localIp: IpAddress;
+  /** 0: not bound. */
+  localPort = 0;
+  remote: Endpoint | undefined;
+
+  constructor(
+    domain: number,
+    flags: number,
+    protocol: number,
+    credentials: Credentials,
+    clock: Clock,
+  ) {
+    super(flags, protocol, credentials, clock);
+    this.domain = domain;
+    this.localIp = anyOf(domain);
+    this.ownerUid = credentials.euid;
+  }
+
+  /** The table of this protocol's ports. */
+  protected abstract get ports(): PortTable<InetSocket>;
+
+  get onlyV6(): boolean {
+    return this.domain === AF_INET6 && this.inetOptions.value(SOL_IPV6, IPV6_V6ONLY) !== 0;
+  }
+
+  /** TCP_* state as /proc/net shows it; UDP uses ESTABLISHED (1) and CLOSE (7). */
+  get tableState(): number {
+    return this.remote === undefined ? 7 : 1;
+  }
+
+  get mayShareAddress(): boolean {
+    return this.options.reuseAddress;
+  }
+
+  get mayShareByReusePort(): boolean {
+    return this.options.reusePort;
+  }
+
+  override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
+    const wanted = parseInetAddress(bytes, this.domain);
+    if (isErrno(wanted)) return wanted;
+    if (!isAny(wanted.ip) && !isLoopback(wanted.ip) && !isMulticast(wanted.ip))
+      return EADDRNOTAVAIL;
+    const privileged = isCapable(caller.credentials, CAP_NET_BIND_SERVICE);
+    if (wanted.port !== 0 && wanted.port < firstUnprivilegedPort && !privileged) return EACCES;
+    if (this.localPort !== 0) return EINVAL;
+    this.localIp = wanted.ip;
+    const bound = wanted.port === 0 ? this.bindAnyPort() : this.#bindPort(wanted.port);
+    if (bound < 0) this.localIp = anyOf(this.domain);
+    return bound;
+  }
+
+  #bindPort(port: number): SysResult {
+    if (!this.ports.isFree(port, this)) return EADDRINUSE;
+    this.localPort = port;
+    this.ports.add(port, this);
+    return 0;
+  }
+
+  /** Binds to an ephemeral port unless bound already. EADDRINUSE when there is none. */
+  bindAnyPort(): SysResult {
+    if (this.localPort !== 0) return 0;
+    const port = this.ports.ephemeral();
+    return port === 0 ? EADDRINUSE : this.#bindPort(port);
+  }
+
+  unbind(): void {
+    if (this.localPort !== 0) this.ports.remove(this.localPort, this);
+    this.localPort = 0;
+  }
+
+  /** Where a packet to `bytes` goes, with a wildcard taken for this host; ENETUNREACH past lo. */
+  protected destination(bytes: Uint8Array): Result<Endpoint> {
+    const asked = parseInetAddress(bytes, this.domain);
+    if (isErrno(asked)) return asked;
+    if (asked.ip === anyV4) return { ip: loopbackV4, port: asked.port };
+    if (asked.ip === anyV6) return { ip: loopbackV6, port: asked.port };
+    if (!isLoopback(asked.ip)) return ENETUNREACH;
+    if (isV4(asked.ip) && this.onlyV6) return ENETUNREACH;
+    return asked;
+  }
+
+  /** The source address of what is sent to `ip`. */
+  protected sourceFor(ip: IpAddress): IpAddress {
+    if (!isAny(this.localIp)) return this.localIp;
+    return isV4(ip) ? loopbackV4 : loopbackV6;
+  }
+
+  override localAddress(): Uint8Array {
+    return encodeInetAddress({ ip: this.localIp, port: this.localPort }, this.domain);
+  }
+
+  override peerAddress(): Result<Uint8Array> {
+    return this.remote === undefined ? ENOTCONN : encodeInetAddress(this.remote, this.domain);
+  }
+
+  override getOption(level: number, name: number): Result<Uint8Array> {
+    return this.inetOptions.get(level, name);
+  }
+
+  override setOption(level: number, name: number, value: Uint8Array): SysResult {
+    // The family of a bound socket is settled.
+    if (level === SOL_IPV6 && name === IPV6_V6ONLY && this.localPort !== 0) return EINVAL;
+    if (level === SOL_IPV6 && this.domain === AF_INET) return EINVAL;
+    return this.inetOptions.set(level, name, value);
+  }
+}

@@ -1,0 +1,83 @@
+// Who is bound to which port: one table for TCP, one for UDP.
+import { anyV4, anyV6, type IpAddress, isAny, isV4 } from './address.ts';
+
+/** What the table needs of a bound socket. */
+export interface PortUser {
+  /** Bound address; a wildcard for any. */
+  readonly localIp: IpAddress;
+  /** An IPv6 socket bound to :: that takes no IPv4 (IPV6_V6ONLY). */
+  readonly onlyV6: boolean;
+  readonly ownerUid: number;
+  readonly mayShareAddress: boolean;
+  readonly mayShareByReusePort: boolean;
+}
+
+/** net.ipv4.ip_local_port_range. */
+const firstEphemeral = 32768;
+const lastEphemeral = 60999;
+
+export class PortTable<User extends PortUser> {
+  readonly #users = new Map<number, Set<User>>();
+  #next: number = firstEphemeral;
+
+  /** Sockets bound to `port`. */
+  at(port: number): Iterable<User> {
+    return this.#users.get(port) ?? [];
+  }
+
+  all(): Iterable<User> {
+    return [...this.#users.values()].flatMap((users) => [...users]);
+  }
+
+  /** False where another socket has the port for itself. */
+  isFree(port: number, wanted: PortUser): boolean {
+    for (const user of this.at(port)) if (user !== wanted && conflicts(user, wanted)) return false;
+    return true;
+  }
+
+  add(port: number, user: User): void {
+    let users = this.#users.get(port);
+    if (users === undefined) {
+      users = new Set();
+      this.#users.set(port, users);
+    }
+    users.add(user);
+  }
+
+  remove(port: number, user: User): void {
+    const users = this.#users.get(port);
+    users?.delete(user);
+    if (users?.size === 0) this.#users.delete(port);
+  }
+
+  /** A port nobody uses; 0 when there is none. */
+  ephemeral(): number {
+    for (let tries = firstEphemeral; tries <= lastEphemeral; tries += 1) {
+      const port = this.#next;
+      this.#next = port === lastEphemeral ? firstEphemeral : port + 1;
+      if (!this.#users.has(port)) return port;
+    }
+    return 0;
+  }
+}
+
+function conflicts(a: PortUser, b: PortUser): boolean {
+  if (!overlap(a, b)) return false;
+  if (a.mayShareAddress && b.mayShareAddress) return false;
+  return !(a.mayShareByReusePort && b.mayShareByReusePort && a.ownerUid === b.ownerUid);
+}
+
+/** True where some packet's destination would suit both. */
+function overlap(a: PortUser, b: PortUser): boolean {
+  if (a.localIp === b.localIp) return true;
+  if (isAny(a.localIp) && isAny(b.localIp)) return !(a.onlyV6 || b.onlyV6);
+  return accepts(a, b.localIp) || accepts(b, a.localIp);
+}
+
+/** True where a socket bound as `user` takes what is sent to `ip`. */
+export function accepts(user: PortUser, ip: IpAddress): boolean {
+  if (user.localIp === ip) return true;
+  if (user.localIp === anyV4) return isV4(ip);
+  if (user.localIp === anyV6) return !isV4(ip) || !user.onlyV6;
+  return false;
+}

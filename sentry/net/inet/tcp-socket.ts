@@ -1,0 +1,435 @@
+// TCP within the sandbox (tcp(7)). Both ends live in this kernel, so a segment is a copy into the
+// other end's buffer; what a program sees of a connection's life is kept: backlog, half-close, reset.
+// Differs from Linux: there is no TIME_WAIT, and the buffers have one fixed size.
+import {
+  EADDRINUSE,
+  EAGAIN,
+  EALREADY,
+  ECONNREFUSED,
+  ECONNRESET,
+  EINPROGRESS,
+  EINVAL,
+  EISCONN,
+  ENOTCONN,
+  ENOTTY,
+  EOPNOTSUPP,
+  EPIPE,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
+import { O_NONBLOCK } from '../../../abi/fcntl.ts';
+import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
+} from '../../../abi/poll.ts';
+import {
+  IPPROTO_TCP,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SHUT_RD,
+  SHUT_WR,
+  SOCK_STREAM,
+  SOL_TCP,
+  SOMAXCONN,
+  TCP_CONGESTION,
+  TCP_INFO,
+} from '../../../abi/socket.ts';
+import type { Clock } from '../../base/clock.ts';
+import { ByteRing } from '../../vfs/byte-ring.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Credentials } from '../../vfs/credentials.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import {
+  familyOf,
+  type Received,
+  type SendControl,
+  type Socket,
+  type SocketCaller,
+} from '../socket.ts';
+import { type Endpoint, isAny } from './address.ts';
+import { InetSocket } from './inet-socket.ts';
+import { interfaceIoctl } from './interface-ioctl.ts';
+import { accepts, PortTable } from './ports.ts';
+
+/** What one end keeps for its program to read. */
+const bufferBytes = 262_144;
+const readable = POLLIN | POLLRDNORM;
+const writable = POLLOUT | POLLWRNORM;
+const everything = readable | writable | POLLERR | POLLHUP | POLLRDHUP;
+/** States of struct tcp_info. */
+const TCP_ESTABLISHED = 1;
+const TCP_SYN_SENT = 2;
+const TCP_CLOSE = 7;
+const TCP_LISTEN = 10;
+
+const tcpPorts = new PortTable<InetSocket>();
+const drain: Sink = {
+  remaining: Number.MAX_SAFE_INTEGER,
+  put: (src) => src.length,
+};
+
+export class TcpSocket extends InetSocket {
+  readonly type: number = SOCK_STREAM;
+  readonly #ring = new ByteRing();
+  readonly #clock: Clock;
+  readonly #credentials: Credentials;
+  #state: 'closed' | 'connecting' | 'connected' | 'listening' = 'closed';
+  #peer: TcpSocket | undefined;
+  /** The listener whose backlog has no room for this connection yet. */
+  #waitsFor: TcpSocket | undefined;
+  /** connect(2) has told the program that it is connected. */
+  #connectTold = false;
+  #readShut = false;
+  #writeShut = false;
+  #released = false;
+  #error = 0;
+  readonly #accepted: TcpSocket[] = [];
+  /** Connections for which the backlog has no room. */
+  readonly #waiting: TcpSocket[] = [];
+  #backlog = 0;
+
+  constructor(domain: number, flags: number, credentials: Credentials, clock: Clock) {
+    super(domain, flags, IPPROTO_TCP, credentials, clock);
+    this.#credentials = credentials;
+    this.#clock = clock;
+    this.options.sendBufferBytes = 16_384;
+    this.options.receiveBufferBytes = 131_072;
+  }
+
+  protected override get ports(): PortTable<InetSocket> {
+    return tcpPorts;
+  }
+
+  override get isByteStream(): boolean {
+    return true;
+  }
+
+  override get raisesSigpipe(): boolean {
+    return true;
+  }
+
+  override get tableState(): number {
+    return { connected: 1, connecting: 2, closed: 7, listening: 10 }[this.#state];
+  }
+
+  override get isListening(): boolean {
+    return this.#state === 'listening';
+  }
+
+  /** SO_REUSEADDR lets sockets share a port unless one of them listens. */
+  override get mayShareAddress(): boolean {
+    return this.options.reuseAddress && !this.isListening;
+  }
+
+  // Connections
+
+  override listen(backlog: number, _caller: SocketCaller): SysResult {
+    if (this.#state !== 'closed' && this.#state !== 'listening') return EINVAL;
+    const bound = this.bindAnyPort();
+    if (bound < 0) return bound;
+    // Two that share the port by SO_REUSEADDR may not both listen.
+    if (!this.isListening && !tcpPorts.isFree(this.localPort, this)) return EADDRINUSE;
+    this.#backlog = Math.min(backlog >>> 0, SOMAXCONN);
+    this.#state = 'listening';
+    return 0;
+  }
+
+  override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
+    if (familyOf(bytes) === 0) return this.#disconnect();
+    const nonblocking = (this.flags & O_NONBLOCK) !== 0;
+    if (this.#state === 'listening') return EISCONN;
+    if (this.#state === 'connecting') return nonblocking ? EALREADY : EAGAIN;
+    if (this.#state === 'connected') return this.#tellConnected();
+    if (this.#error !== 0) return -this.takeError();
+    const to = this.destination(bytes);
+    if (isErrno(to)) return to;
+    const bound = this.bindAnyPort();
+    if (bound < 0) return bound;
+    this.#begin(to);
+    if (nonblocking) return EINPROGRESS;
+    if (this.#error !== 0) return -this.takeError();
+    return this.#waitsFor === undefined ? this.#tellConnected() : EAGAIN;
+  }
+
+  #tellConnected(): SysResult {
+    if (this.#connectTold) return EISCONN;
+    this.#connectTold = true;
+    return 0;
+  }
+
+  #begin(to: Endpoint): void {
+    this.localIp = this.sourceFor(to.ip);
+    const listener = listenerFor(to);
+    if (listener === undefined) {
+      this.#fail(-ECONNREFUSED);
+      return;
+    }
+    this.remote = to;
+    if (listener.#accepted.length > listener.#backlog) {
+      this.#state = 'connecting';
+      this.#waitsFor = listener;
+      listener.#waiting.push(this);
+    } else this.#establish(listener);
+  }
+
+  #establish(listener: TcpSocket): void {
+    const served = new TcpSocket(listener.domain, 0, listener.#credentials, this.#clock);
+    listener.options.copyTo(served.options);
+    listener.inetOptions.copyTo(served.inetOptions);
+    const at = this.remote as Endpoint;
+    served.localIp = at.ip;
+    served.localPort = at.port;
+    served.remote = { ip: this.localIp, port: this.localPort };
+    tcpPorts.add(at.port, served);
+    served.options.reuseAddress = true;
+    for (const [from, to] of [
+      [this, served],
+      [served, this],
+    ] as const) {
+      from.#peer = to;
+      from.#state = 'connected';
+    }
+    served.#connectTold = true;
+    this.#waitsFor = undefined;
+    listener.#accepted.push(served);
+    listener.queue.notify(readable);
+    this.queue.notify(writable);
+  }
+
+  /** connect to AF_UNSPEC. */
+  #disconnect(): SysResult {
+    this.#detach(true);
+    this.#state = 'closed';
+    this.remote = undefined;
+    this.#connectTold = false;
+    this.#readShut = false;
+    this.#writeShut = false;
+    this.#ring.discard(this.#ring.length);
+    return 0;
+  }
+
+  override accept(flags: number, _caller: SocketCaller): Result<Socket> {
+    if (this.#state !== 'listening') return EINVAL;
+    const served = this.#accepted.shift();
+    if (served === undefined) return EAGAIN;
+    served.flags |= flags;
+    const next = this.#waiting.shift();
+    if (next !== undefined) next.#establish(this);
+    return served;
+  }
+
+  override shutdown(how: number): SysResult {
+    if (this.#state === 'listening') {
+      if (how !== SHUT_WR) this.#stopListening();
+      return 0;
+    }
+    if (this.#state !== 'connected') return ENOTCONN;
+    if (how !== SHUT_WR) this.#readShut = true;
+    if (how !== SHUT_RD && !this.#writeShut) {
+      this.#writeShut = true;
+      const peer = this.#peer;
+      if (peer !== undefined) peer.#receiveEnd();
+    }
+    this.queue.notify(everything);
+    return 0;
+  }
+
+  /** The other end sends no more. */
+  #receiveEnd(): void {
+    this.#readShut = true;
+    this.queue.notify(readable | POLLRDHUP | (this.#writeShut ? POLLHUP : 0));
+  }
+
+  override close(): void {
+    this.#released = true;
+    const resets =
+      this.#ring.length > 0 || (this.options.lingerOn && this.options.lingerSeconds === 0);
+    this.#detach(resets);
+    this.unbind();
+    this.#ring.discard(this.#ring.length);
+  }
+
+  #detach(resets: boolean): void {
+    if (this.#state === 'listening') this.#stopListening();
+    const listener = this.#waitsFor;
+    if (listener !== undefined) {
+      listener.#waiting.splice(listener.#waiting.indexOf(this), 1);
+      this.#waitsFor = undefined;
+    }
+    const peer = this.#peer;
+    this.#peer = undefined;
+    if (peer === undefined) return;
+    if (resets) peer.#reset();
+    else peer.#receiveEnd();
+  }
+
+  #stopListening(): void {
+    this.#state = 'closed';
+    for (const served of this.#accepted.splice(0)) {
+      served.#detach(true);
+      served.unbind();
+    }
+    for (const client of this.#waiting.splice(0)) {
+      client.#waitsFor = undefined;
+      client.#state = 'closed';
+      client.#fail(-ECONNREFUSED);
+    }
+    this.queue.notify(everything);
+  }
+
+  #reset(): void {
+    // A program that was told of the end already gets EPIPE rather than ECONNRESET.
+    this.#fail(this.#readShut ? -EPIPE : -ECONNRESET);
+    this.#peer = undefined;
+    this.#readShut = true;
+    this.#writeShut = true;
+    this.#state = 'closed';
+  }
+
+  #fail(error: number): void {
+    this.#error = error;
+    this.queue.notify(everything);
+  }
+
+  override takeError(): number {
+    const error = this.#error;
+    this.#error = 0;
+    return error;
+  }
+
+  // Data
+
+  override send(
+    source: Source,
+    flags: number,
+    _address: Uint8Array | undefined,
+    _control: SendControl,
+    _caller: SocketCaller | undefined,
+  ): SysResult {
+    if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
+    if (this.#error !== 0) return -this.takeError();
+    if (this.#writeShut) return EPIPE;
+    if (this.#state === 'connecting') return EAGAIN;
+    if (this.#state !== 'connected') return EPIPE;
+    if (source.remaining === 0) return 0;
+    const peer = this.#peer;
+    if (peer === undefined) return this.#sendToNobody(source);
+    const room = bufferBytes - peer.#ring.length;
+    if (room <= 0) return EAGAIN;
+    const count = peer.#ring.fill(source, room);
+    if (count > 0) peer.queue.notify(readable);
+    return count;
+  }
+
+  /** The other end was closed: the bytes go, a reset comes back, and the next call sees EPIPE. */
+  #sendToNobody(source: Source): SysResult {
+    const count = source.remaining;
+    this.#reset();
+    return count;
+  }
+
+  override receive(sink: Sink, flags: number, _received: Received): SysResult {
+    if ((flags & MSG_OOB) !== 0) return EINVAL;
+    if (this.#ring.length === 0) return this.#nothingToReceive(sink);
+    const target = (flags & MSG_TRUNC) !== 0 ? drain : sink;
+    const limit = Math.min(sink.remaining, this.#ring.length);
+    if ((flags & MSG_PEEK) !== 0) return this.#ring.peek(target, limit, 0);
+    const wasTight = !this.#hasRoom;
+    const count = this.#ring.drain(target, limit);
+    const peer = this.#peer;
+    if (wasTight && this.#hasRoom && peer !== undefined) peer.queue.notify(writable);
+    return count;
+  }
+
+  #nothingToReceive(sink: Sink): SysResult {
+    if (this.#error !== 0) return -this.takeError();
+    if (this.#readShut) return 0;
+    if (this.#state === 'connecting') return EAGAIN;
+    if (this.#state !== 'connected') return ENOTCONN;
+    return sink.remaining === 0 ? 0 : EAGAIN;
+  }
+
+  /** A third free: enough for a sender to be told. */
+  get #hasRoom(): boolean {
+    return this.#ring.length * 3 <= bufferBytes * 2;
+  }
+
+  override poll(): number {
+    if (this.#state === 'listening') return this.#accepted.length > 0 ? readable : 0;
+    if (this.#state === 'connecting') return 0;
+    let events = this.#error !== 0 ? POLLERR : 0;
+    if (this.#readShut && this.#writeShut) events |= POLLHUP;
+    if (this.#state === 'closed') events |= POLLHUP | writable;
+    if (this.#readShut) events |= readable | POLLRDHUP;
+    if (this.#ring.length > 0) events |= readable;
+    const peer = this.#peer;
+    if (peer === undefined || peer.#hasRoom || this.#writeShut) events |= writable;
+    if (this.#error !== 0) events |= readable;
+    return events;
+  }
+
+  override ioctl(command: number, argument: number, caller: Caller): SysResult {
+    if (command === FIONREAD) {
+      return this.isListening ? EINVAL : caller.memory.writeU32(argument, this.#ring.length);
+    }
+    if (command === SIOCOUTQ)
+      return this.isListening ? EINVAL : caller.memory.writeU32(argument, 0);
+    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+  }
+
+  override getOption(level: number, name: number): Result<Uint8Array> {
+    if (level === SOL_TCP && name === TCP_INFO) return this.#info();
+    if (level === SOL_TCP && name === TCP_CONGESTION) return new TextEncoder().encode('cubic\0');
+    return super.getOption(level, name);
+  }
+
+  override setOption(level: number, name: number, value: Uint8Array): SysResult {
+    if (level === SOL_TCP && name === TCP_CONGESTION) return 0;
+    return super.setOption(level, name, value);
+  }
+
+  /** struct tcp_info with the state; there is no network to tell of. */
+  #info(): Uint8Array {
+    const bytes = new Uint8Array(104);
+    const states = {
+      closed: TCP_CLOSE,
+      connecting: TCP_SYN_SENT,
+      connected: TCP_ESTABLISHED,
+      listening: TCP_LISTEN,
+    };
+    bytes[0] = states[this.#state];
+    return bytes;
+  }
+
+  /** For /proc/net/tcp. */
+  get stateNumber(): number {
+    return this.#info()[0] as number;
+  }
+
+  get isClosed(): boolean {
+    return this.#released;
+  }
+}
+
+/** The listening socket for a connection to `to`: an exact address before a wildcard. */
+function listenerFor(to: Endpoint): TcpSocket | undefined {
+  let found: TcpSocket | undefined;
+  for (const user of tcpPorts.at(to.port)) {
+    if (!(user instanceof TcpSocket) || !user.isListening || !accepts(user, to.ip)) continue;
+    if (found === undefined || isAny(found.localIp)) found = user;
+  }
+  return found;
+}
+
+/** For /proc/net/tcp and tcp6. */
+export function tcpSockets(): Iterable<InetSocket> {
+  return tcpPorts.all();
+}

@@ -1,0 +1,212 @@
+// UDP within the sandbox (udp(7)): a datagram is put into the receiver's queue, or lost where that is
+// full, as UDP may lose it.
+import {
+  EAGAIN,
+  ECONNREFUSED,
+  EDESTADDRREQ,
+  EFAULT,
+  EINVAL,
+  EMSGSIZE,
+  ENOTCONN,
+  ENOTTY,
+  EOPNOTSUPP,
+  EPIPE,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
+import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
+} from '../../../abi/poll.ts';
+import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import type { Credentials } from '../../vfs/credentials.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import {
+  familyOf,
+  type PeerCredentials,
+  type Received,
+  type SendControl,
+  type SocketCaller,
+} from '../socket.ts';
+import { MessageInbox } from '../unix/message-inbox.ts';
+import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
+import { InetSocket } from './inet-socket.ts';
+import { interfaceIoctl } from './interface-ioctl.ts';
+import { accepts, PortTable } from './ports.ts';
+
+const maxPayloadBytes = 65_507;
+const messageOverheadBytes = 768;
+const nobody: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
+const udpPorts = new PortTable<InetSocket>();
+
+export class UdpSocket extends InetSocket {
+  readonly type: number = SOCK_DGRAM;
+  readonly #inbox = new MessageInbox(SOCK_DGRAM);
+  #queuedBytes = 0;
+  #readShut = false;
+  #writeShut = false;
+  #error = 0;
+
+  constructor(domain: number, flags: number, credentials: Credentials, clock: Clock) {
+    super(domain, flags, IPPROTO_UDP, credentials, clock);
+  }
+
+  protected override get ports(): PortTable<InetSocket> {
+    return udpPorts;
+  }
+
+  override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
+    if (familyOf(bytes) === 0) {
+      this.remote = undefined;
+      this.localIp = anyOf(this.domain);
+      return 0;
+    }
+    const to = this.destination(bytes);
+    if (isErrno(to)) return to;
+    const bound = this.bindAnyPort();
+    if (bound < 0) return bound;
+    this.localIp = this.sourceFor(to.ip);
+    this.remote = to;
+    return 0;
+  }
+
+  override shutdown(how: number): SysResult {
+    if (this.remote === undefined) return ENOTCONN;
+    if (how !== SHUT_WR) this.#readShut = true;
+    if (how !== SHUT_RD) this.#writeShut = true;
+    this.queue.notify(POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLHUP | POLLRDHUP);
+    return 0;
+  }
+
+  override close(): void {
+    this.unbind();
+    this.#inbox.clear();
+  }
+
+  override send(
+    source: Source,
+    flags: number,
+    address: Uint8Array | undefined,
+    _control: SendControl,
+    _caller: SocketCaller | undefined,
+  ): SysResult {
+    if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
+    const lengthBytes = source.remaining;
+    if (lengthBytes > maxPayloadBytes) return EMSGSIZE;
+    if (this.#error !== 0) return -this.takeError();
+    if (this.#writeShut) return EPIPE;
+    const to = address === undefined ? this.remote : this.destination(address);
+    if (to === undefined) return EDESTADDRREQ;
+    if (isErrno(to)) return to;
+    if (to.port === 0) return EINVAL;
+    const bound = this.bindAnyPort();
+    if (bound < 0) return bound;
+    const bytes = new Uint8Array(lengthBytes);
+    if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
+    const from = { ip: this.sourceFor(to.ip), port: this.localPort };
+    const receiver = receiverFor(to, from);
+    // The "port unreachable" that comes back is told to connected sockets only.
+    if (receiver === undefined) {
+      if (this.remote !== undefined) this.#fail(-ECONNREFUSED);
+    } else receiver.#deliver(bytes, from);
+    return lengthBytes;
+  }
+
+  #deliver(bytes: Uint8Array, from: Endpoint): void {
+    const chargedBytes = bytes.length + messageOverheadBytes;
+    if (this.#queuedBytes + chargedBytes > this.options.receiveBufferBytes) return;
+    this.#queuedBytes += chargedBytes;
+    const address = encodeInetAddress(from, this.domain);
+    const credit = (count: number): void => {
+      this.#queuedBytes -= count;
+    };
+    this.#inbox.put({
+      bytes,
+      address,
+      credentials: nobody,
+      bundle: undefined,
+      chargedBytes,
+      credit,
+    });
+    this.queue.notify(POLLIN | POLLRDNORM);
+  }
+
+  #fail(error: number): void {
+    this.#error = error;
+    this.queue.notify(POLLERR);
+  }
+
+  override takeError(): number {
+    const error = this.#error;
+    this.#error = 0;
+    return error;
+  }
+
+  override receive(sink: Sink, flags: number, received: Received): SysResult {
+    if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
+    if (this.#error !== 0) return -this.takeError();
+    if (this.#inbox.count === 0) return this.#readShut ? 0 : EAGAIN;
+    return this.#inbox.take(sink, flags, received, false);
+  }
+
+  override poll(): number {
+    let events = POLLOUT | POLLWRNORM;
+    if (this.#error !== 0) events |= POLLERR;
+    if (this.#readShut && this.#writeShut) events |= POLLHUP;
+    if (this.#readShut) events |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (this.#inbox.count > 0) events |= POLLIN | POLLRDNORM;
+    return events;
+  }
+
+  override ioctl(command: number, argument: number, caller: Caller): SysResult {
+    if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
+    if (command === SIOCOUTQ) return caller.memory.writeU32(argument, 0);
+    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+  }
+
+  /** Takes datagrams from `from` to `ip`. A connected socket takes only its peer's. */
+  suits(ip: IpAddress, from: Endpoint): boolean {
+    if (!accepts(this, ip)) return false;
+    return (
+      this.remote === undefined || (this.remote.port === from.port && this.remote.ip === from.ip)
+    );
+  }
+}
+
+/** Best first: connected to the sender, bound to the address, bound to any. */
+function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
+  let best: UdpSocket | undefined;
+  let bestScore = -1;
+  for (const user of udpPorts.at(to.port)) {
+    if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) continue;
+    const score = (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
+    if (score > bestScore) {
+      best = user;
+      bestScore = score;
+    }
+  }
+  return best;
+}
+
+function takeAll(source: Source, bytes: Uint8Array): number {
+  let at = 0;
+  while (at < bytes.length) {
+    const taken = source.take(at === 0 ? bytes : bytes.subarray(at));
+    if (taken <= 0) break;
+    at += taken;
+  }
+  return at;
+}
+
+/** For /proc/net/udp and udp6. */
+export function udpSockets(): Iterable<InetSocket> {
+  return udpPorts.all();
+}

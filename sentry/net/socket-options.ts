@@ -1,0 +1,61 @@
+// Options of level SOL_SOCKET (socket(7)): those that are kept as values. What depends on the
+// protocol (SO_TYPE, SO_ERROR, SO_PEERCRED) is in syscalls/socket-options.ts.
+/** net.core.wmem_default and wmem_max of Linux. */
+export const defaultBufferBytes = 212_992;
+const maxBufferBytes = 212_992;
+const minSendBytes = 4608;
+const minReceiveBytes = 2304;
+
+export class SocketOptions {
+  /** As getsockopt shows them: twice what was asked for. */
+  sendBufferBytes: number = defaultBufferBytes;
+  receiveBufferBytes: number = defaultBufferBytes;
+  receiveLowWater = 1;
+  receiveTimeoutNs: number = Number.POSITIVE_INFINITY;
+  sendTimeoutNs: number = Number.POSITIVE_INFINITY;
+  passCredentials = false;
+  passSecurity = false;
+  reuseAddress = false;
+  reusePort = false;
+  keepAlive = false;
+  broadcast = false;
+  outOfBandInline = false;
+  dontRoute = false;
+  debug = false;
+  noCheck = false;
+  timestamp = false;
+  timestampNs = false;
+  priority = 0;
+  mark = 0;
+  lingerOn = false;
+  lingerSeconds = 0;
+
+  setSendBuffer(wantedBytes: number, force: boolean): void {
+    this.sendBufferBytes = bufferBytes(wantedBytes, minSendBytes, force);
+  }
+
+  setReceiveBuffer(wantedBytes: number, force: boolean): void {
+    this.receiveBufferBytes = bufferBytes(wantedBytes, minReceiveBytes, force);
+  }
+
+  /** For an accepted socket: inherits what a Linux child socket does. */
+  copyTo(child: SocketOptions): void {
+    child.sendBufferBytes = this.sendBufferBytes;
+    child.receiveBufferBytes = this.receiveBufferBytes;
+    child.receiveTimeoutNs = this.receiveTimeoutNs;
+    child.sendTimeoutNs = this.sendTimeoutNs;
+    child.reuseAddress = this.reuseAddress;
+    child.reusePort = this.reusePort;
+    child.keepAlive = this.keepAlive;
+    child.lingerOn = this.lingerOn;
+    child.lingerSeconds = this.lingerSeconds;
+    child.priority = this.priority;
+  }
+}
+
+/** __sock_set_rcvbuf and sock_setsockopt: doubled for overhead, within bounds. */
+function bufferBytes(wantedBytes: number, least: number, force: boolean): number {
+  const asked = Math.max(0, wantedBytes);
+  const wanted = force ? Math.min(asked, 0x3fff_ffff) : Math.min(asked, maxBufferBytes);
+  return Math.max(wanted * 2, least);
+}

@@ -1,0 +1,86 @@
+// struct sockaddr_un and the names that sockets are bound to (unix(7)).
+import { EINVAL, type Result } from '../../../abi/errno.ts';
+import { AF_UNIX, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET } from '../../../abi/socket.ts';
+import type { Node } from '../../vfs/node.ts';
+import type { UnixSocket } from './unix-socket.ts';
+
+/** What a struct sockaddr_un names. Names are byte strings; an abstract one goes without its leading NUL. */
+export type UnixAddress =
+  | { readonly kind: 'unnamed' }
+  | { readonly kind: 'abstract'; readonly name: string }
+  | { readonly kind: 'path'; readonly name: string };
+
+export const unnamed: UnixAddress = { kind: 'unnamed' };
+
+export function parseUnixAddress(bytes: Uint8Array): Result<UnixAddress> {
+  if (bytes.length < SUN_PATH_OFFSET || bytes.length > SOCKADDR_UN_BYTES) return EINVAL;
+  if (((bytes[0] as number) | ((bytes[1] as number) << 8)) !== AF_UNIX) return EINVAL;
+  if (bytes.length === SUN_PATH_OFFSET) return unnamed;
+  const text = latin1(bytes.subarray(SUN_PATH_OFFSET));
+  if (text.charCodeAt(0) === 0) return { kind: 'abstract', name: text.slice(1) };
+  const end = text.indexOf('\0');
+  return { kind: 'path', name: end < 0 ? text : text.slice(0, end) };
+}
+
+/** As getsockname gives it: a path with its NUL, an unnamed socket as the family alone. */
+export function encodeUnixAddress(address: UnixAddress): Uint8Array {
+  const text =
+    address.kind === 'unnamed'
+      ? ''
+      : address.kind === 'abstract'
+        ? `\0${address.name}`
+        : `${address.name}\0`;
+  const bytes = new Uint8Array(SUN_PATH_OFFSET + text.length);
+  bytes[0] = AF_UNIX;
+  for (let index = 0; index < text.length; index += 1)
+    bytes[SUN_PATH_OFFSET + index] = text.charCodeAt(index);
+  return bytes;
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+// The names in use. One sandbox runs in a Sentry, so there is one namespace.
+const abstractNames = new Map<string, UnixSocket>();
+const boundNodes = new WeakMap<Node, UnixSocket>();
+let lastAutobind = 0;
+
+/** False where the name is taken. */
+export function bindAbstract(name: string, socket: UnixSocket): boolean {
+  if (abstractNames.has(name)) return false;
+  abstractNames.set(name, socket);
+  return true;
+}
+
+export function abstractSocket(name: string): UnixSocket | undefined {
+  return abstractNames.get(name);
+}
+
+export function unbindAbstract(name: string): void {
+  abstractNames.delete(name);
+}
+
+/** A free name of five hexadecimal digits (unix(7), autobind); undefined when all are taken. */
+export function freeAbstractName(): string | undefined {
+  for (let tries = 0; tries <= 0xfffff; tries += 1) {
+    lastAutobind = (lastAutobind + 1) & 0xfffff;
+    const name = lastAutobind.toString(16).padStart(5, '0');
+    if (!abstractNames.has(name)) return name;
+  }
+  return undefined;
+}
+
+export function bindNode(node: Node, socket: UnixSocket): void {
+  boundNodes.set(node, socket);
+}
+
+export function socketAtNode(node: Node): UnixSocket | undefined {
+  return boundNodes.get(node);
+}
+
+export function unbindNode(node: Node): void {
+  boundNodes.delete(node);
+}

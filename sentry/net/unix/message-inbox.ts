@@ -1,0 +1,76 @@
+// What waits at a datagram or seqpacket socket: whole messages.
+import type { SysResult } from '../../../abi/errno.ts';
+import { MSG_EOR, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import type { Sink } from '../../vfs/io.ts';
+import type { OpenFile } from '../../vfs/open-file.ts';
+import type { PeerCredentials, Received } from '../socket.ts';
+import type { FileBundle } from './in-flight.ts';
+
+export interface Message {
+  readonly bytes: Uint8Array;
+  readonly address: Uint8Array | undefined;
+  readonly credentials: PeerCredentials;
+  bundle: FileBundle | undefined;
+  /** What it counts against its sender's buffer. */
+  readonly chargedBytes: number;
+  /** Gives the charge back. */
+  readonly credit: (bytes: number) => void;
+}
+
+export class MessageInbox {
+  readonly #messages: Message[] = [];
+  readonly #type: number;
+
+  constructor(type: number) {
+    this.#type = type;
+  }
+
+  get count(): number {
+    return this.#messages.length;
+  }
+
+  /** Length of the next message (FIONREAD). */
+  get nextBytes(): number {
+    return this.#messages[0]?.bytes.length ?? 0;
+  }
+
+  put(message: Message): void {
+    this.#messages.push(message);
+  }
+
+  /** Gives the oldest message. The inbox is not empty. What does not fit into `sink` is lost. */
+  take(sink: Sink, flags: number, received: Received, showsSender: boolean): SysResult {
+    const message = this.#messages[0] as Message;
+    const fits = Math.min(sink.remaining, message.bytes.length);
+    const put = fits === 0 ? 0 : sink.put(message.bytes.subarray(0, fits));
+    if (put < 0) return put;
+    if (fits < message.bytes.length) received.flags |= MSG_TRUNC;
+    if (this.#type === SOCK_SEQPACKET) received.flags |= MSG_EOR;
+    received.address = message.address;
+    if (showsSender) received.credentials = message.credentials;
+    if ((flags & MSG_PEEK) !== 0) received.files = message.bundle?.peek() ?? [];
+    else {
+      this.#messages.shift();
+      received.files = message.bundle?.land() ?? [];
+      message.credit(message.chargedBytes);
+    }
+    return (flags & MSG_TRUNC) !== 0 ? message.bytes.length : put;
+  }
+
+  *filesWaiting(): Generator<OpenFile> {
+    for (const { bundle } of this.#messages) if (bundle !== undefined) yield* bundle.files;
+  }
+
+  dropFiles(): void {
+    for (const message of this.#messages) {
+      const bundle = message.bundle;
+      message.bundle = undefined;
+      bundle?.drop();
+    }
+  }
+
+  clear(): void {
+    this.dropFiles();
+    for (const message of this.#messages.splice(0)) message.credit(message.chargedBytes);
+  }
+}

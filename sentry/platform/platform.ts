@@ -1,0 +1,58 @@
+// The seam between the kernel and what runs guest code. It speaks of address spaces and guest
+// threads, never of how: platform-ptrace/ (systrap, ptrace) and platform-kvm/ implement it.
+import type { Result, SysResult } from '../../abi/errno.ts';
+import type { AddressSpace } from './address-space.ts';
+import type { GuestThread } from './guest-thread.ts';
+
+/** Receives what guest threads do. Called from Platform.poll and Platform.wait, never re-entrantly. */
+export interface PlatformEvents {
+  /** A guest thread stopped with the outcome in `thread.outcome`; it stays stopped until `resume`. */
+  threadStopped(thread: GuestThread): void;
+  /**
+   * The host processes behind an address space are gone although nobody asked (killed by the host's
+   * OOM killer, or the guest broke its own stub). All its threads are dead.
+   */
+  addressSpaceDied(space: AddressSpace, reason: string): void;
+}
+
+/** A host descriptor that the Sentry's one wait also watches (guest stdio, control socket). */
+export interface HostFdWatcher {
+  /** POLL* bits that are ready. Called from Platform.wait. */
+  ready(events: number): void;
+}
+
+export interface Platform {
+  /** 'systrap', 'ptrace', 'kvm'. */
+  readonly name: string;
+  /** First address past what a guest may map. */
+  readonly guestTop: number;
+
+  /** Tells where events go. Called once, before any address space is made. */
+  start(events: PlatformEvents): void;
+
+  /** An empty address space with one guest thread, not yet running, zero registers. For exec. */
+  newAddressSpace(): Result<FreshAddressSpace>;
+
+  /**
+   * Handles everything that has already happened, without sleeping: returns true when any event was
+   * delivered. Called in the Sentry's main loop as long as there is something to do.
+   */
+  poll(): boolean;
+
+  /**
+   * Sleeps until a guest thread stops, a watched descriptor is ready or `deadlineNs`
+   * (Clock.monotonicNs; Infinity: none) has come, and delivers what happened. Polls adaptively
+   * before it sleeps; with every guest thread asleep it uses no CPU.
+   */
+  wait(deadlineNs: number): void;
+
+  /** Watches `hostFd` for POLL* `events` (level triggered) until `unwatch`. One watcher per descriptor. */
+  watch(hostFd: number, events: number, watcher: HostFdWatcher): SysResult;
+  rewatch(hostFd: number, events: number): SysResult;
+  unwatch(hostFd: number): void;
+}
+
+export interface FreshAddressSpace {
+  readonly space: AddressSpace;
+  readonly thread: GuestThread;
+}

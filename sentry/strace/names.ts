@@ -1,0 +1,195 @@
+// Names of numbers for strace lines: bits of flag words, and values of plain enumerations. The tables
+// come from abi/; only numbers that run from 0 without a gap are spelled here as lists of names.
+
+import * as epoll from '../../abi/epoll.ts';
+import * as fcntl from '../../abi/fcntl.ts';
+import * as ioctl from '../../abi/ioctl.ts';
+import * as mman from '../../abi/mman.ts';
+import * as poll from '../../abi/poll.ts';
+import * as resource from '../../abi/resource.ts';
+import {
+  CLONE_CHILD_CLEARTID,
+  CLONE_CHILD_SETTID,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_IO,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  CLONE_PARENT,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  CLONE_PTRACE,
+  CLONE_SETTLS,
+  CLONE_SIGHAND,
+  CLONE_SYSVSEM,
+  CLONE_THREAD,
+  CLONE_UNTRACED,
+  CLONE_VFORK,
+  CLONE_VM,
+} from '../../abi/sched.ts';
+import * as signal from '../../abi/signal.ts';
+import * as socket from '../../abi/socket.ts';
+import * as termios from '../../abi/termios.ts';
+import * as time from '../../abi/time.ts';
+import * as wait from '../../abi/wait.ts';
+
+export type Names = ReadonlyMap<number, string>;
+
+/** The exported numbers of an abi module whose names match. The first of two equal values wins. */
+function pick(module: object, pattern: RegExp): Names {
+  const names = new Map<number, string>();
+  for (const [name, value] of Object.entries(module)) {
+    if (typeof value !== 'number' || !pattern.test(name)) continue;
+    if (!names.has(value >>> 0)) names.set(value >>> 0, name);
+  }
+  return names;
+}
+
+function numbered(prefix: string, words: string): Names {
+  return new Map(words.split(' ').map((word, index) => [index, prefix + word]));
+}
+
+function merged(...tables: readonly Names[]): Names {
+  return new Map(tables.flatMap((table) => [...table]));
+}
+
+export const openFlagNames = pick(
+  fcntl,
+  /^O_(CREAT|EXCL|NOCTTY|TRUNC|APPEND|NONBLOCK|DSYNC|ASYNC|DIRECT|LARGEFILE|DIRECTORY|NOFOLLOW|NOATIME|CLOEXEC|SYNC|PATH|TMPFILE)$/,
+);
+export const atFlagNames = pick(
+  fcntl,
+  /^AT_(SYMLINK|REMOVEDIR|NO_AUTOMOUNT|EMPTY_PATH|STATX_(F|D))/,
+);
+export const fcntlNames = pick(fcntl, /^F_(?!OWNER_|SEAL_|RDLCK|WRLCK|UNLCK)/);
+export const whenceNames = pick(fcntl, /^SEEK_/);
+export const protNames = pick(mman, /^PROT_(READ|WRITE|EXEC|GROWS)/);
+export const mapFlagNames = pick(mman, /^MAP_(?!TYPE|SHARED_VALIDATE)/);
+export const madviseNames = pick(mman, /^MADV_/);
+export const cloneFlagNames: Names = pick(
+  {
+    CLONE_VM,
+    CLONE_FS,
+    CLONE_FILES,
+    CLONE_SIGHAND,
+    CLONE_PIDFD,
+    CLONE_PTRACE,
+    CLONE_VFORK,
+    CLONE_PARENT,
+    CLONE_THREAD,
+    CLONE_NEWNS,
+    CLONE_SYSVSEM,
+    CLONE_SETTLS,
+    CLONE_PARENT_SETTID,
+    CLONE_CHILD_CLEARTID,
+    CLONE_UNTRACED,
+    CLONE_CHILD_SETTID,
+    CLONE_NEWCGROUP,
+    CLONE_NEWUTS,
+    CLONE_NEWIPC,
+    CLONE_NEWUSER,
+    CLONE_NEWPID,
+    CLONE_NEWNET,
+    CLONE_IO,
+  },
+  /./,
+);
+export const waitOptionNames = pick(wait, /^(WNOHANG|WSTOPPED|WEXITED|WCONTINUED|WNOWAIT|__W.*)$/);
+export const sigactionFlagNames = pick(signal, /^SA_/);
+export const pollNames = pick(poll, /^POLL/);
+export const epollOpNames = pick(epoll, /^EPOLL_CTL_/);
+export const clockNames = pick(time, /^CLOCK_/);
+export const rlimitNames = pick(resource, /^RLIMIT_/);
+export const socketDomainNames = pick(socket, /^AF_(?!MAX)/);
+export const socketTypeNames = pick(socket, /^SOCK_(STREAM|DGRAM|RAW|RDM|SEQPACKET|PACKET)$/);
+export const socketFlagNames = pick(socket, /^SOCK_(CLOEXEC|NONBLOCK)$/);
+export const ioctlNames = merged(
+  pick(termios, /^(TC[GSXF]|TCSB|TIOC)(?!PKT_|O(OFF|N)$|I(OFF|ON)$|.*FLUSH$)/),
+  pick(ioctl, /^(FIO|FIC|SIOC|FS_IOC)(?!OUTQ)/),
+);
+
+export const futexOpNames = numbered(
+  'FUTEX_',
+  'WAIT WAKE FD REQUEUE CMP_REQUEUE WAKE_OP LOCK_PI UNLOCK_PI TRYLOCK_PI WAIT_BITSET WAKE_BITSET ' +
+    'WAIT_REQUEUE_PI CMP_REQUEUE_PI LOCK_PI2',
+);
+const FUTEX_PRIVATE_FLAG = 0x80;
+const FUTEX_CLOCK_REALTIME = 0x100;
+export const futexFlagNames: Names = new Map([
+  [FUTEX_PRIVATE_FLAG, 'FUTEX_PRIVATE_FLAG'],
+  [FUTEX_CLOCK_REALTIME, 'FUTEX_CLOCK_REALTIME'],
+]);
+
+/** include/uapi/linux/prctl.h: 1 to 60 and few above; the gaps are options of other machines. */
+export const prctlNames: Names = new Map([
+  ...numbered(
+    'PR_',
+    '0 SET_PDEATHSIG GET_PDEATHSIG GET_DUMPABLE SET_DUMPABLE GET_UNALIGN SET_UNALIGN GET_KEEPCAPS ' +
+      'SET_KEEPCAPS GET_FPEMU SET_FPEMU GET_FPEXC SET_FPEXC GET_TIMING SET_TIMING SET_NAME GET_NAME',
+  ),
+  [21, 'PR_GET_SECCOMP'],
+  [22, 'PR_SET_SECCOMP'],
+  [23, 'PR_CAPBSET_READ'],
+  [24, 'PR_CAPBSET_DROP'],
+  [25, 'PR_GET_TSC'],
+  [26, 'PR_SET_TSC'],
+  [27, 'PR_GET_SECUREBITS'],
+  [28, 'PR_SET_SECUREBITS'],
+  [29, 'PR_SET_TIMERSLACK'],
+  [30, 'PR_GET_TIMERSLACK'],
+  [35, 'PR_SET_MM'],
+  [36, 'PR_SET_CHILD_SUBREAPER'],
+  [37, 'PR_GET_CHILD_SUBREAPER'],
+  [38, 'PR_SET_NO_NEW_PRIVS'],
+  [39, 'PR_GET_NO_NEW_PRIVS'],
+  [40, 'PR_GET_TID_ADDRESS'],
+  [41, 'PR_SET_THP_DISABLE'],
+  [42, 'PR_GET_THP_DISABLE'],
+  [47, 'PR_CAP_AMBIENT'],
+  [52, 'PR_GET_SPECULATION_CTRL'],
+  [53, 'PR_SET_SPECULATION_CTRL'],
+  [57, 'PR_SET_IO_FLUSHER'],
+  [59, 'PR_SET_SYSCALL_USER_DISPATCH'],
+  [62, 'PR_SCHED_CORE'],
+  [0x53564d41, 'PR_SET_VMA'],
+  [0x59616d61, 'PR_SET_PTRACER'],
+]);
+export const archPrctlNames: Names = new Map([
+  [0x1001, 'ARCH_SET_GS'],
+  [0x1002, 'ARCH_SET_FS'],
+  [0x1003, 'ARCH_GET_FS'],
+  [0x1004, 'ARCH_GET_GS'],
+  [0x1011, 'ARCH_GET_CPUID'],
+  [0x1012, 'ARCH_SET_CPUID'],
+]);
+
+/** `A|B|0x40`: multi-bit names first, so that O_SYNC is not read as O_DSYNC and a rest. */
+export function printFlags(value: number, names: Names, zero = '0'): string {
+  let rest = value >>> 0;
+  if (rest === 0) return names.get(0) ?? zero;
+  const words: string[] = [];
+  const byWidth = [...names].sort(([a], [b]) => bitCount(b) - bitCount(a));
+  for (const [bits, name] of byWidth) {
+    if (bits === 0 || (rest & bits) >>> 0 !== bits) continue;
+    words.push(name);
+    rest = (rest & ~bits) >>> 0;
+  }
+  if (rest !== 0) words.push(`0x${rest.toString(16)}`);
+  return words.join('|');
+}
+
+/** The name, or the number in hexadecimal. */
+export function printName(value: number, names: Names): string {
+  return names.get(value >>> 0) ?? `0x${(value >>> 0).toString(16)}`;
+}
+
+function bitCount(value: number): number {
+  let count = 0;
+  for (let rest = value >>> 0; rest !== 0; rest = (rest & (rest - 1)) >>> 0) count++;
+  return count;
+}

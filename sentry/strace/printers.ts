@@ -1,0 +1,304 @@
+// One printer for each ArgumentKind. All may meet hostile values: a pointer that cannot be read is
+// printed as a number, and nothing here reads more than a few hundred bytes for one argument.
+import { isErrno } from '../../abi/errno.ts';
+import { AT_FDCWD, O_ACCMODE } from '../../abi/fcntl.ts';
+import { CSIGNAL } from '../../abi/sched.ts';
+import { signalName } from '../../abi/signal.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_NETLINK,
+  AF_UNIX,
+  msghdr,
+  SOCK_TYPE_MASK,
+} from '../../abi/socket.ts';
+import { getI64, getU64, TIMESPEC_BYTES } from '../../abi/time.ts';
+import type { SyscallArgs } from '../kernel/syscall-args.ts';
+import type { GuestMemory } from '../mm/guest-memory.ts';
+import type { ArgumentKind } from '../syscalls/entry.ts';
+import * as names from './names.ts';
+import { MAX_QUOTED, quoteBytes, quoteString } from './quote.ts';
+
+/** Prints argument `index`. `next` is the argument after it, which is the size of buffers and vectors. */
+export type Printer = (args: SyscallArgs, index: number, memory: GuestMemory) => string;
+
+const MAX_ITEMS = 4;
+const IOVEC_BYTES = 16;
+const POLLFD_BYTES = 8;
+const SIGACTION_BYTES = 32;
+const POINTER_BYTES = 8;
+
+export function hexNumber(value: number): string {
+  return value === 0 ? '0' : `0x${value.toString(16)}`;
+}
+
+function pointer(at: number): string {
+  return at === 0 ? 'NULL' : `0x${at.toString(16)}`;
+}
+
+const addr: Printer = (args, index) => pointer(args.addr(index));
+const int: Printer = (args, index) => String(args.i32(index));
+const uint: Printer = (args, index) => String(args.u32(index));
+
+/** A printer of a number by name. */
+const named =
+  (table: names.Names): Printer =>
+  (args, index) =>
+    names.printName(args.u32(index), table);
+
+const flags =
+  (table: names.Names, zero = '0'): Printer =>
+  (args, index) =>
+    names.printFlags(args.u32(index), table, zero);
+
+const path: Printer = (args, index, memory) => {
+  const text = args.addr(index) === 0 ? 0 : memory.path(args.addr(index));
+  return typeof text === 'number' ? addr(args, index, memory) : quoteString(text);
+};
+
+const string: Printer = (args, index, memory) => {
+  if (args.addr(index) === 0) return 'NULL';
+  const bytes = new Uint8Array(MAX_QUOTED + 1);
+  const got = memory.readSome(args.addr(index), bytes);
+  if (got < 0) return addr(args, index, memory);
+  const end = bytes.subarray(0, got).indexOf(0);
+  const shown = end < 0 ? Math.min(got, MAX_QUOTED) : end;
+  return quoteBytes(bytes.subarray(0, shown), end < 0);
+};
+
+const inBuffer: Printer = (args, index, memory) =>
+  index === 5 ? addr(args, index, memory) : buffer(args.addr(index), args.len(index + 1), memory);
+
+function buffer(at: number, length: number, memory: GuestMemory): string {
+  if (at === 0) return 'NULL';
+  const bytes = new Uint8Array(Math.min(length, MAX_QUOTED));
+  const got = bytes.length === 0 ? 0 : memory.readSome(at, bytes);
+  return got < 0 ? pointer(at) : quoteBytes(bytes.subarray(0, got), length > got);
+}
+
+/** `[a, b, ...]` over an array in guest memory. */
+function list(
+  at: number,
+  count: number,
+  itemBytes: number,
+  memory: GuestMemory,
+  print: (view: DataView, offset: number) => string,
+): string {
+  if (at === 0) return 'NULL';
+  const shown = Math.min(count, MAX_ITEMS);
+  if (shown <= 0) return '[]';
+  const view = memory.view(at, shown * itemBytes);
+  if (isErrno(view)) return pointer(at);
+  const items = Array.from({ length: shown }, (_, item) => print(view, item * itemBytes));
+  return `[${items.join(', ')}${count > shown ? ', ...' : ''}]`;
+}
+
+function vector(at: number, count: number, memory: GuestMemory): string {
+  return list(at, count, IOVEC_BYTES, memory, (view, offset) => {
+    const length = getU64(view, offset + 8);
+    return `{iov_base=${buffer(getU64(view, offset), length, memory)}, iov_len=${length}}`;
+  });
+}
+
+const iovec: Printer = (args, index, memory) =>
+  vector(args.addr(index), args.i32(index + 1), memory);
+
+/** argv and envp: NULL-terminated arrays of strings. */
+const argv: Printer = (args, index, memory) => {
+  const at = args.addr(index);
+  if (at === 0) return 'NULL';
+  const words: string[] = [];
+  for (let item = 0; item < 2 * MAX_ITEMS; item++) {
+    const view = memory.view(at + item * POINTER_BYTES, POINTER_BYTES);
+    if (isErrno(view)) return item === 0 ? pointer(at) : `[${words.join(', ')}, ???]`;
+    const wordAddr = getU64(view, 0);
+    if (wordAddr === 0) return `[${words.join(', ')}]`;
+    const word = memory.string(wordAddr, 4096);
+    words.push(typeof word === 'number' ? pointer(wordAddr) : quoteString(word));
+  }
+  return `[${words.join(', ')}, ...]`;
+};
+
+const timespec: Printer = (args, index, memory) => pair(args.addr(index), memory, 'tv_nsec');
+const timeval: Printer = (args, index, memory) => pair(args.addr(index), memory, 'tv_usec');
+
+function pair(at: number, memory: GuestMemory, small: string): string {
+  if (at === 0) return 'NULL';
+  const view = memory.view(at, TIMESPEC_BYTES);
+  if (isErrno(view)) return pointer(at);
+  return `{tv_sec=${getI64(view, 0)}, ${small}=${getI64(view, 8)}}`;
+}
+
+function sockaddrAt(at: number, length: number, memory: GuestMemory): string {
+  if (at === 0) return 'NULL';
+  const view = memory.view(at, Math.min(length, 110));
+  if (isErrno(view) || view.byteLength < 2) return pointer(at);
+  const family = view.getUint16(0, true);
+  const head = `{sa_family=${names.printName(family, names.socketDomainNames)}`;
+  if (family === AF_UNIX) {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + 2, view.byteLength - 2);
+    const abstract = bytes[0] === 0;
+    const end = bytes.indexOf(0, abstract ? 1 : 0);
+    const name = bytes.subarray(abstract ? 1 : 0, end < 0 || abstract ? undefined : end);
+    return `${head}, sun_path=${abstract ? '@' : ''}${quoteBytes(name)}}`;
+  }
+  if (family === AF_INET && view.byteLength >= 8) {
+    const dotted = [4, 5, 6, 7].map((offset) => view.getUint8(offset)).join('.');
+    return `${head}, sin_port=htons(${view.getUint16(2)}), sin_addr="${dotted}"}`;
+  }
+  if (family === AF_INET6 && view.byteLength >= 24) {
+    const words = [8, 10, 12, 14, 16, 18, 20, 22].map((offset) =>
+      view.getUint16(offset).toString(16),
+    );
+    return `${head}, sin6_port=htons(${view.getUint16(2)}), sin6_addr="${words.join(':')}"}`;
+  }
+  if (family === AF_NETLINK && view.byteLength >= 12) {
+    return `${head}, nl_pid=${view.getUint32(4, true)}, nl_groups=${hexNumber(view.getUint32(8, true))}}`;
+  }
+  return `${head}, ...}`;
+}
+
+/** An address that the guest passes in, with its length behind it (a pointer there means: passed out). */
+const sockaddr: Printer = (args, index, memory) =>
+  index < 5 && args.len(index + 1) <= 128
+    ? sockaddrAt(args.addr(index), args.len(index + 1), memory)
+    : addr(args, index, memory);
+
+const message: Printer = (args, index, memory) => {
+  const at = args.addr(index);
+  const view = at === 0 ? 0 : memory.view(at, msghdr.size);
+  if (typeof view === 'number') return pointer(at);
+  const nameAddr = getU64(view, msghdr.name);
+  const name = sockaddrAt(nameAddr, view.getUint32(msghdr.nameLength, true), memory);
+  const iov = vector(getU64(view, msghdr.iov), getU64(view, msghdr.iovLength), memory);
+  const control = getU64(view, msghdr.controlLength);
+  return `{msg_name=${name}, msg_iov=${iov}, msg_controllen=${control}}`;
+};
+
+function sigset(lo: number, hi: number): string {
+  const words: string[] = [];
+  for (let signal = 1; signal <= 64; signal++) {
+    const word = signal <= 32 ? lo : hi;
+    if (((word >>> ((signal - 1) & 31)) & 1) === 1)
+      words.push(signalName(signal).replace(/^SIG/, ''));
+  }
+  return `[${words.join(' ')}]`;
+}
+
+const sigsetPointer: Printer = (args, index, memory) => {
+  const at = args.addr(index);
+  const view = at === 0 ? 0 : memory.view(at, 8);
+  return typeof view === 'number'
+    ? pointer(at)
+    : sigset(view.getUint32(0, true), view.getUint32(4, true));
+};
+
+const sigaction: Printer = (args, index, memory) => {
+  const at = args.addr(index);
+  const view = at === 0 ? 0 : memory.view(at, SIGACTION_BYTES);
+  if (typeof view === 'number') return pointer(at);
+  const handler = getU64(view, 0);
+  const handlerName = handler === 0 ? 'SIG_DFL' : handler === 1 ? 'SIG_IGN' : pointer(handler);
+  const bits = names.printFlags(view.getUint32(8, true), names.sigactionFlagNames);
+  const mask = sigset(view.getUint32(24, true), view.getUint32(28, true));
+  return `{sa_handler=${handlerName}, sa_mask=${mask}, sa_flags=${bits}}`;
+};
+
+const pollfds: Printer = (args, index, memory) =>
+  list(args.addr(index), args.u32(index + 1), POLLFD_BYTES, memory, (view, offset) => {
+    const events = names.printFlags(view.getUint16(offset + 4, true), names.pollNames);
+    return `{fd=${view.getInt32(offset, true)}, events=${events}}`;
+  });
+
+const openFlags: Printer = (args, index) => {
+  const value = args.u32(index);
+  const mode = ['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][value & O_ACCMODE];
+  const rest = value & ~O_ACCMODE;
+  return rest === 0 ? `${mode}` : `${mode}|${names.printFlags(rest, names.openFlagNames)}`;
+};
+
+const cloneFlags: Printer = (args, index) => {
+  const value = args.u32(index);
+  const signal = value & CSIGNAL;
+  const bits = names.printFlags(value & ~CSIGNAL, names.cloneFlagNames);
+  return signal === 0 ? bits : `${bits}|${signalName(signal)}`;
+};
+
+const futexOp: Printer = (args, index) => {
+  const value = args.u32(index);
+  const bits = value & ~0x7f;
+  const op = names.printName(value & 0x7f, names.futexOpNames);
+  return bits === 0 ? op : `${op}|${names.printFlags(bits, names.futexFlagNames)}`;
+};
+
+const socketType: Printer = (args, index) => {
+  const value = args.u32(index);
+  const type = names.printName(value & SOCK_TYPE_MASK, names.socketTypeNames);
+  const bits = value & ~SOCK_TYPE_MASK;
+  return bits === 0 ? type : `${type}|${names.printFlags(bits, names.socketFlagNames)}`;
+};
+
+const dirfd: Printer = (args, index) => {
+  const fd = args.i32(index);
+  return fd === AT_FDCWD ? 'AT_FDCWD' : String(fd);
+};
+
+/** -1 is how "leave as it is" is said in chown(2) and setresuid(2). */
+const id: Printer = (args, index) => {
+  const value = args.u32(index);
+  return value === 0xffff_ffff ? '-1' : String(value);
+};
+
+const signal: Printer = (args, index) => {
+  const number = args.i32(index);
+  return number > 0 && number <= 64 ? signalName(number) : String(number);
+};
+
+export const printers: Readonly<Record<ArgumentKind, Printer>> = {
+  int,
+  uint,
+  hex: (args, index) => hexNumber(args.u64(index)),
+  addr,
+  len: (args, index) => String(args.len(index)),
+  offset: (args, index) => String(args.i64(index)),
+  fd: int,
+  dirfd,
+  pid: int,
+  uid: id,
+  gid: id,
+  signal,
+  mode: (args, index) => `0${(args.u32(index) & 0o177777).toString(8)}`,
+  path,
+  string,
+  inBuffer,
+  outBuffer: addr,
+  iovec,
+  msghdr: message,
+  sockaddr,
+  openFlags,
+  atFlags: flags(names.atFlagNames),
+  prot: flags(names.protNames, 'PROT_NONE'),
+  mapFlags: flags(names.mapFlagNames),
+  cloneFlags,
+  futexOp,
+  waitOptions: flags(names.waitOptionNames),
+  sigaction,
+  sigset: sigsetPointer,
+  fdPair: addr,
+  timespec,
+  timeval,
+  stat: addr,
+  argv,
+  pollfds,
+  ioctl: named(names.ioctlNames),
+  fcntl: named(names.fcntlNames),
+  whence: named(names.whenceNames),
+  clockId: named(names.clockNames),
+  rlimit: named(names.rlimitNames),
+  socketDomain: named(names.socketDomainNames),
+  socketType,
+  epollOp: named(names.epollOpNames),
+  madvise: named(names.madviseNames),
+  prctl: named(names.prctlNames),
+  archPrctl: named(names.archPrctlNames),
+};

@@ -1,0 +1,2 @@
+// SyscallArgs lives below, in kernel/: a Task owns one.
+export type { SyscallArgs } from '../kernel/syscall-args.ts';

@@ -1,0 +1,108 @@
+// copy_file_range(2).
+import {
+  EBADF,
+  EINVAL,
+  EISDIR,
+  EOVERFLOW,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { canRead, canWrite, O_APPEND } from '../../abi/fcntl.ts';
+import { S_IFDIR, S_IFREG } from '../../abi/stat.ts';
+import { getI64 } from '../../abi/time.ts';
+import type { Task } from '../kernel/task.ts';
+import { BufferSink, BufferSource } from '../vfs/io.ts';
+import { notifyRead, notifyWritten } from '../vfs/notify.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { beforeWrite } from '../vfs/permission.ts';
+import type { SyscallArgs } from './args.ts';
+import { direct, type Row } from './entry.ts';
+import { limitedWrite } from './transfer.ts';
+
+/** At most this much in one call: the program asks again for the rest, and others get their turn. */
+const largestCopy = 8 * 1024 * 1024;
+const buffer = new Uint8Array(256 * 1024);
+
+function sysCopyFileRange(task: Task, args: SyscallArgs): SysResult {
+  const from = task.files.get(args.i32(0));
+  if (isErrno(from)) return from;
+  const to = task.files.get(args.i32(2));
+  if (isErrno(to)) return to;
+  const inPosition = positionArgument(task, args.addr(1), from);
+  if (inPosition < 0) return inPosition;
+  const outPosition = positionArgument(task, args.addr(3), to);
+  if (outPosition < 0) return outPosition;
+  const checked = check(from, to, args.u32(5));
+  if (checked < 0) return checked;
+  const length = Math.min(args.len(4), largestCopy);
+  if (
+    from.node === to.node &&
+    inPosition < outPosition + length &&
+    outPosition < inPosition + length
+  )
+    return EINVAL;
+  const copied = copy(task, from, inPosition, to, outPosition, length);
+  if (copied <= 0) return copied;
+  notifyRead(from);
+  notifyWritten(to);
+  const advancedIn = advance(task, args.addr(1), from, inPosition + copied);
+  if (advancedIn < 0) return advancedIn;
+  const advancedOut = advance(task, args.addr(3), to, outPosition + copied);
+  return advancedOut < 0 ? advancedOut : copied;
+}
+
+function check(from: OpenFile, to: OpenFile, flags: number): SysResult {
+  if (flags !== 0) return EINVAL;
+  if (from.node.kind === S_IFDIR || to.node.kind === S_IFDIR) return EISDIR;
+  if (from.node.kind !== S_IFREG || to.node.kind !== S_IFREG) return EINVAL;
+  if (!canRead(from.flags) || !canWrite(to.flags) || (to.flags & O_APPEND) !== 0) return EBADF;
+  return 0;
+}
+
+function copy(
+  task: Task,
+  from: OpenFile,
+  inPosition: number,
+  to: OpenFile,
+  outPosition: number,
+  length: number,
+): SysResult {
+  beforeWrite(to, task.credentials);
+  let done = 0;
+  while (done < length) {
+    const sink = new BufferSink(buffer.subarray(0, Math.min(buffer.length, length - done)));
+    const count = from.pread(sink, inPosition + done);
+    if (count <= 0) return done > 0 ? done : count;
+    const source = limitedWrite(
+      task,
+      to,
+      new BufferSource(buffer.subarray(0, count)),
+      outPosition + done,
+    );
+    if (typeof source === 'number') return done > 0 ? done : source;
+    const written = to.pwrite(source, outPosition + done);
+    if (written <= 0) return done > 0 ? done : written;
+    done += written;
+    if (written < count) break;
+  }
+  return done;
+}
+
+function positionArgument(task: Task, addr: number, file: OpenFile): SysResult {
+  if (addr === 0) return file.offset;
+  const view: Result<DataView> = task.memory.view(addr, 8);
+  if (isErrno(view)) return view;
+  const position = getI64(view, 0);
+  return position < 0 ? EINVAL : position > Number.MAX_SAFE_INTEGER ? EOVERFLOW : position;
+}
+
+function advance(task: Task, addr: number, file: OpenFile, position: number): SysResult {
+  if (addr !== 0) return task.memory.writeU64(addr, position);
+  file.offset = position;
+  return 0;
+}
+
+export const copyRangeRows: readonly Row[] = [
+  direct(326, 'copy_file_range', ['fd', 'addr', 'fd', 'addr', 'len', 'hex'], sysCopyFileRange),
+];

@@ -1,0 +1,53 @@
+// From a stopped task to its syscall's row, and the trace of both ends of the call.
+import { ENOSYS, type SysResult } from '../../abi/errno.ts';
+import type { Blocking, MaybeBlocking } from '../base/wait.ts';
+import type { Task } from '../kernel/task.ts';
+import type { Row } from './entry.ts';
+
+/** Told of every call when tracing is on (`runts do --strace`). */
+export interface SyscallTracer {
+  entered(task: Task, row: Row | undefined): string;
+  left(task: Task, row: Row | undefined, call: string, result: SysResult): void;
+}
+
+/** The Kernel's `dispatch` over a table indexed by syscall number. */
+export function dispatcher(table: readonly (Row | undefined)[]): (task: Task) => MaybeBlocking {
+  return (task) => {
+    const row = table[task.args.number];
+    return row === undefined ? ENOSYS : call(row, task);
+  };
+}
+
+function call(row: Row, task: Task): MaybeBlocking {
+  return row.mode === 'absent' ? row.errno : row.handler(task, task.args);
+}
+
+export function tracingDispatcher(
+  table: readonly (Row | undefined)[],
+  tracer: SyscallTracer,
+): (task: Task) => MaybeBlocking {
+  return (task) => {
+    const row = table[task.args.number];
+    const text = tracer.entered(task, row);
+    const answer = row === undefined ? ENOSYS : call(row, task);
+    if (typeof answer !== 'number') return traced(task, row, text, answer, tracer);
+    tracer.left(task, row, text, answer);
+    return answer;
+  };
+}
+
+function* traced(
+  task: Task,
+  row: Row | undefined,
+  text: string,
+  blocking: Blocking<SysResult>,
+  tracer: SyscallTracer,
+): Blocking<SysResult> {
+  let result: SysResult = Number.NaN;
+  try {
+    result = yield* blocking;
+    return result;
+  } finally {
+    tracer.left(task, row, text, result);
+  }
+}

@@ -1,0 +1,26 @@
+// eventfd(2).
+import { EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from '../../abi/eventfd.ts';
+import { EventFile } from '../fs/eventfd/eventfd.ts';
+import type { Task } from '../kernel/task.ts';
+import type { SyscallArgs } from './args.ts';
+import { direct, type Row } from './entry.ts';
+
+function sysEventfd(task: Task, args: SyscallArgs): SysResult {
+  return newEventfd(task, args.u32(0), 0);
+}
+
+function sysEventfd2(task: Task, args: SyscallArgs): SysResult {
+  return newEventfd(task, args.u32(0), args.i32(1));
+}
+
+function newEventfd(task: Task, initial: number, flags: number): SysResult {
+  if ((flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)) !== 0) return EINVAL;
+  const file = new EventFile(initial, flags & EFD_NONBLOCK, (flags & EFD_SEMAPHORE) !== 0);
+  return task.files.add(file, (flags & EFD_CLOEXEC) !== 0);
+}
+
+export const eventfdRows: readonly Row[] = [
+  direct(284, 'eventfd', ['uint'], sysEventfd),
+  direct(290, 'eventfd2', ['uint', 'openFlags'], sysEventfd2),
+];

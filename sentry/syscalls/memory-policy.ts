@@ -1,0 +1,118 @@
+// NUMA policy calls (numa(7)) as a machine with one memory node answers them: mm/mempolicy.c.
+import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import * as policy from '../../abi/mempolicy.ts';
+import type { Task } from '../kernel/task.ts';
+import { isPageAligned, pageCeil } from '../mm/page.ts';
+import type { SyscallArgs } from './args.ts';
+import { absent, direct, type Row } from './entry.ts';
+
+/** Bits of a node mask that Linux looks at on any machine. */
+const MAX_MASK_BITS = 32_768;
+/** The one node there is. */
+const ONLY_NODE = 1;
+
+/**
+ * The low 32 nodes of a mask; EINVAL where a node is named that does not exist. Linux's `maxnode`
+ * counts one more than the bits.
+ */
+function readNodeMask(task: Task, addr: number, maxNode: number): SysResult {
+  const bits = maxNode - 1;
+  if (addr === 0 || bits <= 0) return 0;
+  if (bits > MAX_MASK_BITS) return EINVAL;
+  const bytes = new Uint8Array(Math.ceil(bits / 64) * 8);
+  if (task.memory.read(addr, bytes) < 0) return EFAULT;
+  const named = (node: number): boolean => (((bytes[node >> 3] as number) >> (node & 7)) & 1) === 1;
+  for (let node = 1; node < bits; node += 1) if (named(node)) return EINVAL;
+  return named(0) ? ONLY_NODE : 0;
+}
+
+/** Checks mode and mask together (mpol_new). 0, or an errno. */
+function checkPolicy(modeWord: number, nodes: number): SysResult {
+  const mode = modeWord & ~policy.MPOL_MODE_FLAGS;
+  const flags = modeWord & policy.MPOL_MODE_FLAGS;
+  if (mode > policy.MPOL_MAX) return EINVAL;
+  const bothKinds = policy.MPOL_F_STATIC_NODES | policy.MPOL_F_RELATIVE_NODES;
+  if ((flags & bothKinds) === bothKinds) return EINVAL;
+  switch (mode) {
+    case policy.MPOL_DEFAULT:
+      return nodes === 0 && flags === 0 ? 0 : EINVAL;
+    case policy.MPOL_PREFERRED:
+      return nodes === 0 && flags !== 0 ? EINVAL : 0;
+    case policy.MPOL_LOCAL:
+      return nodes === 0 && flags === 0 ? 0 : EINVAL;
+    default:
+      return nodes === 0 ? EINVAL : 0;
+  }
+}
+
+function sysSetMempolicy(task: Task, args: SyscallArgs): SysResult {
+  const nodes = readNodeMask(task, args.addr(1), args.u64(2));
+  if (nodes < 0) return nodes;
+  const error = checkPolicy(args.u32(0), nodes);
+  if (error < 0) return error;
+  policies.set(task, { mode: args.u32(0), nodes });
+  return 0;
+}
+
+interface TaskPolicy {
+  readonly mode: number;
+  readonly nodes: number;
+}
+
+/** Policies of the few tasks that set one. */
+const policies = new WeakMap<Task, TaskPolicy>();
+
+function sysGetMempolicy(task: Task, args: SyscallArgs): SysResult {
+  const [modeAddr, maskAddr, addr, flags] = [args.addr(0), args.addr(1), args.addr(3), args.u32(4)];
+  const known = policy.MPOL_F_NODE | policy.MPOL_F_ADDR | policy.MPOL_F_MEMS_ALLOWED;
+  if ((flags & ~known) !== 0) return EINVAL;
+  if (maskAddr !== 0 && args.u64(2) < 2) return EINVAL;
+  let answer: TaskPolicy = policies.get(task) ?? { mode: policy.MPOL_DEFAULT, nodes: 0 };
+  if ((flags & policy.MPOL_F_MEMS_ALLOWED) !== 0) {
+    if ((flags & (policy.MPOL_F_NODE | policy.MPOL_F_ADDR)) !== 0) return EINVAL;
+    answer = { mode: 0, nodes: ONLY_NODE };
+  } else if ((flags & policy.MPOL_F_ADDR) !== 0) {
+    if (task.mm.vmaAt(addr) === undefined) return EFAULT;
+    if ((flags & policy.MPOL_F_NODE) !== 0) answer = { mode: 0, nodes: answer.nodes };
+  } else if (addr !== 0 || (flags & policy.MPOL_F_NODE) !== 0) {
+    return EINVAL;
+  }
+  if (modeAddr !== 0 && task.memory.writeU32(modeAddr, answer.mode) < 0) return EFAULT;
+  if (maskAddr === 0) return 0;
+  const bytes = new Uint8Array(Math.ceil(Math.min(args.u64(2) - 1, MAX_MASK_BITS) / 64) * 8);
+  bytes[0] = answer.nodes;
+  return task.memory.write(maskAddr, bytes);
+}
+
+function sysMbind(task: Task, args: SyscallArgs): SysResult {
+  const [addr, flags] = [args.addr(0), args.u32(5)];
+  const known = policy.MPOL_MF_STRICT | policy.MPOL_MF_MOVE | policy.MPOL_MF_MOVE_ALL;
+  if ((flags & ~known) !== 0) return EINVAL;
+  if ((flags & policy.MPOL_MF_MOVE_ALL) !== 0) return EPERM;
+  if (!isPageAligned(addr)) return EINVAL;
+  const nodes = readNodeMask(task, args.addr(3), args.u64(4));
+  if (nodes < 0) return nodes;
+  const error = checkPolicy(args.u32(2), nodes);
+  if (error < 0) return error;
+  const end = addr + pageCeil(args.len(1));
+  return end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end) ? EFAULT : 0;
+}
+
+function sysMigratePages(task: Task, args: SyscallArgs): SysResult {
+  const pid = args.i32(0);
+  if (pid !== 0 && !task.kernel.groups.has(pid)) return ESRCH;
+  const from = readNodeMask(task, args.addr(2), args.u64(1));
+  if (from < 0) return from;
+  const to = readNodeMask(task, args.addr(3), args.u64(1));
+  if (to < 0) return to;
+  return to === 0 ? EINVAL : 0;
+}
+
+export const memoryPolicyRows: readonly Row[] = [
+  direct(237, 'mbind', ['addr', 'len', 'int', 'addr', 'len', 'hex'], sysMbind),
+  direct(238, 'set_mempolicy', ['int', 'addr', 'len'], sysSetMempolicy),
+  direct(239, 'get_mempolicy', ['addr', 'addr', 'len', 'addr', 'hex'], sysGetMempolicy),
+  direct(256, 'migrate_pages', ['pid', 'len', 'addr', 'addr'], sysMigratePages),
+  absent(279, 'move_pages', ['pid', 'len', 'addr', 'addr', 'addr', 'hex']),
+  absent(450, 'set_mempolicy_home_node', ['addr', 'len', 'hex', 'hex']),
+];

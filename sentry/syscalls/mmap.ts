@@ -1,0 +1,193 @@
+// mmap(2), munmap(2), mprotect(2), pkeys(7), mremap(2), brk(2), madvise(2), mincore(2), msync(2), mlock(2)
+// and its family, remap_file_pages(2).
+import {
+  EBADF,
+  EBUSY,
+  EFAULT,
+  EINVAL,
+  ENOMEM,
+  ENOSPC,
+  ENOSYS,
+  isErrno,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { O_PATH } from '../../abi/fcntl.ts';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NONBLOCK,
+  MAP_POPULATE,
+  MAP_SHARED,
+  MLOCK_ONFAULT,
+  MS_ASYNC,
+  MS_INVALIDATE,
+  MS_SYNC,
+  PKEY_DISABLE_ACCESS,
+  PKEY_DISABLE_WRITE,
+} from '../../abi/mman.ts';
+import type { Task } from '../kernel/task.ts';
+import { lockAll, lockMemory, unlockAll, unlockMemory } from '../mm/lock.ts';
+import { adviseMemory } from '../mm/madvise.ts';
+import { remapMemory } from '../mm/mremap.ts';
+import { isPageAligned, PAGE_SIZE, pageCeil } from '../mm/page.ts';
+import type { SyscallArgs } from './args.ts';
+import { absent, direct, type Row } from './entry.ts';
+
+function sysMmap(task: Task, args: SyscallArgs): SysResult {
+  const flags = args.u32(3);
+  const offset = args.u64(5);
+  // The low half alone: an offset past 2^53 keeps its page alignment there.
+  if (args.u32(5) % PAGE_SIZE !== 0) return EINVAL;
+  if ((flags & MAP_ANONYMOUS) !== 0) {
+    return task.mm.mmap(task, args.addr(0), args.len(1), args.u32(2), flags, undefined, 0);
+  }
+  const file = task.files.get(args.i32(4));
+  if (isErrno(file)) return file;
+  if ((file.flags & O_PATH) !== 0) return EBADF;
+  return task.mm.mmap(task, args.addr(0), args.len(1), args.u32(2), flags, file, offset);
+}
+
+function sysMprotect(task: Task, args: SyscallArgs): SysResult {
+  return task.mm.mprotect(task, args.addr(0), args.len(1), args.u32(2));
+}
+
+function sysMunmap(task: Task, args: SyscallArgs): SysResult {
+  return task.mm.munmap(task, args.addr(0), args.len(1));
+}
+
+function sysBrk(task: Task, args: SyscallArgs): SysResult {
+  return task.mm.brk(task, args.addr(0));
+}
+
+function sysMremap(task: Task, args: SyscallArgs): SysResult {
+  return remapMemory(
+    task.mm,
+    task,
+    args.addr(0),
+    args.len(1),
+    args.len(2),
+    args.u32(3),
+    args.addr(4),
+  );
+}
+
+/** Without protection keys in the hardware there is only key -1: "none". */
+function sysPkeyMprotect(task: Task, args: SyscallArgs): SysResult {
+  if (args.i32(3) !== -1) return EINVAL;
+  return sysMprotect(task, args);
+}
+
+function sysPkeyAlloc(_task: Task, args: SyscallArgs): SysResult {
+  if (args.u32(0) !== 0 || args.high(0) !== 0) return EINVAL;
+  const rights = args.u32(1) & ~(PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE);
+  return rights !== 0 || args.high(1) !== 0 ? EINVAL : ENOSPC;
+}
+
+function sysPkeyFree(_task: Task, _args: SyscallArgs): SysResult {
+  return EINVAL;
+}
+
+function sysMadvise(task: Task, args: SyscallArgs): SysResult {
+  return adviseMemory(task.mm, task, args.addr(0), args.len(1), args.i32(2));
+}
+
+function sysMincore(task: Task, args: SyscallArgs): SysResult {
+  const addr = args.addr(0);
+  const length = args.len(1);
+  if (!isPageAligned(addr)) return EINVAL;
+  if (length === 0) return 0;
+  const end = addr + pageCeil(length);
+  if (end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end)) return ENOMEM;
+  const resident = new Uint8Array(Math.min((end - addr) / PAGE_SIZE, 65_536)).fill(1);
+  for (
+    let page = 0, vector = args.addr(2);
+    page < (end - addr) / PAGE_SIZE;
+    page += resident.length
+  ) {
+    const count = Math.min(resident.length, (end - addr) / PAGE_SIZE - page);
+    if (task.memory.write(vector + page, resident.subarray(0, count)) < 0) return EFAULT;
+  }
+  return 0;
+}
+
+function sysMsync(task: Task, args: SyscallArgs): SysResult {
+  const addr = args.addr(0);
+  const flags = args.u32(2);
+  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isPageAligned(addr)) return EINVAL;
+  if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return EINVAL;
+  const end = addr + pageCeil(args.len(1));
+  if (end > task.mm.bounds.guestTop) return ENOMEM;
+  for (const vma of task.mm.map.vmas.overlapping(addr, end)) {
+    if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;
+    const file = vma.isShared && (flags & MS_SYNC) !== 0 ? vma.backing?.file : undefined;
+    const synced = file?.sync() ?? 0;
+    if (synced < 0 && synced !== EINVAL) return synced;
+  }
+  return task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
+}
+
+function sysMlock(task: Task, args: SyscallArgs): SysResult {
+  return lockMemory(task.mm, task, args.addr(0), args.len(1), false);
+}
+
+function sysMlock2(task: Task, args: SyscallArgs): SysResult {
+  const flags = args.u32(2);
+  if ((flags & ~MLOCK_ONFAULT) !== 0) return EINVAL;
+  return lockMemory(task.mm, task, args.addr(0), args.len(1), flags !== 0);
+}
+
+function sysMunlock(task: Task, args: SyscallArgs): SysResult {
+  return unlockMemory(task.mm, args.addr(0), args.len(1));
+}
+
+function sysMlockall(task: Task, args: SyscallArgs): SysResult {
+  return lockAll(task.mm, task, args.u32(0));
+}
+
+function sysMunlockall(task: Task, _args: SyscallArgs): SysResult {
+  return unlockAll(task.mm);
+}
+
+/** As Linux emulates it: another mmap of the same file in place of a part of a shared mapping. */
+function sysRemapFilePages(task: Task, args: SyscallArgs): SysResult {
+  const start = args.addr(0) - (args.addr(0) % PAGE_SIZE);
+  const length = args.len(1) - (args.len(1) % PAGE_SIZE);
+  const offset = args.u64(3) * PAGE_SIZE;
+  if (args.u32(2) !== 0 || length === 0 || offset + length > Number.MAX_SAFE_INTEGER) return EINVAL;
+  const vma = task.mm.vmaAt(start);
+  const file = vma?.isShared === true ? vma.backing?.file : undefined;
+  if (vma === undefined || file === undefined || start + length > vma.end) return EINVAL;
+  const flags = (args.u32(4) & MAP_NONBLOCK) | MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+  const mapped = task.mm.mmap(task, start, length, vma.prot, flags, file, offset);
+  return Math.min(mapped, 0);
+}
+
+const residency = { partial: 'mapped pages are all said to be resident' };
+const unlocked = { partial: 'limits are kept, but the host may still swap the pages out' };
+
+export const mmapRows: readonly Row[] = [
+  direct(9, 'mmap', ['addr', 'len', 'prot', 'mapFlags', 'fd', 'offset'], sysMmap),
+  direct(10, 'mprotect', ['addr', 'len', 'prot'], sysMprotect),
+  direct(11, 'munmap', ['addr', 'len'], sysMunmap),
+  direct(12, 'brk', ['addr'], sysBrk),
+  direct(25, 'mremap', ['addr', 'len', 'len', 'hex', 'addr'], sysMremap),
+  direct(26, 'msync', ['addr', 'len', 'hex'], sysMsync),
+  direct(27, 'mincore', ['addr', 'len', 'addr'], sysMincore, residency),
+  direct(28, 'madvise', ['addr', 'len', 'madvise'], sysMadvise),
+  direct(149, 'mlock', ['addr', 'len'], sysMlock, unlocked),
+  direct(150, 'munlock', ['addr', 'len'], sysMunlock),
+  direct(151, 'mlockall', ['hex'], sysMlockall, unlocked),
+  direct(152, 'munlockall', [], sysMunlockall),
+  direct(216, 'remap_file_pages', ['addr', 'len', 'prot', 'offset', 'mapFlags'], sysRemapFilePages),
+  absent(323, 'userfaultfd', ['hex']),
+  absent(324, 'membarrier', ['int', 'hex', 'int']),
+  direct(325, 'mlock2', ['addr', 'len', 'hex'], sysMlock2, unlocked),
+  direct(329, 'pkey_mprotect', ['addr', 'len', 'prot', 'int'], sysPkeyMprotect, {
+    partial: 'no protection keys',
+  }),
+  direct(330, 'pkey_alloc', ['hex', 'hex'], sysPkeyAlloc, { partial: 'no protection keys' }),
+  direct(331, 'pkey_free', ['int'], sysPkeyFree, { partial: 'no protection keys' }),
+  absent(440, 'process_madvise', ['fd', 'iovec', 'len', 'madvise', 'hex'], ENOSYS),
+  absent(453, 'map_shadow_stack', ['addr', 'len', 'hex']),
+  absent(462, 'mseal', ['addr', 'len', 'hex']),
+];

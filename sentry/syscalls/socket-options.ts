@@ -1,0 +1,216 @@
+// getsockopt(2), setsockopt(2): level SOL_SOCKET for every socket (socket(7)); other levels are the
+// socket's own.
+import { CAP_NET_ADMIN } from '../../abi/capability.ts';
+import {
+  EDOM,
+  EINVAL,
+  ENODATA,
+  ENOPROTOOPT,
+  EPERM,
+  ERANGE,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import * as so from '../../abi/socket.ts';
+import { readTimeval, setI64 } from '../../abi/time.ts';
+import type { Task } from '../kernel/task.ts';
+import type { Socket } from '../net/socket.ts';
+import type { SocketOptions } from '../net/socket-options.ts';
+import { isCapable } from '../vfs/credentials.ts';
+import type { SyscallArgs } from './args.ts';
+import { socketAt } from './socket-file.ts';
+
+/** Longest option value that is looked at. */
+const maxOptionBytes = 4096;
+
+type BooleanOption = {
+  [Key in keyof SocketOptions]: SocketOptions[Key] extends boolean ? Key : never;
+}[keyof SocketOptions];
+
+/** Options that are one int, 0 or 1. */
+const booleans: Readonly<Record<number, BooleanOption>> = {
+  [so.SO_DEBUG]: 'debug',
+  [so.SO_REUSEADDR]: 'reuseAddress',
+  [so.SO_REUSEPORT]: 'reusePort',
+  [so.SO_KEEPALIVE]: 'keepAlive',
+  [so.SO_BROADCAST]: 'broadcast',
+  [so.SO_OOBINLINE]: 'outOfBandInline',
+  [so.SO_DONTROUTE]: 'dontRoute',
+  [so.SO_NO_CHECK]: 'noCheck',
+  [so.SO_PASSCRED]: 'passCredentials',
+  [so.SO_PASSSEC]: 'passSecurity',
+  [so.SO_TIMESTAMP]: 'timestamp',
+  [so.SO_TIMESTAMPNS]: 'timestampNs',
+};
+
+export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
+  const lengthBytes = args.i32(4);
+  if (lengthBytes < 0) return EINVAL;
+  const socket = socketAt(task, args.i32(0));
+  if (isErrno(socket)) return socket;
+  const level = args.i32(1);
+  const name = args.i32(2);
+  const value = new Uint8Array(Math.min(lengthBytes, maxOptionBytes));
+  const copied = value.length === 0 ? 0 : task.memory.read(args.addr(3), value);
+  if (copied < 0) return copied;
+  return level === so.SOL_SOCKET
+    ? setCommon(task, socket, name, value)
+    : socket.setOption(level, name, value);
+}
+
+function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array): SysResult {
+  const view = new DataView(value.buffer);
+  const options = socket.options;
+  if (name === so.SO_RCVTIMEO || name === so.SO_SNDTIMEO) return setTimeout(options, name, view);
+  if (name === so.SO_LINGER) return setLinger(options, view);
+  if (value.length < 4) return EINVAL;
+  const number = view.getInt32(0, true);
+  const flag = booleans[name];
+  if (flag !== undefined) {
+    options[flag] = number !== 0;
+    if (name === so.SO_PASSCRED) socket.optionsChanged();
+    return 0;
+  }
+  const privileged = isCapable(task.credentials, CAP_NET_ADMIN);
+  switch (name) {
+    case so.SO_SNDBUF:
+    case so.SO_SNDBUFFORCE:
+      if (name === so.SO_SNDBUFFORCE && !privileged) return EPERM;
+      options.setSendBuffer(number, name === so.SO_SNDBUFFORCE);
+      socket.optionsChanged();
+      return 0;
+    case so.SO_RCVBUF:
+    case so.SO_RCVBUFFORCE:
+      if (name === so.SO_RCVBUFFORCE && !privileged) return EPERM;
+      options.setReceiveBuffer(number, name === so.SO_RCVBUFFORCE);
+      socket.optionsChanged();
+      return 0;
+    case so.SO_RCVLOWAT:
+      options.receiveLowWater = number < 0 ? 0x7fff_ffff : Math.max(1, number);
+      return 0;
+    case so.SO_PRIORITY:
+      if ((number < 0 || number > 6) && !privileged) return EPERM;
+      options.priority = number;
+      return 0;
+    case so.SO_MARK:
+      if (!privileged) return EPERM;
+      options.mark = number;
+      return 0;
+    case so.SO_TYPE:
+    case so.SO_PROTOCOL:
+    case so.SO_DOMAIN:
+    case so.SO_ERROR:
+    case so.SO_ACCEPTCONN:
+      return ENOPROTOOPT;
+    default:
+      return ENOPROTOOPT;
+  }
+}
+
+function setTimeout(options: SocketOptions, name: number, view: DataView): SysResult {
+  if (view.byteLength < 16) return EINVAL;
+  const time = readTimeval(view, 0);
+  // A negative time-out means none at all; bad microseconds are out of domain.
+  const negative = view.getInt32(4, true) < 0;
+  if (isErrno(time) && !negative) return EDOM;
+  const ns = isErrno(time) ? 0 : time.sec * 1e9 + time.nsec;
+  const timeoutNs = ns === 0 ? Number.POSITIVE_INFINITY : ns;
+  if (name === so.SO_RCVTIMEO) options.receiveTimeoutNs = timeoutNs;
+  else options.sendTimeoutNs = timeoutNs;
+  return 0;
+}
+
+function setLinger(options: SocketOptions, view: DataView): SysResult {
+  if (view.byteLength < 8) return EINVAL;
+  options.lingerOn = view.getInt32(0, true) !== 0;
+  options.lingerSeconds = view.getInt32(4, true);
+  return 0;
+}
+
+export function sysGetsockopt(task: Task, args: SyscallArgs): SysResult {
+  const socket = socketAt(task, args.i32(0));
+  if (isErrno(socket)) return socket;
+  const room = task.memory.view(args.addr(4), 4);
+  if (isErrno(room)) return room;
+  const roomBytes = room.getInt32(0, true);
+  if (roomBytes < 0) return EINVAL;
+  const level = args.i32(1);
+  const name = args.i32(2);
+  const value = level === so.SOL_SOCKET ? getCommon(socket, name) : socket.getOption(level, name);
+  if (isErrno(value)) return value;
+  // The list of groups is all or nothing.
+  if (level === so.SOL_SOCKET && name === so.SO_PEERGROUPS && roomBytes < value.length) {
+    const told = task.memory.writeU32(args.addr(4), value.length);
+    return told < 0 ? told : ERANGE;
+  }
+  const fits = Math.min(roomBytes, value.length);
+  const copied = fits === 0 ? 0 : task.memory.write(args.addr(3), value.subarray(0, fits));
+  return copied < 0 ? copied : task.memory.writeU32(args.addr(4), fits);
+}
+
+function getCommon(socket: Socket, name: number): Result<Uint8Array> {
+  const options = socket.options;
+  const flag = booleans[name];
+  if (flag !== undefined) return ints(options[flag] ? 1 : 0);
+  switch (name) {
+    case so.SO_TYPE:
+      return ints(socket.type);
+    case so.SO_DOMAIN:
+      return ints(socket.domain);
+    case so.SO_PROTOCOL:
+      return ints(socket.protocol);
+    case so.SO_ERROR:
+      return ints(socket.takeError());
+    case so.SO_ACCEPTCONN:
+      return ints(socket.isListening ? 1 : 0);
+    case so.SO_SNDBUF:
+      return ints(options.sendBufferBytes);
+    case so.SO_RCVBUF:
+      return ints(options.receiveBufferBytes);
+    case so.SO_RCVLOWAT:
+      return ints(options.receiveLowWater);
+    case so.SO_SNDLOWAT:
+      return ints(1);
+    case so.SO_PRIORITY:
+      return ints(options.priority);
+    case so.SO_MARK:
+      return ints(options.mark);
+    case so.SO_BSDCOMPAT:
+      return ints(0);
+    case so.SO_LINGER:
+      return ints(options.lingerOn ? 1 : 0, options.lingerSeconds);
+    case so.SO_RCVTIMEO:
+      return timeval(options.receiveTimeoutNs);
+    case so.SO_SNDTIMEO:
+      return timeval(options.sendTimeoutNs);
+    case so.SO_PEERCRED:
+      return peerCredentials(socket);
+    case so.SO_PEERGROUPS: {
+      const groups = socket.peerGroups();
+      return groups === undefined ? ENODATA : ints(...groups);
+    }
+    default:
+      return ENOPROTOOPT;
+  }
+}
+
+/** struct ucred; no peer shows as pid 0 and ids of -1. */
+function peerCredentials(socket: Socket): Uint8Array {
+  const peer = socket.peerCredentials();
+  return peer === undefined ? ints(0, -1, -1) : ints(peer.pid, peer.uid, peer.gid);
+}
+
+function timeval(timeoutNs: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(16));
+  if (timeoutNs !== Number.POSITIVE_INFINITY) {
+    setI64(view, 0, Math.floor(timeoutNs / 1e9));
+    setI64(view, 8, Math.floor((timeoutNs % 1e9) / 1000));
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/** C ints, as most option values are. */
+export function ints(...values: number[]): Uint8Array {
+  return new Uint8Array(Int32Array.from(values).buffer);
+}

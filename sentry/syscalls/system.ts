@@ -1,0 +1,105 @@
+// uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), syslog(2), reboot and other calls
+// about the machine as a whole.
+
+import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
+import { EFAULT, EINVAL, EPERM, type SysResult } from '../../abi/errno.ts';
+import { setI64 } from '../../abi/time.ts';
+import type { Task } from '../kernel/task.ts';
+import { isCapable } from '../vfs/credentials.ts';
+import type { SyscallArgs } from './args.ts';
+import { direct, type Row } from './entry.ts';
+
+/** Length of each field of struct new_utsname. */
+const UTS_FIELD_BYTES = 65;
+const HOST_NAME_MAX = 64;
+const SYSINFO_BYTES = 112;
+const GRND_KNOWN = 7;
+
+function sysUname(task: Task, args: SyscallArgs): SysResult {
+  const { kernel } = task;
+  const bytes = Buffer.alloc(6 * UTS_FIELD_BYTES);
+  const fields = [
+    kernel.sysname,
+    kernel.hostname,
+    kernel.release,
+    kernel.version,
+    kernel.machine,
+    kernel.domainname,
+  ];
+  for (const [index, field] of fields.entries())
+    bytes.write(field.slice(0, HOST_NAME_MAX), index * UTS_FIELD_BYTES, 'latin1');
+  return task.memory.write(args.addr(0), bytes);
+}
+
+function readName(task: Task, args: SyscallArgs): string | SysResult {
+  if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
+  const length = args.i32(1);
+  if (length < 0 || length > HOST_NAME_MAX) return EINVAL;
+  const bytes = new Uint8Array(length);
+  return task.memory.read(args.addr(0), bytes) < 0 ? EFAULT : Buffer.from(bytes).toString('latin1');
+}
+
+function sysSethostname(task: Task, args: SyscallArgs): SysResult {
+  const name = readName(task, args);
+  if (typeof name === 'number') return name;
+  task.kernel.hostname = name;
+  return 0;
+}
+
+function sysSetdomainname(task: Task, args: SyscallArgs): SysResult {
+  const name = readName(task, args);
+  if (typeof name === 'number') return name;
+  task.kernel.domainname = name;
+  return 0;
+}
+
+function sysSysinfo(task: Task, args: SyscallArgs): SysResult {
+  const { kernel } = task;
+  const view = new DataView(new ArrayBuffer(SYSINFO_BYTES));
+  setI64(view, 0, Math.floor(kernel.clock.monotonicNs() / 1e9));
+  setI64(view, 32, kernel.memoryBytes);
+  setI64(view, 40, kernel.freeMemoryBytes());
+  view.setUint16(80, Math.min(0xffff, kernel.tasks.size), true);
+  view.setUint32(104, 1, true); // mem_unit
+  return task.memory.write(args.addr(0), new Uint8Array(view.buffer));
+}
+
+function sysGetrandom(task: Task, args: SyscallArgs): SysResult {
+  const length = Math.min(args.len(1), 0x1ffffff);
+  if ((args.u32(2) & ~GRND_KNOWN) !== 0 || (args.u32(2) & 6) === 6) return EINVAL;
+  const chunk = new Uint8Array(Math.min(length, 65536));
+  let done = 0;
+  while (done < length) {
+    const part = chunk.subarray(0, Math.min(chunk.length, length - done));
+    task.kernel.randomFill(part);
+    if (task.memory.write(args.addr(0) + done, part) < 0) return done === 0 ? EFAULT : done;
+    done += part.length;
+  }
+  return done;
+}
+
+function sysGetcpu(task: Task, args: SyscallArgs): SysResult {
+  for (const index of [0, 1]) {
+    const addr = args.addr(index);
+    if (addr !== 0 && task.memory.writeU32(addr, 0) < 0) return EFAULT;
+  }
+  return 0;
+}
+
+/** syslog(2): there is no kernel log to read. */
+function sysSyslog(task: Task, args: SyscallArgs): SysResult {
+  const type = args.i32(0);
+  if (type < 0 || type > 10) return EINVAL;
+  if (type === 3 || type === 9 || type === 10) return type === 10 ? 16384 : 0;
+  return isCapable(task.credentials, CAP_SYS_ADMIN) ? 0 : EPERM;
+}
+
+export const systemRows: readonly Row[] = [
+  direct(63, 'uname', ['addr'], sysUname),
+  direct(99, 'sysinfo', ['addr'], sysSysinfo),
+  direct(103, 'syslog', ['int', 'addr', 'int'], sysSyslog, { partial: 'the log is empty' }),
+  direct(170, 'sethostname', ['string', 'int'], sysSethostname),
+  direct(171, 'setdomainname', ['string', 'int'], sysSetdomainname),
+  direct(309, 'getcpu', ['addr', 'addr', 'addr'], sysGetcpu, { partial: 'always CPU 0' }),
+  direct(318, 'getrandom', ['addr', 'len', 'hex'], sysGetrandom),
+];

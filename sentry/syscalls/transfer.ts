@@ -1,0 +1,219 @@
+// Bodies shared by read(2), write(2), sendfile(2) and their kin: waiting, SIGPIPE, RLIMIT_FSIZE.
+import {
+  EAGAIN,
+  EBADF,
+  EFBIG,
+  EINTR,
+  EPIPE,
+  ERESTARTSYS,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { canRead, canWrite, O_APPEND, O_NONBLOCK, O_PATH } from '../../abi/fcntl.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
+} from '../../abi/poll.ts';
+import { RLIM_INFINITY, RLIMIT_FSIZE } from '../../abi/resource.ts';
+import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
+import { S_IFREG } from '../../abi/stat.ts';
+import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import type { Task } from '../kernel/task.ts';
+import type { Sink, Source } from '../vfs/io.ts';
+import { notifyRead, notifyWritten } from '../vfs/notify.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { beforeWrite } from '../vfs/permission.ts';
+
+/** MAX_RW_COUNT: INT_MAX rounded down to a page. */
+export const maxTransferBytes = 0x7fff_f000;
+
+export const readEvents: number = POLLIN | POLLRDNORM | POLLHUP | POLLERR | POLLRDHUP;
+export const writeEvents: number = POLLOUT | POLLWRNORM | POLLHUP | POLLERR;
+
+/** The file behind a descriptor that may be read: EBADF for write-only and O_PATH ones. */
+export function readableFile(task: Task, fd: number): Result<OpenFile> {
+  const file = task.files.get(fd);
+  if (isErrno(file)) return file;
+  const flags = file.flags;
+  return !canRead(flags) || (flags & O_PATH) !== 0 ? EBADF : file;
+}
+
+export function writableFile(task: Task, fd: number): Result<OpenFile> {
+  const file = task.files.get(fd);
+  if (isErrno(file)) return file;
+  const flags = file.flags;
+  return !canWrite(flags) || (flags & O_PATH) !== 0 ? EBADF : file;
+}
+
+export function isNonblocking(file: OpenFile): boolean {
+  return (file.flags & O_NONBLOCK) !== 0;
+}
+
+/** When a wait with a relative time-out ends. */
+export function deadlineAfter(task: Task, timeoutNs: number): number {
+  return timeoutNs === Number.POSITIVE_INFINITY
+    ? timeoutNs
+    : task.kernel.clock.monotonicNs() + timeoutNs;
+}
+
+/** As Linux's sock_intr_errno: a call with a time-out of its own is not restarted. */
+export function interrupted(timeoutNs: number): SysResult {
+  return timeoutNs === Number.POSITIVE_INFINITY ? ERESTARTSYS : EINTR;
+}
+
+/** Reads at the file's offset, waiting where the file is blocking. */
+export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking {
+  const count = file.read(sink);
+  if (count === EAGAIN && !isNonblocking(file)) return waitAndRead(task, file, sink);
+  if (count > 0) notifyRead(file);
+  return count;
+}
+
+function* waitAndRead(task: Task, file: OpenFile, sink: Sink): Blocking<SysResult> {
+  const timeoutNs = file.readTimeoutNs;
+  const deadlineNs = deadlineAfter(task, timeoutNs);
+  file.acquire();
+  try {
+    for (;;) {
+      const wake = yield sleepOn(file, readEvents, deadlineNs);
+      if (wake === 'signal') return interrupted(timeoutNs);
+      const count = file.read(sink);
+      if (count === EAGAIN && wake === 'event') continue;
+      if (count > 0) notifyRead(file);
+      return count;
+    }
+  } finally {
+    file.release();
+  }
+}
+
+/** Writes at the file's offset. A blocking byte stream takes everything before the call returns. */
+export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBlocking {
+  const limited = limitedWrite(task, file, source, file.offset);
+  if (typeof limited === 'number') return limited;
+  if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
+  const count = file.write(limited);
+  if (count >= 0 ? !wantsMore(file, limited, count) : count !== EAGAIN || isNonblocking(file)) {
+    return writeDone(task, file, count);
+  }
+  return waitAndWrite(task, file, limited, Math.max(count, 0));
+}
+
+function wantsMore(file: OpenFile, source: Source, count: number): boolean {
+  return count > 0 && source.remaining > 0 && file.isByteStream && !isNonblocking(file);
+}
+
+function* waitAndWrite(
+  task: Task,
+  file: OpenFile,
+  source: Source,
+  already: number,
+): Blocking<SysResult> {
+  const timeoutNs = file.writeTimeoutNs;
+  const deadlineNs = deadlineAfter(task, timeoutNs);
+  let total = already;
+  file.acquire();
+  try {
+    for (;;) {
+      const count = file.write(source);
+      if (count > 0) total += count;
+      if (count >= 0 && !wantsMore(file, source, count)) return writeDone(task, file, total);
+      if (count >= 0) continue;
+      // An error after a part was taken is reported by the next call; SIGPIPE comes at once.
+      if (count !== EAGAIN || isNonblocking(file)) return partWritten(task, file, total, count);
+      const wake = yield sleepOn(file, writeEvents, deadlineNs);
+      if (wake === 'signal') return partWritten(task, file, total, interrupted(timeoutNs));
+      if (wake === 'deadline') return partWritten(task, file, total, EAGAIN);
+    }
+  } finally {
+    file.release();
+  }
+}
+
+function partWritten(task: Task, file: OpenFile, total: number, error: SysResult): SysResult {
+  if (total === 0) return writeDone(task, file, error);
+  if (error === EPIPE) writeDone(task, file, error);
+  return writeDone(task, file, total);
+}
+
+function writeDone(task: Task, file: OpenFile, result: SysResult): SysResult {
+  if (result > 0) notifyWritten(file);
+  else if (result === EPIPE && file.raisesSigpipe) raise(task, SIGPIPE);
+  return result;
+}
+
+/** Sends a signal that the task's own call caused. */
+export function raise(task: Task, signal: number): void {
+  task.sendSignal({ signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid });
+}
+
+/** pread(2) on any file. Those with positions never wait. */
+export function preadFile(file: OpenFile, sink: Sink, position: number): SysResult {
+  const count = file.pread(sink, position);
+  if (count > 0) notifyRead(file);
+  return count;
+}
+
+export function pwriteFile(
+  task: Task,
+  file: OpenFile,
+  source: Source,
+  position: number,
+): SysResult {
+  const limited = limitedWrite(task, file, source, position);
+  if (typeof limited === 'number') return limited;
+  if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
+  const count = file.pwrite(limited, position);
+  if (count > 0) notifyWritten(file);
+  return count;
+}
+
+/** Applies RLIMIT_FSIZE: the source cut short, or EFBIG with SIGXFSZ where nothing may be written. */
+export function limitedWrite(
+  task: Task,
+  file: OpenFile,
+  source: Source,
+  position: number,
+): Source | SysResult {
+  const limit = task.group.limits.soft(RLIMIT_FSIZE);
+  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || source.remaining === 0)
+    return source;
+  let start = position;
+  if ((file.flags & O_APPEND) !== 0) {
+    const attributes = file.node.attributes();
+    if (isErrno(attributes)) return attributes;
+    start = attributes.sizeBytes;
+  }
+  if (start >= limit) {
+    raise(task, SIGXFSZ);
+    return EFBIG;
+  }
+  return start + source.remaining <= limit ? source : new ShortSource(source, limit - start);
+}
+
+/** The first bytes of another source. */
+export class ShortSource implements Source {
+  readonly #source: Source;
+  #left: number;
+
+  constructor(source: Source, lengthBytes: number) {
+    this.#source = source;
+    this.#left = lengthBytes;
+  }
+
+  get remaining(): number {
+    return Math.min(this.#left, this.#source.remaining);
+  }
+
+  take(dst: Uint8Array): SysResult {
+    const count = this.#source.take(dst.length > this.#left ? dst.subarray(0, this.#left) : dst);
+    if (count > 0) this.#left -= count;
+    return count;
+  }
+}

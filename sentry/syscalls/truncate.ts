@@ -1,0 +1,112 @@
+// truncate(2), ftruncate(2), fallocate(2).
+import {
+  EBADF,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  ENODEV,
+  EOPNOTSUPP,
+  ESPIPE,
+  isErrno,
+  type SysResult,
+} from '../../abi/errno.ts';
+import {
+  AT_FDCWD,
+  canWrite,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
+  FALLOC_FL_ZERO_RANGE,
+} from '../../abi/fcntl.ts';
+import { RLIMIT_FSIZE } from '../../abi/resource.ts';
+import { SIGXFSZ } from '../../abi/signal.ts';
+import { S_IFDIR, S_IFIFO, S_IFREG } from '../../abi/stat.ts';
+import type { Task } from '../kernel/task.ts';
+import { notifyModified, notifyWritten } from '../vfs/notify.ts';
+import { dropSetIds, MAY_WRITE, mayAccessPath } from '../vfs/permission.ts';
+import type { SyscallArgs } from './args.ts';
+import { direct, type Row } from './entry.ts';
+import { pathArgument } from './stat.ts';
+import { raise } from './transfer.ts';
+
+const fallocateModes =
+  FALLOC_FL_KEEP_SIZE |
+  FALLOC_FL_PUNCH_HOLE |
+  FALLOC_FL_COLLAPSE_RANGE |
+  FALLOC_FL_ZERO_RANGE |
+  FALLOC_FL_INSERT_RANGE |
+  FALLOC_FL_UNSHARE_RANGE;
+
+/** RLIMIT_FSIZE: EFBIG and SIGXFSZ for a size past it. */
+function withinFileLimit(task: Task, sizeBytes: number): SysResult {
+  if (sizeBytes <= task.group.limits.soft(RLIMIT_FSIZE)) return 0;
+  raise(task, SIGXFSZ);
+  return EFBIG;
+}
+
+function sysTruncate(task: Task, args: SyscallArgs): SysResult {
+  const sizeBytes = args.i64(1);
+  if (sizeBytes < 0) return EINVAL;
+  const path = pathArgument(task, AT_FDCWD, args.addr(0), 0);
+  if (isErrno(path)) return path;
+  if (path.node.kind === S_IFDIR) return EISDIR;
+  if (path.node.kind !== S_IFREG) return EINVAL;
+  const allowed = mayAccessPath(task.credentials, path, MAY_WRITE);
+  if (allowed < 0) return allowed;
+  const limited = withinFileLimit(task, sizeBytes);
+  if (limited < 0) return limited;
+  dropSetIds(path.node, task.credentials);
+  const done = path.node.setAttributes({ sizeBytes });
+  if (done >= 0) notifyModified(path.dentry);
+  return done;
+}
+
+function sysFtruncate(task: Task, args: SyscallArgs): SysResult {
+  const sizeBytes = args.i64(1);
+  if (sizeBytes < 0) return EINVAL;
+  const file = task.files.get(args.i32(0));
+  if (isErrno(file)) return file;
+  if (file.node.kind !== S_IFREG || !canWrite(file.flags)) return EINVAL;
+  const limited = withinFileLimit(task, sizeBytes);
+  if (limited < 0) return limited;
+  dropSetIds(file.node, task.credentials);
+  const done = file.truncate(sizeBytes);
+  if (done >= 0) notifyWritten(file);
+  return done;
+}
+
+function sysFallocate(task: Task, args: SyscallArgs): SysResult {
+  const mode = args.u32(1);
+  const offset = args.i64(2);
+  const length = args.i64(3);
+  const file = task.files.get(args.i32(0));
+  if (isErrno(file)) return file;
+  if (offset < 0 || length <= 0) return EINVAL;
+  if ((mode & ~fallocateModes) !== 0) return EOPNOTSUPP;
+  const punches = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
+  if (punches && (mode & FALLOC_FL_KEEP_SIZE) === 0) return EOPNOTSUPP;
+  if (punches && (mode & FALLOC_FL_ZERO_RANGE) !== 0) return EOPNOTSUPP;
+  if (!canWrite(file.flags)) return EBADF;
+  if (file.node.kind === S_IFIFO) return ESPIPE;
+  if (file.node.kind === S_IFDIR) return EISDIR;
+  if (file.node.kind !== S_IFREG) return ENODEV;
+  if (offset + length > Number.MAX_SAFE_INTEGER) return EFBIG;
+  if ((mode & FALLOC_FL_KEEP_SIZE) === 0) {
+    const limited = withinFileLimit(task, offset + length);
+    if (limited < 0) return limited;
+  }
+  dropSetIds(file.node, task.credentials);
+  const done = file.fallocate(mode, offset, length);
+  if (done >= 0) notifyWritten(file);
+  return done;
+}
+
+export const truncateRows: readonly Row[] = [
+  direct(76, 'truncate', ['path', 'offset'], sysTruncate),
+  direct(77, 'ftruncate', ['fd', 'offset'], sysFtruncate),
+  direct(285, 'fallocate', ['fd', 'hex', 'offset', 'offset'], sysFallocate, {
+    partial: 'COLLAPSE_RANGE and INSERT_RANGE answer EOPNOTSUPP, as tmpfs does',
+  }),
+];

@@ -1,0 +1,94 @@
+// An open directory over a snapshot of names, taken when it is read from the start: entries removed since are
+// skipped, entries made since show after rewinddir(3). Positions are places in the snapshot, so telldir/seekdir
+// hold whatever changes in between.
+import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
+import { S_IFDIR } from '../../abi/stat.ts';
+import type { Node } from './node.ts';
+import { type DirectoryEmit, OpenFile } from './open-file.ts';
+
+export interface ListedEntry {
+  readonly name: string;
+  readonly ino: number;
+  /** S_IFMT bits. */
+  readonly kind: number;
+}
+
+/** What a directory node gives its open files. */
+export interface Listing extends Node {
+  /** Entries without '.' and '..'. */
+  list(): Result<readonly ListedEntry[]>;
+  /** Still there? Asked before an entry of an older snapshot is shown. */
+  stillHas(name: string): boolean;
+  /** Number of '..'. */
+  readonly parentIno: number;
+  readonly ino: number;
+  /** Called when the directory was read, for its access time. */
+  wasRead(): void;
+}
+
+export class DirectoryFile extends OpenFile {
+  readonly node: Listing;
+  #snapshot: readonly ListedEntry[] | undefined = undefined;
+
+  constructor(node: Listing, flags: number) {
+    super(flags);
+    this.node = node;
+  }
+
+  override get pollable(): boolean {
+    return false;
+  }
+
+  override read(): SysResult {
+    return EISDIR;
+  }
+
+  override pread(): SysResult {
+    return EISDIR;
+  }
+
+  override readDirectory(emit: DirectoryEmit): SysResult {
+    const { node } = this;
+    if (this.offset === 0 && !emit('.', node.ino, S_IFDIR, 1)) return EINVAL;
+    if (this.offset === 0) this.offset = 1;
+    if (this.offset === 1) {
+      if (!emit('..', node.parentIno, S_IFDIR, 2)) return 0;
+      this.offset = 2;
+      this.#snapshot = undefined;
+    }
+    if (this.#snapshot === undefined) {
+      const listed = node.list();
+      if (isErrno(listed)) return listed;
+      this.#snapshot = listed;
+    }
+    node.wasRead();
+    return this.#emitFrom(this.#snapshot, emit);
+  }
+
+  override seek(position: number, whence: number): SysResult {
+    const target =
+      whence === SEEK_SET ? position : whence === SEEK_CUR ? this.offset + position : -1;
+    if (target < 0) return EINVAL;
+    this.offset = target;
+    if (target === 0) this.#snapshot = undefined;
+    return target;
+  }
+
+  override sync(): SysResult {
+    return 0;
+  }
+
+  #emitFrom(snapshot: readonly ListedEntry[], emit: DirectoryEmit): SysResult {
+    let shown = 0;
+    for (let index = this.offset - 2; index < snapshot.length; index += 1) {
+      const entry = snapshot[index] as ListedEntry;
+      if (this.node.stillHas(entry.name)) {
+        if (!emit(entry.name, entry.ino, entry.kind, index + 3)) return shown === 0 ? EINVAL : 0;
+        shown += 1;
+      }
+      this.offset = index + 3;
+    }
+    return 0;
+  }
+}

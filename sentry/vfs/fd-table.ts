@@ -1,0 +1,163 @@
+// A table of file descriptors: fcntl(2), dup(2), close_range(2); struct files_struct.
+import { EBADF, EMFILE, type Result, type SysResult } from '../../abi/errno.ts';
+import { O_PATH } from '../../abi/fcntl.ts';
+import { anonymousDentry, type Dentry } from './dentry.ts';
+import { releasePosixLocks } from './locks.ts';
+import type { OpenFile } from './open-file.ts';
+
+export class FdTable {
+  #files: (OpenFile | undefined)[] = [];
+  #cloexec: boolean[] = [];
+  /** No descriptor below this one is free. */
+  #lowestFree = 0;
+  #count = 0;
+  #holders = 1;
+  /** RLIMIT_NOFILE's soft limit: kept up to date by prlimit(2). */
+  limit = 1024;
+
+  /** EBADF also for O_PATH descriptors: what nearly every call wants. */
+  get(fd: number): Result<OpenFile> {
+    const file = this.#files[fd];
+    return file === undefined || (file.flags & O_PATH) !== 0 ? EBADF : file;
+  }
+
+  /** O_PATH descriptors too: fstat, fchdir, dup, close, fcntl, *at. */
+  getAny(fd: number): Result<OpenFile> {
+    return this.#files[fd] ?? EBADF;
+  }
+
+  /** Installs `file` at the lowest free descriptor from `lowest` on: it, or EMFILE. */
+  add(file: OpenFile, cloexec: boolean, lowest = 0): SysResult {
+    const fd = this.#lowest(lowest);
+    if (fd >= this.limit) return EMFILE;
+    if (lowest <= this.#lowestFree) this.#lowestFree = fd + 1; // Everything below was looked at.
+    this.#put(fd, file, cloexec);
+    return fd;
+  }
+
+  /** False: add() would answer EMFILE. Asked before a call makes something that add() is to install. */
+  hasRoom(): boolean {
+    return this.#lowest(0) < this.limit;
+  }
+
+  /** dup2: `fd` becomes `file`, what it was is closed. EBADF for a number out of range. */
+  replace(fd: number, file: OpenFile, cloexec: boolean): SysResult {
+    if (fd < 0 || fd >= this.limit) return EBADF;
+    const old = this.#files[fd];
+    if (old === file) {
+      this.#cloexec[fd] = cloexec;
+      return fd;
+    }
+    this.#put(fd, file, cloexec);
+    if (old !== undefined) {
+      this.#count -= 1;
+      this.#dispose(old);
+    }
+    return fd;
+  }
+
+  /** close(2): 0, what flush answered, or EBADF. */
+  remove(fd: number): SysResult {
+    const file = this.#files[fd];
+    if (file === undefined) return EBADF;
+    this.#files[fd] = undefined;
+    this.#cloexec[fd] = false;
+    this.#count -= 1;
+    if (fd < this.#lowestFree) this.#lowestFree = fd;
+    return this.#dispose(file);
+  }
+
+  isCloexec(fd: number): boolean {
+    return this.#cloexec[fd] === true;
+  }
+
+  setCloexec(fd: number, on: boolean): void {
+    if (this.#files[fd] !== undefined) this.#cloexec[fd] = on;
+  }
+
+  /** One more than the highest descriptor in use. */
+  get end(): number {
+    let end = this.#files.length;
+    while (end > 0 && this.#files[end - 1] === undefined) end -= 1;
+    return end;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  *entries(): Generator<[number, OpenFile]> {
+    for (let fd = 0; fd < this.#files.length; fd += 1) {
+      const file = this.#files[fd];
+      if (file !== undefined) yield [fd, file];
+    }
+  }
+
+  /** A copy with the same open files, for fork and unshare(CLONE_FILES). */
+  fork(): FdTable {
+    const copy = new FdTable();
+    const end = this.end;
+    copy.#files = this.#files.slice(0, end);
+    copy.#cloexec = this.#cloexec.slice(0, end);
+    copy.#lowestFree = this.#lowestFree;
+    copy.#count = this.#count;
+    copy.limit = this.limit;
+    for (const file of copy.#files) file?.acquire();
+    return copy;
+  }
+
+  /** execve(2). */
+  closeOnExec(): void {
+    for (let fd = 0; fd < this.#cloexec.length; fd += 1) {
+      if (this.#cloexec[fd] === true) this.remove(fd);
+    }
+  }
+
+  get isShared(): boolean {
+    return this.#holders > 1;
+  }
+
+  acquire(): this {
+    this.#holders += 1;
+    return this;
+  }
+
+  /** One user fewer; the last one closes everything. */
+  release(): void {
+    this.#holders -= 1;
+    if (this.#holders !== 0) return;
+    for (let fd = 0; fd < this.#files.length; fd += 1) {
+      if (this.#files[fd] !== undefined) this.remove(fd);
+    }
+  }
+
+  /** Stands for a file without a path in *at(2) calls with an empty one. */
+  anonymousDentryOf(file: OpenFile): Dentry {
+    return anonymousDentry(file.description, file.node);
+  }
+
+  #lowest(from: number): number {
+    let fd = Math.max(from, this.#lowestFree);
+    while (this.#files[fd] !== undefined) fd += 1;
+    return fd;
+  }
+
+  #put(fd: number, file: OpenFile, cloexec: boolean): void {
+    // Arrays stay dense: dup2(0, 1000000) must not turn them into dictionaries.
+    while (this.#files.length <= fd) {
+      this.#files.push(undefined);
+      this.#cloexec.push(false);
+    }
+    this.#files[fd] = file;
+    this.#cloexec[fd] = cloexec;
+    this.#count += 1;
+    file.acquire();
+  }
+
+  #dispose(file: OpenFile): SysResult {
+    const flushed = file.flush();
+    releasePosixLocks(file, this);
+    file.release();
+    return flushed;
+  }
+}

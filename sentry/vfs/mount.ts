@@ -1,0 +1,226 @@
+// Mounts and the tree of them (mount_namespaces(7)). No propagation: every mount is private.
+import {
+  EBUSY,
+  EINVAL,
+  ELOOP,
+  ENOENT,
+  ENOTDIR,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { S_IFDIR } from '../../abi/stat.ts';
+import { type Dentry, isWithin, rootDentry } from './dentry.ts';
+import type { FileSystem } from './node.ts';
+import { Path } from './path.ts';
+
+let lastMountId = 20;
+
+export interface MountOptions {
+  /** MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME ... of this mount. */
+  readonly flags?: number;
+  /** First column of /proc/PID/mounts. */
+  readonly source?: string;
+  /** A directory or file inside the file system instead of its root (bind mounts). */
+  readonly root?: Dentry;
+  /** File-system options as /proc/PID/mounts shows them ('size=64k'). */
+  readonly data?: string;
+}
+
+export class Mount {
+  readonly id: number;
+  readonly filesystem: FileSystem;
+  readonly root: Dentry;
+  readonly source: string;
+  readonly data: string;
+  flags: number;
+  parent: Mount | undefined = undefined;
+  mountpoint: Dentry | undefined = undefined;
+  /** Mounts on dentries of this mount. */
+  readonly children: Map<Dentry, Mount> = new Map();
+  /** Open files and directories of processes that were reached through this mount (Path.pin). */
+  users = 0;
+  /** Of the root mount: the namespace. */
+  namespace: MountNamespace | undefined = undefined;
+
+  constructor(filesystem: FileSystem, options: MountOptions = {}) {
+    lastMountId += 1;
+    this.id = lastMountId;
+    this.filesystem = filesystem;
+    this.root = options.root ?? rootDentry(filesystem);
+    this.source = options.source ?? filesystem.type;
+    this.data = options.data ?? '';
+    this.flags = options.flags ?? 0;
+    this.root.pins += 1;
+  }
+
+  get rootPath(): Path {
+    return new Path(this, this.root);
+  }
+
+  /** Another mount of the same subtree. */
+  clone(root: Dentry = this.root): Mount {
+    return new Mount(this.filesystem, {
+      flags: this.flags,
+      source: this.source,
+      data: this.data,
+      root,
+    });
+  }
+}
+
+/** The mounts on top of a place, down to the last: what a walk lands on. */
+export function topOf(mount: Mount | undefined, dentry: Dentry): Path {
+  let atMount = mount;
+  let at = dentry;
+  while (at.mountCount > 0 && atMount !== undefined) {
+    const child = atMount.children.get(at);
+    if (child === undefined) break;
+    atMount = child;
+    at = child.root;
+  }
+  return new Path(atMount, at);
+}
+
+/** The namespace that a mount is in; undefined for one that was taken out of the tree. */
+export function namespaceOf(mount: Mount | undefined): MountNamespace | undefined {
+  let top = mount;
+  while (top?.parent !== undefined) top = top.parent;
+  return top?.namespace;
+}
+
+export class MountNamespace {
+  #root: Mount;
+
+  constructor(root: Mount) {
+    this.#root = root;
+    root.namespace = this;
+  }
+
+  get root(): Mount {
+    return this.#root;
+  }
+
+  /** The root directory as a process of this namespace starts with it. */
+  get rootPath(): Path {
+    return topOf(this.#root, this.#root.root);
+  }
+
+  /** All mounts, parents first, in the order of mounting among siblings. */
+  *mounts(): Generator<Mount> {
+    const pending = [this.#root];
+    for (let mount = pending.shift(); mount !== undefined; mount = pending.shift()) {
+      yield mount;
+      pending.push(...mount.children.values());
+    }
+  }
+
+  contains(mount: Mount | undefined): boolean {
+    for (let at = mount; at !== undefined; at = at.parent) {
+      if (at === this.#root) return true;
+    }
+    return false;
+  }
+
+  /** Puts `mount` on top of `at`. */
+  attach(mount: Mount, at: Path): SysResult {
+    const place = topOf(at.mount, at.dentry);
+    if (place.mount === undefined || !this.contains(place.mount)) return EINVAL;
+    if (place.dentry.unlinked) return ENOENT;
+    if ((place.node.kind === S_IFDIR) !== (mount.root.node?.kind === S_IFDIR)) return ENOTDIR;
+    hang(mount, place.mount, place.dentry);
+    return 0;
+  }
+
+  /** A bind mount of `from` (with MS_REC: and of the mounts below it), not yet attached. */
+  bind(from: Path, recursive: boolean): Result<Mount> {
+    if (from.mount === undefined) return EINVAL;
+    const top = from.mount.clone(from.dentry);
+    if (recursive) copyChildren(from.mount, top, from.dentry);
+    return top;
+  }
+
+  /** Takes a mount out of the tree. EBUSY while something is mounted on it, unless `detach` (MNT_DETACH). */
+  detach(mount: Mount, detach: boolean): SysResult {
+    if (mount === this.#root || mount.parent === undefined) return EINVAL;
+    if (mount.children.size > 0 && !detach) return EBUSY;
+    if (!detach && mount.users > 0) return EBUSY;
+    unhang(mount);
+    mount.root.pins -= 1;
+    return 0;
+  }
+
+  /** mount(MS_MOVE). */
+  move(mount: Mount, to: Path): SysResult {
+    if (mount.parent === undefined) return EINVAL;
+    const place = topOf(to.mount, to.dentry);
+    for (let at = place.mount; at !== undefined; at = at.parent) if (at === mount) return ELOOP;
+    if ((place.node.kind === S_IFDIR) !== (mount.root.node?.kind === S_IFDIR)) return ENOTDIR;
+    unhang(mount);
+    return this.attach(mount, place);
+  }
+
+  /** pivot_root(2), after its checks: `newRoot` becomes the root, the old one moves onto `putOld`. */
+  pivot(newRoot: Mount, putOld: Path): SysResult {
+    const oldRoot = topOf(this.#root, this.#root.root).mount ?? this.#root;
+    const { parent, mountpoint } = oldRoot;
+    unhang(newRoot);
+    if (parent !== undefined && mountpoint !== undefined) {
+      unhang(oldRoot);
+      hang(newRoot, parent, mountpoint);
+    } else {
+      this.#root.namespace = undefined;
+      this.#root = newRoot;
+      newRoot.namespace = this;
+    }
+    hang(oldRoot, putOld.mount ?? newRoot, putOld.dentry);
+    return 0;
+  }
+
+  /** A copy for CLONE_NEWNS. `translate` maps paths of this namespace to the copy's. */
+  copy(): { readonly namespace: MountNamespace; translate(path: Path): Path } {
+    const clones = new Map<Mount, Mount>();
+    const root = this.#root.clone();
+    clones.set(this.#root, root);
+    for (const mount of this.mounts()) {
+      const clone = clones.get(mount) as Mount;
+      for (const [dentry, child] of mount.children) {
+        const childClone = child.clone();
+        clones.set(child, childClone);
+        hang(childClone, clone, dentry);
+      }
+    }
+    return {
+      namespace: new MountNamespace(root),
+      translate: (path) =>
+        new Path(
+          path.mount === undefined ? undefined : (clones.get(path.mount) ?? path.mount),
+          path.dentry,
+        ),
+    };
+  }
+}
+
+function hang(mount: Mount, parent: Mount, at: Dentry): void {
+  mount.parent = parent;
+  mount.mountpoint = at;
+  parent.children.set(at, mount);
+  at.mountCount += 1;
+}
+
+function unhang(mount: Mount): void {
+  const { parent, mountpoint } = mount;
+  if (parent === undefined || mountpoint === undefined) return;
+  parent.children.delete(mountpoint);
+  mountpoint.mountCount -= 1;
+  mount.parent = undefined;
+  mount.mountpoint = undefined;
+}
+
+function copyChildren(from: Mount, to: Mount, below: Dentry): void {
+  for (const [dentry, child] of from.children) {
+    if (!isWithin(dentry, below)) continue;
+    const clone = child.clone();
+    hang(clone, to, dentry);
+    copyChildren(child, clone, child.root);
+  }
+}

@@ -1,0 +1,204 @@
+// The objects behind names: what a file system implements. Names are byte strings, one char per
+// byte (latin1), never '/' and never '.' or '..' here: the path walk handles those.
+// No operation sleeps. Permissions are checked by vfs/ before a node is asked, with `attributes`.
+import {
+  EINVAL,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EPERM,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import type { WallTime } from '../base/clock.ts';
+import type { Caller } from './caller.ts';
+import type { FileLocks } from './locks.ts';
+import type { NodeObserver } from './notify.ts';
+import type { OpenFile } from './open-file.ts';
+import type { Path } from './path.ts';
+
+/** What stat(2) shows. Times are wall-clock; ids are the sandbox's. */
+export interface Attributes {
+  readonly dev: number;
+  readonly ino: number;
+  /** Type and permission bits: S_IFMT | 07777. */
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly rdev: number;
+  readonly sizeBytes: number;
+  readonly blockSize: number;
+  /** 512-byte units. */
+  readonly blocks: number;
+  readonly atime: WallTime;
+  readonly mtime: WallTime;
+  readonly ctime: WallTime;
+  readonly btime: WallTime;
+}
+
+/** The part of Attributes that permission checks need. Nodes that keep these as fields are their own Ownership. */
+export interface Ownership {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Only the fields present change. The vfs has already checked that the caller may. */
+export interface AttributeChange {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly sizeBytes?: number;
+  readonly atime?: WallTime;
+  readonly mtime?: WallTime;
+}
+
+export interface FileSystemStatus {
+  readonly type: number;
+  readonly blockSize: number;
+  readonly blocks: number;
+  readonly blocksFree: number;
+  readonly files: number;
+  readonly filesFree: number;
+  readonly nameMax: number;
+  readonly flags: number;
+}
+
+/** One mounted instance of a file system type. */
+export interface FileSystem {
+  /** As in /proc/filesystems and /proc/PID/mounts: 'tmpfs', 'proc', 'overlay', '9p' and so on. */
+  readonly type: string;
+  readonly root: Node;
+  /** Device number of the instance (st_dev). */
+  readonly dev: number;
+  status(): FileSystemStatus;
+  /** Writes back what is dirty (sync, syncfs). */
+  sync(): SysResult;
+}
+
+/** Owner and mode (umask already applied) of a node to be made. */
+export interface NewNode {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * An inode. The same object must be answered for the same file as long as anyone holds it: dentries,
+ * locks and inotify watches are keyed by identity.
+ */
+export abstract class Node {
+  abstract readonly filesystem: FileSystem;
+  /** S_IFMT bits of the mode; never changes. */
+  abstract readonly kind: number;
+  /**
+   * Kept by the dentry cache: false for nodes whose names may change behind the Sentry (proc, shared gofer mounts).
+   * A walk asks `lookup` again for each child of such a node, and for such a child.
+   */
+  readonly cacheable: boolean = true;
+  /** Dentries that name this node: counted by vfs/dentry.ts alone. */
+  dentryCount = 0;
+  /** File locks on this node (vfs/locks.ts), once there are any. */
+  locks: FileLocks | undefined = undefined;
+  /** Who watches this node (vfs/notify.ts), once somebody does. */
+  observers: Set<NodeObserver> | undefined = undefined;
+
+  abstract attributes(): Result<Attributes>;
+
+  /** Mode and owner, for permission checks: override where it can be had without building Attributes. */
+  ownership(): Result<Ownership> {
+    return this.attributes();
+  }
+
+  /** The dentry cache dropped the last dentry of this node: nobody in vfs/ holds it any more. */
+  forgotten(): void {}
+
+  /**
+   * A walk missed the dentry cache here and will look up the names in `path` from `position` on ('/' between them):
+   * a remote file system may fetch them at once.
+   */
+  lookupAhead(_path: string, _position: number): void {}
+
+  setAttributes(_change: AttributeChange): SysResult {
+    return EPERM;
+  }
+
+  /** A child, or ENOENT (ENOTDIR where this is no directory). `caller` matters only to proc-like systems. */
+  lookup(_name: string, _caller: Caller): Result<Node> {
+    return ENOTDIR;
+  }
+
+  create(_name: string, _as: NewNode): Result<Node> {
+    return EPERM;
+  }
+
+  /** A regular file without a name (O_TMPFILE); `link` may give it one. */
+  createUnnamed(_as: NewNode): Result<Node> {
+    return EOPNOTSUPP;
+  }
+
+  mkdir(_name: string, _as: NewNode): Result<Node> {
+    return EPERM;
+  }
+
+  /** S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK. */
+  mknod(_name: string, _as: NewNode, _rdev: number): Result<Node> {
+    return EPERM;
+  }
+
+  symlink(_name: string, _target: string, _as: NewNode): Result<Node> {
+    return EPERM;
+  }
+
+  /** Gives `target` (of this file system, no directory) another name here. */
+  link(_name: string, _target: Node): SysResult {
+    return EPERM;
+  }
+
+  unlink(_name: string, _target: Node): SysResult {
+    return EPERM;
+  }
+
+  rmdir(_name: string, _target: Node): SysResult {
+    return EPERM;
+  }
+
+  /** Renames `name` here to `newName` in `newParent` (same file system). `flags` are RENAME_*. */
+  rename(_name: string, _newParent: Node, _newName: string, _flags: number): SysResult {
+    return EPERM;
+  }
+
+  readlink(_caller: Caller): Result<string> {
+    return EINVAL;
+  }
+
+  /** Magic links (/proc/PID/fd/N, exe, cwd, root) answer where they lead; undefined for ordinary ones. */
+  followMagic(_caller: Caller): Result<MagicTarget> | undefined {
+    return undefined;
+  }
+
+  /**
+   * Opens. `flags` are O_* with access mode; creation, truncation and permission are already done.
+   * A FIFO opened by path is opened by vfs/open.ts, never here.
+   */
+  abstract open(flags: number, caller: Caller): Result<OpenFile>;
+
+  getXattr(_name: string): Result<Uint8Array> {
+    return EOPNOTSUPP;
+  }
+
+  setXattr(_name: string, _value: Uint8Array, _flags: number): SysResult {
+    return EOPNOTSUPP;
+  }
+
+  listXattr(): Result<string[]> {
+    return [];
+  }
+
+  removeXattr(_name: string): SysResult {
+    return EOPNOTSUPP;
+  }
+}
+
+/** Where a magic link leads. */
+export type MagicTarget = Path;

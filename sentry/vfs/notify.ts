@@ -1,0 +1,119 @@
+// Where file events are told: inotify(7) hangs its watches on nodes here, everybody else calls notify*.
+// Observers only record and wake; they never call back into the vfs.
+
+import { canWrite, O_PATH } from '../../abi/fcntl.ts';
+import {
+  IN_ACCESS,
+  IN_ATTRIB,
+  IN_CLOSE_NOWRITE,
+  IN_CLOSE_WRITE,
+  IN_CREATE,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_ISDIR,
+  IN_MODIFY,
+  IN_MOVE_SELF,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+  IN_OPEN,
+} from '../../abi/inotify.ts';
+import { S_IFDIR } from '../../abi/stat.ts';
+import type { Dentry } from './dentry.ts';
+import type { Node } from './node.ts';
+import type { OpenFile } from './open-file.ts';
+
+export interface NodeObserver {
+  /** `mask` is one IN_* event, with IN_ISDIR; `name` is the entry's for events on a directory's child. */
+  nodeEvent(mask: number, cookie: number, name: string | undefined): void;
+}
+
+/** How many observers there are at all: without any, events cost one comparison. */
+let observerCount = 0;
+let lastCookie = 0;
+
+/** Watches a node. The watcher also pins a path of the node, so that the node stays the same object. */
+export function addObserver(node: Node, observer: NodeObserver): void {
+  if (node.observers === undefined) node.observers = new Set();
+  if (node.observers.has(observer)) return;
+  node.observers.add(observer);
+  observerCount += 1;
+}
+
+export function removeObserver(node: Node, observer: NodeObserver): void {
+  if (node.observers?.delete(observer) !== true) return;
+  observerCount -= 1;
+  if (node.observers.size === 0) node.observers = undefined;
+}
+
+/** An entry was made in a directory. */
+export function notifyCreated(directory: Node, name: string, kind: number): void {
+  if (observerCount > 0) tell(directory, IN_CREATE | directoryBit(kind), 0, name);
+}
+
+/** An entry was removed; `node` has no name any more when `isGone`. */
+export function notifyDeleted(directory: Node, name: string, node: Node, isGone: boolean): void {
+  if (observerCount === 0) return;
+  if (isGone) tell(node, IN_DELETE_SELF, 0, undefined);
+  else tell(node, IN_ATTRIB, 0, undefined);
+  tell(directory, IN_DELETE | directoryBit(node.kind), 0, name);
+}
+
+export function notifyMoved(from: Node, name: string, to: Node, newName: string, node: Node): void {
+  if (observerCount === 0) return;
+  lastCookie = (lastCookie + 1) >>> 0 || 1;
+  tell(from, IN_MOVED_FROM | directoryBit(node.kind), lastCookie, name);
+  tell(to, IN_MOVED_TO | directoryBit(node.kind), lastCookie, newName);
+  tell(node, IN_MOVE_SELF, 0, undefined);
+}
+
+/** Mode, owner, times, link count or extended attributes changed. */
+export function notifyAttributes(dentry: Dentry): void {
+  if (observerCount > 0) tellNodeAndParent(dentry, IN_ATTRIB);
+}
+
+export function notifyModified(dentry: Dentry): void {
+  if (observerCount > 0) tellNodeAndParent(dentry, IN_MODIFY);
+}
+
+export function notifyOpened(file: OpenFile): void {
+  if (observerCount > 0) tellOfFile(file, IN_OPEN);
+}
+
+export function notifyClosed(file: OpenFile): void {
+  if (observerCount === 0) return;
+  tellOfFile(file, !canWrite(file.flags) ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);
+}
+
+/** Called after a read that moved bytes. */
+export function notifyRead(file: OpenFile): void {
+  if (observerCount > 0) tellOfFile(file, IN_ACCESS);
+}
+
+/** Called after a write that moved bytes. */
+export function notifyWritten(file: OpenFile): void {
+  if (observerCount > 0) tellOfFile(file, IN_MODIFY);
+}
+
+function tellOfFile(file: OpenFile, mask: number): void {
+  if ((file.flags & O_PATH) !== 0 || file.path === undefined) return;
+  tellNodeAndParent(file.path.dentry, mask);
+}
+
+function tellNodeAndParent(dentry: Dentry, mask: number): void {
+  const node = dentry.node;
+  if (node === undefined) return;
+  const bits = mask | directoryBit(node.kind);
+  tell(node, bits, 0, undefined);
+  const parent = dentry.parent?.node;
+  if (parent !== undefined) tell(parent, bits, 0, dentry.name);
+}
+
+function tell(node: Node, mask: number, cookie: number, name: string | undefined): void {
+  if (node.observers === undefined) return;
+  // A copy: an observer with IN_ONESHOT takes itself off the set.
+  for (const observer of [...node.observers]) observer.nodeEvent(mask, cookie, name);
+}
+
+function directoryBit(kind: number): number {
+  return kind === S_IFDIR ? IN_ISDIR : 0;
+}

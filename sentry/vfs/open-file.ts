@@ -1,0 +1,223 @@
+// An open file description (open(2)): what descriptors point to, shared by dup, fork and SCM_RIGHTS.
+// Operations never sleep: they answer EAGAIN, and the syscall layer turns that into a sleep on
+// `queue` unless the file is non-blocking.
+import {
+  EBADF,
+  EINVAL,
+  ENODEV,
+  ENOTDIR,
+  ENOTTY,
+  ESPIPE,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { type MaybeBlocking, WaitQueue } from '../base/wait.ts';
+import type { Caller } from './caller.ts';
+import type { Sink, Source } from './io.ts';
+import { releaseFileLocks } from './locks.ts';
+import type { Node } from './node.ts';
+import { notifyClosed } from './notify.ts';
+import type { Path } from './path.ts';
+
+/** A file's memory as mmap(2) needs it. */
+export interface Mappable {
+  /**
+   * A host descriptor of the whole object, for the platform to pass to a guest process. With
+   * `writable` false it must be read-only (or sealed so): the guest may map it with just that right.
+   * The Mappable stays its owner and keeps it open while any mapping lives.
+   */
+  hostFd(writable: boolean): SysResult;
+  /** Identity for shared futex keys and /proc/PID/maps. */
+  readonly dev: number;
+  readonly ino: number;
+  /** One more mapping holds this object (mmap, fork), one fewer (munmap, exit). */
+  acquire(): void;
+  release(): void;
+  /** memfd: sealed against writing, so that a new shared mapping can never be made to write. */
+  isWriteSealed?(): boolean;
+  /** memfd: one more, one fewer shared mapping that can write (F_SEAL_WRITE answers EBUSY). */
+  writerMapped?(): void;
+  writerUnmapped?(): void;
+  /** Objects without a file (shared anonymous memory): frees pages for everybody (MADV_REMOVE). */
+  punch?(offset: number, length: number): SysResult;
+}
+
+/** Called for each entry; false stops (the entry did not fit). */
+export type DirectoryEmit = (
+  name: string,
+  ino: number,
+  kind: number,
+  nextOffset: number,
+) => boolean;
+
+export interface CloseObserver {
+  fileClosed(file: OpenFile): void;
+}
+
+export abstract class OpenFile {
+  readonly queue: WaitQueue = new WaitQueue();
+  /** O_* status flags and access mode; F_SETFL changes O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME. */
+  flags: number;
+  /** File offset, for files that have one. */
+  offset = 0;
+  /** Descriptors, messages in flight and running calls that hold this description. Starts at 0: FdTable.add makes it 1. */
+  #references = 0;
+  #closeObservers: Set<CloseObserver> | undefined;
+  /** mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2); set by vfs/open.ts. */
+  path: Path | undefined = undefined;
+
+  constructor(flags: number) {
+    this.flags = flags;
+  }
+
+  /** The inode; anonymous files (pipe, eventfd, socket) have one of their own for fstat. */
+  abstract readonly node: Node;
+
+  /** As /proc/PID/fd shows it where there is no path: 'pipe:[123]', 'anon_inode:[eventpoll]'. */
+  get description(): string {
+    return 'anon_inode:[unknown]';
+  }
+
+  acquire(): void {
+    this.#references += 1;
+  }
+
+  /** Drops one reference; the last one closes. */
+  release(): void {
+    this.#references -= 1;
+    if (this.#references !== 0) return;
+    const observers = this.#closeObservers;
+    this.#closeObservers = undefined;
+    if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);
+    releaseFileLocks(this);
+    notifyClosed(this);
+    this.close();
+    this.path?.unpin();
+  }
+
+  /** How many hold this description: the collector of sockets in flight (net/unix/) compares. */
+  get references(): number {
+    return this.#references;
+  }
+
+  /** Tells `observer` when the last reference goes, before `close` (epoll drops its entries then). */
+  observeClose(observer: CloseObserver): void {
+    this.#closeObservers ??= new Set();
+    this.#closeObservers.add(observer);
+  }
+
+  unobserveClose(observer: CloseObserver): void {
+    this.#closeObservers?.delete(observer);
+  }
+
+  /** A blocking write goes on until every byte is taken (pipes, stream sockets, terminals). */
+  get isByteStream(): boolean {
+    return false;
+  }
+
+  /** How long a blocking read and write wait (SO_RCVTIMEO, SO_SNDTIMEO). */
+  get readTimeoutNs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  get writeTimeoutNs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** EPIPE from `write` comes with SIGPIPE (pipes, stream sockets). */
+  get raisesSigpipe(): boolean {
+    return false;
+  }
+
+  /** The last reference is gone. Never called twice. */
+  close(): void {}
+
+  /** A descriptor of it was closed (flush(2) semantics; POSIX locks are dropped by the caller). */
+  flush(): SysResult {
+    return 0;
+  }
+
+  /** Bytes read, 0 at the end, EAGAIN if it would block. Advances `offset` where there is one. */
+  read(_sink: Sink): SysResult {
+    return EINVAL;
+  }
+
+  write(_source: Source): SysResult {
+    return EINVAL;
+  }
+
+  /** Positioned: `offset` stays. ESPIPE where there are no positions. */
+  pread(_sink: Sink, _position: number): SysResult {
+    return ESPIPE;
+  }
+
+  pwrite(_source: Source, _position: number): SysResult {
+    return ESPIPE;
+  }
+
+  seek(_position: number, _whence: number): SysResult {
+    return ESPIPE;
+  }
+
+  /** POLL* bits that hold now. */
+  poll(): number {
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  }
+
+  /** EPERM from epoll_ctl for files that are always ready (regular files, directories). */
+  get pollable(): boolean {
+    return true;
+  }
+
+  ioctl(_command: number, _argument: number, _caller: Caller): MaybeBlocking {
+    return ENOTTY;
+  }
+
+  /** Emits entries from `offset` on and leaves `offset` at the first one that did not fit. */
+  readDirectory(_emit: DirectoryEmit, _caller: Caller): SysResult {
+    return ENOTDIR;
+  }
+
+  /** /dev/zero: a mapping of it is anonymous memory. */
+  get mapsAsAnonymous(): boolean {
+    return false;
+  }
+
+  mappable(): Result<Mappable> {
+    return ENODEV;
+  }
+
+  truncate(_sizeBytes: number): SysResult {
+    return EINVAL;
+  }
+
+  fallocate(_mode: number, _offset: number, _length: number): SysResult {
+    return ENODEV;
+  }
+
+  sync(): SysResult {
+    return EINVAL;
+  }
+
+  /** F_GET_SEALS and F_ADD_SEALS (memfd_create(2)). */
+  seals(): SysResult {
+    return EINVAL;
+  }
+
+  addSeals(_seals: number): SysResult {
+    return EINVAL;
+  }
+
+  /** F_GETPIPE_SZ and F_SETPIPE_SZ: pipes only. */
+  pipeCapacity(): SysResult {
+    return EBADF;
+  }
+
+  setPipeCapacity(_wantedBytes: number, _privileged: boolean): SysResult {
+    return EBADF;
+  }
+
+  /** F_SETFL changed `flags` (O_ASYNC, O_NONBLOCK on host files). */
+  flagsChanged(): void {}
+}

@@ -1,0 +1,218 @@
+// eventfd(2), timerfd_create(2), signalfd(2), inotify(7).
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include "check.h"
+
+static uint64_t read_u64(int fd) {
+  uint64_t value;
+  CHECK_EQ(read(fd, &value, 8), 8);
+  return value;
+}
+
+TEST(eventfd_counts) {
+  int fd = OK(eventfd(3, EFD_NONBLOCK | EFD_CLOEXEC));
+  uint64_t two = 2;
+  CHECK_EQ(write(fd, &two, 8), 8);
+  CHECK_EQ(read_u64(fd), 5);
+  CHECK_ERR(read(fd, &two, 8), EAGAIN);
+  CHECK_ERR(read(fd, &two, 4), EINVAL);
+  uint64_t max = ~0ULL;
+  CHECK_ERR(write(fd, &max, 8), EINVAL);
+  max--;
+  CHECK_EQ(write(fd, &max, 8), 8);
+  CHECK_ERR(write(fd, &two, 8), EAGAIN);
+  struct pollfd set = {fd, POLLIN | POLLOUT, 0};
+  CHECK_EQ(poll(&set, 1, 0), 1);
+  CHECK_EQ(set.revents, POLLIN);
+  CHECK(read_u64(fd) == ~0ULL - 1);
+}
+
+TEST(eventfd_semaphore) {
+  int fd = OK(eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK));
+  CHECK_EQ(read_u64(fd), 1);
+  CHECK_EQ(read_u64(fd), 1);
+  uint64_t value;
+  CHECK_ERR(read(fd, &value, 8), EAGAIN);
+}
+
+TEST(eventfd_blocks) {
+  int fd = OK(eventfd(0, 0));
+  if (OK(fork()) == 0) {
+    sleep_ms(20);
+    uint64_t one = 1;
+    CHECK_EQ(write(fd, &one, 8), 8);
+    _exit(0);
+  }
+  CHECK_EQ(read_u64(fd), 1);
+}
+
+TEST(timerfd_once) {
+  int fd = OK(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
+  struct itimerspec t = {{0, 0}, {0, 30000000}}, left;
+  long long start = now_ns();
+  OK(timerfd_settime(fd, 0, &t, NULL));
+  OK(timerfd_gettime(fd, &left));
+  CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 30000000);
+  uint64_t value;
+  CHECK_ERR(read(fd, &value, 8), EAGAIN);
+  struct pollfd set = {fd, POLLIN, 0};
+  CHECK_EQ(poll(&set, 1, 5000), 1);
+  CHECK(now_ns() - start >= 30000000);
+  CHECK_EQ(read_u64(fd), 1);
+  OK(timerfd_gettime(fd, &left));
+  CHECK_EQ(left.it_value.tv_nsec, 0);
+}
+
+TEST(timerfd_periodic) {
+  int fd = OK(timerfd_create(CLOCK_MONOTONIC, 0));
+  struct itimerspec t = {{0, 10000000}, {0, 10000000}};
+  OK(timerfd_settime(fd, 0, &t, NULL));
+  sleep_ms(55);
+  uint64_t ticks = read_u64(fd);
+  CHECK(ticks >= 5 && ticks < 50);
+  CHECK(read_u64(fd) >= 1);
+  t.it_value.tv_nsec = 0;
+  OK(timerfd_settime(fd, 0, &t, NULL));
+}
+
+TEST(timerfd_absolute) {
+  int fd = OK(timerfd_create(CLOCK_REALTIME, 0));
+  struct itimerspec t = {{0, 0}, {1, 0}};  // long past
+  OK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL));
+  CHECK_EQ(read_u64(fd), 1);
+  t.it_value.tv_nsec = 1000000000;
+  CHECK_ERR(timerfd_settime(fd, 0, &t, NULL), EINVAL);
+  CHECK_ERR(timerfd_create(77, 0), EINVAL);
+}
+
+TEST(signalfd_reads_signals) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGUSR1);
+  sigaddset(&mask, SIGRTMIN);
+  OK(sigprocmask(SIG_BLOCK, &mask, NULL));
+  int fd = OK(signalfd(-1, &mask, SFD_NONBLOCK));
+  struct signalfd_siginfo info[3];
+  CHECK_ERR(read(fd, info, sizeof info), EAGAIN);
+  OK(raise(SIGUSR1));
+  OK(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 55}));
+  struct pollfd set = {fd, POLLIN, 0};
+  CHECK_EQ(poll(&set, 1, 0), 1);
+  CHECK_EQ(read(fd, info, sizeof info), 2 * sizeof *info);
+  CHECK_EQ(info[0].ssi_signo, SIGUSR1);
+  CHECK_EQ(info[0].ssi_pid, getpid());
+  CHECK_EQ(info[1].ssi_signo, SIGRTMIN);
+  CHECK_EQ(info[1].ssi_int, 55);
+  CHECK_ERR(read(fd, info, 10), EINVAL);
+  sigdelset(&mask, SIGUSR1);
+  CHECK_EQ(signalfd(fd, &mask, 0), fd);
+  OK(raise(SIGUSR1));
+  CHECK_EQ(poll(&set, 1, 0), 0);
+}
+
+TEST(signalfd_for_children) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  OK(sigprocmask(SIG_BLOCK, &mask, NULL));
+  int fd = OK(signalfd(-1, &mask, 0));
+  pid_t pid = OK(fork());
+  if (pid == 0) _exit(9);
+  struct signalfd_siginfo info;
+  CHECK_EQ(read(fd, &info, sizeof info), sizeof info);
+  CHECK_EQ(info.ssi_signo, SIGCHLD);
+  CHECK_EQ(info.ssi_pid, pid);
+  CHECK_EQ(info.ssi_status, 9);
+  CHECK_EXIT(pid, 9);
+}
+
+static char events_buffer[4096] __attribute__((aligned(8)));
+static size_t events_length, events_at;
+
+static const struct inotify_event *next_event(int fd) {
+  if (events_at == events_length) {
+    struct pollfd set = {fd, POLLIN, 0};
+    if (poll(&set, 1, 0) == 0) return NULL;
+    events_length = OK(read(fd, events_buffer, sizeof events_buffer));
+    events_at = 0;
+  }
+  const struct inotify_event *event = (const struct inotify_event *)(events_buffer + events_at);
+  events_at += sizeof *event + event->len;
+  return event;
+}
+
+#define EXPECT(MASK, NAME)                           \
+  do {                                               \
+    const struct inotify_event *e_ = next_event(fd); \
+    CHECK(e_ != NULL);                               \
+    CHECK_EQ(e_->mask, (MASK));                      \
+    CHECK_STR(e_->len > 0 ? e_->name : "", NAME);    \
+  } while (0)
+
+TEST(inotify_of_a_directory) {
+  OK(mkdir("d", 0755));
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  int wd = OK(inotify_add_watch(fd, "d", IN_ALL_EVENTS));
+  CHECK_EQ(wd, 1);
+  CHECK(next_event(fd) == NULL);
+  int file = OK(open("d/f", O_CREAT | O_WRONLY, 0644));
+  EXPECT(IN_CREATE, "f");
+  EXPECT(IN_OPEN, "f");
+  CHECK_EQ(write(file, "x", 1), 1);
+  EXPECT(IN_MODIFY, "f");
+  close(file);
+  EXPECT(IN_CLOSE_WRITE, "f");
+  OK(rename("d/f", "d/g"));
+  const struct inotify_event *from = next_event(fd);
+  CHECK_EQ(from->mask, IN_MOVED_FROM);
+  uint32_t cookie = from->cookie;
+  const struct inotify_event *to = next_event(fd);
+  CHECK_EQ(to->mask, IN_MOVED_TO);
+  CHECK(cookie != 0);
+  CHECK_EQ(to->cookie, cookie);
+  OK(chmod("d/g", 0600));
+  EXPECT(IN_ATTRIB, "g");
+  OK(mkdir("d/sub", 0755));
+  EXPECT(IN_CREATE | IN_ISDIR, "sub");
+  OK(unlink("d/g"));
+  EXPECT(IN_DELETE, "g");
+  OK(rmdir("d/sub"));
+  EXPECT(IN_DELETE | IN_ISDIR, "sub");
+  OK(rmdir("d"));
+  EXPECT(IN_DELETE_SELF, "");
+  EXPECT(IN_IGNORED, "");
+  CHECK(next_event(fd) == NULL);
+}
+
+TEST(inotify_of_a_file) {
+  put_file("f", "x");
+  int fd = OK(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  int wd = OK(inotify_add_watch(fd, "f", IN_MODIFY | IN_ATTRIB | IN_ONESHOT));
+  OK(close(OK(open("f", O_RDONLY))));
+  CHECK(next_event(fd) == NULL);
+  OK(truncate("f", 0));
+  EXPECT(IN_MODIFY, "");
+  EXPECT(IN_IGNORED, "");
+  CHECK_ERR(inotify_rm_watch(fd, wd), EINVAL);
+  CHECK_ERR(inotify_add_watch(fd, "missing", IN_MODIFY), ENOENT);
+  CHECK_ERR(inotify_add_watch(fd, "f", 0), EINVAL);
+  CHECK_ERR(inotify_add_watch(fd, "f", IN_MODIFY | IN_ONLYDIR), ENOTDIR);
+  wd = OK(inotify_add_watch(fd, "f", IN_MODIFY));
+  OK(inotify_rm_watch(fd, wd));
+  EXPECT(IN_IGNORED, "");
+}
+
+TEST(inotify_merges_equal_events) {
+  put_file("f", "x");
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  OK(inotify_add_watch(fd, "f", IN_MODIFY));
+  int file = OK(open("f", O_WRONLY));
+  CHECK_EQ(write(file, "a", 1), 1);
+  CHECK_EQ(write(file, "b", 1), 1);
+  EXPECT(IN_MODIFY, "");
+  CHECK(next_event(fd) == NULL);
+}

@@ -1,0 +1,332 @@
+// execve(2), fexecve(3), execveat(2): arguments, environment, auxiliary vector, scripts, what is kept.
+#include <elf.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "check.h"
+
+extern char **environ;
+
+// Runs a helper of this program and waits for it.
+static int run_helper(char *const argv[], char *const envp[]) {
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    execve(check_self, argv, envp);
+    _exit(CHECK_FAILED);
+  }
+  int status;
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+HELPER(arguments) {
+  CHECK_EQ(argc, 4);
+  CHECK_STR(argv[1], "");
+  CHECK_STR(argv[2], "two words");
+  CHECK_STR(argv[3], "\xff\x01");
+  CHECK(argv[4] == NULL);
+  CHECK_STR(environ[0], "A=1");
+  CHECK_STR(environ[1], "B=");
+  CHECK(environ[2] == NULL);
+  return 21;
+}
+
+TEST(argv_and_envp_arrive) {
+  char *argv[] = {"prog", "@arguments", "", "two words", "\xff\x01", NULL};
+  char *envp[] = {"A=1", "B=", NULL};
+  CHECK_EQ(run_helper(argv, envp), 21);
+}
+
+HELPER(auxv) {
+  CHECK_EQ(getauxval(AT_PAGESZ), 4096);
+  CHECK_EQ(getauxval(AT_UID), getuid());
+  CHECK_EQ(getauxval(AT_EUID), geteuid());
+  CHECK_EQ(getauxval(AT_GID), getgid());
+  CHECK_EQ(getauxval(AT_EGID), getegid());
+  CHECK_EQ(getauxval(AT_SECURE), 0);
+  CHECK_EQ(getauxval(AT_CLKTCK), 100);
+  CHECK_EQ(getauxval(AT_PHENT), sizeof(Elf64_Phdr));
+  CHECK(getauxval(AT_PHNUM) > 2);
+  CHECK(getauxval(AT_ENTRY) != 0);
+  CHECK(getauxval(AT_HWCAP) != 0);
+  CHECK_STR((const char *)getauxval(AT_PLATFORM), "x86_64");
+  CHECK_STR((const char *)getauxval(AT_EXECFN), check_self);
+  const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
+  int sum = 0;
+  for (int i = 0; i < 16; i++) sum += random[i];
+  CHECK(sum != 0);
+  const Elf64_Phdr *phdr = (const Elf64_Phdr *)getauxval(AT_PHDR);
+  int loads = 0;
+  for (unsigned i = 0; i < getauxval(AT_PHNUM); i++) loads += phdr[i].p_type == PT_LOAD;
+  CHECK(loads >= 2);
+  return 22;
+}
+
+TEST(auxiliary_vector) {
+  char *argv[] = {"prog", "@auxv", NULL};
+  CHECK_EQ(run_helper(argv, environ), 22);
+}
+
+HELPER(stack_alignment) {
+  // Entry has rsp on 16 bytes; by main the compiler relies on it for SSE. argc and argv lie above.
+  uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+  CHECK_EQ(frame % 16, 0);
+  CHECK((uintptr_t)argv > frame);
+  CHECK((uintptr_t)environ > (uintptr_t)argv);
+  return 20;
+}
+
+TEST(initial_stack) {
+  char *argv[] = {"prog", "@stack_alignment", NULL};
+  CHECK_EQ(run_helper(argv, environ), 20);
+}
+
+HELPER(descriptors) {
+  int open_fd = atoi(argv[1]), closed_fd = atoi(argv[2]);
+  CHECK_EQ(fcntl(open_fd, F_GETFD), 0);
+  CHECK_ERR(fcntl(closed_fd, F_GETFD), EBADF);
+  return 23;
+}
+
+TEST(cloexec) {
+  int kept = OK(open("/dev/null", O_RDONLY));
+  int closed = OK(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  CHECK_EQ(fcntl(closed, F_GETFD), FD_CLOEXEC);
+  char a[16], b[16];
+  sprintf(a, "%d", kept);
+  sprintf(b, "%d", closed);
+  char *argv[] = {"prog", "@descriptors", a, b, NULL};
+  CHECK_EQ(run_helper(argv, environ), 23);
+}
+
+HELPER(dispositions) {
+  struct sigaction action;
+  OK(sigaction(SIGUSR1, NULL, &action));
+  CHECK(action.sa_handler == SIG_DFL);
+  OK(sigaction(SIGUSR2, NULL, &action));
+  CHECK(action.sa_handler == SIG_IGN);
+  sigset_t mask, pending;
+  OK(sigprocmask(SIG_BLOCK, NULL, &mask));
+  CHECK_EQ(sigismember(&mask, SIGHUP), 1);
+  CHECK_EQ(sigismember(&mask, SIGTERM), 0);
+  OK(sigpending(&pending));
+  CHECK_EQ(sigismember(&pending, SIGHUP), 1);
+  stack_t stack;
+  OK(sigaltstack(NULL, &stack));
+  CHECK_EQ(stack.ss_flags, SS_DISABLE);
+  char name[16];
+  OK(prctl(PR_GET_NAME, name));
+  char want[16] = "";
+  strncpy(want, strrchr(check_self, '/') + 1, 15);
+  CHECK_STR(name, want);
+  return 24;
+}
+
+static void ignore(int signal) { (void)signal; }
+
+TEST(signals_across_exec) {
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    static char alternate[8192];
+    stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    OK(sigaltstack(&stack, NULL));
+    signal(SIGUSR1, ignore);
+    signal(SIGUSR2, SIG_IGN);
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGHUP);
+    OK(sigprocmask(SIG_BLOCK, &mask, NULL));
+    OK(raise(SIGHUP));
+    OK(prctl(PR_SET_NAME, "other"));
+    char *argv[] = {"prog", "@dispositions", NULL};
+    execve(check_self, argv, environ);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 24);
+}
+
+HELPER(pid_is) { return getpid() == atoi(argv[1]) ? 25 : 1; }
+
+static void *exec_from_thread(void *arg) {
+  char *argv[] = {"prog", "@pid_is", arg, NULL};
+  execve(check_self, argv, environ);
+  return NULL;
+}
+
+#include <pthread.h>
+
+TEST(exec_from_another_thread_keeps_the_pid) {
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    char text[16];
+    sprintf(text, "%d", getpid());
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, exec_from_thread, text), 0);
+    for (;;) pause();
+  }
+  CHECK_EXIT(pid, 25);
+}
+
+TEST(scripts_run_their_interpreter) {
+  put_file("script", "#!/bin/sh -e\nexit $(($# + 30))\n");
+  OK(chmod("script", 0755));
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    execl("./script", "script", "a", "b", NULL);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 32);
+  // The rest of the first line is one argument, and the script's path replaces argv[0].
+  put_file("args", "#!/bin/echo one two\n");
+  OK(chmod("args", 0755));
+  int fds[2];
+  OK(pipe(fds));
+  pid = OK(fork());
+  if (pid == 0) {
+    dup2(fds[1], 1);
+    execl("./args", "zero", "three", NULL);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 0);
+  char text[64];
+  ssize_t n = OK(read(fds[0], text, 63));
+  text[n] = 0;
+  CHECK_STR(text, "one two ./args three\n");
+}
+
+TEST(failures) {
+  char *argv[] = {"x", NULL};
+  CHECK_ERR(execve("missing", argv, environ), ENOENT);
+  CHECK_ERR(execve("", argv, environ), ENOENT);
+  CHECK_ERR(execve("/tmp", argv, environ), EACCES);
+  CHECK_ERR(execve("/etc/passwd", argv, environ), EACCES);
+  put_file("text", "just text\n");
+  OK(chmod("text", 0755));
+  CHECK_ERR(execve("./text", argv, environ), ENOEXEC);
+  put_file("empty", "");
+  OK(chmod("empty", 0755));
+  CHECK_ERR(execve("./empty", argv, environ), ENOEXEC);
+  put_file("nointerp", "#!/no/such/interpreter\n");
+  OK(chmod("nointerp", 0755));
+  CHECK_ERR(execve("./nointerp", argv, environ), ENOENT);
+  put_file("elf", "\177ELF\2\1\1");
+  OK(chmod("elf", 0755));
+  CHECK_ERR(execve("./elf", argv, environ), ENOEXEC);
+  CHECK_ERR(execve((char *)8, argv, environ), EFAULT);
+  CHECK_ERR(execve("/bin/sh", (char **)8, environ), EFAULT);
+  put_file("dir", "");
+  CHECK_ERR(execve("dir/x", argv, environ), ENOTDIR);
+}
+
+TEST(arguments_too_long) {
+  size_t size = 4 << 20;
+  char *big = malloc(size);
+  memset(big, 'x', size - 1);
+  big[size - 1] = 0;
+  char *argv[] = {"sh", "-c", "exit 0", big, NULL};
+  CHECK_ERR(execve("/bin/sh", argv, environ), E2BIG);
+}
+
+TEST(many_arguments) {
+  // 1000 arguments of 100 bytes.
+  char *argv[1005] = {"sh", "-c", "exit $(($# / 10))", "sh"};
+  for (int i = 4; i < 1004; i++) {
+    argv[i] = malloc(101);
+    memset(argv[i], 'a', 100);
+    argv[i][100] = 0;
+  }
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    execve("/bin/sh", argv, environ);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 100);
+}
+
+TEST(fexecve_runs_a_descriptor) {
+  int fd = OK(open(check_self, O_RDONLY | O_CLOEXEC));
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    char text[16];
+    sprintf(text, "%d", getpid());
+    char *argv[] = {"prog", "@pid_is", text, NULL};
+    fexecve(fd, argv, environ);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 25);
+}
+
+TEST(execveat_relative_to_a_directory) {
+  char dir[PATH_MAX];
+  strcpy(dir, check_self);
+  char *slash = strrchr(dir, '/');
+  *slash = 0;
+  int fd = OK(open(dir, O_PATH | O_DIRECTORY));
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    char text[16];
+    sprintf(text, "%d", getpid());
+    char *argv[] = {"prog", "@pid_is", text, NULL};
+    syscall(SYS_execveat, fd, slash + 1, argv, environ, 0);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 25);
+}
+
+TEST(memfd_is_executable) {
+  int in = OK(open(check_self, O_RDONLY));
+  int fd = OK(memfd_create("program", 0));
+  char buffer[65536];
+  for (ssize_t n; (n = OK(read(in, buffer, sizeof buffer))) > 0;) CHECK_EQ(write(fd, buffer, n), n);
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    // Opened for writing it could not be executed: ETXTBSY.
+    char path[64], text[16];
+    sprintf(path, "/proc/self/fd/%d", fd);
+    int ro = OK(open(path, O_RDONLY));
+    close(fd);
+    sprintf(text, "%d", getpid());
+    char *argv[] = {"prog", "@pid_is", text, NULL};
+    fexecve(ro, argv, environ);
+    _exit(99);
+  }
+  close(fd);
+  CHECK_EXIT(pid, 25);
+}
+
+TEST(set_user_id_program) {
+  // A copy of id(1)-like helper that is set-user-ID 1234, started by root.
+  int in = OK(open(check_self, O_RDONLY));
+  int out = OK(open("suid", O_WRONLY | O_CREAT, 0700));
+  char buffer[65536];
+  for (ssize_t n; (n = OK(read(in, buffer, sizeof buffer))) > 0;)
+    CHECK_EQ(write(out, buffer, n), n);
+  OK(fchown(out, 1234, 1234));
+  OK(fchmod(out, 06755));
+  close(out);
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    execl("./suid", "suid", "@ids", NULL);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 26);
+}
+
+HELPER(ids) {
+  CHECK_EQ(getuid(), 0);
+  CHECK_EQ(geteuid(), 1234);
+  CHECK_EQ(getegid(), 1234);
+  CHECK_EQ(getauxval(AT_SECURE), 1);
+  return 26;
+}
+
+TEST(proc_shows_the_command_line) {
+  const char *text = get_file("/proc/self/cmdline");
+  CHECK(strlen(text) > 0);
+  char link[PATH_MAX];
+  ssize_t n = OK(readlink("/proc/self/exe", link, sizeof link - 1));
+  link[n] = 0;
+  CHECK_STR(link, check_self);
+}

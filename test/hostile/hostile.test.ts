@@ -1,0 +1,131 @@
+// Guests that attack: each program of this folder runs in one sandbox, which must live through all of its
+// cases; a case fails where the attack reached more than its own process. See hostile.h.
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Outcome, root, runInSandbox } from '../support/run.ts';
+
+const sources = import.meta.dirname;
+const binaries = join(root, 'build/hostile');
+const headers = [join(sources, 'hostile.h'), join(sources, '../guest/check.h')];
+const SECONDS = 60;
+
+const compilerFlags = [
+  '-O1',
+  '-D_GNU_SOURCE',
+  '-pthread',
+  '-static',
+  '-Wall',
+  // What is wrong with these calls is the point of them.
+  '-Wno-nonnull',
+  '-Wno-unused-result',
+  '-Wno-array-bounds',
+  '-Wno-stringop-overread',
+  '-Wno-stringop-overflow',
+];
+
+function compile(name: string): string {
+  const source = join(sources, `${name}.c`);
+  const binary = join(binaries, name);
+  const newest = Math.max(...[source, ...headers].map((file) => statSync(file).mtimeMs));
+  if (!existsSync(binary) || statSync(binary).mtimeMs < newest) {
+    mkdirSync(binaries, { recursive: true });
+    execFileSync('gcc', [...compilerFlags, '-o', binary, source], { stdio: 'inherit' });
+  }
+  return binary;
+}
+
+function caseNames(name: string): string[] {
+  const text = readFileSync(join(sources, `${name}.c`), 'utf8');
+  return [...text.matchAll(/^TEST\((\w+)\)/gm)].map(([, word]) => word as string);
+}
+
+/** The lines about `test`: `ok` or `not ok`, with the notes before it. */
+function verdict({ stdout, stderr, code, timedOut }: Outcome, test: string): string {
+  let notes = '';
+  for (const line of stdout.split('\n')) {
+    const name = /^(?:not )?ok \d+ - (\w+)/.exec(line)?.[1];
+    if (name === test) return line.startsWith('ok') ? 'ok' : `${notes}${line}`;
+    notes = name === undefined ? `${notes}${line}\n` : '';
+  }
+  const end = timedOut ? 'was killed by the test' : `ended with ${code}`;
+  return `not reached: the sandbox ${end}\n${notes}${stderr.slice(-1000)}`;
+}
+
+function testHostile(name: string, start: (binary: string) => Promise<Outcome>): void {
+  describe(`hostile/${name}`, () => {
+    let outcome: Outcome = { stdout: '', stderr: '', code: -1, timedOut: false };
+    beforeAll(async () => {
+      outcome = await start(compile(name));
+    }, 180_000);
+    it.each(caseNames(name))('%s', (test) => expect(verdict(outcome, test)).toBe('ok'));
+    it('leaves the sandbox alive', () => {
+      expect(outcome.timedOut).toBe(false);
+      expect(outcome.stderr).not.toContain('runts:');
+    });
+  });
+}
+
+const limits = ['--pids', '400', '--memory', '1g', '--timeout', `${SECONDS}s`];
+
+for (const name of ['stub', 'fuzz', 'races', 'signals', 'exhaust', 'users', 'images']) {
+  testHostile(name, (binary) =>
+    runInSandbox([binary], { seconds: SECONDS + 10, cwd: '/tmp' }, limits),
+  );
+}
+
+describe('out of the sandbox', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'runts-hostile-'));
+  const at = (...names: string[]): string => join(dir, ...names);
+  const volumes = ['shared', 'ro', 'guest-root'];
+
+  beforeAll(() => {
+    writeFileSync(at('secret'), 'SECRET-OUTSIDE');
+    for (const name of volumes) {
+      mkdirSync(at(name));
+      writeFileSync(at(name, 'file'), 'as it was');
+      symlinkSync(at('secret'), at(name, 'absolute'));
+      symlinkSync('../secret', at(name, 'relative'));
+      symlinkSync('..', at(name, 'up'));
+      symlinkSync('..', at(name, 'directory'));
+      symlinkSync(dir, at(name, 'absolute-directory'));
+      symlinkSync('relative', at(name, 'chain'));
+    }
+    for (const name of ['bin', 'tmp', 'proc', 'sys', 'dev', 'shared', 'ro', 'mnt'])
+      mkdirSync(at('guest-root', name));
+    execFileSync('gcc', ['-static', '-x', 'c', '-o', at('guest-root/bin/true'), '-'], {
+      input: 'int main(void) { return 0; }',
+    });
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  testHostile('escape', (binary) => {
+    execFileSync('cp', [binary, at('guest-root/escape')]);
+    const flags = [...limits, '--root', at('guest-root'), '--cwd', '/tmp'];
+    flags.push('--volume', `${at('shared')}:/shared`, '--volume', `${at('ro')}:/ro:ro`);
+    flags.push('--env', `HOST_DIR=${dir}`);
+    return runInSandbox(['/escape'], { seconds: SECONDS + 10 }, flags);
+  });
+
+  it('leaves what is read-only, and all outside, as it was', () => {
+    expect(readFileSync(at('secret'), 'utf8')).toBe('SECRET-OUTSIDE');
+    expect(statSync(at('secret')).mode & 0o777).toBe(0o644);
+    expect(readFileSync(at('ro/file'), 'utf8')).toBe('as it was');
+    expect(statSync(at('ro/file')).nlink).toBe(1);
+    expect(existsSync(at('made'))).toBe(false);
+    expect(existsSync(at('ro/new'))).toBe(false);
+    expect(readFileSync(at('guest-root/file'), 'utf8')).toBe('as it was');
+    expect(existsSync(at('guest-root/jail'))).toBe(false);
+  });
+});

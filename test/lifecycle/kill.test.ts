@@ -1,0 +1,53 @@
+// kill -9 of each process of a sandbox in turn: the others end within a second and the command line says
+// what died; nothing is left behind.
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { startSleeper, until } from './command.ts';
+import { everyProcess, isAlive, type SandboxProcesses } from './sandbox-processes.ts';
+
+interface Victim {
+  readonly name: string;
+  readonly pid: (of: SandboxProcesses) => number;
+  /** What the command line says; undefined where it is the victim. */
+  readonly says: RegExp | undefined;
+  readonly code: number | null;
+}
+
+const victims: readonly Victim[] = [
+  { name: 'command line', pid: (of) => of.cli, says: undefined, code: null },
+  { name: 'launcher', pid: (of) => of.launcher, says: /launcher was killed/, code: 125 },
+  { name: 'gofer', pid: (of) => of.gofer, says: /gofer was killed/, code: 125 },
+  { name: 'sentry', pid: (of) => of.sentry, says: /sentry was killed/, code: 125 },
+  { name: 'zygote', pid: (of) => of.zygote, says: /zygote/, code: 125 },
+];
+
+/** A sandbox makes no file on the host; its mounts live in namespaces of its own. */
+const leftovers = (): string =>
+  [readFileSync('/proc/mounts', 'utf8'), ...readdirSync('/dev/shm'), ...readdirSync('/run')].join(
+    '\n',
+  );
+
+describe('kill -9', () => {
+  for (const victim of victims) {
+    it(`of the ${victim.name} ends the rest`, async () => {
+      const before = leftovers();
+      const sandbox = await startSleeper();
+      process.kill(victim.pid(sandbox.processes), 'SIGKILL');
+      await until(() => !everyProcess(sandbox.processes).some(isAlive), 1000);
+      const finished = await sandbox.finished;
+      if (victim.says !== undefined) expect(finished.stderr).toMatch(victim.says);
+      expect(finished.stderr.split('\n').length).toBeLessThanOrEqual(2);
+      expect(finished.code).toBe(victim.code);
+      expect(leftovers()).toBe(before);
+    });
+  }
+
+  it('of a stub is the end of its process only', async () => {
+    const sandbox = await startSleeper();
+    // Pooled stubs do not count: kill those in use until the shell is gone.
+    for (const pid of sandbox.processes.stubs) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    const finished = await sandbox.finished;
+    expect(finished.code).toBe(137);
+    expect(everyProcess(sandbox.processes).some(isAlive)).toBe(false);
+  });
+});

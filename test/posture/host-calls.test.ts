@@ -1,0 +1,83 @@
+// Real programs under `strace -f`: after it has installed its filter, no process makes a host call outside its list.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { goferFilter as goferFilterFor } from '../../gofer/gofer-filter.ts';
+import type { FilterSpec } from '../../native/seccomp/bpf.ts';
+import { stubFilter as stubFilterAt } from '../../platform-ptrace/systrap/stub-filter.ts';
+import { sentryFilter as sentryFilterFor } from '../../sentry/host/sentry-filter.ts';
+import { runtsPath } from '../lifecycle/command.ts';
+import { callsByProcess, type Role } from './strace-log.ts';
+
+const goferFilter = goferFilterFor(true);
+const sentryFilter = sentryFilterFor(30);
+const stubFilter = stubFilterAt(0x7f0000000000);
+
+const programs: Readonly<Record<string, string>> = {
+  'a shell pipeline':
+    'ls -lR /usr/lib/python3 | sort | head -100 | wc -l; find /etc | xargs -n 20 echo | md5sum',
+  files:
+    'cd /tmp; mkdir d; for i in 1 2 3; do echo $i > d/$i; mv d/$i d/x$i; done; chmod 600 d/*; ln -s d e; rm -r d; dd if=/dev/zero of=big bs=64k count=64; sync',
+  Python: `python3 -c "
+import threading, subprocess, mmap, os, socket, tempfile, time
+t=[threading.Thread(target=lambda: sum(range(100000))) for _ in range(4)]
+[x.start() for x in t]; [x.join() for x in t]
+print(subprocess.run(['echo','hi'],capture_output=True).stdout)
+f=tempfile.TemporaryFile(); f.write(b'x'*10000); f.flush(); m=mmap.mmap(f.fileno(),0); m[0]=65
+a,b=socket.socketpair(); a.send(b'x'); b.recv(1); time.sleep(0.05); os.fork() or os._exit(0); os.wait()
+"`,
+};
+
+const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
+  sentry: sentryFilter,
+  gofer: goferFilterFor(false),
+  stub: stubFilter,
+  other: undefined,
+};
+
+describe('lists', () => {
+  it('are short', () => {
+    expect(distinct(sentryFilter)).toBeLessThanOrEqual(50);
+    expect(distinct(goferFilter)).toBeLessThanOrEqual(50);
+    expect(distinct(stubFilter)).toBeLessThanOrEqual(13);
+  });
+
+  it('give a reason for each entry, and name it once', () => {
+    for (const { rows } of [sentryFilter, goferFilter, stubFilter]) {
+      for (const row of rows) expect(row.why.length, row.name).toBeGreaterThan(3);
+    }
+  });
+});
+
+describe('strace sees nothing outside the lists', () => {
+  for (const [name, script] of Object.entries(programs)) {
+    it(name, () => {
+      const folder = mkdtempSync(join(tmpdir(), 'runts-strace-'));
+      const log = join(folder, 'log');
+      const run = spawnSync(
+        'strace',
+        ['-f', '-i', '-o', log, runtsPath, 'do', '--', 'sh', '-c', script],
+        {
+          encoding: 'utf8',
+          timeout: 110_000,
+        },
+      );
+      const calls = callsByProcess(readFileSync(log, 'latin1'));
+      rmSync(folder, { recursive: true });
+      expect(run.stderr).toBe(run.stderr.replace(/^runts:.*$/m, ''));
+      for (const role of ['sentry', 'gofer', 'stub'] as const) {
+        const allowed = new Set(lists[role]?.rows.map((row) => row.name));
+        const outside = [...(calls.get(role) ?? [])].filter((call) => !allowed.has(call));
+        expect(calls.get(role)?.size ?? 0, role).toBeGreaterThan(0);
+        expect(outside, role).toEqual([]);
+      }
+    });
+  }
+});
+
+function distinct(filter: FilterSpec): number {
+  return new Set(filter.rows.map((row) => row.number)).size;
+}

@@ -1,0 +1,145 @@
+// What every process of a running sandbox may do, as /proc tells: namespaces, root, ids, capabilities,
+// descriptors, no_new_privs, seccomp.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Running, startSleeper } from '../lifecycle/command.ts';
+import {
+  descriptors,
+  namespace,
+  type SandboxProcesses,
+  status,
+} from '../lifecycle/sandbox-processes.ts';
+
+const kinds = ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'] as const;
+const asRoot = process.geteuid?.() === 0;
+const NO_CAPABILITIES = '0000000000000000';
+/** CAP_DAC_READ_SEARCH. */
+const READ_ONLY_GOFER = '0000000000000004';
+const capabilitySets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'] as const;
+
+let sandbox: Running & { readonly processes: SandboxProcesses };
+let processes: SandboxProcesses;
+
+beforeAll(async () => {
+  sandbox = await startSleeper();
+  processes = sandbox.processes;
+});
+
+afterAll(async () => {
+  sandbox.child.kill('SIGKILL');
+  await sandbox.finished;
+});
+
+const confined = (): number[] => [
+  processes.sentry,
+  processes.gofer,
+  processes.zygote,
+  ...processes.stubs,
+];
+const guests = (): number[] => [processes.zygote, ...processes.stubs];
+
+describe('every process of a sandbox', () => {
+  it('has namespaces other than the host', () => {
+    for (const pid of confined()) {
+      for (const kind of kinds)
+        expect(namespace(pid, kind), `${pid} ${kind}`).not.toBe(namespace(process.pid, kind));
+    }
+  });
+
+  it('has a Gofer apart from the Sentry, and stubs where the Sentry is', () => {
+    for (const kind of kinds) {
+      expect(namespace(processes.gofer, kind)).not.toBe(namespace(processes.sentry, kind));
+      for (const pid of guests())
+        expect(namespace(pid, kind)).toBe(namespace(processes.sentry, kind));
+    }
+    expect(status(processes.sentry, 'NSpid').split('\t')).toEqual([String(processes.sentry), '1']);
+  });
+
+  it('has no_new_privs and a seccomp filter on every thread', () => {
+    for (const pid of confined()) {
+      if (pid === processes.zygote) continue;
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const text = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8');
+        expect(text, `${pid}/${thread}`).toMatch(/^NoNewPrivs:\t1$/m);
+        expect(text, `${pid}/${thread}`).toMatch(/^Seccomp:\t2$/m);
+      }
+    }
+    expect(status(processes.zygote, 'NoNewPrivs')).toBe('1');
+  });
+
+  it('has no capability, but the Gofer of root may read every file', () => {
+    for (const pid of confined()) {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const text = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8');
+        for (const set of capabilitySets) {
+          const ofGofer = pid === processes.gofer && asRoot && !['CapInh', 'CapAmb'].includes(set);
+          const wanted = ofGofer ? READ_ONLY_GOFER : NO_CAPABILITIES;
+          expect(text, `${pid}/${thread}`).toMatch(new RegExp(`^${set}:\\t${wanted}$`, 'm'));
+        }
+      }
+    }
+  });
+
+  it('is nobody, but for the Gofer', () => {
+    const id = asRoot ? '65534' : String(process.geteuid?.());
+    for (const pid of [processes.sentry, ...guests()]) {
+      expect(status(pid, 'Uid')).toBe([id, id, id, id].join('\t'));
+      expect(readFileSync(`/proc/${pid}/uid_map`, 'utf8').trim().split(/\s+/)).toEqual([
+        id,
+        id,
+        '1',
+      ]);
+    }
+    if (asRoot) expect(status(processes.sentry, 'Groups')).toBe('');
+  });
+});
+
+describe('file systems', () => {
+  it.runIf(asRoot)('the Sentry and the stubs see an empty, read-only root', () => {
+    for (const pid of [processes.sentry, ...guests()]) {
+      expect(readdirSync(`/proc/${pid}/root/`)).toEqual([]);
+      const mounts = mountLines(pid);
+      expect(mounts, String(pid)).toHaveLength(1);
+      expect(mounts[0]).toMatch(/^\S+ \S+ \S+ \/ \/ ro,nosuid,nodev,noexec[, ]/);
+      expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
+    }
+  });
+
+  it.runIf(asRoot)('the Gofer sees the attach points only, read-only', () => {
+    expect(readdirSync(`/proc/${processes.gofer}/root/`)).toEqual(['0']);
+    for (const line of mountLines(processes.gofer)) {
+      expect(line).toMatch(/^\S+ \S+ \S+ \S+ \S+ ro,/);
+      expect(line).toMatch(/ \/(0(\/\S*)?)? /);
+    }
+    for (const folder of ['proc', 'sys', 'dev']) {
+      expect(readdirSync(`/proc/${processes.gofer}/root/0/${folder}`), folder).toEqual([]);
+    }
+  });
+});
+
+describe('descriptors', () => {
+  it.runIf(asRoot)('stubs hold a control socket and the wake-up eventfd', () => {
+    for (const pid of processes.stubs) {
+      for (const [fd, target] of descriptors(pid)) {
+        expect(target, `${pid}:${fd}`).toMatch(/^socket:|^anon_inode:\[eventfd\]$/);
+      }
+      expect(descriptors(pid).size).toBeLessThanOrEqual(2);
+    }
+    expect(descriptors(processes.zygote).size).toBeLessThanOrEqual(3);
+  });
+
+  it.runIf(asRoot)(
+    'the Sentry holds no directory but its own descriptors, and no device but /dev/null',
+    () => {
+      for (const [fd, target] of descriptors(processes.sentry)) {
+        expect(target, String(fd)).toMatch(
+          /^(socket|pipe):|^anon_inode:|^\/memfd:|^\/1\/fd$|^\/dev\/null$|^\/0\/(usr|etc|lib)\/\S*$/,
+        );
+      }
+    },
+  );
+});
+
+function mountLines(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
+}

@@ -1,0 +1,81 @@
+// A caller of the vfs without a task: credentials, a root and descriptors, for unit tests.
+import type { Clock } from '../../sentry/base/clock.ts';
+import type { GuestMemory } from '../../sentry/mm/guest-memory.ts';
+import type { Credentials } from '../../sentry/vfs/credentials.ts';
+import { FdTable } from '../../sentry/vfs/fd-table.ts';
+import { type FsCaller, FsContext } from '../../sentry/vfs/fs-context.ts';
+import { Mount, MountNamespace } from '../../sentry/vfs/mount.ts';
+import type { FileSystem } from '../../sentry/vfs/node.ts';
+
+const noCapabilities = { lo: 0, hi: 0 };
+const allCapabilities = { lo: 0xffff_ffff, hi: 0x1ff };
+
+/** Root has every capability, others none. */
+export function testCredentials(
+  uid: number,
+  gid: number = uid,
+  groups: readonly number[] = [],
+): Credentials {
+  const capabilities = uid === 0 ? allCapabilities : noCapabilities;
+  return {
+    uid,
+    euid: uid,
+    suid: uid,
+    fsuid: uid,
+    gid,
+    egid: gid,
+    sgid: gid,
+    fsgid: gid,
+    groups,
+    effective: capabilities,
+    permitted: capabilities,
+    inheritable: noCapabilities,
+    bounding: allCapabilities,
+    ambient: noCapabilities,
+    securebits: 0,
+  };
+}
+
+/** Advances by a microsecond at each look. */
+export class FakeClock implements Clock {
+  #ns = 0;
+
+  monotonicNs(): number {
+    this.#ns += 1000;
+    return this.#ns;
+  }
+
+  realtime(): { sec: number; nsec: number } {
+    const ns = this.monotonicNs();
+    return { sec: 1_700_000_000 + Math.floor(ns / 1e9), nsec: ns % 1e9 };
+  }
+}
+
+export class FakeCaller implements FsCaller {
+  credentials: Credentials;
+  readonly fs: FsContext;
+  readonly files: FdTable;
+  readonly namespace: MountNamespace;
+
+  constructor(filesystem: FileSystem, uid = 0) {
+    this.credentials = testCredentials(uid);
+    this.namespace = new MountNamespace(new Mount(filesystem));
+    this.fs = new FsContext(this.namespace.rootPath, this.namespace.rootPath, 0o022);
+    this.files = new FdTable();
+  }
+
+  get memory(): GuestMemory {
+    throw new Error('this caller has no memory');
+  }
+
+  /** Someone else with the same files. */
+  as(uid: number, gid: number = uid, groups: readonly number[] = []): FsCaller {
+    const { fs, files } = this;
+    return {
+      credentials: testCredentials(uid, gid, groups),
+      fs,
+      files,
+      memory: undefined as unknown as GuestMemory,
+    };
+  }
+}

@@ -1,0 +1,132 @@
+// A real Kernel over a platform that runs nothing: tests say what guest threads stop for, and look at
+// what they are resumed with. For the scheduler, signals, exits and waits.
+import { ENOSYS } from '../../abi/errno.ts';
+import type { MaybeBlocking } from '../../sentry/base/wait.ts';
+import { credentialsOf } from '../../sentry/kernel/credentials.ts';
+import { Kernel, type KernelOptions } from '../../sentry/kernel/kernel.ts';
+import { Limits } from '../../sentry/kernel/limits.ts';
+import { SignalActions } from '../../sentry/kernel/signal-state.ts';
+import { SyscallArgs } from '../../sentry/kernel/syscall-args.ts';
+import { Task } from '../../sentry/kernel/task.ts';
+import { ThreadGroup } from '../../sentry/kernel/thread-group.ts';
+import { MemoryManager } from '../../sentry/mm/memory-manager.ts';
+import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
+import type { Platform } from '../../sentry/platform/platform.ts';
+import { FdTable } from '../../sentry/vfs/fd-table.ts';
+import type { FsContext } from '../../sentry/vfs/fs-context.ts';
+import { FakeAddressSpace, fakeThread } from './fake-address-space.ts';
+
+const GUEST_TOP = 2 ** 47 - 4096;
+
+/** What a guest thread was told, in order: 'resume', 'resume 3', 'interrupt', 'wait', 'exit'. */
+const logs = new WeakMap<GuestThread, string[]>();
+
+function loggingThread(space: FakeAddressSpace): GuestThread {
+  const log: string[] = [];
+  const thread: GuestThread = {
+    ...fakeThread(space),
+    resumeWithResult: (result) => void log.push(`resume ${result}`),
+    resume: () => void log.push('resume'),
+    willWait: () => void log.push('wait'),
+    interrupt: () => void log.push('interrupt'),
+    exit: () => void log.push('exit'),
+  };
+  logs.set(thread, log);
+  return thread;
+}
+
+export class FakeKernel {
+  nowNs = 1_000;
+  /** CPU time of every process. */
+  cpuNs = 0;
+  readonly kernel: Kernel;
+  #answer: () => MaybeBlocking = () => ENOSYS;
+
+  constructor() {
+    this.kernel = new Kernel({
+      clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
+      platform: { guestTop: GUEST_TOP, start: () => undefined } as unknown as Platform,
+      hostname: 'test',
+      memoryBytes: 2 ** 30,
+      memoryLimitBytes: undefined,
+      pidLimit: 1000,
+      cpuCount: 1,
+      log: () => undefined,
+      dispatch: () => this.#answer(),
+      program: {} as KernelOptions['program'],
+      randomFill: () => undefined,
+    });
+  }
+
+  /** A process of one thread that runs guest code, in its parent's process group. */
+  process(parent: ThreadGroup = this.kernel.init): Task {
+    const group = new ThreadGroup(
+      this.kernel,
+      this.kernel.allocatePid() ?? 0,
+      parent,
+      parent.processGroup,
+      new Limits(),
+      new SignalActions(),
+    );
+    group.creator = parent.leader;
+    group.parentExecCount = parent.execCount;
+    this.kernel.groups.set(group.id, group);
+    const space = new FakeAddressSpace();
+    space.usage = () => ({ residentBytes: 4096, cpuNs: this.cpuNs });
+    const bounds = { guestTop: GUEST_TOP } as ConstructorParameters<typeof MemoryManager>[1];
+    return this.#task(group, group.id, new MemoryManager(space, bounds, {} as never));
+  }
+
+  /** One more thread of a process, running too. */
+  thread(group: ThreadGroup): Task {
+    const leader = group.anyTask as Task;
+    return this.#task(group, this.kernel.allocatePid() ?? 0, leader.mm.acquire());
+  }
+
+  #task(group: ThreadGroup, tid: number, mm: MemoryManager): Task {
+    const thread = loggingThread(mm.space as FakeAddressSpace);
+    const task = new Task({
+      kernel: this.kernel,
+      tid,
+      group,
+      credentials: credentialsOf(1000, 1000, []),
+      mm,
+      files: new FdTable(),
+      fs: { release: () => undefined } as unknown as FsContext,
+      thread,
+      args: new SyscallArgs(thread.syscall),
+      comm: 'test',
+    });
+    thread.owner = task;
+    task.state = 'guest';
+    group.leader ??= task;
+    group.tasks.add(task);
+    this.kernel.tasks.set(tid, task);
+    return task;
+  }
+
+  /** The task's thread stops in a syscall that `answer` handles. */
+  syscall(task: Task, answer: () => MaybeBlocking): void {
+    this.#answer = answer;
+    this.kernel.scheduler.threadStopped(task.thread);
+  }
+
+  /** The task's thread stops because it was interrupted. */
+  interrupted(task: Task): void {
+    Object.assign(task.thread, { outcome: { ...task.thread.outcome, kind: 'interrupted' } });
+    this.kernel.scheduler.threadStopped(task.thread);
+    Object.assign(task.thread, { outcome: { ...task.thread.outcome, kind: 'syscall' } });
+  }
+
+  /** Runs what is ready, and timers that are due `ns` from now. */
+  run(ns = 0): void {
+    this.nowNs += ns;
+    this.kernel.timers.runDue(this.nowNs);
+    while (this.kernel.scheduler.hasReady) this.kernel.scheduler.runReady();
+  }
+
+  /** What the task's thread was told since the last look. */
+  told(task: Task): string[] {
+    return logs.get(task.thread)?.splice(0) ?? [];
+  }
+}

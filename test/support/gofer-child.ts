@@ -1,0 +1,21 @@
+// A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before writable ones)
+// on descriptor 3.
+import { O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
+import { runGofer } from '../../gofer/server.ts';
+import { native } from '../../native/addon.ts';
+
+const AT_FDCWD = -100;
+const attachPoints = process.argv.slice(2).map((argument) => {
+  const readOnly = !argument.startsWith('rw:');
+  return {
+    fd: native.openat2(
+      AT_FDCWD,
+      readOnly ? argument : argument.slice(3),
+      O_PATH | O_DIRECTORY,
+      0,
+      0,
+    ),
+    readOnly,
+  };
+});
+process.exit(runGofer({ socketFd: 3, attachPoints, maxOpen: 8 }) === 0 ? 0 : 1);

@@ -1,0 +1,124 @@
+// A call that may sleep answers a generator, and a generator that nobody runs does nothing: forgetting
+// `yield*` before one passes the compiler and every linter. Here an expression statement whose type is
+// or may be a Blocking is an error. `--self-test` proves on a planted mistake that the check bites.
+import { join } from 'node:path';
+import ts from 'typescript';
+
+interface Finding {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+const root = join(import.meta.dirname, '..');
+
+/** True for a generator, and for a union that has one among its members. */
+function mayBeGenerator(type: ts.Type): boolean {
+  if (type.isUnion()) return type.types.some(mayBeGenerator);
+  const name = type.getSymbol()?.getName();
+  return name === 'Generator' || name === 'AsyncGenerator';
+}
+
+/** `f();`, `void f();` and the last operand of `x && f();` drop their value. */
+function droppedExpressions(expression: ts.Expression): readonly ts.Expression[] {
+  if (ts.isParenthesizedExpression(expression)) return droppedExpressions(expression.expression);
+  if (ts.isVoidExpression(expression)) return droppedExpressions(expression.expression);
+  if (ts.isConditionalExpression(expression)) {
+    return [
+      ...droppedExpressions(expression.whenTrue),
+      ...droppedExpressions(expression.whenFalse),
+    ];
+  }
+  if (ts.isBinaryExpression(expression)) {
+    const kind = expression.operatorToken.kind;
+    if (kind === ts.SyntaxKind.CommaToken) {
+      return [...droppedExpressions(expression.left), ...droppedExpressions(expression.right)];
+    }
+    const lazy =
+      kind === ts.SyntaxKind.AmpersandAmpersandToken ||
+      kind === ts.SyntaxKind.BarBarToken ||
+      kind === ts.SyntaxKind.QuestionQuestionToken;
+    return lazy ? droppedExpressions(expression.right) : [];
+  }
+  return [expression];
+}
+
+function findDropped(program: ts.Program, wanted: (path: string) => boolean): Finding[] {
+  const checker = program.getTypeChecker();
+  const findings: Finding[] = [];
+  for (const source of program.getSourceFiles()) {
+    if (!wanted(source.fileName)) continue;
+    const visit = (node: ts.Node): void => {
+      if (ts.isExpressionStatement(node)) {
+        for (const dropped of droppedExpressions(node.expression)) {
+          if (!ts.isCallExpression(dropped)) continue;
+          if (!mayBeGenerator(checker.getTypeAtLocation(dropped))) continue;
+          const { line } = source.getLineAndCharacterOfPosition(dropped.getStart());
+          findings.push({ file: source.fileName, line: line + 1, text: dropped.getText() });
+        }
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+  }
+  return findings;
+}
+
+function treeProgram(): ts.Program {
+  const configPath = join(root, 'tsconfig.json');
+  const { config } = ts.readConfigFile(configPath, ts.sys.readFile);
+  const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+  return ts.createProgram(fileNames, options);
+}
+
+/** A program of one file in memory, over the compiler's own library. */
+function planted(text: string): ts.Program {
+  const host = ts.createCompilerHost({});
+  const name = '/planted.ts';
+  const inner = host.getSourceFile.bind(host);
+  host.getSourceFile = (path, languageVersion) =>
+    path === name
+      ? ts.createSourceFile(name, text, languageVersion, true)
+      : inner(path, languageVersion);
+  return ts.createProgram(
+    [name],
+    { strict: true, target: ts.ScriptTarget.ESNext, types: [] },
+    host,
+  );
+}
+
+function selfTest(): void {
+  const program = planted(`
+    function* sleepy(): Generator<number, number, string> { return 1; }
+    function maybe(): number | Generator<number, number, string> { return 1; }
+    function plain(): number { return 1; }
+    function* caller(on: boolean): Generator<number, number, string> {
+      sleepy();
+      maybe();
+      void sleepy();
+      on && maybe();
+      on ? plain() : sleepy();
+      plain();
+      yield* sleepy();
+      const kept = maybe();
+      return yield* sleepy();
+    }`);
+  const lines = findDropped(program, (path) => path === '/planted.ts').map(({ line }) => line);
+  if (lines.join() !== '6,7,8,9,10') {
+    console.log(`check-blocking: self-test found lines ${lines.join()} instead of 6,7,8,9,10`);
+    process.exit(1);
+  }
+}
+
+selfTest();
+if (!process.argv.includes('--self-test')) {
+  const program = treeProgram();
+  const ours = (path: string): boolean => path.startsWith(root) && !path.includes('node_modules');
+  const count = program.getSourceFiles().filter((source) => ours(source.fileName)).length;
+  const findings = findDropped(program, ours);
+  for (const { file, line, text } of findings) {
+    console.log(`${file.slice(root.length + 1)}:${line}: dropped, needs yield*: ${text}`);
+  }
+  console.log(`${count} files, ${findings.length} dropped generators`);
+  if (count === 0 || findings.length > 0) process.exit(1);
+}
