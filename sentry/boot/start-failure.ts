@@ -2,7 +2,11 @@
 import {
   E2BIG,
   EACCES,
+  EFAULT,
+  EINVAL,
+  EIO,
   EISDIR,
+  ELIBBAD,
   ELOOP,
   ENOENT,
   ENOEXEC,
@@ -24,6 +28,11 @@ const texts: ReadonlyMap<SysResult, string> = new Map([
   [ENOMEM, 'Cannot allocate memory'],
   [ELOOP, 'Too many levels of symbolic links'],
   [E2BIG, 'Argument list too long'],
+  // Linux kills such a program with SIGSEGV after the old one has gone; here there is still somebody to tell.
+  [EFAULT, 'Damaged program (or interpreter): a segment reaches past the end of the file'],
+  [EINVAL, 'Damaged program (or interpreter): bad ELF headers'],
+  [EIO, 'Damaged program (or interpreter): cannot be read in full'],
+  [ELIBBAD, 'Damaged interpreter'],
 ]);
 
 export function failureOf(command: string, error: SysResult): BootFailure {

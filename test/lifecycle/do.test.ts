@@ -1,7 +1,9 @@
 // `runts do` as a shell user sees it: exit codes, signals, streams, bad input.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { runts, start, startSleeper, until } from './command.ts';
 import { everyProcess, isAlive, processState } from './sandbox-processes.ts';
 
@@ -123,6 +125,29 @@ describe('options', () => {
   it('--timeout', async () => {
     const finished = await runts('do', '--timeout', '300ms', '--', 'sleep', '1000');
     expect(finished).toMatchObject({ code: 124, stderr: 'runts: timed out after 0.3 s\n' });
+  });
+});
+
+describe('a damaged program', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'runts-damaged-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const make = (name: string, content: Uint8Array | string): string => {
+    const path = join(directory, name);
+    writeFileSync(path, content, { mode: 0o755 });
+    return path;
+  };
+  const shell = readFileSync('/bin/sh');
+  const truncated = make('truncated', shell.subarray(0, 3000));
+  const header = make('header', shell.subarray(0, 40));
+  const noise = make('noise', Buffer.concat([shell.subarray(0, 64), Buffer.alloc(5000, 0xa5)]));
+  const script = make('script', `#!${truncated}\necho hi\n`);
+
+  it.each([truncated, header, noise, script])('%s is one line and 126', async (path) => {
+    const finished = await runts('do', '--', path);
+    expect(finished.code, finished.stderr).toBe(126);
+    expect(finished.stderr).toMatch(
+      /^runts: .*: (Damaged|Exec format error|Cannot allocate)[^\n]*\n$/,
+    );
   });
 });
 

@@ -229,7 +229,7 @@ describe('go', () => {
     `${heredoc(
       'cat > a.go',
       `package main
-import ("fmt"; "os"; "os/exec"; "os/signal"; "strings"; "sync"; "syscall"; "time"; "bufio"; "net")
+import ("fmt"; "os"; "os/exec"; "os/signal"; "runtime"; "strings"; "sync"; "syscall"; "time"; "bufio"; "net")
 func main() {
   var wg sync.WaitGroup; var mu sync.Mutex; sum := 0
   for i := 0; i < 1000; i++ { wg.Add(1); go func(i int) { defer wg.Done(); time.Sleep(time.Millisecond); mu.Lock(); sum += i; mu.Unlock() }(i) }
@@ -243,6 +243,7 @@ func main() {
   k, err := net.Dial("tcp", l.Addr().String()); if err != nil { panic(err) }; line, _ := bufio.NewReader(k).ReadString('\\n'); fmt.Print(line)
   select { case <-time.After(20 * time.Millisecond): fmt.Println("timer") }
   b := make([][]byte, 0); for i := 0; i < 200; i++ { b = append(b, make([]byte, 1<<18)); if i > 20 { b[i-20] = nil } }; fmt.Println(len(b))
+  runtime.GOMAXPROCS(1); go func() { for {} }(); for i := 0; i < 3; i++ { time.Sleep(20 * time.Millisecond) }; fmt.Println("preempted")
 }`,
     )}\nexport GOCACHE=$PWD/cache GOFLAGS=-mod=mod GO111MODULE=off CGO_ENABLED=0; go build -o a a.go && ./a`,
     {
