@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -396,6 +397,7 @@ static napi_value StartZygote(napi_env env, napi_callback_info info) {
   pid_t pid = fork();
   if (pid != 0) return answer(env, host(pid));
 
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* No PID namespace ends it with us here. */
   for (int i = 0; i < 3; i++) fds[i] = fcntl(fds[i], F_DUPFD, 10);
   for (int i = 0; i < 3; i++) dup2(fds[i], 3 + i);
   char *const none[] = {NULL};
