@@ -32,7 +32,7 @@ import { BootFailure } from './boot-failure.ts';
 import type { GuestUser, SandboxConfig } from './config.ts';
 import { Control } from './control.ts';
 import { buildMounts, workingDirectory } from './mounts.ts';
-import { failureOf } from './start-failure.ts';
+import { failureOf, programFailure } from './start-failure.ts';
 import { openStreams, type Streams } from './streams.ts';
 import { Timeline } from './timeline.ts';
 
@@ -68,7 +68,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   timeline.mark('mounts');
   const streams = openStreams(config, kernel, mounts);
   const task = startMain(config, kernel, mounts.namespace, streams);
-  if (isErrno(task)) throw failureOf(config.argv[0] ?? '', task);
+  if (isErrno(task)) throw programFailure(config.argv[0] ?? '', task);
   streams.giveTerminalTo(task);
   timeline.mark('first program');
   rest.prepare();

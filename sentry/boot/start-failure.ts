@@ -28,13 +28,29 @@ const texts: ReadonlyMap<SysResult, string> = new Map([
   [ENOMEM, 'Cannot allocate memory'],
   [ELOOP, 'Too many levels of symbolic links'],
   [E2BIG, 'Argument list too long'],
-  // Linux kills such a program with SIGSEGV after the old one has gone; here there is still somebody to tell.
+  [EFAULT, 'Bad address'],
+  [EINVAL, 'Invalid argument'],
+  [EIO, 'Input/output error'],
+]);
+
+/** What these mean where a program was to be loaded (loader/elf.ts, loader/load.ts). */
+const programTexts: ReadonlyMap<SysResult, string> = new Map([
+  // Linux notices this one only after the old program has gone, and kills with SIGSEGV.
   [EFAULT, 'Damaged program (or interpreter): a segment reaches past the end of the file'],
   [EINVAL, 'Damaged program (or interpreter): bad ELF headers'],
   [EIO, 'Damaged program (or interpreter): cannot be read in full'],
   [ELIBBAD, 'Damaged interpreter'],
 ]);
 
+/** Why the main program does not run. */
+export function programFailure(command: string, error: SysResult): BootFailure {
+  const text = programTexts.get(error);
+  return text === undefined
+    ? failureOf(command, error)
+    : new BootFailure(`${command}: ${text}`, 126);
+}
+
+/** The same for anything else that boot does with a path. */
 export function failureOf(command: string, error: SysResult): BootFailure {
   const text = texts.get(error) ?? errnoName(error);
   if (error === ENOENT && command !== '' && !command.includes('/'))

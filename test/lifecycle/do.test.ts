@@ -145,9 +145,7 @@ describe('a damaged program', () => {
   it.each([truncated, header, noise, script])('%s is one line and 126', async (path) => {
     const finished = await runts('do', '--', path);
     expect(finished.code, finished.stderr).toBe(126);
-    expect(finished.stderr).toMatch(
-      /^runts: .*: (Damaged|Exec format error|Cannot allocate)[^\n]*\n$/,
-    );
+    expect(finished.stderr).toMatch(/^runts: .*: (Damaged program|Exec format error)[^\n]*\n$/);
   });
 });
 
