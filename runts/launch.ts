@@ -91,7 +91,7 @@ function launcherArguments(plan: LaunchPlan): string[] {
   for (const flag of nodeFlags) args.push('--flag', flag);
   for (const { path, writable } of plan.attach)
     args.push(writable ? '--writable' : '--read-only', path);
-  if (config.terminal !== undefined) args.push('--terminal');
+  if (config.container.process.terminal !== undefined) args.push('--terminal');
   if (plan.timeoutMs > 0) args.push('--timeout', String(Math.ceil(plan.timeoutMs)));
   return args;
 }

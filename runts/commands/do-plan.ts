@@ -4,9 +4,11 @@ import { isAbsolute, resolve } from 'node:path';
 import type {
   GuestUser,
   MountConfig,
+  ProcessConfig,
   SandboxConfig,
   TerminalConfig,
 } from '../../sentry/boot/config.ts';
+import { allCapabilities, noCapabilities } from '../../sentry/kernel/credentials.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
@@ -63,24 +65,50 @@ function planConfig(
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
     throw new Failure(`--hostname: '${options.hostname}' is no host name`);
   }
-  const terminal = planTerminal();
   return {
-    argv: exactArguments(command),
-    env: planEnvironment(options),
-    cwd: toByteString(planDirectory(options)),
-    user: planUser(options.user),
-    umask: process.umask(),
+    container: {
+      id: 'do',
+      root: { attach: 0, overlay: true, readOnly: false },
+      mounts,
+      process: planProcess(command, options),
+      isInit: false,
+    },
     hostname: options.hostname,
+    domainname: '',
     memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
     pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
-    mounts,
+    waitsForStart: false,
     hasShell: hasShell(),
-    ...(terminal === undefined ? {} : { terminal }),
     strace: options.strace !== undefined,
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
+    network: 'none',
     writeCodeCache: process.env[codeCacheVariable] !== undefined,
+  };
+}
+
+function planProcess(command: readonly string[], options: DoOptions): ProcessConfig {
+  const terminal = planTerminal();
+  const user = planUser(options.user);
+  const capabilities = user.uid === 0 ? allCapabilities : noCapabilities;
+  return {
+    argv: exactArguments(command),
+    env: planEnvironment(options),
+    cwd: toByteString(planDirectory(options)),
+    user,
+    umask: process.umask(),
+    capabilities: {
+      bounding: allCapabilities,
+      effective: capabilities,
+      inheritable: noCapabilities,
+      permitted: capabilities,
+      ambient: noCapabilities,
+    },
+    limits: [],
+    noNewPrivileges: false,
+    oomScoreAdjustment: 0,
+    ...(terminal === undefined ? {} : { terminal }),
   };
 }
 
@@ -130,13 +158,12 @@ function planUser(text: string | undefined): GuestUser {
       uid,
       gid: process.getegid?.() ?? 0,
       groups: process.getgroups?.() ?? [],
-      privileged: uid === 0,
     };
   }
   const [user = '', group] = text.split(':', 2);
   const wanted = parseId(user, '--user');
   const gid = group === undefined ? wanted : parseId(group, '--user');
-  return { uid: wanted, gid, groups: [gid], privileged: wanted === 0 };
+  return { uid: wanted, gid, groups: [gid] };
 }
 
 function planMounts(options: DoOptions): { mounts: MountConfig[]; attach: AttachPoint[] } {
@@ -219,7 +246,8 @@ async function startLog(fd: number, path: string, config: SandboxConfig): Promis
   const { pino } = await import('pino');
   try {
     const log = pino({ name: 'runts' }, { write: (line: string) => void writeSync(fd, line) });
-    log.info({ argv: config.argv, cwd: config.cwd, user: config.user }, 'do');
+    const { argv, cwd, user } = config.container.process;
+    log.info({ argv, cwd, user }, 'do');
   } catch (error) {
     closeSync(fd);
     throw new Failure(`--debug-log: ${path}: ${describe(error)}`);

@@ -14,7 +14,7 @@ import { FD_PAGE, FD_SEALER, FD_WAKE, FD_ZYGOTE } from '../host/descriptors.ts';
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
-import { allCapabilities, credentialsOf, noCapabilities } from '../kernel/credentials.ts';
+import { credentialsOf } from '../kernel/credentials.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { Limits } from '../kernel/limits.ts';
 import type { Task } from '../kernel/task.ts';
@@ -23,13 +23,12 @@ import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { table } from '../syscalls/table-x86-64.ts';
-import type { Credentials } from '../vfs/credentials.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { GuestUser, SandboxConfig } from './config.ts';
+import type { SandboxConfig } from './config.ts';
 import { Control } from './control.ts';
 import { buildMounts, workingDirectory } from './mounts.ts';
 import { failureOf, programFailure } from './start-failure.ts';
@@ -68,7 +67,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   timeline.mark('mounts');
   const streams = openStreams(config, kernel, mounts);
   const task = startMain(config, kernel, mounts.namespace, streams);
-  if (isErrno(task)) throw programFailure(config.argv[0] ?? '', task);
+  if (isErrno(task)) throw programFailure(config.container.process.argv[0] ?? '', task);
   streams.giveTerminalTo(task);
   timeline.mark('first program');
   rest.prepare();
@@ -76,10 +75,10 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
   const control = new Control(kernel, channel, streams);
-  log('info', `started ${JSON.stringify(config.argv)}`);
+  log('info', `started ${JSON.stringify(config.container.process.argv)}`);
   return {
     run: () => {
-      control.start(config.terminal !== undefined);
+      control.start(config.container.process.terminal !== undefined);
       const status = kernel.run();
       streams.flush();
       return status;
@@ -146,31 +145,26 @@ function startMain(
   namespace: MountNamespace,
   streams: Streams,
 ): Result<Task> {
-  const credentials = credentialsFor(config.user);
+  const { process } = config.container;
+  const credentials = {
+    ...credentialsOf(process.user.uid, process.user.gid, process.user.groups),
+    ...process.capabilities,
+  };
   const files = new FdTable();
   streams.files.forEach((file, fd) => void files.replace(fd, file, false));
   const root = namespace.rootPath;
-  const fs = new FsContext(root, root, config.umask);
-  const cwd = workingDirectory(config.cwd, { fs, files, credentials });
-  if (isErrno(cwd)) throw new BootFailure(`--cwd: ${config.cwd}: ${failureOf('', cwd).message}`);
+  const fs = new FsContext(root, root, process.umask);
+  const cwd = workingDirectory(process.cwd, { fs, files, credentials });
+  if (isErrno(cwd)) throw new BootFailure(`--cwd: ${process.cwd}: ${failureOf('', cwd).message}`);
   fs.cwd = cwd;
   return startFirstProcess(kernel, {
     credentials,
     files,
     fs,
     limits: new Limits(),
-    argv: config.argv,
-    envp: config.env,
+    argv: process.argv,
+    envp: process.env,
   });
-}
-
-function credentialsFor(user: GuestUser): Credentials {
-  const capabilities = user.privileged ? allCapabilities : noCapabilities;
-  return {
-    ...credentialsOf(user.uid, user.gid, user.groups),
-    effective: capabilities,
-    permitted: capabilities,
-  };
 }
 
 /** From here on this process can do what its seccomp list says, and sees no file. */

@@ -42,7 +42,7 @@ const pseudoFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME;
 
 export function buildMounts(config: SandboxConfig, machine: Machine, kernel: Kernel): GuestMounts {
   const client = new GoferClient(FD_GOFER);
-  const lower = attachGofer(client, 0, true, kernel);
+  const lower = attachGofer(client, config.container.root.attach, true, kernel);
   const root = new OverlayFileSystem({ lower, clock: kernel.clock, maxBytes: kernel.memoryBytes });
   const namespace = new MountNamespace(new Mount(root, { flags: MS_RELATIME, source: 'root' }));
   const caller = rootCaller(namespace);
@@ -72,7 +72,7 @@ export function buildMounts(config: SandboxConfig, machine: Machine, kernel: Ker
     flags: MS_NOSUID | MS_NODEV,
     source: 'shm',
   });
-  for (const extra of config.mounts) {
+  for (const extra of config.container.mounts) {
     if (extra.kind === 'volume') {
       const volume = attachGofer(client, extra.attach, false, kernel);
       placeVolume(extra, volume, namespace, caller);

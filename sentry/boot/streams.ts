@@ -30,9 +30,9 @@ export interface Streams {
 }
 
 export function openStreams(config: SandboxConfig, kernel: Kernel, mounts: GuestMounts): Streams {
-  const { terminal } = config;
+  const { terminal, user } = config.container.process;
   if (terminal === undefined) return plainStreams(kernel);
-  return terminalStreams(terminal, config.user.uid, kernel, mounts);
+  return terminalStreams(terminal, user.uid, kernel, mounts);
 }
 
 function hostStream(kernel: Kernel, fd: number): OpenFile {

@@ -198,8 +198,9 @@ TEST(select_sets) {
   CHECK_EQ(select(fds[1] + 1, &in, NULL, NULL, NULL), 1);
   CHECK(FD_ISSET(fds[0], &in));
   FD_ZERO(&in);
-  FD_SET(77, &in);
-  CHECK_ERR(select(78, &in, NULL, NULL, &zero), EBADF);
+  /* Below 64: Linux looks at no descriptor above the size of the process's table, which a parent with many open ones made larger. */
+  FD_SET(61, &in);
+  CHECK_ERR(select(62, &in, NULL, NULL, &zero), EBADF);
   CHECK_ERR(select(-1, NULL, NULL, NULL, &zero), EINVAL);
   struct timeval t = {0, 20000};
   CHECK_EQ(select(0, NULL, NULL, NULL, &t), 0);
