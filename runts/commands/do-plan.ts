@@ -1,6 +1,8 @@
 // What `runts do` is asked for, checked and turned into a plan. Nothing is started here.
+
 import { closeSync, openSync, realpathSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { allCapabilities, noCapabilities } from '../../abi/capability.ts';
 import type {
   GuestUser,
   MountConfig,
@@ -8,7 +10,6 @@ import type {
   SandboxConfig,
   TerminalConfig,
 } from '../../sentry/boot/config.ts';
-import { allCapabilities, noCapabilities } from '../../sentry/kernel/credentials.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';

@@ -1,4 +1,5 @@
 // The guest's tree of mounts as it finds it: root, volumes, /proc, /sys, /dev and what belongs there, --tmpfs.
+import { allCapabilities } from '../../abi/capability.ts';
 import { ENOENT, isErrno, type Result } from '../../abi/errno.ts';
 import { AT_FDCWD, O_CREAT, O_EXCL, O_WRONLY } from '../../abi/fcntl.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
@@ -15,7 +16,7 @@ import { newSysFileSystem } from '../fs/sys/sysfs.ts';
 import { TmpFileSystem } from '../fs/tmp/filesystem.ts';
 import { FD_GOFER } from '../host/descriptors.ts';
 import type { Machine } from '../host/machine.ts';
-import { allCapabilities, credentialsOf } from '../kernel/credentials.ts';
+import { credentialsOf } from '../kernel/credentials.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import { lookupChild } from '../vfs/dentry.ts';

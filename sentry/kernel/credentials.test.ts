@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import {
+  allCapabilities,
   CAP_CHOWN,
   CAP_KILL,
+  noCapabilities,
   SECBIT_KEEP_CAPS,
   SECBIT_NO_SETUID_FIXUP,
   SECBIT_NOROOT,
 } from '../../abi/capability.ts';
 import { type Credentials, isCapable } from '../vfs/credentials.ts';
 import {
-  allCapabilities,
   credentialsAfterExec,
   credentialsOf,
   fixCapabilitiesAfterFsuidChange,
   fixCapabilitiesAfterUidChange,
-  noCapabilities,
 } from './credentials.ts';
 
 const root = credentialsOf(0, 0, []);

@@ -1,15 +1,13 @@
 // Changes of credentials (credentials(7), capabilities(7)): the rules of setuid and friends, and of
 // what execve does to capability sets.
 import {
-  CAP_LAST_CAP,
+  allCapabilities,
+  noCapabilities,
   SECBIT_KEEP_CAPS,
   SECBIT_NO_SETUID_FIXUP,
   SECBIT_NOROOT,
 } from '../../abi/capability.ts';
 import type { CapabilitySet, Credentials } from '../vfs/credentials.ts';
-
-export const noCapabilities: CapabilitySet = { lo: 0, hi: 0 };
-export const allCapabilities: CapabilitySet = { lo: 0xffffffff, hi: 2 ** (CAP_LAST_CAP - 31) - 1 };
 
 /** What a user starts with: root has every capability, others none. */
 export function credentialsOf(uid: number, gid: number, groups: readonly number[]): Credentials {

@@ -4,18 +4,18 @@ import {
   _LINUX_CAPABILITY_VERSION_1,
   _LINUX_CAPABILITY_VERSION_2,
   _LINUX_CAPABILITY_VERSION_3,
+  allCapabilities,
   CAP_SETGID,
   CAP_SETPCAP,
   CAP_SETUID,
+  noCapabilities,
 } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
 import {
-  allCapabilities,
   fixCapabilitiesAfterFsuidChange,
   fixCapabilitiesAfterUidChange,
   intersect,
   isSubset,
-  noCapabilities,
   unite,
 } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
