@@ -1,5 +1,5 @@
-// Three groups of tests: units beside the code, guest programs in C, and real programs. The last two
-// start sandboxes and compilers, so they get more time and share the cores.
+// Four groups of tests: units beside the code, guest programs in C, real programs, and the OCI runtime
+// under real engines. The last three start sandboxes and compilers, so they get more time and share the cores.
 import { defineConfig } from 'vitest/config';
 
 const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
@@ -26,7 +26,18 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/support/**'],
+          exclude: ['test/support/**', 'test/oci/**'],
+          ...slow,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'oci',
+          include: ['test/oci/**/*.test.ts'],
+          globalSetup: ['test/oci/engines/global-setup.ts'],
+          // The cases mostly wait for the engines.
+          maxConcurrency: 4,
           ...slow,
         },
       },

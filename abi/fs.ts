@@ -53,6 +53,7 @@ export const PIPEFS_MAGIC = 0x50495045;
 export const SOCKFS_MAGIC = 0x534f434b;
 export const ANON_INODE_FS_MAGIC = 0x09041934;
 export const CGROUP2_SUPER_MAGIC = 0x63677270;
+export const MQUEUE_MAGIC = 0x19800202;
 
 /** struct statfs, x86-64. */
 export const statfsLayout = {

@@ -25,3 +25,8 @@ export const SIOCGIFMTU = 0x8921;
 export const SIOCGIFHWADDR = 0x8927;
 export const SIOCGIFINDEX = 0x8933;
 export const SIOCGIFTXQLEN = 0x8942;
+export const SIOCGIFDSTADDR = 0x8917;
+export const SIOCGIFMAP = 0x8970;
+/** Bytes not sent at all; SIOCOUTQ counts those not acknowledged too. */
+export const SIOCOUTQNSD = 0x894b;
+export const SIOCGSTAMP = 0x8906;

@@ -23,10 +23,8 @@ export const SHM_EXEC = 0o100000;
 export const SHM_DEST = 0o1000;
 export const SHM_LOCKED = 0o2000;
 
-/** Linux's defaults; all but unlimited sizes. */
+/** The least size. Other limits: kernel.shm* of abi/sysctl.ts. */
 export const SHMMIN = 1;
-export const SHMMNI = 4096;
-export const SHMMAX = 2 ** 64 - 2 ** 24;
 
 /** Offsets of struct shmid64_ds. */
 export const shmidDs = {

@@ -44,3 +44,15 @@ export const RT_SCOPE_HOST = 254;
 /** struct ifinfomsg, struct ifaddrmsg: sizes. */
 export const IFINFOMSG_BYTES = 16;
 export const IFADDRMSG_BYTES = 8;
+export const RTM_NEWROUTE = 24;
+export const RTM_GETNEIGH = 30;
+export const RTM_GETRULE = 34;
+export const RTA_DST = 1;
+/** Flags of struct rtmsg that ask how to answer. */
+export const RTM_F_LOOKUP_TABLE = 0x1000;
+export const RTM_F_FIB_MATCH = 0x2000;
+export const IFLA_LINK = 5;
+export const IFLA_STATS64 = 23;
+export const IFLA_CARRIER = 33;
+/** struct rtmsg, ndmsg and fib_rule_hdr. */
+export const RTMSG_BYTES = 12;

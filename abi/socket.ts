@@ -23,8 +23,6 @@ export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 
-export const SOMAXCONN = 4096;
-
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
 export const MSG_DONTROUTE = 0x4;
@@ -171,3 +169,48 @@ export const TCP_NOTSENT_LOWAT = 25;
 export const UDP_CORK = 1;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
+
+export const SO_RXQ_OVFL = 40;
+export const SO_MAX_PACING_RATE = 47;
+export const SO_INCOMING_CPU = 49;
+export const SO_INCOMING_NAPI_ID = 56;
+export const SO_COOKIE = 57;
+/** Control messages with the time of arrival have the numbers of the options that ask for them. */
+export const SCM_TIMESTAMP = 29;
+export const SCM_TIMESTAMPNS = 35;
+
+export const IP_MTU = 14;
+export const IP_RECVORIGDSTADDR = 20;
+export const IP_MINTTL = 21;
+export const IP_MULTICAST_IF = 32;
+export const IP_ADD_MEMBERSHIP = 35;
+export const IP_DROP_MEMBERSHIP = 36;
+export const IP_UNBLOCK_SOURCE = 37;
+export const IP_BLOCK_SOURCE = 38;
+export const IP_ADD_SOURCE_MEMBERSHIP = 39;
+export const IP_DROP_SOURCE_MEMBERSHIP = 40;
+export const MCAST_JOIN_GROUP = 42;
+export const MCAST_BLOCK_SOURCE = 43;
+export const MCAST_UNBLOCK_SOURCE = 44;
+export const MCAST_LEAVE_GROUP = 45;
+export const MCAST_JOIN_SOURCE_GROUP = 46;
+export const MCAST_LEAVE_SOURCE_GROUP = 47;
+export const IP_MULTICAST_ALL = 49;
+export const IP_UNICAST_IF = 50;
+/** linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h: where a redirected connection was going. */
+export const SO_ORIGINAL_DST = 80;
+
+export const IPV6_MULTICAST_IF = 17;
+export const IPV6_ADD_MEMBERSHIP = 20;
+export const IPV6_DROP_MEMBERSHIP = 21;
+export const IPV6_MTU = 24;
+export const IPV6_MULTICAST_ALL = 29;
+export const IPV6_PKTINFO = 50;
+export const IPV6_RECVHOPLIMIT = 51;
+export const IPV6_HOPLIMIT = 52;
+export const IPV6_DONTFRAG = 62;
+export const IPV6_ADDR_PREFERENCES = 72;
+export const IPV6_MINHOPCOUNT = 73;
+export const IPV6_ORIGDSTADDR = 74;
+export const IPV6_UNICAST_IF = 76;
+export const IPV6_FREEBIND = 78;

@@ -1,4 +1,4 @@
-// Figures by benchmark and engine, and how they are printed: time, and ratio to native.
+// Figures by benchmark and engine, and how they are printed: time, and ratio to native or another base.
 
 export type Figures = Map<string, Map<string, number>>;
 
@@ -7,11 +7,12 @@ export function printTable(
   unit: string,
   engines: readonly string[],
   figures: Figures,
+  base = 'native',
 ): void {
-  const head = [title, ...engines.flatMap((name) => (name === 'native' ? [name] : [name, 'x']))];
+  const head = [title, ...engines.flatMap((name) => (name === base ? [name] : [name, 'x']))];
   const rows = [...figures].map(([name, byEngine]) => [
     name,
-    ...engines.flatMap((engine) => cells(engine, byEngine)),
+    ...engines.flatMap((engine) => cells(engine, byEngine, base)),
   ]);
   const widths = head.map((cell, column) =>
     Math.max(cell.length, ...rows.map((row) => (row[column] ?? '').length)),
@@ -20,12 +21,12 @@ export function printTable(
   for (const row of rows) console.log(line(row, widths));
 }
 
-function cells(engine: string, byEngine: ReadonlyMap<string, number>): string[] {
+function cells(engine: string, byEngine: ReadonlyMap<string, number>, base: string): string[] {
   const value = byEngine.get(engine);
-  const native = byEngine.get('native');
+  const reference = byEngine.get(base);
   const text = value === undefined ? '-' : format(value);
-  if (engine === 'native') return [text];
-  return [text, value === undefined || !native ? '-' : (value / native).toFixed(1)];
+  if (engine === base) return [text];
+  return [text, value === undefined || !reference ? '-' : (value / reference).toFixed(1)];
 }
 
 function format(value: number): string {

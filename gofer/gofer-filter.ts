@@ -44,6 +44,7 @@ const writing: readonly FilterRow[] = [
   { name: 'linkat', number: 265, why: 'writable volumes' },
   { name: 'symlinkat', number: 266, why: 'writable volumes' },
   { name: 'fchmod', number: 91, why: 'writable volumes' },
+  { name: 'fchmodat', number: 268, why: 'writable volumes: any kind of file' },
   { name: 'fchownat', number: 260, why: 'writable volumes' },
   { name: 'utimensat', number: 280, why: 'writable volumes' },
   { name: 'ftruncate', number: 77, why: 'writable volumes' },

@@ -8,13 +8,15 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
+  O_RDONLY,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT, statxLayout } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import type { HostAttributes } from './protocol.ts';
+import { type DeviceNode, mayBePlaceholder, readPlaceholder } from './placeholder.ts';
+import { FIRST_HELD, type HostAttributes } from './protocol.ts';
 
 export interface AttachPoint {
   /** O_PATH (or other) descriptor of the directory. */
@@ -35,6 +37,7 @@ export interface HostDirectory {
   readonly name: string;
   readonly dev: number;
   readonly ino: number;
+  /** Of its attach point: also below one that was frozen after this directory was found. */
   readonly readOnly: boolean;
   /** A file system with nothing for a guest (proc, sysfs): shown as an empty directory. */
   readonly sealed: boolean;
@@ -44,12 +47,20 @@ interface Held extends HostDirectory {
   parent: HostDirectory | undefined;
   name: string;
   fd: number;
+  readonly rights: Rights;
+}
+
+/** What all directories below an attach point share. */
+interface Rights {
+  readonly index: number;
+  readOnly: boolean;
 }
 
 const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 const openDirectory = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 const maxDirectories = 1_000_000;
 const maxDepth = 2048;
+const maxHeld = 2048;
 const overflowId = 65534;
 
 /** proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts, configfs, pstore, efivarfs, selinuxfs. */
@@ -65,11 +76,15 @@ const statfsValues = new Float64Array(8);
 export class HostTree {
   readonly #directories = new Map<number, Held>();
   readonly #byInode = new Map<string, Held>();
+  readonly #rights = new Map<number, Rights>();
   /** Least recently used first: Map keeps insertion order. */
   readonly #open = new Map<number, Held>();
   readonly #maxOpen: number;
   readonly #unmappedAsRoot: boolean;
   #lastId = 0;
+  /** Files without a name that are still in use: id to a descriptor (O_PATH or other). */
+  readonly #held = new Map<number, { readonly fd: number; readonly rights: Rights }>();
+  #lastHeld = FIRST_HELD;
 
   constructor(options: TreeOptions = {}) {
     this.#maxOpen = options.maxOpen ?? 512;
@@ -77,11 +92,19 @@ export class HostTree {
   }
 
   /** Takes over an attach point. Its descriptor is never closed. */
-  attach(point: AttachPoint): HostDirectory | SysResult {
+  attach(point: AttachPoint, index: number): HostDirectory | SysResult {
     const attributes = this.statFd(point.fd);
     if (typeof attributes === 'number') return attributes;
     if ((attributes.mode & S_IFMT) !== S_IFDIR) return ENOTDIR;
-    return this.#enter(undefined, '', point.fd, attributes, point.readOnly);
+    const rights = this.#rights.get(index) ?? { index, readOnly: point.readOnly };
+    this.#rights.set(index, rights);
+    return this.#enter(undefined, '', point.fd, attributes, rights);
+  }
+
+  /** The attach point is read-only from now on. */
+  freeze(index: number): void {
+    const rights = this.#rights.get(index);
+    if (rights !== undefined) rights.readOnly = true;
   }
 
   get(id: number): HostDirectory | undefined {
@@ -99,22 +122,46 @@ export class HostTree {
     name: string,
     attributes: HostAttributes,
   ): HostDirectory | SysResult {
-    const key = inodeKey(parent.readOnly, attributes);
-    const known = this.#byInode.get(key);
+    const { rights } = parent as Held;
+    const known = this.#byInode.get(inodeKey(rights, attributes));
     if (known !== undefined) {
       known.parent = parent;
       known.name = name;
       return known;
     }
     if (this.#directories.size >= maxDirectories) return ENFILE;
-    return this.#enter(parent as Held, name, -1, attributes, parent.readOnly);
+    return this.#enter(parent as Held, name, -1, attributes, rights);
+  }
+
+  /** Takes over the descriptor of a file below `directory`. Its id from now on, or an errno. */
+  hold(directory: HostDirectory, fd: number): SysResult {
+    if (fd < 0) return fd;
+    if (this.#held.size >= maxHeld) {
+      native.close(fd);
+      return ENFILE;
+    }
+    this.#lastHeld += 1;
+    this.#held.set(this.#lastHeld, { fd, rights: (directory as Held).rights });
+    return this.#lastHeld;
+  }
+
+  /** The descriptor of a held file, and whether it may be changed. */
+  heldFile(id: number): { readonly fd: number; readonly readOnly: boolean } | undefined {
+    const held = this.#held.get(id);
+    return held === undefined ? undefined : { fd: held.fd, readOnly: held.rights.readOnly };
   }
 
   forget(id: number): void {
+    const held = this.#held.get(id);
+    if (held !== undefined) {
+      this.#held.delete(id);
+      native.close(held.fd);
+      return;
+    }
     const directory = this.#directories.get(id);
     if (directory === undefined || directory.parent === undefined) return;
     this.#directories.delete(id);
-    this.#byInode.delete(inodeKey(directory.readOnly, directory));
+    this.#byInode.delete(inodeKey(directory.rights, directory));
     this.#open.delete(id);
     if (directory.fd >= 0) native.close(directory.fd);
     directory.fd = -1;
@@ -122,7 +169,7 @@ export class HostTree {
 
   /** A rename moved a directory: later openings go by the new name. */
   moved(attributes: HostAttributes, parent: HostDirectory, name: string): void {
-    const directory = this.#byInode.get(inodeKey(parent.readOnly, attributes));
+    const directory = this.#byInode.get(inodeKey((parent as Held).rights, attributes));
     if (directory === undefined) return;
     directory.parent = parent;
     directory.name = name;
@@ -144,7 +191,30 @@ export class HostTree {
       statxBytes,
       0,
     );
-    return done < 0 ? done : this.#decode();
+    if (done < 0) return done;
+    const attributes = this.#decode();
+    return mayBePlaceholder(attributes) ? this.#presented(fd, name, attributes) : attributes;
+  }
+
+  /** A file that stands for a device node is shown as one. */
+  #presented(fd: number, name: string, attributes: HostAttributes): HostAttributes {
+    const place =
+      name === '' ? native.dup(fd) : native.openat2(fd, name, O_PATH | O_NOFOLLOW, 0, resolve);
+    if (place < 0) return attributes;
+    const node = this.placeholderAt(place);
+    native.close(place);
+    return node === undefined ? attributes : { ...attributes, ...node };
+  }
+
+  /** What an open (O_PATH) file stands for; undefined for one that is what it is. */
+  placeholderAt(place: number): DeviceNode | undefined {
+    if (native.statx(place, '', AT_EMPTY_PATH, statxBytes, 0) < 0) return undefined;
+    if (!mayBePlaceholder(this.#decode())) return undefined;
+    const file = native.reopen(place, O_RDONLY);
+    if (file < 0) return undefined;
+    const node = readPlaceholder(file);
+    native.close(file);
+    return node;
   }
 
   statFd(fd: number): HostAttributes | SysResult {
@@ -162,7 +232,7 @@ export class HostTree {
     name: string,
     fd: number,
     attributes: HostAttributes,
-    readOnly: boolean,
+    rights: Rights,
   ): HostDirectory {
     this.#lastId += 1;
     const directory: Held = {
@@ -172,14 +242,17 @@ export class HostTree {
       fd,
       dev: attributes.dev,
       ino: attributes.ino,
-      readOnly,
+      rights,
+      get readOnly() {
+        return rights.readOnly;
+      },
       sealed:
         parent !== undefined &&
         (parent.sealed || (parent.dev !== attributes.dev && this.#isSealedType(parent, name))),
     };
     this.#directories.set(directory.id, directory);
-    // Two attach points may show one directory with different rights: roots are never found by inode.
-    if (parent !== undefined) this.#byInode.set(inodeKey(readOnly, attributes), directory);
+    // Two attach points may show one directory with different rights.
+    if (parent !== undefined) this.#byInode.set(inodeKey(rights, attributes), directory);
     return directory;
   }
 
@@ -265,10 +338,10 @@ export class HostTree {
 }
 
 function inodeKey(
-  readOnly: boolean,
+  { index }: Rights,
   inode: { readonly dev: number; readonly ino: number },
 ): string {
-  return `${inode.dev}:${inode.ino}:${readOnly ? 'r' : 'w'}`;
+  return `${inode.dev}:${inode.ino}:${index}`;
 }
 
 /** makedev(3) in 32 bits. */

@@ -32,7 +32,7 @@ export const OP = {
   link: 12,
   /** u32 id, name, u32 uid, u32 gid, target -> entry */
   symlink: 13,
-  /** u32 id, name, u32 mode (FIFO or socket), u32 uid, u32 gid -> entry */
+  /** u32 id, name, u32 mode (no directory, link or regular file), u32 uid, u32 gid, u32 rdev -> entry */
   makeNode: 14,
   /** u32 id, name, u32 mask (CHANGE), u32 mode, u32 uid, u32 gid, f64 size, f64 u32 atime, f64 u32 mtime -> attributes */
   setAttributes: 15,
@@ -44,9 +44,20 @@ export const OP = {
   setXattr: 18,
   /** u32 id, name, attribute name */
   removeXattr: 19,
-  /** u32 id: the Sentry does not use it any more */
+  /** u32 id: the Sentry does not use it any more; not answered */
   forget: 20,
+  /** u32 index: the attach point is read-only from now on; not answered */
+  freeze: 21,
+  /** u32 id, name -> u32 held id: the file stays reachable when its name is gone. A held id stands for (id, name) with name ''. */
+  hold: 22,
+  /** u32 id, u32 mode, u32 uid, u32 gid -> attributes, u32 held id; one descriptor, O_RDWR: a file without a name */
+  createUnnamed: 23,
+  /** u32 held id, u32 new id, new name */
+  linkHeld: 24,
 } as const;
+
+/** Ids from here on are held files, below directories. */
+export const FIRST_HELD = 0x8000_0000;
 
 /** Bits of setAttributes' mask. */
 export const CHANGE = { mode: 1, owner: 2, size: 4, atime: 8, mtime: 16 } as const;

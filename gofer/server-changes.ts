@@ -1,17 +1,29 @@
 // The Gofer's operations that change a writable volume.
-import { EBADF, EINVAL, EISDIR, EROFS, type SysResult } from '../abi/errno.ts';
+import { EBADF, EINVAL, EISDIR, EOPNOTSUPP, EPERM, EROFS, type SysResult } from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
+  O_CREAT,
   O_DIRECTORY,
+  O_EXCL,
   O_PATH,
   O_RDONLY,
   O_RDWR,
 } from '../abi/fcntl.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../abi/fs.ts';
-import { S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, UTIME_OMIT } from '../abi/stat.ts';
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  UTIME_OMIT,
+} from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
+import { type DeviceNode, PLACEHOLDER_MODE, writePlaceholder } from './placeholder.ts';
 import { CHANGE, isEntryName } from './protocol.ts';
 import { entryOf, type GoferContext, giveTo } from './server-context.ts';
 
@@ -125,27 +137,49 @@ export function makeSymlink(context: GoferContext): SysResult {
   return given < 0 ? given : answerEntry(context, directory, name);
 }
 
-/** FIFOs and sockets only: device nodes are never made on the host. */
+/** FIFOs and sockets; devices are never made on the host (placeholder.ts). */
 export function makeNode(context: GoferContext): SysResult {
   const { tree, request } = context;
   const directory = context.directory();
   const name = request.text();
-  const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
+  const [mode, uid, gid, rdev] = [request.u32(), request.u32(), request.u32(), request.u32()];
   const kind = mode & S_IFMT;
-  if (!request.isComplete || !isEntryName(name) || (kind !== S_IFIFO && kind !== S_IFSOCK))
-    return EINVAL;
+  const isDevice = kind === S_IFCHR || kind === S_IFBLK;
+  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+  if (!isDevice && kind !== S_IFIFO && kind !== S_IFSOCK) return EINVAL;
   const fd = writableFd(tree, directory);
   if (fd < 0 || directory === undefined) return fd;
+  if (isDevice) {
+    const made = makePlaceholder(tree, directory, name, { mode, uid, gid, rdev });
+    return made < 0 ? made : answerEntry(context, directory, name);
+  }
   const made = native.mknodat(fd, name, kind | (mode & 0o777), 0);
   if (made < 0) return made;
   const given = giveTo(fd, name, uid, gid, undefined);
   return given < 0 ? given : answerEntry(context, directory, name);
 }
 
+function makePlaceholder(
+  tree: HostTree,
+  directory: HostDirectory,
+  name: string,
+  node: DeviceNode & { readonly uid: number; readonly gid: number },
+): SysResult {
+  const file = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL, 0o600);
+  if (file < 0) return file;
+  let made = writePlaceholder(file, node);
+  if (made >= 0) made = giveTo(file, '', node.uid, node.gid, PLACEHOLDER_MODE);
+  native.close(file);
+  if (made >= 0) return 0;
+  const fd = tree.fdOf(directory);
+  if (fd >= 0) native.unlinkat(fd, name, 0);
+  // A file system without such attributes holds no device nodes.
+  return made === EOPNOTSUPP ? EPERM : made;
+}
+
 export function changeAttributes(context: GoferContext): SysResult {
   const { tree, request, reply } = context;
-  const directory = context.directory();
-  const name = request.text();
+  const { directory, held, name } = context.target();
   const mask = request.u32();
   const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
   const size = request.f64();
@@ -158,9 +192,9 @@ export function changeAttributes(context: GoferContext): SysResult {
     mtimeNsec >= 1e9
   )
     return EINVAL;
-  if (directory === undefined) return EBADF;
-  if (directory.readOnly || directory.sealed) return EROFS;
-  const place = name === '' ? heldFd(tree, directory) : tree.openEntry(directory, name, O_PATH, 0);
+  let place: SysResult = EBADF;
+  if (held !== undefined) place = held.readOnly ? EROFS : native.dup(held.fd);
+  else if (directory !== undefined) place = changeablePlace(tree, directory, name);
   if (place < 0) return place;
   const done = change();
   const attributes = done < 0 ? done : tree.statFd(place);
@@ -190,7 +224,13 @@ export function changeAttributes(context: GoferContext): SysResult {
   }
 }
 
-/** Mode and size need a real descriptor: of a regular file or a directory; other kinds keep their mode. */
+function changeablePlace(tree: HostTree, directory: HostDirectory, name: string): SysResult {
+  if (name === '') return heldFd(tree, directory);
+  if (directory.readOnly || directory.sealed) return EROFS;
+  return tree.openEntry(directory, name, O_PATH, 0);
+}
+
+/** A size needs a real descriptor, of a regular file. Links have no mode. */
 function changeContents(
   tree: HostTree,
   place: number,
@@ -198,16 +238,32 @@ function changeContents(
   mode: number,
   size: number,
 ): SysResult {
+  if ((mask & CHANGE.size) !== 0) {
+    const resized = resize(tree, place, size);
+    if (resized < 0) return resized;
+  }
+  return (mask & CHANGE.mode) === 0 ? 0 : changeMode(tree, place, mode & 0o7777);
+}
+
+function changeMode(tree: HostTree, place: number, mode: number): SysResult {
+  const node = tree.placeholderAt(place);
+  if (node === undefined) return native.chmodHeld(place, mode);
+  const file = native.reopen(place, O_RDONLY);
+  if (file < 0) return file;
+  const written = writePlaceholder(file, { mode: (node.mode & S_IFMT) | mode, rdev: node.rdev });
+  native.close(file);
+  return written;
+}
+
+/** The kind is looked at first: a device must not even be opened. */
+function resize(tree: HostTree, place: number, size: number): SysResult {
   const attributes = tree.statFd(place);
   if (typeof attributes === 'number') return attributes;
   const kind = attributes.mode & S_IFMT;
-  if (kind !== S_IFREG && kind !== S_IFDIR) return EINVAL;
-  const resizes = (mask & CHANGE.size) !== 0;
-  if (resizes && kind === S_IFDIR) return EISDIR;
-  const fd = native.reopen(place, resizes ? O_RDWR : O_RDONLY);
+  if (kind !== S_IFREG) return kind === S_IFDIR ? EISDIR : EINVAL;
+  const fd = native.reopen(place, O_RDWR);
   if (fd < 0) return fd;
-  let done = resizes ? native.ftruncate(fd, size) : 0;
-  if (done >= 0 && (mask & CHANGE.mode) !== 0) done = native.fchmod(fd, mode & 0o7777);
+  const done = native.ftruncate(fd, size);
   native.close(fd);
   return done;
 }

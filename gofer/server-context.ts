@@ -1,5 +1,5 @@
 // What the Gofer's operations share: the request at hand, and the safe ways to an entry.
-import { EINVAL, EIO, EOPNOTSUPP, EPERM, type SysResult } from '../abi/errno.ts';
+import { EBADF, EINVAL, EIO, EOPNOTSUPP, EPERM, type SysResult } from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
@@ -13,6 +13,13 @@ import { native } from '../native/addon.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
 import type { HostAttributes, HostEntry, MessageReader, MessageWriter } from './protocol.ts';
 
+/** A file that the fields (id, name) of a request mean: an entry of a directory ('': itself), or a held one. */
+export interface Target {
+  readonly directory: HostDirectory | undefined;
+  readonly held: { readonly fd: number; readonly readOnly: boolean } | undefined;
+  readonly name: string;
+}
+
 /** What the handlers of single operations work with. */
 export interface GoferContext {
   readonly tree: HostTree;
@@ -22,6 +29,8 @@ export interface GoferContext {
   passFd(fd: number): void;
   /** A directory named by the next field; undefined: no such id. */
   directory(): HostDirectory | undefined;
+  /** The next two fields. */
+  target(): Target;
 }
 
 /** Attributes, id and link target of an entry that is known to be there. */
@@ -70,6 +79,16 @@ export function openFileOrDirectory(
   else fd = EOPNOTSUPP;
   native.close(place);
   return fd;
+}
+
+/** The same for whatever a request means. */
+export function openTarget(
+  tree: HostTree,
+  { directory, held, name }: Target,
+  mode: number,
+): SysResult {
+  if (held !== undefined) return native.reopen(held.fd, mode | O_NONBLOCK);
+  return directory === undefined ? EBADF : openFileOrDirectory(tree, directory, name, mode);
 }
 
 function isOpenable(mode: number): boolean {

@@ -1,11 +1,17 @@
-// Extended attributes of regular files and directories. Only user.* is served: security.* and trusted.* of the
-// host mean nothing inside.
+// Extended attributes of regular files and directories. user.* is served, and security.capability, which the Sentry honours
+// at exec; other security.* and trusted.* of the host mean nothing inside.
 import { EBADF, EINVAL, ENODATA, EOPNOTSUPP, EROFS, type SysResult } from '../abi/errno.ts';
 import { O_RDONLY } from '../abi/fcntl.ts';
-import { XATTR_SIZE_MAX, XATTR_USER_PREFIX } from '../abi/xattr.ts';
+import { XATTR_NAME_CAPS, XATTR_SIZE_MAX, XATTR_USER_PREFIX } from '../abi/xattr.ts';
 import { native } from '../native/addon.ts';
+import { PLACEHOLDER_PREFIX } from './placeholder.ts';
 import { isEntryName } from './protocol.ts';
-import { type GoferContext, openFileOrDirectory } from './server-context.ts';
+import { type GoferContext, openTarget } from './server-context.ts';
+
+function isServed(attribute: string): boolean {
+  if (attribute.startsWith(PLACEHOLDER_PREFIX)) return false;
+  return attribute.startsWith(XATTR_USER_PREFIX) || attribute === XATTR_NAME_CAPS;
+}
 
 const value = Buffer.alloc(XATTR_SIZE_MAX);
 
@@ -17,8 +23,8 @@ function target(
   rest: () => void = () => undefined,
 ): SysResult {
   const { tree, request } = context;
-  const directory = context.directory();
-  const name = request.text();
+  const place = context.target();
+  const { directory, name } = place;
   const attribute = options.named ? request.text() : '';
   rest();
   if (
@@ -28,12 +34,12 @@ function target(
     attribute.includes('\0')
   )
     return EINVAL;
-  if (directory === undefined) return EBADF;
-  if (options.writes && directory.readOnly) return EROFS;
-  if (options.named && !attribute.startsWith(XATTR_USER_PREFIX))
-    return options.writes ? EOPNOTSUPP : ENODATA;
-  if (directory.sealed) return EOPNOTSUPP;
-  const fd = openFileOrDirectory(tree, directory, name, O_RDONLY);
+  const rights = place.held ?? directory;
+  if (rights === undefined) return EBADF;
+  if (options.writes && rights.readOnly) return EROFS;
+  if (options.named && !isServed(attribute)) return options.writes ? EOPNOTSUPP : ENODATA;
+  if (directory?.sealed === true) return EOPNOTSUPP;
+  const fd = openTarget(tree, place, O_RDONLY);
   if (fd < 0) return fd;
   const done = use(fd, attribute);
   native.close(fd);
@@ -58,10 +64,7 @@ export function listXattr(context: GoferContext): SysResult {
     (fd) => {
       const length = native.flistxattr(fd, value);
       if (length < 0) return length;
-      const names = value
-        .toString('latin1', 0, length)
-        .split('\0')
-        .filter((name) => name.startsWith(XATTR_USER_PREFIX));
+      const names = value.toString('latin1', 0, length).split('\0').filter(isServed);
       context.reply.blob(Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1'));
       return 0;
     },

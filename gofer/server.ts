@@ -29,6 +29,7 @@ import type { Rest } from '../native/footprint.ts';
 import { type AttachPoint, type HostDirectory, HostTree, type TreeOptions } from './host-tree.ts';
 import {
   ATTRIBUTES_BYTES,
+  FIRST_HELD,
   type HostEntry,
   isEntryName,
   MessageReader,
@@ -47,7 +48,8 @@ import {
   removeEntry,
   renameEntry,
 } from './server-changes.ts';
-import { entryOf, type GoferContext, giveTo, openFileOrDirectory } from './server-context.ts';
+import { entryOf, type GoferContext, giveTo, openTarget, type Target } from './server-context.ts';
+import { createUnnamed, hold, linkHeld } from './server-held.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from './server-xattr.ts';
 
 export interface GoferOptions extends TreeOptions {
@@ -76,6 +78,9 @@ const operations = new Map<number, Operation>([
   [OP.symlink, makeSymlink],
   [OP.makeNode, makeNode],
   [OP.setAttributes, changeAttributes],
+  [OP.hold, hold],
+  [OP.createUnnamed, createUnnamed],
+  [OP.linkHeld, linkHeld],
   [OP.getXattr, getXattr],
   [OP.listXattr, listXattr],
   [OP.setXattr, setXattr],
@@ -132,11 +137,22 @@ class GoferServer implements GoferContext {
     return this.tree.get(this.request.u32());
   }
 
+  target(): Target {
+    const id = this.request.u32();
+    const name = this.request.text();
+    const held = id > FIRST_HELD && name === '' ? this.tree.heldFile(id) : undefined;
+    return { directory: this.tree.get(id), held, name };
+  }
+
   #answer(length: number): SysResult {
     const operation = this.request.start(length).u32();
     // Nobody waits for the answer to this one.
     if (operation === OP.forget) {
       this.tree.forget(this.request.u32());
+      return 0;
+    }
+    if (operation === OP.freeze) {
+      this.tree.freeze(this.request.u32());
       return 0;
     }
     this.#passed = -1;
@@ -162,7 +178,7 @@ class GoferServer implements GoferContext {
     const index = this.request.u32();
     const point = this.#options.attachPoints[index];
     if (!this.request.isComplete || point === undefined) return EINVAL;
-    const directory = this.tree.attach(point);
+    const directory = this.tree.attach(point, index);
     if (typeof directory === 'number') return directory;
     const attributes = this.tree.statFd(point.fd);
     if (typeof attributes === 'number') return attributes;
@@ -286,8 +302,8 @@ function direntName(at: number): string {
 /** Regular files and directories only, and never by their name: a device must not even be opened. */
 function open(context: GoferContext): SysResult {
   const { tree, request, reply } = context;
-  const directory = context.directory();
-  const name = request.text();
+  const target = context.target();
+  const { directory, name } = target;
   const mode = request.u32();
   if (
     !request.isComplete ||
@@ -295,10 +311,11 @@ function open(context: GoferContext): SysResult {
     (mode !== O_RDONLY && mode !== O_RDWR)
   )
     return EINVAL;
-  if (directory === undefined) return EBADF;
-  if (directory.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
-  if (directory.sealed) return EACCES;
-  const fd = openFileOrDirectory(tree, directory, name, mode);
+  const place = target.held ?? directory;
+  if (place === undefined) return EBADF;
+  if (place.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
+  if (directory?.sealed === true) return EACCES;
+  const fd = openTarget(tree, target, mode);
   if (fd < 0) return fd;
   const attributes = tree.statFd(fd);
   // A directory's descriptor would be a way past this process: it is never passed.

@@ -6,13 +6,16 @@ import type { ClockCalls } from './addon/clock.ts';
 import type { ConfineCalls } from './addon/confine.ts';
 import type { FileCalls } from './addon/files.ts';
 import type { FootprintCalls } from './addon/footprint.ts';
+import type { InetCalls } from './addon/inet.ts';
 import type { PlatformCalls } from './addon/platform.ts';
 import type { ProcessCalls } from './addon/process.ts';
 import type { SocketCalls } from './addon/sockets.ts';
+import { singleFile } from './single-file.ts';
 
 export interface Native
   extends FileCalls,
     SocketCalls,
+    InetCalls,
     ProcessCalls,
     ConfineCalls,
     PlatformCalls,
@@ -22,10 +25,10 @@ export interface Native
 /** Loaded once, when this module is first imported (before the process is confined). */
 export const native: Native = load();
 
-/** RUNTS_ADDON names it in the single-file build; else it lies beside this file or the bundle. */
 function load(): Native {
   const module: { exports: unknown } = { exports: {} };
-  process.dlopen(module, process.env['RUNTS_ADDON'] ?? addonPath());
+  if (singleFile === undefined) process.dlopen(module, addonPath());
+  else singleFile.loadAddon(module);
   return module.exports as Native;
 }
 

@@ -1,6 +1,9 @@
 // The verbs of the command line and their options.
 import { Command, CommanderError } from 'commander';
+import { addOciCommands } from './cli-oci.ts';
+import type { InstallOptions } from './commands/install.ts';
 import { Failure } from './failure.ts';
+import { NEWEST_VERSION } from './oci/spec/version.ts';
 import { version } from './version.ts';
 
 const collect = (value: string, list: string[]): string[] => [...list, value];
@@ -19,12 +22,14 @@ export async function run(args: readonly string[]): Promise<void> {
 function newProgram(): Command {
   const program = new Command('runts')
     .description('Runs untrusted Linux programs on a kernel of their own, written in TypeScript.')
-    .version(`runts ${version}`, '-V, --version')
+    .version(`runts version ${version}\nspec: ${NEWEST_VERSION}`, '-v, --version')
     .helpCommand('help [command]', 'tell about a command')
     .enablePositionalOptions()
     .configureOutput({ outputError: () => undefined })
     .exitOverride();
+  addOciCommands(program);
   addDo(program);
+  addInstall(program);
   addDebug(program);
   program.action(() => {
     throw new Failure("no command given; 'runts help' lists them");
@@ -58,7 +63,11 @@ function addDo(program: Command): void {
     .option('--memory <size>', 'memory that the guest may use')
     .option('--pids <count>', 'processes and threads that the guest may have')
     .option('--timeout <time>', 'end the sandbox after this time (exit code 124)')
-    .option('--network <kind>', 'network of the guest: none', 'none')
+    .option(
+      '--network <kind>',
+      'network of the guest: none (a loopback of its own) or host',
+      'none',
+    )
     .option('--platform <name>', 'how guest code runs: systrap', 'systrap')
     .option('--strace [file]', 'write the system calls of the guest to a file (standard error)')
     .option('--debug-log <file>', "write runts' own log to a file")
@@ -69,11 +78,40 @@ function addDo(program: Command): void {
     });
 }
 
+/** Both take the same options. */
+function addInstall(program: Command): void {
+  const verbs = [
+    ['install', "register with Docker, and print the lines for the other engines' configuration"],
+    ['uninstall', "take the registration out of Docker's configuration"],
+  ] as const;
+  for (const [verb, description] of verbs) {
+    program
+      .command(verb)
+      .description(description)
+      .option('--docker-config <file>', "Docker's configuration (default: /etc/docker/daemon.json)")
+      .option('--name <name>', 'what the runtime is called there', 'runts')
+      .option('--path <file>', 'the executable (default: this one)')
+      .option('--dry-run', 'change nothing, print what would be written')
+      .action(async (options: InstallOptions) => {
+        const { runInstall, runUninstall } = await import('./commands/install.ts');
+        (verb === 'install' ? runInstall : runUninstall)(options);
+      });
+  }
+}
+
 function addDebug(program: Command): void {
   const debug = program.command('debug').description('look into runts itself');
   debug.action(() => {
     throw new Failure("no subject given; 'runts help debug' lists them");
   });
+  debug
+    .command('boot-timeline')
+    .description('start sandboxes and print where the time went')
+    .option('--runs <count>', 'how many', '9')
+    .action(async (options: { runs: string }) => {
+      const { printBootTimeline } = await import('./commands/debug-boot-timeline.ts');
+      printBootTimeline(options);
+    });
   debug
     .command('seccomp')
     .description('print the host calls that the processes of a sandbox may make')

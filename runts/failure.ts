@@ -13,10 +13,13 @@ export class Failure extends Error {
   }
 }
 
-/** One line; a standard error that is full or closed is nobody's fault. */
+/**
+ * One line, without what a terminal would obey: part of it may come from a guest. A standard error that is full or
+ * closed is nobody's fault.
+ */
 export function complain(text: string): void {
   try {
-    writeSync(2, `runts: ${text.replaceAll('\n', ' ')}\n`);
+    writeSync(2, `runts: ${text.replace(/[\x00-\x1f\x7f]/g, ' ')}\n`);
   } catch {
     // There is nobody left to tell.
   }
@@ -41,4 +44,12 @@ const errorTexts: Readonly<Record<string, string>> = {
   ENOMEM: 'Cannot allocate memory',
   EAGAIN: 'Resource temporarily unavailable',
   EMFILE: 'Too many open files',
+  EINVAL: 'Invalid argument',
+  EBUSY: 'Device or resource busy',
+  ENODEV: 'No such device',
+  ERANGE: 'Numerical result out of range',
+  EOPNOTSUPP: 'Operation not supported',
 };
+
+/** The texts that a failed host call may have here. */
+export const errnoTexts: readonly string[] = Object.values(errorTexts);

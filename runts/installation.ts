@@ -1,28 +1,61 @@
-// Where the parts of runts are: beside this file's folder, both in the source tree (runts/) and in the
-// bundle (build/).
+// Where the parts of runts are: beside this file's folder, both in the source tree (runts/) and in the bundle
+// (build/), or inside the one executable.
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { MFD_CLOEXEC } from '../abi/mman.ts';
+import { singleFile } from '../native/single-file.ts';
+import { nodeFlags } from './node-flags.ts';
+import { memoryProgram } from './single-file/memory-program.ts';
 
 export interface Installation {
-  /** Seen as /app by the Sentry and the Gofer while they boot. */
-  readonly app: string;
-  readonly node: string;
+  /** The launcher's path. */
   readonly launcher: string;
-  readonly zygote: string;
-  /** Scripts, relative to `app`. */
-  readonly sentry: string;
-  readonly gofer: string;
+  /** The launcher's options for what it starts: native/launcher/options.c. */
+  readonly parts: () => readonly string[];
 }
 
 export function findInstallation(): Installation {
+  return singleFile === undefined ? folder() : insideExecutable();
+}
+
+/** What others are to call: the one executable, or the script before Node. */
+export function ownExecutable(): string {
+  return singleFile === undefined
+    ? realpathSync(join(import.meta.dirname, '../bin/runts'))
+    : process.execPath;
+}
+
+function folder(): Installation {
   const app = join(import.meta.dirname, '..');
   const bundled = !import.meta.filename.endsWith('.ts');
   const native = join(app, 'native/build');
-  return {
-    app,
+  const parts = {
     node: process.execPath,
-    launcher: join(native, 'launcher'),
     zygote: join(native, 'zygote'),
+    // Seen as /app while they boot, and the scripts relative to it.
+    app,
     sentry: bundled ? 'build/sentry.cjs' : 'sentry/boot/main.ts',
     gofer: bundled ? 'build/gofer.cjs' : 'gofer/main.ts',
   };
+  return {
+    launcher: join(native, 'launcher'),
+    parts: () => [...options(parts), ...nodeFlags.flatMap((flag) => ['--flag', flag])],
+  };
+}
+
+/** The executable is its own Node, with the flags built in; its programs are put into memory files. */
+function insideExecutable(): Installation {
+  return {
+    launcher: memoryProgram('launcher', MFD_CLOEXEC),
+    parts: () =>
+      options({
+        node: process.execPath,
+        zygote: memoryProgram('zygote', 0),
+        addon: memoryProgram('addon.node', 0),
+      }),
+  };
+}
+
+function options(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
 }

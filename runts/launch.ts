@@ -3,12 +3,15 @@
 import { accessSync, constants } from 'node:fs';
 import { native } from '../native/addon.ts';
 import type { SandboxConfig } from '../sentry/boot/config.ts';
+import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Installation } from './installation.ts';
 
 export interface AttachPoint {
   readonly path: string;
   readonly writable: boolean;
+  /** Mounts of the host below `path` are shown too (rbind): so unless false. */
+  readonly recursive?: boolean;
 }
 
 export interface LaunchPlan {
@@ -22,18 +25,6 @@ export interface LaunchPlan {
   readonly timeoutMs: number;
 }
 
-/** Node's own flags for the Sentry and the Gofer. */
-const nodeFlags: readonly string[] = [
-  '--disallow-code-generation-from-strings',
-  '--no-warnings',
-  '--disable-sigusr1',
-  // Workers of V8 beyond one would only contend with the guest for the processors.
-  '--v8-pool-size=1',
-  '--min-semi-space-size=4',
-  // native/footprint.ts
-  '--expose-gc',
-];
-
 /**
  * Replaces this process by the launcher, which starts the sandbox and is the command line from here on: it forwards
  * signals, has the terminal, and ends with the program's exit code (native/launcher/front.c). So no Node idles
@@ -46,7 +37,7 @@ export function handOver(plan: LaunchPlan): never {
   } catch (error) {
     throw new Failure(`cannot start ${launcher}: ${describe(error)}`);
   }
-  const args = launcherArguments(plan);
+  const args = ['runts', ...launcherArguments(plan)];
   args.push('--config', String(configFile(plan.config)));
   for (const [option, fd] of [
     ['--log', plan.logFd],
@@ -60,38 +51,17 @@ export function handOver(plan: LaunchPlan): never {
   return process.execve(launcher, args, {});
 }
 
-/** The configuration in a memory file that survives execve. */
-function configFile(config: SandboxConfig): number {
-  // Byte strings: one char, one byte.
-  const bytes = Buffer.from(`${JSON.stringify(config)}\n`, 'latin1');
-  const fd = native.memfdCreate('runts-config', 0);
-  let written = 0;
-  while (fd >= 0 && written < bytes.length) {
-    const wrote = native.pwrite(fd, bytes, written, bytes.length - written, written);
-    if (wrote <= 0) break;
-    written += wrote;
-  }
-  if (written < bytes.length) throw new Failure('no memory for the configuration');
-  return fd;
-}
-
-function launcherArguments(plan: LaunchPlan): string[] {
+/** The launcher's arguments, those aside that name descriptors. */
+export function launcherArguments(plan: LaunchPlan): string[] {
   const { installation, config } = plan;
-  const args = [
-    'runts',
-    '--node',
-    installation.node,
-    '--app',
-    installation.app,
-    '--zygote',
-    installation.zygote,
-  ];
-  args.push('--sentry', installation.sentry, '--gofer', installation.gofer);
+  const args = [...installation.parts()];
   args.push('--gofer-config', JSON.stringify(goferConfig(plan)));
-  for (const flag of nodeFlags) args.push('--flag', flag);
-  for (const { path, writable } of plan.attach)
-    args.push(writable ? '--writable' : '--read-only', path);
+  for (const { path, writable, recursive } of plan.attach) {
+    const option = writable ? '--writable' : '--read-only';
+    args.push(recursive === false ? `${option}-flat` : option, path);
+  }
   if (config.container.process.terminal !== undefined) args.push('--terminal');
+  if (config.network === 'host') args.push('--host-network');
   if (plan.timeoutMs > 0) args.push('--timeout', String(Math.ceil(plan.timeoutMs)));
   return args;
 }

@@ -51,7 +51,12 @@ const lateChildProcess: Plugin = {
       namespace: 'late',
     }));
     bundler.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
-      contents: `exports.spawn = (...args) => process.getBuiltinModule('${path}').spawn(...args);`,
+      contents: ['spawn', 'spawnSync', 'execFileSync']
+        .map(
+          (name) =>
+            `exports.${name} = (...args) => process.getBuiltinModule('${path}').${name}(...args);`,
+        )
+        .join('\n'),
     }));
   },
 };

@@ -16,10 +16,14 @@ import { basename, dirname, join } from 'node:path';
 /** Set to a file for the Sentry's cache: this run is there to make caches. */
 const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
 
-/** `loader` runs the function in `body`, with the cache of exactly this body where there is one. */
-export function writeLoader(body: string, loader: string): void {
+/** The cache of exactly this body, for the flags that its process has. */
+export function cacheName(body: string): string {
   const hash = createHash('sha256').update(readFileSync(body)).digest('hex').slice(0, 12);
-  const cache = `${basename(body, '.body.js')}-${hash}.cache`;
+  return `${basename(body, '.body.js')}-${hash}.cache`;
+}
+
+/** `loader`, which lies beside `body`, runs the function in it, with the cache where there is one. */
+export function writeLoader(body: string, loader: string, cache: string = cacheName(body)): void {
   const text = `'use strict';
 const fs = require('node:fs');
 const vm = require('node:vm');
@@ -38,6 +42,19 @@ globalThis.runtsSaveCodeCache = () => fs.writeFileSync(cacheFile, script.createC
 script.runInThisContext()(exports, require, module, __filename, __dirname);
 `;
   writeFileSync(loader, text);
+}
+
+/** Writes the command line's cache to build/`cache`, for a Node with other flags than bin/runts gives it. */
+export function trainCommandLine(root: string, node: readonly string[], cache: string): void {
+  const build = join(root, 'build');
+  const loader = join(build, 'cli.training.cjs');
+  writeLoader(join(build, 'cli.body.js'), loader, cache);
+  const [program = '', ...flags] = node;
+  spawnSync(program, [...flags, loader, 'do', '--timeout', '20s', 'true'], {
+    env: { ...process.env, [VARIABLE]: '/dev/null' },
+    stdio: 'ignore',
+  });
+  rmSync(loader);
 }
 
 export function trainCodeCaches(root: string): void {

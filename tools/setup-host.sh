@@ -44,6 +44,17 @@ for step in "$@"; do
       need bsdutils script
       need util-linux setpriv
       ;;
+    engines)
+      need runc runc
+      need containerd containerd
+      need docker.io dockerd
+      need docker.io /usr/bin/docker
+      need iptables iptables
+      need iproute2 ip
+      need busybox-static busybox
+      need python3 /usr/bin/python3
+      need util-linux setpriv
+      ;;
     *)
       echo "setup-host.sh: no step '$step'" >&2
       exit 2
@@ -55,6 +66,12 @@ done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "setup-host: installing$missing" >&2
   export DEBIAN_FRONTEND=noninteractive
+  # The engines' packages would start their daemons.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
   # shellcheck disable=SC2086 # a list of words
   if ! apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1; then
     apt-get update -q >/dev/null

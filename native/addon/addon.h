@@ -29,6 +29,7 @@ struct addon_function {
 /* Tables of the single files, each ended by {NULL, NULL}. */
 extern const struct addon_function files_functions[];
 extern const struct addon_function sockets_functions[];
+extern const struct addon_function inet_functions[];
 extern const struct addon_function process_functions[];
 extern const struct addon_function confine_functions[];
 extern const struct addon_function platform_functions[];

@@ -81,6 +81,23 @@ static napi_value MemfdCreate(napi_env env, napi_callback_info info) {
   return answer(env, host(memfd_create(name, arg_u32(env, argv[1]))));
 }
 
+/* addSeals(fd, seals): fcntl(F_ADD_SEALS) */
+static napi_value AddSeals(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  return answer(env, host(fcntl(arg_int(env, argv[0]), F_ADD_SEALS, arg_u32(env, argv[1]))));
+}
+
+/* pipe(out: Int32Array): reading end to out[0], writing end to out[1]; both close at exec. */
+static napi_value Pipe(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct span out = arg_span(env, argv[0]);
+  int ends[2];
+  if (out.length < sizeof ends) return answer(env, -EINVAL);
+  if (pipe2(ends, O_CLOEXEC) < 0) return answer(env, -errno);
+  memcpy(out.data, ends, sizeof ends);
+  return answer(env, 0);
+}
+
 enum { PATH_BYTES = 4096, XATTR_NAME_BYTES = 256 };
 
 /* Declares `name`, a NUL-terminated copy of a string argument; answers its error. */
@@ -270,6 +287,30 @@ static napi_value Fchmod(napi_env env, napi_callback_info info) {
   return answer(env, host(fchmod(arg_int(env, argv[0]), arg_u32(env, argv[1]))));
 }
 
+/*
+ * chmodHeld(fd, mode): fchmod(2) of any kind of file, by a descriptor that may be O_PATH. Needs reopen(-1, 0) first.
+ */
+static napi_value ChmodHeld(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int descriptors = open_own_descriptors();
+  if (descriptors < 0) return answer(env, descriptors);
+  char name[16];
+  snprintf(name, sizeof name, "%d", arg_int(env, argv[0]));
+  return answer(env, host(syscall(SYS_fchmodat, descriptors, name, arg_u32(env, argv[1]))));
+}
+
+/* linkHeld(fd, newDirfd, newName): a name for an open file, as for one of O_TMPFILE. Needs reopen(-1, 0) first. */
+static napi_value LinkHeld(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  int descriptors = open_own_descriptors();
+  if (descriptors < 0) return answer(env, descriptors);
+  char name[16];
+  snprintf(name, sizeof name, "%d", arg_int(env, argv[0]));
+  STRING_ARG(new_name, 2, PATH_BYTES);
+  return answer(
+      env, host(linkat(descriptors, name, arg_int(env, argv[1]), new_name, AT_SYMLINK_FOLLOW)));
+}
+
 /* fchownat(fd, name, uid, gid, flags); -1 leaves an id */
 static napi_value Fchownat(napi_env env, napi_callback_info info) {
   ARGS(5);
@@ -359,6 +400,8 @@ const struct addon_function files_functions[] = {
     {"pwrite", Pwrite},
     {"ftruncate", Ftruncate},
     {"memfdCreate", MemfdCreate},
+    {"addSeals", AddSeals},
+    {"pipe", Pipe},
     {"openat2", Openat2},
     {"statx", Statx},
     {"getdents64", Getdents64},
@@ -376,6 +419,8 @@ const struct addon_function files_functions[] = {
     {"linkat", Linkat},
     {"symlinkat", Symlinkat},
     {"fchmod", Fchmod},
+    {"chmodHeld", ChmodHeld},
+    {"linkHeld", LinkHeld},
     {"fchownat", Fchownat},
     {"utimensat", Utimensat},
     {"fgetxattr", Fgetxattr},

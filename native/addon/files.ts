@@ -10,6 +10,10 @@ export interface FileCalls {
   pwrite(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number;
   ftruncate(fd: number, length: number): number;
   memfdCreate(name: string, flags: number): number;
+  /** fcntl(F_ADD_SEALS) of a memory file. */
+  addSeals(fd: number, seals: number): number;
+  /** pipe2(2) with O_CLOEXEC: the reading end to out[0], the writing end to out[1]. */
+  pipe(out: Int32Array): number;
   /** RESOLVE_* in `resolve`; O_CLOEXEC is added. */
   openat2(dirfd: number, path: string, flags: number, mode: number, resolve: number): number;
   /** struct statx (abi/stat.ts statxLayout) to out[offset]. */
@@ -35,6 +39,10 @@ export interface FileCalls {
   linkat(fd: number, name: string, newDirfd: number, newName: string, flags: number): number;
   symlinkat(target: string, dirfd: number, name: string): number;
   fchmod(fd: number, mode: number): number;
+  /** Of any kind of file; `fd` may be O_PATH. After reopen(-1, 0), as linkHeld. */
+  chmodHeld(fd: number, mode: number): number;
+  /** Gives an open file (O_TMPFILE) a name. */
+  linkHeld(fd: number, newDirfd: number, newName: string): number;
   fchownat(fd: number, name: string, uid: number, gid: number, flags: number): number;
   utimensat(
     fd: number,

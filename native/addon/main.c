@@ -14,6 +14,7 @@ static void register_all(napi_env env, napi_value exports, const struct addon_fu
 NAPI_MODULE_INIT() {
   register_all(env, exports, files_functions);
   register_all(env, exports, sockets_functions);
+  register_all(env, exports, inet_functions);
   register_all(env, exports, process_functions);
   register_all(env, exports, confine_functions);
   register_all(env, exports, platform_functions);

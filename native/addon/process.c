@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,8 +53,48 @@ static napi_value WindowSize(napi_env env, napi_callback_info info) {
   return answer(env, 0);
 }
 
+/* queueSignal(pid, signal, value): sigqueue(3), a signal with a number in it. */
+static napi_value QueueSignal(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  union sigval value = {.sival_int = arg_int(env, argv[2])};
+  return answer(env, host(sigqueue(arg_int(env, argv[0]), arg_int(env, argv[1]), value)));
+}
+
+enum { MAX_ARGUMENTS = 4096 };
+
+/*
+ * spawn(args: Uint8Array, streams?: Int32Array): a child with an empty environment, every descriptor that keepAtExec
+ * was called for, and `streams` as its standard ones where they are given. `args` is the program's path and its
+ * arguments, each ended by a 0. Answers its pid.
+ */
+static napi_value Spawn(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  struct span bytes = arg_span(env, argv[0]);
+  struct span streams = arg_span(env, argv[1]);
+  char *words[MAX_ARGUMENTS + 1];
+  char *const environment[] = {NULL};
+  const char *text = (const char *)bytes.data;
+  size_t count = 0;
+  if (bytes.length == 0 || text[bytes.length - 1] != 0) return answer(env, -EINVAL);
+  for (size_t at = 0; at < bytes.length; at += strlen(text + at) + 1) {
+    if (count == MAX_ARGUMENTS) return answer(env, -E2BIG);
+    words[count++] = (char *)text + at;
+  }
+  words[count] = NULL;
+  pid_t pid;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (size_t i = 0; i < 3 && streams.length == 3 * sizeof(int32_t); i++) {
+    posix_spawn_file_actions_adddup2(&actions, ((int32_t *)streams.data)[i], (int)i);
+  }
+  int error = posix_spawn(&pid, words[0], &actions, NULL, words, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  return answer(env, error != 0 ? -error : pid);
+}
+
 const struct addon_function process_functions[] = {
-    {"windowSize", WindowSize}, {"keepAtExec", KeepAtExec},
-    {"exitNow", ExitNow},       {"kill", Kill},
-    {"waitAny", WaitAny},       {NULL, NULL},
+    {"windowSize", WindowSize},   {"keepAtExec", KeepAtExec},
+    {"exitNow", ExitNow},         {"kill", Kill},
+    {"waitAny", WaitAny},         {"spawn", Spawn},
+    {"queueSignal", QueueSignal}, {NULL, NULL},
 };

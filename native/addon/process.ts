@@ -5,6 +5,13 @@ export interface ProcessCalls {
   waitAny(status: Int32Array): number;
   /** _exit(2): nothing of Node's own ending runs. */
   exitNow(status: number): never;
+  /** sigqueue(3). */
+  queueSignal(pid: number, signal: number, value: number): number;
+  /**
+   * A child with an empty environment and the descriptors that keepAtExec was called for. `args` is the program's path
+   * and its arguments, each ended by a 0; `streams` become its standard ones (above 2 each). Its pid.
+   */
+  spawn(args: Uint8Array, streams?: Int32Array): number;
   /** execve(2) does not close this descriptor. */
   keepAtExec(fd: number): number;
   /** Rows and columns to out[0] and out[1]. */

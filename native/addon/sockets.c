@@ -103,7 +103,15 @@ static napi_value RecvMessage(napi_env env, napi_callback_info info) {
   return answer(env, received);
 }
 
+/* acceptConnection(fd): a connection, non-blocking and close-on-exec. */
+static napi_value AcceptConnection(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  int fd = accept4(arg_int(env, argv[0]), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return answer(env, host(fd));
+}
+
 const struct addon_function sockets_functions[] = {
+    {"acceptConnection", AcceptConnection},
     {"socketpair", Socketpair},
     {"sendMessage", SendMessage},
     {"recvMessage", RecvMessage},

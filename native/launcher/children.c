@@ -20,10 +20,11 @@
 
 #include "launcher/launcher.h"
 
-/* fork() into new namespaces. */
-static pid_t fork_into_namespaces(void) {
-  unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
-                        CLONE_NEWUTS | CLONE_NEWCGROUP | SIGCHLD;
+/* fork() into new namespaces; that of the network may be left out. */
+static pid_t fork_into_namespaces(bool own_network) {
+  unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+                        CLONE_NEWCGROUP | SIGCHLD;
+  if (own_network) flags |= CLONE_NEWNET;
   pid_t pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
   if (pid < 0) fatal_namespaces("making namespaces");
   return pid;
@@ -77,8 +78,20 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The single-file build: node has its flags and scripts in it, and finds by its name what it is to be. */
+static void start_single_file(const struct sandbox *sandbox, char *name, const char *config) {
+  char *const argv[] = {name, (char *)config, NULL};
+  char *const environment[] = {"UV_USE_IO_URING=0", NULL};
+  if (dup2(sandbox->addon, ADDON_PLACE) < 0) return;
+  execve(NODE_PATH, argv, environment);
+}
+
 static void start_node(const struct sandbox *sandbox, char *name, const char *script,
                        const char *config) {
+  if (sandbox->addon >= 0) {
+    start_single_file(sandbox, name, config);
+    return;
+  }
   char path[512];
   char *argv[MAX_FLAGS + 8];
   char *const environment[] = {"UV_USE_IO_URING=0", "NODE_COMPILE_CACHE=/app/build/compile-cache",
@@ -93,15 +106,41 @@ static void start_node(const struct sandbox *sandbox, char *name, const char *sc
   execve(NODE_PATH, argv, environment);
 }
 
-/* The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. */
+/* Where memory ends, a guest's process is to go before the Sentry, which all of them need. */
+static void prefer_for_oom(int base) {
+  char text[16];
+  int score = base + 500 > 1000 ? 1000 : base + 500;
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  int length = snprintf(text, sizeof text, "%d", score);
+  if (fd >= 0 && write(fd, text, (size_t)length) < 0) errno = 0; /* it is a wish */
+  if (fd >= 0) close(fd);
+}
+
+/* No capabilities, no way to others, and what else the Sentry and the zygote have in common. */
+static void give_up_rights(void) {
+  drop_all_capabilities();
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fatal("no_new_privs: %s", strerror(errno));
+  set_limits();
+  reset_signals();
+}
+
+/*
+ * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
+ * always an empty one: where the Sentry shares the host's, guest code does not.
+ */
 static void start_zygote(const struct sandbox *sandbox) {
   pid_t pid = fork();
   if (pid < 0) fatal("fork: %s", strerror(errno));
   if (pid > 0) return;
+  if (sandbox->options.host_network && unshare(CLONE_NEWNET) < 0) {
+    fatal_namespaces("an empty network");
+  }
+  give_up_rights();
   const struct placed placed[ZYGOTE_FDS] = {
       {-1}, {-1}, {-1}, {sandbox->zygote_pair[1]}, {sandbox->wake}, {sandbox->page_read_only},
   };
   int zygote = sandbox->zygote;
+  prefer_for_oom(sandbox->options.container.oom_score_adj);
   place_descriptors(placed, ZYGOTE_FDS);
   char *const argv[] = {"runts-zygote", NULL};
   syscall(SYS_execveat, zygote, "", argv, argv + 1, AT_EMPTY_PATH);
@@ -113,12 +152,9 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
   become_sentry(sandbox); /* capabilities stay: id 0 does not exist in there */
   enter_private_root(sandbox, false);
   int sealer = fork_sealer("/final");
-  drop_all_capabilities();
+  start_zygote(sandbox); /* it needs a capability for its network */
+  give_up_rights();
   die_with_launcher(gate);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fatal("no_new_privs: %s", strerror(errno));
-  set_limits();
-  reset_signals();
-  start_zygote(sandbox);
   forbid_io_uring();
   const struct placed placed[SENTRY_FDS] = {
       {sandbox->null},
@@ -136,10 +172,12 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
       {1},
       {2},
       {FD_STRACE},
+      {FD_LISTEN},
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, SENTRY_FDS);
-  start_node(sandbox, "runts-sentry", sandbox->options.sentry, NULL);
+  start_node(sandbox, "runts-sentry", sandbox->options.sentry,
+             sandbox->options.host_network ? sandbox->options.network_settings : NULL);
   dup2(report_copy, FD_REPORT);
   fatal("starting node for the sentry: %s", strerror(errno));
 }
@@ -176,11 +214,12 @@ static void run_gofer(struct sandbox *sandbox, int gate) {
   fatal("starting node for the gofer: %s", strerror(errno));
 }
 
-static pid_t start_child(struct sandbox *sandbox, void (*run)(struct sandbox *, int),
+static pid_t start_child(struct sandbox *sandbox, bool own_network,
+                         void (*run)(struct sandbox *, int),
                          void (*write_maps)(const struct sandbox *, pid_t)) {
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) < 0) fatal("pipe: %s", strerror(errno));
-  pid_t pid = fork_into_namespaces();
+  pid_t pid = fork_into_namespaces(own_network);
   if (pid == 0) {
     close(gate[1]);
     run(sandbox, gate[0]);
@@ -194,10 +233,13 @@ static pid_t start_child(struct sandbox *sandbox, void (*run)(struct sandbox *, 
 }
 
 void start_children(struct sandbox *sandbox) {
-  open_privileged_trees(sandbox, false);
-  sandbox->sentry_pid = start_child(sandbox, run_sentry, write_sentry_maps);
-  close_trees(sandbox);
+  if (!sandbox->options.container.joins) {
+    open_privileged_trees(sandbox, false);
+    sandbox->sentry_pid =
+        start_child(sandbox, !sandbox->options.host_network, run_sentry, write_sentry_maps);
+    close_trees(sandbox);
+  }
   open_privileged_trees(sandbox, true);
-  sandbox->gofer_pid = start_child(sandbox, run_gofer, write_gofer_maps);
+  sandbox->gofer_pid = start_child(sandbox, true, run_gofer, write_gofer_maps);
   close_trees(sandbox);
 }

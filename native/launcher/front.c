@@ -1,6 +1,7 @@
 /*
- * The command line's own process, once Node has handed it over (runts/launch.ts): the caller's child, in the caller's
- * process group and session. It gives the Sentry its configuration, forwards signals and the window's size, keeps the
+ * The process that stands for the guest on the host: for `runts do` the command line's own, once Node has handed it over
+ * (runts/launch.ts), in the caller's process group and session; for a container the one of the pid file, for `runts exec`
+ * one for each process (container.c). It gives the Sentry its configuration, forwards signals and the window's size, keeps the
  * terminal raw while the guest has it, tells the user what went wrong, and ends with the program's exit code.
  *
  * What comes over the control channel is from the Sentry, which hostile code may have taken over: lines are bounded,
@@ -27,7 +28,13 @@
 
 #include "launcher/launcher.h"
 
-enum { EXIT_TIMEOUT = 124, EXIT_OWN_FAILURE = 125, LINE_BYTES = 16384, FOREGROUND_POLL_MS = 200 };
+enum {
+  EXIT_TIMEOUT = 124,
+  EXIT_OWN_FAILURE = 125,
+  EXIT_EXEC_FAILED = 255,
+  LINE_BYTES = 16384,
+  FOREGROUND_POLL_MS = 200
+};
 
 /* A stream of lines. */
 struct lines {
@@ -36,11 +43,13 @@ struct lines {
   char text[LINE_BYTES];
 };
 
+enum { KILL_PATIENCE_MS = 3000 };
+
 enum end { END_UNKNOWN, END_EXITED, END_FAILED };
 
 static struct front {
-  const struct options *options;
-  pid_t launcher;
+  struct options *options;
+  pid_t launcher; /* 0: there is none (MODE_EXEC) */
   int launcher_status;
   struct lines control, report;
   int config; /* what of the configuration is not sent yet, or -1 */
@@ -50,6 +59,8 @@ static struct front {
   bool raw;
   bool wants_terminal; /* once it is in the foreground */
   bool timed_out;
+  long long kill_by_ms; /* 0: no SIGKILL is under way */
+  bool was_killed;
   enum end end;
   int code;              /* END_EXITED: wait status; END_FAILED: exit code */
   char text[LINE_BYTES]; /* END_FAILED */
@@ -69,6 +80,11 @@ static void complain(const char *format, ...) {
   used = wanted < (int)sizeof line - used - 1 ? used + wanted : (int)sizeof line - 2;
   for (int i = 0; i < used; i++) {
     if ((unsigned char)line[i] < ' ' || line[i] == 0x7f) line[i] = ' ';
+  }
+  if (front.options != NULL && front.options->mode != MODE_COMMAND) {
+    line[used] = 0;
+    log_error(&front.options->container, line + strlen("runts: "));
+    if (!front.options->container.is_foreground) return;
   }
   line[used++] = '\n';
   /* A standard error that is full or closed is nobody's fault. */
@@ -97,6 +113,12 @@ static bool in_background(void) {
 static void restore(void) {
   if (front.raw && !in_background()) tcsetattr(0, TCSADRAIN, &front.settings);
   front.raw = false;
+}
+
+static long long now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- the two channels: sentry/boot/control-protocol.ts, report.c ---- */
@@ -160,7 +182,10 @@ static void end_channel(struct lines *lines) {
 }
 
 /* Ends everything at once: the launcher sees its report channel hang up. */
-static void end_sandbox(void) { end_channel(&front.report); }
+static void end_sandbox(void) {
+  end_channel(&front.report);
+  if (front.launcher == 0) end_channel(&front.control);
+}
 
 /* True, and the rest of the line in `rest`, where it starts with `word`. */
 static bool starts_with(const char *line, const char *word, const char **rest) {
@@ -170,6 +195,13 @@ static bool starts_with(const char *line, const char *word, const char **rest) {
   return true;
 }
 
+static bool is_command(void) { return front.options->mode == MODE_COMMAND; }
+
+/* It has no Sentry of its own. */
+static bool is_guest_of_another(void) {
+  return front.options->mode == MODE_EXEC || front.options->container.joins;
+}
+
 static void stop_self(void) {
   restore();
   kill(getpid(), SIGSTOP);
@@ -177,7 +209,12 @@ static void stop_self(void) {
 
 static void obey_event(const char *line) {
   const char *rest;
-  if (starts_with(line, "started", &rest)) {
+  if (starts_with(line, "created", &rest)) {
+    tell_status(&front.options->container, "created");
+    end_status(&front.options->container);
+  } else if (starts_with(line, "started", &rest)) {
+    tell_status(&front.options->container, "started");
+    end_status(&front.options->container);
     take_terminal();
     if (front.options->terminal) send_request("{\"type\":\"raw\"}\n");
   } else if (starts_with(line, "exited", &rest)) {
@@ -191,7 +228,7 @@ static void obey_event(const char *line) {
   } else if (starts_with(line, "warning", &rest)) {
     complain("%s", rest);
   } else if (starts_with(line, "stopped", &rest)) {
-    stop_self();
+    if (is_command()) stop_self();
   } else if (!starts_with(line, "continued", &rest)) {
     fail(EXIT_OWN_FAILURE, "the sentry sent nonsense");
   }
@@ -240,20 +277,51 @@ static void receive(struct lines *lines, void (*obey)(const char *)) {
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM};
 
+static void watch_signal(sigset_t *watched, int number) {
+  sigaddset(watched, number);
+  signal(number, SIG_DFL);
+}
+
 static int watch_signals(void) {
   static const int own[] = {SIGTSTP, SIGCONT, SIGWINCH, SIGCHLD};
   sigset_t watched;
   sigemptyset(&watched);
-  for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
-    sigaddset(&watched, forwarded[i]);
-    signal(forwarded[i], SIG_DFL);
-  }
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-    sigaddset(&watched, own[i]);
-    signal(own[i], SIG_DFL);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) watch_signal(&watched, own[i]);
+  if (is_command()) {
+    for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
+      watch_signal(&watched, forwarded[i]);
+    }
+  } else {
+    /* A container gets whatever the engine sends; SIGPIPE is ignored here, and a fault is this program's own. */
+    for (int number = 1; number <= 64; number++) {
+      if (number != SIGPIPE && number != SIGSEGV && number != SIGBUS) {
+        watch_signal(&watched, number);
+      }
+    }
   }
   sigprocmask(SIG_SETMASK, &watched, NULL);
   return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/*
+ * What `runts start` and `runts kill` want comes as the value of a real-time signal (runts/oci/order.ts), so that
+ * signals that a process cannot catch can be asked for as well. Only who may signal this process can send one.
+ */
+static void obey_order(int order) {
+  int number = order & 0xff;
+  if ((order & ORDER_START) != 0) {
+    send_request("{\"type\":\"start\"}\n");
+  } else {
+    const char *all = (order & ORDER_ALL) != 0 ? "true" : "false";
+    send_request("{\"type\":\"signal\",\"signal\":%d,\"all\":%s}\n", number, all);
+  }
+  /* A Sentry that does not carry it out is not asked twice. */
+  if (number == SIGKILL) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
+}
+
+static bool is_order(const struct signalfd_siginfo *info) {
+  return !is_command() && (int)info->ssi_signo == ORDER_SIGNAL && info->ssi_code == SI_QUEUE &&
+         (info->ssi_int & ORDER_MARK) == ORDER_MARK;
 }
 
 /* False once the launcher has ended. */
@@ -261,16 +329,24 @@ static bool take_signal(int signals) {
   struct signalfd_siginfo info;
   if (read(signals, &info, sizeof info) != sizeof info) return true;
   int number = (int)info.ssi_signo;
-  if (number == SIGCHLD) {
-    return waitpid(front.launcher, &front.launcher_status, WNOHANG) != front.launcher;
+  if (is_order(&info)) {
+    obey_order(info.ssi_int);
+    return true;
   }
-  if (number == SIGTSTP) {
+  if (number == SIGCHLD) {
+    return front.launcher == 0 ||
+           waitpid(front.launcher, &front.launcher_status, WNOHANG) != front.launcher;
+  }
+  if (number == SIGWINCH) {
+    send_window();
+  } else if (!is_command()) {
+    if (number == SIGCONT) take_terminal();
+    send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
+  } else if (number == SIGTSTP) {
     send_request("{\"type\":\"stop\"}\n");
   } else if (number == SIGCONT) {
     take_terminal();
     send_request("{\"type\":\"continue\"}\n");
-  } else if (number == SIGWINCH) {
-    send_window();
   } else {
     send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
   }
@@ -279,42 +355,67 @@ static bool take_signal(int signals) {
 
 /* ---- from start to end ---- */
 
-static long long now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+/* How long poll may wait, ms; -1 for ever. Ends the sandbox where a time is over. */
+static int next_wait(long long timeout_at) {
+  long long now = now_ms();
+  long long wait = -1;
+  if (timeout_at > 0 && !front.timed_out) {
+    if (now >= timeout_at) {
+      front.timed_out = true;
+      end_sandbox();
+    } else {
+      wait = timeout_at - now;
+    }
+  }
+  if (front.kill_by_ms > 0) {
+    if (now >= front.kill_by_ms) {
+      front.kill_by_ms = 0;
+      front.was_killed = true;
+      end_sandbox();
+    } else if (wait < 0 || wait > front.kill_by_ms - now) {
+      wait = front.kill_by_ms - now;
+    }
+  }
+  if (front.wants_terminal && (wait < 0 || wait > FOREGROUND_POLL_MS)) wait = FOREGROUND_POLL_MS;
+  return wait > 1000000000 ? 1000000000 : (int)wait;
 }
 
 static void watch(int signals) {
   const long timeout = front.options->timeout_ms;
-  const long long end = timeout > 0 ? now_ms() + timeout : 0;
+  const long long timeout_at = timeout > 0 ? now_ms() + timeout : 0;
   for (bool running = true; running;) {
+    int wait = next_wait(timeout_at);
     bool writes = front.config >= 0 || front.request_bytes > 0;
     struct pollfd fds[3] = {
         {.fd = signals, .events = POLLIN},
         {.fd = front.control.fd, .events = writes ? POLLIN | POLLOUT : POLLIN},
         {.fd = front.report.fd, .events = POLLIN},
     };
-    int wait = -1;
-    if (timeout > 0 && !front.timed_out) {
-      long long left = end - now_ms();
-      if (left <= 0) {
-        front.timed_out = true;
-        end_sandbox();
-        continue;
-      }
-      wait = left > 1000000000 ? 1000000000 : (int)left;
-    }
-    if (front.wants_terminal && (wait < 0 || wait > FOREGROUND_POLL_MS)) wait = FOREGROUND_POLL_MS;
     if (poll(fds, 3, wait) < 0) continue;
     if (front.wants_terminal) take_terminal();
     if ((fds[1].revents & POLLOUT) != 0) front.config >= 0 ? send_config() : send_requests();
     if ((fds[1].revents & ~POLLOUT) != 0) receive(&front.control, obey_event);
     if (fds[2].revents != 0) receive(&front.report, obey_report);
     if (fds[0].revents != 0) running = take_signal(signals);
+    /* A process in another's Sentry lives as long as the connection. */
+    if (is_guest_of_another() && front.control.fd < 0) {
+      end_sandbox();
+      if (front.launcher == 0) running = false;
+    }
   }
   receive(&front.control, obey_event);
   receive(&front.report, obey_report);
+}
+
+/* To the command line while it waits for the start, else to the user. */
+static void explain(int code, const char *text) {
+  struct container *container = &front.options->container;
+  if (container->status_fd >= 0) {
+    tell_status(container, "failed %d %s", code, text);
+    end_status(container);
+  } else {
+    complain("%s", text);
+  }
 }
 
 static int exit_code(void) {
@@ -322,6 +423,7 @@ static int exit_code(void) {
     complain("timed out after %g s", (double)front.options->timeout_ms / 1000);
     return EXIT_TIMEOUT;
   }
+  if (front.was_killed && front.end == END_UNKNOWN) return 128 + SIGKILL;
   /* A Sentry whose Gofer died says so in its own words: how it died is known here. */
   bool gofer_killed = strncmp(front.casualty, "the gofer was", 13) == 0;
   if (front.end == END_EXITED) {
@@ -329,21 +431,30 @@ static int exit_code(void) {
     return signal == 0 ? (front.code >> 8) & 0xff : 128 + signal;
   }
   if (front.end == END_FAILED && !gofer_killed) {
-    complain("%s", front.text);
-    return front.code;
+    explain(front.code, front.text);
+    return front.launcher == 0 ? EXIT_EXEC_FAILED : front.code;
   }
+  /* The sandbox went away under a process of `runts exec`: the kernel killed it. */
+  if (is_guest_of_another()) {
+    explain(EXIT_OWN_FAILURE, "the sandbox ended");
+    return 128 + SIGKILL;
+  }
+  char text[96];
   if (front.casualty[0] != 0) {
-    complain("%s", front.casualty);
+    snprintf(text, sizeof text, "%s", front.casualty);
   } else if (WIFSIGNALED(front.launcher_status)) {
-    complain("the launcher was killed by signal %d", WTERMSIG(front.launcher_status));
+    snprintf(text, sizeof text, "the launcher was killed by signal %d",
+             WTERMSIG(front.launcher_status));
   } else {
-    complain("the launcher ended with status %d", WEXITSTATUS(front.launcher_status));
+    snprintf(text, sizeof text, "the launcher ended with status %d",
+             WEXITSTATUS(front.launcher_status));
   }
+  explain(EXIT_OWN_FAILURE, text);
   return EXIT_OWN_FAILURE;
 }
 
-static void make_channel(int pair[2]) {
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+static void make_channel(int pair[2], int type) {
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0) {
     complain("socketpair: %s", strerror(errno));
     exit(EXIT_OWN_FAILURE);
   }
@@ -355,46 +466,109 @@ static void make_channel(int pair[2]) {
 static void take_places(const struct options *options, int control, int report) {
   dup2(control, FD_CONTROL);
   dup2(report, FD_REPORT);
-  if (options->log_fd >= 0)
-    dup2(options->log_fd, FD_LOG);
-  else
-    close(FD_LOG);
-  if (options->strace_fd >= 0)
-    dup2(options->strace_fd, FD_STRACE);
-  else
-    close(FD_STRACE);
+  const int given[][2] = {{options->log_fd, FD_LOG},
+                          {options->strace_fd, FD_STRACE},
+                          {options->container.listen_fd, FD_LISTEN},
+                          {options->zygote_fd, FD_ZYGOTE},
+                          {options->addon_fd, FD_ADDON}};
+  for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+    if (given[i][0] >= 0)
+      dup2(given[i][0], given[i][1]);
+    else
+      close(given[i][1]);
+  }
   close_range(FD_GIVEN, ~0U, 0);
   report_open = true;
 }
 
 static int kept(int fd, const char *what) { return fd < 0 ? -1 : high(dup(fd), what); }
 
-void start_front(struct options *options) {
-  int control[2], report_pair[2];
+static int open_program(const char *path) {
+  return path == NULL ? -1 : high(open(path, O_PATH | O_CLOEXEC), path);
+}
+
+static void keep_given(struct options *options) {
+  struct container *container = &options->container;
+  close_range(HIGH, ~0U, 0);
   options->config_fd = kept(options->config_fd, "configuration");
   options->log_fd = kept(options->log_fd, "log");
   options->strace_fd = kept(options->strace_fd, "strace");
+  container->state_dir = kept(container->state_dir, "state directory");
+  container->status_fd = kept(container->status_fd, "status");
+  container->gate_fd = kept(container->gate_fd, "gate");
+  container->error_log_fd = kept(container->error_log_fd, "error log");
+  for (int i = 0; i < container->preserved_count; i++) {
+    container->preserved[i] = kept(3 + i, "preserved descriptor");
+  }
+  options->zygote_fd = open_program(options->zygote);
+  options->addon_fd = open_program(options->addon);
   /* Whatever else the caller left open is nobody's here. */
   close_range(3, HIGH - 1, 0);
-  make_channel(control);
-  make_channel(report_pair);
-  front.options = options;
+}
+
+/* What outlives the command line must not hold the caller's streams: the guest has its copies. */
+static void let_streams_go(const struct options *options) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return;
+  for (int fd = options->terminal ? 1 : 0; fd < 3; fd++) dup2(null, fd);
+  close(null);
+}
+
+static void let_preserved_go(const struct container *container) {
+  for (int i = 0; i < container->preserved_count; i++) close(container->preserved[i]);
+}
+
+/* Returns in the child, which is to become the launcher. */
+static bool fork_launcher(struct options *options) {
+  int control[2], report_pair[2];
+  make_channel(control, SOCK_STREAM);
+  make_channel(report_pair, SOCK_STREAM);
   front.launcher = fork();
   if (front.launcher < 0) {
-    complain("fork: %s", strerror(errno));
+    explain(EXIT_OWN_FAILURE, "fork: no process left");
     exit(EXIT_OWN_FAILURE);
   }
   if (front.launcher == 0) {
     take_places(options, control[1], report_pair[1]);
-    return;
+    return true;
   }
   close(control[1]);
   close(report_pair[1]);
-  if (options->strace_fd >= 0) close(options->strace_fd);
-  fcntl(control[0], F_SETFL, O_NONBLOCK);
+  if (options->container.listen_fd >= 0) close(options->container.listen_fd);
   front.control.fd = control[0];
   front.report.fd = report_pair[0];
+  return false;
+}
+
+/* A container in another's Sentry: that one is told of its Gofer, which this one's launcher starts. */
+static bool join_sandbox(struct options *options) {
+  int gofer[2];
+  make_channel(gofer, SOCK_SEQPACKET);
+  options->container.listen_fd = gofer[1];
+  if (fork_launcher(options)) return true;
+  close(front.control.fd);
+  front.control.fd = connect_sandbox(options, gofer[0]);
+  close(gofer[0]);
+  return false;
+}
+
+void start_front(struct options *options) {
+  keep_given(options);
+  front.options = options;
+  if (options->mode != MODE_COMMAND) enter_container(options);
+  if (options->mode == MODE_EXEC) {
+    front.control.fd = connect_sandbox(options, -1);
+  } else if (options->container.joins ? join_sandbox(options) : fork_launcher(options)) {
+    return;
+  } else if (!options->container.joins) {
+    send_preserved(options, front.control.fd);
+  }
+  let_preserved_go(&options->container);
+  if (options->mode != MODE_COMMAND && !options->container.is_foreground) let_streams_go(options);
+  if (options->strace_fd >= 0) close(options->strace_fd);
+  fcntl(front.control.fd, F_SETFL, O_NONBLOCK);
   front.config = options->config_fd;
+  if (options->container.console_socket != NULL) take_terminal();
   signal(SIGPIPE, SIG_IGN);
   watch(watch_signals());
   restore();

@@ -141,7 +141,7 @@ void keep_file_capabilities(bool writable) {
   uint64_t kept = capability(CAP_DAC_READ_SEARCH);
   if (writable) {
     kept |= capability(CAP_DAC_OVERRIDE) | capability(CAP_CHOWN) | capability(CAP_FOWNER) |
-            capability(CAP_FSETID);
+            capability(CAP_FSETID) | capability(CAP_SETFCAP);
   }
   keep_capabilities(kept);
 }

@@ -9,6 +9,9 @@
  *   4      report channel: this program's lines for the command line; its hang-up ends the sandbox
  *   5      debug log (or /dev/null), standard error of the Sentry and the Gofer
  *   6      strace output (or /dev/null)
+ *   7      a container's control socket, on which the Sentry accepts connections (or /dev/null); for a container that
+ *          joins another's Sentry its Gofer's end of the socket between the two
+ *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon (or /dev/null)
  */
 #ifndef RUNTS_LAUNCHER_H
 #define RUNTS_LAUNCHER_H
@@ -17,7 +20,16 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { FD_CONTROL = 3, FD_REPORT = 4, FD_LOG = 5, FD_STRACE = 6, FD_GIVEN = 7 };
+enum {
+  FD_CONTROL = 3,
+  FD_REPORT = 4,
+  FD_LOG = 5,
+  FD_STRACE = 6,
+  FD_LISTEN = 7,
+  FD_ZYGOTE = 8,
+  FD_ADDON = 9,
+  FD_GIVEN = 10
+};
 
 /* Descriptors of the Sentry: twin of sentry/host/descriptors.ts. */
 enum {
@@ -31,7 +43,8 @@ enum {
   SENTRY_MEMINFO = 10,
   SENTRY_STDIO = 11, /* three of them */
   SENTRY_STRACE = 14,
-  SENTRY_FDS = 15
+  SENTRY_LISTEN = 15,
+  SENTRY_FDS = 16
 };
 
 /* Descriptors of the zygote: platform-ptrace/systrap/README.md. */
@@ -43,29 +56,70 @@ enum { GOFER_SOCKET = 3, GOFER_SEALER = 4, GOFER_ATTACH = 5 };
 /* What the launcher makes lies at HIGH and above. */
 enum { HIGH = 200 };
 
-enum { MAX_ATTACH = 64, MAX_FLAGS = 24, MAX_TREES = 8 };
+/* Where the Sentry and the Gofer of the single-file build find the addon: runts/single-file/main.ts. */
+enum { ADDON_PLACE = HIGH - 1 };
+
+enum { MAX_PRESERVED = 16, MAX_CGROUPS = 20, MAX_ATTACH = 180, MAX_FLAGS = 24, MAX_TREES = 8 };
 
 struct attach {
   const char *path;
   bool writable;
-  int tree; /* detached mount */
+  bool flat; /* without the mounts below it */
+  int tree;  /* detached mount */
+};
+
+/* What a container's front is told by a real-time signal: twin of runts/oci/order.ts. */
+enum { ORDER_SIGNAL = 63, ORDER_MARK = 0x52000000, ORDER_START = 0x10000, ORDER_ALL = 0x20000 };
+
+/* Who the front stands for. */
+enum mode {
+  MODE_COMMAND,   /* `runts do`: the caller's child, in the caller's process group */
+  MODE_CONTAINER, /* a container's process on the host: the one of the pid file */
+  MODE_EXEC       /* a further process of a container: no sandbox of its own, a connection to one */
+};
+
+/* What MODE_CONTAINER and MODE_EXEC add: container.c. */
+struct container {
+  const char *title; /* what ps(1) shows */
+  int state_dir;     /* directory of the control socket */
+  int status_fd;     /* pipe to the command line, told of the start; or -1 */
+  int gate_fd;       /* a byte here lets the sandbox start; -1: at once */
+  int error_log_fd;  /* or -1 */
+  bool error_log_json;
+  const char *cgroups[MAX_CGROUPS]; /* files that take a process id */
+  int cgroup_count;
+  const char *network;        /* "new", a path, or NULL: the caller's */
+  const char *console_socket; /* receives the terminal's other side */
+  int rows, columns;          /* of that terminal, 0: not said */
+  int oom_score_adj;
+  bool is_foreground;           /* MODE_EXEC: in the place of the caller, with its streams */
+  int preserved[MAX_PRESERVED]; /* descriptors of the caller, from 3 on, for the process */
+  int preserved_count;
+  bool joins; /* MODE_CONTAINER: it lives in the Sentry of the container whose state_dir this is */
+  int listen_fd; /* made here; for one that joins its Gofer's socket */
 };
 
 struct options {
+  enum mode mode;
+  struct container container;
   const char *node;
-  const char *app;    /* directory of the scripts, seen as /app inside */
+  const char *app;    /* directory of the scripts, seen as /app inside; NULL: node has them in it */
   const char *sentry; /* script, relative to app */
   const char *gofer;
   const char *gofer_config;
   const char *zygote;
+  const char *addon; /* without an app: the Node-API addon */
   struct attach attach[MAX_ATTACH];
   int attach_count;
   char *flags[MAX_FLAGS]; /* for node */
   int flag_count;
-  bool terminal;         /* descriptor 0 is a terminal whose settings are put back at the end */
-  int config_fd;         /* the Sentry's configuration, a memfd */
-  int log_fd, strace_fd; /* or -1 */
-  long timeout_ms;       /* 0: none */
+  bool host_network;         /* the Sentry stays in the network namespace of the caller */
+  char network_settings[64]; /* first unprivileged port, first and last group that may ping */
+  bool terminal;             /* descriptor 0 is a terminal whose settings are put back at the end */
+  int config_fd;             /* the Sentry's configuration, a memfd */
+  int log_fd, strace_fd;     /* or -1 */
+  int zygote_fd, addon_fd;   /* opened early: the paths may be descriptors of the command line */
+  long timeout_ms;           /* 0: none */
 };
 
 /* Where the node binary is in the private roots. */
@@ -84,6 +138,7 @@ struct sandbox {
   uid_t uid;       /* host ids that the Sentry and the stubs run as */
   gid_t gid;
   int zygote;                     /* O_PATH of the zygote's */
+  int addon;                      /* likewise, or -1 */
   int wake, page, page_read_only; /* stubs must not write the global page */
   int zygote_pair[2], gofer_pair[2];
   int cpuinfo, meminfo, null;
@@ -95,6 +150,21 @@ struct sandbox {
 /* front.c: returns in the launcher's second process only. */
 void start_front(struct options *options);
 
+/* container.c: what a container's front does before there is a sandbox, and its reports to the command line. */
+void enter_container(struct options *options);
+/* A connection to the control socket, with standard input, output and error sent, and a Gofer's socket or -1. */
+int connect_sandbox(struct options *options, int gofer);
+/* Sends the preserved descriptors ahead of the configuration. */
+void send_preserved(struct options *options, int control);
+/* Told once: "created", "started", or "failed CODE TEXT". */
+void tell_status(struct container *container, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void end_status(struct container *container);
+void log_error(const struct container *container, const char *text);
+
+/* network.c: before the launcher is forked, in the network namespace of the sandbox. */
+void note_network(struct options *options);
+
 /* report.c: lines on the report channel. `fatal` reports and ends this process. */
 extern bool report_open; /* FD_REPORT is the report channel */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -102,7 +172,11 @@ void fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noretur
 /* The same for a failed call (errno) that a host without user namespaces explains. */
 void fatal_namespaces(const char *what) __attribute__((noreturn));
 
+/* main.c: what ps(1) shows instead of the arguments. They lie one after the other from `start` to `end`. */
+void set_title(char *start, const char *end, const char *title);
+
 /* options.c */
+void init_options(struct options *options);
 void parse_options(struct options *options, int argc, char **argv);
 
 /* descriptors.c */

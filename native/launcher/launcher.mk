@@ -1,10 +1,15 @@
 # The launcher: static, so that nothing of the host is needed inside its namespaces.
 LAUNCHER_SRC := $(wildcard launcher/*.c)
-LAUNCHER_OBJ := $(LAUNCHER_SRC:launcher/%.c=$(BUILD)/launcher-%.o)
+QUICK_SRC := $(wildcard launcher/quick/*.c)
+LAUNCHER_OBJ := $(LAUNCHER_SRC:launcher/%.c=$(BUILD)/launcher-%.o) $(QUICK_SRC:launcher/quick/%.c=$(BUILD)/quick-%.o)
+LAUNCHER_HEADERS := $(wildcard launcher/*.h launcher/quick/*.h)
 
 all: $(BUILD)/launcher
 
-$(BUILD)/launcher-%.o: launcher/%.c launcher/launcher.h | $(BUILD)
+$(BUILD)/launcher-%.o: launcher/%.c $(LAUNCHER_HEADERS) | $(BUILD)
+	$(CC) $(WARN) -O2 -I. -c -o $@ $<
+
+$(BUILD)/quick-%.o: launcher/quick/%.c $(LAUNCHER_HEADERS) | $(BUILD)
 	$(CC) $(WARN) -O2 -I. -c -o $@ $<
 
 $(BUILD)/launcher: $(LAUNCHER_OBJ)

@@ -30,9 +30,10 @@
 #endif
 
 /* A detached copy of the mounts at `path`, read-only unless `writable`. Negative: errno is set. */
-static int clone_tree(const char *path, bool writable) {
-  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+static int clone_tree(const char *path, bool writable, bool flat) {
+  unsigned recursive = flat ? 0 : AT_RECURSIVE;
+  int tree =
+      (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
   if (tree < 0) return -1;
   struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
   if (!writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
@@ -45,7 +46,7 @@ static int clone_tree(const char *path, bool writable) {
 }
 
 static void add_tree(struct sandbox *sandbox, const char *path, const char *target) {
-  int fd = clone_tree(path, false);
+  int fd = clone_tree(path, false, false);
   if (fd < 0) fatal_namespaces(path);
   sandbox->trees[sandbox->tree_count++] = (struct tree){target, fd};
 }
@@ -62,7 +63,7 @@ static void open_trees(struct sandbox *sandbox) {
   if (access("/etc/ld.so.cache", R_OK) == 0) {
     add_tree(sandbox, "/etc/ld.so.cache", "etc/ld.so.cache");
   }
-  add_tree(sandbox, sandbox->options.app, "app");
+  if (sandbox->options.app != NULL) add_tree(sandbox, sandbox->options.app, "app");
   /* By a path of its own: V8 maps its builtins from the file instead of copying them. */
   add_tree(sandbox, sandbox->options.node, NODE_PATH + 1);
 }
@@ -71,7 +72,7 @@ static void open_attach_trees(struct sandbox *sandbox) {
   for (int i = 0; i < sandbox->options.attach_count; i++) {
     struct attach *attach = &sandbox->options.attach[i];
     if (attach->tree >= 0) continue;
-    attach->tree = clone_tree(attach->path, attach->writable);
+    attach->tree = clone_tree(attach->path, attach->writable, attach->flat);
     if (attach->tree < 0) fatal("%s: %s", attach->path, strerror(errno));
   }
 }
@@ -200,7 +201,7 @@ void enter_private_root(struct sandbox *sandbox, bool gofer) {
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fatal_namespaces("private mounts");
   if (!sandbox->privileged) open_trees(sandbox);
   if (gofer) open_attach_trees(sandbox);
-  int host_proc = clone_tree("/proc", true);
+  int host_proc = clone_tree("/proc", true, false);
   if (host_proc < 0) fatal_namespaces("/proc");
 
   int root = new_tmpfs("1m", false);

@@ -10,7 +10,8 @@ const SAMPLE_BASE = 0x7f0000000000;
 
 export function printFilters(): void {
   for (const filter of [
-    sentryFilter(SAMPLE_DESCRIPTOR),
+    sentryFilter(SAMPLE_DESCRIPTOR, 'none'),
+    sentryFilter(SAMPLE_DESCRIPTOR, 'host'),
     goferFilter(true),
     stubFilter(SAMPLE_BASE),
   ])

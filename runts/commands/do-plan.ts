@@ -1,6 +1,6 @@
 // What `runts do` is asked for, checked and turned into a plan. Nothing is started here.
 
-import { closeSync, openSync, realpathSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { allCapabilities, noCapabilities } from '../../abi/capability.ts';
 import type {
@@ -13,10 +13,11 @@ import type {
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
-import type { AttachPoint, LaunchPlan } from '../launch.ts';
+import type { LaunchPlan } from '../launch.ts';
 import { parseCount, parseId, parseSize, parseTime } from '../quantities.ts';
 import { hasShell } from '../shell.ts';
 import { wantsTerminal, windowSize } from '../terminal.ts';
+import { planMounts } from './do-mounts.ts';
 
 /** As commander gives them. */
 export interface DoOptions {
@@ -61,8 +62,8 @@ function planConfig(
 ): SandboxConfig {
   if (options.platform !== 'systrap')
     throw new Failure(`--platform ${options.platform}: not there yet; systrap is`);
-  if (options.network !== 'none')
-    throw new Failure(`--network ${options.network}: not there yet; none is`);
+  if (options.network !== 'none' && options.network !== 'host')
+    throw new Failure(`--network ${options.network}: not there yet; none and host are`);
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
     throw new Failure(`--hostname: '${options.hostname}' is no host name`);
   }
@@ -71,12 +72,17 @@ function planConfig(
       id: 'do',
       root: { attach: 0, overlay: true, readOnly: false },
       mounts,
+      devices: [],
+      maskedPaths: [],
+      readOnlyPaths: [],
+      sysctl: {},
       process: planProcess(command, options),
       isInit: false,
     },
     hostname: options.hostname,
     domainname: '',
     memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
+    guardsMemory: true,
     pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
     waitsForStart: false,
     hasShell: hasShell(),
@@ -84,7 +90,7 @@ function planConfig(
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
-    network: 'none',
+    network: options.network,
     writeCodeCache: process.env[codeCacheVariable] !== undefined,
   };
 }
@@ -107,6 +113,7 @@ function planProcess(command: readonly string[], options: DoOptions): ProcessCon
       ambient: noCapabilities,
     },
     limits: [],
+    addsHome: false,
     noNewPrivileges: false,
     oomScoreAdjustment: 0,
     ...(terminal === undefined ? {} : { terminal }),
@@ -165,61 +172,6 @@ function planUser(text: string | undefined): GuestUser {
   const wanted = parseId(user, '--user');
   const gid = group === undefined ? wanted : parseId(group, '--user');
   return { uid: wanted, gid, groups: [gid] };
-}
-
-function planMounts(options: DoOptions): { mounts: MountConfig[]; attach: AttachPoint[] } {
-  const attach: AttachPoint[] = [
-    { path: checkedDirectory(options.root, '--root'), writable: false },
-  ];
-  const mounts: MountConfig[] = [];
-  for (const text of options.volume) {
-    const volume = parseVolume(text);
-    mounts.push({
-      kind: 'volume',
-      attach: attach.length,
-      target: toByteString(volume.target),
-      readOnly: volume.readOnly,
-      isFile: volume.isFile,
-    });
-    attach.push({ path: volume.source, writable: !volume.readOnly });
-  }
-  for (const target of options.tmpfs) {
-    if (!isAbsolute(target)) throw new Failure(`--tmpfs: '${target}' is not absolute`);
-    mounts.push({ kind: 'tmpfs', target: toByteString(target) });
-  }
-  return { mounts, attach };
-}
-
-function parseVolume(text: string): {
-  source: string;
-  target: string;
-  readOnly: boolean;
-  isFile: boolean;
-} {
-  const parts = text.split(':');
-  const mode = parts[2] ?? 'rw';
-  const [source = '', target = ''] = parts;
-  if (source === '' || target === '' || parts.length > 3 || (mode !== 'ro' && mode !== 'rw')) {
-    throw new Failure(`--volume: '${text}' is not SOURCE:TARGET or SOURCE:TARGET:ro`);
-  }
-  if (!isAbsolute(target)) throw new Failure(`--volume: target '${target}' is not absolute`);
-  try {
-    const path = realpathSync(source);
-    return { source: path, target, readOnly: mode === 'ro', isFile: !statSync(path).isDirectory() };
-  } catch (error) {
-    throw new Failure(`--volume: ${source}: ${describe(error)}`);
-  }
-}
-
-function checkedDirectory(path: string, option: string): string {
-  try {
-    const real = realpathSync(path);
-    if (!statSync(real).isDirectory()) throw new Failure(`${option}: ${path}: Not a directory`);
-    return real;
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`${option}: ${path}: ${describe(error)}`);
-  }
 }
 
 /** The Sentry's standard error: the log, or in a run that makes code caches the file for its own. */

@@ -1,6 +1,5 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
 // first process; then confines this process.
-import { isErrno, type Result } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
 import { Rest } from '../../native/footprint.ts';
@@ -10,29 +9,22 @@ import { openFifo } from '../fs/pipe/fifo.ts';
 import { setSocketLister } from '../fs/proc/net.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
-import { FD_PAGE, FD_SEALER, FD_WAKE, FD_ZYGOTE } from '../host/descriptors.ts';
+import { FD_GOFER, FD_PAGE, FD_SEALER, FD_STDIO, FD_WAKE, FD_ZYGOTE } from '../host/descriptors.ts';
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
-import { credentialsOf } from '../kernel/credentials.ts';
 import { Kernel } from '../kernel/kernel.ts';
-import { Limits } from '../kernel/limits.ts';
-import type { Task } from '../kernel/task.ts';
-import { startFirstProcess } from '../loader/start.ts';
 import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { table } from '../syscalls/table-x86-64.ts';
-import { FdTable } from '../vfs/fd-table.ts';
-import { FsContext } from '../vfs/fs-context.ts';
-import type { MountNamespace } from '../vfs/mount.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
 import type { SandboxConfig } from './config.ts';
-import { Control } from './control.ts';
-import { buildMounts, workingDirectory } from './mounts.ts';
-import { failureOf, programFailure } from './start-failure.ts';
-import { openStreams, type Streams } from './streams.ts';
+import { Containers } from './containers.ts';
+import { serveControl } from './control-server.ts';
+import { joinHostNetwork } from './host-network.ts';
+import { ProcessControl } from './process-control.ts';
 import { Timeline } from './timeline.ts';
 
 export interface Sandbox {
@@ -62,25 +54,30 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const kernel = newKernel(config, machine, { platform, clock }, connections);
   kernel.mainHasShell = config.hasShell;
   setFifoOpener(openFifo);
-  setSocketLister(listInetSockets);
-  const mounts = buildMounts(config, machine, kernel);
-  timeline.mark('mounts');
-  const streams = openStreams(config, kernel, mounts);
-  const task = startMain(config, kernel, mounts.namespace, streams);
-  if (isErrno(task)) throw programFailure(config.container.process.argv[0] ?? '', task);
-  streams.giveTerminalTo(task);
+  if (config.network === 'host') joinHostNetwork(platform, clock);
+  else setSocketLister(listInetSockets);
+  const containers = new Containers(kernel, machine);
+  const main = containers.create(config.container, {
+    goferFd: FD_GOFER,
+    hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
+    moreFds: channel.takeDescriptors(),
+    isOwned: false,
+  });
   timeline.mark('first program');
   rest.prepare();
   confine(config, procFd);
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
-  const control = new Control(kernel, channel, streams);
+  const control = new ProcessControl(main, channel);
+  kernel.mainStopped = (isStopped, signal) => control.stopped(isStopped, signal);
   log('info', `started ${JSON.stringify(config.container.process.argv)}`);
   return {
     run: () => {
-      control.start(config.container.process.terminal !== undefined);
+      control.begin(config.waitsForStart);
+      channel.watch(kernel.platform, control);
+      if (config.waitsForStart) serveControl(kernel.platform, containers);
       const status = kernel.run();
-      streams.flush();
+      main.streams.flush();
       return status;
     },
   };
@@ -125,7 +122,7 @@ function newKernel(
     platform,
     hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes: config.memoryBytes > 0 ? memoryBytes : undefined,
+    memoryLimitBytes: config.guardsMemory && config.memoryBytes > 0 ? memoryBytes : undefined,
     pidLimit: config.pidLimit > 0 ? config.pidLimit : Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,
@@ -139,34 +136,6 @@ function newKernel(
   });
 }
 
-function startMain(
-  config: SandboxConfig,
-  kernel: Kernel,
-  namespace: MountNamespace,
-  streams: Streams,
-): Result<Task> {
-  const { process } = config.container;
-  const credentials = {
-    ...credentialsOf(process.user.uid, process.user.gid, process.user.groups),
-    ...process.capabilities,
-  };
-  const files = new FdTable();
-  streams.files.forEach((file, fd) => void files.replace(fd, file, false));
-  const root = namespace.rootPath;
-  const fs = new FsContext(root, root, process.umask);
-  const cwd = workingDirectory(process.cwd, { fs, files, credentials });
-  if (isErrno(cwd)) throw new BootFailure(`--cwd: ${process.cwd}: ${failureOf('', cwd).message}`);
-  fs.cwd = cwd;
-  return startFirstProcess(kernel, {
-    credentials,
-    files,
-    fs,
-    limits: new Limits(),
-    argv: process.argv,
-    envp: process.env,
-  });
-}
-
 /** From here on this process can do what its seccomp list says, and sees no file. */
 function confine(config: SandboxConfig, procFd: number): void {
   awaitThreads();
@@ -174,6 +143,8 @@ function confine(config: SandboxConfig, procFd: number): void {
   if (sealed < 0) throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);
   const filtered =
-    undumpable < 0 ? undumpable : installFilter(sentryFilter(procFd), config.seccomp);
+    undumpable < 0
+      ? undumpable
+      : installFilter(sentryFilter(procFd, config.network), config.seccomp);
   if (filtered < 0) throw new BootFailure(`cannot install the seccomp filter: errno ${-filtered}`);
 }

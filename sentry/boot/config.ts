@@ -1,6 +1,7 @@
 // What the command line tells the Sentry: the first line on the control channel, as JSON. All texts
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
+import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
 import type { CapabilitySet } from '../vfs/credentials.ts';
 
 export interface GuestUser {
@@ -28,25 +29,77 @@ export interface ProcessConfig {
   readonly user: GuestUser;
   readonly umask: number;
   readonly capabilities: CapabilityConfig;
-  /** RLIMIT_* number, soft, hard; what is not named keeps its default. */
-  readonly limits: readonly (readonly [resource: number, soft: number, hard: number])[];
+  /** RLIMIT_* number, soft, hard (null: unlimited); what is not named keeps its default. */
+  readonly limits: readonly (readonly [
+    resource: number,
+    soft: number | null,
+    hard: number | null,
+  ])[];
+  /** HOME is added where it is missing: from /etc/passwd of the container. */
+  readonly addsHome: boolean;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdjustment: number;
   /** Absent where the process has no terminal. */
   readonly terminal?: TerminalConfig;
 }
 
-export interface VolumeConfig {
+/** What every mount has; `flags` are MS_* of mount(2) and hold for the guest alone. */
+interface MountPlace {
+  /** Absolute, inside the container. Made where it is missing. */
+  readonly target: string;
+  readonly flags: number;
+  /** First column and file-system options of /proc/PID/mounts. */
+  readonly source: string;
+  readonly data: string;
+}
+
+/** Files of the host, by the Gofer. */
+export interface VolumeConfig extends MountPlace {
   readonly kind: 'volume';
   /** The Gofer's attach point: 0 is the root, volumes follow. */
   readonly attach: number;
-  readonly target: string;
-  readonly readOnly: boolean;
+  /** A single file, or something else that is no directory. */
   readonly isFile: boolean;
 }
 
-/** A mount over the root; they are made in this order. */
-export type MountConfig = VolumeConfig | { readonly kind: 'tmpfs'; readonly target: string };
+/** Absent sizes and counts: no limit of its own. */
+export interface TmpfsConfig extends MountPlace {
+  readonly kind: 'tmpfs';
+  readonly sizeBytes?: number;
+  readonly inodes?: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** What the container's root has there is copied into it first. */
+  readonly copyUp: boolean;
+}
+
+export interface DevptsConfig extends MountPlace {
+  readonly kind: 'devpts';
+  /** Mode and owner of slaves; absent owners: who opened the master. */
+  readonly mode: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly ptmxMode: number;
+}
+
+/** File systems of the kernel's own. */
+export interface KernelMountConfig extends MountPlace {
+  readonly kind: 'proc' | 'sysfs' | 'cgroup' | 'mqueue';
+}
+
+export type MountConfig = VolumeConfig | TmpfsConfig | DevptsConfig | KernelMountConfig;
+
+/** A node that is made in /dev besides those that every container has (container-dev.ts). */
+export interface DeviceConfig {
+  readonly path: string;
+  /** S_IFCHR, S_IFBLK or S_IFIFO with permission bits. */
+  readonly mode: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 export interface WindowSize {
   readonly rows: number;
@@ -63,7 +116,17 @@ export interface TerminalConfig {
 export interface ContainerConfig {
   readonly id: string;
   readonly root: RootConfig;
+  /** Over the root, made in this order. */
   readonly mounts: readonly MountConfig[];
+  readonly devices: readonly DeviceConfig[];
+  /** Paths that show nothing: files as /dev/null, directories as empty ones. What is not there is passed over. */
+  readonly maskedPaths: readonly string[];
+  /** Likewise, paths that cannot be written. */
+  readonly readOnlyPaths: readonly string[];
+  /** Settings below /proc/sys ('net.core.somaxconn') that the container starts with. */
+  readonly sysctl: Readonly<Record<string, string>>;
+  /** What its processes are restricted to, those of `runts exec` too. */
+  readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;
   /** The first process is process 1, as containers have it; else it is process 2 below an init of the Sentry's. */
   readonly isInit: boolean;
@@ -83,8 +146,10 @@ export interface SandboxConfig {
   readonly hostname: string;
   /** NIS domain; '' for the default. */
   readonly domainname: string;
-  /** 0: what the host has. */
+  /** What the guest sees as its memory. 0: what the host has. */
   readonly memoryBytes: number;
+  /** The Sentry holds the guest to `memoryBytes`; else somebody outside does. */
+  readonly guardsMemory: boolean;
   /** 0: no limit. */
   readonly pidLimit: number;
   /** The container waits for a 'start' request over the control socket. */
@@ -97,8 +162,8 @@ export interface SandboxConfig {
   /** What an installed seccomp filter does with other calls: 'log' is for finding what is missing. */
   readonly seccomp: 'kill' | 'log';
   readonly platform: 'systrap';
-  /** 'none': a loopback of the Sentry's own. */
-  readonly network: 'none';
+  /** 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was started in. */
+  readonly network: 'none' | 'host';
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
 }

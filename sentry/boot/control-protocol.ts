@@ -1,29 +1,47 @@
-// Messages on the control channel after the configuration. Requests are JSON objects, one a line; events are a word
-// and its values, for native/launcher/front.c to read.
-import type { WindowSize } from './config.ts';
+// Messages on the control channels. Requests are JSON objects, one a line; events are a word and its values, for
+// native/launcher/front.c to read. A channel stands for one process: the command's, a container's first one, or one
+// of `runts exec`.
+import type { ContainerConfig, ProcessConfig, WindowSize } from './config.ts';
 
-/** From the command line. */
+/** What a process's front sends. */
 export type ControlRequest =
-  /** A signal for the guest's main process. */
-  | { readonly type: 'signal'; readonly signal: number }
+  /** A created container runs. */
+  | { readonly type: 'start' }
+  /** A signal for the process, or for all of its container. */
+  | { readonly type: 'signal'; readonly signal: number; readonly all?: boolean }
   /** Stop all processes of the guest, or let them go on (the command line was stopped by its shell). */
   | { readonly type: 'stop' }
   | { readonly type: 'continue' }
-  /** The command line has the terminal: what is typed is the guest's, until 'stopped'. */
+  /** The front has the terminal: what is typed is the guest's, until 'stopped'. */
   | { readonly type: 'foreground' }
   | ({ readonly type: 'window' } & WindowSize)
   /** After 'started': the caller's terminal is raw. Only where the guest has a terminal. */
-  | { readonly type: 'raw' }
-  /** End at once, as if the main process was killed by SIGKILL. */
-  | { readonly type: 'kill' };
+  | { readonly type: 'raw' };
+
+/**
+ * The first request on a connection to a sandbox's control socket. The standard streams came with it, and last what else
+ * the process is given as 3, 4 and so on.
+ */
+export type ConnectionRequest =
+  /** A further process of a container. */
+  | { readonly type: 'exec'; readonly container: string; readonly process: ProcessConfig }
+  /** A further container of the sandbox; the fourth descriptor is its Gofer's socket. */
+  | {
+      readonly type: 'create';
+      readonly container: ContainerConfig;
+      /** The container whose processes it sees, where it has no PID namespace of its own. */
+      readonly joinsPidsOf?: string;
+    };
 
 /** From the Sentry. */
 export type ControlEvent =
-  /** The main process is about to run. */
+  /** The container's first process is loaded, and waits for 'start'. */
+  | { readonly type: 'created' }
+  /** The process is about to run. */
   | { readonly type: 'started' }
-  /** The main process ended: its wait status. Nothing follows. */
+  /** The process ended: its wait status. Nothing follows. */
   | { readonly type: 'exited'; readonly status: number }
-  /** The main process was stopped by job control, or all are after 'stop'. */
+  /** The process was stopped by job control, or all are after 'stop'. */
   | { readonly type: 'stopped'; readonly signal: number }
   | { readonly type: 'continued' }
   /** Something for the user to know, while the guest goes on. */

@@ -13,6 +13,7 @@ import {
   ENOMEM,
   ENOSPC,
   ENOTDIR,
+  EPERM,
   errnoName,
   type SysResult,
 } from '../../abi/errno.ts';
@@ -23,6 +24,7 @@ const texts: ReadonlyMap<SysResult, string> = new Map([
   [ENOTDIR, 'Not a directory'],
   [ENOSPC, 'No space left on device'],
   [EACCES, 'Permission denied'],
+  [EPERM, 'Operation not permitted'],
   [EISDIR, 'Is a directory'],
   [ENOEXEC, 'Exec format error'],
   [ENOMEM, 'Cannot allocate memory'],
@@ -48,6 +50,23 @@ export function programFailure(command: string, error: SysResult): BootFailure {
   return text === undefined
     ? failureOf(command, error)
     : new BootFailure(`${command}: ${text}`, 126);
+}
+
+/**
+ * The same in the words of runc (Go's os/exec), by which Docker tells 127, "executable file not found" and "no such file
+ * or directory", from 126, "permission denied".
+ */
+export function containerProgramFailure(command: string, error: SysResult): BootFailure {
+  const prefix = `unable to start container process: exec: "${command}": `;
+  if (error === ENOENT || error === ENOTDIR) {
+    const text = command.includes('/')
+      ? `stat ${command}: no such file or directory`
+      : 'executable file not found in $PATH';
+    return new BootFailure(prefix + text, 127);
+  }
+  if (error === EISDIR) return new BootFailure(`${prefix}is a directory`, 126);
+  const { message, code } = programFailure('', error);
+  return new BootFailure(prefix + message.replace(/^: /, '').toLowerCase(), code);
 }
 
 /** The same for anything else that boot does with a path. */

@@ -1,13 +1,14 @@
-// The guest's standard streams: host descriptors as they are, or the slave of a pseudo-terminal whose master is
-// connected to the caller's terminal.
+// The standard streams of a process that is started from outside: host descriptors as they are, or the slave of a
+// pseudo-terminal whose master is connected to the caller's terminal.
 import { isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_NOCTTY, O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
+import { native } from '../../native/addon.ts';
+import type { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import { HostDescriptor } from '../fs/host/host-descriptor.ts';
 import { openHostDescriptor } from '../fs/host/host-file.ts';
 import { connectHostTerminal, type HostTerminal } from '../fs/tty/host-terminal.ts';
 import { takeTerminal } from '../fs/tty/job-control.ts';
-import { FD_STDIO } from '../host/descriptors.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
 import { HostSocket } from '../net/host/host-socket.ts';
@@ -15,63 +16,91 @@ import type { FsCaller } from '../vfs/fs-context.ts';
 import { openNow } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { SandboxConfig, TerminalConfig, WindowSize } from './config.ts';
-import type { GuestMounts } from './mounts.ts';
+import type { ProcessConfig, TerminalConfig, WindowSize } from './config.ts';
 
 export interface Streams {
   readonly files: readonly OpenFile[];
-  /** The session of the first process gets the terminal, as login(1) would give it. */
+  /** The terminal's number in /dev/pts, where there is one. */
+  readonly terminalIndex: number | undefined;
+  /** The session of the process gets the terminal, as login(1) would give it. */
   giveTerminalTo(task: Task): void;
   resize(size: WindowSize): void;
   /** Whether what is typed is the guest's; not before it is said so. */
   takeInput(on: boolean): void;
   /** Writes out what the guest has written, at the end. */
   flush(): void;
+  /** The process has ended while the sandbox goes on. */
+  disconnect(): void;
 }
 
-export function openStreams(config: SandboxConfig, kernel: Kernel, mounts: GuestMounts): Streams {
-  const { terminal, user } = config.container.process;
-  if (terminal === undefined) return plainStreams(kernel);
-  return terminalStreams(terminal, user.uid, kernel, mounts);
+/** What streams are made of. */
+export interface StreamSources {
+  readonly kernel: Kernel;
+  /** Standard input, output and error on the host. */
+  readonly hostFds: readonly [number, number, number];
+  /** Further descriptors, for 3, 4 and so on: closed with the guest's last file of them in any case. */
+  readonly moreFds: readonly number[];
+  /** The host descriptors are closed with the guest's last file of them; else they stay while the Sentry lives. */
+  readonly isOwned: boolean;
+  readonly devpts: DevptsFileSystem;
+  /** Root of the container. */
+  readonly caller: FsCaller;
 }
 
-function hostStream(kernel: Kernel, fd: number): OpenFile {
-  const descriptor = new HostDescriptor(FD_STDIO + fd, kernel.platform);
+export function openStreams(process: ProcessConfig, sources: StreamSources): Streams {
+  const { terminal, user } = process;
+  const streams =
+    terminal === undefined ? plainStreams(sources) : terminalStreams(terminal, user.uid, sources);
+  const more = sources.moreFds.map((fd) => openHost(sources.kernel, fd, true));
+  return { ...streams, files: [...streams.files, ...more] };
+}
+
+function hostStream(sources: StreamSources, fd: number): OpenFile {
+  return openHost(sources.kernel, sources.hostFds[fd] as number, sources.isOwned);
+}
+
+function openHost(kernel: Kernel, hostFd: number, isOwned: boolean): OpenFile {
+  const descriptor = new HostDescriptor(hostFd, kernel.platform, isOwned);
   if ((descriptor.mode & S_IFMT) === S_IFSOCK) return new HostSocket(descriptor, kernel.clock);
   return openHostDescriptor(descriptor, kernel.clock);
 }
 
-function plainStreams(kernel: Kernel): Streams {
+function plainStreams(sources: StreamSources): Streams {
   return {
-    files: [0, 1, 2].map((fd) => hostStream(kernel, fd)),
+    files: [0, 1, 2].map((fd) => hostStream(sources, fd)),
+    terminalIndex: undefined,
     giveTerminalTo: () => undefined,
     resize: () => undefined,
     takeInput: () => undefined,
     flush: () => undefined,
+    disconnect: () => undefined,
   };
 }
 
-function terminalStreams(
-  config: TerminalConfig,
-  uid: number,
-  kernel: Kernel,
-  mounts: GuestMounts,
-): Streams {
+function terminalStreams(config: TerminalConfig, uid: number, sources: StreamSources): Streams {
+  const { kernel, devpts, hostFds, isOwned } = sources;
   const console = connectHostTerminal({
-    devpts: mounts.devpts,
+    devpts,
     platform: kernel.platform,
-    hostFd: FD_STDIO,
+    hostFd: hostFds[0],
     uid,
+    closed: () => {
+      if (isOwned) native.close(hostFds[0]);
+    },
   });
   if (isErrno(console)) throw new BootFailure(`cannot make a terminal: errno ${-console}`);
   console.setWindowSize(config.window.rows, config.window.columns);
-  const slave = openSlave(console, mounts.caller);
+  const slave = openSlave(console, sources.caller);
+  const isShared = (fd: number): boolean => config.streams[fd] === true;
+  if (isOwned) for (const fd of [1, 2]) if (isShared(fd)) native.close(hostFds[fd] as number);
   return {
-    files: config.streams.map((isTerminal, fd) => (isTerminal ? slave : hostStream(kernel, fd))),
+    files: [0, 1, 2].map((fd) => (isShared(fd) ? slave : hostStream(sources, fd))),
+    terminalIndex: console.terminal.index,
     giveTerminalTo: (task) => takeTerminal(task, console.terminal),
     takeInput: (on) => console.takeInput(on),
     resize: ({ rows, columns }) => console.setWindowSize(rows, columns),
     flush: () => console.flush(),
+    disconnect: () => console.disconnect(),
   };
 }
 

@@ -1,6 +1,7 @@
-// The channel to the command line: lines over a stream socket. Reading the configuration blocks (the
-// kernel does not run yet); after that nothing does.
+// A channel to the command line or to what stands for a process on the host: lines over a stream socket, and
+// descriptors with them. Reading the configuration blocks (the kernel does not run yet); after that nothing does.
 
+import { EAGAIN, EINTR } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
@@ -9,6 +10,8 @@ import type { HostFdWatcher, Platform } from '../platform/platform.ts';
 const DONT_WAIT = 0x40;
 /** A configuration holds the environment and arguments of a program: Linux allows 6 MiB of them. */
 const MAX_LINE_BYTES = 64 << 20;
+/** Descriptors that one message may carry. */
+const MAX_DESCRIPTORS = 20;
 
 export interface ChannelListener {
   line(text: string): void;
@@ -19,7 +22,13 @@ export interface ChannelListener {
 export class ControlChannel implements HostFdWatcher {
   readonly #fd: number;
   readonly #bytes: Uint8Array = new Uint8Array(65_536);
-  #partial = '';
+  readonly #received: Int32Array = new Int32Array(1 + MAX_DESCRIPTORS);
+  #descriptors: number[] = [];
+  /** Whole lines that nobody has taken yet. */
+  readonly #lines: string[] = [];
+  /** The pieces of the line that is not complete. */
+  #pieces: string[] = [];
+  #pieceBytes = 0;
   #platform: Platform | undefined = undefined;
   #listener: ChannelListener | undefined = undefined;
 
@@ -30,12 +39,8 @@ export class ControlChannel implements HostFdWatcher {
   /** The next line; sleeps until it is there. Undefined when the other side hung up. */
   readLine(): string | undefined {
     for (;;) {
-      const end = this.#partial.indexOf('\n');
-      if (end >= 0) {
-        const line = this.#partial.slice(0, end);
-        this.#partial = this.#partial.slice(end + 1);
-        return line;
-      }
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
       if (!this.#receive(0)) return undefined;
     }
   }
@@ -46,6 +51,27 @@ export class ControlChannel implements HostFdWatcher {
     this.#listener = listener;
     platform.watch(this.#fd, POLLIN, this);
     this.#deliver();
+  }
+
+  /** The descriptors that came so far: the caller's from here on. */
+  takeDescriptors(): number[] {
+    const taken = this.#descriptors;
+    this.#descriptors = [];
+    return taken;
+  }
+
+  /** Another listener takes over. */
+  set listener(listener: ChannelListener) {
+    this.#listener = listener;
+  }
+
+  /** Nothing is delivered any more. */
+  close(): void {
+    this.#platform?.unwatch(this.#fd);
+    this.#platform = undefined;
+    this.#listener = undefined;
+    for (const fd of this.takeDescriptors()) native.close(fd);
+    native.close(this.#fd);
   }
 
   ready(_events: number): void {
@@ -63,17 +89,29 @@ export class ControlChannel implements HostFdWatcher {
   }
 
   #deliver(): void {
-    const lines = this.#partial.split('\n');
-    this.#partial = lines.pop() as string;
-    for (const line of lines) this.#listener?.line(line);
+    for (let line = this.#lines.shift(); line !== undefined; line = this.#lines.shift())
+      this.#listener?.line(line);
   }
 
   /** False at the end of the stream. */
   #receive(flags: number): boolean {
-    const got = native.recvMessage(this.#fd, this.#bytes, undefined, flags);
-    if (got === -11 || got === -4) return true;
-    if (got <= 0 || this.#partial.length > MAX_LINE_BYTES) return false;
-    this.#partial += Buffer.from(this.#bytes.buffer, 0, got).toString('latin1');
-    return true;
+    const got = native.recvMessage(this.#fd, this.#bytes, this.#received, flags);
+    if (got === EAGAIN || got === EINTR) return true;
+    const count = got < 0 ? 0 : (this.#received[0] as number);
+    this.#descriptors.push(...this.#received.subarray(1, 1 + count));
+    if (got <= 0) return false;
+    this.#take(Buffer.from(this.#bytes.buffer, 0, got).toString('latin1'));
+    return this.#pieceBytes <= MAX_LINE_BYTES;
+  }
+
+  #take(text: string): void {
+    const [first = '', ...more] = text.split('\n');
+    this.#pieces.push(first);
+    this.#pieceBytes += first.length;
+    for (const piece of more) {
+      this.#lines.push(this.#pieces.join(''));
+      this.#pieces = [piece];
+      this.#pieceBytes = piece.length;
+    }
   }
 }

@@ -11,3 +11,5 @@ export const FD_MEMINFO = 10;
 /** The guest's standard input, output and error. */
 export const FD_STDIO = 11;
 export const FD_STRACE = 14;
+/** A container's control socket, listening. */
+export const FD_LISTEN = 15;

@@ -3,8 +3,12 @@
 // test/posture compares it with what strace(1) sees.
 import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
 import { nodeRows } from '../../native/seccomp/node-rows.ts';
+import { FD_LISTEN } from './descriptors.ts';
+import { networkRows } from './network-filter.ts';
 
 const AF_UNIX = 1;
+/** SOCK_SEQPACKET | SOCK_CLOEXEC. */
+const SEQUENCED_PACKETS = 0o2000005;
 const TIOCGWINSZ = 0x5413;
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
@@ -16,8 +20,10 @@ const F_ADD_SEALS = 1033;
 const F_DUPFD_CLOEXEC = 1030;
 
 /** `procFd` is the directory /proc/self/fd (native.reopen). */
-export function sentryFilter(procFd: number): FilterSpec {
-  return { name: 'sentry', otherwise: 'killProcess', rows: rows(procFd) };
+export function sentryFilter(procFd: number, network: 'none' | 'host'): FilterSpec {
+  const base = { name: 'sentry', otherwise: 'killProcess', rows: rows(procFd) } as const;
+  if (network === 'none') return base;
+  return { ...base, name: 'sentry --network host', rows: [...base.rows, ...networkRows] };
 }
 
 const rows = (procFd: number): FilterRow[] => [
@@ -62,7 +68,11 @@ const rows = (procFd: number): FilterRow[] => [
     name: 'socketpair',
     number: 53,
     why: 'platform: control socket of a new stub',
-    args: [{ arg: 0, eq: AF_UNIX }],
+    // No datagram sockets: those could be connected anew, to whoever listens in this network namespace.
+    args: [
+      { arg: 0, eq: AF_UNIX },
+      { arg: 1, width: 32, eq: SEQUENCED_PACKETS },
+    ],
   },
   { name: 'memfd_create', number: 319, why: 'platform: mailboxes; shared memory of the guest' },
   { name: 'ftruncate', number: 77, why: 'sizes of memfds' },
@@ -72,6 +82,12 @@ const rows = (procFd: number): FilterRow[] => [
     number: 72,
     why: 'seals of memfds, duplicates, flags',
     args: [{ arg: 1, width: 32, oneOf: [F_ADD_SEALS, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFL] }],
+  },
+  {
+    name: 'accept4',
+    number: 288,
+    why: 'connections of runts exec to the control socket',
+    args: [{ arg: 0, width: 32, eq: FD_LISTEN }],
   },
   { name: 'lseek', number: 8, why: 'guest streams that are files' },
   { name: 'getrandom', number: 318, why: 'random numbers for the guest' },

@@ -71,6 +71,8 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
   if ((flags & CLONE_THREAD) !== 0 && (flags & CLONE_SIGHAND) === 0) return EINVAL;
   if ((flags & CLONE_SIGHAND) !== 0 && (flags & CLONE_VM) === 0) return EINVAL;
   if ((flags & CLONE_SIGHAND) !== 0 && request.clearHandlers) return EINVAL;
+  // Nobody would wait for a sibling of process 1.
+  if ((flags & CLONE_PARENT) !== 0 && task.group === task.pids.init) return EINVAL;
   if ((flags & CLONE_NAMESPACES) !== 0)
     return isCapable(task.credentials, CAP_SYS_ADMIN) ? EINVAL : EPERM;
   if ((flags & CLONE_PIDFD) !== 0) {
@@ -90,7 +92,7 @@ function exceedsProcessLimit(task: Task): boolean {
   if (isCapable(task.credentials, CAP_SYS_ADMIN) || isCapable(task.credentials, CAP_SYS_RESOURCE))
     return false;
   let count = 0;
-  for (const other of task.kernel.tasks.values()) if (other.credentials.uid === uid) count += 1;
+  for (const other of task.kernel.tasks) if (other.credentials.uid === uid) count += 1;
   return count >= limit;
 }
 
@@ -98,7 +100,7 @@ function exceedsProcessLimit(task: Task): boolean {
 export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResult> {
   const { flags } = request;
   const kernel = task.kernel;
-  const tid = kernel.allocatePid();
+  const tid = task.pids.allocatePid();
   if (tid === undefined) return EAGAIN;
   const isThread = (flags & CLONE_VM) !== 0;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
@@ -205,6 +207,7 @@ function newTask(
     child.alternateStack = parent.alternateStack;
   if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
   child.noNewPrivileges = parent.noNewPrivileges;
+  child.seccomp = parent.seccomp;
   child.niceness = parent.niceness;
   child.policy = parent.policy;
   child.affinity = parent.affinity;
@@ -213,7 +216,7 @@ function newTask(
   thread.owner = child;
   group.leader ??= child;
   group.tasks.add(child);
-  kernel.tasks.set(tid, child);
+  child.pids.addTask(child);
   kernel.forkCount += 1;
   return child;
 }
@@ -224,22 +227,22 @@ function newGroup(parent: Task, request: CloneRequest, id: number): ThreadGroup 
   const sharesHandlers = (flags & CLONE_SIGHAND) !== 0;
   const actions = sharesHandlers ? old.actions : old.actions.fork();
   if (request.clearHandlers) actions.clearHandlers();
-  const heir = (flags & CLONE_PARENT) === 0 ? old : (old.parent ?? old);
-  const group = new ThreadGroup(
-    parent.kernel,
+  const heir = (flags & CLONE_PARENT) === 0 ? old : old.parent;
+  const group = new ThreadGroup({
+    container: old.container,
     id,
-    heir,
-    old.processGroup,
-    old.limits.fork(),
+    parent: heir,
+    processGroup: old.processGroup,
+    limits: old.limits.fork(),
     actions,
-  );
+  });
   group.exitSignal = (flags & CLONE_PARENT) === 0 ? request.exitSignal : old.exitSignal;
   group.creator = (flags & CLONE_PARENT) === 0 ? parent : old.creator;
-  group.parentExecCount = heir.execCount;
+  group.parentExecCount = heir?.execCount ?? 0;
   group.dumpable = old.dumpable;
   group.personality = old.personality;
   group.oomScoreAdjustment = old.oomScoreAdjustment;
-  parent.kernel.groups.set(id, group);
+  group.pids.addGroup(group);
   watchCpuLimit(group);
   return group;
 }

@@ -8,6 +8,7 @@ import {
   SECBIT_NOROOT,
 } from '../../abi/capability.ts';
 import type { CapabilitySet, Credentials } from '../vfs/credentials.ts';
+import type { FileCapabilities } from './file-capabilities.ts';
 
 /** What a user starts with: root has every capability, others none. */
 export function credentialsOf(uid: number, gid: number, groups: readonly number[]): Credentials {
@@ -84,25 +85,44 @@ export interface ExecIdentity {
   readonly setGid: number | undefined;
   /** PR_SET_NO_NEW_PRIVS: nothing is gained, whoever the program would run as. */
   readonly noNewPrivileges: boolean;
+  /** Where the file has them and they count. */
+  readonly fileCapabilities?: FileCapabilities | undefined;
 }
 
-/** Credentials after execve of an image without file capabilities (cap_bprm_creds_from_file). */
+/** What a file's capabilities give a process. */
+function grantOf(old: Credentials, file: FileCapabilities): CapabilitySet {
+  return unite(
+    intersect(old.bounding, file.permitted),
+    intersect(old.inheritable, file.inheritable),
+  );
+}
+
+/** The file wants all that it permits to be effective, but cannot have it all: execve(2) answers EPERM. */
+export function lacksFileCapabilities(old: Credentials, file: FileCapabilities): boolean {
+  return file.effective && !isSubset(file.permitted, grantOf(old, file));
+}
+
+/** Credentials after execve (cap_bprm_creds_from_file). */
 export function credentialsAfterExec(old: Credentials, identity: ExecIdentity): Credentials {
   let euid = identity.setUid ?? old.euid;
   let egid = identity.setGid ?? old.egid;
   const rootHelps = (old.securebits & SECBIT_NOROOT) === 0;
-  const isRoot = rootHelps && (euid === 0 || old.uid === 0);
-  let permitted = isRoot ? unite(old.inheritable, old.bounding) : noCapabilities;
-  let isEffective = rootHelps && euid === 0;
+  const file = identity.fileCapabilities;
+  // A program with capabilities of its own gets no more from being set-user-ID root.
+  const isSetRoot = euid === 0 && old.uid !== 0;
+  const isRoot = rootHelps && (euid === 0 || old.uid === 0) && !(file !== undefined && isSetRoot);
+  const granted = file === undefined ? noCapabilities : grantOf(old, file);
+  let permitted = isRoot ? unite(old.inheritable, old.bounding) : granted;
+  let isEffective = (isRoot && euid === 0) || (file?.effective ?? false);
   const changesId = euid !== old.euid || egid !== old.egid;
   const gains = !isSubset(permitted, old.permitted);
   if (identity.noNewPrivileges && (changesId || gains)) {
     euid = old.uid;
     egid = old.gid;
     permitted = intersect(permitted, old.permitted);
-    isEffective = isEffective && euid === 0;
+    isEffective = isEffective && (euid === 0 || file !== undefined);
   }
-  const ambient = changesId ? noCapabilities : old.ambient;
+  const ambient = changesId || file !== undefined ? noCapabilities : old.ambient;
   permitted = unite(permitted, ambient);
   return {
     ...old,

@@ -12,9 +12,10 @@ import {
   SIGCHLD,
   SIGCONT,
   SIGHUP,
+  SIGKILL,
   SIGRTMAX,
 } from '../../abi/signal.ts';
-import { exitedStatus } from '../../abi/wait.ts';
+import { exitedStatus, signaledStatus } from '../../abi/wait.ts';
 import { SignalSet } from '../base/sigset.ts';
 import { wakeRobustList } from './robust-list.ts';
 import { taskStopped } from './stop.ts';
@@ -42,7 +43,7 @@ export function exitTask(task: Task, code: number): void {
 
 /** Ends a process with a wait status: every thread at once, wherever it is. */
 export function groupExit(group: ThreadGroup, status: number): void {
-  if (group.isExiting || group.isInit) return;
+  if (group.isExiting || group.isVirtual) return;
   group.state = 'exiting';
   group.exitStatus = status;
   group.stopRequested = false;
@@ -63,7 +64,7 @@ export function endTask(task: Task): void {
   task.state = 'dead';
   task.workPending = true; // Keeps the fast way back to the guest shut.
   task.group.tasks.delete(task);
-  kernel.tasks.delete(task.tid);
+  task.pids.removeTask(task);
   releaseMemory(task, wasInGuest);
   task.files.release();
   task.fs.release();
@@ -109,20 +110,28 @@ function clearChildTid(task: Task): void {
 }
 
 function becomeZombie(group: ThreadGroup): void {
-  const kernel = group.kernel;
   group.state = 'zombie';
   leaveSession(group);
+  if (group === group.pids.init) endNamespace(group);
   orphanChildren(group);
   if (group.parent !== undefined) hangUpOrphanedGroup(group, group.parent, group);
   group.exitQueue.notify(POLLIN);
   group.signalQueue.notify(POLLIN);
-  if (group === kernel.mainGroup) kernel.mainExited(group.exitStatus);
-  if (group.parent !== undefined) announceDeath(group, group.parent);
+  group.container.processEnded(group);
+  if (group.parent === undefined)
+    reap(group); // Whoever is outside was told.
+  else announceDeath(group, group.parent);
+}
+
+/** Process 1 has ended: all others of its namespace are killed (zap_pid_ns_processes()). */
+function endNamespace(init: ThreadGroup): void {
+  for (const group of [...init.pids.groups.values()])
+    if (group !== init) groupExit(group, signaledStatus(SIGKILL, false));
 }
 
 /** Linux's do_notify_parent: the signal, and the end of a zombie that nobody will wait for. */
 function announceDeath(group: ThreadGroup, parent: ThreadGroup): void {
-  if (parent.isInit) {
+  if (parent.isVirtual || (parent.isExiting && parent === parent.pids.init)) {
     reap(group);
     return;
   }
@@ -163,8 +172,8 @@ export function reap(group: ThreadGroup): void {
   group.state = 'reaped';
   group.parent?.children.delete(group);
   group.processGroup.members.delete(group);
-  if (group.processGroup.members.size === 0) group.kernel.forgetProcessGroup(group.processGroup);
-  group.kernel.groups.delete(group.id);
+  if (group.processGroup.members.size === 0) group.pids.forgetProcessGroup(group.processGroup);
+  group.pids.removeGroup(group);
 }
 
 function orphanChildren(group: ThreadGroup): void {
@@ -172,11 +181,14 @@ function orphanChildren(group: ThreadGroup): void {
   for (const child of [...group.children]) {
     group.children.delete(child);
     child.parent = heir;
-    child.creator = heir.anyTask;
-    heir.children.add(child);
+    child.creator = heir?.anyTask;
+    heir?.children.add(child);
     child.exitSignal = SIGCHLD;
     tellOfParentDeath(child, group);
-    if (child.state === 'zombie') announceDeath(child, heir);
+    if (child.state === 'zombie') {
+      if (heir === undefined) reap(child);
+      else announceDeath(child, heir);
+    }
     hangUpOrphanedGroup(child, group, undefined);
   }
 }
@@ -200,11 +212,13 @@ function tellOfParentDeath(child: ThreadGroup, parent: ThreadGroup): void {
   }
 }
 
-function newParent(group: ThreadGroup): ThreadGroup {
+/** The next subreaper, else process 1. Undefined while the latter ends: nobody is left to wait. */
+function newParent(group: ThreadGroup): ThreadGroup | undefined {
   for (let ancestor = group.parent; ancestor !== undefined; ancestor = ancestor.parent) {
     if (ancestor.isSubreaper && !ancestor.isExiting) return ancestor;
   }
-  return group.kernel.init;
+  const { init } = group.pids;
+  return init === group ? undefined : init;
 }
 
 function leaveSession(group: ThreadGroup): void {

@@ -8,16 +8,15 @@ import { TimerQueue } from '../base/timer-queue.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import { ShmSegments } from '../mm/shm-segments.ts';
 import type { Platform } from '../platform/platform.ts';
+import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import { FutexTable } from './futex.ts';
-import { Limits } from './limits.ts';
 import { MemoryGuard } from './memory-guard.ts';
 import type { ProgramEnvironment } from './program-environment.ts';
 import { Scheduler } from './scheduler.ts';
-import { ProcessGroup, Session } from './session.ts';
-import { SignalActions } from './signal-state.ts';
+import { AuditLimit } from './seccomp/audit.ts';
 import type { Task } from './task.ts';
-import { ThreadGroup } from './thread-group.ts';
+import type { ThreadGroup } from './thread-group.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -42,8 +41,6 @@ export interface KernelOptions {
   readonly randomFill: (bytes: Uint8Array) => void;
 }
 
-/** Largest pid; Linux's PID_MAX_LIMIT on 64-bit. */
-const PID_MAX = 4_194_304;
 /** Events handled before timers are looked at again. */
 const BATCH = 64;
 
@@ -58,6 +55,7 @@ export class Kernel {
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly program: ProgramEnvironment;
+  readonly audit: AuditLimit = new AuditLimit();
 
   /** uname(2). The release is what runts claims to implement, whatever the host runs. */
   hostname: string;
@@ -71,15 +69,16 @@ export class Kernel {
   readonly pidLimit: number;
   readonly cpuCount: number;
 
-  /** Living tasks by tid. */
-  readonly tasks: Map<number, Task> = new Map();
-  /** Processes by id, zombies included. */
-  readonly groups: Map<number, ThreadGroup> = new Map();
-  readonly processGroups: Map<number, ProcessGroup> = new Map();
-  readonly sessions: Map<number, Session> = new Map();
-  readonly init: ThreadGroup;
-  /** The process whose end is the sandbox's end. */
-  mainGroup: ThreadGroup | undefined = undefined;
+  /** Living tasks of all containers. What a guest names goes through its PID namespace (`task.pids`). */
+  readonly tasks: Set<Task> = new Set();
+  /** Processes of all containers, zombies included. */
+  readonly groups: Set<ThreadGroup> = new Set();
+  readonly containers: Map<string, Container> = new Map();
+  /** The first container: its end is the sandbox's end. */
+  mainContainer: Container | undefined = undefined;
+  pidNamespaceCount = 0;
+  /** Numbers processes across PID namespaces. */
+  processCount = 0;
   /** A shell outside can continue the main process when it stops: its process group is no orphan. */
   mainHasShell = false;
   /** Tells boot that the main process stopped (true) or went on (false), with the signal. */
@@ -91,7 +90,6 @@ export class Kernel {
   addPidfd: (task: Task, group: ThreadGroup) => number = () => ENOSYS;
 
   readonly #memoryGuard: MemoryGuard | undefined;
-  #lastPid = 1;
   #exitStatus: number | undefined = undefined;
 
   constructor(options: KernelOptions) {
@@ -111,10 +109,22 @@ export class Kernel {
         ? undefined
         : new MemoryGuard(this, options.memoryLimitBytes);
     this.scheduler = new Scheduler(this);
-    this.init = new ThreadGroup(this, 1, undefined, undefined, new Limits(), new SignalActions());
-    this.groups.set(1, this.init);
-    this.newSession(this.init);
     this.platform.start(this.scheduler);
+  }
+
+  /** The process whose end is the sandbox's end. */
+  get mainGroup(): ThreadGroup | undefined {
+    return this.mainContainer?.main;
+  }
+
+  addContainer(container: Container): void {
+    this.containers.set(container.id, container);
+    this.mainContainer ??= container;
+  }
+
+  /** Of one that has ended, or that never began: its id is free again. */
+  forgetContainer(container: Container): void {
+    if (this.containers.get(container.id) === container) this.containers.delete(container.id);
   }
 
   /** Runs until the main process has ended. Its wait status. */
@@ -149,7 +159,7 @@ export class Kernel {
   /** The main process has ended: everything else is killed. */
   mainExited(status: number): void {
     this.#exitStatus = status;
-    for (const group of [...this.groups.values()]) groupExit(group, signaledStatus(SIGKILL, false));
+    for (const group of [...this.groups]) groupExit(group, signaledStatus(SIGKILL, false));
   }
 
   /** Ends the sandbox from outside (time-out, CLI gone): as if the main process was killed. */
@@ -159,62 +169,13 @@ export class Kernel {
     else this.mainExited(status);
   }
 
-  /** A free pid, or undefined when the limit is reached. */
-  allocatePid(): number | undefined {
-    if (this.tasks.size >= this.pidLimit) return undefined;
-    for (let tries = 0; tries < PID_MAX; tries += 1) {
-      this.#lastPid = this.#lastPid + 1 >= PID_MAX ? 300 : this.#lastPid + 1;
-      if (!this.#isTaken(this.#lastPid)) return this.#lastPid;
-    }
-    return undefined;
-  }
-
-  /** The process of an id as kill(2) and prlimit(2) take it: any of its threads names it. */
-  processOf(id: number): ThreadGroup | undefined {
-    return this.groups.get(id) ?? this.tasks.get(id)?.group;
-  }
-
-  get lastPid(): number {
-    return this.#lastPid;
-  }
-
-  #isTaken(id: number): boolean {
-    return (
-      this.tasks.has(id) ||
-      this.groups.has(id) ||
-      this.processGroups.has(id) ||
-      this.sessions.has(id)
-    );
-  }
-
-  /** setsid(2): a new session and process group with `leader` alone in it. */
-  newSession(leader: ThreadGroup): Session {
-    const session = new Session(leader);
-    const group = new ProcessGroup(leader.id, session);
-    this.sessions.set(session.id, session);
-    this.processGroups.set(group.id, group);
-    if (leader.processGroup === undefined) {
-      leader.processGroup = group;
-      group.members.add(leader);
-    } else leader.moveTo(group);
-    return session;
-  }
-
   /** What is left of `memoryBytes` by the host's count of resident guest memory. */
   freeMemoryBytes(): number {
     let used = 0;
-    for (const group of this.groups.values()) {
+    for (const group of this.groups) {
       const task = group.anyTask;
       if (task !== undefined && !task.isDead) used += task.mm.space.usage().residentBytes;
     }
     return Math.max(0, this.memoryBytes - used);
-  }
-
-  forgetProcessGroup(group: ProcessGroup): void {
-    this.processGroups.delete(group.id);
-    const session = group.session;
-    session.groups.delete(group);
-    // A terminal's foreground group stays what it was, as in Linux: nobody is in it, and others are in the background.
-    if (session.groups.size === 0) this.sessions.delete(session.id);
   }
 }

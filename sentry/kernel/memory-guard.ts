@@ -21,7 +21,7 @@ export class MemoryGuard {
 
   /** When to look again: never while no guest code runs, for then nothing grows. */
   deadlineNs(): number {
-    for (const task of this.#kernel.tasks.values()) if (task.state === 'guest') return this.#nextNs;
+    for (const task of this.#kernel.tasks) if (task.state === 'guest') return this.#nextNs;
     return Number.POSITIVE_INFINITY;
   }
 
@@ -31,7 +31,7 @@ export class MemoryGuard {
     let total = 0;
     let largest: ThreadGroup | undefined;
     let most = -1;
-    for (const group of this.#kernel.groups.values()) {
+    for (const group of this.#kernel.groups) {
       const task = group.anyTask;
       if (task === undefined || task.isDead) continue;
       const bytes = task.mm.space.usage().residentBytes;
@@ -46,7 +46,7 @@ export class MemoryGuard {
     const mib = (bytes: number): number => Math.ceil(bytes / 1_048_576);
     this.#kernel.log(
       'warn',
-      `out of memory (${mib(total)} MiB of ${mib(this.#limitBytes)}): killed process ${largest.id} (${largest.anyTask?.comm ?? '?'})`,
+      `out of memory (${mib(total)} MiB of ${mib(this.#limitBytes)}): killed process ${largest.id} of ${largest.container.id} (${largest.anyTask?.comm ?? '?'})`,
     );
     groupExit(largest, signaledStatus(SIGKILL, false));
   }

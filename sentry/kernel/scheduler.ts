@@ -69,7 +69,7 @@ export class Scheduler implements PlatformEvents {
   }
 
   addressSpaceDied(space: AddressSpace, reason: string): void {
-    for (const task of [...this.#kernel.tasks.values()]) {
+    for (const task of [...this.#kernel.tasks]) {
       if (task.isDead || task.thread?.space !== space) continue;
       this.#kernel.log(
         'warn',

@@ -33,9 +33,9 @@ export class ProcessGroup {
       if (member === ignoring || member.isDead) continue;
       const parent = member.parent;
       if (parent === undefined) continue;
-      if (parent.isInit && member === member.kernel.mainGroup && member.kernel.mainHasShell)
+      if (parent.isVirtual && member === member.kernel.mainGroup && member.kernel.mainHasShell)
         return false;
-      if (parent.isInit) continue;
+      if (parent.isVirtual) continue;
       if (parent.processGroup !== this && parent.processGroup.session === this.session)
         return false;
     }

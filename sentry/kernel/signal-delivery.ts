@@ -76,6 +76,8 @@ export function forceSignal(task: Task, info: SignalInfo): void {
     groupExit(task.group, signaledStatus(info.signal, false));
     return;
   }
+  // Process 1 dies of its own faults.
+  if (action.handler === SIG_DFL) task.group.isUnkillable = false;
   task.pending.add(info);
   task.workPending = true;
 }
@@ -93,6 +95,7 @@ function dequeue(task: Task): SignalInfo | undefined {
 
 function defaultAction(task: Task, signal: number): void {
   if (isIgnoredByDefault(signal)) return;
+  if (task.group.isUnkillable && signal !== SIGSTOP) return; // SIGSTOP is queued only when it is forced.
   if (isStopSignal(signal)) {
     const fromTerminal = signal === SIGTSTP || signal === SIGTTIN || signal === SIGTTOU;
     if (fromTerminal && task.group.processGroup.isOrphaned()) return;

@@ -21,7 +21,7 @@ export interface SignalInfo {
   overrun?: number;
   /** Told when the signal has left its queue, taken or thrown away. */
   readonly dequeued?: () => void;
-  /** Faults. */
+  /** Faults; of SIGSYS the address after the call. */
   readonly addr?: number;
   readonly trapNumber?: number;
   readonly errorCode?: number;
@@ -31,6 +31,8 @@ export interface SignalInfo {
   /** SIGSYS: syscall number and architecture. */
   readonly syscall?: number;
   readonly arch?: number;
+  /** The sender is not of the target's PID namespace: SIGKILL and SIGSTOP reach process 1. */
+  readonly fromOutside?: boolean;
   /** rt_sigqueueinfo: everything as the sender wrote it. */
   readonly raw?: Uint8Array;
 }
@@ -44,11 +46,12 @@ export function writeSignalInfo(view: DataView, at: number, info: SignalInfo): v
   view.setInt32(at + 4, info.errno ?? 0, true);
   view.setInt32(at + 8, info.code, true);
   if (info.raw !== undefined) return;
-  if (info.addr !== undefined) {
-    setI64(view, at + 16, info.addr);
-  } else if (info.syscall !== undefined) {
+  if (info.syscall !== undefined) {
+    setI64(view, at + 16, info.addr ?? 0);
     view.setInt32(at + 24, info.syscall, true);
     view.setUint32(at + 28, info.arch ?? 0, true);
+  } else if (info.addr !== undefined) {
+    setI64(view, at + 16, info.addr);
   } else if (info.band !== undefined) {
     setI64(view, at + 16, info.band);
     view.setInt32(at + 24, info.fd ?? -1, true);

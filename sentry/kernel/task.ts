@@ -12,6 +12,8 @@ import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
 import type { FsContext } from '../vfs/fs-context.ts';
 import type { Kernel } from './kernel.ts';
+import type { PidNamespace } from './pid-namespace.ts';
+import type { Seccomp } from './seccomp/seccomp.ts';
 import type { SignalInfo } from './signal-info.ts';
 import { PendingSignals } from './signal-state.ts';
 import type { SyscallArgs } from './syscall-args.ts';
@@ -77,6 +79,8 @@ export class Task implements Caller, Waker {
   restart: (() => Blocking<number> | number) | undefined = undefined;
   parentDeathSignal = 0;
   noNewPrivileges = false;
+  /** seccomp(2): undefined while it restricts nothing. */
+  seccomp: Seccomp | undefined = undefined;
   timerSlackNs = 50_000;
   niceness = 0;
   /** SCHED_*, and CPU mask (undefined: all): kept and shown, without effect. */
@@ -113,6 +117,11 @@ export class Task implements Caller, Waker {
 
   get memory(): GuestMemory {
     return this.mm.memory;
+  }
+
+  /** What the pids mean that this task names. */
+  get pids(): PidNamespace {
+    return this.group.pids;
   }
 
   get isDead(): boolean {

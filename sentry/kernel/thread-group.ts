@@ -3,6 +3,7 @@
 import { POLLIN } from '../../abi/poll.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import {
+  SI_KERNEL,
   SIG_DFL,
   SIGCHLD,
   SIGCONT,
@@ -16,10 +17,12 @@ import { signaledStatus } from '../../abi/wait.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import { WaitQueue } from '../base/wait.ts';
+import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import type { IntervalTimers } from './interval-timer.ts';
 import type { Kernel } from './kernel.ts';
 import type { Limits } from './limits.ts';
+import type { PidNamespace } from './pid-namespace.ts';
 import type { PosixTimer } from './posix-timer.ts';
 import type { ProcessGroup } from './session.ts';
 import { isFatalByDefault } from './signal-defaults.ts';
@@ -42,9 +45,27 @@ export interface StatusReport {
   readonly signal: number;
 }
 
+/** What a new process starts from. */
+export interface ThreadGroupParts {
+  readonly container: Container;
+  readonly id: number;
+  /** Undefined for a process whose parent is outside: getppid(2) answers 0. */
+  readonly parent: ThreadGroup | undefined;
+  /** Undefined where PidNamespace.newSession follows. */
+  readonly processGroup: ProcessGroup | undefined;
+  readonly limits: Limits;
+  readonly actions: SignalActions;
+  readonly isVirtual?: boolean;
+}
+
 export class ThreadGroup {
   readonly kernel: Kernel;
+  readonly container: Container;
+  readonly pids: PidNamespace;
+  /** Of the namespace `pids`. */
   readonly id: number;
+  /** Unlike `id` of this process alone, in all namespaces and times. */
+  readonly serial: number;
   /** The first task; stays when it exits before its siblings. */
   leader: Task | undefined = undefined;
   /** Tasks that live. */
@@ -95,23 +116,24 @@ export class ThreadGroup {
   childrenResidentBytes = 0;
   /** RLIMIT_CPU. */
   cpuLimitTimer: Timer | undefined = undefined;
-  /** The sandbox's own process 1: adopts orphans, has no guest code. */
-  readonly isInit: boolean;
+  /** The Sentry's own process 1 of `runts do`: adopts orphans, has no guest code. */
+  readonly isVirtual: boolean;
+  /** Process 1 with guest code: signals that it does not handle are not for it (SIGNAL_UNKILLABLE). */
+  isUnkillable = false;
 
-  constructor(
-    kernel: Kernel,
-    id: number,
-    parent: ThreadGroup | undefined,
-    processGroup: ProcessGroup | undefined,
-    limits: Limits,
-    actions: SignalActions,
-  ) {
+  constructor(parts: ThreadGroupParts) {
+    const { container, parent, processGroup } = parts;
+    const { kernel } = container;
     this.kernel = kernel;
-    this.id = id;
+    this.container = container;
+    this.pids = container.pids;
+    this.id = parts.id;
+    kernel.processCount += 1;
+    this.serial = kernel.processCount;
     this.parent = parent;
-    this.limits = limits;
-    this.actions = actions;
-    this.isInit = parent === undefined;
+    this.limits = parts.limits;
+    this.actions = parts.actions;
+    this.isVirtual = parts.isVirtual ?? false;
     this.startTimeNs = kernel.clock.monotonicNs();
     this.processGroup = processGroup as ProcessGroup;
     if (processGroup !== undefined) processGroup.members.add(this);
@@ -149,14 +171,14 @@ export class ThreadGroup {
     const old = this.processGroup;
     if (old === processGroup) return; // Its only member must not take it off the list.
     old.members.delete(this);
-    if (old.members.size === 0) this.kernel.forgetProcessGroup(old);
+    if (old.members.size === 0) this.pids.forgetProcessGroup(old);
     this.processGroup = processGroup;
     processGroup.members.add(this);
   }
 
   /** Sends to the process: any thread that does not block it may take it (kill(2)). */
   send(info: SignalInfo): void {
-    if (this.isExiting || this.isInit) return;
+    if (this.isExiting || this.isVirtual) return;
     const target = this.#takerOf(info.signal);
     if (target !== undefined) this.#generate(info, this.pending, target);
   }
@@ -198,12 +220,15 @@ export class ThreadGroup {
       this.#discardEverywhere(stopSignals);
       continueGroup(this);
     }
+    // Linux's `force`: the kernel and those outside may kill and stop process 1.
+    const isForced = info.fromOutside === true || info.code === SI_KERNEL;
     if (signal === SIGKILL) {
+      if (this.isUnkillable && !isForced) return;
       groupExit(this, signaledStatus(SIGKILL, false));
       return;
     }
     const blocked = target.signalMask.has(signal) || (target.savedMask?.has(signal) ?? false);
-    if (!blocked && this.actions.ignores(signal)) return;
+    if (!blocked && this.#ignores(signal, isForced)) return;
     // A stopped process dies of it when it goes on: until then only SIGKILL counts.
     const isFatal = isFatalByDefault(signal) && this.actions.get(signal).handler === SIG_DFL;
     if (isFatal && !blocked && target.state !== 'stopped') {
@@ -214,6 +239,12 @@ export class ThreadGroup {
     if (!queue.add(info, limit)) return;
     if (!target.signalMask.has(signal)) this.kernel.scheduler.attend(target);
     this.signalQueue.notify(POLLIN);
+  }
+
+  #ignores(signal: number, isForced: boolean): boolean {
+    if (this.isUnkillable && this.actions.get(signal).handler === SIG_DFL)
+      return signal !== SIGSTOP || !isForced;
+    return this.actions.ignores(signal);
   }
 
   #discardEverywhere(signals: SignalSet): void {

@@ -157,11 +157,11 @@ describe('the end of a process', () => {
   });
 
   it('hangs up a stopped group that it orphans, and none that was orphaned before', () => {
-    fake.kernel.newSession(parent.group);
+    fake.container.pids.newSession(parent.group);
     child.group.moveTo(parent.group.processGroup);
     const job = fake.process(child.group);
     const jobs = new ProcessGroup(job.tid, parent.group.processGroup.session);
-    fake.kernel.processGroups.set(jobs.id, jobs);
+    fake.container.pids.processGroups.set(jobs.id, jobs);
     job.group.moveTo(jobs);
     job.setSignalMask(SignalSet.of(SIGHUP));
     stop(job);

@@ -1,11 +1,18 @@
 // execve(2), execveat(2): a new program in a fresh address space, and what of the task survives.
-import { isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { MS_NOSUID } from '../../abi/fs.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
-import { credentialsAfterExec, type ExecIdentity } from '../kernel/credentials.ts';
+import { XATTR_NAME_CAPS } from '../../abi/xattr.ts';
+import {
+  credentialsAfterExec,
+  type ExecIdentity,
+  isSubset,
+  lacksFileCapabilities,
+} from '../kernel/credentials.ts';
 import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
+import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
 import { REGISTERS_SET } from '../kernel/result.ts';
 import { noAlternateStack, type Task } from '../kernel/task.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
@@ -80,26 +87,37 @@ function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
   if (isErrno(attributes)) return attributes;
   const old = task.credentials;
   const mountFlags = (executable.path as Path | undefined)?.mount?.flags ?? 0;
-  const honoured = !task.noNewPrivileges && (mountFlags & MS_NOSUID) === 0;
+  const honoursMount = (mountFlags & MS_NOSUID) === 0;
+  const honoured = honoursMount && !task.noNewPrivileges;
   const { mode, uid, gid } = attributes;
+  const fileCapabilities = honoursMount ? fileCapabilitiesOf(executable) : undefined;
+  if (fileCapabilities !== undefined && lacksFileCapabilities(old, fileCapabilities)) return EPERM;
   const identity: ExecIdentity = {
     setUid: honoured && (mode & S_ISUID) !== 0 ? uid : undefined,
     setGid: honoured && (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? gid : undefined,
     noNewPrivileges: task.noNewPrivileges,
+    fileCapabilities,
   };
   const credentials = credentialsAfterExec(old, identity);
-  const secure = credentials.euid !== credentials.uid || credentials.egid !== credentials.gid;
+  const gains = credentials.uid !== 0 && !isSubset(credentials.permitted, credentials.ambient);
+  const secure =
+    credentials.euid !== credentials.uid || credentials.egid !== credentials.gid || gains;
   return { credentials, secure };
+}
+
+function fileCapabilitiesOf(executable: OpenFile): FileCapabilities | undefined {
+  const bytes = executable.node.getXattr(XATTR_NAME_CAPS);
+  return isErrno(bytes) ? undefined : parseFileCapabilities(bytes);
 }
 
 /** The other threads end, and the caller takes the leader's place and id. */
 function becomeLeader(task: Task): void {
-  const { group, kernel } = task;
+  const { group, pids } = task;
   for (const other of [...group.tasks]) if (other !== task) endTask(other);
   if (task.isLeader) return;
-  kernel.tasks.delete(task.tid);
+  pids.removeTask(task);
   task.tid = group.id;
-  kernel.tasks.set(task.tid, task);
+  pids.addTask(task);
   group.leader = task;
   for (const child of group.children) child.creator = task;
 }

@@ -1,8 +1,21 @@
-// The first process of the sandbox: a task made from nothing, and the command found as a shell would.
-import { EACCES, ENOENT, ENOTDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+// Processes that are made from outside: a container's main one, and those of `runts exec`. A task made from nothing, and
+// the command found as a shell would.
+import {
+  EACCES,
+  EAGAIN,
+  ENOENT,
+  ENOTDIR,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Container } from '../kernel/container.ts';
+import { watchCpuLimit } from '../kernel/cpu-limit.ts';
 import type { Limits } from '../kernel/limits.ts';
+import { answerToExecve } from '../kernel/seccomp/enforce.ts';
+import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import { SignalActions } from '../kernel/signal-state.ts';
 import { SyscallArgs } from '../kernel/syscall-args.ts';
 import { Task } from '../kernel/task.ts';
@@ -19,71 +32,117 @@ import { executeFirst } from './exec.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-export interface FirstProcess {
+export interface NewProcess {
+  readonly container: Container;
+  /** The container's main process: process 1 where its PID namespace has none yet. Else one more beside it. */
+  readonly asMain: boolean;
   readonly credentials: Credentials;
-  /** Holds the standard descriptors already. */
+  /** Holds the standard descriptors already. The process's from here on, even where it cannot be made. */
   readonly files: FdTable;
   readonly fs: FsContext;
   readonly limits: Limits;
   /** argv[0] is the command: a path where it has a '/', else looked for in PATH of `envp`. Byte strings. */
   readonly argv: readonly string[];
   readonly envp: readonly string[];
+  readonly noNewPrivileges: boolean;
+  /** Holds from the execve on that loads the program. */
+  readonly seccomp: Seccomp | undefined;
+  readonly oomScoreAdjustment: number;
 }
 
 /**
- * Makes process 2 (a child of the sandbox's own init, in a session of its own) and starts it. Its task, or the errno of
- * finding or loading the command: then nothing is left of it.
+ * Makes a process in a session of its own, with its program loaded and not running yet: startProcess follows, or
+ * a signal that kills it. Or the errno of finding or loading the command: then nothing is left of it.
  */
-export function startFirstProcess(kernel: Kernel, first: FirstProcess): Result<Task> {
-  const task = newTask(kernel, first);
-  const error = findAndExecute(task, first);
+export function prepareProcess(request: NewProcess): Result<Task> {
+  const task = newTask(request);
+  if (isErrno(task)) {
+    request.files.release();
+    request.fs.release();
+    return task;
+  }
+  const error = findAndExecute(task, request);
   if (error < 0) {
     forget(task);
     return error as Result<Task>;
   }
-  kernel.scheduler.start(task);
+  if (request.asMain) request.container.state = 'created';
+  watchCpuLimit(task.group);
   return task;
 }
 
-function newTask(kernel: Kernel, first: FirstProcess): Task {
-  const id = kernel.allocatePid() ?? 2;
-  const group = new ThreadGroup(
-    kernel,
-    id,
-    kernel.init,
-    undefined,
-    first.limits,
-    new SignalActions(),
-  );
+/** A prepared process runs; nothing where it was killed meanwhile. */
+export function startProcess(task: Task): void {
+  const { container } = task.group;
+  if (task.isDead) return;
+  if (container.main === task.group) container.state = 'running';
+  task.kernel.scheduler.start(task);
+}
+
+function newTask(request: NewProcess): Result<Task> {
+  const { container, asMain } = request;
+  const { pids, kernel } = container;
+  // A container has one main process in its life, and others only beside it.
+  const isPossible = asMain
+    ? container.state === 'creating'
+    : container.state === 'created' || container.state === 'running';
+  if (!isPossible) return ESRCH;
+  const id = pids.allocatePid();
+  if (id === undefined) return EAGAIN;
+  const group = newGroup(request, id);
   const task = new Task({
     kernel,
     tid: id,
     group,
-    credentials: first.credentials,
+    credentials: request.credentials,
     // executeFirst gives it memory and a thread before anything looks at them.
     mm: undefined as unknown as MemoryManager,
     thread: undefined as unknown as GuestThread,
-    files: first.files,
-    fs: first.fs,
+    files: request.files,
+    fs: request.fs,
     args: new SyscallArgs(new Uint32Array(14)),
     comm: 'init',
   });
+  task.noNewPrivileges = request.noNewPrivileges;
+  task.seccomp = request.seccomp;
   group.leader = task;
   group.tasks.add(task);
-  kernel.tasks.set(id, task);
-  kernel.groups.set(id, group);
-  kernel.newSession(group);
-  kernel.mainGroup = group;
+  pids.addTask(task);
+  pids.addGroup(group);
+  pids.newSession(group);
   kernel.forkCount += 1;
   return task;
 }
 
-function findAndExecute(task: Task, first: FirstProcess): SysResult {
-  const command = first.argv[0] ?? '';
-  const found = findCommand(task, command, first.envp);
+function newGroup({ container, asMain, limits, ...request }: NewProcess, id: number): ThreadGroup {
+  const { pids } = container;
+  const group = new ThreadGroup({
+    container,
+    id,
+    // Of processes with an init of the Sentry's that is the parent; else whoever is outside.
+    parent: pids.init?.isVirtual === true ? pids.init : undefined,
+    processGroup: undefined,
+    limits,
+    actions: new SignalActions(),
+  });
+  group.oomScoreAdjustment = request.oomScoreAdjustment;
+  if (asMain) {
+    container.main = group;
+    if (pids.init === undefined) {
+      pids.init = group;
+      group.isUnkillable = true;
+    }
+  }
+  return group;
+}
+
+function findAndExecute(task: Task, { argv, envp, seccomp }: NewProcess): SysResult {
+  const refused = seccomp === undefined ? 0 : answerToExecve(seccomp);
+  if (refused < 0) return refused;
+  const found = findCommand(task, argv[0] ?? '', envp);
   if (isErrno(found)) return found;
   found.file.acquire();
-  const result = executeFirst(task, { ...found, argv: first.argv, envp: first.envp });
+  const result = executeFirst(task, { ...found, argv, envp });
   found.file.release();
   return result;
 }
@@ -114,15 +173,18 @@ function openCommand(task: Task, path: string): Result<FoundCommand> {
 }
 
 function forget(task: Task): void {
-  const { kernel, group } = task;
+  const { group, pids } = task;
+  const { container } = group;
   task.state = 'dead';
-  kernel.tasks.delete(task.tid);
-  kernel.groups.delete(group.id);
-  kernel.init.children.delete(group);
+  group.state = 'reaped';
   group.tasks.delete(task);
+  group.parent?.children.delete(group);
   group.processGroup.members.delete(group);
-  kernel.forgetProcessGroup(group.processGroup);
-  kernel.mainGroup = undefined;
+  pids.forgetProcessGroup(group.processGroup);
+  pids.removeTask(task);
+  pids.removeGroup(group);
+  if (container.main === group) container.main = undefined;
+  if (pids.init === group) pids.init = undefined;
   task.files.release();
   task.fs.release();
 }

@@ -239,6 +239,11 @@ class GuestSource implements Source {
     }
     return taken;
   }
+
+  giveBack(count: number): void {
+    this.#addr -= count;
+    this.#left += count;
+  }
 }
 
 /** The place in an iovec array that both directions share. */
@@ -286,6 +291,20 @@ class VectorCursor {
     }
     return done;
   }
+
+  /** Undoes the last `count` bytes of transfers. */
+  protected stepBack(count: number): void {
+    this.#left += count;
+    for (let rest = count; rest > 0; ) {
+      if (this.#used === 0) {
+        this.#index -= 2;
+        this.#used = this.#segments[this.#index + 1] as number;
+      }
+      const step = Math.min(rest, this.#used);
+      this.#used -= step;
+      rest -= step;
+    }
+  }
 }
 
 class VectorSink extends VectorCursor implements Sink {
@@ -297,5 +316,9 @@ class VectorSink extends VectorCursor implements Sink {
 class VectorSource extends VectorCursor implements Source {
   take(dst: Uint8Array): SysResult {
     return this.transfer(dst, (addr, piece) => this.memory.readSome(addr, piece));
+  }
+
+  giveBack(count: number): void {
+    this.stepBack(count);
   }
 }

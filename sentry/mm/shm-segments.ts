@@ -13,15 +13,8 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
-import {
-  IPC_CREAT,
-  IPC_EXCL,
-  IPC_PRIVATE,
-  SHM_DEST,
-  SHM_HUGETLB,
-  SHMMIN,
-  SHMMNI,
-} from '../../abi/ipc.ts';
+import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE, SHM_DEST, SHM_HUGETLB, SHMMIN } from '../../abi/ipc.ts';
+import { settings } from '../base/settings.ts';
 import { type Credentials, isCapable } from '../vfs/credentials.ts';
 import type { Mappable } from '../vfs/open-file.ts';
 import type { SharedMemorySource } from './memory-manager.ts';
@@ -31,6 +24,12 @@ const ID_STEP = 32_768;
 /** More bytes than any host has, and few enough to stay exact. */
 const LARGEST_SEGMENT = 2 ** 46;
 const PERMISSION_BITS = 0o777;
+
+/** A process: its pid, and the PID namespace that it belongs to. */
+export interface SegmentUser {
+  readonly id: number;
+  readonly pids: object;
+}
 
 export class ShmSegment implements Mappable {
   readonly id: number;
@@ -42,8 +41,9 @@ export class ShmSegment implements Mappable {
   readonly creatorGid: number;
   /** Permissions, SHM_DEST, SHM_LOCKED. */
   mode: number;
-  readonly creatorPid: number;
-  lastPid = 0;
+  readonly creator: SegmentUser;
+  /** Who attached or detached it last. */
+  lastUser: SegmentUser | undefined = undefined;
   /** Seconds since the epoch, 0 for never. */
   attachTime = 0;
   detachTime = 0;
@@ -64,7 +64,7 @@ export class ShmSegment implements Mappable {
     this.creatorUid = this.uid;
     this.creatorGid = this.gid;
     this.mode = request.flags & PERMISSION_BITS;
-    this.creatorPid = request.pid;
+    this.creator = request.user;
     this.changeTime = request.nowSec;
   }
 
@@ -126,7 +126,7 @@ export interface NewSegment {
   /** IPC_CREAT, IPC_EXCL, permissions. */
   readonly flags: number;
   readonly credentials: Credentials;
-  readonly pid: number;
+  readonly user: SegmentUser;
   readonly nowSec: number;
 }
 
@@ -194,9 +194,9 @@ export class ShmSegments {
 
   #create(request: NewSegment): Result<ShmSegment> {
     const { sizeBytes, key } = request;
-    if (sizeBytes < SHMMIN) return EINVAL;
+    if (sizeBytes < SHMMIN || sizeBytes > settings.number('kernel.shmmax')) return EINVAL;
     if (sizeBytes > LARGEST_SEGMENT || (request.flags & SHM_HUGETLB) !== 0) return ENOMEM;
-    if (this.#byIndex.size >= SHMMNI) return ENOSPC;
+    if (this.#byIndex.size >= settings.number('kernel.shmmni')) return ENOSPC;
     const memory = this.#source.newSharedMemory(pageCeil(sizeBytes));
     if (isErrno(memory)) return memory;
     const segment = new ShmSegment(this, this.#nextId(), request, memory);
@@ -210,7 +210,7 @@ export class ShmSegments {
     let index = this.#lastIndex;
     do {
       index += 1;
-      if (index >= SHMMNI) {
+      if (index >= ID_STEP) {
         index = 0;
         this.#nextSeq = (this.#nextSeq + 1) % (2 ** 16 - 1);
       }

@@ -1,10 +1,7 @@
 // Making sockets by address family: socket(2), socketpair(2).
-import { CAP_NET_RAW } from '../../abi/capability.ts';
 import {
-  EACCES,
   EAFNOSUPPORT,
   EOPNOTSUPP,
-  EPERM,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
   type Result,
@@ -16,20 +13,14 @@ import {
   AF_INET6,
   AF_NETLINK,
   AF_UNIX,
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
   SOCK_DGRAM,
   SOCK_RAW,
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from '../../abi/socket.ts';
 import type { Task } from '../kernel/task.ts';
-import { isCapable } from '../vfs/credentials.ts';
-import { TcpSocket } from './inet/tcp-socket.ts';
-import { UdpSocket } from './inet/udp-socket.ts';
 import { NetlinkSocket } from './netlink/netlink-socket.ts';
+import { currentNetwork } from './network.ts';
 import type { Socket } from './socket.ts';
 import { UnixSocket } from './unix/unix-socket.ts';
 
@@ -46,7 +37,7 @@ export function newSocket(
       return newUnixSocket(task, type, protocol, flags);
     case AF_INET:
     case AF_INET6:
-      return newInetSocket(task, domain, type, protocol, flags);
+      return currentNetwork().newSocket(task, domain, type, protocol, flags);
     case AF_NETLINK:
       return newNetlinkSocket(task, type, protocol, flags);
     default:
@@ -66,27 +57,6 @@ function newUnixSocket(
   if (kind !== SOCK_STREAM && kind !== SOCK_DGRAM && kind !== SOCK_SEQPACKET)
     return ESOCKTNOSUPPORT;
   return new UnixSocket(kind, flags, 0, task, task.kernel.clock);
-}
-
-function newInetSocket(
-  task: Task,
-  domain: number,
-  type: number,
-  protocol: number,
-  flags: number,
-): Result<Socket> {
-  const { credentials, kernel } = task;
-  if (type === SOCK_STREAM && (protocol === 0 || protocol === IPPROTO_TCP)) {
-    return new TcpSocket(domain, flags, credentials, kernel.clock);
-  }
-  if (type === SOCK_DGRAM && (protocol === 0 || protocol === IPPROTO_UDP)) {
-    return new UdpSocket(domain, flags, credentials, kernel.clock);
-  }
-  // "Ping" sockets are for the groups of net.ipv4.ping_group_range, which is empty.
-  if (type === SOCK_DGRAM && (protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6))
-    return EACCES;
-  if (type === SOCK_RAW) return isCapable(credentials, CAP_NET_RAW) ? EPROTONOSUPPORT : EPERM;
-  return type === SOCK_STREAM || type === SOCK_DGRAM ? EPROTONOSUPPORT : ESOCKTNOSUPPORT;
 }
 
 function newNetlinkSocket(

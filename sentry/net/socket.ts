@@ -1,6 +1,7 @@
 // What every socket is (socket(7)): the interface between the socket syscalls and the protocol
 // families. As with other files, operations never sleep: they answer EAGAIN.
 import {
+  EAGAIN,
   EINVAL,
   ENOPROTOOPT,
   ENOTCONN,
@@ -12,6 +13,7 @@ import { O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
 import type { Clock } from '../base/clock.ts';
 import { type AnonymousNode, newAnonymousNode, sockfs } from '../fs/anon/anonymous-node.ts';
+import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FsCaller } from '../vfs/fs-context.ts';
@@ -27,8 +29,17 @@ export interface SocketCaller extends FsCaller {
 /** struct ucred: who sent a message, who connected. */
 export interface PeerCredentials {
   readonly pid: number;
+  /** Whose `pid` it is; undefined where it is nobody's. Others see 0. */
+  readonly pids: PidNamespace | undefined;
   readonly uid: number;
   readonly gid: number;
+}
+
+/** Ancillary data of a protocol (IP_PKTINFO, IP_TTL, ...). */
+export interface ControlMessage {
+  readonly level: number;
+  readonly type: number;
+  readonly data: Uint8Array;
 }
 
 /** Ancillary data of a send. The files are held (acquired) by the call; the socket acquires its own. */
@@ -36,9 +47,11 @@ export interface SendControl {
   readonly files: readonly OpenFile[];
   /** Given with SCM_CREDENTIALS and checked. */
   readonly credentials: PeerCredentials | undefined;
+  /** Of other levels than SOL_SOCKET. */
+  readonly messages: readonly ControlMessage[];
 }
 
-export const noControl: SendControl = { files: [], credentials: undefined };
+export const noControl: SendControl = { files: [], credentials: undefined, messages: [] };
 
 /** What comes with received bytes. One object a call, filled by `receive`. */
 export class Received {
@@ -47,7 +60,9 @@ export class Received {
   /** Each with one reference that now belongs to the receiver. */
   files: readonly OpenFile[] = noControl.files;
   credentials: PeerCredentials | undefined = undefined;
-  /** MSG_TRUNC, MSG_EOR, MSG_CTRUNC. */
+  /** Of the protocol, as its options asked for. */
+  messages: readonly ControlMessage[] = noControl.messages;
+  /** MSG_TRUNC, MSG_EOR, MSG_CTRUNC, MSG_OOB, MSG_ERRQUEUE. */
   flags = 0;
 }
 
@@ -127,6 +142,11 @@ export abstract class Socket extends OpenFile {
     return EOPNOTSUPP;
   }
 
+  /** The peer of a connection that was just accepted; it may be gone by now. */
+  acceptedAddress(): Result<Uint8Array> {
+    return this.peerAddress();
+  }
+
   /** Error to report once by SO_ERROR: a positive errno, or 0. */
   takeError(): number {
     return 0;
@@ -143,6 +163,25 @@ export abstract class Socket extends OpenFile {
 
   /** SO_SNDBUF or SO_RCVBUF changed, or SO_PASSCRED was set. */
   optionsChanged(): void {}
+
+  /** MSG_ERRQUEUE is for this socket to answer; else nothing is ever there. */
+  get hasErrorQueue(): boolean {
+    return false;
+  }
+
+  /** A connect(2) waited for SO_SNDTIMEO in vain: what it answers. */
+  connectTimedOut(): SysResult {
+    return EAGAIN;
+  }
+
+  /** Options of level SOL_SOCKET that are the socket's own business; undefined for all others. */
+  getCommonOption(_name: number): Result<Uint8Array> | undefined {
+    return undefined;
+  }
+
+  setCommonOption(_name: number, _value: Uint8Array): SysResult | undefined {
+    return undefined;
+  }
 
   /** Options of levels other than SOL_SOCKET. */
   getOption(_level: number, _name: number): Result<Uint8Array> {

@@ -1,6 +1,6 @@
 // Calls that runts does not have, with the errno that Linux gives where they are not built in or
 // not permitted. docs/compatibility.md lists them.
-import { EINVAL, ENOSYS, EPERM } from '../../abi/errno.ts';
+import { ENOSYS, EPERM } from '../../abi/errno.ts';
 import { absent, type Row } from './entry.ts';
 
 export const absentRows: readonly Row[] = [
@@ -63,7 +63,6 @@ export const absentRows: readonly Row[] = [
   absent(312, 'kcmp', ['pid', 'pid', 'int', 'hex', 'hex']),
   absent(313, 'finit_module', ['fd', 'string', 'hex'], EPERM),
   absent(314, 'sched_setattr', ['pid', 'addr', 'hex']),
-  absent(317, 'seccomp', ['int', 'hex', 'addr'], EINVAL),
   absent(320, 'kexec_file_load', ['fd', 'fd', 'len', 'string', 'hex'], EPERM),
   absent(321, 'bpf', ['int', 'addr', 'uint'], EPERM),
   absent(333, 'io_pgetevents', ['hex', 'int', 'int', 'addr', 'timespec', 'sigset']),

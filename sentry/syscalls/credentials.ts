@@ -215,14 +215,14 @@ function capabilitiesOf(
   task: Task,
   pid: number,
 ): Pick<Credentials, 'effective' | 'permitted' | 'inheritable'> | undefined {
-  // The sandbox's own init has no task: it may do everything.
-  if (pid === task.kernel.init.id)
+  const { tasks, groups, init } = task.pids;
+  // The Sentry's own init has no task: it may do everything.
+  if (init?.isVirtual && pid === init.id)
     return {
       effective: allCapabilities,
       permitted: allCapabilities,
       inheritable: noCapabilities,
     };
-  const { tasks, groups } = task.kernel;
   return (pid === 0 ? task : (tasks.get(pid) ?? groups.get(pid)?.leader))?.credentials;
 }
 

@@ -1,6 +1,7 @@
 // From a stopped task to its syscall's row, and the trace of both ends of the call.
 import { ENOSYS, type SysResult } from '../../abi/errno.ts';
 import type { Blocking, MaybeBlocking } from '../base/wait.ts';
+import { enforce } from '../kernel/seccomp/enforce.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Row } from './entry.ts';
 
@@ -13,6 +14,11 @@ export interface SyscallTracer {
 /** The Kernel's `dispatch` over a table indexed by syscall number. */
 export function dispatcher(table: readonly (Row | undefined)[]): (task: Task) => MaybeBlocking {
   return (task) => {
+    const { seccomp } = task;
+    if (seccomp !== undefined) {
+      const answer = enforce(task, seccomp);
+      if (answer !== undefined) return answer;
+    }
     const row = table[task.args.number];
     return row === undefined ? ENOSYS : call(row, task);
   };
@@ -29,7 +35,8 @@ export function tracingDispatcher(
   return (task) => {
     const row = table[task.args.number];
     const text = tracer.entered(task, row);
-    const answer = row === undefined ? ENOSYS : call(row, task);
+    const refusal = task.seccomp === undefined ? undefined : enforce(task, task.seccomp);
+    const answer = refusal ?? (row === undefined ? ENOSYS : call(row, task));
     if (typeof answer !== 'number') return traced(task, row, text, answer, tracer);
     tracer.left(task, row, text, answer);
     return answer;

@@ -39,6 +39,7 @@ import {
   O_PATH,
 } from '../../abi/fcntl.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
+import { type PidNamespace, pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
@@ -54,11 +55,18 @@ const settableFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 interface IoOwner {
   readonly type: number;
   readonly id: number;
+  /** Whose `id` it is. */
+  readonly pids: PidNamespace | undefined;
   readonly signal: number;
 }
 
 const owners = new WeakMap<OpenFile, IoOwner>();
-const nobody: IoOwner = { type: F_OWNER_TID, id: 0, signal: 0 };
+const nobody: IoOwner = {
+  type: F_OWNER_TID,
+  id: 0,
+  pids: undefined,
+  signal: 0,
+};
 
 function sysFcntl(task: Task, args: SyscallArgs): MaybeBlocking {
   const fd = args.i32(0);
@@ -140,13 +148,14 @@ function setFlags(task: Task, file: OpenFile, wanted: number): SysResult {
 
 function ownerCommand(task: Task, file: OpenFile, command: number, args: SyscallArgs): SysResult {
   const owner = owners.get(file) ?? nobody;
+  const id = pidSeenFrom(task.pids, owner.pids, owner.id);
   switch (command) {
     case F_GETOWN:
-      return owner.type === F_OWNER_PGRP ? -owner.id : owner.id;
+      return owner.type === F_OWNER_PGRP ? -id : id;
     case F_SETOWN: {
-      const id = args.i32(2);
-      if (id === -0x8000_0000) return EINVAL;
-      return setOwner(file, id < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(id));
+      const wanted = args.i32(2);
+      if (wanted === -0x8000_0000) return EINVAL;
+      return setOwner(task, file, wanted < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(wanted));
     }
     case F_GETSIG:
       return owner.signal;
@@ -155,29 +164,29 @@ function ownerCommand(task: Task, file: OpenFile, command: number, args: Syscall
       owners.set(file, { ...owner, signal: args.u32(2) });
       return 0;
     case F_GETOWN_EX:
-      return writeOwner(task, args.addr(2), owner);
+      return writeOwner(task, args.addr(2), owner.type, id);
     case F_SETOWN_EX: {
       const view = task.memory.view(args.addr(2), fOwnerExLayout.size);
       if (isErrno(view)) return view;
       const type = view.getInt32(fOwnerExLayout.at.type, true);
       if (type < F_OWNER_TID || type > F_OWNER_PGRP) return EINVAL;
-      return setOwner(file, type, view.getInt32(fOwnerExLayout.at.pid, true));
+      return setOwner(task, file, type, view.getInt32(fOwnerExLayout.at.pid, true));
     }
     default:
       return EINVAL;
   }
 }
 
-function setOwner(file: OpenFile, type: number, id: number): SysResult {
-  if (id < 0) return ESRCH;
-  owners.set(file, { type, id, signal: owners.get(file)?.signal ?? 0 });
+function setOwner(task: Task, file: OpenFile, type: number, id: number): SysResult {
+  if (id < 0 || (id !== 0 && !task.pids.isTaken(id))) return ESRCH;
+  owners.set(file, { type, id, pids: task.pids, signal: owners.get(file)?.signal ?? 0 });
   return 0;
 }
 
-function writeOwner(task: Task, addr: number, owner: IoOwner): SysResult {
+function writeOwner(task: Task, addr: number, type: number, id: number): SysResult {
   const view = new DataView(new ArrayBuffer(fOwnerExLayout.size));
-  view.setInt32(fOwnerExLayout.at.type, owner.type, true);
-  view.setInt32(fOwnerExLayout.at.pid, owner.id, true);
+  view.setInt32(fOwnerExLayout.at.type, type, true);
+  view.setInt32(fOwnerExLayout.at.pid, id, true);
   return task.memory.write(addr, new Uint8Array(view.buffer));
 }
 

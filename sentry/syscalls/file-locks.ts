@@ -34,6 +34,7 @@ import {
 import { POLLIN } from '../../abi/poll.ts';
 import { getI64, setI64 } from '../../abi/time.ts';
 import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { locksOf, type RecordLock, startWaiting, stopWaiting } from '../vfs/locks.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
@@ -171,7 +172,8 @@ function testLock(
       at.len,
       blocker.end === Number.POSITIVE_INFINITY ? 0 : blocker.end - blocker.start,
     );
-    view.setInt32(at.pid, blocker.pid, true);
+    const pid = blocker.pid === -1 ? -1 : pidSeenFrom(task.pids, blocker.pids, blocker.pid);
+    view.setInt32(at.pid, pid, true);
   }
   return task.memory.write(addr, new Uint8Array(view.buffer, view.byteOffset, flockLayout.size));
 }
@@ -197,8 +199,8 @@ function readLock(task: Task, file: OpenFile, view: DataView, isOfd: boolean): R
   // Linux keeps an inclusive end: the largest one is the end of all files.
   if (end >= 2 ** 63 - 1024) end = Number.POSITIVE_INFINITY;
   return isOfd
-    ? { owner: file, type, start, end, pid: -1 }
-    : { owner: task.files, type, start, end, pid: task.group.id };
+    ? { owner: file, type, start, end, pid: -1, pids: undefined }
+    : { owner: task.files, type, start, end, pid: task.group.id, pids: task.pids };
 }
 
 function baseOf(file: OpenFile, whence: number): number {

@@ -179,7 +179,7 @@ function sysSetRobustList(task: Task, args: SyscallArgs): SysResult {
 }
 
 function sysGetRobustList(task: Task, args: SyscallArgs): SysResult {
-  const target = args.i32(0) === 0 ? task : task.kernel.tasks.get(args.i32(0));
+  const target = args.i32(0) === 0 ? task : task.pids.tasks.get(args.i32(0));
   if (target === undefined) return ESRCH;
   if (!mayAccessProcess(task, target.group)) return EPERM;
   const view = new DataView(new ArrayBuffer(8));

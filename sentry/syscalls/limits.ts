@@ -67,7 +67,7 @@ function changeLimit(task: Task, group: ThreadGroup, resource: number, addr: num
 function sysPrlimit64(task: Task, args: SyscallArgs): SysResult {
   const resource = args.u32(1);
   if (resource >= RLIM_NLIMITS) return EINVAL;
-  const group = args.i32(0) === 0 ? task.group : task.kernel.processOf(args.i32(0));
+  const group = args.i32(0) === 0 ? task.group : task.pids.processOf(args.i32(0));
   if (group === undefined) return ESRCH;
   if (group !== task.group && !sameUser(task, group)) return EPERM;
   const old = group.limits.get(resource);
@@ -149,7 +149,7 @@ function usageOf(task: Task, who: number): Usage | undefined {
 
 /** Tasks that getpriority and setpriority mean. */
 function prioritized(task: Task, which: number, who: number): Task[] | undefined {
-  const all = [...task.kernel.tasks.values()];
+  const all = [...task.pids.tasks.values()];
   if (which === PRIO_PROCESS)
     return all.filter((other) => other.tid === (who === 0 ? task.tid : who));
   if (which === PRIO_PGRP) {

@@ -100,7 +100,7 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
 
 function sysMigratePages(task: Task, args: SyscallArgs): SysResult {
   const pid = args.i32(0);
-  if (pid !== 0 && !task.kernel.groups.has(pid)) return ESRCH;
+  if (pid !== 0 && !task.pids.groups.has(pid)) return ESRCH;
   const from = readNodeMask(task, args.addr(2), args.u64(1));
   if (from < 0) return from;
   const to = readNodeMask(task, args.addr(3), args.u64(1));

@@ -257,7 +257,7 @@ function isBelow(path: Path, top: Path): boolean {
 
 /** Every process whose root or directory was the old root gets the new one. */
 function moveRoots(task: Task, oldRoot: Path, newRoot: Path): void {
-  for (const { fs } of task.kernel.tasks.values()) {
+  for (const { fs } of task.kernel.tasks) {
     if (fs.root.equals(oldRoot)) fs.root = newRoot;
     if (fs.cwd.equals(oldRoot)) fs.cwd = newRoot;
   }

@@ -22,7 +22,7 @@ const pidfs = new AnonymousFileSystem('pidfs', 12, PIDFS_MAGIC);
 /** Gives `task` a close-on-exec descriptor for a process. Also behind CLONE_PIDFD. */
 export function addPidfd(task: Task, group: ThreadGroup, flags = O_RDWR): SysResult {
   const { euid, egid } = task.credentials;
-  const node = new AnonymousNode(pidfs, PIDFD_MODE, group.id, {
+  const node = new AnonymousNode(pidfs, PIDFD_MODE, group.serial, {
     uid: euid,
     gid: egid,
     time: task.kernel.clock.realtime(),
@@ -33,8 +33,8 @@ export function addPidfd(task: Task, group: ThreadGroup, flags = O_RDWR): SysRes
 function sysPidfdOpen(task: Task, args: SyscallArgs): SysResult {
   const pid = args.i32(0);
   if (pid <= 0 || (args.u32(1) & ~O_NONBLOCK) !== 0) return EINVAL;
-  const group = task.kernel.groups.get(pid);
-  if (group === undefined) return task.kernel.tasks.has(pid) ? EINVAL : ESRCH;
+  const group = task.pids.groups.get(pid);
+  if (group === undefined) return task.pids.tasks.has(pid) ? EINVAL : ESRCH;
   return addPidfd(task, group, O_RDWR | args.u32(1));
 }
 
@@ -62,7 +62,7 @@ function signalInfo(
   addr: number,
 ): SignalInfo | SysResult {
   if (addr === 0) return { signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid };
-  const toSelf = group.id === task.tid;
+  const toSelf = group.id === task.tid; // Of one namespace, both.
   const info = readQueuedInfo(task, addr, signal, toSelf);
   if (typeof info === 'number' || info.raw === undefined) return info;
   const { buffer } = info.raw;
@@ -73,6 +73,7 @@ function sysPidfdSendSignal(task: Task, args: SyscallArgs): SysResult {
   if (args.u32(3) !== 0) return EINVAL;
   const group = processAt(task, args.i32(0));
   if (typeof group === 'number') return group;
+  if (group.pids !== task.pids) return EINVAL; // Came from another container; Linux's access_pidfd_pidns().
   const signal = args.i32(1);
   const info = signalInfo(task, group, signal, args.addr(2));
   if (typeof info === 'number') return info;

@@ -2,6 +2,7 @@
 
 import { CAP_SYS_RESOURCE } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, ENODEV, EPERM, type SysResult } from '../../abi/errno.ts';
+import { SECCOMP_MODE_DISABLED } from '../../abi/seccomp.ts';
 import { SIGRTMAX } from '../../abi/signal.ts';
 import { setI64 } from '../../abi/time.ts';
 import { REGISTERS_SET } from '../kernel/result.ts';
@@ -12,6 +13,7 @@ import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
 import { capabilityOption } from './prctl-capabilities.ts';
+import { setSeccompMode } from './seccomp.ts';
 
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_PDEATHSIG = 2;
@@ -22,6 +24,7 @@ const PR_SET_TIMING = 14;
 const PR_SET_NAME = 15;
 const PR_GET_NAME = 16;
 const PR_GET_SECCOMP = 21;
+const PR_SET_SECCOMP = 22;
 const PR_GET_TSC = 25;
 const PR_SET_TSC = 26;
 const PR_TSC_ENABLE = 1;
@@ -68,9 +71,12 @@ function sysPrctl(task: Task, args: SyscallArgs): SysResult {
     case PR_GET_NAME:
       return task.memory.write(value, commBytes(task.comm));
     case PR_GET_TIMING:
-    case PR_GET_SECCOMP:
     case PR_GET_THP_DISABLE:
       return 0;
+    case PR_GET_SECCOMP:
+      return task.seccomp?.mode ?? SECCOMP_MODE_DISABLED;
+    case PR_SET_SECCOMP:
+      return setSeccompMode(task, value, args.addr(2));
     case PR_SET_TIMERSLACK:
       task.timerSlackNs = value === 0 || value >= 2 ** 63 ? 50_000 : value;
       return 0;
@@ -209,7 +215,7 @@ function sysPersonality(task: Task, args: SyscallArgs): SysResult {
 export const prctlRows: readonly Row[] = [
   direct(135, 'personality', ['hex'], sysPersonality),
   direct(157, 'prctl', ['prctl', 'hex', 'hex', 'hex', 'hex'], sysPrctl, {
-    partial: 'no PR_SET_MM, PR_SET_SECCOMP, PR_SET_TSC, speculation and tagged-address options',
+    partial: 'no PR_SET_MM, PR_SET_TSC, speculation and tagged-address options',
   }),
   direct(158, 'arch_prctl', ['archPrctl', 'addr'], sysArchPrctl),
 ];

@@ -10,8 +10,8 @@ function sysSetpgid(task: Task, args: SyscallArgs): SysResult {
   const pid = args.i32(0) === 0 ? task.group.id : args.i32(0);
   const pgid = args.i32(1) === 0 ? pid : args.i32(1);
   if (pgid < 0) return EINVAL;
-  const group = task.kernel.groups.get(pid);
-  if (group === undefined) return task.kernel.tasks.has(pid) ? EINVAL : ESRCH; // A thread.
+  const group = task.pids.groups.get(pid);
+  if (group === undefined) return task.pids.tasks.has(pid) ? EINVAL : ESRCH; // A thread.
   if (group.parent === task.group) {
     if (group.processGroup.session !== task.group.processGroup.session) return EPERM;
     if (group.hasExecuted) return EACCES;
@@ -20,26 +20,26 @@ function sysSetpgid(task: Task, args: SyscallArgs): SysResult {
   if (session.leader === group) return EPERM;
   if (pgid === pid) {
     if (group.processGroup.id !== pgid) {
-      const made = task.kernel.processGroups.get(pgid) ?? new ProcessGroup(pgid, session);
-      task.kernel.processGroups.set(pgid, made);
+      const made = task.pids.processGroups.get(pgid) ?? new ProcessGroup(pgid, session);
+      task.pids.processGroups.set(pgid, made);
       group.moveTo(made);
     }
     return 0;
   }
-  const target = task.kernel.processGroups.get(pgid);
+  const target = task.pids.processGroups.get(pgid);
   if (target === undefined || target.session !== session) return EPERM;
   group.moveTo(target);
   return 0;
 }
 
 function sysSetsid(task: Task): SysResult {
-  if (task.kernel.processGroups.has(task.group.id)) return EPERM;
-  return task.kernel.newSession(task.group).id;
+  if (task.pids.processGroups.has(task.group.id)) return EPERM;
+  return task.pids.newSession(task.group).id;
 }
 
 /** `pid` 0 is the caller. */
 function groupOf(task: Task, pid: number): ThreadGroup | undefined {
-  return pid === 0 ? task.group : task.kernel.processOf(pid);
+  return pid === 0 ? task.group : task.pids.processOf(pid);
 }
 
 function sysGetpgid(task: Task, args: SyscallArgs): SysResult {

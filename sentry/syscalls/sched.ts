@@ -16,10 +16,11 @@ type Scheduled = Pick<Task, 'policy' | 'niceness' | 'affinity'> & {
 
 function target(task: Task, pid: number): Scheduled | undefined {
   if (pid === 0) return task;
-  return task.kernel.tasks.get(pid) ?? (pid === task.kernel.init.id ? initProcess() : undefined);
+  const { tasks, init } = task.pids;
+  return tasks.get(pid) ?? (init?.isVirtual && pid === init.id ? initProcess() : undefined);
 }
 
-/** Process 1 has no task; changes to it are forgotten, as nothing of it is ever scheduled. */
+/** The Sentry's own process 1 has no task; changes to it are forgotten, as nothing of it is ever scheduled. */
 function initProcess(): Scheduled {
   return {
     policy: SCHED_OTHER,

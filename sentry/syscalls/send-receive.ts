@@ -247,10 +247,10 @@ function receiveThen(
   finish: (count: number) => SysResult,
 ): MaybeBlocking {
   const { socket, sink, flags, received } = receiving;
-  // Nothing is ever put on error queues.
-  if ((flags & MSG_ERRQUEUE) !== 0) return EAGAIN;
+  const asksErrors = (flags & MSG_ERRQUEUE) !== 0;
+  if (asksErrors && !socket.hasErrorQueue) return EAGAIN;
   const count = socket.receive(sink, flags, received);
-  const mayWait = !isNonblocking(socket) && (flags & MSG_DONTWAIT) === 0;
+  const mayWait = !isNonblocking(socket) && (flags & MSG_DONTWAIT) === 0 && !asksErrors;
   if (mayWait && (count === EAGAIN || wantsAll(receiving, count))) {
     return waitAndReceive(task, receiving, Math.max(0, count), finish);
   }

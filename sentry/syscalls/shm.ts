@@ -12,10 +12,12 @@ import {
 import * as ipc from '../../abi/ipc.ts';
 import { MAP_FIXED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
+import { settings } from '../base/settings.ts';
+import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { pageCeil, pageFloor } from '../mm/page.ts';
 import { choosePlace } from '../mm/placement.ts';
-import { ShmSegment } from '../mm/shm-segments.ts';
+import { type SegmentUser, ShmSegment } from '../mm/shm-segments.ts';
 import { VMA_SHARED, type Vma } from '../mm/vma.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
@@ -25,13 +27,17 @@ const READ_PERMISSION = 0o444;
 const WRITE_PERMISSION = 0o222;
 const EXECUTE_PERMISSION = 0o111;
 
+const userOf = ({ group, pids }: Task): SegmentUser => ({ id: group.id, pids });
+const pidSeen = (task: Task, user: SegmentUser | undefined): number =>
+  user === undefined ? 0 : pidSeenFrom(task.pids, user.pids, user.id);
+
 function sysShmget(task: Task, args: SyscallArgs): SysResult {
   const segment = task.kernel.shmSegments.get({
     key: args.i32(0),
     sizeBytes: args.len(1),
     flags: args.u32(2),
     credentials: task.credentials,
-    pid: task.group.id,
+    user: userOf(task),
     nowSec: task.kernel.clock.realtime().sec,
   });
   return isErrno(segment) ? segment : segment.id;
@@ -95,7 +101,7 @@ function attach(
   });
   if (error < 0) return error;
   segment.attachTime = task.kernel.clock.realtime().sec;
-  segment.lastPid = task.group.id;
+  segment.lastUser = userOf(task);
   return start;
 }
 
@@ -112,7 +118,7 @@ function sysShmdt(task: Task, args: SyscallArgs): SysResult {
   const pieces = attachedAt(task, addr);
   const segment = pieces[0]?.backing?.mappable;
   if (!(segment instanceof ShmSegment)) return EINVAL;
-  segment.lastPid = task.group.id;
+  segment.lastUser = userOf(task);
   segment.detachTime = task.kernel.clock.realtime().sec;
   for (const { start, end } of pieces.map((vma) => ({ start: vma.start, end: vma.end }))) {
     mm.unmapRange(task.thread, start, end);
@@ -221,8 +227,8 @@ function writeStatus(task: Task, id: number, command: number, addr: number): Sys
   setU64(view, at.atime, segment.attachTime);
   setU64(view, at.dtime, segment.detachTime);
   setU64(view, at.ctime, segment.changeTime);
-  view.setInt32(at.cpid, segment.creatorPid, true);
-  view.setInt32(at.lpid, segment.lastPid, true);
+  view.setInt32(at.cpid, pidSeen(task, segment.creator), true);
+  view.setInt32(at.lpid, pidSeen(task, segment.lastUser), true);
   setU64(view, at.nattch, segment.attachCount);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
   if (written < 0) return written;
@@ -231,11 +237,11 @@ function writeStatus(task: Task, id: number, command: number, addr: number): Sys
 
 function writeLimits(task: Task, addr: number): SysResult {
   const view = new DataView(new ArrayBuffer(ipc.shminfo.size));
-  setU64(view, ipc.shminfo.shmmax, ipc.SHMMAX);
+  setU64(view, ipc.shminfo.shmmax, settings.number('kernel.shmmax'));
   setU64(view, ipc.shminfo.shmmin, ipc.SHMMIN);
-  setU64(view, ipc.shminfo.shmmni, ipc.SHMMNI);
-  setU64(view, ipc.shminfo.shmseg, ipc.SHMMNI);
-  setU64(view, ipc.shminfo.shmall, ipc.SHMMAX);
+  setU64(view, ipc.shminfo.shmmni, settings.number('kernel.shmmni'));
+  setU64(view, ipc.shminfo.shmseg, settings.number('kernel.shmmni'));
+  setU64(view, ipc.shminfo.shmall, settings.number('kernel.shmall'));
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
   return written < 0 ? written : task.kernel.shmSegments.highestIndex;
 }

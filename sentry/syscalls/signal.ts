@@ -207,13 +207,12 @@ function sysKill(task: Task, args: SyscallArgs): SysResult {
   const pid = args.i32(0);
   const signal = args.i32(1);
   if (pid > 0) {
-    const group = task.kernel.processOf(pid);
+    const group = task.pids.processOf(pid);
     return group === undefined ? ESRCH : killOne(task, group, signal);
   }
   if (pid === -0x8000_0000) return ESRCH;
-  const targets = [...task.kernel.groups.values()].filter((group) => {
-    if (group.isInit) return false;
-    if (pid === -1) return group !== task.group;
+  const targets = [...task.pids.groups.values()].filter((group) => {
+    if (pid === -1) return group.id !== 1 && group !== task.group;
     return group.processGroup.id === (pid === 0 ? task.group.processGroup.id : -pid);
   });
   const result = killMany(task, targets, signal);
@@ -253,9 +252,9 @@ function sendToThread(
   signal: number,
   info?: SignalInfo,
 ): SysResult {
-  const target = task.kernel.tasks.get(tid);
+  const target = task.pids.tasks.get(tid);
   // A leader that exited before its siblings, or a zombie: there, but deaf.
-  const group = target?.group ?? task.kernel.groups.get(tid);
+  const group = target?.group ?? task.pids.groups.get(tid);
   if (group === undefined || (tgid !== undefined && group.id !== tgid)) return ESRCH;
   if (!isSignalOrZero(signal)) return EINVAL;
   if (!maySignal(task, group, signal, target ?? group.leader)) return EPERM;
@@ -285,7 +284,7 @@ function sysRtSigqueueinfo(task: Task, args: SyscallArgs): SysResult {
   const signal = args.i32(1);
   const info = readQueuedInfo(task, args.addr(2), signal, pid === task.tid);
   if (typeof info === 'number') return info;
-  const group = pid > 0 ? task.kernel.processOf(pid) : undefined;
+  const group = pid > 0 ? task.pids.processOf(pid) : undefined;
   if (group === undefined) return ESRCH;
   if (!isSignalOrZero(signal)) return EINVAL;
   if (!maySignal(task, group, signal)) return EPERM;

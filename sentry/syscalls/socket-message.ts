@@ -5,6 +5,7 @@ import {
   EMSGSIZE,
   ENOBUFS,
   EPERM,
+  ESRCH,
   isErrno,
   type Result,
   type SysResult,
@@ -23,8 +24,15 @@ import {
   UIO_MAXIOV,
 } from '../../abi/socket.ts';
 import { getU64 } from '../../abi/time.ts';
+import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
-import type { PeerCredentials, Received, SendControl, Socket } from '../net/socket.ts';
+import type {
+  ControlMessage,
+  PeerCredentials,
+  Received,
+  SendControl,
+  Socket,
+} from '../net/socket.ts';
 import { noControl } from '../net/socket.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
@@ -111,6 +119,7 @@ function parseControl(
   files: OpenFile[],
 ): Result<SendControl> {
   let credentials: PeerCredentials | undefined;
+  const messages: ControlMessage[] = [];
   let at = 0;
   while (at + cmsghdr.data <= view.byteLength) {
     const lengthBytes = getU64(view, at + cmsghdr.length);
@@ -130,10 +139,13 @@ function parseControl(
         if (isErrno(given)) return given;
         credentials = given;
       }
+    } else {
+      const data = new Uint8Array(view.buffer, view.byteOffset + at + cmsghdr.data, dataBytes);
+      messages.push({ level, type, data });
     }
     at += align(lengthBytes);
   }
-  return { files, credentials };
+  return { files, credentials, messages };
 }
 
 function takeFiles(
@@ -165,7 +177,8 @@ function takeCredentials(task: Task, view: DataView, at: number): Result<PeerCre
     uid === own.uid || uid === own.euid || uid === own.suid || isCapable(own, CAP_SETUID);
   const gidAllowed =
     gid === own.gid || gid === own.egid || gid === own.sgid || isCapable(own, CAP_SETGID);
-  return pidAllowed && uidAllowed && gidAllowed ? { pid, uid, gid } : EPERM;
+  if (!pidAllowed || !uidAllowed || !gidAllowed) return EPERM;
+  return task.pids.isTaken(pid) ? { pid, pids: task.pids, uid, gid } : ESRCH;
 }
 
 /**
@@ -196,11 +209,41 @@ export function deliverControl(
     if (stored < 0) failed = stored;
     else used += stored;
   }
+  for (const message of received.messages) {
+    const stored =
+      failed < 0 ? failed : writeMessage(task, received, message, addr + used, room - used);
+    if (stored < 0) failed = stored;
+    else used += stored;
+  }
   return failed < 0 ? failed : used;
 }
 
+/** put_cmsg: what does not fit is cut off, and told of. */
+function writeMessage(
+  task: Task,
+  received: Received,
+  message: ControlMessage,
+  addr: number,
+  room: number,
+): SysResult {
+  if (room < cmsghdr.data) {
+    received.flags |= MSG_CTRUNC;
+    return 0;
+  }
+  const wanted = cmsghdr.data + message.data.length;
+  const lengthBytes = Math.min(wanted, room);
+  if (lengthBytes < wanted) received.flags |= MSG_CTRUNC;
+  const view = new DataView(new ArrayBuffer(lengthBytes));
+  writeCmsg(view, lengthBytes, message.type, message.level);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(message.data.subarray(0, lengthBytes - cmsghdr.data), cmsghdr.data);
+  const stored = task.memory.write(addr, bytes);
+  return stored < 0 ? stored : Math.min(align(lengthBytes), room);
+}
+
 function writeCredentials(task: Task, received: Received, addr: number, room: number): SysResult {
-  const { pid, uid, gid } = received.credentials as PeerCredentials;
+  const { pids, uid, gid, ...sender } = received.credentials as PeerCredentials;
+  const pid = pidSeenFrom(task.pids, pids, sender.pid);
   if (room < cmsghdr.data) {
     received.flags |= MSG_CTRUNC;
     return 0;
@@ -243,9 +286,14 @@ function writeFiles(
   return stored;
 }
 
-function writeCmsg(view: DataView, lengthBytes: number, type: number): void {
+function writeCmsg(
+  view: DataView,
+  lengthBytes: number,
+  type: number,
+  level: number = SOL_SOCKET,
+): void {
   view.setUint32(cmsghdr.length, lengthBytes, true);
-  view.setInt32(cmsghdr.level, SOL_SOCKET, true);
+  view.setInt32(cmsghdr.level, level, true);
   view.setInt32(cmsghdr.type, type, true);
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../../abi/errno.ts';
 import * as so from '../../abi/socket.ts';
 import { readTimeval, setI64 } from '../../abi/time.ts';
+import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Socket } from '../net/socket.ts';
 import type { SocketOptions } from '../net/socket-options.ts';
@@ -54,9 +55,8 @@ export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
   const value = new Uint8Array(Math.min(lengthBytes, maxOptionBytes));
   const copied = value.length === 0 ? 0 : task.memory.read(args.addr(3), value);
   if (copied < 0) return copied;
-  return level === so.SOL_SOCKET
-    ? setCommon(task, socket, name, value)
-    : socket.setOption(level, name, value);
+  if (level !== so.SOL_SOCKET) return socket.setOption(level, name, value);
+  return socket.setCommonOption(name, value) ?? setCommon(task, socket, name, value);
 }
 
 function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array): SysResult {
@@ -137,7 +137,10 @@ export function sysGetsockopt(task: Task, args: SyscallArgs): SysResult {
   if (roomBytes < 0) return EINVAL;
   const level = args.i32(1);
   const name = args.i32(2);
-  const value = level === so.SOL_SOCKET ? getCommon(socket, name) : socket.getOption(level, name);
+  const value =
+    level === so.SOL_SOCKET
+      ? (socket.getCommonOption(name) ?? getCommon(task, socket, name))
+      : socket.getOption(level, name);
   if (isErrno(value)) return value;
   // The list of groups is all or nothing.
   if (level === so.SOL_SOCKET && name === so.SO_PEERGROUPS && roomBytes < value.length) {
@@ -149,7 +152,7 @@ export function sysGetsockopt(task: Task, args: SyscallArgs): SysResult {
   return copied < 0 ? copied : task.memory.writeU32(args.addr(4), fits);
 }
 
-function getCommon(socket: Socket, name: number): Result<Uint8Array> {
+function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array> {
   const options = socket.options;
   const flag = booleans[name];
   if (flag !== undefined) return ints(options[flag] ? 1 : 0);
@@ -185,7 +188,7 @@ function getCommon(socket: Socket, name: number): Result<Uint8Array> {
     case so.SO_SNDTIMEO:
       return timeval(options.sendTimeoutNs);
     case so.SO_PEERCRED:
-      return peerCredentials(socket);
+      return peerCredentials(task, socket);
     case so.SO_PEERGROUPS: {
       const groups = socket.peerGroups();
       return groups === undefined ? ENODATA : ints(...groups);
@@ -196,9 +199,10 @@ function getCommon(socket: Socket, name: number): Result<Uint8Array> {
 }
 
 /** struct ucred; no peer shows as pid 0 and ids of -1. */
-function peerCredentials(socket: Socket): Uint8Array {
+function peerCredentials(task: Task, socket: Socket): Uint8Array {
   const peer = socket.peerCredentials();
-  return peer === undefined ? ints(0, -1, -1) : ints(peer.pid, peer.uid, peer.gid);
+  if (peer === undefined) return ints(0, -1, -1);
+  return ints(pidSeenFrom(task.pids, peer.pids, peer.pid), peer.uid, peer.gid);
 }
 
 function timeval(timeoutNs: number): Uint8Array {

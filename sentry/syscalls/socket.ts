@@ -141,7 +141,7 @@ function acceptInto(
   lengthAddr: number,
 ): SysResult {
   if (addr !== 0) {
-    const address = socket.peerAddress();
+    const address = socket.acceptedAddress();
     const stored = isErrno(address) ? 0 : writeAddress(task, address, addr, lengthAddr);
     if (stored < 0) return stored;
   }
@@ -167,7 +167,8 @@ function* waitAndConnect(task: Task, socket: Socket, address: Uint8Array): Block
       const wake = yield sleepOn(socket, writeEvents, deadlineNs);
       if (wake === 'signal') return interrupted(timeoutNs);
       const connected = socket.connect(address, task);
-      if (connected !== EAGAIN || wake === 'deadline') return connected;
+      if (connected !== EAGAIN) return connected;
+      if (wake === 'deadline') return socket.connectTimedOut();
     }
   } finally {
     socket.release();

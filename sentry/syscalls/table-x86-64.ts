@@ -32,6 +32,7 @@ import { processVmRows } from './process-vm.ts';
 import { readWriteRows } from './read-write.ts';
 import { renameRows } from './rename.ts';
 import { schedRows } from './sched.ts';
+import { seccompRows } from './seccomp.ts';
 import { selectRows } from './select.ts';
 import { sendReceiveRows } from './send-receive.ts';
 import { shmRows } from './shm.ts';
@@ -82,6 +83,7 @@ const families: readonly (readonly Row[])[] = [
   readWriteRows,
   renameRows,
   schedRows,
+  seccompRows,
   selectRows,
   sendReceiveRows,
   shmRows,

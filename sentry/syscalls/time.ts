@@ -76,12 +76,12 @@ export function cpuClock(task: Task, id: number): (() => number) | undefined {
   if ((id & 3) === 3) return undefined; // A clock behind a descriptor: there are none.
   const pid = ~(id >> 3);
   if ((id & 4) !== 0) {
-    const target = pid === 0 ? task : task.kernel.tasks.get(pid);
+    const target = pid === 0 ? task : task.pids.tasks.get(pid);
     return target === undefined || target.group !== task.group
       ? undefined
       : () => threadCpuNs(target);
   }
-  const group = pid === 0 ? task.group : task.kernel.groups.get(pid);
+  const group = pid === 0 ? task.group : task.pids.groups.get(pid);
   return group === undefined ? undefined : () => processCpuNs(group);
 }
 

@@ -121,7 +121,7 @@ function readEvent(task: Task, addr: number): (TimerEvent & { timer: boolean }) 
   if (notify !== SIGEV_NONE && (signal < 1 || signal > SIGRTMAX)) return EINVAL;
   let target: Task | undefined;
   if (notify === SIGEV_THREAD_ID) {
-    target = task.kernel.tasks.get(view.getInt32(16, true));
+    target = task.pids.tasks.get(view.getInt32(16, true));
     if (target?.group !== task.group) return EINVAL;
   }
   return {

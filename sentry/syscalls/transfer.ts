@@ -216,4 +216,9 @@ export class ShortSource implements Source {
     if (count > 0) this.#left -= count;
     return count;
   }
+
+  giveBack(count: number): void {
+    this.#source.giveBack(count);
+    this.#left += count;
+  }
 }

@@ -16,6 +16,8 @@ export interface Source {
   readonly remaining: number;
   /** Fills the front of `dst`; min(remaining, dst.length) bytes, fewer at a bad address; EFAULT if none could be read. */
   take(dst: Uint8Array): SysResult;
+  /** The last `count` bytes taken were not used after all: they come again. */
+  giveBack(count: number): void;
 }
 
 /** A Sink over kernel memory. */
@@ -59,5 +61,9 @@ export class BufferSource implements Source {
     dst.set(this.#buffer.subarray(this.taken, this.taken + count));
     this.taken += count;
     return count;
+  }
+
+  giveBack(count: number): void {
+    this.taken -= count;
   }
 }

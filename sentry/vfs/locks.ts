@@ -16,6 +16,8 @@ export interface RecordLock {
   readonly end: number;
   /** Thread group id of the process that set it, -1 for open file description locks. */
   readonly pid: number;
+  /** The PID namespace that `pid` belongs to. */
+  readonly pids: object | undefined;
 }
 
 /** Bound on records of one node: a guest must not fill the Sentry with them. */

@@ -14,6 +14,8 @@ import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
 
 let lastMountId = 20;
+/** Of the namespace before the next one, as /proc/PID/ns/mnt shows it (MNT_NS_INIT_INO is the first). */
+let lastInode = 0xf0000000;
 
 export interface MountOptions {
   /** MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME ... of this mount. */
@@ -89,9 +91,12 @@ export function namespaceOf(mount: Mount | undefined): MountNamespace | undefine
 }
 
 export class MountNamespace {
+  readonly inode: number;
   #root: Mount;
 
   constructor(root: Mount) {
+    lastInode += 1;
+    this.inode = lastInode;
     this.#root = root;
     root.namespace = this;
   }

@@ -3,6 +3,10 @@
 import { readdirSync } from 'node:fs';
 import { testGuestProgram } from '../support/guest-program.ts';
 
+const hostNetwork = ['--network', 'host'];
+/** Programs about the host's network, and about both. */
+const onlyOnHost = new Set(['host-inet']);
+const alsoOnHost = new Set(['inet']);
 const alsoStatic = new Set(['process', 'exec', 'signals', 'threads', 'memory']);
 
 const names = readdirSync(import.meta.dirname)
@@ -10,6 +14,7 @@ const names = readdirSync(import.meta.dirname)
   .map((file) => file.slice(0, -2));
 
 for (const name of names) {
-  testGuestProgram(name);
+  if (!onlyOnHost.has(name)) testGuestProgram(name);
+  if (onlyOnHost.has(name) || alsoOnHost.has(name)) testGuestProgram(name, 'dynamic', hostNetwork);
   if (alsoStatic.has(name)) testGuestProgram(name, 'static');
 }

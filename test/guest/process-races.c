@@ -138,21 +138,30 @@ TEST(execs_race) {
 TEST(a_vforked_child_outlives_its_parent) {
   OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
   for (int i = 0; i < 5; i++) {
+    int ready[2], go[2];
+    char byte = 0;
+    OK(pipe(ready));
+    OK(pipe(go));
     pid_t pid = OK(fork());
     if (pid == 0) {
       if (vfork() == 0) {
-        struct timespec soon = {0, 50000000};
-        nanosleep(&soon, NULL);
-        execl("/bin/true", "true", NULL);
+        if (write(ready[1], &byte, 1) == 1 && read(go[0], &byte, 1) == 1) {
+          execl("/bin/true", "true", NULL);
+        }
         _exit(1);
       }
       _exit(0);
     }
-    sleep_ms(15);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
     OK(kill(pid, SIGKILL));
     CHECK_KILLED(pid, SIGKILL);
+    CHECK_EQ(write(go[1], &byte, 1), 1);
     int status;
     CHECK(waitpid(-1, &status, 0) > 0);
     CHECK_EQ(status, 0);
+    for (int end = 0; end < 2; end++) {
+      OK(close(ready[end]));
+      OK(close(go[end]));
+    }
   }
 }

@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -79,11 +80,28 @@ function testHostile(name: string, start: (binary: string) => Promise<Outcome>):
 
 const limits = ['--pids', '400', '--memory', '1g', '--timeout', `${SECONDS}s`];
 
-for (const name of ['stub', 'fuzz', 'races', 'signals', 'exhaust', 'users', 'images']) {
+for (const name of ['stub', 'fuzz', 'races', 'signals', 'exhaust', 'users', 'images', 'filters']) {
   testHostile(name, (binary) =>
     runInSandbox([binary], { seconds: SECONDS + 10, cwd: '/tmp' }, limits),
   );
 }
+
+describe('on the network of the host', () => {
+  const name = `runts-hostile-${process.pid}`;
+  const reached: string[] = [];
+  const server = createServer(() => reached.push('connected'));
+  beforeAll(() => new Promise<void>((resolve) => server.listen(`\0${name}`, resolve)));
+  afterAll(() => void server.close());
+
+  testHostile('network', (binary) =>
+    runInSandbox([binary], { seconds: SECONDS + 10, cwd: '/tmp', env: { HOST_SOCKET: name } }, [
+      ...limits,
+      '--network',
+      'host',
+    ]),
+  );
+  it('nobody came to the abstract socket', () => expect(reached).toEqual([]));
+});
 
 describe('out of the sandbox', () => {
   const dir = mkdtempSync(join(tmpdir(), 'runts-hostile-'));

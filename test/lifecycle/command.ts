@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SandboxProcesses, sandboxProcesses } from './sandbox-processes.ts';
 
-export const runtsPath: string = join(import.meta.dirname, '../../bin/runts');
+/** RUNTS=dist/runts tests the one-file build. */
+export const runtsPath: string =
+  process.env['RUNTS'] ?? join(import.meta.dirname, '../../bin/runts');
 
 export interface Finished {
   readonly code: number | null;

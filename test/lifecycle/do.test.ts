@@ -171,7 +171,7 @@ describe('bad input is one line and an exit code', () => {
     [['do', '--root', '/etc/passwd', 'true'], /Not a directory/],
     [['do', '--memory', 'much', 'true'], /no size/],
     [['do', '--platform', 'kvm', 'true'], /not there yet/],
-    [['do', '--network', 'host', 'true'], /not there yet/],
+    [['do', '--network', 'bridge', 'true'], /not there yet/],
     [['do', '--debug-log', '/dev/full', 'true'], /No space left/],
     [['do', '--user', 'root', 'true'], /numeric/],
   ];

@@ -13,7 +13,8 @@ import { runtsPath } from '../lifecycle/command.ts';
 import { callsByProcess, type Role } from './strace-log.ts';
 
 const goferFilter = goferFilterFor(true);
-const sentryFilter = sentryFilterFor(30);
+const sentryFilter = sentryFilterFor(30, 'none');
+const networkFilter = sentryFilterFor(30, 'host');
 const stubFilter = stubFilterAt(0x7f0000000000);
 
 const programs: Readonly<Record<string, string>> = {
@@ -31,6 +32,23 @@ a,b=socket.socketpair(); a.send(b'x'); b.recv(1); time.sleep(0.05); os.fork() or
 "`,
 };
 
+/** With the network of the host. */
+const networkPrograms: Readonly<Record<string, string>> = {
+  sockets: `python3 -c "
+import socket, select, threading
+s=socket.create_server(('127.0.0.1',0)); c=socket.create_connection(s.getsockname()); p,_=s.accept()
+c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1); p.getpeername(); threading.Timer(.1, lambda: c.send(b'x')).start()
+p.recv(1); p.shutdown(socket.SHUT_RDWR); p.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+u=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1',0)); u.sendto(b'x',u.getsockname()); u.recvfrom(9)
+print(socket.getaddrinfo('localhost',80), socket.if_nameindex())
+"; ip addr; ip route; cat /proc/net/tcp /sys/class/net/lo/mtu; curl -s http://127.0.0.1:1/; :`,
+};
+
+const cases = [
+  ...Object.entries(programs).map(([name, script]) => ({ name, script, network: 'none' })),
+  ...Object.entries(networkPrograms).map(([name, script]) => ({ name, script, network: 'host' })),
+];
+
 const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
   sentry: sentryFilter,
   gofer: goferFilterFor(false),
@@ -41,25 +59,26 @@ const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
 describe('lists', () => {
   it('are short', () => {
     expect(distinct(sentryFilter)).toBeLessThanOrEqual(50);
+    expect(distinct(networkFilter)).toBe(distinct(sentryFilter) + 9);
     expect(distinct(goferFilter)).toBeLessThanOrEqual(50);
     expect(distinct(stubFilter)).toBeLessThanOrEqual(13);
   });
 
   it('give a reason for each entry, and name it once', () => {
-    for (const { rows } of [sentryFilter, goferFilter, stubFilter]) {
+    for (const { rows } of [networkFilter, goferFilter, stubFilter]) {
       for (const row of rows) expect(row.why.length, row.name).toBeGreaterThan(3);
     }
   });
 });
 
 describe('strace sees nothing outside the lists', () => {
-  for (const [name, script] of Object.entries(programs)) {
+  for (const { name, script, network } of cases) {
     it(name, () => {
       const folder = mkdtempSync(join(tmpdir(), 'runts-strace-'));
       const log = join(folder, 'log');
       const run = spawnSync(
         'strace',
-        ['-f', '-i', '-o', log, runtsPath, 'do', '--', 'sh', '-c', script],
+        ['-f', '-i', '-o', log, runtsPath, 'do', '--network', network, '--', 'sh', '-c', script],
         {
           encoding: 'utf8',
           timeout: 110_000,
@@ -69,7 +88,8 @@ describe('strace sees nothing outside the lists', () => {
       rmSync(folder, { recursive: true });
       expect(run.stderr).toBe(run.stderr.replace(/^runts:.*$/m, ''));
       for (const role of ['sentry', 'gofer', 'stub'] as const) {
-        const allowed = new Set(lists[role]?.rows.map((row) => row.name));
+        const list = role === 'sentry' && network === 'host' ? networkFilter : lists[role];
+        const allowed = new Set(list?.rows.map((row) => row.name));
         const outside = [...(calls.get(role) ?? [])].filter((call) => !allowed.has(call));
         expect(calls.get(role)?.size ?? 0, role).toBeGreaterThan(0);
         expect(outside, role).toEqual([]);

@@ -140,6 +140,43 @@ describe('descriptors', () => {
   );
 });
 
+describe('with the network of the host', () => {
+  let host: Running & { readonly processes: SandboxProcesses };
+  beforeAll(async () => {
+    host = await startSleeper('--network', 'host');
+  });
+  afterAll(async () => {
+    host.child.kill('SIGKILL');
+    await host.finished;
+  });
+
+  it('only the Sentry is in it', () => {
+    const { sentry, gofer, zygote, stubs } = host.processes;
+    const own = namespace(process.pid, 'net');
+    expect(namespace(sentry, 'net')).toBe(own);
+    for (const pid of [gofer, zygote, ...stubs]) expect(namespace(pid, 'net')).not.toBe(own);
+    for (const kind of kinds.filter((each) => each !== 'net'))
+      expect(namespace(sentry, kind)).not.toBe(namespace(process.pid, kind));
+  });
+
+  it('nobody has a capability, and all are confined', () => {
+    const { sentry, zygote, stubs } = host.processes;
+    for (const pid of [sentry, zygote, ...stubs]) {
+      for (const set of capabilitySets) expect(status(pid, set)).toBe(NO_CAPABILITIES);
+      expect(status(pid, 'NoNewPrivs')).toBe('1');
+    }
+    expect(status(sentry, 'Seccomp')).toBe('2');
+  });
+
+  it.runIf(asRoot)('of the host, the Sentry holds files of /proc/net besides', () => {
+    for (const [fd, target] of descriptors(host.processes.sentry)) {
+      expect(target, String(fd)).toMatch(
+        /^(socket|pipe):|^anon_inode:|^\/memfd:|^\/1\/(fd|net\/\w+)$|^\/dev\/null$|^\/0\/(usr|etc|lib)\/\S*$/,
+      );
+    }
+  });
+});
+
 function mountLines(pid: number): string[] {
   return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
 }

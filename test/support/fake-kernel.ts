@@ -2,18 +2,21 @@
 // what they are resumed with. For the scheduler, signals, exits and waits.
 import { ENOSYS } from '../../abi/errno.ts';
 import type { MaybeBlocking } from '../../sentry/base/wait.ts';
+import { Container } from '../../sentry/kernel/container.ts';
 import { credentialsOf } from '../../sentry/kernel/credentials.ts';
 import { Kernel, type KernelOptions } from '../../sentry/kernel/kernel.ts';
 import { Limits } from '../../sentry/kernel/limits.ts';
+import { PidNamespace } from '../../sentry/kernel/pid-namespace.ts';
 import { SignalActions } from '../../sentry/kernel/signal-state.ts';
 import { SyscallArgs } from '../../sentry/kernel/syscall-args.ts';
 import { Task } from '../../sentry/kernel/task.ts';
-import { ThreadGroup } from '../../sentry/kernel/thread-group.ts';
+import { ThreadGroup, type ThreadGroupParts } from '../../sentry/kernel/thread-group.ts';
 import { MemoryManager } from '../../sentry/mm/memory-manager.ts';
 import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
 import type { Platform } from '../../sentry/platform/platform.ts';
 import { FdTable } from '../../sentry/vfs/fd-table.ts';
 import type { FsContext } from '../../sentry/vfs/fs-context.ts';
+import type { MountNamespace } from '../../sentry/vfs/mount.ts';
 import { FakeAddressSpace, fakeThread } from './fake-address-space.ts';
 
 const GUEST_TOP = 2 ** 47 - 4096;
@@ -40,6 +43,8 @@ export class FakeKernel {
   /** CPU time of every process. */
   cpuNs = 0;
   readonly kernel: Kernel;
+  /** Its process 1 is the kernel's own. */
+  readonly container: Container;
   #answer: () => MaybeBlocking = () => ENOSYS;
 
   constructor() {
@@ -56,21 +61,52 @@ export class FakeKernel {
       program: {} as KernelOptions['program'],
       randomFill: () => undefined,
     });
+    this.container = this.newContainer('first', new PidNamespace(this.kernel), true);
+  }
+
+  /** One more container; its process 1 is the first that `mainProcess` makes. */
+  newContainer(
+    id: string,
+    pids = new PidNamespace(this.kernel),
+    hasVirtualInit = false,
+  ): Container {
+    const { kernel } = this;
+    const mounts = {} as MountNamespace;
+    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit });
+    container.state = 'running';
+    return container;
+  }
+
+  /** The main process of a container, or one that `runts exec` started there: its parent is outside. */
+  outsider(container: Container, asMain: boolean): Task {
+    const task = this.#process({ container, parent: undefined, processGroup: undefined });
+    const { group, pids } = task;
+    if (asMain) container.main = group;
+    if (asMain && pids.init === undefined) {
+      pids.init = group;
+      group.isUnkillable = true;
+    }
+    return task;
   }
 
   /** A process of one thread that runs guest code, in its parent's process group. */
-  process(parent: ThreadGroup = this.kernel.init): Task {
-    const group = new ThreadGroup(
-      this.kernel,
-      this.kernel.allocatePid() ?? 0,
-      parent,
-      parent.processGroup,
-      new Limits(),
-      new SignalActions(),
-    );
-    group.creator = parent.leader;
-    group.parentExecCount = parent.execCount;
-    this.kernel.groups.set(group.id, group);
+  process(parent: ThreadGroup = this.container.pids.init as ThreadGroup): Task {
+    const { container, processGroup } = parent;
+    return this.#process({ container, parent, processGroup });
+  }
+
+  #process(place: Pick<ThreadGroupParts, 'container' | 'parent' | 'processGroup'>): Task {
+    const { pids } = place.container;
+    const group = new ThreadGroup({
+      ...place,
+      id: pids.allocatePid() ?? 0,
+      limits: new Limits(),
+      actions: new SignalActions(),
+    });
+    group.creator = place.parent?.leader;
+    group.parentExecCount = place.parent?.execCount ?? 0;
+    pids.addGroup(group);
+    if (place.processGroup === undefined) pids.newSession(group);
     const space = new FakeAddressSpace();
     space.usage = () => ({ residentBytes: 4096, cpuNs: this.cpuNs });
     const bounds = { guestTop: GUEST_TOP } as ConstructorParameters<typeof MemoryManager>[1];
@@ -80,7 +116,7 @@ export class FakeKernel {
   /** One more thread of a process, running too. */
   thread(group: ThreadGroup): Task {
     const leader = group.anyTask as Task;
-    return this.#task(group, this.kernel.allocatePid() ?? 0, leader.mm.acquire());
+    return this.#task(group, group.pids.allocatePid() ?? 0, leader.mm.acquire());
   }
 
   #task(group: ThreadGroup, tid: number, mm: MemoryManager): Task {
@@ -101,7 +137,7 @@ export class FakeKernel {
     task.state = 'guest';
     group.leader ??= task;
     group.tasks.add(task);
-    this.kernel.tasks.set(tid, task);
+    task.pids.addTask(task);
     return task;
   }
 

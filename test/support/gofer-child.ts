@@ -5,6 +5,8 @@ import { runGofer } from '../../gofer/server.ts';
 import { native } from '../../native/addon.ts';
 
 const AT_FDCWD = -100;
+// As the real one does before it is confined.
+native.reopen(-1, 0);
 const attachPoints = process.argv.slice(2).map((argument) => {
   const readOnly = !argument.startsWith('rw:');
   return {

@@ -83,12 +83,13 @@ async function runCases(
   binary: string,
   cases: readonly string[],
   seconds: number,
+  flags: readonly string[],
 ): Promise<Report> {
   const report = emptyReport();
   const deadlineMs = Date.now() + 2 * seconds * 1000;
   let args: string[] = [];
   while (Date.now() < deadlineMs) {
-    const outcome = await runInSandbox([binary, ...args], { seconds, cwd: '/tmp' });
+    const outcome = await runInSandbox([binary, ...args], { seconds, cwd: '/tmp' }, flags);
     readOutcome(outcome, report);
     const culprit = cases.find((name) => !report.notes.has(name));
     if (culprit === undefined) break;
@@ -103,9 +104,19 @@ function describeEnd({ code, timedOut, stdout, stderr }: Outcome): string {
   return `the sandbox ${how} in this case\n${stdout.slice(-300)}\n${stderr.slice(-2000)}`;
 }
 
-/** Tests each case of test/guest/NAME.c natively and in the sandbox. */
-export function testGuestProgram(name: string, variant: Variant = 'dynamic', seconds = 60): void {
-  const label = variant === 'static' ? `guest/${name} static` : `guest/${name}`;
+/** Tests each case of test/guest/NAME.c natively and in the sandbox, started with `flags` of `runts do`. */
+export function testGuestProgram(
+  name: string,
+  variant: Variant = 'dynamic',
+  flags: readonly string[] = [],
+): void {
+  const seconds = 60;
+  const label = [
+    'guest/',
+    name,
+    variant === 'static' ? ' static' : '',
+    ...flags.map((flag) => ` ${flag}`),
+  ].join('');
   describe(label, () => {
     let binary = '';
     const native = emptyReport();
@@ -117,7 +128,7 @@ export function testGuestProgram(name: string, variant: Variant = 'dynamic', sec
       async () => {
         binary = compileGuest(name, variant);
         readOutcome(await run([binary], { seconds, cwd: '/tmp' }), native);
-        guest = await runCases(binary, cases, seconds);
+        guest = await runCases(binary, cases, seconds, flags);
       },
       4 * seconds * 1000 + 60_000,
     );
@@ -132,7 +143,7 @@ export function testGuestProgram(name: string, variant: Variant = 'dynamic', sec
         ).toBe(true);
         if (guest.passed.has(test)) return;
         const trace =
-          traces++ < MAX_TRACES ? await straceTail([binary, test], { cwd: '/tmp' }) : '';
+          traces++ < MAX_TRACES ? await straceTail([binary, test], { cwd: '/tmp' }, flags) : '';
         expect.fail(`${explain(guest, test)}\n${trace}`);
       });
     }

@@ -118,6 +118,7 @@ export function runInSandbox(
 export async function straceTail(
   command: readonly string[],
   options: RunOptions = {},
+  flags: readonly string[] = [],
   lines = 40,
 ): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'runts-strace-'));
@@ -126,6 +127,7 @@ export async function straceTail(
     const outcome = await runInSandbox(command, { ...options, seconds: options.seconds ?? 20 }, [
       '--strace',
       file,
+      ...flags,
     ]);
     const trace = readFileSync(file, 'latin1').split('\n');
     return [

@@ -19,6 +19,8 @@ import { O_NOCTTY } from '../../../abi/fcntl.ts';
 import { deviceMajor, deviceMinor, makeDevice, S_IFCHR } from '../../../abi/stat.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Caller } from '../../vfs/caller.ts';
+import type { FsCaller } from '../../vfs/fs-context.ts';
+import { type MountNamespace, namespaceOf } from '../../vfs/mount.ts';
 import type { Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { setDeviceOpener } from '../../vfs/special-files.ts';
@@ -38,16 +40,40 @@ export interface DeviceParts {
   readonly console?: Terminal;
 }
 
-/** Makes device nodes work: called once, at boot. */
-export function registerDevices(parts: DeviceParts): void {
-  const devices = characterDevices(parts);
-  setDeviceOpener((rdev, kind, node, flags, caller) => {
-    if (kind !== S_IFCHR) return ENXIO;
-    if (deviceMajor(rdev) === UNIX98_PTY_SLAVE_MAJOR) {
-      return parts.devpts.openSlave(deviceMinor(rdev), node, flags, caller);
-    }
-    return devices.get(rdev)?.(node, flags, caller) ?? ENXIO;
-  });
+/** What device numbers mean in each container: terminals are its own. */
+const deviceSets = new WeakMap<MountNamespace, DeviceSet>();
+
+interface DeviceSet {
+  readonly devpts: DevptsFileSystem;
+  readonly byNumber: ReadonlyMap<number, CharacterDevice>;
+}
+
+/** Makes device nodes work for the processes that have `namespace`. */
+export function registerDevices(namespace: MountNamespace, parts: DeviceParts): void {
+  deviceSets.set(namespace, { devpts: parts.devpts, byNumber: characterDevices(parts) });
+  setDeviceOpener(openDevice);
+}
+
+function openDevice(
+  rdev: number,
+  kind: number,
+  node: Node,
+  flags: number,
+  caller: Caller,
+): Result<OpenFile> {
+  const namespace = namespaceOfCaller(caller as FsCaller & Partial<Pick<Task, 'group'>>);
+  const devices = namespace === undefined ? undefined : deviceSets.get(namespace);
+  if (kind !== S_IFCHR || devices === undefined) return ENXIO;
+  if (deviceMajor(rdev) === UNIX98_PTY_SLAVE_MAJOR)
+    return devices.devpts.openSlave(deviceMinor(rdev), node, flags, caller);
+  return devices.byNumber.get(rdev)?.(node, flags, caller) ?? ENXIO;
+}
+
+/** Boot is no process, but has a root. */
+function namespaceOfCaller(
+  caller: FsCaller & Partial<Pick<Task, 'group'>>,
+): MountNamespace | undefined {
+  return caller.group?.container.mounts ?? namespaceOf(caller.fs.root.mount);
 }
 
 function characterDevices(parts: DeviceParts): Map<number, CharacterDevice> {

@@ -31,11 +31,19 @@ import { Terminal } from '../tty/terminal.ts';
 
 /** Pseudoterminals of one sandbox (kernel.pty.max). */
 export const ptyLimit = 4096;
-/** Group 'tty' of every distribution. */
-const ttyGroup = 5;
+/** Where a mount does not say: group 'tty' of every distribution may write, as with devpts of distributions. */
+const defaults: DevptsOptions = { mode: 0o620, gid: 5, ptmxMode: 0o666 };
 const rootInode = 1;
 const ptmxInode = 2;
 const firstSlaveInode = 3;
+
+/** Mode and owner of slaves (absent: who opened the master), mode of ptmx. */
+export interface DevptsOptions {
+  readonly mode: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly ptmxMode: number;
+}
 
 export class DevptsFileSystem implements FileSystem, PtyOwner {
   readonly type = 'devpts';
@@ -43,12 +51,14 @@ export class DevptsFileSystem implements FileSystem, PtyOwner {
   readonly kernel: TerminalKernel;
   readonly root: DevptsRoot;
   readonly ptmx: PtmxNode;
+  readonly #options: DevptsOptions;
   readonly #slaves = new Map<number, SlaveNode>();
 
-  constructor(kernel: TerminalKernel) {
+  constructor(kernel: TerminalKernel, options: DevptsOptions = defaults) {
     this.kernel = kernel;
+    this.#options = options;
     this.root = new DevptsRoot(this);
-    this.ptmx = new PtmxNode(this);
+    this.ptmx = new PtmxNode(this, options.ptmxMode);
   }
 
   status(): FileSystemStatus {
@@ -73,18 +83,20 @@ export class DevptsFileSystem implements FileSystem, PtyOwner {
   }
 
   /** A terminal and its slave's node; the caller gives it a master. */
-  newTerminal(uid: number): Result<Terminal> {
+  newTerminal(uid: number, gid: number): Result<Terminal> {
     if (this.#slaves.size >= ptyLimit) return ENOSPC;
     let index = 0;
     while (this.#slaves.has(index)) index += 1;
     const terminal = new Terminal(this.kernel, index);
-    this.#slaves.set(index, new SlaveNode(this, terminal, uid));
+    const { mode } = this.#options;
+    const owner = { mode, uid: this.#options.uid ?? uid, gid: this.#options.gid ?? gid };
+    this.#slaves.set(index, new SlaveNode(this, terminal, owner));
     return terminal;
   }
 
   /** An open of a ptmx node: the master of a new terminal. */
   openMaster(node: Node, flags: number, caller: Caller): Result<PtyMaster> {
-    const terminal = this.newTerminal(caller.credentials.fsuid);
+    const terminal = this.newTerminal(caller.credentials.fsuid, caller.credentials.fsgid);
     return isErrno(terminal) ? terminal : new PtyMaster(terminal, this, node, flags);
   }
 
@@ -211,10 +223,10 @@ class DevptsRoot extends DevptsNode implements Listing {
 }
 
 class PtmxNode extends DevptsNode {
-  constructor(filesystem: DevptsFileSystem) {
+  constructor(filesystem: DevptsFileSystem, mode: number) {
     super(
       filesystem,
-      { mode: 0o666, uid: 0, gid: 0 },
+      { mode, uid: 0, gid: 0 },
       S_IFCHR,
       ptmxInode,
       makeDevice(TTYAUX_MAJOR, TTYAUX_MINOR_PTMX),
@@ -229,8 +241,7 @@ class PtmxNode extends DevptsNode {
 class SlaveNode extends DevptsNode {
   readonly terminal: Terminal;
 
-  constructor(filesystem: DevptsFileSystem, terminal: Terminal, uid: number) {
-    const owner = { mode: 0o620, uid, gid: ttyGroup };
+  constructor(filesystem: DevptsFileSystem, terminal: Terminal, owner: Ownership) {
     super(filesystem, owner, S_IFCHR, firstSlaveInode + terminal.index, terminal.rdev);
     this.terminal = terminal;
   }

@@ -1,6 +1,13 @@
 // The Sentry's end of the Gofer protocol: one blocking request at a time. A Gofer that is gone or talks nonsense
 // ends the sandbox (GoferDied): without its files no guest can go on.
-import { EINTR, type Errno, errnoName, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EINTR,
+  EIO,
+  type Errno,
+  errnoName,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import {
   CHANGE,
   type HostAttributes,
@@ -12,7 +19,7 @@ import {
   REQUEST_BYTES,
 } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
-import type { AttributeChange } from '../../vfs/node.ts';
+import type { AttributeChange, NewNode } from '../../vfs/node.ts';
 
 /** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
 export class GoferDied extends Error {
@@ -46,6 +53,10 @@ export interface OpenedHost {
   readonly fd: number;
 }
 
+export interface UnnamedHost extends OpenedHost {
+  readonly heldId: number;
+}
+
 export class GoferClient {
   readonly #socketFd: number;
   readonly #request = new MessageWriter(REQUEST_BYTES);
@@ -53,9 +64,22 @@ export class GoferClient {
   readonly #fds = new Int32Array(2);
   /** Requests so far, for tests and statistics. */
   requests = 0;
+  /**
+   * Who is told that the Gofer has gone, instead of that being the sandbox's end: it was that of one container among
+   * others, whose files all answer EIO from then on.
+   */
+  died: (() => void) | undefined = undefined;
+  #isClosed = false;
 
   constructor(socketFd: number) {
     this.#socketFd = socketFd;
+  }
+
+  /** Its container has ended: what is still open of its files answers EIO. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    native.close(this.#socketFd);
   }
 
   attach(index: number): Result<Attached> {
@@ -147,8 +171,8 @@ export class GoferClient {
     return this.#entry();
   }
 
-  makeNode(id: number, name: string, mode: number, uid: number, gid: number): Result<HostEntry> {
-    this.#start(OP.makeNode).u32(id).text(name).u32(mode).u32(uid).u32(gid);
+  makeNode(id: number, name: string, as: NewNode, rdev: number): Result<HostEntry> {
+    this.#start(OP.makeNode).u32(id).text(name).u32(as.mode).u32(as.uid).u32(as.gid).u32(rdev);
     return this.#entry();
   }
 
@@ -227,6 +251,35 @@ export class GoferClient {
     return this.#call();
   }
 
+  /** A file that is about to lose its name: an id that stands for it, with the name ''. */
+  hold(id: number, name: string): SysResult {
+    this.#start(OP.hold).u32(id).text(name);
+    const result = this.#call();
+    return result < 0 ? result : this.#checked(this.#reply.u32());
+  }
+
+  createUnnamed(id: number, mode: number, uid: number, gid: number): Result<UnnamedHost> {
+    this.#start(OP.createUnnamed).u32(id).u32(mode).u32(uid).u32(gid);
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    const made = this.#checked({
+      attributes: this.#reply.attributes(),
+      heldId: this.#reply.u32(),
+    });
+    return { ...made, fd: this.#passedFd() };
+  }
+
+  linkHeld(heldId: number, newId: number, newName: string): SysResult {
+    this.#start(OP.linkHeld).u32(heldId).u32(newId).text(newName);
+    return this.#call();
+  }
+
+  /** The attach point is read-only from now on. Not answered. */
+  freeze(index: number): void {
+    this.#start(OP.freeze).u32(index);
+    this.#send();
+  }
+
   /** Not answered. */
   forget(id: number): void {
     this.#start(OP.forget).u32(id);
@@ -249,20 +302,36 @@ export class GoferClient {
 
   /** Sends the request, waits for the reply, answers its result; the reply's fields come next. */
   #call(): SysResult {
+    if (this.#isClosed) return this.#failed();
     this.requests += 1;
-    this.#send();
+    const sent = this.#send();
+    if (sent < 0) return this.#lost(errnoName(sent));
     for (;;) {
       const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
       if (length === EINTR) continue;
-      if (length === 0) throw new GoferDied('it closed its socket');
-      if (length < 0) throw new GoferDied(errnoName(length));
+      if (length === 0) return this.#lost('it closed its socket');
+      if (length < 0) return this.#lost(errnoName(length));
       const result = this.#reply.start(length).i32();
       if (this.#reply.bad || result > 0 || result < -4095) throw new GoferDied('a malformed reply');
       return result;
     }
   }
 
-  #send(): void {
+  #lost(reason: string): SysResult {
+    const { died } = this;
+    if (died === undefined) throw new GoferDied(reason);
+    this.close();
+    died();
+    return this.#failed();
+  }
+
+  /** As a reply with nothing but this errno. */
+  #failed(): SysResult {
+    this.#reply.start(0);
+    return EIO;
+  }
+
+  #send(): SysResult {
     for (;;) {
       const sent = native.sendMessage(
         this.#socketFd,
@@ -272,9 +341,7 @@ export class GoferClient {
         0,
         0,
       );
-      if (sent === EINTR) continue;
-      if (sent < 0) throw new GoferDied(errnoName(sent));
-      return;
+      if (sent !== EINTR) return sent;
     }
   }
 

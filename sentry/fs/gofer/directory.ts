@@ -2,7 +2,6 @@
 import {
   EIO,
   ENOENT,
-  EPERM,
   EROFS,
   type Errno,
   isErrno,
@@ -10,11 +9,11 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../../../abi/fs.ts';
-import { S_IFIFO, S_IFMT, S_IFSOCK } from '../../../abi/stat.ts';
+import { S_IFMT } from '../../../abi/stat.ts';
 import { type HostAttributes, type HostEntry, WALK_MAX } from '../../../gofer/protocol.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { DirectoryFile, type ListedEntry, type Listing } from '../../vfs/directory-file.ts';
-import type { Attributes, NewNode, Node } from '../../vfs/node.ts';
+import type { Attributes, NewNode, Node, Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { GoferFile } from './file.ts';
 import type { GoferFileSystem } from './filesystem.ts';
@@ -51,6 +50,11 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   get ino(): number {
     return this.lastKnown.ino;
+  }
+
+  /** Entries that come and go change its times, not its owner: a burst of them does not ask for it each time. */
+  override ownership(): Result<Ownership> {
+    return this.isOwnershipFresh ? this.lastKnown : this.attributes();
   }
 
   get parentIno(): number {
@@ -169,6 +173,12 @@ export class GoferDirectory extends GoferNode implements Listing {
     return node;
   }
 
+  override createUnnamed(as: NewNode): Result<Node> {
+    if (this.filesystem.readOnly) return EROFS;
+    const made = this.filesystem.client.createUnnamed(this.id(), as.mode & 0o7777, as.uid, as.gid);
+    return isErrno(made) ? made : this.filesystem.unnamed(this, made);
+  }
+
   override mkdir(name: string, as: NewNode): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
     return this.#made(
@@ -177,15 +187,9 @@ export class GoferDirectory extends GoferNode implements Listing {
     );
   }
 
-  override mknod(name: string, as: NewNode, _rdev: number): Result<Node> {
+  override mknod(name: string, as: NewNode, rdev: number): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
-    const kind = as.mode & S_IFMT;
-    // Device nodes are never made on the host.
-    if (kind !== S_IFIFO && kind !== S_IFSOCK) return EPERM;
-    return this.#made(
-      name,
-      this.filesystem.client.makeNode(this.id(), name, as.mode, as.uid, as.gid),
-    );
+    return this.#made(name, this.filesystem.client.makeNode(this.id(), name, as, rdev));
   }
 
   override symlink(name: string, target: string, as: NewNode): Result<Node> {
@@ -199,8 +203,13 @@ export class GoferDirectory extends GoferNode implements Listing {
   override link(name: string, target: Node): SysResult {
     if (this.filesystem.readOnly) return EROFS;
     const node = target as GoferNode;
-    const done = this.filesystem.client.link(node.directoryId(), node.name, this.id(), name);
+    const { client } = this.filesystem;
+    const done =
+      node.heldId === 0
+        ? client.link(node.directoryId(), node.name, this.id(), name)
+        : client.linkHeld(node.heldId, this.id(), name);
     this.#changed();
+    if (done >= 0 && node.heldId !== 0) this.#relocate(this, name);
     node.stale();
     return done;
   }
@@ -216,6 +225,10 @@ export class GoferDirectory extends GoferNode implements Listing {
   override rename(name: string, newParent: Node, newName: string, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
     const to = newParent as GoferDirectory;
+    if ((flags & RENAME_EXCHANGE) === 0) {
+      for (const file of this.filesystem.openFiles)
+        if (file.parent === to && file.name === newName) file.beforeUnlink();
+    }
     const done = this.filesystem.client.rename(this.id(), name, to.id(), newName, flags);
     if (done < 0) return done;
     this.#changed();
@@ -236,9 +249,10 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   #remove(name: string, target: GoferNode, isDirectory: boolean): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    if (target instanceof GoferFile) target.beforeUnlink();
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();
-    if (done >= 0) target.stale();
+    if (done >= 0) target.unlinked();
     return done;
   }
 

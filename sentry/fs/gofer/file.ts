@@ -16,7 +16,9 @@ import {
   SEEK_SET,
 } from '../../../abi/fcntl.ts';
 import { statxLayout } from '../../../abi/stat.ts';
+import { XATTR_NAME_CAPS } from '../../../abi/xattr.ts';
 import { native } from '../../../native/addon.ts';
+import type { WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
@@ -33,6 +35,8 @@ export class GoferFile extends GoferNode implements Mappable {
   /** Open file descriptions and mappings. */
   #users = 0;
   #isForgotten = false;
+  #capabilities: { readonly ctime: WallTime; readonly value: Result<Uint8Array> } | undefined =
+    undefined;
 
   get dev(): number {
     return this.lastKnown.dev;
@@ -54,11 +58,7 @@ export class GoferFile extends GoferNode implements Mappable {
   hostFd(writable: boolean): SysResult {
     if (writable ? this.#writeFd >= 0 : this.#readFd >= 0)
       return writable ? this.#writeFd : this.#readFd;
-    const opened = this.filesystem.client.open(
-      this.directoryId(),
-      this.name,
-      writable ? O_RDWR : O_RDONLY,
-    );
+    const opened = this.filesystem.client.open(...this.place, writable ? O_RDWR : O_RDONLY);
     if (isErrno(opened)) return opened;
     if (opened.attributes.ino !== this.ino) {
       // The name is another file's by now.
@@ -80,12 +80,26 @@ export class GoferFile extends GoferNode implements Mappable {
 
   acquire(): void {
     this.#users += 1;
-    if (this.#users === 1) this.filesystem.fileUsed(this);
+    if (this.#users !== 1) return;
+    this.filesystem.fileUsed(this);
+    if (!this.filesystem.readOnly) this.filesystem.openFiles.add(this);
+  }
+
+  get isOpen(): boolean {
+    return this.#users > 0;
+  }
+
+  /** Its name is about to go while it is open: the Gofer keeps it reachable. */
+  beforeUnlink(): void {
+    if (this.#users === 0 || this.heldId !== 0) return;
+    const id = this.filesystem.client.hold(this.directoryId(), this.name);
+    if (id > 0) this.heldId = id;
   }
 
   release(): void {
     this.#users -= 1;
     if (this.#users !== 0) return;
+    this.filesystem.openFiles.delete(this);
     if (this.#isForgotten) this.closeHostFds();
     else this.filesystem.fileIdle(this);
   }
@@ -103,6 +117,19 @@ export class GoferFile extends GoferNode implements Mappable {
     if (this.#users > 0) return;
     this.filesystem.fileUsed(this);
     this.closeHostFds();
+  }
+
+  /** Every exec asks for the capabilities: they are what they were while the file's ctime is. */
+  override getXattr(name: string): Result<Uint8Array> {
+    if (name !== XATTR_NAME_CAPS) return super.getXattr(name);
+    const attributes = this.attributes();
+    if (isErrno(attributes)) return attributes;
+    const { ctime } = attributes;
+    const known = this.#capabilities;
+    if (known?.ctime.sec === ctime.sec && known.ctime.nsec === ctime.nsec) return known.value;
+    const value = super.getXattr(name);
+    this.#capabilities = { ctime, value };
+    return value;
   }
 
   override setAttributes(change: AttributeChange): SysResult {

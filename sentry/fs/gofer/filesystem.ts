@@ -8,7 +8,7 @@ import { native } from '../../../native/addon.ts';
 import type { Clock } from '../../base/clock.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import type { Attributes, FileSystem, FileSystemStatus } from '../../vfs/node.ts';
-import type { GoferClient } from './client.ts';
+import type { GoferClient, UnnamedHost } from './client.ts';
 import { GoferDirectory } from './directory.ts';
 import { GoferFile } from './file.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
@@ -34,12 +34,17 @@ export class GoferFileSystem implements FileSystem {
   readonly dev: number = allocateDevice();
   readonly client: GoferClient;
   readonly exclusive: boolean;
-  readonly readOnly: boolean;
   readonly clock: Clock;
   readonly root: GoferDirectory;
+  /** The same for the same directory of the host, served with the same rights. */
+  readonly hostKey: string;
+  readonly #attachPoint: number;
+  #readOnly: boolean;
   readonly #nodes = new Map<string, GoferNode>();
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
+  /** Of a writable tree: those whose name may go while they are used. */
+  readonly openFiles: Set<GoferFile> = new Set();
   readonly #idleFiles = new Set<GoferFile>();
   readonly #listed = new Map<GoferDirectory, number>();
   #listedEntries = 0;
@@ -53,7 +58,9 @@ export class GoferFileSystem implements FileSystem {
     this.client = options.client;
     this.exclusive = options.exclusive;
     this.clock = options.clock;
-    this.readOnly = readOnly;
+    this.#readOnly = readOnly;
+    this.#attachPoint = options.attachPoint;
+    this.hostKey = `${keyOf(attributes)}:${readOnly ? 'r' : 'w'}`;
     this.#devices.set(attributes.dev, this.dev);
     this.root = new GoferDirectory(this, undefined, '', this.localAttributes(attributes), rootId);
     this.#nodes.set(keyOf(attributes), this.root);
@@ -63,6 +70,16 @@ export class GoferFileSystem implements FileSystem {
     const attached = options.client.attach(options.attachPoint);
     if (isErrno(attached)) return attached;
     return new GoferFileSystem(options, attached.id, attached.readOnly, attached.attributes);
+  }
+
+  get readOnly(): boolean {
+    return this.#readOnly;
+  }
+
+  /** Nothing is changed here from now on: the Gofer refuses it too. */
+  freeze(): void {
+    this.#readOnly = true;
+    this.client.freeze(this.#attachPoint);
   }
 
   status(): FileSystemStatus {
@@ -102,6 +119,16 @@ export class GoferFileSystem implements FileSystem {
     this.#nodes.set(key, made);
     made.key = key;
     return made;
+  }
+
+  /** A file that was made without a name. */
+  unnamed(parent: GoferDirectory, made: UnnamedHost): GoferFile {
+    const node = new GoferFile(this, parent, '', this.localAttributes(made.attributes));
+    node.heldId = made.heldId;
+    node.key = keyOf(made.attributes);
+    this.#nodes.set(node.key, node);
+    node.adoptHostFd(made.fd);
+    return node;
   }
 
   /** Nobody in the vfs holds the node any more. */

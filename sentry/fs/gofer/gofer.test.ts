@@ -9,13 +9,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { EBADF, EINVAL, ENOENT, EROFS, isErrno } from '../../../abi/errno.ts';
+import { EBADF, EINVAL, ENODATA, ENOENT, EOPNOTSUPP, EROFS, isErrno } from '../../../abi/errno.ts';
 import {
   AT_FDCWD,
   O_APPEND,
@@ -23,11 +24,18 @@ import {
   O_DIRECTORY,
   O_RDONLY,
   O_RDWR,
+  O_TMPFILE,
   O_WRONLY,
 } from '../../../abi/fcntl.ts';
+import { S_IFCHR, S_IFIFO } from '../../../abi/stat.ts';
 import { FakeCaller, FakeClock } from '../../../test/support/fake-caller.ts';
 import { startGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
-import { makeDirectory, makeSymlink, removeFile } from '../../vfs/directory-operations.ts';
+import {
+  makeDirectory,
+  makeNode,
+  makeSymlink,
+  removeFile,
+} from '../../vfs/directory-operations.ts';
 import { BufferSink, BufferSource } from '../../vfs/io.ts';
 import { openNow } from '../../vfs/open.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
@@ -66,7 +74,7 @@ function names(caller: FakeCaller, path: string): string[] {
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'runts-gofer-'));
-  for (const path of ['ro/a/b', 'ro/many', 'rw'])
+  for (const path of ['ro/a/b', 'ro/many', 'rw', 'frozen'])
     mkdirSync(join(directory, path), { recursive: true });
   writeFileSync(join(directory, 'ro/a/b/file'), 'hello');
   writeFileSync(join(directory, 'secret'), 'secret');
@@ -192,6 +200,94 @@ describe('a shared volume', () => {
     renameSync(join(directory, 'rw/trap'), join(directory, 'rw/was'));
     symlinkSync('../../', join(directory, 'rw/trap'));
     assert.equal(walkPath(shared, AT_FDCWD, '/trap/secret', 0), ENOENT);
+  });
+
+  it('keeps what loses its name while it is open', () => {
+    const file = open(shared, '/dying', O_RDWR | O_CREAT);
+    assert.equal(removeFile(shared, AT_FDCWD, '/dying'), 0);
+    assert.equal(file.node.setAttributes({ mode: 0o600, mtime: { sec: 7, nsec: 0 } }), 0);
+    file.write(new BufferSource(Buffer.from('abc')));
+    assert.equal(file.node.setAttributes({ mode: 0o640 }), 0);
+    const attributes = file.node.attributes();
+    assert.ok(
+      !isErrno(attributes) && (attributes.mode & 0o777) === 0o640 && attributes.nlink === 0,
+    );
+    file.release();
+    const replaced = open(shared, '/replaced', O_RDWR | O_CREAT);
+    open(shared, '/new', O_RDWR | O_CREAT).release();
+    assert.equal(renamePath(shared, AT_FDCWD, '/new', AT_FDCWD, '/replaced', 0), 0);
+    assert.equal(replaced.node.setAttributes({ mode: 0o604 }), 0);
+    assert.equal(statSync(join(directory, 'rw/replaced')).mode & 0o777, 0o644);
+    replaced.release();
+  });
+
+  it('makes files without a name, and gives them one', () => {
+    const file = open(shared, '/', O_RDWR | O_TMPFILE);
+    file.write(new BufferSource(Buffer.from('unnamed')));
+    const root = walkPath(shared, AT_FDCWD, '/', 0);
+    assert.ok(!isErrno(root));
+    assert.equal(root.node.link('named', file.node), 0);
+    file.release();
+    assert.equal(readFileSync(join(directory, 'rw/named'), 'latin1'), 'unnamed');
+    assert.equal(contents(shared, '/named'), 'unnamed');
+  });
+
+  it('changes the mode of any kind of file', () => {
+    const made = makeNode(shared, AT_FDCWD, '/fifo', S_IFIFO | 0o644, 0);
+    assert.ok(!isErrno(made));
+    assert.equal(made.node.setAttributes({ mode: 0o601 }), 0);
+    assert.equal(statSync(join(directory, 'rw/fifo')).mode & 0o777, 0o601);
+  });
+
+  it('makes device nodes that are none on the host', () => {
+    const made = makeNode(shared, AT_FDCWD, '/device', S_IFCHR | 0o640, 0x103);
+    assert.ok(!isErrno(made));
+    assert.equal(made.node.setAttributes({ mode: 0o604, uid: 3, gid: 4 }), 0);
+    assert.equal(renamePath(shared, AT_FDCWD, '/device', AT_FDCWD, '/other/device', 0), 0);
+    const path = walkPath(shared, AT_FDCWD, '/other/device', 0);
+    assert.ok(!isErrno(path));
+    const attributes = path.node.attributes();
+    assert.ok(!isErrno(attributes));
+    const { mode, rdev, uid } = attributes;
+    assert.deepEqual([mode, rdev, uid, path.node.kind], [S_IFCHR | 0o604, 0x103, 3, S_IFCHR]);
+    assert.ok(statSync(join(directory, 'rw/other/device')).isFile());
+    // What makes it one is not the guest's to write.
+    const plain = walkPath(shared, AT_FDCWD, '/named', 0);
+    assert.ok(!isErrno(plain));
+    assert.equal(plain.node.setXattr('user.runts.node', Buffer.from('8576 259'), 0), EOPNOTSUPP);
+    assert.equal(removeFile(shared, AT_FDCWD, '/other/device'), 0);
+  });
+
+  it('serves capabilities of files, and no other security attribute', () => {
+    const path = walkPath(shared, AT_FDCWD, '/named', 0);
+    assert.ok(!isErrno(path));
+    const value = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+    assert.equal(path.node.setXattr('security.capability', value, 0), 0);
+    assert.deepEqual(path.node.getXattr('security.capability'), new Uint8Array(value));
+    assert.deepEqual(path.node.listXattr(), ['security.capability']);
+    assert.equal(path.node.setXattr('security.evil', value, 0), EOPNOTSUPP);
+    assert.equal(path.node.getXattr('security.evil'), ENODATA);
+  });
+
+  it('can be frozen for good', () => {
+    const other = startGofer(`rw:${join(directory, 'frozen')}`);
+    const attached = GoferFileSystem.attach({
+      client: other.client,
+      attachPoint: 0,
+      exclusive: false,
+      clock: new FakeClock(),
+    });
+    assert.ok(!isErrno(attached));
+    const caller = new FakeCaller(attached);
+    assert.equal(makeDirectory(caller, AT_FDCWD, '/sub', 0o755), 0);
+    const { entries } = other.client.walk(attached.root.id(), 'sub');
+    attached.freeze();
+    assert.equal(makeDirectory(caller, AT_FDCWD, '/sub/more', 0o755), EROFS);
+    // The Gofer does not rely on it.
+    assert.ok(entries[0] !== undefined);
+    assert.equal(other.client.makeDirectory(entries[0].id, 'more', 0o755, 0, 0), EROFS);
+    assert.equal(other.client.remove(attached.root.id(), 'sub', true), EROFS);
+    other.stop();
   });
 
   it('shows what fstat must know of a file that is gone', () => {

@@ -1,6 +1,6 @@
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
 import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
-import { S_IFMT } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import type { GoferDirectory } from './directory.ts';
@@ -17,8 +17,11 @@ export abstract class GoferNode extends Node {
   key = '';
   parent: GoferDirectory | undefined;
   name: string;
+  /** The Gofer's id of a file that has lost its name while it is open, or never had one; else 0. */
+  heldId = 0;
   #attributes: Attributes;
   #freshUntilNs: number;
+  #learnedNs: number;
 
   constructor(
     filesystem: GoferFileSystem,
@@ -33,9 +36,10 @@ export abstract class GoferNode extends Node {
     this.parent = parent;
     this.name = name;
     this.#attributes = attributes;
+    this.#learnedNs = filesystem.exclusive ? 0 : filesystem.clock.monotonicNs();
     this.#freshUntilNs = filesystem.exclusive
       ? Number.POSITIVE_INFINITY
-      : filesystem.clock.monotonicNs() + freshNs;
+      : this.#learnedNs + freshNs;
   }
 
   /** Seen again under a name, with attributes of this moment. */
@@ -48,13 +52,27 @@ export abstract class GoferNode extends Node {
   /** New attributes from the host. */
   learn(attributes: Attributes): void {
     this.#attributes = attributes;
-    if (!this.filesystem.exclusive)
-      this.#freshUntilNs = this.filesystem.clock.monotonicNs() + freshNs;
+    if (this.filesystem.exclusive) return;
+    this.#learnedNs = this.filesystem.clock.monotonicNs();
+    this.#freshUntilNs = this.#learnedNs + freshNs;
   }
 
   /** The next question goes to the host. */
   stale(): void {
     this.#freshUntilNs = 0;
+  }
+
+  /** Its name was removed just now: a file's last one, or that of a directory, is not asked for any more. */
+  unlinked(): void {
+    if (this.kind !== S_IFDIR && this.#attributes.nlink > 1) this.stale();
+    else this.#attributes = { ...this.#attributes, nlink: 0 };
+  }
+
+  /** Learned this recently, whatever became stale by entries made or removed since. */
+  protected get isOwnershipFresh(): boolean {
+    return (
+      this.filesystem.exclusive || this.filesystem.clock.monotonicNs() <= this.#learnedNs + freshNs
+    );
   }
 
   /** What is known without asking. */
@@ -74,6 +92,7 @@ export abstract class GoferNode extends Node {
 
   /** Asks the host. Open files ask their descriptor instead (GoferFile). */
   protected fetch(): Result<Attributes> {
+    if (this.heldId !== 0) return this.#attributes;
     const host = this.filesystem.client.getAttributes(this.directoryId(), this.name);
     if (host === ENOENT) {
       // Removed while somebody holds it (O_PATH, a working directory).
@@ -87,6 +106,11 @@ export abstract class GoferNode extends Node {
     return this.#attributes;
   }
 
+  /** What requests name it by. */
+  protected get place(): readonly [id: number, name: string] {
+    return this.heldId !== 0 ? [this.heldId, ''] : [this.directoryId(), this.name];
+  }
+
   /** Id of the directory that the node's name is in (a root: its own). */
   directoryId(): number {
     return this.parent === undefined ? (this as unknown as GoferDirectory).id() : this.parent.id();
@@ -94,18 +118,18 @@ export abstract class GoferNode extends Node {
 
   override setAttributes(change: AttributeChange): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    const changed = this.filesystem.client.setAttributes(this.directoryId(), this.name, change);
+    const changed = this.filesystem.client.setAttributes(...this.place, change);
     if (isErrno(changed)) return changed;
     this.learn(this.filesystem.localAttributes(changed));
     return 0;
   }
 
   override getXattr(name: string): Result<Uint8Array> {
-    return this.filesystem.client.getXattr(this.directoryId(), this.name, name);
+    return this.filesystem.client.getXattr(...this.place, name);
   }
 
   override listXattr(): Result<string[]> {
-    const bytes = this.filesystem.client.listXattr(this.directoryId(), this.name);
+    const bytes = this.filesystem.client.listXattr(...this.place);
     if (isErrno(bytes)) return bytes;
     return Buffer.from(bytes)
       .toString('latin1')
@@ -115,15 +139,17 @@ export abstract class GoferNode extends Node {
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    return this.filesystem.client.setXattr(this.directoryId(), this.name, name, value, flags);
+    return this.filesystem.client.setXattr(...this.place, name, value, flags);
   }
 
   override removeXattr(name: string): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    return this.filesystem.client.removeXattr(this.directoryId(), this.name, name);
+    return this.filesystem.client.removeXattr(...this.place, name);
   }
 
   override forgotten(): void {
     this.filesystem.forget(this);
+    if (this.heldId !== 0) this.filesystem.client.forget(this.heldId);
+    this.heldId = 0;
   }
 }

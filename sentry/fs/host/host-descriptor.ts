@@ -46,15 +46,31 @@ export class HostDescriptor {
   readonly queue: HostQueue;
   /** Bytes that the guest believes written and the host did not take yet. */
   #held: Uint8Array | undefined;
+  readonly #isOwned: boolean;
+  #openFiles = 0;
 
-  constructor(hostFd: number, platform: Platform) {
+  /** `isOwned`: the host descriptor is closed with the last open file of it, so that who reads it sees the end. */
+  constructor(hostFd: number, platform: Platform, isOwned: boolean) {
     this.hostFd = hostFd;
+    this.#isOwned = isOwned;
     this.mode = shownMode(this.#statx().getUint16(statxLayout.at.mode, true));
     this.kind = this.mode & S_IFMT;
     const flags = Math.max(0, native.statusFlags(hostFd));
     this.access = flags & O_ACCMODE;
     this.append = flags & O_APPEND;
     this.queue = new HostQueue(hostFd, platform);
+  }
+
+  /** One more open file is made of it. */
+  opened(): void {
+    this.#openFiles += 1;
+  }
+
+  closed(): void {
+    this.#openFiles -= 1;
+    if (this.#openFiles > 0 || !this.#isOwned) return;
+    this.queue.stop();
+    native.close(this.hostFd);
   }
 
   /** Regular files and disks have positions and are always ready. */
@@ -211,6 +227,12 @@ export class HostQueue extends WaitQueue implements HostFdWatcher {
     if ((events & POLLIN) !== 0) told |= POLLRDNORM;
     if ((events & POLLOUT) !== 0) told |= POLLWRNORM;
     this.notify(told);
+  }
+
+  /** The host descriptor is about to be closed. */
+  stop(): void {
+    this.#watch(0);
+    this.#alwaysReady = true;
   }
 
   #watch(events: number): void {

@@ -72,6 +72,11 @@ class HostFile extends OpenFile {
     this.node = node;
     this.#descriptor = node.descriptor;
     this.queue = node.descriptor.queue;
+    this.#descriptor.opened();
+  }
+
+  override close(): void {
+    this.#descriptor.closed();
   }
 
   /** The offset is the host descriptor's own: copy_file_range and sendfile move it too. */

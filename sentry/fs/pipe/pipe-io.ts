@@ -28,6 +28,9 @@ export class PipeSink implements Sink {
         at += dst.length;
         return dst.length;
       },
+      giveBack(bytes) {
+        at -= bytes;
+      },
     };
     const count = this.#pipe.write(source, src.length);
     if (count > 0) this.#left -= count;
@@ -64,5 +67,10 @@ export class PipeSource implements Source {
       this.#left -= count;
     }
     return count;
+  }
+
+  giveBack(count: number): void {
+    this.#taken -= count;
+    this.#left += count;
   }
 }

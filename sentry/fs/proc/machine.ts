@@ -1,6 +1,8 @@
 // The files of /proc about the machine as a whole (proc(5)). Every number speaks of the sandbox.
 import { processCpuNs } from '../../kernel/cpu-time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { Caller } from '../../vfs/caller.ts';
 import { accountMemory } from './memory-account.ts';
 
 const kib = (bytes: number): number => Math.floor(bytes / 1024);
@@ -70,7 +72,7 @@ function guestMemory(kernel: Kernel): {
   let anonymousBytes = 0;
   let mappedBytes = 0;
   let pageTableBytes = 0;
-  for (const group of kernel.groups.values()) {
+  for (const group of kernel.groups) {
     const task = group.anyTask;
     if (task === undefined || task.isDead) continue;
     const account = accountMemory(task.mm);
@@ -84,14 +86,13 @@ function guestMemory(kernel: Kernel): {
 /** CPU time of everything that ran in the sandbox, and what was left of its CPUs. */
 function cpuTimes(kernel: Kernel): { readonly busyNs: number; readonly idleNs: number } {
   let busyNs = 0;
-  for (const group of kernel.groups.values()) busyNs += processCpuNs(group) + group.childrenCpuNs;
+  for (const group of kernel.groups) busyNs += processCpuNs(group) + group.childrenCpuNs;
   return { busyNs, idleNs: Math.max(0, kernel.clock.monotonicNs() * kernel.cpuCount - busyNs) };
 }
 
-function runningTasks(kernel: Kernel): number {
+function runningTasks(tasks: Iterable<Task>): number {
   let running = 0;
-  for (const task of kernel.tasks.values())
-    if (task.state === 'guest' || task.state === 'kernel') running += 1;
+  for (const task of tasks) if (task.state === 'guest' || task.state === 'kernel') running += 1;
   return running;
 }
 
@@ -104,14 +105,14 @@ export function renderStat(kernel: Kernel): string {
   for (let index = 0; index < kernel.cpuCount; index += 1)
     text += cpu(`cpu${index}`, kernel.cpuCount);
   let switches = 0;
-  for (const task of kernel.tasks.values()) switches += task.voluntarySwitches;
+  for (const task of kernel.tasks) switches += task.voluntarySwitches;
   return [
     text,
     'intr 0\n',
     `ctxt ${switches}\n`,
     `btime ${bootTimeSec(kernel)}\n`,
     `processes ${kernel.forkCount}\n`,
-    `procs_running ${Math.max(1, runningTasks(kernel))}\n`,
+    `procs_running ${Math.max(1, runningTasks(kernel.tasks))}\n`,
     'procs_blocked 0\n',
     'softirq 0 0 0 0 0 0 0 0 0 0 0\n',
   ].join('');
@@ -154,24 +155,27 @@ export class LoadAverage {
 
 const loads = new WeakMap<Kernel, LoadAverage>();
 
-export function renderLoadavg(kernel: Kernel): string {
+/** Differs from Linux: the threads that it counts are those of the reader's PID namespace. */
+export function renderLoadavg(kernel: Kernel, caller: Caller): string {
   let load = loads.get(kernel);
   if (load === undefined) {
     load = new LoadAverage();
     loads.set(kernel, load);
   }
-  const running = runningTasks(kernel);
+  const running = runningTasks(kernel.tasks);
   const averages = load
     .sample(kernel.clock.monotonicNs(), running)
     .map((value) => value.toFixed(2));
-  return `${averages.join(' ')} ${Math.max(1, running)}/${kernel.tasks.size} ${kernel.lastPid}\n`;
+  const { tasks, lastPid } = (caller as Task).pids;
+  const shown = Math.max(1, runningTasks(tasks.values()));
+  return `${averages.join(' ')} ${shown}/${tasks.size} ${lastPid}\n`;
 }
 
 export function renderVersion(kernel: Kernel): string {
   return `${kernel.sysname} version ${kernel.release} (runts@runts) ${kernel.version}\n`;
 }
 
-export const filesystemTypes = `${['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs', 'devpts', 'overlay', 'cgroup2'].map((name) => `nodev\t${name}\n`).join('')}`;
+export const filesystemTypes = `${['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs', 'devpts', 'overlay', 'cgroup2', 'mqueue'].map((name) => `nodev\t${name}\n`).join('')}`;
 
 export const characterDevices = [
   'Character devices:',

@@ -1,7 +1,8 @@
-// /proc/PID/net: the network of the sandbox, which is a loopback device (proc_pid_net(5)).
+// /proc/PID/net: the network of the sandbox, which is a loopback device or the host's (proc_pid_net(5)).
 // Sockets are listed by whoever keeps them: see `setSocketLister`.
-import { directory } from '../pseudo/directory.ts';
-import type { Entry } from '../pseudo/entry.ts';
+import type { Node } from '../../vfs/node.ts';
+import { type Computed, directory } from '../pseudo/directory.ts';
+import type { Entries, Entry } from '../pseudo/entry.ts';
 import { directoryOwnerOf, processFile, type Subject } from './subject.ts';
 
 /** The tables that list sockets. */
@@ -39,45 +40,80 @@ export function setSocketLister(lister: SocketLister): void {
   listSockets = lister;
 }
 
+/** Files of the network that the sandbox shares with the host. */
+export interface NetFiles {
+  readonly names: readonly string[];
+  /** undefined where the file is the sandbox's own. */
+  read(name: string): string | undefined;
+}
+
+let netFiles: NetFiles = { names: [], read: () => undefined };
+
+/** Called at most once, at boot. */
+export function setNetFiles(files: NetFiles): void {
+  netFiles = files;
+}
+
+/** What the host shows under this name, or else the sandbox's own. */
+const shown = (name: string, own: () => string): Entry<Subject> =>
+  processFile(0o444, () => netFiles.read(name) ?? own());
+
 const socketTable = (table: SocketTable): Entry<Subject> =>
-  processFile(0o444, () => headers[table] + listSockets(table));
+  shown(table, () => headers[table] + listSockets(table));
 
 const devHeader =
   'Inter-|   Receive                                                |  Transmit\n' +
   ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
 const loopbackCounters = `    lo: ${'0'.padStart(7)} ${'0'.padStart(7)}    0    0    0     0          0         0 ${'0'.padStart(8)} ${'0'.padStart(7)}    0    0    0     0       0          0\n`;
 
-export const netDirectory: Entry<Subject> = directory<Subject>(
-  {
-    arp: processFile(
-      0o444,
-      () => 'IP address       HW type     Flags       HW address            Mask     Device\n',
-    ),
-    dev: processFile(0o444, () => devHeader + loopbackCounters),
-    if_inet6: processFile(0o444, () => `${'1'.padStart(32, '0')} 01 80 10 80       lo\n`),
-    ipv6_route: processFile(0o444, renderIpv6Routes),
-    netlink: socketTable('netlink'),
-    packet: socketTable('packet'),
-    protocols: processFile(
-      0o444,
-      () =>
-        'protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re sp bi br ha uh gp em\n',
-    ),
-    raw: socketTable('raw'),
-    raw6: socketTable('raw6'),
-    route: processFile(
-      0o444,
-      () =>
-        `${'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT'.padEnd(127)}\n`,
-    ),
-    tcp: socketTable('tcp'),
-    tcp6: socketTable('tcp6'),
-    udp: socketTable('udp'),
-    udp6: socketTable('udp6'),
-    unix: socketTable('unix'),
+const ownFiles: Entries<Subject> = {
+  arp: shown(
+    'arp',
+    () => 'IP address       HW type     Flags       HW address            Mask     Device\n',
+  ),
+  dev: shown('dev', () => devHeader + loopbackCounters),
+  if_inet6: shown('if_inet6', () => `${'1'.padStart(32, '0')} 01 80 10 80       lo\n`),
+  ipv6_route: shown('ipv6_route', renderIpv6Routes),
+  netlink: socketTable('netlink'),
+  packet: socketTable('packet'),
+  protocols: shown(
+    'protocols',
+    () =>
+      'protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re sp bi br ha uh gp em\n',
+  ),
+  raw: socketTable('raw'),
+  raw6: socketTable('raw6'),
+  route: shown(
+    'route',
+    () =>
+      `${'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT'.padEnd(127)}\n`,
+  ),
+  tcp: socketTable('tcp'),
+  tcp6: socketTable('tcp6'),
+  udp: socketTable('udp'),
+  udp6: socketTable('udp6'),
+  unix: socketTable('unix'),
+};
+
+const hostNodes = new WeakMap<Subject, Map<string, Node>>();
+
+/** Files that only the host has. */
+const hostFiles: Computed<Subject> = {
+  list: () =>
+    netFiles.names.flatMap((name, key) => (Object.hasOwn(ownFiles, name) ? [] : [{ name, key }])),
+  lookup: (filesystem, subject, name) => {
+    if (!netFiles.names.includes(name)) return undefined;
+    const nodes = hostNodes.get(subject) ?? new Map<string, Node>();
+    const node = nodes.get(name) ?? shown(name, () => '')(filesystem, subject);
+    hostNodes.set(subject, nodes.set(name, node));
+    return node;
   },
-  { owner: directoryOwnerOf },
-);
+};
+
+export const netDirectory: Entry<Subject> = directory<Subject>(ownFiles, {
+  owner: directoryOwnerOf,
+  computed: hostFiles,
+});
 
 /** The host route of ::1. */
 function renderIpv6Routes(): string {

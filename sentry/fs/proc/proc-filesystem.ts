@@ -1,7 +1,8 @@
 // proc(5): the root of /proc.
-import { EPERM } from '../../../abi/errno.ts';
+import { ENOENT, EPERM, isErrno, type Result } from '../../../abi/errno.ts';
 import { PROC_SUPER_MAGIC } from '../../../abi/fs.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { type PidNamespace, pidSeenFrom } from '../../kernel/pid-namespace.ts';
 import type { Task } from '../../kernel/task.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import type { Node } from '../../vfs/node.ts';
@@ -26,9 +27,10 @@ import {
 import { processNode } from './process-directory.ts';
 import { sysDirectory } from './sysctl.ts';
 
-/** A new instance for a mount of type 'proc'. */
-export function newProcFileSystem(kernel: Kernel, facts: HostFacts): PseudoFileSystem<Kernel> {
-  const root = directory<Kernel>(rootEntries(facts), { computed: processes });
+/** A new instance for a mount of type 'proc', which shows the processes of one PID namespace. */
+export function newProcFileSystem(pids: PidNamespace, facts: HostFacts): PseudoFileSystem<Kernel> {
+  const { kernel } = pids;
+  const root = directory<Kernel>(rootEntries(pids, facts), { computed: processes(pids) });
   return new PseudoFileSystem<Kernel>({
     type: 'proc',
     magic: PROC_SUPER_MAGIC,
@@ -41,7 +43,7 @@ export function newProcFileSystem(kernel: Kernel, facts: HostFacts): PseudoFileS
 
 const constant = (text: string): Entry<Kernel> => textFile<Kernel>(0o444, () => text);
 
-function rootEntries(facts: HostFacts): Entries<Kernel> {
+function rootEntries(pids: PidNamespace, facts: HostFacts): Entries<Kernel> {
   return {
     cgroups: constant('#subsys_name\thierarchy\tnum_cgroups\tenabled\n'),
     cmdline: constant('runts\n'),
@@ -62,7 +64,7 @@ function rootEntries(facts: HostFacts): Entries<Kernel> {
     mounts: link(() => 'self/mounts'),
     net: link(() => 'self/net'),
     partitions: constant('major minor  #blocks  name\n\n'),
-    self: link((_kernel, caller) => String((caller as Task).group.id)),
+    self: link((_kernel, caller) => ownDirectory(pids, caller as Task)),
     softirqs: constant(''),
     stat: textFile(0o444, renderStat),
     swaps: constant('Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
@@ -79,9 +81,10 @@ function rootEntries(facts: HostFacts): Entries<Kernel> {
         '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n',
       ),
     }),
-    'thread-self': link(
-      (_kernel, caller) => `${(caller as Task).group.id}/task/${(caller as Task).tid}`,
-    ),
+    'thread-self': link((_kernel, caller) => {
+      const own = ownDirectory(pids, caller as Task);
+      return isErrno(own) ? own : `${own}/task/${(caller as Task).tid}`;
+    }),
     tty: directory<Kernel>({ drivers: constant(ttyDrivers) }),
     uptime: textFile(0o444, renderUptime),
     version: textFile(0o444, renderVersion),
@@ -100,17 +103,22 @@ const ttyDrivers = [
   '',
 ].join('\n');
 
+/** ENOENT for somebody of another namespace. */
+function ownDirectory(pids: PidNamespace, caller: Task): Result<string> {
+  const id = pidSeenFrom(pids, caller.pids, caller.group.id);
+  return id === 0 ? ENOENT : String(id);
+}
+
 /** One directory a process; threads have theirs too, but are not listed. */
-const processes: Computed<Kernel> = {
-  list: (kernel) => {
+const processes = (pids: PidNamespace): Computed<Kernel> => ({
+  list: () => {
     const names: ComputedName[] = [];
-    for (const id of kernel.groups.keys()) names.push({ name: String(id), key: id });
+    for (const id of pids.groups.keys()) names.push({ name: String(id), key: id });
     return names.sort((a, b) => a.key - b.key);
   },
-  lookup: (filesystem, kernel, name): Node | undefined => {
+  lookup: (filesystem, _kernel, name): Node | undefined => {
     if (!/^[1-9]\d{0,9}$/.test(name)) return undefined;
-    const id = Number(name);
-    const group = kernel.groups.get(id) ?? kernel.tasks.get(id)?.group;
+    const group = pids.processOf(Number(name));
     return group === undefined ? undefined : processNode(filesystem, group);
   },
-};
+});

@@ -151,7 +151,7 @@ function threadNode(
   group: ThreadGroup,
   name: string,
 ): Node | undefined {
-  const task = group.kernel.tasks.get(/^[1-9]\d*$/.test(name) ? Number(name) : 0);
+  const task = group.pids.tasks.get(/^[1-9]\d*$/.test(name) ? Number(name) : 0);
   if (task === undefined || task.group !== group) return undefined;
   return cached(threadNodes, filesystem, task, () =>
     threadEntry(filesystem, new Subject(group, task)),

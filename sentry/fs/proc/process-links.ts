@@ -2,6 +2,7 @@
 import { EACCES, EINVAL, ENOENT, type Result } from '../../../abi/errno.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { Task } from '../../kernel/task.ts';
+import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { type Attributes, type FileSystem, type FileSystemStatus, Node } from '../../vfs/node.ts';
@@ -31,36 +32,51 @@ export const exeLink: Entry<Subject> = pathLink((task) => task.mm.executable?.pa
 export const cwdLink: Entry<Subject> = pathLink((task) => task.fs.cwd);
 export const rootLink: Entry<Subject> = pathLink((task) => task.fs.root);
 
-/** The sandbox has one namespace of each kind: the numbers are those of Linux's initial ones (linux/proc_ns.h). */
-const namespaces: readonly (readonly [name: string, type: string, ino: number])[] = [
-  ['cgroup', 'cgroup', 0xeffffffb],
-  ['ipc', 'ipc', 0xefffffff],
-  ['mnt', 'mnt', 0xf0000001],
-  ['net', 'net', 0xf0000000],
-  ['pid', 'pid', 0xeffffffc],
-  ['pid_for_children', 'pid', 0xeffffffc],
-  ['time', 'time', 0xeffffffa],
-  ['time_for_children', 'time', 0xeffffffa],
-  ['user', 'user', 0xeffffffd],
-  ['uts', 'uts', 0xeffffffe],
+type InodeOf = (group: ThreadGroup) => number;
+const only =
+  (ino: number): InodeOf =>
+  () =>
+    ino;
+const pidInode: InodeOf = (group) => group.pids.inode;
+
+/** What the sandbox has one of has the number of Linux's initial one (linux/proc_ns.h). */
+const namespaces: readonly (readonly [name: string, type: string, inodeOf: InodeOf])[] = [
+  ['cgroup', 'cgroup', only(0xeffffffb)],
+  ['ipc', 'ipc', only(0xefffffff)],
+  ['mnt', 'mnt', (group) => group.container.mounts.inode],
+  ['net', 'net', only(0xf0000000)],
+  ['pid', 'pid', pidInode],
+  ['pid_for_children', 'pid', pidInode],
+  ['time', 'time', only(0xeffffffa)],
+  ['time_for_children', 'time', only(0xeffffffa)],
+  ['user', 'user', only(0xeffffffd)],
+  ['uts', 'uts', only(0xeffffffe)],
 ];
 
 function namespaceLinks(): Entries<Subject> {
   const entries: Record<string, Entry<Subject>> = {};
-  for (const [name, type, ino] of namespaces) {
-    const text = `${type}:[${ino}]`;
-    const node = new NamespaceNode(ino);
+  const nodes = new Map<number, NamespaceNode>();
+  for (const [name, type, inodeOf] of namespaces) {
+    const textOf = (subject: Subject): string => `${type}:[${inodeOf(subject.group)}]`;
     const check = (subject: Subject, caller: Caller): number => mayLookInto(subject, caller);
     entries[name] = link<Subject>(
-      (subject, caller) => (check(subject, caller) < 0 ? EACCES : text),
+      (subject, caller) => (check(subject, caller) < 0 ? EACCES : textOf(subject)),
       {
         follow: (subject, caller) =>
-          check(subject, caller) < 0 ? EACCES : anonymousPath(node, text),
+          check(subject, caller) < 0
+            ? EACCES
+            : anonymousPath(nodeOf(nodes, inodeOf(subject.group)), textOf(subject)),
         owner: ownerOf,
       },
     );
   }
   return entries;
+}
+
+function nodeOf(nodes: Map<number, NamespaceNode>, ino: number): NamespaceNode {
+  const node = nodes.get(ino) ?? new NamespaceNode(ino);
+  nodes.set(ino, node);
+  return node;
 }
 
 /** nsfs: the objects behind the links. */

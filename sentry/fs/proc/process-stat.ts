@@ -21,6 +21,7 @@ import {
   RLIMIT_SIGPENDING,
   RLIMIT_STACK,
 } from '../../../abi/resource.ts';
+import { SECCOMP_MODE_DISABLED } from '../../../abi/seccomp.ts';
 import type { SignalSet } from '../../base/sigset.ts';
 import { processCpuNs, threadCpuNs } from '../../kernel/cpu-time.ts';
 import { mayAccessProcess } from '../../kernel/process-access.ts';
@@ -40,7 +41,7 @@ const ticks = (ns: number): number => Math.floor(ns / tickNs);
 export function stateOf(subject: Subject): { readonly letter: string; readonly word: string } {
   const { group } = subject;
   const task = subject.task;
-  if (group.isInit) return { letter: 'S', word: 'sleeping' };
+  if (group.isVirtual) return { letter: 'S', word: 'sleeping' };
   if (task === undefined) return { letter: 'Z', word: 'zombie' };
   switch (task.state) {
     case 'guest':
@@ -274,8 +275,8 @@ function securityRows(subject: Subject): string {
     ['CapBnd', hexSet(credentials?.bounding ?? none)],
     ['CapAmb', hexSet(credentials?.ambient ?? none)],
     ['NoNewPrivs', subject.remains?.noNewPrivileges === true ? 1 : 0],
-    ['Seccomp', 0],
-    ['Seccomp_filters', 0],
+    ['Seccomp', subject.remains?.seccomp?.mode ?? SECCOMP_MODE_DISABLED],
+    ['Seccomp_filters', subject.task?.seccomp?.filterCount ?? 0],
     ['Speculation_Store_Bypass', 'vulnerable'],
     ['SpeculationIndirectBranch', 'conditional enabled'],
   ]);

@@ -3,6 +3,8 @@
 
 import { CAP_LAST_CAP, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { sysctlRules } from '../../../abi/sysctl.ts';
+import { settings } from '../../base/settings.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { MAX_MAP_COUNT } from '../../mm/memory-manager.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -16,8 +18,27 @@ import { parseInteger } from './subject.ts';
 const PID_MAX = 4_194_304;
 
 /** A setting that is as it is: writing answers EPERM even to root (its effect lies outside the sandbox, or there is none). */
-const fixed = (value: string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, () => `${value}\n`);
+const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
+
+const fixedBy = (value: () => string | number): Entry<Kernel> =>
+  textFile<Kernel>(0o444, () => `${value()}\n`);
+
+/** The same, unless the container was started with another value (linux.sysctl). */
+const setting = (key: string): Entry<Kernel> => fixedBy(() => settings.text(key));
+
+/** All settings of abi/sysctl.ts whose keys begin with `prefix`, as a directory, with what else is in there. */
+function settingsBelow(
+  prefix: string,
+  others: Readonly<Record<string, Entry<Kernel>>> = {},
+): Entry<Kernel> {
+  const entries: Record<string, Entry<Kernel>> = { ...others };
+  for (const key of Object.keys(sysctlRules)) {
+    if (!key.startsWith(`${prefix}.`)) continue;
+    const [name = '', ...rest] = key.slice(prefix.length + 1).split('.');
+    entries[name] ??= rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
+  }
+  return directory<Kernel>(entries);
+}
 
 /** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
 function kept(initial: number, least: number, most: number): Entry<Kernel> {
@@ -104,9 +125,9 @@ const kernelSettings = directory<Kernel>({
   ),
   io_uring_disabled: fixed(2),
   kptr_restrict: fixed(1),
-  msgmax: fixed(8192),
-  msgmnb: fixed(16384),
-  msgmni: fixed(32000),
+  msgmax: setting('kernel.msgmax'),
+  msgmnb: setting('kernel.msgmnb'),
+  msgmni: setting('kernel.msgmni'),
   ngroups_max: fixed(65536),
   osrelease: textFile(0o444, (kernel) => `${kernel.release}\n`),
   ostype: textFile(0o444, (kernel) => `${kernel.sysname}\n`),
@@ -120,13 +141,13 @@ const kernelSettings = directory<Kernel>({
   randomize_va_space: fixed(2),
   sched_child_runs_first: fixed(0),
   seccomp: directory<Kernel>({
-    actions_avail: fixed('kill_process kill_thread trap errno user_notif trace log allow'),
+    actions_avail: fixed('kill_process kill_thread trap errno trace log allow'),
   }),
-  sem: fixed('32000\t1024000000\t500\t32000'),
-  shm_rmid_forced: fixed(0),
-  shmall: fixed('18446744073692774399'),
-  shmmax: fixed('18446744073692774399'),
-  shmmni: fixed(4096),
+  sem: setting('kernel.sem'),
+  shm_rmid_forced: setting('kernel.shm_rmid_forced'),
+  shmall: setting('kernel.shmall'),
+  shmmax: setting('kernel.shmmax'),
+  shmmni: setting('kernel.shmmni'),
   sysrq: fixed(0),
   tainted: fixed(0),
   'threads-max': textFile(0o444, (kernel) => `${Math.min(PID_MAX, kernel.pidLimit)}\n`),
@@ -171,6 +192,7 @@ const fsSettings = directory<Kernel>({
   }),
   'lease-break-time': fixed(45),
   'leases-enable': fixed(0),
+  mqueue: settingsBelow('fs.mqueue'),
   nr_open: fixed(1_048_576),
   overflowgid: fixed(65534),
   overflowuid: fixed(65534),
@@ -185,44 +207,12 @@ const fsSettings = directory<Kernel>({
 });
 
 const netSettings = directory<Kernel>({
-  core: directory<Kernel>({
-    netdev_max_backlog: fixed(1000),
-    optmem_max: fixed(131072),
-    rmem_default: fixed(212992),
-    rmem_max: fixed(212992),
-    somaxconn: fixed(4096),
-    wmem_default: fixed(212992),
-    wmem_max: fixed(212992),
-  }),
-  ipv4: directory<Kernel>({
-    ip_forward: fixed(0),
-    ip_local_port_range: fixed('32768\t60999'),
-    ip_local_reserved_ports: fixed(''),
-    ip_unprivileged_port_start: fixed(1024),
-    ping_group_range: fixed('1\t0'),
+  core: settingsBelow('net.core'),
+  ipv4: settingsBelow('net.ipv4', {
     tcp_available_congestion_control: fixed('reno'),
-    tcp_congestion_control: fixed('reno'),
-    tcp_fin_timeout: fixed(60),
-    tcp_keepalive_intvl: fixed(75),
-    tcp_keepalive_probes: fixed(9),
-    tcp_keepalive_time: fixed(7200),
-    tcp_max_syn_backlog: fixed(128),
-    tcp_rmem: fixed('4096\t131072\t6291456'),
-    tcp_sack: fixed(1),
-    tcp_syncookies: fixed(1),
-    tcp_timestamps: fixed(1),
-    tcp_window_scaling: fixed(1),
-    tcp_wmem: fixed('4096\t16384\t4194304'),
   }),
-  ipv6: directory<Kernel>({
-    bindv6only: fixed(0),
-    conf: directory<Kernel>({
-      all: directory<Kernel>({ disable_ipv6: fixed(0) }),
-      default: directory<Kernel>({ disable_ipv6: fixed(0) }),
-      lo: directory<Kernel>({ disable_ipv6: fixed(0) }),
-    }),
-  }),
-  unix: directory<Kernel>({ max_dgram_qlen: fixed(512) }),
+  ipv6: settingsBelow('net.ipv6'),
+  unix: settingsBelow('net.unix'),
 });
 
 export const sysDirectory: Entry<Kernel> = directory<Kernel>({

@@ -121,6 +121,11 @@ class LimitedSource implements Source {
     if (taken > 0) this.remaining -= taken;
     return taken;
   }
+
+  giveBack(count: number): void {
+    this.#source.giveBack(count);
+    this.remaining += count;
+  }
 }
 
 /** The memory of a memfd: what mmap must know of its seals. */

@@ -1,9 +1,13 @@
 // cgroup v2 (Documentation/admin-guide/cgroup-v2.rst) as a container sees it from inside its cgroup
-// namespace: one group with the sandbox's limits, which cannot be divided.
+// namespace: one group with the sandbox's limits, which cannot be divided. Processes are the container's, memory
+// and CPU time those of the sandbox.
 import { EINVAL, EPERM, type SysResult } from '../../../abi/errno.ts';
 import { CGROUP2_SUPER_MAGIC } from '../../../abi/fs.ts';
 import { processCpuNs } from '../../kernel/cpu-time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { ThreadGroup } from '../../kernel/thread-group.ts';
+import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { directory } from '../pseudo/directory.ts';
 import type { Entry } from '../pseudo/entry.ts';
@@ -22,8 +26,8 @@ export function newCgroupFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
   });
 }
 
-const shown = (render: (kernel: Kernel) => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, (kernel) => `${render(kernel)}\n`);
+const shown = (render: (kernel: Kernel, caller: Caller) => string | number): Entry<Kernel> =>
+  textFile<Kernel>(0o444, (kernel, caller) => `${render(kernel, caller)}\n`);
 
 /** Limits are set from outside: writing from inside answers EPERM, as on a delegated group's own limits. */
 const limit = (render: (kernel: Kernel) => string | number): Entry<Kernel> =>
@@ -33,14 +37,25 @@ const memoryInUse = (kernel: Kernel): number => kernel.memoryBytes - kernel.free
 
 function cpuMicroseconds(kernel: Kernel): number {
   let ns = 0;
-  for (const group of kernel.groups.values()) ns += processCpuNs(group) + group.childrenCpuNs;
+  for (const group of kernel.groups) ns += processCpuNs(group) + group.childrenCpuNs;
   return Math.floor(ns / 1000);
 }
 
 /** Moving a process into the group it is in already is all there is to do. */
-function joinGroup(kernel: Kernel, text: string): SysResult {
+function joinGroup(_kernel: Kernel, text: string, caller: Caller): SysResult {
   const id = Number(text.trim());
-  return Number.isInteger(id) && (id === 0 || kernel.groups.has(id)) ? text.length : EINVAL;
+  const { pids } = caller as Task;
+  return Number.isInteger(id) && (id === 0 || pids.groups.has(id)) ? text.length : EINVAL;
+}
+
+/** The processes of the reader's container. */
+function members(caller: Caller): ThreadGroup[] {
+  const { container, pids } = (caller as Task).group;
+  return [...pids.groups.values()].filter((group) => group.container === container);
+}
+
+function threads(caller: Caller): Task[] {
+  return members(caller).flatMap((group) => [...group.tasks]);
 }
 
 const lines = (values: readonly (readonly [string, number])[]): string =>
@@ -56,12 +71,19 @@ const root: Entry<Kernel> = directory<Kernel>({
   'cgroup.max.descendants': limit(() => 0),
   'cgroup.procs': textFile(
     0o644,
-    (kernel) => [...kernel.groups.keys()].map((id) => `${id}\n`).join(''),
+    (_kernel, caller) =>
+      members(caller)
+        .map(({ id }) => `${id}\n`)
+        .join(''),
     { write: joinGroup },
   ),
   'cgroup.stat': shown(() => 'nr_descendants 0\nnr_dying_descendants 0'),
   'cgroup.subtree_control': limit(() => ''),
-  'cgroup.threads': shown((kernel) => [...kernel.tasks.keys()].join('\n')),
+  'cgroup.threads': shown((_kernel, caller) =>
+    threads(caller)
+      .map(({ tid }) => tid)
+      .join('\n'),
+  ),
   'cgroup.type': shown(() => 'domain'),
   'cpu.max': limit(() => 'max 100000'),
   'cpu.pressure': shown(() => pressure),
@@ -105,7 +127,7 @@ const root: Entry<Kernel> = directory<Kernel>({
   ),
   'memory.swap.current': shown(() => 0),
   'memory.swap.max': limit(() => 0),
-  'pids.current': shown((kernel) => kernel.tasks.size),
+  'pids.current': shown((_kernel, caller) => threads(caller).length),
   'pids.events': shown(() => 'max 0'),
   'pids.max': limit((kernel) => (Number.isFinite(kernel.pidLimit) ? kernel.pidLimit : 'max')),
 });

@@ -8,6 +8,7 @@ import type { Entries, Entry } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
+import { newClassNetDirectory, newNetDevicesDirectory } from './network-interface.ts';
 
 const pageBytes = 4096;
 
@@ -35,7 +36,7 @@ function rootEntries(kernel: Kernel): Entries<Kernel> {
     block: empty,
     bus: empty,
     class: directory<Kernel>({
-      net: directory<Kernel>({ lo: link(() => '../../devices/virtual/net/lo') }),
+      net: newClassNetDirectory(),
       tty: empty,
     }),
     dev: directory<Kernel>({ block: empty, char: empty }),
@@ -44,7 +45,7 @@ function rootEntries(kernel: Kernel): Entries<Kernel> {
         cpu: cpuDirectory(kernel.cpuCount),
         node: nodeDirectory(kernel.cpuCount),
       }),
-      virtual: directory<Kernel>({ net: directory<Kernel>({ lo: loopback }) }),
+      virtual: directory<Kernel>({ net: newNetDevicesDirectory() }),
     }),
     firmware: empty,
     // A cgroup file system is mounted here (cgroup-filesystem.ts).
@@ -127,32 +128,6 @@ function nodeDirectory(count: number): Entry<Kernel> {
     possible: fixed(0),
   });
 }
-
-const loopback: Entry<Kernel> = directory<Kernel>({
-  addr_assign_type: fixed(0),
-  addr_len: fixed(6),
-  address: fixed('00:00:00:00:00:00'),
-  broadcast: fixed('00:00:00:00:00:00'),
-  carrier: fixed(1),
-  dormant: fixed(0),
-  flags: fixed('0x9'),
-  ifindex: fixed(1),
-  iflink: fixed(1),
-  mtu: fixed(65536),
-  operstate: fixed('unknown'),
-  statistics: directory<Kernel>({
-    rx_bytes: fixed(0),
-    rx_dropped: fixed(0),
-    rx_errors: fixed(0),
-    rx_packets: fixed(0),
-    tx_bytes: fixed(0),
-    tx_dropped: fixed(0),
-    tx_errors: fixed(0),
-    tx_packets: fixed(0),
-  }),
-  tx_queue_len: fixed(1000),
-  type: fixed(772),
-});
 
 const hugePages: Entry<Kernel> = directory<Kernel>({
   defrag: fixed('always defer defer+madvise [madvise] never'),

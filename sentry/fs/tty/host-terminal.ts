@@ -28,7 +28,7 @@ export interface HostTerminalParts {
 
 /** Makes the terminal. Its slave is /dev/pts/`terminal.index`; called before the Sentry is confined. */
 export function connectHostTerminal(parts: HostTerminalParts): Result<HostTerminal> {
-  const terminal = parts.devpts.newTerminal(parts.uid);
+  const terminal = parts.devpts.newTerminal(parts.uid, 0);
   if (isErrno(terminal)) return terminal;
   const console = new HostTerminal(parts, terminal);
   console.start();
@@ -53,9 +53,10 @@ export class HostTerminal implements MasterSide, HostFdWatcher {
     this.#parts = parts;
     this.terminal = terminal;
     // A description of our own may be non-blocking; the one we were given is shared with the user's shell.
-    const own = native.reopen(parts.hostFd, O_RDWR | O_NONBLOCK | O_NOCTTY);
+    const isNonBlocking = (native.statusFlags(parts.hostFd) & O_NONBLOCK) !== 0;
+    const own = isNonBlocking ? -1 : native.reopen(parts.hostFd, O_RDWR | O_NONBLOCK | O_NOCTTY);
     this.#fd = own >= 0 ? own : parts.hostFd;
-    this.#pieceBytes = own >= 0 ? staging.length : blockingPieceBytes;
+    this.#pieceBytes = own >= 0 || isNonBlocking ? staging.length : blockingPieceBytes;
   }
 
   start(): void {
@@ -93,6 +94,12 @@ export class HostTerminal implements MasterSide, HostFdWatcher {
     if ((events & POLLOUT) !== 0) this.#writeHost();
     if ((events & (POLLHUP | POLLERR)) !== 0 && (events & POLLIN) === 0) this.#close();
     if (!this.#isClosed) this.#watch();
+  }
+
+  /** The process that the terminal was made for has ended: what others still write to it is for nobody. */
+  disconnect(): void {
+    this.flush();
+    if (!this.#isClosed) this.#close();
   }
 
   /** Sends what the guest has written so far: before the sandbox ends. Gives up where the host would wait. */

@@ -442,7 +442,7 @@ function setForeground(terminal: Terminal, argument: number, caller: Caller): Sy
 function findGroup(task: Task, id: number): ProcessGroup | undefined {
   const own = task.group.processGroup;
   if (own.id === id) return own;
-  return task.kernel.processGroups.get(id);
+  return task.pids.processGroups.get(id);
 }
 
 function takeControl(slave: PtySlave, argument: number, caller: Caller): SysResult {

@@ -19,6 +19,12 @@ export class HostSocket extends Socket {
     super(0, 0, credentialsOf(0, 0, []), clock);
     this.#descriptor = descriptor;
     this.queue = descriptor.queue;
+    descriptor.opened();
+  }
+
+  override close(): void {
+    this.#descriptor.closed();
+    super.close();
   }
 
   override get raisesSigpipe(): boolean {

@@ -15,6 +15,7 @@ import {
 } from '../../../abi/errno.ts';
 import { AF_INET, AF_INET6, IPV6_V6ONLY, SOL_IPV6 } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
+import { settings } from '../../base/settings.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { Socket, type SocketCaller } from '../socket.ts';
@@ -35,9 +36,6 @@ import {
 } from './address.ts';
 import { InetOptions } from './inet-options.ts';
 import type { PortTable, PortUser } from './ports.ts';
-
-/** net.ipv4.ip_unprivileged_port_start. */
-const firstUnprivilegedPort = 1024;
 
 export abstract class InetSocket extends Socket implements PortUser {
   readonly domain: number;
@@ -87,7 +85,8 @@ export abstract class InetSocket extends Socket implements PortUser {
     if (!isAny(wanted.ip) && !isLoopback(wanted.ip) && !isMulticast(wanted.ip))
       return EADDRNOTAVAIL;
     const privileged = isCapable(caller.credentials, CAP_NET_BIND_SERVICE);
-    if (wanted.port !== 0 && wanted.port < firstUnprivilegedPort && !privileged) return EACCES;
+    const firstFree = settings.number('net.ipv4.ip_unprivileged_port_start');
+    if (wanted.port !== 0 && wanted.port < firstFree && !privileged) return EACCES;
     if (this.localPort !== 0) return EINVAL;
     this.localIp = wanted.ip;
     const bound = wanted.port === 0 ? this.bindAnyPort() : this.#bindPort(wanted.port);

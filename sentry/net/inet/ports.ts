@@ -1,4 +1,5 @@
 // Who is bound to which port: one table for TCP, one for UDP.
+import { settings } from '../../base/settings.ts';
 import { anyV4, anyV6, type IpAddress, isAny, isV4 } from './address.ts';
 
 /** What the table needs of a bound socket. */
@@ -12,13 +13,9 @@ export interface PortUser {
   readonly mayShareByReusePort: boolean;
 }
 
-/** net.ipv4.ip_local_port_range. */
-const firstEphemeral = 32768;
-const lastEphemeral = 60999;
-
 export class PortTable<User extends PortUser> {
   readonly #users = new Map<number, Set<User>>();
-  #next: number = firstEphemeral;
+  #next = 0;
 
   /** Sockets bound to `port`. */
   at(port: number): Iterable<User> {
@@ -52,9 +49,12 @@ export class PortTable<User extends PortUser> {
 
   /** A port nobody uses; 0 when there is none. */
   ephemeral(): number {
-    for (let tries = firstEphemeral; tries <= lastEphemeral; tries += 1) {
+    const range = settings.text('net.ipv4.ip_local_port_range').split('\t').map(Number);
+    const [first = 0, last = 0] = range;
+    if (this.#next < first || this.#next > last) this.#next = first;
+    for (let tries = first; tries <= last; tries += 1) {
       const port = this.#next;
-      this.#next = port === lastEphemeral ? firstEphemeral : port + 1;
+      this.#next = port === last ? first : port + 1;
       if (!this.#users.has(port)) return port;
     }
     return 0;

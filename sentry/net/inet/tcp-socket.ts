@@ -38,11 +38,11 @@ import {
   SHUT_WR,
   SOCK_STREAM,
   SOL_TCP,
-  SOMAXCONN,
   TCP_CONGESTION,
   TCP_INFO,
 } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
+import { settings } from '../../base/settings.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
@@ -137,7 +137,7 @@ export class TcpSocket extends InetSocket {
     if (bound < 0) return bound;
     // Two that share the port by SO_REUSEADDR may not both listen.
     if (!this.isListening && !tcpPorts.isFree(this.localPort, this)) return EADDRINUSE;
-    this.#backlog = Math.min(backlog >>> 0, SOMAXCONN);
+    this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
     this.#state = 'listening';
     return 0;
   }

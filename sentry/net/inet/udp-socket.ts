@@ -44,7 +44,7 @@ import { accepts, PortTable } from './ports.ts';
 
 const maxPayloadBytes = 65_507;
 const messageOverheadBytes = 768;
-const nobody: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
+const nobody: PeerCredentials = { pid: 0, pids: undefined, uid: 0, gid: 0 };
 const udpPorts = new PortTable<InetSocket>();
 
 export class UdpSocket extends InetSocket {

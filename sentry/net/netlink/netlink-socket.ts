@@ -30,7 +30,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import { interfaceIoctl } from '../inet/interface-ioctl.ts';
+import { currentNetwork } from '../network.ts';
 import {
   familyOf,
   type PeerCredentials,
@@ -40,9 +40,9 @@ import {
   type SocketCaller,
 } from '../socket.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
-import { answerRoute, errorMessage, type NetlinkRequest } from './route.ts';
+import { errorMessage, type NetlinkRequest } from './route-message.ts';
 
-const kernelSender: PeerCredentials = { pid: 0, uid: 0, gid: 0 };
+const kernelSender: PeerCredentials = { pid: 0, pids: undefined, uid: 0, gid: 0 };
 const maxRequestBytes = 65536;
 /** Answers that may wait unread: a program that only asks gets ENOBUFS. */
 const maxQueued = 256;
@@ -141,7 +141,8 @@ export class NetlinkSocket extends Socket {
       this.#deliver(errorMessage(request, this.#portId, EOPNOTSUPP));
       return;
     }
-    for (const answer of answerRoute(request, this.#portId, privileged)) this.#deliver(answer);
+    const answers = currentNetwork().answerRoute(request, this.#portId, privileged);
+    for (const answer of answers) this.#deliver(answer);
     const isDump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP;
     if ((request.flags & NLM_F_ACK) !== 0 && !isDump)
       this.#deliver(errorMessage(request, this.#portId, 0));
@@ -175,7 +176,7 @@ export class NetlinkSocket extends Socket {
 
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Memberships and strictness make no difference to what little is answered here. */

@@ -94,5 +94,5 @@ export class ByteInbox {
 }
 
 function isSameSender(a: PeerCredentials, b: PeerCredentials): boolean {
-  return a.pid === b.pid && a.uid === b.uid && a.gid === b.gid;
+  return a.pid === b.pid && a.pids === b.pids && a.uid === b.uid && a.gid === b.gid;
 }

@@ -39,14 +39,14 @@ import {
   SOCK_DGRAM,
   SOCK_SEQPACKET,
   SOCK_STREAM,
-  SOMAXCONN,
 } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
+import { settings } from '../../base/settings.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { Path } from '../../vfs/path.ts';
-import { interfaceIoctl } from '../inet/interface-ioctl.ts';
+import { currentNetwork } from '../network.ts';
 import {
   type PeerCredentials,
   type Received,
@@ -203,7 +203,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     if (this.#address.kind === 'unnamed' || this.#connected) return EINVAL;
     this.#pending ??= [];
     // A negative one is unsigned to Linux, and so is cut to somaxconn.
-    this.#backlog = Math.min(backlog >>> 0, SOMAXCONN);
+    this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
     this.#owner = ownerOf(caller);
     this.#peerOwner = this.#owner;
     return 0;
@@ -545,7 +545,8 @@ export class UnixSocket extends Socket implements FlyingSocket {
 
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, this.#charged);
-    if (command !== FIONREAD) return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    if (command !== FIONREAD)
+      return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
     if (this.isListening) return EINVAL;
     return caller.memory.writeU32(
       argument,
@@ -573,12 +574,14 @@ export class UnixSocket extends Socket implements FlyingSocket {
 }
 
 function credentialsOf(caller: SocketCaller): PeerCredentials {
-  return { pid: caller.group.id, uid: caller.credentials.uid, gid: caller.credentials.gid };
+  const { id: pid, pids } = caller.group;
+  return { pid, pids, uid: caller.credentials.uid, gid: caller.credentials.gid };
 }
 
 function ownerOf(caller: SocketCaller): Owner {
   const { euid, egid, groups } = caller.credentials;
-  return { credentials: { pid: caller.group.id, uid: euid, gid: egid }, groups };
+  const { id: pid, pids } = caller.group;
+  return { credentials: { pid, pids, uid: euid, gid: egid }, groups };
 }
 
 function takeAll(source: Source, bytes: Uint8Array): number {

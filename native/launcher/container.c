@@ -1,0 +1,266 @@
+/*
+ * A container's front, and that of `runts exec`: its place among the host's cgroups and namespaces, its terminal, the
+ * control socket, and what it tells the command line, which waits for the start and leaves.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "launcher/launcher.h"
+#include "launcher/text.h"
+
+static const char socket_name[] = "control.sock";
+
+/* ---- telling ---- */
+
+void tell_status(struct container *container, const char *format, ...) {
+  char line[4096];
+  va_list list;
+  if (container->status_fd < 0) return;
+  va_start(list, format);
+  int used = vsnprintf(line, sizeof line - 1, format, list);
+  va_end(list);
+  if (used > (int)sizeof line - 2) used = (int)sizeof line - 2;
+  line[used++] = '\n';
+  if (write(container->status_fd, line, (size_t)used) < 0) end_status(container);
+}
+
+void end_status(struct container *container) {
+  if (container->status_fd >= 0) close(container->status_fd);
+  container->status_fd = -1;
+}
+
+void log_error(const struct container *container, const char *text) {
+  write_log(container->error_log_fd, container->error_log_json, "error", text);
+}
+
+static void fail(struct container *container, const char *what) __attribute__((noreturn));
+static void fail(struct container *container, const char *what) {
+  char text[512];
+  snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
+  if (container->status_fd >= 0) {
+    tell_status(container, "failed 125 %s", text);
+  } else {
+    log_error(container, text);
+    if (write(2, "runts: ", 7) == 7 && write(2, text, strlen(text)) > 0) (void)!write(2, "\n", 1);
+  }
+  exit(container->is_foreground ? 255 : 125);
+}
+
+/* ---- its place ---- */
+
+static void write_file(struct container *container, const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0) fail(container, path);
+  close(fd);
+}
+
+/* As runc: a wish that a host without CAP_SYS_RESOURCE refuses is an error only there. */
+static void set_oom_score(struct container *container) {
+  char text[16];
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  int length = snprintf(text, sizeof text, "%d", container->oom_score_adj);
+  if (fd >= 0 && write(fd, text, (size_t)length) < 0 && errno != EACCES && errno != EPERM) {
+    fail(container, "oom_score_adj");
+  }
+  if (fd >= 0) close(fd);
+}
+
+/* The loopback device of a new namespace is down. */
+static void raise_loopback(void) {
+  struct ifreq request = {.ifr_name = "lo"};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  if (ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+    request.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0) errno = 0; /* an engine may do it itself */
+  }
+  close(fd);
+}
+
+static void enter_network(struct container *container) {
+  const char *network = container->network;
+  if (network == NULL) return;
+  if (strcmp(network, "new") == 0) {
+    if (unshare(CLONE_NEWNET) < 0) fail(container, "a network namespace");
+    raise_loopback();
+    return;
+  }
+  int fd = open(network, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET) < 0) fail(container, network);
+  close(fd);
+}
+
+/* ---- its terminal ---- */
+
+static void send_descriptor(struct container *container, int socket, int fd, const char *name) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control = {0};
+  struct iovec payload = {(void *)name, strlen(name)};
+  struct msghdr message = {.msg_iov = &payload,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fd);
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) fail(container, "console socket");
+}
+
+static void send_console(struct container *container, int master, const char *name) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(container->console_socket) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    fail(container, "console socket");
+  }
+  strcpy(address.sun_path, container->console_socket);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    fail(container, "console socket");
+  }
+  send_descriptor(container, fd, master, name);
+  close(fd);
+}
+
+/*
+ * A new pseudo-terminal: its master goes to the engine; its slave, opened for this program alone and so free to be
+ * non-blocking, is the standard streams and the controlling terminal.
+ */
+static void open_console(struct container *container) {
+  char name[32];
+  unsigned number;
+  int unlocked = 0;
+  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0 ||
+      ioctl(master, TIOCGPTN, &number) < 0) {
+    fail(container, "/dev/ptmx");
+  }
+  snprintf(name, sizeof name, "/dev/pts/%u", number);
+  struct winsize size = {.ws_row = (unsigned short)container->rows,
+                         .ws_col = (unsigned short)container->columns};
+  if (container->rows > 0 && ioctl(master, TIOCSWINSZ, &size) < 0) fail(container, name);
+  int slave = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK);
+  if (slave < 0) fail(container, name);
+  send_console(container, master, name);
+  close(master);
+  for (int fd = 0; fd < 3; fd++) {
+    if (slave != fd && dup2(slave, fd) < 0) fail(container, name);
+  }
+  if (slave > 2) close(slave);
+  if (ioctl(0, TIOCSCTTY, 0) < 0) fail(container, name);
+}
+
+/* ---- the control socket ---- */
+
+/* By way of the directory's descriptor: a socket's name is short, a state directory's may be long. */
+static struct sockaddr_un socket_address(const struct container *container) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", container->state_dir,
+           socket_name);
+  return address;
+}
+
+static void listen_for_commands(struct container *container) {
+  struct sockaddr_un address = socket_address(container);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 128) < 0) {
+    fail(container, socket_name);
+  }
+  container->listen_fd = high(fd, socket_name);
+}
+
+/* One byte ahead of a request, for descriptors to travel with. */
+static void send_descriptors(struct container *container, int socket, const int *fds, int count) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE((4 + MAX_PRESERVED) * sizeof(int))];
+  } control = {0};
+  const size_t size = (size_t)count * sizeof(int);
+  char space = ' ';
+  struct iovec payload = {&space, 1};
+  struct msghdr message = {.msg_iov = &payload,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = CMSG_SPACE(size)};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(header), fds, size);
+  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) fail(container, socket_name);
+}
+
+/* The three streams, a Gofer's socket where there is one, and what else the process is given. */
+static void send_streams(struct container *container, int socket, int gofer) {
+  int fds[4 + MAX_PRESERVED] = {0, 1, 2};
+  int count = 3;
+  if (gofer >= 0) fds[count++] = gofer;
+  for (int i = 0; i < container->preserved_count; i++) fds[count++] = container->preserved[i];
+  send_descriptors(container, socket, fds, count);
+}
+
+void send_preserved(struct options *options, int control) {
+  struct container *container = &options->container;
+  if (container->preserved_count == 0) return;
+  send_descriptors(container, control, container->preserved, container->preserved_count);
+}
+
+int connect_sandbox(struct options *options, int gofer) {
+  struct container *container = &options->container;
+  struct sockaddr_un address = socket_address(container);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    fail(container, "the container does not answer");
+  }
+  send_streams(container, fd, gofer);
+  return high(fd, socket_name);
+}
+
+/* ---- all of it ---- */
+
+static void await_gate(struct container *container) {
+  char byte;
+  ssize_t got;
+  if (container->gate_fd < 0) return;
+  tell_status(container, "namespaces");
+  do {
+    got = read(container->gate_fd, &byte, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got != 1) exit(125); /* the command line gave up */
+  close(container->gate_fd);
+  container->gate_fd = -1;
+}
+
+void enter_container(struct options *options) {
+  struct container *container = &options->container;
+  /* An engine's PDEATHSIG is for the command line, not for what it leaves behind. */
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+  /* Else it stays in the session of the terminal that it is given. */
+  bool is_apart = !options->terminal && !container->is_foreground;
+  if (is_apart || container->console_socket != NULL) setsid();
+  for (int i = 0; i < container->cgroup_count; i++) {
+    write_file(container, container->cgroups[i], "0\n");
+  }
+  set_oom_score(container);
+  enter_network(container);
+  note_network(options);
+  if (options->mode == MODE_CONTAINER && !container->joins) listen_for_commands(container);
+  await_gate(container);
+  if (container->console_socket != NULL) open_console(container);
+}

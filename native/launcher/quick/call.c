@@ -1,0 +1,194 @@
+/*
+ * The command line of a quick verb, and the way back to Node.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launcher/quick/quick.h"
+
+static char **slow_command; /* whole: with the user's arguments */
+
+char *arguments_start;
+const char *arguments_end;
+
+void fall_back(void) {
+  execv(slow_command[0], slow_command);
+  fprintf(stderr, "runts: cannot start %s: %s\n", slow_command[0], strerror(errno));
+  _exit(127);
+}
+
+int print(const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t wrote = write(1, bytes, length);
+    if (wrote < 0 && errno == EINTR) continue;
+    /* As SIGPIPE would have it where nobody reads. */
+    if (wrote < 0) return errno == EPIPE ? 141 : 125;
+    bytes += wrote;
+    length -= (size_t)wrote;
+  }
+  return 0;
+}
+
+int open_log(const struct call *call) {
+  static int fd = -1;
+  if (call->log == NULL || fd >= 0) return fd;
+  fd = open(call->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+  if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0) fall_back();
+  return fd;
+}
+
+int refuse(const struct call *call, int code, const char *format, ...) {
+  char text[8192], line[8300];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  write_log(open_log(call), call->log_json, "error", text);
+  for (char *at = text; (at = strchr(at, '\n')) != NULL;) *at = ' ';
+  int length = snprintf(line, sizeof line, "runts: %s\n", text);
+  if (write(2, line, (size_t)length) < 0) return code;
+  return code;
+}
+
+/* ---- options ---- */
+
+/* `word` is the option, alone or with "=VALUE", which `value` then points to. */
+static bool is_option(const char *word, const struct option_spec *spec, const char **value) {
+  size_t length = strlen(spec->name);
+  *value = NULL;
+  if (spec->letter != NULL && strcmp(word, spec->letter) == 0) return true;
+  if (strncmp(word, spec->name, length) != 0) return false;
+  if (word[length] == 0) return true;
+  *value = word + length + 1;
+  return word[length] == '=' && spec->takes_value;
+}
+
+/* Takes one option; answers how many words that were. */
+static int take_option(char **words, const struct option_spec *specs) {
+  for (const struct option_spec *spec = specs; spec->name != NULL; spec++) {
+    const char *value;
+    if (!is_option(words[0], spec, &value)) continue;
+    int count = 1;
+    if (!spec->takes_value) {
+      value = spec->name;
+    } else if (value == NULL) {
+      value = words[count++];
+    }
+    /* What looks like an option where a value belongs is better understood by others. */
+    if (value == NULL || value[0] == 0 || (spec->takes_value && value[0] == '-')) fall_back();
+    if (spec->value != NULL) *spec->value = value;
+    return count;
+  }
+  fall_back();
+}
+
+int take_options(char **arguments, const struct option_spec *specs, const char **others, int most,
+                 bool positional) {
+  int count = 0;
+  while (*arguments != NULL) {
+    if ((*arguments)[0] == '-' && !(positional && count > 0)) {
+      arguments += take_option(arguments, specs);
+    } else {
+      if (count == most) fall_back();
+      others[count++] = *arguments++;
+    }
+  }
+  return count;
+}
+
+/* ---- what stands before the verb: runts/oci/context.ts ---- */
+
+static const char *default_root(void) {
+  const char *directory = getenv("XDG_RUNTIME_DIR");
+  char *root;
+  if (geteuid() == 0 || directory == NULL || directory[0] == 0) return "/run/runts";
+  if (asprintf(&root, "%s/runts", directory) < 0) fall_back();
+  return root;
+}
+
+static bool is_any(const char *text, const char *const *words) {
+  while (*words != NULL && strcmp(text, *words) != 0) words++;
+  return *words != NULL;
+}
+
+/* Node takes '..' out of a path by its text; the kernel goes there. */
+static bool has_parent_step(const char *path) {
+  for (const char *at = path; (at = strstr(at, "..")) != NULL; at += 2) {
+    if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == 0)) return true;
+  }
+  return false;
+}
+
+/* Answers where the verb is. */
+static char **take_globals(char **arguments, struct call *call) {
+  const char *format = "text", *rootless = "auto";
+  const struct option_spec specs[] = {
+      {"--root", NULL, true, &call->root},
+      {"--log", NULL, true, &call->log},
+      {"--log-format", NULL, true, &format},
+      {"--debug", NULL, false, NULL},
+      {"--systemd-cgroup", NULL, false, NULL},
+      {"--rootless", NULL, true, &rootless},
+      {"--criu", NULL, true, NULL},
+      {"--network", NULL, true, NULL},
+      {"--platform", NULL, true, NULL},
+      {0},
+  };
+  static const char *const formats[] = {"text", "json", NULL};
+  static const char *const answers[] = {"auto", "true", "false", NULL};
+  while (*arguments != NULL && (*arguments)[0] == '-') arguments += take_option(arguments, specs);
+  if (!is_any(format, formats) || !is_any(rootless, answers)) fall_back();
+  call->log_json = strcmp(format, "json") == 0;
+  if (call->root == NULL) call->root = default_root();
+  if (has_parent_step(call->root)) fall_back();
+  return arguments;
+}
+
+static const struct verb {
+  const char *name;
+  int (*run)(const struct call *call);
+} verbs[] = {
+    {"state", quick_state},   {"start", quick_start},   {"kill", quick_kill},
+    {"delete", quick_delete}, {"exec", quick_exec},     {"ps", quick_ps},
+    {"pause", quick_pause},   {"resume", quick_resume},
+};
+
+/* NAME SLOW... -- ARGUMENT... */
+static char **split(int count, char **arguments) {
+  int separator = 1;
+  while (separator < count && strcmp(arguments[separator], "--") != 0) separator++;
+  if (separator == count || separator == 1) {
+    fprintf(stderr, "runts: launcher quick: the other command is missing\n");
+    _exit(125);
+  }
+  slow_command = calloc((size_t)count, sizeof *slow_command);
+  if (slow_command == NULL) _exit(125);
+  int slow = 0;
+  for (int i = 1; i < count; i++) {
+    if (i != separator) slow_command[slow++] = arguments[i];
+  }
+  return arguments + separator + 1;
+}
+
+int quick_main(int count, char **arguments) {
+  struct call call = {0};
+  char **words = split(count, arguments);
+  const char *wish = getenv("RUNTS_QUICK");
+  if (wish != NULL && strcmp(wish, "0") == 0) fall_back();
+  arguments_start = arguments[0];
+  arguments_end = arguments[count - 1] + strlen(arguments[count - 1]) + 1;
+  words = take_globals(words, &call);
+  if (*words == NULL) fall_back();
+  call.verb = *words;
+  call.arguments = words + 1;
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+    if (strcmp(call.verb, verbs[i].name) == 0) return verbs[i].run(&call);
+  }
+  fall_back();
+}

@@ -1,0 +1,421 @@
+/*
+ * process.json, which `runts exec --process` names, as the Sentry wants it. Twin of runts/oci/plan-process.ts and
+ * runts/oci/spec/{schema,rules}-process.ts, for documents that these accept without a word: names they do not know, values
+ * out of range, contradictions and rare wishes are theirs. test/native/quick-process.test.ts holds the two together.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "launcher/quick/json.h"
+#include "launcher/quick/quick.h"
+
+enum { MOST_VARIABLES = 4096, MOST_LIMITS = 16, UMASK_OF_RUNC = 022 };
+
+static const char *const capability_names[] = {"CHOWN",
+                                               "DAC_OVERRIDE",
+                                               "DAC_READ_SEARCH",
+                                               "FOWNER",
+                                               "FSETID",
+                                               "KILL",
+                                               "SETGID",
+                                               "SETUID",
+                                               "SETPCAP",
+                                               "LINUX_IMMUTABLE",
+                                               "NET_BIND_SERVICE",
+                                               "NET_BROADCAST",
+                                               "NET_ADMIN",
+                                               "NET_RAW",
+                                               "IPC_LOCK",
+                                               "IPC_OWNER",
+                                               "SYS_MODULE",
+                                               "SYS_RAWIO",
+                                               "SYS_CHROOT",
+                                               "SYS_PTRACE",
+                                               "SYS_PACCT",
+                                               "SYS_ADMIN",
+                                               "SYS_BOOT",
+                                               "SYS_NICE",
+                                               "SYS_RESOURCE",
+                                               "SYS_TIME",
+                                               "SYS_TTY_CONFIG",
+                                               "MKNOD",
+                                               "LEASE",
+                                               "AUDIT_WRITE",
+                                               "AUDIT_CONTROL",
+                                               "SETFCAP",
+                                               "MAC_OVERRIDE",
+                                               "MAC_ADMIN",
+                                               "SYSLOG",
+                                               "WAKE_ALARM",
+                                               "BLOCK_SUSPEND",
+                                               "AUDIT_READ",
+                                               "PERFMON",
+                                               "BPF",
+                                               "CHECKPOINT_RESTORE"};
+
+static const char *const limit_names[MOST_LIMITS] = {
+    "CPU",     "FSIZE", "DATA",  "STACK",      "CORE",     "RSS",  "NPROC",  "NOFILE",
+    "MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"};
+
+static const char *const set_names[] = {"bounding", "effective", "inheritable", "permitted",
+                                        "ambient"};
+enum { BOUNDING, EFFECTIVE, INHERITABLE, PERMITTED, AMBIENT, SETS };
+
+struct variable {
+  const char *bytes;
+  size_t name_length;
+  unsigned hash;
+};
+
+struct parse {
+  struct json json;
+  unsigned seen; /* members of the document: KNOWN */
+  bool has_terminal;
+  unsigned long long uid, gid, umask;
+  struct text groups, argv, title, env, limits;
+  struct json_string cwd;
+  unsigned long long sets[SETS];
+  unsigned limits_seen;
+  bool no_new_privileges;
+  bool oom_negative;
+  unsigned long long oom;
+  unsigned long long height, width;
+  bool apparmor, selinux;
+  struct variable *variables;
+  int variable_count;
+};
+
+static bool is(const struct json_string *string, const char *text) {
+  return string->length == strlen(text) && memcmp(string->bytes, text, string->length) == 0;
+}
+
+/* The index among `count` names, of which `prefix` is left out; -1: it is none of them. */
+static int find_name(const struct json_string *string, const char *prefix, const char *const *names,
+                     size_t count) {
+  size_t skipped = strlen(prefix);
+  if (string->length < skipped || memcmp(string->bytes, prefix, skipped) != 0) return -1;
+  const struct json_string rest = {string->bytes + skipped, string->length - skipped};
+  for (size_t i = 0; i < count; i++) {
+    if (is(&rest, names[i])) return (int)i;
+  }
+  return -1;
+}
+
+/* False where it was there before: the last one counts, but others see to that. */
+static bool note(unsigned *seen, int index) {
+  unsigned bit = 1U << index;
+  if (index < 0 || (*seen & bit) != 0) return false;
+  *seen |= bit;
+  return true;
+}
+
+static void separate(struct text *text) {
+  if (text->used > 0) append(text, ",", 1);
+}
+
+/* ---- the members ---- */
+
+static bool parse_groups(struct parse *parse) {
+  unsigned long long group;
+  for (bool first = true; json_element(&parse->json, &first);) {
+    if (!json_count(&parse->json, 0xffffffff, &group)) return false;
+    separate(&parse->groups);
+    append_format(&parse->groups, "%llu", group);
+  }
+  return true;
+}
+
+static bool parse_user(struct parse *parse) {
+  static const char *const names[] = {"uid", "gid", "umask", "additionalGids", "username"};
+  struct json *json = &parse->json;
+  struct json_string name, ignored;
+  unsigned seen = 0;
+  for (bool first = true; json_member(json, &first, &name);) {
+    int index = find_name(&name, "", names, sizeof names / sizeof *names);
+    if (!note(&seen, index)) return false;
+    if (json->is_null) continue;
+    bool good = index == 0   ? json_count(json, 0xffffffff, &parse->uid)
+                : index == 1 ? json_count(json, 0xffffffff, &parse->gid)
+                : index == 2 ? json_count(json, 0777, &parse->umask)
+                : index == 3 ? parse_groups(parse)
+                             : json_string(json, &ignored);
+    if (!good) return false;
+  }
+  return true;
+}
+
+static bool parse_size(struct parse *parse) {
+  static const char *const names[] = {"height", "width"};
+  struct json_string name;
+  unsigned seen = 0;
+  for (bool first = true; json_member(&parse->json, &first, &name);) {
+    int index = find_name(&name, "", names, 2);
+    if (!note(&seen, index) || parse->json.is_null) return false;
+    if (!json_count(&parse->json, 0xffff, index == 0 ? &parse->height : &parse->width))
+      return false;
+  }
+  return seen == 3;
+}
+
+static bool parse_args(struct parse *parse) {
+  struct json_string arg;
+  for (bool first = true; json_element(&parse->json, &first);) {
+    if (!json_string(&parse->json, &arg)) return false;
+    if (parse->argv.used > 0) append(&parse->title, " ", 1);
+    separate(&parse->argv);
+    append_quoted(&parse->argv, arg.bytes, arg.length);
+    append(&parse->title, arg.bytes, arg.length);
+  }
+  return parse->argv.used > 0;
+}
+
+/* One that is named twice keeps its first place and its last value: rare enough. */
+static bool add_variable(struct parse *parse, const struct json_string *entry) {
+  const char *equals = memchr(entry->bytes, '=', entry->length);
+  if (equals == NULL || equals == entry->bytes || parse->variable_count == MOST_VARIABLES) {
+    return false;
+  }
+  struct variable variable = {entry->bytes, (size_t)(equals - entry->bytes), 5381};
+  for (size_t i = 0; i < variable.name_length; i++) {
+    variable.hash = variable.hash * 33 + (unsigned char)entry->bytes[i];
+  }
+  for (int i = 0; i < parse->variable_count; i++) {
+    const struct variable *other = &parse->variables[i];
+    if (other->hash == variable.hash && other->name_length == variable.name_length &&
+        memcmp(other->bytes, variable.bytes, variable.name_length) == 0) {
+      return false;
+    }
+  }
+  parse->variables[parse->variable_count++] = variable;
+  return true;
+}
+
+static bool parse_env(struct parse *parse) {
+  struct json_string entry;
+  parse->variables = calloc(MOST_VARIABLES, sizeof *parse->variables);
+  if (parse->variables == NULL) return false;
+  for (bool first = true; json_element(&parse->json, &first);) {
+    if (!json_string(&parse->json, &entry) || !add_variable(parse, &entry)) return false;
+    separate(&parse->env);
+    append_quoted(&parse->env, entry.bytes, entry.length);
+  }
+  return true;
+}
+
+static bool parse_set(struct parse *parse, unsigned long long *set) {
+  const size_t count = sizeof capability_names / sizeof *capability_names;
+  struct json_string name;
+  for (bool first = true; json_element(&parse->json, &first);) {
+    if (!json_string(&parse->json, &name)) return false;
+    int number = find_name(&name, "CAP_", capability_names, count);
+    if (number < 0) return false;
+    *set |= 1ULL << number;
+  }
+  return true;
+}
+
+static bool parse_capabilities(struct parse *parse) {
+  struct json_string name;
+  unsigned seen = 0;
+  for (bool first = true; json_member(&parse->json, &first, &name);) {
+    int index = find_name(&name, "", set_names, SETS);
+    if (!note(&seen, index)) return false;
+    if (!parse->json.is_null && !parse_set(parse, &parse->sets[index])) return false;
+  }
+  return true;
+}
+
+/* JSON's numbers are exact up to 2^53 on the other side; what is next to 2^64 is no limit. */
+static bool append_limit(struct text *text, unsigned long long value) {
+  if (value >= ~0ULL - 1023) {
+    append(text, "null", 4);
+    return true;
+  }
+  append_format(text, "%llu", value);
+  return value <= 1ULL << 53;
+}
+
+static bool parse_limit(struct parse *parse) {
+  static const char *const names[] = {"type", "soft", "hard"};
+  struct json *json = &parse->json;
+  struct json_string name, type;
+  unsigned long long soft = 0, hard = 0;
+  unsigned seen = 0;
+  for (bool first = true; json_member(json, &first, &name);) {
+    int index = find_name(&name, "", names, 3);
+    if (!note(&seen, index) || json->is_null) return false;
+    bool good = index == 0   ? json_string(json, &type)
+                : index == 1 ? json_count(json, ~0ULL, &soft)
+                             : json_count(json, ~0ULL, &hard);
+    if (!good) return false;
+  }
+  if (seen != 7 || soft > hard) return false;
+  int number = find_name(&type, "RLIMIT_", limit_names, MOST_LIMITS);
+  if (!note(&parse->limits_seen, number)) return false;
+  separate(&parse->limits);
+  append_format(&parse->limits, "[%d,", number);
+  bool good = append_limit(&parse->limits, soft);
+  append(&parse->limits, ",", 1);
+  good = append_limit(&parse->limits, hard) && good;
+  append(&parse->limits, "]", 1);
+  return good;
+}
+
+static bool parse_limits(struct parse *parse) {
+  for (bool first = true; json_element(&parse->json, &first);) {
+    if (!parse_limit(parse)) return false;
+  }
+  return true;
+}
+
+static bool parse_label(struct parse *parse, const char *harmless, bool *ignored) {
+  struct json_string label;
+  if (!json_string(&parse->json, &label)) return false;
+  *ignored = label.length > 0 && !is(&label, harmless);
+  return true;
+}
+
+enum member {
+  TERMINAL,
+  CONSOLE_SIZE,
+  USER,
+  ARGS,
+  ENV,
+  CWD,
+  CAPABILITIES,
+  RLIMITS,
+  NO_NEW_PRIVILEGES,
+  APPARMOR,
+  SELINUX,
+  OOM
+};
+
+static bool parse_member(struct parse *parse, int member) {
+  struct json *json = &parse->json;
+  switch (member) {
+    case TERMINAL:
+      return json_boolean(json, &parse->has_terminal);
+    case CONSOLE_SIZE:
+      return parse_size(parse);
+    case USER:
+      return parse_user(parse);
+    case ARGS:
+      return parse_args(parse);
+    case ENV:
+      return parse_env(parse);
+    case CWD:
+      return json_string(json, &parse->cwd) && parse->cwd.length > 0 && parse->cwd.bytes[0] == '/';
+    case CAPABILITIES:
+      return parse_capabilities(parse);
+    case RLIMITS:
+      return parse_limits(parse);
+    case NO_NEW_PRIVILEGES:
+      return json_boolean(json, &parse->no_new_privileges);
+    case APPARMOR:
+      return parse_label(parse, "unconfined", &parse->apparmor);
+    case SELINUX:
+      return parse_label(parse, "", &parse->selinux);
+    default:
+      return json_integer(json, &parse->oom_negative, &parse->oom) && parse->oom <= 1000;
+  }
+}
+
+static bool parse_document(struct parse *parse) {
+  static const char *const names[] = {"terminal",
+                                      "consoleSize",
+                                      "user",
+                                      "args",
+                                      "env",
+                                      "cwd",
+                                      "capabilities",
+                                      "rlimits",
+                                      "noNewPrivileges",
+                                      "apparmorProfile",
+                                      "selinuxLabel",
+                                      "oomScoreAdj"};
+  struct json_string name;
+  for (bool first = true; json_member(&parse->json, &first, &name);) {
+    int member = find_name(&name, "", names, sizeof names / sizeof *names);
+    if (!note(&parse->seen, member)) return false;
+    if (!parse->json.is_null && !parse_member(parse, member)) return false;
+  }
+  return json_at_end(&parse->json) && parse->argv.used > 0 && parse->cwd.length > 0;
+}
+
+/* ---- the request ---- */
+
+static void append_array(struct text *request, const char *name, const struct text *elements) {
+  append_format(request, "\"%s\":[", name);
+  append(request, elements->bytes, elements->used);
+  append(request, "],", 2);
+  request->failed |= elements->failed;
+}
+
+static void append_sets(struct text *request, const unsigned long long *sets) {
+  append_format(request, "\"capabilities\":{");
+  for (int i = 0; i < SETS; i++) {
+    append_format(request, "%s\"%s\":{\"lo\":%llu,\"hi\":%llu}", i == 0 ? "" : ",", set_names[i],
+                  sets[i] & 0xffffffff, sets[i] >> 32);
+  }
+  append(request, "},", 2);
+}
+
+static void write_request(const struct parse *parse, const char *id, struct process_plan *plan) {
+  struct text *request = &plan->request;
+  append_format(request, "{\"type\":\"exec\",\"container\":");
+  append_quoted(request, id, strlen(id));
+  append_format(request, ",\"process\":{");
+  append_array(request, "argv", &parse->argv);
+  append_array(request, "env", &parse->env);
+  append_format(request, "\"cwd\":");
+  append_quoted(request, parse->cwd.bytes, parse->cwd.length);
+  append_format(request, ",\"user\":{\"uid\":%llu,\"gid\":%llu,\"groups\":[", parse->uid,
+                parse->gid);
+  append(request, parse->groups.bytes, parse->groups.used);
+  append_format(request, "]},\"umask\":%llu,", parse->umask);
+  append_sets(request, parse->sets);
+  append_array(request, "limits", &parse->limits);
+  append_format(request, "\"addsHome\":true,\"noNewPrivileges\":%s,\"oomScoreAdjustment\":%d",
+                parse->no_new_privileges ? "true" : "false", plan->oom_score_adj);
+  if (plan->terminal) {
+    append_format(request,
+                  ",\"terminal\":{\"streams\":[true,true,true],"
+                  "\"window\":{\"rows\":%d,\"columns\":%d}}",
+                  plan->rows, plan->columns);
+  }
+  append(request, "}}\n", 3);
+  request->failed |= parse->groups.failed;
+}
+
+static bool finish(struct parse *parse, const char *id, const struct window *own,
+                   struct process_plan *plan) {
+  unsigned long long *sets = parse->sets;
+  if ((sets[EFFECTIVE] & ~sets[PERMITTED]) != 0) return false;
+  sets[AMBIENT] &= sets[PERMITTED] & sets[INHERITABLE];
+  plan->terminal = parse->has_terminal;
+  plan->rows = own->given ? own->rows : (int)parse->height;
+  plan->columns = own->given ? own->columns : (int)parse->width;
+  plan->oom_score_adj = parse->oom_negative ? -(int)parse->oom : (int)parse->oom;
+  plan->ignores_apparmor = parse->apparmor;
+  plan->ignores_selinux = parse->selinux;
+  write_request(parse, id, plan);
+  append(&parse->title, "", 1);
+  plan->title = parse->title;
+  parse->title = (struct text){0};
+  return !plan->request.failed && !plan->title.failed;
+}
+
+bool plan_process(const char *id, char *text, size_t length, const struct window *own,
+                  struct process_plan *plan) {
+  struct parse parse = {.json = {.at = text, .end = text + length}, .umask = UMASK_OF_RUNC};
+  memset(plan, 0, sizeof *plan);
+  bool good = parse_document(&parse) && finish(&parse, id, own, plan);
+  free(parse.variables);
+  free(parse.groups.bytes);
+  free(parse.argv.bytes);
+  free(parse.title.bytes);
+  free(parse.env.bytes);
+  free(parse.limits.bytes);
+  return good;
+}

@@ -1,0 +1,26 @@
+/* Texts that grow, and their form in JSON. */
+#ifndef RUNTS_TEXT_H
+#define RUNTS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+  char *bytes;
+  size_t used, room;
+  bool failed; /* no memory: what was appended since is missing */
+};
+
+void append(struct text *text, const char *bytes, size_t length);
+void append_format(struct text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* As JSON.stringify writes a string: in quotes. */
+void append_quoted(struct text *text, const char *bytes, size_t length);
+
+/* Length of the UTF-8 sequence that `bytes` starts with, 0 where it is none. */
+size_t utf8_length(const char *bytes, size_t available);
+
+/* One line of the file that --log names (or -1), as runts/oci/log.ts writes it. */
+void write_log(int fd, bool json, const char *level, const char *message);
+
+#endif

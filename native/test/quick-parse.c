@@ -1,0 +1,70 @@
+/*
+ * What the quick path makes of the files it reads, under the sanitizers: driven by test/native/quick-parse.test.ts.
+ *   quick-parse process FILE...   the request for the Sentry, or "slow"; one line each
+ *   quick-parse record FILE...    what was understood of ROOT/ID/quick, or "slow"
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "launcher/quick/quick.h"
+
+/* The very bytes, so that reading beyond them is noticed. */
+static char *read_whole(const char *path, size_t *length) {
+  struct stat stat_of;
+  FILE *file = fopen(path, "r");
+  if (file == NULL || fstat(fileno(file), &stat_of) < 0) exit(2);
+  *length = (size_t)stat_of.st_size;
+  char *text = malloc(*length + 1);
+  if (text == NULL || fread(text, 1, *length, file) != *length) exit(2);
+  text[*length] = 0;
+  fclose(file);
+  return text;
+}
+
+static void show_process(char *text, size_t length) {
+  const struct window none = {0};
+  struct process_plan plan;
+  if (plan_process("id", text, length, &none, &plan)) {
+    fwrite(plan.request.bytes, 1, plan.request.used, stdout);
+  } else {
+    puts("slow");
+  }
+  free(plan.request.bytes);
+  free(plan.title.bytes);
+}
+
+static void show_record(char *text, size_t length) {
+  struct record record = {0};
+  if (!parse_record(&record, text, length)) {
+    puts("slow");
+    return;
+  }
+  printf("%d %llu hooks %u freezer %d %s unit %d sandbox %s", (int)record.front, record.front_start,
+         record.hooks, record.freezer_version, record.freezer == NULL ? "-" : record.freezer,
+         record.has_unit, record.sandbox);
+  for (int i = 0; i < record.cgroup_count; i++) {
+    printf(" %d:%s", record.cgroups[i].owned, record.cgroups[i].path);
+  }
+  /* Reads all of it. */
+  unsigned sum = 0;
+  for (size_t i = 0; i < record.before_length; i++) sum += (unsigned char)record.before[i];
+  for (size_t i = 0; i < record.after_length; i++) sum += (unsigned char)record.after[i];
+  printf(" document %zu %zu %u\n", record.before_length, record.after_length, sum);
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return 2;
+  for (int i = 2; i < argc; i++) {
+    size_t length;
+    char *text = read_whole(argv[i], &length);
+    if (strcmp(argv[1], "process") == 0) {
+      show_process(text, length);
+    } else {
+      show_record(text, length);
+    }
+    free(text);
+  }
+  return 0;
+}

@@ -1,0 +1,29 @@
+// `runts create`: a container, loaded and not started.
+
+import type { OciContext } from '../oci/context.ts';
+import { createContainer } from '../oci/create.ts';
+
+/** As commander gives them. */
+export interface CreateOptions {
+  readonly bundle?: string;
+  readonly pidFile?: string;
+  readonly consoleSocket?: string;
+  readonly preserveFds?: number;
+}
+
+export async function create(
+  context: OciContext,
+  id: string,
+  options: CreateOptions,
+): Promise<void> {
+  await createContainer(context, {
+    id,
+    bundle: options.bundle ?? '.',
+    pidFile: options.pidFile,
+    consoleSocket: options.consoleSocket,
+    preservedFds: options.preserveFds ?? 0,
+    isForeground: false,
+  });
+  // What the front, our child, leaves open in Node does not keep the engine waiting.
+  process.exit(0);
+}

@@ -1,0 +1,86 @@
+// `runts exec`: a further process in a running container.
+
+import { Failure } from '../failure.ts';
+import type { OciContext } from '../oci/context.ts';
+import { execute } from '../oci/exec.ts';
+import type { Capabilities, Process, User } from '../oci/spec/types.ts';
+import { parseId } from '../quantities.ts';
+
+/** As commander gives them: runc's. */
+export interface ExecOptions {
+  readonly consoleSocket?: string;
+  readonly cwd?: string;
+  readonly env: readonly string[];
+  readonly tty?: boolean;
+  readonly user?: string;
+  readonly additionalGids: readonly string[];
+  readonly process?: string;
+  readonly detach?: boolean;
+  readonly pidFile?: string;
+  readonly noNewPrivs?: boolean;
+  readonly cap: readonly string[];
+  readonly ignorePaused?: boolean;
+  readonly preserveFds?: number;
+}
+
+export function exec(
+  context: OciContext,
+  id: string,
+  command: readonly string[],
+  options: ExecOptions,
+): void {
+  if (options.process === undefined && command.length === 0)
+    throw new Failure('process args cannot be empty', 1);
+  execute(context, {
+    id,
+    change: (process) => changed(process, command, options),
+    processFile: options.process,
+    isDetached: options.detach === true,
+    ignoresPause: options.ignorePaused === true,
+    pidFile: options.pidFile,
+    consoleSocket: options.consoleSocket,
+    preservedFds: options.preserveFds ?? 0,
+  });
+}
+
+function changed(process: Process, command: readonly string[], options: ExecOptions): Process {
+  return {
+    ...process,
+    args: command,
+    cwd: options.cwd ?? process.cwd,
+    env: [...(process.env ?? []), ...options.env],
+    terminal: options.tty === true,
+    user: changedUser(process.user, options),
+    ...(options.noNewPrivs === true ? { noNewPrivileges: true } : {}),
+    ...(options.cap.length === 0
+      ? {}
+      : { capabilities: withCapabilities(process.capabilities ?? {}, options.cap) }),
+  };
+}
+
+function changedUser(user: User, options: ExecOptions): User {
+  const additionalGids = [
+    ...(user.additionalGids ?? []),
+    ...options.additionalGids.map((id) => parseId(id, '--additional-gids')),
+  ];
+  if (options.user === undefined) return { ...user, additionalGids };
+  const [uid = '', gid] = options.user.split(':', 2);
+  return {
+    ...user,
+    uid: parseId(uid, '--user'),
+    ...(gid === undefined ? {} : { gid: parseId(gid, '--user') }),
+    additionalGids,
+  };
+}
+
+/** As runc: a capability that is given by name is in all sets but the ambient one. */
+function withCapabilities(sets: Capabilities, names: readonly string[]): Capabilities {
+  const add = (set: readonly string[] = []): string[] => [...new Set([...set, ...names])];
+  return {
+    bounding: add(sets.bounding),
+    effective: add(sets.effective),
+    permitted: add(sets.permitted),
+    inheritable: sets.inheritable ?? [],
+    ambient: sets.ambient ?? [],
+  };
+}

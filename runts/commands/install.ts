@@ -1,0 +1,80 @@
+// `runts install` and `runts uninstall`: Docker's configuration is changed, for the other engines the lines to add are
+// printed.
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { describe, Failure } from '../failure.ts';
+import { type Registration, register, unregister } from '../install/daemon-config.ts';
+import { engineLines } from '../install/engine-lines.ts';
+import { readConfig, replaceFile } from '../install/replace-file.ts';
+import { ownExecutable } from '../installation.ts';
+
+const DOCKER_CONFIG = '/etc/docker/daemon.json';
+
+/** As commander gives them. */
+export interface InstallOptions {
+  readonly dockerConfig?: string;
+  readonly name: string;
+  readonly path?: string;
+  readonly dryRun?: boolean;
+}
+
+export function runInstall(options: InstallOptions): void {
+  const registration = registrationOf(options);
+  checkExecutable(registration.path);
+  const file = options.dockerConfig ?? DOCKER_CONFIG;
+  if (options.dockerConfig === undefined && !existsSync(dirname(file))) {
+    say(`Docker: ${dirname(file)} is not there, nothing to do`);
+  } else {
+    const text = readConfig(file);
+    change(file, register(text ?? '', file, registration), text, options);
+  }
+  say(`\n${engineLines(registration)}`);
+}
+
+export function runUninstall(options: InstallOptions): void {
+  const file = options.dockerConfig ?? DOCKER_CONFIG;
+  const text = readConfig(file);
+  change(file, unregister(text ?? '', file, registrationOf(options)), text, options);
+}
+
+function change(
+  file: string,
+  text: string | undefined,
+  before: string | undefined,
+  options: InstallOptions,
+): void {
+  if (text === undefined) {
+    say(`Docker: ${file} needs no change`);
+    return;
+  }
+  if (options.dryRun === true) {
+    say(`Docker: ${file} would become\n${text.trimEnd()}`);
+    return;
+  }
+  const backup = replaceFile(file, text);
+  say(`Docker: ${file} ${before === undefined ? 'written' : `changed, as it was in ${backup}`}`);
+  say('Docker: tell the daemon: systemctl reload docker (or kill -HUP its process)');
+}
+
+function registrationOf(options: InstallOptions): Registration {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(options.name))
+    throw new Failure(`--name: '${options.name}' is no name for a runtime`);
+  if (options.name === 'runc') throw new Failure("--name: runc is Docker's own");
+  const path = options.path === undefined ? ownExecutable() : resolve(options.path);
+  if (/[\x00-\x1f\x7f]/.test(path)) throw new Failure(`--path: control characters in ${path}`);
+  return { name: options.name, path };
+}
+
+function checkExecutable(path: string): void {
+  try {
+    if (!statSync(path).isFile()) throw new Failure(`--path: ${path}: not a file`);
+    accessSync(path, constants.X_OK);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(`--path: ${path}: ${describe(error)}`);
+  }
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,42 @@
+// `runts kill`: a signal for a container's first process, or for all.
+import * as signals from '../../abi/signal.ts';
+import { Failure } from '../failure.ts';
+import { restoreCgroup } from '../oci/cgroups/cgroup.ts';
+import type { OciContext } from '../oci/context.ts';
+import { orderSignal } from '../oci/order.ts';
+import { statusOf } from '../oci/state/status.ts';
+
+export interface KillOptions {
+  readonly all?: boolean;
+}
+
+export function kill(context: OciContext, id: string, name: string, options: KillOptions): void {
+  const signal = parseSignal(name);
+  const record = context.store.load(id);
+  const status = statusOf(context.store, record);
+  if (status === 'stopped' && options.all === true) return;
+  if (record.front === undefined || status === 'stopped' || status === 'creating')
+    throw new Failure('container not running', 1);
+  orderSignal(record.front.pid, signal, options.all === true);
+  // What is frozen cannot die.
+  if (status === 'paused' && signal === signals.SIGKILL && record.cgroup !== null)
+    restoreCgroup(record.cgroup).thaw();
+}
+
+/** A number, or a name with or without SIG: signal(7). */
+export function parseSignal(text: string): number {
+  if (/^\d+$/.test(text)) {
+    const number = Number(text);
+    if (number > 0 && number <= 64) return number;
+    throw new Failure(`unknown signal "${text}"`, 1);
+  }
+  const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`;
+  const offset = /^SIGRT(MIN|MAX)([+-]\d+)?$/.exec(name);
+  if (offset !== null) {
+    const number = (offset[1] === 'MIN' ? 34 : 64) + Number(offset[2] ?? 0);
+    if (number >= 34 && number <= 64) return number;
+  }
+  const number = (signals as Readonly<Record<string, unknown>>)[name];
+  if (typeof number === 'number' && number > 0 && number < 32) return number;
+  throw new Failure(`unknown signal ${JSON.stringify(text)}`, 1);
+}

@@ -1,0 +1,37 @@
+// `runts ps`: the container's processes on the host.
+import { spawnSync } from 'node:child_process';
+import { Failure } from '../failure.ts';
+import type { OciContext } from '../oci/context.ts';
+import { hostPids } from '../oci/host-processes.ts';
+import { statusOf } from '../oci/state/status.ts';
+
+export interface PsOptions {
+  readonly format: string;
+}
+
+export function ps(
+  context: OciContext,
+  id: string,
+  args: readonly string[],
+  { format }: PsOptions,
+): void {
+  if (format !== 'table' && format !== 'json') throw new Failure('invalid format option', 1);
+  const record = context.store.load(id);
+  if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
+  const pids = hostPids(record);
+  if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
+  else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
+}
+
+/** ps(1)'s own lines for these. */
+function table(pids: readonly number[], args: readonly string[]): string {
+  const result = spawnSync('ps', args, { encoding: 'utf8' });
+  if (result.error !== undefined || result.status !== 0)
+    throw new Failure(`ps: ${(result.error?.message ?? result.stderr).trim()}`, 1);
+  const [header = '', ...lines] = result.stdout.split('\n');
+  const column = header.trim().split(/\s+/).indexOf('PID');
+  if (column < 0) throw new Failure("couldn't find PID field in ps output", 1);
+  const wanted = new Set(pids.map(String));
+  const shown = lines.filter((line) => wanted.has(line.trim().split(/\s+/)[column] ?? ''));
+  return `${[header, ...shown].join('\n')}\n`;
+}

@@ -1,0 +1,100 @@
+// `runts update`: other limits for a running container.
+import { readFileSync } from 'node:fs';
+import { describe, Failure } from '../failure.ts';
+import { restoreCgroup } from '../oci/cgroups/cgroup.ts';
+import type { OciContext } from '../oci/context.ts';
+import { hostResources } from '../oci/plan-resources.ts';
+import { parseResources } from '../oci/spec/parse.ts';
+import type { CpuResources, MemoryResources, Resources } from '../oci/spec/types.ts';
+import { statusOf } from '../oci/state/status.ts';
+import { parseSize } from '../quantities.ts';
+
+/** As commander gives them: runc's. */
+export interface UpdateOptions {
+  readonly resources?: string;
+  readonly cpuPeriod?: string;
+  readonly cpuQuota?: string;
+  readonly cpuBurst?: string;
+  readonly cpuShare?: string;
+  readonly cpuRtPeriod?: string;
+  readonly cpuRtRuntime?: string;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  readonly cpuIdle?: string;
+  readonly memory?: string;
+  readonly memoryReservation?: string;
+  readonly memorySwap?: string;
+  readonly kernelMemory?: string;
+  readonly kernelMemoryTcp?: string;
+  readonly pidsLimit?: string;
+  readonly blkioWeight?: string;
+}
+
+export function update(context: OciContext, id: string, options: UpdateOptions): void {
+  const record = context.store.load(id);
+  const resources =
+    options.resources === undefined ? fromOptions(options) : fromFile(options.resources);
+  if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
+  if (record.cgroup === null)
+    throw new Failure(`container ${id} has no cgroup: its limits cannot be changed`, 1);
+  const cgroup = restoreCgroup(record.cgroup);
+  cgroup.update(hostResources(resources));
+  context.store.save({ ...record, cgroup: cgroup.toJSON() });
+}
+
+function fromFile(path: string): Resources {
+  let text: string;
+  try {
+    text = readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    throw new Failure(`--resources: ${path}: ${describe(error)}`, 1);
+  }
+  return parseResources(text, path === '-' ? '--resources' : path).resources;
+}
+
+function fromOptions(options: UpdateOptions): Resources {
+  const cpu: Record<string, number | string> = {};
+  const memory: Record<string, number> = {};
+  setCount(cpu, 'period', options.cpuPeriod, '--cpu-period');
+  setCount(cpu, 'quota', options.cpuQuota, '--cpu-quota');
+  setCount(cpu, 'burst', options.cpuBurst, '--cpu-burst');
+  setCount(cpu, 'shares', options.cpuShare, '--cpu-share');
+  setCount(cpu, 'realtimePeriod', options.cpuRtPeriod, '--cpu-rt-period');
+  setCount(cpu, 'realtimeRuntime', options.cpuRtRuntime, '--cpu-rt-runtime');
+  setCount(cpu, 'idle', options.cpuIdle, '--cpu-idle');
+  if (options.cpusetCpus !== undefined) cpu['cpus'] = options.cpusetCpus;
+  if (options.cpusetMems !== undefined) cpu['mems'] = options.cpusetMems;
+  setSize(memory, 'limit', options.memory, '--memory');
+  setSize(memory, 'reservation', options.memoryReservation, '--memory-reservation');
+  setSize(memory, 'swap', options.memorySwap, '--memory-swap');
+  const pids: Record<string, number> = {};
+  setCount(pids, 'limit', options.pidsLimit, '--pids-limit');
+  const blockIO: Record<string, number> = {};
+  setCount(blockIO, 'weight', options.blkioWeight, '--blkio-weight');
+  return {
+    cpu: cpu as CpuResources,
+    memory: memory as MemoryResources,
+    ...(pids['limit'] === undefined ? {} : { pids: { limit: pids['limit'] } }),
+    ...(blockIO['weight'] === undefined ? {} : { blockIO }),
+  };
+}
+
+function setCount(
+  target: Record<string, number | string>,
+  name: string,
+  text: string | undefined,
+  option: string,
+): void {
+  if (text === undefined) return;
+  if (!/^-?\d+$/.test(text)) throw new Failure(`${option}: '${text}' is no number`, 1);
+  target[name] = Number(text);
+}
+
+function setSize(
+  target: Record<string, number>,
+  name: string,
+  text: string | undefined,
+  option: string,
+): void {
+  if (text !== undefined) target[name] = text === '-1' ? -1 : parseSize(text, option);
+}

@@ -1,0 +1,37 @@
+// What the other engines want to be told, for their configuration files: these are TOML and YAML, often under the
+// rule of some other tool, so they are printed and not changed.
+import type { Registration } from './daemon-config.ts';
+
+/** A basic string of TOML: JSON's, for what a path may hold here. */
+const quote = (text: string): string => JSON.stringify(text);
+
+export function engineLines({ name, path }: Registration): string {
+  return [
+    containerd('2', 'io.containerd.grpc.v1.cri', name, path),
+    containerd('3', 'io.containerd.cri.v1.runtime', name, path),
+    `# Kubernetes, for nodes with containerd or CRI-O (kubectl apply -f -)
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata:
+  name: ${name}
+handler: ${name}`,
+    `# CRI-O: /etc/crio/crio.conf.d/10-${name}.conf
+[crio.runtime.runtimes.${name}]
+runtime_path = ${quote(path)}
+runtime_type = "oci"
+allowed_annotations = ["dev.runts"]`,
+    `# Podman: /etc/containers/containers.conf (podman --runtime ${name})
+[engine.runtimes]
+${name} = [${quote(path)}]`,
+  ].join('\n\n');
+}
+
+function containerd(version: string, plugin: string, name: string, path: string): string {
+  const table = `plugins.${quote(plugin)}.containerd.runtimes.${name}`;
+  return `# containerd: /etc/containerd/config.toml with version = ${version}
+[${table}]
+runtime_type = "io.containerd.runc.v2"
+pod_annotations = ["dev.runts.*"]
+[${table}.options]
+BinaryName = ${quote(path)}`;
+}

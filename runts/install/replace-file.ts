@@ -1,0 +1,75 @@
+// Replaces a configuration file at once: whoever reads it finds the old or the new text, never a half. Its mode and
+// owner stay, and where it is a symbolic link, the link.
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { describe, Failure } from '../failure.ts';
+
+/** Undefined: there is no such file. */
+export function readConfig(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw new Failure(`${path}: ${describe(error)}`);
+  }
+}
+
+/** Answers the path of the copy that it made of the old text, if there was one. */
+export function replaceFile(path: string, text: string): string | undefined {
+  try {
+    const target = realPath(path);
+    const before = statSync(target, { throwIfNoEntry: false });
+    mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+    const backup = `${target}.before-runts`;
+    if (before !== undefined) copyFileSync(target, backup);
+    writeBeside(target, text, before);
+    return before === undefined ? undefined : backup;
+  } catch (error) {
+    throw new Failure(`${path}: ${describe(error)}`);
+  }
+}
+
+function writeBeside(target: string, text: string, before: Stats | undefined): void {
+  const unfinished = `${target}.${process.pid}.tmp`;
+  const fd = openSync(unfinished, 'wx', 0o600);
+  try {
+    writeFileSync(fd, text);
+    if (before !== undefined) chownSync(unfinished, before.uid, before.gid);
+    chmodSync(unfinished, before === undefined ? 0o644 : before.mode & 0o7777);
+    fsyncSync(fd);
+    renameSync(unfinished, target);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (isMissing(error)) return path;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

@@ -1,0 +1,77 @@
+// Settings of single containers, by annotations of config.json:
+//   dev.runts.platform  systrap
+//   dev.runts.network   none | host | sandbox
+//   dev.runts.overlay   memory: writes to the root stay in the sandbox and are forgotten; none (default)
+//   dev.runts.strace    true: the guest's system calls go to LOG_DIRECTORY/ID.strace
+//   dev.runts.debug     true: runts' own log goes to LOG_DIRECTORY/ID.log
+// An engine may pass annotations on from users: none of them names a file.
+import { Failure } from '../failure.ts';
+
+export const LOG_DIRECTORY = '/var/log/runts';
+const PREFIX = 'dev.runts.';
+
+export type NetworkKind = 'none' | 'host' | 'sandbox';
+
+export interface ContainerSettings {
+  readonly platform: 'systrap';
+  readonly network: NetworkKind;
+  readonly overlay: boolean;
+  readonly strace: boolean;
+  readonly debug: boolean;
+}
+
+const known: Readonly<Record<keyof ContainerSettings, readonly string[]>> = {
+  platform: ['systrap'],
+  network: ['none', 'host', 'sandbox'],
+  overlay: ['memory', 'none'],
+  strace: ['true', 'false'],
+  debug: ['true', 'false'],
+};
+
+/** `flags`: what the command line says, where the container says nothing. */
+export function readSettings(
+  annotations: Readonly<Record<string, string>>,
+  flags: Partial<Record<keyof ContainerSettings, string>>,
+): ContainerSettings {
+  for (const name of Object.keys(annotations)) {
+    if (name.startsWith(PREFIX) && !Object.hasOwn(known, name.slice(PREFIX.length)))
+      throw new Failure(`annotations: unknown setting '${name}'`, 1);
+  }
+  const value = (name: keyof ContainerSettings, otherwise: string): string => {
+    const text = annotations[PREFIX + name] ?? flags[name] ?? otherwise;
+    if (known[name].includes(text)) return text;
+    throw new Failure(`${name}: '${text}' is none of ${known[name].join(', ')}`, 1);
+  };
+  return {
+    platform: value('platform', 'systrap') as 'systrap',
+    network: value('network', 'sandbox') as NetworkKind,
+    overlay: value('overlay', 'none') === 'memory',
+    strace: value('strace', 'false') === 'true',
+    debug: value('debug', 'false') === 'true',
+  };
+}
+
+/** The containers of a Kubernetes pod name the one that is the pod (CRI: containerd's and CRI-O's annotations). */
+export interface PodRole {
+  /** 'sandbox': the first, whose Sentry the others share. */
+  readonly role: 'sandbox' | 'container';
+  readonly sandbox: string;
+}
+
+export function readPodRole(
+  id: string,
+  annotations: Readonly<Record<string, string>>,
+): PodRole | undefined {
+  const role =
+    annotations['io.kubernetes.cri.container-type'] ??
+    annotations['io.kubernetes.cri-o.ContainerType'];
+  if (role === undefined) return undefined;
+  if (role === 'sandbox') return { role, sandbox: id };
+  const sandbox =
+    annotations['io.kubernetes.cri.sandbox-id'] ?? annotations['io.kubernetes.cri-o.SandboxID'];
+  if (role !== 'container')
+    throw new Failure(`annotations: a container of the unknown type '${role}'`, 1);
+  if (sandbox === undefined || sandbox === '')
+    throw new Failure('annotations: a container of a pod without the id of its sandbox', 1);
+  return { role, sandbox };
+}

@@ -1,0 +1,73 @@
+// What the options before the verb say (runc's global flags), and how an OCI command ends.
+import { complain, describe, errnoTexts, Failure } from '../failure.ts';
+import { type CommandLog, type LogFormat, openLog } from './log.ts';
+import { defaultRoot, Store } from './state/store.ts';
+
+/** As commander gives them. */
+export interface GlobalOptions {
+  readonly root?: string;
+  readonly log?: string;
+  readonly logFormat?: string;
+  readonly debug?: boolean;
+  readonly systemdCgroup?: boolean;
+  readonly rootless?: string;
+  readonly network?: string;
+  readonly platform?: string;
+}
+
+export interface OciContext {
+  readonly store: Store;
+  readonly log: CommandLog;
+  readonly systemdCgroup: boolean;
+  readonly rootless: boolean;
+  /** Settings for containers that say nothing themselves (annotations.ts). */
+  readonly flags: { readonly network?: string; readonly platform?: string };
+}
+
+/**
+ * Runs an OCI command. A failure goes to the log, where engines look for it, and as one line to standard error; the exit
+ * code is 1, as runc's, unless the command gives another one.
+ */
+export async function inContext(
+  options: GlobalOptions,
+  command: (context: OciContext) => Promise<void> | void,
+  failureCode = 1,
+): Promise<void> {
+  let log: CommandLog | undefined;
+  try {
+    log = openLog(options.log, logFormat(options.logFormat), options.debug === true);
+    const { network, platform } = options;
+    await command({
+      store: new Store(options.root ?? defaultRoot()),
+      log,
+      systemdCgroup: options.systemdCgroup === true,
+      rootless: isRootless(options.rootless),
+      flags: {
+        ...(network === undefined ? {} : { network }),
+        ...(platform === undefined ? {} : { platform }),
+      },
+    });
+  } catch (error) {
+    const text = inGoWords(describe(error));
+    log?.write('error', text);
+    complain(text);
+    if (process.env['RUNTS_TRACE'] === '1' && error instanceof Error) complain(String(error.stack));
+    process.exit(failureCode);
+  }
+}
+
+/** Engines look for errno texts as Go has them: "no such file or directory" makes Docker's exit code 127. */
+function inGoWords(text: string): string {
+  return errnoTexts.reduce((all, each) => all.replace(each, each.toLowerCase()), text);
+}
+
+function logFormat(text = 'text'): LogFormat {
+  if (text === 'text' || text === 'json') return text;
+  throw new Failure(`--log-format: '${text}' is neither text nor json`, 1);
+}
+
+function isRootless(text = 'auto'): boolean {
+  if (text === 'auto') return process.geteuid?.() !== 0;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new Failure(`--rootless: '${text}' is none of true, false, auto`, 1);
+}

@@ -1,0 +1,236 @@
+// Makes a container, up to its first process being loaded and ready to start (runtime.md of the specification, steps 1
+// to 6). What fails leaves nothing behind.
+import { resolve } from 'node:path';
+import type { SandboxConfig } from '../../sentry/boot/config.ts';
+import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import { Failure } from '../failure.ts';
+import { type LaunchPlan, launcherArguments } from '../launch.ts';
+import { windowSize } from '../terminal.ts';
+import type { Cgroup } from './cgroups/cgroup.ts';
+import { createCgroup } from './cgroups/create-cgroup.ts';
+import { planCgroup } from './cgroups/plan.ts';
+import type { OciContext } from './context.ts';
+import { destroy } from './destroy.ts';
+import { Front, StartFailure } from './front.ts';
+import { runHooks } from './hooks.ts';
+import { writePidFile } from './pid-file.ts';
+import {
+  type ContainerPlan,
+  closeLogs,
+  launchPlan,
+  loadSpec,
+  planContainer,
+  sandboxConfig,
+} from './plan-container.ts';
+import { hostResources } from './plan-resources.ts';
+import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
+import { identify, type ProcessIdentity } from './state/process-identity.ts';
+import { stateDocument, statusOf } from './state/status.ts';
+
+/** What Sentry and Gofer have in a cgroup before the first program runs (docs/performance.md). */
+const OWN_MEMORY_MIB = 28;
+
+export interface CreateRequest {
+  readonly id: string;
+  readonly bundle: string;
+  readonly pidFile: string | undefined;
+  readonly consoleSocket: string | undefined;
+  readonly preservedFds: number;
+  /** `run` without --detach: standard input may be the terminal that the process gets. */
+  readonly isForeground: boolean;
+}
+
+export async function createContainer(
+  context: OciContext,
+  request: CreateRequest,
+): Promise<ContainerRecord> {
+  const bundle = resolve(request.bundle);
+  const spec = loadSpec(bundle, context.log);
+  checkTerminal(spec.process.terminal === true, request);
+  const plan = planContainer(spec, { id: request.id, bundle, flags: context.flags });
+  if (plan.settings.network === 'sandbox')
+    context.log.write(
+      'info',
+      'network sandbox is not there yet: the container gets a loopback of its own (none)',
+    );
+  context.store.claim(request.id);
+  const making: Making = { context, request, plan, record: firstRecord(request.id, bundle, plan) };
+  try {
+    await make(making);
+    return making.record;
+  } catch (error) {
+    await destroy(context, making.record, { runsHooks: false });
+    throw error;
+  }
+}
+
+interface Making {
+  readonly context: OciContext;
+  readonly request: CreateRequest;
+  readonly plan: ContainerPlan;
+  record: ContainerRecord;
+}
+
+function firstRecord(id: string, bundle: string, plan: ContainerPlan): ContainerRecord {
+  const creator = identify(process.pid) as ProcessIdentity;
+  return {
+    version: RECORD_VERSION,
+    id,
+    ociVersion: plan.spec.ociVersion,
+    bundle,
+    rootfs: resolve(bundle, plan.spec.root.path),
+    created: new Date().toISOString(),
+    annotations: plan.spec.annotations ?? {},
+    owner: process.geteuid?.() ?? 0,
+    creator,
+    cgroup: null,
+    hooks: plan.spec.hooks ?? {},
+    ...(plan.pod?.role === 'container' ? { sandbox: plan.pod.sandbox } : {}),
+  };
+}
+
+async function make(making: Making): Promise<void> {
+  const { context, request } = making;
+  context.store.save(making.record);
+  const cgroup = joinCgroup(making);
+  const front = startFront(making, cgroup);
+  try {
+    front.await('namespaces');
+    cgroup.joined();
+    await runCreateHooks(making);
+    front.open();
+    awaitCreated(front, cgroup);
+    if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
+  } finally {
+    front.close();
+  }
+}
+
+/** A sandbox that its own limit does not leave room for is told as such. */
+function awaitCreated(front: Front, cgroup: Cgroup): void {
+  try {
+    front.await('created');
+  } catch (error) {
+    if (!(error instanceof StartFailure) || cgroup.oomKills() === 0) throw error;
+    throw new Failure(
+      `memory limit too small: the sandbox itself takes about ${OWN_MEMORY_MIB} MiB of it`,
+      1,
+    );
+  }
+}
+
+function joinCgroup(making: Making): Cgroup {
+  const { context, plan, record } = making;
+  const { linux } = plan.spec;
+  const where = planCgroup(linux?.cgroupsPath, record.id, {
+    systemd: context.systemdCgroup,
+    rootless: context.rootless,
+  });
+  const cgroup = createCgroup(where, hostResources(linux?.resources ?? {}));
+  for (const warning of cgroup.warnings) context.log.write('warning', warning);
+  making.record = { ...record, cgroup: cgroup.toJSON() };
+  context.store.save(making.record);
+  return cgroup;
+}
+
+function startFront(making: Making, cgroup: Cgroup): Front {
+  const { context, request, plan, record } = making;
+  const { process: guest } = plan.container;
+  const config = configOf(making);
+  const launch = launchPlan(plan, config);
+  const { networkNamespace } = plan;
+  const front = Front.start(
+    {
+      launcher: plan.installation.launcher,
+      args: [
+        '--container',
+        ...(record.sandbox === undefined ? [] : ['--join']),
+        ...(networkNamespace === undefined ? [] : ['--network-namespace', networkNamespace]),
+        ...launcherArguments(launch),
+        ...logArguments(launch),
+      ],
+      title: guest.argv.join(' '),
+      request: record.sandbox === undefined ? config : joinRequest(making, config),
+      stateDirectory: context.store.directory(record.sandbox ?? record.id),
+      cgroupFiles: cgroup.procsFiles(),
+      log: context.log,
+      consoleSocket: request.consoleSocket,
+      window: guest.terminal?.window,
+      oomScoreAdjustment: guest.oomScoreAdjustment,
+      preservedFds: request.preservedFds,
+      keptFds: [launch.logFd, launch.straceFd].filter((fd) => fd !== undefined),
+    },
+    true,
+  );
+  closeLogs(launch);
+  const identity = identify(front.pid);
+  if (identity !== undefined) {
+    making.record = { ...making.record, front: identity };
+    context.store.save(making.record);
+  }
+  return front;
+}
+
+/** A terminal of the caller's is known by its window; a new one gets its size from config.json. */
+function configOf({ plan, request }: Making): SandboxConfig {
+  const config = sandboxConfig(plan);
+  const { container } = config;
+  if (container.process.terminal === undefined || request.consoleSocket !== undefined)
+    return config;
+  const terminal = { streams: [true, true, true], window: windowSize(0) } as const;
+  return { ...config, container: { ...container, process: { ...container.process, terminal } } };
+}
+
+/** What the Sentry of a pod's sandbox is asked for. */
+function joinRequest({ context, plan, record }: Making, config: SandboxConfig): ConnectionRequest {
+  const sandbox = context.store.load(record.sandbox as string);
+  const status = statusOf(context.store, sandbox);
+  if (status !== 'running' && status !== 'created')
+    throw new Failure(`sandbox ${sandbox.id} of container ${record.id} is ${status}`, 1);
+  const pidsOf = joinedPids(context, plan.pidNamespace?.path, sandbox);
+  return {
+    type: 'create',
+    container: config.container,
+    ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
+  };
+}
+
+/** /proc/PID/ns/pid of a container's front names that container; there is no other way to name one from outside. */
+function joinedPids(
+  context: OciContext,
+  path: string | undefined,
+  sandbox: ContainerRecord,
+): string | undefined {
+  if (path === undefined || path === '') return undefined;
+  const pid = Number(/^\/proc\/(\d+)\/ns\/pid$/.exec(path)?.[1]);
+  for (const id of context.store.ids()) {
+    const other = context.store.find(id);
+    if (other?.front?.pid === pid && (other.sandbox ?? other.id) === sandbox.id) return other.id;
+  }
+  throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
+}
+
+function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
+  return [
+    ...(logFd === undefined ? [] : ['--log', String(logFd)]),
+    ...(straceFd === undefined ? [] : ['--strace', String(straceFd)]),
+  ];
+}
+
+/** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */
+async function runCreateHooks({ plan, record }: Making): Promise<void> {
+  const { hooks } = plan.spec;
+  if (hooks === undefined) return;
+  const state = stateDocument(record, 'creating');
+  for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const)
+    await runHooks(hooks[kind] ?? [], state, kind);
+}
+
+/** In runc's words. */
+function checkTerminal(hasTerminal: boolean, request: CreateRequest): void {
+  const isDetached = !request.isForeground;
+  if (hasTerminal && isDetached && request.consoleSocket === undefined)
+    throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
+  if (!hasTerminal && request.consoleSocket !== undefined)
+    throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+}

@@ -1,0 +1,52 @@
+// The end of a container: its processes, its cgroups, its state. Works from every state, half-made ones included.
+import { complain, describe } from '../failure.ts';
+import { restoreCgroup } from './cgroups/cgroup.ts';
+import type { OciContext } from './context.ts';
+import { runHooks } from './hooks.ts';
+import type { ContainerRecord } from './state/container-record.ts';
+import { isAlive, type ProcessIdentity } from './state/process-identity.ts';
+import { stateDocument } from './state/status.ts';
+
+/** How long the processes of a killed container may take to be gone. */
+const PATIENCE_MS = 5000;
+
+export async function destroy(
+  context: OciContext,
+  record: ContainerRecord,
+  { runsHooks }: { readonly runsHooks: boolean },
+): Promise<void> {
+  const cgroup = record.cgroup === null ? undefined : restoreCgroup(record.cgroup);
+  if (record.front !== undefined) await kill(record.front);
+  if (cgroup !== undefined) {
+    cgroup.kill();
+    await cgroup.remove();
+  }
+  context.store.remove(record.id);
+  if (!runsHooks) return;
+  try {
+    await runHooks(record.hooks.poststop ?? [], stateDocument(record, 'stopped'), 'poststop');
+  } catch (error) {
+    // The container is gone all the same (runtime.md, step 13).
+    context.log.write('warning', describe(error));
+    complain(describe(error));
+  }
+}
+
+/** The launcher sees its front go and ends the sandbox. */
+async function kill(front: ProcessIdentity): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
+  let killed = false;
+  while (isAlive(front) && Date.now() < end) {
+    if (!killed) signalQuietly(front.pid);
+    killed = true;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+function signalQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
+}

@@ -1,0 +1,119 @@
+// A further process in a running container: a front of its own connects to the Sentry, and stands for it on the host.
+import { readFileSync } from 'node:fs';
+import { native } from '../../native/addon.ts';
+import type { ProcessConfig } from '../../sentry/boot/config.ts';
+import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import { describe, Failure } from '../failure.ts';
+import { findInstallation } from '../installation.ts';
+import { windowSize } from '../terminal.ts';
+import { restoreCgroup } from './cgroups/cgroup.ts';
+import type { OciContext } from './context.ts';
+import { Front, type FrontPlan, frontArguments, StartFailure } from './front.ts';
+import { writePidFile } from './pid-file.ts';
+import { loadSpec } from './plan-container.ts';
+import { planProcess } from './plan-process.ts';
+import { parseProcess } from './spec/parse.ts';
+import type { Process } from './spec/types.ts';
+import type { ContainerRecord } from './state/container-record.ts';
+import { statusOf } from './state/status.ts';
+
+export interface ExecRequest {
+  readonly id: string;
+  /** Completes the process of the container's config.json, where there is no file of its own. */
+  readonly change: (process: Process) => Process;
+  readonly processFile: string | undefined;
+  readonly isDetached: boolean;
+  readonly ignoresPause: boolean;
+  readonly pidFile: string | undefined;
+  readonly consoleSocket: string | undefined;
+  readonly preservedFds: number;
+}
+
+export function execute(context: OciContext, request: ExecRequest): void {
+  const record = context.store.load(request.id);
+  checkStatus(context, record, request.ignoresPause);
+  const process = planProcess(loadProcess(context, record, request));
+  const hasTerminal = process.terminal !== undefined;
+  if (hasTerminal && request.isDetached && request.consoleSocket === undefined)
+    throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
+  if (!hasTerminal && request.consoleSocket !== undefined)
+    throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+  const plan = frontPlan(context, record, process, request);
+  if (request.isDetached || request.consoleSocket !== undefined) detach(plan, request);
+  else become(plan, request, hasTerminal);
+}
+
+function checkStatus(context: OciContext, record: ContainerRecord, ignoresPause: boolean): void {
+  const status = statusOf(context.store, record);
+  if (status === 'stopped' || status === 'creating')
+    throw new Failure('cannot exec in a stopped container', 1);
+  if (status === 'paused' && !ignoresPause)
+    throw new Failure('cannot exec in a paused container (use --ignore-paused to override)', 1);
+}
+
+function loadProcess(context: OciContext, record: ContainerRecord, request: ExecRequest): Process {
+  const path = request.processFile;
+  if (path === undefined) return request.change(loadSpec(record.bundle, context.log).process);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Failure(`--process: ${path}: ${describe(error)}`, 1);
+  }
+  const { process, warnings } = parseProcess(text, path);
+  for (const warning of warnings) context.log.write('warning', warning);
+  return process;
+}
+
+function frontPlan(
+  context: OciContext,
+  record: ContainerRecord,
+  process: ProcessConfig,
+  request: ExecRequest,
+): FrontPlan {
+  const usesOwnTerminal = process.terminal !== undefined && request.consoleSocket === undefined;
+  const config = usesOwnTerminal
+    ? { ...process, terminal: { streams: [true, true, true], window: windowSize(0) } as const }
+    : process;
+  const message: ConnectionRequest = { type: 'exec', container: record.id, process: config };
+  return {
+    launcher: findInstallation().launcher,
+    args: ['--exec'],
+    title: process.argv.join(' '),
+    request: message,
+    stateDirectory: context.store.directory(record.sandbox ?? record.id),
+    cgroupFiles: record.cgroup === null ? [] : restoreCgroup(record.cgroup).procsFiles(),
+    log: context.log,
+    consoleSocket: request.consoleSocket,
+    window: process.terminal?.window,
+    oomScoreAdjustment: process.oomScoreAdjustment,
+    keptFds: [],
+    preservedFds: request.preservedFds,
+  };
+}
+
+/** A child of ours is left to whoever reaps our children. */
+function detach(plan: FrontPlan, request: ExecRequest): never {
+  const front = Front.start(plan, false);
+  try {
+    front.await('started');
+    if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
+  } catch (error) {
+    if (error instanceof StartFailure) throw new Failure(`exec failed: ${error.message}`, 1);
+    throw error;
+  } finally {
+    front.close();
+  }
+  process.exit(0);
+}
+
+/** No Node idles beside the process: this one becomes its front. */
+function become(plan: FrontPlan, request: ExecRequest, hasTerminal: boolean): never {
+  const { args, kept } = frontArguments(plan);
+  if (hasTerminal) args.push('--terminal');
+  args.push('--foreground');
+  for (const fd of kept) native.keepAtExec(fd);
+  if (request.pidFile !== undefined) writePidFile(request.pidFile, process.pid);
+  if (process.execve === undefined) throw new Failure('this Node has no process.execve');
+  return process.execve(plan.launcher, args, {});
+}

@@ -1,0 +1,166 @@
+// Starts a process's front (native/launcher/front.c) and hears from it until the process is there.
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { native } from '../../native/addon.ts';
+import type { SandboxConfig } from '../../sentry/boot/config.ts';
+import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import { configFile } from '../config-file.ts';
+import { describe, Failure } from '../failure.ts';
+import type { CommandLog } from './log.ts';
+
+const SOCK_STREAM = 1;
+
+export interface FrontPlan {
+  readonly launcher: string;
+  /** After the program's name. */
+  readonly args: readonly string[];
+  /** What ps(1) shows. */
+  readonly title: string;
+  /** The first line on the control channel. */
+  readonly request: SandboxConfig | ConnectionRequest;
+  /** Directory of the control socket. */
+  readonly stateDirectory: string;
+  /** Files that the front writes its process id into. */
+  readonly cgroupFiles: readonly string[];
+  readonly log: CommandLog;
+  readonly consoleSocket: string | undefined;
+  readonly window: { readonly rows: number; readonly columns: number } | undefined;
+  readonly oomScoreAdjustment: number;
+  /** Other descriptors that the front keeps: those that `args` names. */
+  readonly keptFds: readonly number[];
+  /** How many of our descriptors from 3 on the process gets (--preserve-fds). */
+  readonly preservedFds: number;
+  /** Standard streams of the process; absent: ours. */
+  readonly streams?: readonly [number, number, number];
+}
+
+/** What went wrong at the start of a process, and the exit code that a shell would give. */
+export class StartFailure extends Failure {
+  readonly shellCode: number;
+
+  constructor(text: string, shellCode: number) {
+    super(text, 1);
+    this.shellCode = shellCode;
+  }
+}
+
+export class Front {
+  readonly pid: number;
+  readonly #channel: number;
+  #text = '';
+
+  private constructor(pid: number, channel: number) {
+    this.pid = pid;
+    this.#channel = channel;
+  }
+
+  /** With `isGated` it waits for `open` before it starts anything. */
+  static start(plan: FrontPlan, isGated: boolean): Front {
+    const pair = new Int32Array(2);
+    if (native.socketpair(SOCK_STREAM, pair) < 0) throw new Failure('no descriptors left', 1);
+    const [own, theirs] = pair as unknown as [number, number];
+    const { args, kept, made } = frontArguments(plan);
+    args.push('--status', String(theirs), ...(isGated ? ['--gate', String(theirs)] : []));
+    // Node has its standard streams closed at exec.
+    for (const fd of [0, 1, 2, ...kept, theirs]) native.keepAtExec(fd);
+    const pid = native.spawn(
+      Buffer.from(`${[plan.launcher, ...args.slice(1)].join('\0')}\0`, 'utf8'),
+      plan.streams === undefined ? undefined : Int32Array.from(plan.streams),
+    );
+    for (const fd of [...made, theirs]) closeSync(fd);
+    if (pid < 0) {
+      closeSync(own);
+      throw new Failure(`cannot start ${plan.launcher}: errno ${-pid}`, 1);
+    }
+    return new Front(pid, own);
+  }
+
+  /** Waits for its next word: 'namespaces', 'created' or 'started'. Throws StartFailure. */
+  await(word: string): void {
+    const line = this.#readLine();
+    if (line === word) return;
+    const failed = /^failed (\d+) (.*)$/s.exec(line ?? '');
+    if (failed !== null) throw new StartFailure(failed[2] as string, Number(failed[1]));
+    throw new StartFailure("the container's process ended before it was ready", 125);
+  }
+
+  /** Lets it go on after 'namespaces'. */
+  open(): void {
+    try {
+      writeSync(this.#channel, '\n');
+    } catch {
+      // It is gone: `await` tells how.
+    }
+  }
+
+  close(): void {
+    closeSync(this.#channel);
+  }
+
+  #readLine(): string | undefined {
+    const bytes = Buffer.alloc(4096);
+    for (;;) {
+      const end = this.#text.indexOf('\n');
+      if (end >= 0) {
+        const line = this.#text.slice(0, end);
+        this.#text = this.#text.slice(end + 1);
+        return line;
+      }
+      const count = readSync(this.#channel, bytes);
+      if (count === 0) return undefined;
+      this.#text += bytes.toString('utf8', 0, count);
+    }
+  }
+}
+
+interface FrontArguments {
+  readonly args: string[];
+  /** Descriptors that it must find open. */
+  readonly kept: readonly number[];
+  /** Those of them that were made for it alone. */
+  readonly made: readonly number[];
+}
+
+/** Its command line. */
+export function frontArguments(plan: FrontPlan): FrontArguments {
+  const config = configFile(plan.request);
+  const directory = openDirectory(plan.stateDirectory);
+  const args = [
+    'runts',
+    ...['--title', plan.title],
+    ...['--state-dir', String(directory)],
+    ...['--config', String(config)],
+    ...['--oom-score-adj', String(plan.oomScoreAdjustment)],
+    ...['--preserve-fds', String(plan.preservedFds)],
+    ...plan.cgroupFiles.flatMap((file) => ['--cgroup', file]),
+    ...logArguments(plan.log),
+    ...consoleArguments(plan),
+    ...plan.args,
+  ];
+  const made = [config, directory];
+  const preserved = Array.from({ length: plan.preservedFds }, (_, index) => 3 + index);
+  const kept = [...made, ...plan.keptFds, ...preserved];
+  if (plan.log.fd !== undefined) kept.push(plan.log.fd);
+  return { args, kept, made };
+}
+
+function openDirectory(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    throw new Failure(`${path}: ${describe(error)}`, 1);
+  }
+}
+
+function logArguments(log: CommandLog): string[] {
+  if (log.fd === undefined) return [];
+  return ['--error-log', String(log.fd), ...(log.format === 'json' ? ['--error-log-json'] : [])];
+}
+
+function consoleArguments({ consoleSocket, window }: FrontPlan): string[] {
+  if (consoleSocket === undefined) return [];
+  const size =
+    window === undefined
+      ? []
+      : ['--rows', String(window.rows), '--columns', String(window.columns)];
+  return ['--terminal', '--console-socket', consoleSocket, ...size];
+}

@@ -1,0 +1,139 @@
+// A bundle as the Sentry and the launcher want it. Everything that can be wrong in it is found here, before anything
+// is made.
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
+import { toByteString } from '../byte-string.ts';
+import { describe, Failure } from '../failure.ts';
+import { findInstallation, type Installation } from '../installation.ts';
+import type { AttachPoint, LaunchPlan } from '../launch.ts';
+import {
+  type ContainerSettings,
+  LOG_DIRECTORY,
+  type PodRole,
+  readPodRole,
+  readSettings,
+} from './annotations.ts';
+import type { CommandLog } from './log.ts';
+import { planFiles } from './plan-mounts.ts';
+import { planProcess } from './plan-process.ts';
+import { planSeccomp } from './plan-seccomp.ts';
+import { planSysctls } from './plan-sysctl.ts';
+import { parseSpec } from './spec/parse.ts';
+import type { Namespace, Spec } from './spec/types.ts';
+
+export interface ContainerRequest {
+  readonly id: string;
+  /** Absolute. */
+  readonly bundle: string;
+  /** What the command line says of settings. */
+  readonly flags: Parameters<typeof readSettings>[1];
+}
+
+export interface ContainerPlan {
+  readonly spec: Spec;
+  readonly settings: ContainerSettings;
+  readonly pod: PodRole | undefined;
+  readonly container: ContainerConfig;
+  readonly attach: readonly AttachPoint[];
+  /** The host's network namespace to be in: 'new', a path, or undefined for the caller's. */
+  readonly networkNamespace: string | undefined;
+  readonly pidNamespace: Namespace | undefined;
+  readonly installation: Installation;
+}
+
+export function loadSpec(bundle: string, log: CommandLog): Spec {
+  const path = join(bundle, 'config.json');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Failure(`${path}: ${describe(error)}`, 1);
+  }
+  const { spec, warnings } = parseSpec(text, path);
+  for (const warning of warnings) log.write('warning', warning);
+  return spec;
+}
+
+export function planContainer(spec: Spec, request: ContainerRequest): ContainerPlan {
+  const annotations = spec.annotations ?? {};
+  const settings = readSettings(annotations, request.flags);
+  const files = planFiles(spec, { bundle: request.bundle, overlay: settings.overlay });
+  const process = planProcess(spec.process);
+  const namespaces = spec.linux?.namespaces ?? [];
+  const seccomp = spec.linux?.seccomp;
+  const network = namespaces.find(({ type }) => type === 'network');
+  return {
+    spec,
+    settings,
+    pod: readPodRole(request.id, annotations),
+    container: {
+      id: request.id,
+      root: files.root,
+      mounts: files.mounts,
+      devices: files.devices,
+      maskedPaths: files.maskedPaths,
+      readOnlyPaths: files.readOnlyPaths,
+      sysctl: planSysctls(spec.linux?.sysctl ?? {}),
+      ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
+      process,
+      isInit: true,
+    },
+    attach: files.attach,
+    networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
+    pidNamespace: namespaces.find(({ type }) => type === 'pid'),
+    installation: findInstallation(),
+  };
+}
+
+/** The configuration of a Sentry whose first container this is. */
+export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
+  const { spec, settings } = plan;
+  const limit = Number(spec.linux?.resources?.memory?.limit ?? 0);
+  return {
+    container: plan.container,
+    hostname: toByteString(spec.hostname ?? hostname()),
+    domainname: toByteString(spec.domainname ?? ''),
+    memoryBytes: Math.max(0, limit),
+    pidLimit: Math.max(0, Number(spec.linux?.resources?.pids?.limit ?? 0)),
+    // The container's cgroup sees to it.
+    guardsMemory: false,
+    waitsForStart: true,
+    hasShell: false,
+    strace: settings.strace,
+    debug: settings.debug,
+    seccomp: 'kill',
+    platform: settings.platform,
+    network: settings.network === 'host' ? 'host' : 'none',
+    writeCodeCache: false,
+  };
+}
+
+/** What the launcher starts Sentry and Gofer with. */
+export function launchPlan(plan: ContainerPlan, config: SandboxConfig): LaunchPlan {
+  const { settings, container } = plan;
+  return {
+    installation: plan.installation,
+    config,
+    attach: plan.attach,
+    logFd: settings.debug ? openLogFile(`${container.id}.log`) : undefined,
+    straceFd: settings.strace ? openLogFile(`${container.id}.strace`) : undefined,
+    timeoutMs: 0,
+  };
+}
+
+function openLogFile(name: string): number {
+  const path = join(LOG_DIRECTORY, name);
+  try {
+    mkdirSync(LOG_DIRECTORY, { recursive: true, mode: 0o700 });
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new Failure(`${path}: ${describe(error)}`, 1);
+  }
+}
+
+/** The front has copies. */
+export function closeLogs(plan: LaunchPlan): void {
+  for (const fd of [plan.logFd, plan.straceFd]) if (fd !== undefined) closeSync(fd);
+}

@@ -1,0 +1,22 @@
+// ociVersion: a semantic version. Within 1.x later ones only add properties.
+import type { Document } from './document.ts';
+import { show } from './show.ts';
+
+/** What runts knows of the OCI runtime specification. */
+export const OLDEST_VERSION = '1.0.0';
+export const NEWEST_VERSION = '1.2.1';
+
+const NEWEST_MINOR = 2;
+const pattern = /^(\d{1,9})\.(\d{1,9})\.\d{1,9}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
+
+/** True where the document may have properties that are newer than runts. */
+export function checkVersion(version: string, document: Document): boolean {
+  const match = pattern.exec(version);
+  if (match === null)
+    document.fail(
+      'ociVersion',
+      `a version such as ${NEWEST_VERSION} is wanted, got ${show(version)}`,
+    );
+  if (match[1] !== '1') document.fail('ociVersion', `${version} is not supported; 1.x is`);
+  return Number(match[2]) > NEWEST_MINOR;
+}

@@ -1,0 +1,31 @@
+// What is remembered of a container between commands: ROOT/ID/state.json.
+import type { Cgroup } from '../cgroups/cgroup.ts';
+import type { Hooks } from '../spec/types.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+
+/** Raised with every change that an older or newer runts could not read. */
+export const RECORD_VERSION = 1;
+
+export interface ContainerRecord {
+  readonly version: number;
+  readonly id: string;
+  readonly ociVersion: string;
+  /** Absolute. */
+  readonly bundle: string;
+  /** Absolute path of the root file system. */
+  readonly rootfs: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** User id that made it. */
+  readonly owner: number;
+  /** The command that makes it: until `front` is there. */
+  readonly creator: ProcessIdentity;
+  /** The process of the pid file. */
+  readonly front?: ProcessIdentity;
+  /** What runts/oci/cgroups needs to find its cgroups again; null where there are none. */
+  readonly cgroup: ReturnType<Cgroup['toJSON']> | null;
+  readonly hooks: Hooks;
+  /** Containers that share another's Sentry: the id of that one. */
+  readonly sandbox?: string;
+}

@@ -1,0 +1,150 @@
+// The containers that are remembered below one --root: a directory for each, made and removed as a whole.
+//   ROOT/ID/state.json     ContainerRecord, replaced atomically
+//   ROOT/ID/quick          of it, what the quick path needs (quick-record.ts)
+//   ROOT/ID/control.sock   the Sentry's control socket
+//   ROOT/ID/started        there once the container was started
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, Failure } from '../../failure.ts';
+import { type ContainerRecord, RECORD_VERSION } from './container-record.ts';
+import { quickRecord } from './quick-record.ts';
+
+const RECORD = 'state.json';
+const QUICK = 'quick';
+const STARTED = 'started';
+const MAX_ID_LENGTH = 1024;
+
+/** Where the state is unless --root says otherwise. */
+export function defaultRoot(): string {
+  const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
+  if (process.geteuid?.() !== 0 && runtimeDirectory !== undefined && runtimeDirectory !== '')
+    return join(runtimeDirectory, 'runts');
+  return '/run/runts';
+}
+
+export class Store {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = resolve(root);
+  }
+
+  directory(id: string): string {
+    checkId(id);
+    return join(this.root, id);
+  }
+
+  /** Takes the id. */
+  claim(id: string): void {
+    const directory = this.directory(id);
+    try {
+      mkdirSync(this.root, { recursive: true, mode: 0o711 });
+      mkdirSync(directory, { mode: 0o700 });
+    } catch (error) {
+      if (isCode(error, 'EEXIST'))
+        throw new Failure(`container with given ID already exists: ${id}`, 1);
+      throw new Failure(`cannot make ${directory}: ${describe(error)}`, 1);
+    }
+  }
+
+  save(record: ContainerRecord): void {
+    const path = join(this.directory(record.id), RECORD);
+    const quickPath = join(this.directory(record.id), QUICK);
+    const quick = quickRecord(record);
+    try {
+      // In this order: there is never a quick record that does not tell what the record does.
+      rmSync(quickPath, { force: true });
+      replace(path, `${JSON.stringify(record)}\n`);
+      if (quick !== undefined) replace(quickPath, quick);
+    } catch (error) {
+      throw new Failure(`cannot write ${path}: ${describe(error)}`, 1);
+    }
+  }
+
+  load(id: string): ContainerRecord {
+    const record = this.find(id);
+    if (record === undefined) throw new Failure(`container does not exist: ${id}`, 1);
+    return record;
+  }
+
+  /** Undefined: there is no container of that id, or what is there of it was never finished. */
+  find(id: string): ContainerRecord | undefined {
+    const path = join(this.directory(id), RECORD);
+    let record: ContainerRecord;
+    try {
+      record = JSON.parse(readFileSync(path, 'utf8')) as ContainerRecord;
+    } catch (error) {
+      if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return undefined;
+      throw new Failure(`container ${id}: cannot read ${path}: ${describe(error)}`, 1);
+    }
+    if (record.version === RECORD_VERSION) return record;
+    throw new Failure(`container ${id}: ${path} was written by another version of runts`, 1);
+  }
+
+  /** Ids of all containers, those included that cannot be read. */
+  ids(): string[] {
+    try {
+      return readdirSync(this.root, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name)
+        .sort();
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return [];
+      throw new Failure(`cannot list ${this.root}: ${describe(error)}`, 1);
+    }
+  }
+
+  /** True for the one caller who is to start the container. */
+  markStarted(id: string): boolean {
+    try {
+      closeSync(openSync(join(this.directory(id), STARTED), 'wx', 0o600));
+      return true;
+    } catch (error) {
+      if (isCode(error, 'EEXIST')) return false;
+      throw new Failure(`container ${id}: ${describe(error)}`, 1);
+    }
+  }
+
+  isStarted(id: string): boolean {
+    return readdirSync(this.directory(id)).includes(STARTED);
+  }
+
+  /** Whether anything at all is there under the id. */
+  exists(id: string): boolean {
+    try {
+      readdirSync(this.directory(id));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  remove(id: string): void {
+    rmSync(this.directory(id), { recursive: true, force: true });
+  }
+}
+
+function replace(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** As runc has it: what can be a directory's name on any system, and no path. */
+function checkId(id: string): void {
+  if (id === '') throw new Failure('container id cannot be empty', 1);
+  if (id.length > MAX_ID_LENGTH || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
+    throw new Failure(`invalid container id format: ${JSON.stringify(id.slice(0, 128))}`, 1);
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
+}

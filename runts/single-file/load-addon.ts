@@ -1,0 +1,43 @@
+// The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory file from the launcher
+// (native/launcher/children.c), the command line, which makes such files with the addon, writes one without a name.
+import { closeSync, openSync, writeSync } from 'node:fs';
+
+/** Twin of ADDON_PLACE in native/launcher/launcher.h. */
+const ADDON_PLACE = 199;
+
+/** fcntl.h; node:fs does not have it. */
+const O_TMPFILE = 0o20200000;
+const O_RDWR = 2;
+
+export function loadInheritedAddon(module: object): void {
+  process.dlopen(module, `/proc/self/fd/${ADDON_PLACE}`);
+  closeSync(ADDON_PLACE);
+}
+
+/** Where an ordinary user may write, memory first; a host may forbid programs in any of them. */
+const places = ['/dev/shm', process.env['XDG_RUNTIME_DIR'], '/tmp', '/var/tmp', '/run', '.'];
+
+export function loadOwnAddon(module: object, bytes: Uint8Array): void {
+  let failure: unknown;
+  for (const place of places) {
+    if (place === undefined || place === '') continue;
+    try {
+      loadFrom(place, module, bytes);
+      return;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  const text = failure instanceof Error ? failure.message : String(failure);
+  throw new Error(`no directory to load native code from (/dev/shm, /tmp, /var/tmp): ${text}`);
+}
+
+function loadFrom(place: string, module: object, bytes: Uint8Array): void {
+  const fd = openSync(place, O_TMPFILE | O_RDWR, 0o700);
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    process.dlopen(module, `/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,110 @@
+// The sandbox's control socket: connections from `runts exec` and, in a pod, from further containers. Whoever can
+// connect has the state directory, and so is the user or root; a request that makes no sense ends its connection.
+import { POLLIN } from '../../abi/poll.ts';
+import { native } from '../../native/addon.ts';
+import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
+import { FD_LISTEN } from '../host/descriptors.ts';
+import type { HostFdWatcher, Platform } from '../platform/platform.ts';
+import { BootFailure } from './boot-failure.ts';
+import { type ConnectionRequest, eventLine } from './control-protocol.ts';
+import { type ControlledProcess, ProcessControl } from './process-control.ts';
+
+/** What can be asked for on a connection. */
+export interface RequestHandler {
+  /**
+   * The process, loaded. Throws BootFailure. The descriptors (standard streams, and a Gofer's socket for 'create') are the
+   * handler's in any case. `ended` is told of the process's end.
+   */
+  handle(
+    request: ConnectionRequest,
+    hostFds: readonly number[],
+    ended: (status: number) => void,
+  ): ControlledProcess;
+}
+
+/** Connections that are in the middle of their request. */
+const MAX_PENDING = 64;
+
+/** Serves as long as the Sentry lives. */
+export function serveControl(platform: Platform, handler: RequestHandler): void {
+  new ControlServer(FD_LISTEN, platform, handler).listen();
+}
+
+class ControlServer implements HostFdWatcher {
+  readonly #fd: number;
+  readonly #platform: Platform;
+  readonly #handler: RequestHandler;
+  #pending = 0;
+
+  constructor(fd: number, platform: Platform, handler: RequestHandler) {
+    this.#fd = fd;
+    this.#platform = platform;
+    this.#handler = handler;
+  }
+
+  listen(): void {
+    this.#platform.watch(this.#fd, POLLIN, this);
+  }
+
+  ready(_events: number): void {
+    while (this.#pending < MAX_PENDING) {
+      const fd = native.acceptConnection(this.#fd);
+      if (fd < 0) return;
+      this.#serve(new ControlChannel(fd));
+    }
+    // Who comes next waits in the kernel's queue.
+    this.#platform.unwatch(this.#fd);
+  }
+
+  #serve(channel: ControlChannel): void {
+    this.#pending += 1;
+    const first: ChannelListener = {
+      line: (text) => {
+        this.#settled();
+        this.#obey(channel, text);
+      },
+      hangUp: () => {
+        this.#settled();
+        channel.close();
+      },
+    };
+    channel.watch(this.#platform, first);
+  }
+
+  #settled(): void {
+    if (this.#pending === MAX_PENDING) this.listen();
+    this.#pending -= 1;
+  }
+
+  #obey(channel: ControlChannel, text: string): void {
+    const fds = channel.takeDescriptors();
+    let control: ProcessControl | undefined;
+    try {
+      const request = parseRequest(text, fds);
+      const process = this.#handler.handle(request, fds, (status) => {
+        control?.ended(status);
+        channel.close();
+      });
+      control = new ProcessControl(process, channel);
+      channel.listener = control;
+      control.begin(request.type === 'create');
+    } catch (error) {
+      const failure =
+        error instanceof BootFailure ? error : new BootFailure(`internal error: ${String(error)}`);
+      channel.send(eventLine({ type: 'failed', code: failure.code, text: failure.message }));
+      channel.close();
+    }
+  }
+}
+
+function parseRequest(text: string, fds: readonly number[]): ConnectionRequest {
+  try {
+    const request = JSON.parse(text) as ConnectionRequest;
+    const least = request.type === 'exec' ? 3 : request.type === 'create' ? 4 : Infinity;
+    if (fds.length >= least) return request;
+  } catch {
+    // Nonsense either way.
+  }
+  for (const fd of fds) native.close(fd);
+  throw new BootFailure('nonsense on the control socket');
+}

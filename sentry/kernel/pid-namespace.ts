@@ -1,0 +1,113 @@
+// The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side, most often one a
+// container: every task is in one for life, and what is in another cannot be named. A task's `tid` and a process's
+// `id` are those of its own namespace, so that getpid(2) and gettid(2) translate nothing.
+import type { Kernel } from './kernel.ts';
+import { ProcessGroup, Session } from './session.ts';
+import type { Task } from './task.ts';
+import type { ThreadGroup } from './thread-group.ts';
+
+/** Largest pid; Linux's PID_MAX_LIMIT on 64-bit. */
+const PID_MAX = 4_194_304;
+/** Pids below are given once: afterwards they are daemons' (Linux's RESERVED_PIDS). */
+const RESERVED_PIDS = 300;
+/** PROC_PID_INIT_INO, and the first of namespaces made later (linux/proc_ns.h). */
+const FIRST_INODE = 0xeffffffc;
+const LATER_INODES = 0xf1000000;
+
+export class PidNamespace {
+  readonly kernel: Kernel;
+  /** The number in /proc/PID/ns/pid. */
+  readonly inode: number;
+  /** Living tasks by tid. */
+  readonly tasks: Map<number, Task> = new Map();
+  /** Processes by id, zombies included. */
+  readonly groups: Map<number, ThreadGroup> = new Map();
+  readonly processGroups: Map<number, ProcessGroup> = new Map();
+  readonly sessions: Map<number, Session> = new Map();
+  /** Process 1: adopts orphans, and takes everything with it when it ends. Stays when it has ended. */
+  init: ThreadGroup | undefined = undefined;
+  #lastPid = 0;
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+    kernel.pidNamespaceCount += 1;
+    const count = kernel.pidNamespaceCount;
+    this.inode = count === 1 ? FIRST_INODE : LATER_INODES + count;
+  }
+
+  get lastPid(): number {
+    return this.#lastPid;
+  }
+
+  /** A free pid, or undefined when the limit is reached or the namespace has ended. */
+  allocatePid(): number | undefined {
+    if (this.kernel.tasks.size >= this.kernel.pidLimit || this.init?.isExiting === true)
+      return undefined;
+    for (let tries = 0; tries < PID_MAX; tries += 1) {
+      this.#lastPid = this.#lastPid + 1 >= PID_MAX ? RESERVED_PIDS : this.#lastPid + 1;
+      if (!this.isTaken(this.#lastPid)) return this.#lastPid;
+    }
+    return undefined;
+  }
+
+  /** Something here has the id: a thread, a process, a process group or a session. */
+  isTaken(id: number): boolean {
+    return (
+      this.tasks.has(id) ||
+      this.groups.has(id) ||
+      this.processGroups.has(id) ||
+      this.sessions.has(id)
+    );
+  }
+
+  /** The process of an id as kill(2) and prlimit(2) take it: any of its threads names it. */
+  processOf(id: number): ThreadGroup | undefined {
+    return this.groups.get(id) ?? this.tasks.get(id)?.group;
+  }
+
+  addTask(task: Task): void {
+    this.tasks.set(task.tid, task);
+    this.kernel.tasks.add(task);
+  }
+
+  removeTask(task: Task): void {
+    this.tasks.delete(task.tid);
+    this.kernel.tasks.delete(task);
+  }
+
+  addGroup(group: ThreadGroup): void {
+    this.groups.set(group.id, group);
+    this.kernel.groups.add(group);
+  }
+
+  removeGroup(group: ThreadGroup): void {
+    this.groups.delete(group.id);
+    this.kernel.groups.delete(group);
+  }
+
+  /** setsid(2): a new session and process group with `leader` alone in it. */
+  newSession(leader: ThreadGroup): Session {
+    const session = new Session(leader);
+    const group = new ProcessGroup(leader.id, session);
+    this.sessions.set(session.id, session);
+    this.processGroups.set(group.id, group);
+    if (leader.processGroup === undefined) {
+      leader.processGroup = group;
+      group.members.add(leader);
+    } else leader.moveTo(group);
+    return session;
+  }
+
+  forgetProcessGroup(group: ProcessGroup): void {
+    this.processGroups.delete(group.id);
+    const session = group.session;
+    session.groups.delete(group);
+    // A terminal's foreground group stays what it was, as in Linux: nobody is in it, and others are in the background.
+    if (session.groups.size === 0) this.sessions.delete(session.id);
+  }
+}
+
+/** `id`, which belongs to `owner`, as `reader` sees it: 0 for what is in another namespace. */
+export function pidSeenFrom(reader: PidNamespace, owner: object | undefined, id: number): number {
+  return owner === reader ? id : 0;
+}

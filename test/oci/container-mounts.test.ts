@@ -1,0 +1,153 @@
+// A container's mounts and root from inside, driven directly: what validation.test.ts does not ask.
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { type Box, type BoxCase, boxCases } from './support/box.ts';
+import { mount, type Spec, script } from './support/spec.ts';
+
+interface Inside {
+  readonly name: string;
+  /** May make things in the root and beside it. */
+  readonly change?: (spec: Spec, bundle: string) => void;
+  readonly text: string;
+  readonly says: string;
+  readonly after?: (bundle: string) => void;
+  readonly only?: 'runts';
+}
+
+function inside({ name, change, text, says, after, only }: Inside): BoxCase {
+  return {
+    name,
+    ...(only === undefined ? {} : { only }),
+    body: async (box: Box) => {
+      const bundle = join(box.dir, 'bundles/a');
+      box.bundle((spec) => {
+        script(spec, `{ ${text}; } 2>&1`);
+        change?.(spec, bundle);
+      });
+      expect(await box.finish(), box.output()).toBe(0);
+      expect(box.output().trim()).toBe(says);
+      after?.(bundle);
+    },
+  };
+}
+
+boxCases('container-mounts', [
+  inside({
+    name: 'mount points are made in a read-only root, through its links',
+    change: (spec, bundle) => {
+      spec.root.readonly = true;
+      mkdirSync(join(bundle, 'rootfs/data'));
+      writeFileSync(join(bundle, 'rootfs/data/f'), 'words\n');
+      symlinkSync('/deep/er', join(bundle, 'rootfs/link'));
+      const source = join(bundle, 'rootfs/data');
+      spec.mounts.push(mount('/new/place', 'bind', source, 'rbind,ro'));
+      spec.mounts.push(mount('/link/x', 'bind', source, 'rbind'));
+      spec.mounts.push(mount('/etc/made', 'bind', join(source, 'f'), 'bind,ro'));
+      spec.process.cwd = '/made/too';
+    },
+    text: 'pwd; cat /new/place/f /deep/er/x/f /etc/made; touch /x; touch /new/place/y; touch /link/x/z && ls /data',
+    says: [
+      '/made/too',
+      'words',
+      'words',
+      'words',
+      'touch: /x: Read-only file system',
+      'touch: /new/place/y: Read-only file system',
+      'f',
+      'z',
+    ].join('\n'),
+    after: (bundle) => expect(existsSync(join(bundle, 'rootfs/deep/er/x'))).toBe(true),
+  }),
+  inside({
+    name: 'tmpfs copies up, and has its size',
+    change: (spec, bundle) => {
+      mkdirSync(join(bundle, 'rootfs/opt/d/e'), { recursive: true });
+      writeFileSync(join(bundle, 'rootfs/opt/d/e/f'), 'copied\n');
+      chmodSync(join(bundle, 'rootfs/opt/d/e'), 0o711);
+      spec.mounts.push(mount('/opt/d', 'tmpfs', 'tmpfs', 'tmpcopyup,size=64k,nosuid'));
+    },
+    text: `cat /opt/d/e/f; stat -c %a /opt/d/e; echo changed >/opt/d/e/f; head -c 100000 /dev/zero >/opt/d/big 2>/dev/null || echo full; cat /opt/d/e/f`,
+    says: 'copied\n711\nfull\nchanged',
+    after: (bundle) =>
+      expect(readFileSync(join(bundle, 'rootfs/opt/d/e/f'), 'utf8')).toBe('copied\n'),
+  }),
+  inside({
+    name: 'flags of a mount hold',
+    change: (spec, bundle) => {
+      mkdirSync(join(bundle, 'rootfs/m'));
+      spec.mounts.push(mount('/m', 'bind', join(bundle, 'rootfs/m'), 'bind,noexec,nodev,nosuid'));
+    },
+    text: `cp /bin/busybox /m/true; /m/true || echo no; mknod /m/null c 1 3; cat /m/null; grep -o ' /m .*nosuid,nodev,noexec' /proc/mounts | cut -d' ' -f2`,
+    says: "/bin/sh: /m/true: Permission denied\nno\ncat: can't open '/m/null': Permission denied\n/m",
+  }),
+  inside({
+    name: 'the root holds files of every kind',
+    text: `mkfifo /f; (echo through >/f &); cat /f; chmod 604 /f; mknod /n c 1 3; chmod 640 /n; mv /n /n2; echo x >/n2; ln -s a /l; ln /n2 /n3; stat -c '%F %a %h' /f /n2 /n3; rm /n2 /n3; touch /s; chmod 4755 /s; ls -l /s | cut -c1-10`,
+    says: [
+      'through',
+      'fifo 604 1',
+      'character special file 640 2',
+      'character special file 640 2',
+      '-rwsr-xr-x',
+    ].join('\n'),
+    after: (bundle) => expect(statSync(join(bundle, 'rootfs/s')).mode & 0o7777).toBe(0o4755),
+  }),
+  inside({
+    name: 'the working directory is entered with the rights of root',
+    change: (spec, bundle) => {
+      mkdirSync(join(bundle, 'rootfs/closed'), { mode: 0o700 });
+      spec.process.cwd = '/closed';
+      spec.process.user = { uid: 1000, gid: 1000 };
+    },
+    text: 'pwd; ls || true',
+    says: '/closed\nls: .: Permission denied',
+  }),
+  inside({
+    name: 'HOME comes from passwd',
+    change: (spec, bundle) => {
+      writeFileSync(join(bundle, 'rootfs/etc/passwd'), 'x:x:1000:5::/home/x:/bin/sh\n');
+      spec.process.user = { uid: 1000, gid: 1000 };
+    },
+    text: 'echo $HOME',
+    says: '/home/x',
+  }),
+  {
+    name: 'sockets and devices of the host are not reached',
+    only: 'runts',
+    body: async (box) => {
+      const path = join(box.dir, 'bundles/a/rootfs/host.sock');
+      let connections = 0;
+      const server = createServer(() => {
+        connections += 1;
+      });
+      box.bundle((spec) => {
+        spec.mounts.push(mount('/run/host.sock', 'bind', path, 'bind'));
+        spec.mounts.push(mount('/dev/tun', 'bind', '/dev/net/tun', 'bind'));
+        script(
+          spec,
+          `nc local:/run/host.sock </dev/null; test -S /run/host.sock && echo a socket; cat /dev/tun 2>&1`,
+        );
+      });
+      await new Promise<void>((resolve) => server.listen(path, resolve));
+      try {
+        await box.finish();
+      } finally {
+        server.close();
+      }
+      expect(box.output().trim()).toBe(
+        "a socket\ncat: can't open '/dev/tun': No such device or address",
+      );
+      expect(connections).toBe(0);
+    },
+  },
+]);

@@ -1,0 +1,32 @@
+// The runtimes under test: runc says what is right, runts must do the same.
+import { existsSync, readFileSync } from 'node:fs';
+import { runts } from '../../support/run.ts';
+
+export interface Runtime {
+  readonly name: 'runc' | 'runts';
+  readonly path: string;
+}
+
+export const runc: Runtime = { name: 'runc', path: '/usr/sbin/runc' };
+export const runtsRuntime: Runtime = { name: 'runts', path: runts };
+
+/** As Docker's daemon.json wants them. */
+export const runtimePaths: Readonly<Record<string, string>> = { runts };
+
+export const isRoot: boolean = process.getuid?.() === 0 && existsSync(runc.path);
+
+const CAP_SYS_RESOURCE = 24;
+
+/** What a machine may lack, so that not even runc can do it. */
+export type Need = 'CAP_SYS_RESOURCE';
+
+export function lacks(need: Need | undefined): boolean {
+  if (need === undefined) return false;
+  const bits = /^CapBnd:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${bits}`) >> BigInt(CAP_SYS_RESOURCE)) & 1n) === 0n;
+}
+
+/** OCI_RUNTIMES=runc runs the oracle's half alone. */
+export const runtimes: readonly Runtime[] = [runc, runtsRuntime].filter(({ name }) =>
+  (process.env['OCI_RUNTIMES'] ?? 'runc,runts').split(',').includes(name),
+);

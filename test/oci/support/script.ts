@@ -1,0 +1,101 @@
+// Cases that are a shell script over docker or ctr, run with runc and with runts: both must write the same
+// and end with the same code, and runc's must be what the case says, so that an oracle that could not do it
+// does not count as one.
+import { mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, inject } from 'vitest';
+import { itMayFail } from '../../support/expected.ts';
+import { type Outcome, run } from '../../support/run.ts';
+import { cgroupsBelow, enginesIn, processesIn } from '../engines/daemons.ts';
+import { lacks, type Need, type Runtime, runtimes } from './runtimes.ts';
+
+export interface ScriptCase {
+  readonly name: string;
+  readonly script: string;
+  /** What runc must write. */
+  readonly says: string | RegExp;
+  readonly code?: number;
+  /** Not run where the machine lacks it: not even runc could. */
+  readonly needs?: Need;
+  readonly seconds?: number;
+}
+
+export interface GroupOptions {
+  /** Before each case; such cases run one after the other. */
+  readonly prepare?: (dir: string, runtime: Runtime) => Promise<void>;
+}
+
+const prelude = readFileSync(join(import.meta.dirname, 'prelude.sh'), 'utf8');
+
+/** Declares the cases of one group, each for each runtime, and afterwards looks for what they left. */
+export function scriptCases(
+  group: string,
+  cases: readonly ScriptCase[],
+  options: GroupOptions = {},
+): void {
+  const dir = inject('enginesDir');
+  const only = describe.skipIf(dir === '');
+  (options.prepare === undefined ? only.concurrent : only)(group, () => {
+    const parent = `${enginesIn(dir).cgroup}/${group}`;
+    for (const one of cases.filter(({ needs }) => !lacks(needs))) {
+      for (const runtime of runtimes) {
+        const id = `oci/${group}: ${one.name}`;
+        const check = async (): Promise<void> => {
+          await options.prepare?.(dir, runtime);
+          await runCase(dir, `${parent}-${runtime.name}`, one, runtime);
+        };
+        const seconds = (one.seconds ?? 60) + 30;
+        if (runtime.name === 'runc')
+          itMayFail(`${one.name} (runc)`, `${id} (runc)`, check, seconds * 1000);
+        else itMayFail(one.name, id, check, seconds * 1000);
+      }
+    }
+    afterAll(async () => {
+      for (const { name } of runtimes) await nothingLeft(`${parent}-${name}`);
+    });
+  });
+}
+
+async function runCase(
+  dir: string,
+  cgroup: string,
+  { name, script, says, code, seconds }: ScriptCase,
+  runtime: Runtime,
+): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'oci-case-'));
+  const word = name.replace(/[^a-z0-9]+/gi, '-').replace(/^-+|-+$/g, '');
+  let outcome: Outcome;
+  try {
+    outcome = await run(['bash', '-c', `${prelude}\n${script}`], {
+      seconds: seconds ?? 60,
+      env: {
+        ...enginesIn(dir).env,
+        RT: runtime.name,
+        BIN: runtime.path,
+        C: `${runtime.name}-${word}`,
+        G: cgroup,
+        W: work,
+        E: dir,
+      },
+    });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const { stdout, stderr, timedOut } = outcome;
+  const told = `${stdout}\n--- stderr: ${stderr}${timedOut ? '\n(timed out)' : ''}`;
+  if (typeof says === 'string') expect(stdout.trim(), told).toBe(says);
+  else expect(stdout.trim(), told).toMatch(says);
+  expect(outcome.code, told).toBe(code ?? 0);
+}
+
+/** Every container is gone, so every process and every cgroup of theirs must be. */
+async function nothingLeft(cgroup: string): Promise<void> {
+  // The engine removes a container when it knows of its end, which the last process may outlive a little.
+  for (let tries = 0; tries < 100 && processesIn(cgroup).length > 0; tries++) await sleep(50);
+  const left = processesIn(cgroup).map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+  expect(left.map((line) => line.replaceAll('\0', ' '))).toEqual([]);
+  expect(cgroupsBelow(cgroup).filter((path) => !path.endsWith(cgroup))).toEqual([]);
+  for (const path of cgroupsBelow(cgroup)) rmdirSync(path);
+}
