@@ -148,7 +148,7 @@ async function underEngines(
   runtimes: readonly OciRuntime[],
   names: readonly string[],
 ): Promise<void> {
-  const paths = Object.fromEntries(runtimes.map(({ name, path }) => [name, path]));
+  const paths = Object.fromEntries(runtimes.map(({ name, path }) => [name, { path }]));
   const engines = await startEngines(paths);
   try {
     loadImages(engines);

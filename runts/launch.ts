@@ -1,6 +1,7 @@
 // Starts a sandbox: this process becomes the launcher. See native/launcher/launcher.h for the descriptors and
 // sentry/boot/control-protocol.ts for the messages.
 import { accessSync, constants } from 'node:fs';
+import { totalmem } from 'node:os';
 import { native } from '../native/addon.ts';
 import type { SandboxConfig } from '../sentry/boot/config.ts';
 import { configFile } from './config-file.ts';
@@ -62,8 +63,20 @@ export function launcherArguments(plan: LaunchPlan): string[] {
   }
   if (config.container.process.terminal !== undefined) args.push('--terminal');
   if (config.network === 'host') args.push('--host-network');
+  args.push('--oom-margin', String(oomMargin(config.memoryBytes)));
   if (plan.timeoutMs > 0) args.push('--timeout', String(Math.ceil(plan.timeoutMs)));
   return args;
+}
+
+const OOM_LEAD_BYTES = 128 * 1024 * 1024;
+
+/**
+ * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5): thousandths of the
+ * limit), more than Sentry and Gofer need: so it goes first, and none of it is ahead of a larger one elsewhere.
+ */
+function oomMargin(limitBytes: number): number {
+  const bytes = limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
+  return Math.min(1000, Math.ceil((1000 * OOM_LEAD_BYTES) / bytes));
 }
 
 /** Twin of gofer/main.ts. */

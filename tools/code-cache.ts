@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,7 +12,8 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 
 /** Set to a file for the Sentry's cache: this run is there to make caches. */
 const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
@@ -44,16 +46,79 @@ script.runInThisContext()(exports, require, module, __filename, __dirname);
   writeFileSync(loader, text);
 }
 
+/** Runs a sandbox; false where none can be run here. */
+function trainSandbox(program: string, args: readonly string[], sentryCache: string): boolean {
+  const run = spawnSync(program, [...args, 'do', '--timeout', '20s', 'true'], {
+    env: { ...process.env, [VARIABLE]: sentryCache },
+    stdio: 'ignore',
+  });
+  return run.status === 0;
+}
+
+/** Runs a container, with the caches of the run before: those made then have the functions of both. */
+function trainContainer(program: string, args: readonly string[], sentryCache: string): boolean {
+  const directory = mkdtempSync(join(tmpdir(), 'runts-train-'));
+  try {
+    writeFileSync(join(directory, 'config.json'), JSON.stringify(trainingSpec));
+    const flags = ['--root', join(directory, 'state'), '--rootless', 'true'];
+    const verb = ['run', '--bundle', directory, basename(directory)];
+    const run = spawnSync(program, [...args, ...flags, ...verb], {
+      env: { ...process.env, [VARIABLE]: sentryCache },
+      stdio: 'ignore',
+      timeout: 20_000,
+    });
+    return run.status === 0;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** What engines ask of every container. */
+const trainingSpec = {
+  ociVersion: '1.2.0',
+  process: {
+    args: ['true'],
+    cwd: '/',
+    env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+    user: { uid: 0, gid: 0, additionalGids: [0] },
+    capabilities: { bounding: ['CAP_CHOWN'], effective: ['CAP_CHOWN'], permitted: ['CAP_CHOWN'] },
+    rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1024 }],
+  },
+  root: { path: '/' },
+  mounts: [
+    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid'] },
+    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['mode=755', 'size=64k'] },
+    { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['gid=5', 'mode=0620'] },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['ro'] },
+    { destination: '/etc/hostname', type: 'bind', source: '/etc/hostname', options: ['rbind'] },
+  ],
+  annotations: { 'dev.runts.overlay': 'memory', 'dev.runts.network': 'none' },
+  linux: {
+    namespaces: [{ type: 'pid' }, { type: 'mount' }, { type: 'ipc' }, { type: 'uts' }],
+    maskedPaths: ['/proc/kcore', '/sys/firmware'],
+    readonlyPaths: ['/proc/sys'],
+    seccomp: {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      architectures: ['SCMP_ARCH_X86_64'],
+      syscalls: [
+        {
+          names: ['personality'],
+          action: 'SCMP_ACT_ERRNO',
+          args: [{ index: 0, value: 8, op: 'SCMP_CMP_EQ' }],
+        },
+      ],
+    },
+  },
+};
+
 /** Writes the command line's cache to build/`cache`, for a Node with other flags than bin/runts gives it. */
 export function trainCommandLine(root: string, node: readonly string[], cache: string): void {
   const build = join(root, 'build');
   const loader = join(build, 'cli.training.cjs');
   writeLoader(join(build, 'cli.body.js'), loader, cache);
   const [program = '', ...flags] = node;
-  spawnSync(program, [...flags, loader, 'do', '--timeout', '20s', 'true'], {
-    env: { ...process.env, [VARIABLE]: '/dev/null' },
-    stdio: 'ignore',
-  });
+  if (trainSandbox(program, [...flags, loader], '/dev/null'))
+    trainContainer(program, [...flags, loader], '/dev/null');
   rmSync(loader);
 }
 
@@ -61,17 +126,25 @@ export function trainCodeCaches(root: string): void {
   const build = join(root, 'build');
   const loader = join(build, 'sentry.cjs');
   if (!existsSync(loader) || !existsSync(join(build, 'cli.cjs'))) return;
+  const program = join(root, 'bin/runts');
   const made = join(build, 'new.cache');
-  const run = spawnSync(join(root, 'bin/runts'), ['do', '--timeout', '20s', 'true'], {
-    env: { ...process.env, [VARIABLE]: made },
-    stdio: 'ignore',
-  });
   const target = /sentry-[0-9a-f]+\.cache/.exec(readFileSync(loader, 'utf8'))?.[0];
-  const isComplete = run.status === 0 && existsSync(made) && statSync(made).size > 0;
-  if (isComplete && target !== undefined) {
-    renameSync(made, join(dirname(loader), target));
+  if (
+    target === undefined ||
+    !trainSandbox(program, [], made) ||
+    !keep(made, join(build, target))
+  ) {
+    for (const name of readdirSync(build)) if (name.endsWith('.cache')) rmSync(join(build, name));
+    console.log('no code cache: a first sandbox did not run; start-up takes longer');
     return;
   }
-  for (const name of readdirSync(build)) if (name.endsWith('.cache')) rmSync(join(build, name));
-  console.log('no code cache: a first sandbox did not run; start-up takes longer');
+  if (trainContainer(program, [], made)) keep(made, join(build, target));
+  else console.log('no code cache for containers: a first one did not run; they start slower');
+}
+
+/** False where nothing was written. */
+function keep(made: string, target: string): boolean {
+  if (!existsSync(made) || statSync(made).size === 0) return false;
+  renameSync(made, target);
+  return true;
 }

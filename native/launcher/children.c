@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -106,14 +107,23 @@ static void start_node(const struct sandbox *sandbox, char *name, const char *sc
   execve(NODE_PATH, argv, environment);
 }
 
-/* Where memory ends, a guest's process is to go before the Sentry, which all of them need. */
-static void prefer_for_oom(int base) {
+/*
+ * Where memory ends, a guest's process is to go before the Sentry, which all of them need. The file is of this process,
+ * and opened while /proc is there; a child has its parent's score.
+ */
+static int open_oom_score(void) { return open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC); }
+
+static int read_oom_score(int file) {
   char text[16];
-  int score = base + 500 > 1000 ? 1000 : base + 500;
-  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  int length = snprintf(text, sizeof text, "%d", score);
-  if (fd >= 0 && write(fd, text, (size_t)length) < 0) errno = 0; /* it is a wish */
-  if (fd >= 0) close(fd);
+  ssize_t length = pread(file, text, sizeof text - 1, 0);
+  text[length > 0 ? length : 0] = 0;
+  return atoi(text);
+}
+
+static void write_oom_score(int file, int score) {
+  char text[16];
+  int length = snprintf(text, sizeof text, "%d", score < 1000 ? score : 1000);
+  if (write(file, text, (size_t)length) < 0) errno = 0; /* it is a wish */
 }
 
 /* No capabilities, no way to others, and what else the Sentry and the zygote have in common. */
@@ -128,10 +138,16 @@ static void give_up_rights(void) {
  * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
  * always an empty one: where the Sentry shares the host's, guest code does not.
  */
-static void start_zygote(const struct sandbox *sandbox) {
+static void start_zygote(const struct sandbox *sandbox, int oom_score) {
+  int own_score = read_oom_score(oom_score);
+  write_oom_score(oom_score, own_score + sandbox->options.oom_margin);
   pid_t pid = fork();
   if (pid < 0) fatal("fork: %s", strerror(errno));
-  if (pid > 0) return;
+  if (pid > 0) {
+    write_oom_score(oom_score, own_score);
+    close(oom_score);
+    return;
+  }
   if (sandbox->options.host_network && unshare(CLONE_NEWNET) < 0) {
     fatal_namespaces("an empty network");
   }
@@ -140,7 +156,6 @@ static void start_zygote(const struct sandbox *sandbox) {
       {-1}, {-1}, {-1}, {sandbox->zygote_pair[1]}, {sandbox->wake}, {sandbox->page_read_only},
   };
   int zygote = sandbox->zygote;
-  prefer_for_oom(sandbox->options.container.oom_score_adj);
   place_descriptors(placed, ZYGOTE_FDS);
   char *const argv[] = {"runts-zygote", NULL};
   syscall(SYS_execveat, zygote, "", argv, argv + 1, AT_EMPTY_PATH);
@@ -149,10 +164,11 @@ static void start_zygote(const struct sandbox *sandbox) {
 
 static void run_sentry(struct sandbox *sandbox, int gate) {
   wait_for_maps(gate);
+  int oom_score = open_oom_score();
   become_sentry(sandbox); /* capabilities stay: id 0 does not exist in there */
   enter_private_root(sandbox, false);
   int sealer = fork_sealer("/final");
-  start_zygote(sandbox); /* it needs a capability for its network */
+  start_zygote(sandbox, oom_score); /* it needs a capability for its network */
   give_up_rights();
   die_with_launcher(gate);
   forbid_io_uring();

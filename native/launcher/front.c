@@ -324,7 +324,21 @@ static bool is_order(const struct signalfd_siginfo *info) {
          (info->ssi_int & ORDER_MARK) == ORDER_MARK;
 }
 
-/* False once the launcher has ended. */
+/*
+ * False once the launcher has ended. Where the Sentry is another's, that one is still to say how the container ended,
+ * of which the end of its Gofer is a part: it gets some time for it.
+ */
+static bool reap_launcher(void) {
+  if (front.launcher == 0 ||
+      waitpid(front.launcher, &front.launcher_status, WNOHANG) != front.launcher) {
+    return true;
+  }
+  if (!is_guest_of_another() || front.control.fd < 0) return false;
+  front.launcher = 0;
+  if (front.kill_by_ms == 0) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
+  return true;
+}
+
 static bool take_signal(int signals) {
   struct signalfd_siginfo info;
   if (read(signals, &info, sizeof info) != sizeof info) return true;
@@ -333,10 +347,7 @@ static bool take_signal(int signals) {
     obey_order(info.ssi_int);
     return true;
   }
-  if (number == SIGCHLD) {
-    return front.launcher == 0 ||
-           waitpid(front.launcher, &front.launcher_status, WNOHANG) != front.launcher;
-  }
+  if (number == SIGCHLD) return reap_launcher();
   if (number == SIGWINCH) {
     send_window();
   } else if (!is_command()) {
@@ -385,6 +396,7 @@ static void watch(int signals) {
   const long long timeout_at = timeout > 0 ? now_ms() + timeout : 0;
   for (bool running = true; running;) {
     int wait = next_wait(timeout_at);
+    if (is_guest_of_another() && front.control.fd < 0 && front.launcher == 0) break;
     bool writes = front.config >= 0 || front.request_bytes > 0;
     struct pollfd fds[3] = {
         {.fd = signals, .events = POLLIN},
@@ -398,10 +410,7 @@ static void watch(int signals) {
     if (fds[2].revents != 0) receive(&front.report, obey_report);
     if (fds[0].revents != 0) running = take_signal(signals);
     /* A process in another's Sentry lives as long as the connection. */
-    if (is_guest_of_another() && front.control.fd < 0) {
-      end_sandbox();
-      if (front.launcher == 0) running = false;
-    }
+    if (is_guest_of_another() && front.control.fd < 0) end_sandbox();
   }
   receive(&front.control, obey_event);
   receive(&front.report, obey_report);
@@ -432,7 +441,7 @@ static int exit_code(void) {
   }
   if (front.end == END_FAILED && !gofer_killed) {
     explain(front.code, front.text);
-    return front.launcher == 0 ? EXIT_EXEC_FAILED : front.code;
+    return front.options->mode == MODE_EXEC ? EXIT_EXEC_FAILED : front.code;
   }
   /* The sandbox went away under a process of `runts exec`: the kernel killed it. */
   if (is_guest_of_another()) {
@@ -440,7 +449,10 @@ static int exit_code(void) {
     return 128 + SIGKILL;
   }
   char text[96];
+  bool was_killed =
+      WIFSIGNALED(front.launcher_status) && WTERMSIG(front.launcher_status) == SIGKILL;
   if (front.casualty[0] != 0) {
+    was_killed = strstr(front.casualty, " killed by signal 9") != NULL;
     snprintf(text, sizeof text, "%s", front.casualty);
   } else if (WIFSIGNALED(front.launcher_status)) {
     snprintf(text, sizeof text, "the launcher was killed by signal %d",
@@ -450,7 +462,8 @@ static int exit_code(void) {
              WEXITSTATUS(front.launcher_status));
   }
   explain(EXIT_OWN_FAILURE, text);
-  return EXIT_OWN_FAILURE;
+  /* Engines know a container that memory's end has cost its life by this status. */
+  return was_killed && !is_command() ? 128 + SIGKILL : EXIT_OWN_FAILURE;
 }
 
 static void make_channel(int pair[2], int type) {

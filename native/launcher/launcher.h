@@ -120,6 +120,7 @@ struct options {
   int log_fd, strace_fd;     /* or -1 */
   int zygote_fd, addon_fd;   /* opened early: the paths may be descriptors of the command line */
   long timeout_ms;           /* 0: none */
+  int oom_margin;            /* by how much the oom_score_adj of guest processes is higher */
 };
 
 /* Where the node binary is in the private roots. */

@@ -36,6 +36,8 @@ static int *descriptor_option(struct options *options, const char *name) {
 static bool number_option(struct options *options, const char *name, const char *value) {
   if (strcmp(name, "--timeout") == 0) {
     options->timeout_ms = atol(value);
+  } else if (strcmp(name, "--oom-margin") == 0) {
+    options->oom_margin = atoi(value);
   } else if (strcmp(name, "--rows") == 0) {
     options->container.rows = atoi(value);
   } else if (strcmp(name, "--columns") == 0) {

@@ -11,6 +11,7 @@ import type {
   TerminalConfig,
 } from '../../sentry/boot/config.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
+import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
 import type { LaunchPlan } from '../launch.ts';
@@ -38,9 +39,6 @@ export interface DoOptions {
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
 }
-
-/** tools/code-cache.ts sets it. */
-const codeCacheVariable = 'RUNTS_WRITE_CODE_CACHE';
 
 export async function planDo(command: readonly string[], options: DoOptions): Promise<LaunchPlan> {
   if (command.length === 0) throw new Failure("do: no command given; 'runts help do' tells how");
@@ -91,7 +89,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
     network: options.network,
-    writeCodeCache: process.env[codeCacheVariable] !== undefined,
+    writeCodeCache: sentryCacheFile() !== undefined,
   };
 }
 
@@ -177,8 +175,8 @@ function planUser(text: string | undefined): GuestUser {
 /** The Sentry's standard error: the log, or in a run that makes code caches the file for its own. */
 function openLog(options: DoOptions): number | undefined {
   if (options.debugLog !== undefined) return openOutput(options.debugLog, 'a', '--debug-log');
-  const cache = process.env[codeCacheVariable];
-  return cache === undefined ? undefined : openOutput(cache, 'w', codeCacheVariable);
+  const cache = sentryCacheFile();
+  return cache === undefined ? undefined : openOutput(cache, 'w', 'code cache');
 }
 
 function openStrace(strace: string | true | undefined): number | undefined {

@@ -39,10 +39,15 @@ function printJson(context: OciContext, records: readonly ContainerRecord[]): vo
       rootfs: record.rootfs,
       created: record.created,
       ...(annotations === undefined ? {} : { annotations }),
-      owner: ownerName(record.owner),
+      owner: listedOwner(record.owner),
     };
   });
   process.stdout.write(`${documents.length === 0 ? 'null' : JSON.stringify(documents)}\n`);
+}
+
+/** runc names root here, and not in `state`. */
+function listedOwner(uid: number): string {
+  return uid === 0 ? 'root' : ownerName(uid);
 }
 
 function printTable(context: OciContext, records: readonly ContainerRecord[]): void {
@@ -51,7 +56,7 @@ function printTable(context: OciContext, records: readonly ContainerRecord[]): v
     ...records.map((record) => {
       const status = statusOf(context.store, record);
       const pid = status === 'stopped' ? 0 : (record.front?.pid ?? 0);
-      const owner = ownerName(record.owner);
+      const owner = listedOwner(record.owner);
       return [record.id, String(pid), status, record.bundle, record.created, owner];
     }),
   ];

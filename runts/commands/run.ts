@@ -1,5 +1,6 @@
 // `runts run`: create and start, and unless it is detached wait for the end and delete.
 import { native } from '../../native/addon.ts';
+import { saveCodeCache } from '../code-cache.ts';
 import type { OciContext } from '../oci/context.ts';
 import { createContainer } from '../oci/create.ts';
 import { destroy } from '../oci/destroy.ts';
@@ -42,6 +43,7 @@ export async function run(context: OciContext, id: string, options: RunOptions):
   if (isDetached) process.exit(0);
   const status = await untilEnd(record);
   if (options.keep !== true) await destroy(context, record, { runsHooks: true });
+  saveCodeCache();
   process.exit(status);
 }
 

@@ -4,7 +4,9 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
+import type { IdRange } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
+import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation, type Installation } from '../installation.ts';
 import type { AttachPoint, LaunchPlan } from '../launch.ts';
@@ -21,7 +23,7 @@ import { planProcess } from './plan-process.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { parseSpec } from './spec/parse.ts';
-import type { Namespace, Spec } from './spec/types.ts';
+import type { IdMapping, Namespace, Spec } from './spec/types.ts';
 
 export interface ContainerRequest {
   readonly id: string;
@@ -76,6 +78,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
+      ...planIds(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
       isInit: true,
@@ -85,6 +88,13 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     installation: findInstallation(),
   };
+}
+
+function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
+  const { uidMappings = [], gidMappings = [] } = linux ?? {};
+  if (uidMappings.length === 0 && gidMappings.length === 0) return {};
+  const range = ({ containerID, hostID, size }: IdMapping): IdRange => [containerID, hostID, size];
+  return { ids: { uids: uidMappings.map(range), gids: gidMappings.map(range) } };
 }
 
 /** The configuration of a Sentry whose first container this is. */
@@ -106,7 +116,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     network: settings.network === 'host' ? 'host' : 'none',
-    writeCodeCache: false,
+    writeCodeCache: sentryCacheFile() !== undefined,
   };
 }
 
@@ -117,7 +127,7 @@ export function launchPlan(plan: ContainerPlan, config: SandboxConfig): LaunchPl
     installation: plan.installation,
     config,
     attach: plan.attach,
-    logFd: settings.debug ? openLogFile(`${container.id}.log`) : undefined,
+    logFd: settings.debug ? openLogFile(`${container.id}.log`) : openCacheFile(),
     straceFd: settings.strace ? openLogFile(`${container.id}.strace`) : undefined,
     timeoutMs: 0,
   };
@@ -131,6 +141,12 @@ function openLogFile(name: string): number {
   } catch (error) {
     throw new Failure(`${path}: ${describe(error)}`, 1);
   }
+}
+
+/** The Sentry writes its code cache to its log's descriptor. */
+function openCacheFile(): number | undefined {
+  const path = sentryCacheFile();
+  return path === undefined ? undefined : openSync(path, 'w', 0o644);
 }
 
 /** The front has copies. */

@@ -1,6 +1,7 @@
 // What the command line tells the Sentry: the first line on the control channel, as JSON. All texts
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
+import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
 import type { CapabilitySet } from '../vfs/credentials.ts';
 
@@ -125,6 +126,8 @@ export interface ContainerConfig {
   readonly readOnlyPaths: readonly string[];
   /** Settings below /proc/sys ('net.core.somaxconn') that the container starts with. */
   readonly sysctl: Readonly<Record<string, string>>;
+  /** What its user and group ids are on the host; absent: themselves. */
+  readonly ids?: IdRanges;
   /** What its processes are restricted to, those of `runts exec` too. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;

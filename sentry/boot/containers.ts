@@ -74,6 +74,7 @@ export class Containers implements RequestHandler {
       pids,
       mounts: mounts.namespace,
       hasVirtualInit: !config.isInit,
+      ...(config.ids === undefined ? {} : { ids: config.ids }),
     });
     const known = { container, mounts, seccomp };
     try {

@@ -8,6 +8,7 @@ import { registerDevices } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
+import { IdMap } from '../fs/gofer/id-map.ts';
 import { newMqueueFileSystem } from '../fs/mqueue/mqueue-filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
 import { newProcFileSystem } from '../fs/proc/proc-filesystem.ts';
@@ -16,6 +17,7 @@ import { newSysFileSystem } from '../fs/sys/sysfs.ts';
 import { TmpFileSystem } from '../fs/tmp/filesystem.ts';
 import type { Machine } from '../host/machine.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
+import { sameIdRanges } from '../kernel/id-ranges.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
@@ -25,7 +27,7 @@ import { type FsCaller, FsContext } from '../vfs/fs-context.ts';
 import { Mount, MountNamespace } from '../vfs/mount.ts';
 import type { FileSystem } from '../vfs/node.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, MountConfig, RootConfig, VolumeConfig } from './config.ts';
+import type { ContainerConfig, MountConfig, VolumeConfig } from './config.ts';
 import { fillDev } from './container-dev.ts';
 import { copyInto } from './copy-up.ts';
 import { ensurePath, place } from './mount-points.ts';
@@ -53,7 +55,7 @@ export interface MountParts {
 /** Throws BootFailure. */
 export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMounts {
   const { kernel } = parts;
-  const builder = new Builder(config.root, parts);
+  const builder = new Builder(config, parts);
   for (const mount of config.mounts) builder.add(mount);
   const { namespace, caller } = builder;
   const devpts = builder.devpts ?? new DevptsFileSystem(kernel);
@@ -81,10 +83,13 @@ class Builder {
   /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
   readonly #served = new Map<string, GoferFileSystem>();
 
-  constructor(config: RootConfig, parts: MountParts) {
+  constructor({ root: config, ids = sameIdRanges }: ContainerConfig, parts: MountParts) {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
-    this.client = new GoferClient(parts.goferFd);
+    this.client = new GoferClient(parts.goferFd, {
+      uids: new IdMap(ids.uids),
+      gids: new IdMap(ids.gids),
+    });
     this.#rootServed = this.#attach(config.attach, config.overlay);
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })

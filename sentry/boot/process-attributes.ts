@@ -15,7 +15,9 @@ import type { ProcessConfig } from './config.ts';
 
 /** Sets as they are before execve(2), which then makes of them what capabilities(7) says. */
 export function processCredentials(config: ProcessConfig): Credentials {
-  const { uid, gid, groups } = config.user;
+  const { uid, gid } = config.user;
+  // Each once, as runc has them, and in the order that setgroups(2) leaves them in.
+  const groups = [...new Set(config.user.groups)].sort((a, b) => a - b);
   return { ...credentialsOf(uid, gid, groups), ...config.capabilities };
 }
 

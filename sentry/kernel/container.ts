@@ -4,6 +4,7 @@ import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { groupExit } from './exit.ts';
+import { type IdRanges, sameIdRanges } from './id-ranges.ts';
 import type { Kernel } from './kernel.ts';
 import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
@@ -19,6 +20,8 @@ export interface ContainerOptions {
   /** Its own, or another container's that it joins. */
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
+  /** What its ids are on the host. */
+  readonly ids?: IdRanges;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
   readonly hasVirtualInit: boolean;
 }
@@ -28,6 +31,7 @@ export class Container {
   readonly id: string;
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
+  readonly ids: IdRanges;
   state: ContainerState = 'creating';
   /** The process whose end is the container's. */
   main: ThreadGroup | undefined = undefined;
@@ -44,6 +48,7 @@ export class Container {
     this.id = options.id;
     this.pids = options.pids;
     this.mounts = options.mounts;
+    this.ids = options.ids ?? sameIdRanges;
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();
   }

@@ -37,7 +37,7 @@ import {
 } from '../../abi/stat.ts';
 import { setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
-import type { Attributes } from '../vfs/node.ts';
+import { type Attributes, shownId } from '../vfs/node.ts';
 import type { Path } from '../vfs/path.ts';
 import { WALK_EMPTY, WALK_FOLLOW, walkPath } from '../vfs/path-walk.ts';
 import {
@@ -94,8 +94,8 @@ function writeStat(task: Task, attributes: Result<Attributes>, statAddr: number)
   setI64(statView, at.ino, attributes.ino);
   setI64(statView, at.nlink, attributes.nlink);
   statView.setUint32(at.mode, attributes.mode, true);
-  statView.setUint32(at.uid, attributes.uid, true);
-  statView.setUint32(at.gid, attributes.gid, true);
+  statView.setUint32(at.uid, shownId(attributes.uid), true);
+  statView.setUint32(at.gid, shownId(attributes.gid), true);
   setI64(statView, at.rdev, attributes.rdev);
   setI64(statView, at.size, attributes.sizeBytes);
   setI64(statView, at.blksize, attributes.blockSize);
@@ -159,8 +159,8 @@ function fillStatx(attributes: Attributes, path: Path, mask: number): void {
   statxView.setUint32(at.blksize, attributes.blockSize, true);
   setI64(statxView, at.attributes, isMountRoot ? STATX_ATTR_MOUNT_ROOT : 0);
   statxView.setUint32(at.nlink, attributes.nlink, true);
-  statxView.setUint32(at.uid, attributes.uid, true);
-  statxView.setUint32(at.gid, attributes.gid, true);
+  statxView.setUint32(at.uid, shownId(attributes.uid), true);
+  statxView.setUint32(at.gid, shownId(attributes.gid), true);
   statxView.setUint16(at.mode, attributes.mode, true);
   setI64(statxView, at.ino, attributes.ino);
   setI64(statxView, at.size, attributes.sizeBytes);

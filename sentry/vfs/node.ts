@@ -36,6 +36,16 @@ export interface Attributes {
   readonly btime: WallTime;
 }
 
+/** Owner of a file that is nobody's in the container's user namespace: INVALID_UID of the kernel. */
+export const NO_ID = 0xffff_ffff;
+/** What programs see in its place (/proc/sys/fs/overflowuid). */
+const OVERFLOW_ID = 65534;
+
+/** An owner as stat(2) gives it. */
+export function shownId(id: number): number {
+  return id === NO_ID ? OVERFLOW_ID : id;
+}
+
 /** The part of Attributes that permission checks need. Nodes that keep these as fields are their own Ownership. */
 export interface Ownership {
   readonly mode: number;

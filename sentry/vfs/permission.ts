@@ -31,7 +31,7 @@ import {
 import { type Credentials, isCapable } from './credentials.ts';
 import type { Dentry } from './dentry.ts';
 import type { Mount } from './mount.ts';
-import type { NewNode, Node, Ownership } from './node.ts';
+import { type NewNode, NO_ID, type Node, type Ownership } from './node.ts';
 import type { OpenFile } from './open-file.ts';
 import type { Path } from './path.ts';
 
@@ -50,6 +50,11 @@ export function mayAccess(credentials: Credentials, node: Node, mask: number): S
   return permits(credentials, owner, mask);
 }
 
+/** Capabilities count over files whose owner and group the container has (capable_wrt_inode_uidgid in the kernel). */
+function isCapableOver(credentials: Credentials, owner: Ownership, capability: number): boolean {
+  return owner.uid !== NO_ID && owner.gid !== NO_ID && isCapable(credentials, capability);
+}
+
 function permits(credentials: Credentials, owner: Ownership, mask: number): SysResult {
   const { mode } = owner;
   let bits = mode;
@@ -59,10 +64,10 @@ function permits(credentials: Credentials, owner: Ownership, mask: number): SysR
 
   const isDirectory = (mode & S_IFMT) === S_IFDIR;
   if (isDirectory || (mask & MAY_EXEC) === 0 || (mode & 0o111) !== 0) {
-    if (isCapable(credentials, CAP_DAC_OVERRIDE)) return 0;
+    if (isCapableOver(credentials, owner, CAP_DAC_OVERRIDE)) return 0;
   }
   const onlyReads = isDirectory ? (mask & MAY_WRITE) === 0 : mask === MAY_READ;
-  return onlyReads && isCapable(credentials, CAP_DAC_READ_SEARCH) ? 0 : EACCES;
+  return onlyReads && isCapableOver(credentials, owner, CAP_DAC_READ_SEARCH) ? 0 : EACCES;
 }
 
 /** mayAccess, and EROFS for writing what a read-only mount holds. */
@@ -109,12 +114,12 @@ function checkSticky(credentials: Credentials, directory: Node, victim: Node): S
   if ((parent.mode & S_ISVTX) === 0 || parent.uid === credentials.fsuid) return 0;
   const owner = victim.ownership();
   if (isErrno(owner)) return owner;
-  return owner.uid === credentials.fsuid || isCapable(credentials, CAP_FOWNER) ? 0 : EPERM;
+  return isOwner(credentials, owner) ? 0 : EPERM;
 }
 
 /** Owner of the node, or CAP_FOWNER. */
 export function isOwner(credentials: Credentials, owner: Ownership): boolean {
-  return owner.uid === credentials.fsuid || isCapable(credentials, CAP_FOWNER);
+  return owner.uid === credentials.fsuid || isCapableOver(credentials, owner, CAP_FOWNER);
 }
 
 /** chmod(2): 0 or EPERM, and the mode that is really set. */
@@ -123,7 +128,7 @@ export function chmodMode(credentials: Credentials, owner: Ownership, mode: numb
   if (
     (mode & S_ISGID) !== 0 &&
     !isInGroup(credentials, owner.gid) &&
-    !isCapable(credentials, CAP_FSETID)
+    !isCapableOver(credentials, owner, CAP_FSETID)
   )
     return mode & ~S_ISGID;
   return mode;
@@ -136,7 +141,7 @@ export function mayChown(
   uid: number,
   gid: number,
 ): SysResult {
-  if (isCapable(credentials, CAP_CHOWN)) return 0;
+  if (isCapableOver(credentials, owner, CAP_CHOWN)) return 0;
   const owns = owner.uid === credentials.fsuid;
   if (uid !== -1 && !(owns && uid === owner.uid)) return EPERM;
   if (gid !== -1 && !(owns && (gid === owner.gid || isInGroup(credentials, gid)))) return EPERM;
@@ -154,7 +159,7 @@ export function dropSetIds(node: Node, credentials: Credentials): void {
   if (node.kind !== S_IFREG) return;
   const owner = node.ownership();
   if (isErrno(owner) || (owner.mode & (S_ISUID | S_ISGID)) === 0) return;
-  if (isCapable(credentials, CAP_FSETID)) return;
+  if (isCapableOver(credentials, owner, CAP_FSETID)) return;
   const mode = withoutSetIds(owner.mode);
   if (mode !== owner.mode) node.setAttributes({ mode: mode & ~S_IFMT });
 }
@@ -176,7 +181,7 @@ export function newNode(credentials: Credentials, directory: Node, mode: number)
   else if (
     (mode & both) === both &&
     !isInGroup(credentials, parent.gid) &&
-    !isCapable(credentials, CAP_FSETID)
+    !isCapableOver(credentials, parent, CAP_FSETID)
   )
     inherited &= ~S_ISGID;
   return { mode: inherited, uid: credentials.fsuid, gid: parent.gid };

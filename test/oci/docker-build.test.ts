@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, inject } from 'vitest';
 import { dockerCommand, enginesIn, setDefaultRuntime } from './engines/daemons.ts';
-import { type Runtime, runtimePaths } from './support/runtimes.ts';
+import { type Runtime, registeredRuntimes } from './support/runtimes.ts';
 import { scriptCases } from './support/script.ts';
 
 const build = `export DOCKER_BUILDKIT=0
@@ -11,7 +11,7 @@ trap 'cleanup; docker rmi -f "$C" >/dev/null 2>&1;' EXIT
 build() { docker build --no-cache --force-rm --network none --cgroup-parent "$G" -t "$C" "$@" . >build.log 2>&1; local code=$?; [ $code = 0 ] || cat build.log >&2; return $code; }`;
 
 async function asDefault(dir: string, { name }: Runtime): Promise<void> {
-  setDefaultRuntime(dir, runtimePaths, name);
+  setDefaultRuntime(dir, registeredRuntimes, name);
   const now = (): string =>
     execFileSync(dockerCommand, ['info', '-f', '{{.DefaultRuntime}}'], {
       encoding: 'utf8',
@@ -22,7 +22,7 @@ async function asDefault(dir: string, { name }: Runtime): Promise<void> {
 
 const engines = inject('enginesDir');
 afterAll(() => {
-  if (engines !== '') setDefaultRuntime(engines, runtimePaths);
+  if (engines !== '') setDefaultRuntime(engines, registeredRuntimes);
 });
 
 scriptCases(

@@ -143,11 +143,13 @@ scriptCases('docker-run', [
   },
   {
     name: 'network host',
+    network: 'host',
     script: `docker run --rm --runtime "$RT" --network host --cgroup-parent "$G" local/busybox sh -c 'ls /sys/class/net; hostname' >inside; { ls /sys/class/net; hostname; } | cmp - inside && echo same`,
     says: 'same',
   },
   {
     name: 'a server on the host network',
+    network: 'host',
     script: `port=$((18000 + \${#RT} * 7)) # another for each runtime
       docker run -d --name "$C" --label "case=$C" --runtime "$RT" --network host --cgroup-parent "$G" local/busybox sh -c "echo up; nc -l -p $port -e echo served" >/dev/null
       logged up; until_ eval "cat </dev/tcp/127.0.0.1/$port >got"; cat got`,

@@ -2,6 +2,7 @@
  * The command line of a quick verb, and the way back to Node.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -43,14 +44,27 @@ int open_log(const struct call *call) {
   return fd;
 }
 
+/* As inGoWords() of runts/oci/context.ts: the first of each of these. */
+static void put_in_go_words(char *text) {
+  static const int errors[] = {ENOENT, EACCES, EPERM,  ENOTDIR, EISDIR, ENOSPC, EROFS,  ELOOP,
+                               ENOMEM, EAGAIN, EMFILE, EINVAL,  EBUSY,  ENODEV, ERANGE, EOPNOTSUPP};
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    char *found = strstr(text, strerror(errors[i]));
+    if (found != NULL) *found = (char)tolower((unsigned char)*found);
+  }
+}
+
 int refuse(const struct call *call, int code, const char *format, ...) {
   char text[8192], line[8300];
   va_list list;
   va_start(list, format);
   vsnprintf(text, sizeof text, format, list);
   va_end(list);
+  put_in_go_words(text);
   write_log(open_log(call), call->log_json, "error", text);
-  for (char *at = text; (at = strchr(at, '\n')) != NULL;) *at = ' ';
+  for (char *at = text; *at != 0; at++) {
+    if ((unsigned char)*at < ' ' || *at == 0x7f) *at = ' ';
+  }
   int length = snprintf(line, sizeof line, "runts: %s\n", text);
   if (write(2, line, (size_t)length) < 0) return code;
   return code;
@@ -176,13 +190,31 @@ static char **split(int count, char **arguments) {
   return arguments + separator + 1;
 }
 
+/* Of the arguments, and of the environment, which lies behind them: proc_pid_cmdline(5) shows both as one title. */
+static void note_memory(const char *last) {
+  arguments_start = program_invocation_name;
+  arguments_end = last + strlen(last) + 1;
+  for (char **variable = environ; *variable == arguments_end; variable++) {
+    arguments_end += strlen(*variable) + 1;
+  }
+}
+
+/* What is opened must not take the place of a standard stream that is closed: as Node has it. */
+static void fill_streams(void) {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd < 3);
+  if (fd >= 0) close(fd);
+}
+
 int quick_main(int count, char **arguments) {
   struct call call = {0};
   char **words = split(count, arguments);
+  fill_streams();
   const char *wish = getenv("RUNTS_QUICK");
   if (wish != NULL && strcmp(wish, "0") == 0) fall_back();
-  arguments_start = arguments[0];
-  arguments_end = arguments[count - 1] + strlen(arguments[count - 1]) + 1;
+  note_memory(arguments[count - 1]);
   words = take_globals(words, &call);
   if (*words == NULL) fall_back();
   call.verb = *words;

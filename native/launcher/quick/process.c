@@ -102,11 +102,10 @@ static int find_name(const struct json_string *string, const char *prefix, const
   return -1;
 }
 
-/* False where it was there before: the last one counts, but others see to that. */
+/* False for one that is unknown, or was there before: the last one counts, but others see to that. */
 static bool note(unsigned *seen, int index) {
-  unsigned bit = 1U << index;
-  if (index < 0 || (*seen & bit) != 0) return false;
-  *seen |= bit;
+  if (index < 0 || (*seen & 1U << index) != 0) return false;
+  *seen |= 1U << index;
   return true;
 }
 

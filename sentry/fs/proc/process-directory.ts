@@ -2,6 +2,7 @@
 
 import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { idMapText } from '../../kernel/id-ranges.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -47,7 +48,6 @@ import {
 } from './subject.ts';
 
 /** The identity map of the only user namespace. */
-const idMap = `${'0'.padStart(10)} ${'0'.padStart(10)} 4294967295\n`;
 
 /** What the process and each of its threads have. */
 const common: Entries<Subject> = {
@@ -61,7 +61,9 @@ const common: Entries<Subject> = {
   exe: exeLink,
   fd: fdDirectory,
   fdinfo: fdinfoDirectory,
-  gid_map: processFile(0o644, () => idMap, { write: () => EPERM }),
+  gid_map: processFile(0o644, ({ group }) => idMapText(group.container.ids.gids), {
+    write: () => EPERM,
+  }),
   io: privateFile(0o400, renderIo),
   limits: processFile(0o444, renderLimits),
   loginuid: processFile(0o644, () => '4294967295', { write: () => EPERM }),
@@ -94,7 +96,9 @@ const common: Entries<Subject> = {
   statm: processFile(0o444, renderStatm),
   status: processFile(0o444, renderStatus),
   syscall: privateFile(0o400, renderSyscall),
-  uid_map: processFile(0o644, () => idMap, { write: () => EPERM }),
+  uid_map: processFile(0o644, ({ group }) => idMapText(group.container.ids.uids), {
+    write: () => EPERM,
+  }),
   wchan: processFile(0o444, () => '0'),
 };
 

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RegisteredRuntime } from '../support/runtimes.ts';
 
 /** Debian's, not a wrapper that may stand before it in PATH. */
 export const dockerCommand = '/usr/bin/docker';
@@ -39,8 +40,10 @@ export function engineObstacle(): string | undefined {
   return undefined;
 }
 
-/** `runtimes` are registered with Docker: name to path. */
-export async function startEngines(runtimes: Readonly<Record<string, string>>): Promise<Engines> {
+/** Registered with Docker by name, and those without arguments with CRI. */
+type Runtimes = Readonly<Record<string, RegisteredRuntime>>;
+
+export async function startEngines(runtimes: Runtimes): Promise<Engines> {
   await removeStale();
   const dir = mkdtempSync(join(BASE, PREFIX));
   for (const name of ['run', 'log', 'containerd', 'docker', 'opt']) mkdirSync(join(dir, name));
@@ -57,15 +60,9 @@ export async function startEngines(runtimes: Readonly<Record<string, string>>): 
 }
 
 /** Docker reads the file again at SIGHUP. */
-export function setDefaultRuntime(
-  dir: string,
-  runtimes: Readonly<Record<string, string>>,
-  name = 'runc',
-): void {
+export function setDefaultRuntime(dir: string, runtimes: Runtimes, name = 'runc'): void {
   const file = join(dir, 'daemon.json');
-  const entries = Object.entries(runtimes).filter(([runtime]) => runtime !== 'runc');
-  const named = Object.fromEntries(entries.map(([runtime, path]) => [runtime, { path }]));
-  writeFileSync(file, JSON.stringify({ runtimes: named, 'default-runtime': name }));
+  writeFileSync(file, JSON.stringify({ runtimes, 'default-runtime': name }));
   const pid = daemonPid(dir, 'dockerd');
   if (pid !== undefined) process.kill(pid, 'SIGHUP');
 }
@@ -131,7 +128,7 @@ export function processesIn(cgroup: string): number[] {
   return pids().filter((pid) => read(`/proc/${pid}/cgroup`).split('\n').some(within));
 }
 
-function containerdConfig(dir: string, runtimes: Readonly<Record<string, string>>): string {
+function containerdConfig(dir: string, runtimes: Runtimes): string {
   const socket = `${dir}/run/containerd.sock`;
   return `version = 2
 root = "${dir}/containerd"
@@ -145,14 +142,15 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   address = "${socket}.ttrpc"
 [plugins."io.containerd.internal.v1.opt"]
   path = "${dir}/opt"
-${criConfig(dir, { runc: '/usr/sbin/runc', ...runtimes })}`;
+${criConfig(dir, { runc: { path: '/usr/sbin/runc' }, ...runtimes })}`;
 }
 
 /** The CRI plugin: a runtime class for each runtime, the pods' own image, and a network that is only a loopback. */
-function criConfig(dir: string, runtimes: Readonly<Record<string, string>>): string {
+function criConfig(dir: string, runtimes: Runtimes): string {
   const cri = 'plugins."io.containerd.grpc.v1.cri"';
-  const classes = Object.entries(runtimes).map(
-    ([name, path]) => `[${cri}.containerd.runtimes.${name}]
+  const plain = Object.entries(runtimes).filter(([, { runtimeArgs }]) => runtimeArgs === undefined);
+  const classes = plain.map(
+    ([name, { path }]) => `[${cri}.containerd.runtimes.${name}]
   runtime_type = "io.containerd.runc.v2"
 [${cri}.containerd.runtimes.${name}.options]
   BinaryName = "${path}"

@@ -1,6 +1,6 @@
 // One pair of engines for all test files of test/oci; afterwards nothing of them may be left.
 import type { TestProject } from 'vitest/node';
-import { runtimePaths } from '../support/runtimes.ts';
+import { registeredRuntimes } from '../support/runtimes.ts';
 import {
   engineObstacle,
   mountsBelow,
@@ -26,7 +26,7 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
     project.provide('enginesDir', '');
     return undefined;
   }
-  const engines = await startEngines(runtimePaths);
+  const engines = await startEngines(registeredRuntimes);
   loadImages(engines);
   const { dir } = engines;
   project.provide('enginesDir', dir);

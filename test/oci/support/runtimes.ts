@@ -10,8 +10,18 @@ export interface Runtime {
 export const runc: Runtime = { name: 'runc', path: '/usr/sbin/runc' };
 export const runtsRuntime: Runtime = { name: 'runts', path: runts };
 
-/** As Docker's daemon.json wants them. */
-export const runtimePaths: Readonly<Record<string, string>> = { runts };
+/** As Docker's daemon.json wants it. */
+export interface RegisteredRuntime {
+  readonly path: string;
+  readonly runtimeArgs?: readonly string[];
+}
+
+/** What engines are told of, beside runc. */
+export const registeredRuntimes: Readonly<Record<string, RegisteredRuntime>> = {
+  runts: { path: runts },
+  // Of the kinds of networks the one that is not runts' default.
+  'runts-host': { path: runts, runtimeArgs: ['--network', 'host'] },
+};
 
 export const isRoot: boolean = process.getuid?.() === 0 && existsSync(runc.path);
 

@@ -20,11 +20,17 @@ export interface ScriptCase {
   /** Not run where the machine lacks it: not even runc could. */
   readonly needs?: Need;
   readonly seconds?: number;
+  /** With the sockets of the container's network namespace, where runts is to be told (docs/oci.md). */
+  readonly network?: 'host';
 }
 
 export interface GroupOptions {
   /** Before each case; such cases run one after the other. */
   readonly prepare?: (dir: string, runtime: Runtime) => Promise<void>;
+  /** runc cannot do it here. */
+  readonly only?: 'runts';
+  /** Skipped where that is false. */
+  readonly isPossible?: boolean;
 }
 
 const prelude = readFileSync(join(import.meta.dirname, 'prelude.sh'), 'utf8');
@@ -36,11 +42,12 @@ export function scriptCases(
   options: GroupOptions = {},
 ): void {
   const dir = inject('enginesDir');
-  const only = describe.skipIf(dir === '');
-  (options.prepare === undefined ? only.concurrent : only)(group, () => {
+  const possible = describe.skipIf(dir === '' || options.isPossible === false);
+  const tested = runtimes.filter(({ name }) => name === (options.only ?? name));
+  (options.prepare === undefined ? possible.concurrent : possible)(group, () => {
     const parent = `${enginesIn(dir).cgroup}/${group}`;
     for (const one of cases.filter(({ needs }) => !lacks(needs))) {
-      for (const runtime of runtimes) {
+      for (const runtime of tested) {
         const id = `oci/${group}: ${one.name}`;
         const check = async (): Promise<void> => {
           await options.prepare?.(dir, runtime);
@@ -53,7 +60,7 @@ export function scriptCases(
       }
     }
     afterAll(async () => {
-      for (const { name } of runtimes) await nothingLeft(`${parent}-${name}`);
+      for (const { name } of tested) await nothingLeft(`${parent}-${name}`);
     });
   });
 }
@@ -61,7 +68,7 @@ export function scriptCases(
 async function runCase(
   dir: string,
   cgroup: string,
-  { name, script, says, code, seconds }: ScriptCase,
+  { name, script, says, code, seconds, network }: ScriptCase,
   runtime: Runtime,
 ): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'oci-case-'));
@@ -72,7 +79,7 @@ async function runCase(
       seconds: seconds ?? 60,
       env: {
         ...enginesIn(dir).env,
-        RT: runtime.name,
+        RT: network === 'host' && runtime.name === 'runts' ? 'runts-host' : runtime.name,
         BIN: runtime.path,
         C: `${runtime.name}-${word}`,
         G: cgroup,

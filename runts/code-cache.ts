@@ -1,0 +1,14 @@
+// Runs that make V8's code caches (tools/code-cache.ts): started with a variable that names the Sentry's.
+const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
+
+/** The file for the Sentry's cache; undefined in all other runs. */
+export function sentryCacheFile(): string | undefined {
+  return process.env[VARIABLE];
+}
+
+/** Writes the command line's own, with all that has been compiled so far. The loader of the bundle knows how. */
+export function saveCodeCache(): void {
+  if (sentryCacheFile() === undefined) return;
+  const { runtsSaveCodeCache } = globalThis as { runtsSaveCodeCache?: () => void };
+  runtsSaveCodeCache?.();
+}
