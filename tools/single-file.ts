@@ -16,6 +16,7 @@ import { build } from 'esbuild';
 import { nodeFlags } from '../runts/node-flags.ts';
 import { trainCommandLine } from './code-cache.ts';
 import { Elf } from './single-file/elf.ts';
+import { withEntry } from './single-file/entry.ts';
 import { lastFlagForCommandLine } from './single-file/last-flag.ts';
 import { withoutLibatomic } from './single-file/without-libatomic.ts';
 
@@ -133,10 +134,11 @@ async function singleFile(): Promise<void> {
   const elf = new Elf(bytes);
   withoutLibatomic(elf, readFileSync(join(root, 'native/build/compare-exchange.bin')));
   lastFlagForCommandLine(elf, commandLineFlags, firstInitializer);
-  writeFileSync(unfinished, bytes);
+  const whole = withEntry(bytes, readFileSync(join(root, 'native/build/entry')));
+  writeFileSync(unfinished, whole);
   chmodSync(unfinished, 0o755);
   renameSync(unfinished, output);
-  console.log(`dist/runts: ${(bytes.length / 1e6).toFixed(0)} MB`);
+  console.log(`dist/runts: ${(whole.length / 1e6).toFixed(0)} MB`);
 }
 
 await singleFile();

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -12,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -101,6 +104,46 @@ static void enter_network(struct container *container) {
   int fd = open(network, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || setns(fd, CLONE_NEWNET) < 0) fail(container, network);
   close(fd);
+}
+
+/* Detached, and as the Gofer serves it. -1: errno is set. */
+static int clone_root(const struct attach *root) {
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, root->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (!root->writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
+  if (tree < 0 ||
+      syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
+    return tree;
+  }
+  close(tree);
+  return -1;
+}
+
+/* Makes the working directory, a mount, the root. An initial root in memory cannot be exchanged, only covered. */
+static int change_root(void) {
+  if (syscall(SYS_pivot_root, ".", ".") == 0) return umount2(".", MNT_DETACH);
+  if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0) return -1;
+  return chroot(".");
+}
+
+/*
+ * Who enters "the container's mount namespace" by the process of the pid file (podman cp) is to find the container's files
+ * there, not the host's: so this process has such a namespace. What is mounted in the container is not in it. Where the
+ * right to make one is missing, others lack it to enter.
+ */
+void enter_root(struct options *options) {
+  struct container *container = &options->container;
+  const struct attach *root = &options->attach[0];
+  if (options->mode != MODE_CONTAINER || options->attach_count == 0) return;
+  int tree = clone_root(root);
+  if (tree < 0 && errno == EPERM) return;
+  if (tree < 0 || unshare(CLONE_NEWNS) < 0 ||
+      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+      syscall(SYS_move_mount, tree, "", AT_FDCWD, root->path, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+      fchdir(tree) < 0 || change_root() < 0 || chdir("/") < 0) {
+    fail(container, "a mount namespace");
+  }
+  close(tree);
 }
 
 /* ---- its terminal ---- */
@@ -263,4 +306,11 @@ void enter_container(struct options *options) {
   if (options->mode == MODE_CONTAINER && !container->joins) listen_for_commands(container);
   await_gate(container);
   if (container->console_socket != NULL) open_console(container);
+}
+
+void set_title(char *start, const char *end, const char *title) {
+  size_t room = (size_t)(end - start);
+  size_t length = strnlen(title, room - 1);
+  memmove(start, title, length);
+  memset(start + length, 0, room - length);
 }

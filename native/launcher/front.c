@@ -578,6 +578,7 @@ void start_front(struct options *options) {
   }
   let_preserved_go(&options->container);
   if (options->mode != MODE_COMMAND && !options->container.is_foreground) let_streams_go(options);
+  enter_root(options);
   if (options->strace_fd >= 0) close(options->strace_fd);
   fcntl(front.control.fd, F_SETFL, O_NONBLOCK);
   front.config = options->config_fd;

@@ -153,6 +153,7 @@ void start_front(struct options *options);
 
 /* container.c: what a container's front does before there is a sandbox, and its reports to the command line. */
 void enter_container(struct options *options);
+void enter_root(struct options *options);
 /* A connection to the control socket, with standard input, output and error sent, and a Gofer's socket or -1. */
 int connect_sandbox(struct options *options, int gofer);
 /* Sends the preserved descriptors ahead of the configuration. */
@@ -173,7 +174,7 @@ void fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noretur
 /* The same for a failed call (errno) that a host without user namespaces explains. */
 void fatal_namespaces(const char *what) __attribute__((noreturn));
 
-/* main.c: what ps(1) shows instead of the arguments. They lie one after the other from `start` to `end`. */
+/* container.c: what ps(1) shows instead of the arguments. They lie one after the other from `start` to `end`. */
 void set_title(char *start, const char *end, const char *title);
 
 /* options.c */

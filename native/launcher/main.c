@@ -88,13 +88,6 @@ static void drop_descriptors(const struct sandbox *sandbox) {
   if (!sandbox->options.terminal) close(0);
 }
 
-void set_title(char *start, const char *end, const char *title) {
-  size_t room = (size_t)(end - start);
-  size_t length = strnlen(title, room - 1);
-  memmove(start, title, length);
-  memset(start + length, 0, room - length);
-}
-
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "quick") == 0) return quick_main(argc - 1, argv + 1);
   static struct sandbox sandbox;

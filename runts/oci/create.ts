@@ -6,7 +6,7 @@ import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { Failure } from '../failure.ts';
 import { type LaunchPlan, launcherArguments } from '../launch.ts';
 import { windowSize } from '../terminal.ts';
-import type { Cgroup } from './cgroups/cgroup.ts';
+import type { Cgroup, CgroupState } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
 import { planCgroup } from './cgroups/plan.ts';
 import type { OciContext } from './context.ts';
@@ -126,11 +126,19 @@ function joinCgroup(making: Making): Cgroup {
     systemd: context.systemdCgroup,
     rootless: context.rootless,
   });
-  const cgroup = createCgroup(where, hostResources(linux?.resources ?? {}));
-  for (const warning of cgroup.warnings) context.log.write('warning', warning);
-  making.record = { ...record, cgroup: cgroup.toJSON() };
-  context.store.save(making.record);
-  return cgroup;
+  const remember = (state: CgroupState | null): void => {
+    making.record = { ...record, cgroup: state };
+    context.store.save(making.record);
+  };
+  try {
+    const cgroup = createCgroup(where, hostResources(linux?.resources ?? {}), remember);
+    for (const warning of cgroup.warnings) context.log.write('warning', warning);
+    remember(cgroup.toJSON());
+    return cgroup;
+  } catch (error) {
+    remember(null);
+    throw error;
+  }
 }
 
 function startFront(making: Making, cgroup: Cgroup): Front {

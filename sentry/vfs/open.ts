@@ -111,9 +111,14 @@ export function openExisting(caller: FsCaller, path: Path, flags: number): Openi
     const file = new PathFile(path.node, flags & pathFlags & ~O_CLOEXEC);
     return adopt(file, path);
   }
+  const truncates = (flags & O_TRUNC) !== 0 && path.node.kind === S_IFREG;
+  if (truncates) {
+    const readOnly = mayWriteMount(path.mount);
+    if (readOnly < 0) return readOnly as Result<OpenFile>;
+  }
   const allowed = mayOpen(caller, path, flags);
   if (allowed < 0) return allowed as Result<OpenFile>;
-  if ((flags & O_TRUNC) !== 0 && path.node.kind === S_IFREG) {
+  if (truncates) {
     const truncated = truncateForOpen(caller, path);
     if (truncated < 0) return truncated as Result<OpenFile>;
   }
@@ -159,8 +164,8 @@ function createAndOpen(
   mode: number,
 ): Opening {
   const readOnly = mayWriteMount(parent.mount);
+  if (readOnly < 0) return readOnly as Result<OpenFile>;
   const allowed = mayCreateIn(caller.credentials, parent);
-  if (readOnly < 0) return (allowed < 0 ? allowed : readOnly) as Result<OpenFile>;
   if (allowed < 0) return allowed as Result<OpenFile>;
   const bits = mode & S_IALLUGO & ~caller.fs.umask;
   const node = parent.node.create(name, newNode(caller.credentials, parent.node, S_IFREG | bits));

@@ -5,6 +5,8 @@ const ctr = `trap 'ctr tasks kill -s KILL -a "$C" >/dev/null 2>&1; until_ gone; 
 gone() { ctr tasks rm -f "$C" >/dev/null 2>&1; ! ctr tasks ls -q | grep -qx "$C"; }
 start() { ctr run --runtime io.containerd.runc.v2 --runc-binary "$BIN" --runc-root "$E/run/ctr-$RT" --cgroup "$G/$C" "$@"; }
 image=docker.io/local/busybox:latest
+# ctr forgets to read what an exec has written whose end comes before it got round to opening the pipe.
+late='sleep 0.5'
 `;
 
 scriptCases('ctr', [
@@ -21,7 +23,7 @@ scriptCases('ctr', [
   },
   {
     name: 'task exec',
-    script: `${ctr} start -d $image "$C" sleep 1000; ctr task exec --exec-id a "$C" sh -c 'echo in; exit 4'; echo $?; echo words | ctr task exec --exec-id b "$C" cat; ctr task exec --exec-id c --user 1000:100 --cwd /etc "$C" sh -c 'id -u; pwd'; ctr task exec --exec-id d "$C" /nope >/dev/null 2>&1; echo $?`,
+    script: `${ctr} start -d $image "$C" sleep 1000; ctr task exec --exec-id a "$C" sh -c "echo in; $late; exit 4"; echo $?; echo words | ctr task exec --exec-id b "$C" sh -c "cat; $late"; ctr task exec --exec-id c --user 1000:100 --cwd /etc "$C" sh -c "id -u; pwd; $late"; ctr task exec --exec-id d "$C" /nope >/dev/null 2>&1; echo $?`,
     says: 'in\n4\nwords\n1000\n/etc\n1',
   },
   {
@@ -49,7 +51,7 @@ scriptCases('ctr', [
   },
   {
     name: 'task pause and resume',
-    script: `${ctr} start -d $image "$C" sleep 1000; ctr task pause "$C"; ctr task ls | grep "^$C " | tr -s ' ' | cut -d' ' -f3; ctr task resume "$C"; ctr task exec --exec-id a "$C" echo alive`,
+    script: `${ctr} start -d $image "$C" sleep 1000; ctr task pause "$C"; ctr task ls | grep "^$C " | tr -s ' ' | cut -d' ' -f3; ctr task resume "$C"; ctr task exec --exec-id a "$C" sh -c "echo alive; $late"`,
     says: 'PAUSED\nalive',
   },
   {

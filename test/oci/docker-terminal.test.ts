@@ -50,7 +50,9 @@ describe.skipIf(dir === '')('docker-terminal', () => {
     one('the size of the window', runtime, async () => {
       terminal.line(bash);
       await terminal.waitForPrompt('guest');
-      expect((await terminal.run('stty size')).output).toBe('24 80');
+      // The client sets the size after the start.
+      const size = 'until stty size | grep -v "^0"; do sleep 0.1; done';
+      expect((await terminal.run(size)).output).toBe('24 80');
       const resized = await terminal.finish(async () => {
         terminal.line(`(trap 'stty size; exit 0' WINCH; echo ready; while :; do :; done)`);
         await terminal.see(/^ready$/m);

@@ -76,6 +76,10 @@ boxCases('lifecycle', [
       expect(cgroups.filter((line) => !line.endsWith(`${box.cgroup}/a`))).toEqual([]);
       const host = readlinkSync('/proc/self/ns/net');
       expect(readlinkSync(`/proc/${pid}/ns/net`)).not.toBe(host);
+      // What engines do in its mount namespace must not reach the host's files.
+      expect(readlinkSync(`/proc/${pid}/ns/mnt`)).not.toBe(readlinkSync('/proc/self/ns/mnt'));
+      expect(readFileSync(`/proc/${pid}/root/etc/masked`, 'utf8')).toBe('masked\n');
+      expect(readFileSync(`/proc/${pid}/mounts`, 'utf8')).not.toMatch(/^\S+ \/(tmp|work|usr)\b/m);
     },
   },
   {

@@ -8,7 +8,7 @@ const isInstalled = spawnSync('sh', ['-c', 'command -v podman && command -v conm
 /** Shell: a store of the case's own, `p` for Podman on it; conmon leaves its cgroup. */
 const podman = `mkdir store run tmp
 p() { env -u DOCKER_CONFIG podman --root "$W/store" --runroot "$W/run" --tmpdir "$W/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend file --runtime "$BIN" "$@"; }
-finish() { p rm -fa -t 0 >/dev/null 2>&1; until_ eval '! pgrep -f "conmon.*$W" >/dev/null'; for d in /sys/fs/cgroup/*"$G"/conmon /sys/fs/cgroup"$G"/conmon; do [ ! -d "$d" ] || rmdir "$d"; done; }
+finish() { p rm -fa -t 0 >/dev/null 2>&1; until_ eval '! pgrep -f "conmon.*$W" >/dev/null'; for d in /sys/fs/cgroup/*"$G"/conmon /sys/fs/cgroup"$G"/conmon; do [ ! -d "$d" ] || rmdir "$d" 2>/dev/null; done; }
 trap finish EXIT
 docker save -o images.tar local/busybox; p load -q -i images.tar >/dev/null
 image=localhost/local/busybox; how=(--network none --cgroup-parent "$G")
@@ -22,7 +22,7 @@ scriptCases(
   [
     {
       name: 'run',
-      script: `${podman} prun $image echo hello; prun $image sh -c 'echo err >&2; exit 7' 2>err.txt; echo $?; cat err.txt; echo words | prun -i $image cat; prun -t $image tty
+      script: `${podman} prun $image echo hello; prun $image sh -c 'echo err >&2; exit 7' 2>err.txt; echo $?; cat err.txt; echo words | prun -i $image cat; prun -t $image tty | tr -d "\\r"
         prun $image /nope >/dev/null 2>&1; echo $?; prun $image /etc >/dev/null 2>&1; echo $?`,
       says: 'hello\n7\nerr\nwords\n/dev/pts/0\n127\n126',
     },
@@ -37,7 +37,7 @@ scriptCases(
       script: `${podman} pup $image sh -c 'trap "echo usr1" USR1; trap "exit 4" TERM; echo up; while :; do sleep 0.05; done'; plogged up
         p exec c sh -c 'echo in; exit 3'; echo $?; echo words | p exec -i c cat; p exec c /nope >/dev/null 2>&1; echo $?
         p kill -s USR1 c >/dev/null; plogged usr1; p pause c >/dev/null; p inspect -f '{{.State.Status}}' c; p unpause c >/dev/null
-        echo copied >f; p cp f c:/tmp/f; p exec c cat /tmp/f; p stop -t 20 c >/dev/null; p inspect -f '{{.State.Status}} {{.State.ExitCode}}' c; p logs c
+        echo copied >f; p cp f "c:/tmp/$C"; p exec c cat "/tmp/$C"; [ ! -e "/tmp/$C" ] || echo on the host; p stop -t 20 c >/dev/null; p inspect -f '{{.State.Status}} {{.State.ExitCode}}' c; p logs c
         p start c >/dev/null; until_ eval '[ $(p logs c | grep -c up) = 2 ]'; p kill c >/dev/null; p wait c; p rm c; p ps -aq`,
       says: 'in\n3\nwords\n127\npaused\ncopied\nexited 4\nup\nusr1\n137\nc',
       seconds: 90,

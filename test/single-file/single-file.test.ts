@@ -1,6 +1,6 @@
 // dist/runts where nothing else of ours is: a copy in a root of its own, without Node, npm, this tree or a PATH.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -8,9 +8,8 @@ import { goferFilter } from '../../gofer/gofer-filter.ts';
 import { stubFilter } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter } from '../../sentry/host/sentry-filter.ts';
 import { callsByProcess } from '../posture/strace-log.ts';
+import { buildExecutable, executable } from './executable.ts';
 
-const root = join(import.meta.dirname, '../..');
-const executable = join(root, 'dist/runts');
 const asRoot = process.geteuid?.() === 0;
 
 interface Outcome {
@@ -35,16 +34,7 @@ function alone(args: readonly string[], env: Readonly<Record<string, string>> = 
 const inSandbox = (script: string, env: Readonly<Record<string, string>> = {}): Outcome =>
   alone(['do', '--', '/bin/sh', '-c', script], env);
 
-/** Built once for a state of the bundles. */
-beforeAll(() => {
-  const bundle = join(root, 'build/sentry.body.js');
-  if (existsSync(executable) && statSync(executable).mtimeMs > statSync(bundle).mtimeMs) return;
-  const build = spawnSync(process.execPath, [join(root, 'tools/single-file.ts')], {
-    encoding: 'utf8',
-  });
-  expect(build.stderr).toBe('');
-  expect(build.status).toBe(0);
-});
+beforeAll(buildExecutable);
 
 describe('alone on a machine', () => {
   it('runs a program', () => {

@@ -3,16 +3,21 @@
 import { expect, it } from 'vitest';
 import { expectedFailures } from '../expected-failures.ts';
 
-/** `it`, for a case that may be listed in expected-failures.ts under `id`. */
+/**
+ * `it`, for a case that may be listed in expected-failures.ts under `id`. `retry`: how often a case may fail before it
+ * counts, which is only for oracles.
+ */
 export function itMayFail(
   name: string,
   id: string,
   body: () => Promise<void> | void,
   timeoutMs?: number,
+  retry = 0,
 ): void {
   const reason = expectedFailures.get(id);
   if (reason === undefined) {
-    it(name, async () => body(), timeoutMs);
+    const timeout = timeoutMs === undefined ? {} : { timeout: timeoutMs };
+    it(name, { ...timeout, retry }, async () => body());
     return;
   }
   it(

@@ -12,9 +12,9 @@ const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PF_X = 1;
 
-const PAGE = 4096;
+export const PAGE = 4096;
 const HEADER_BYTES = 64;
-const SEGMENT_BYTES = 56;
+export const SEGMENT_BYTES = 56;
 const DYNAMIC_BYTES = 16;
 
 export class Elf {

@@ -9,18 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "launcher/quick/quick.h"
 
+static const char *slow_program;
 static char **slow_command; /* whole: with the user's arguments */
 
 char *arguments_start;
 const char *arguments_end;
 
 void fall_back(void) {
-  execv(slow_command[0], slow_command);
-  fprintf(stderr, "runts: cannot start %s: %s\n", slow_command[0], strerror(errno));
+  execv(slow_program, slow_command);
+  fprintf(stderr, "runts: cannot start %s: %s\n", slow_program, strerror(errno));
   _exit(127);
 }
 
@@ -187,6 +190,7 @@ static char **split(int count, char **arguments) {
   for (int i = 1; i < count; i++) {
     if (i != separator) slow_command[slow++] = arguments[i];
   }
+  slow_program = slow_command[0];
   return arguments + separator + 1;
 }
 
@@ -208,13 +212,12 @@ static void fill_streams(void) {
   if (fd >= 0) close(fd);
 }
 
-int quick_main(int count, char **arguments) {
+static int run(char **words, const char *last) {
   struct call call = {0};
-  char **words = split(count, arguments);
   fill_streams();
   const char *wish = getenv("RUNTS_QUICK");
   if (wish != NULL && strcmp(wish, "0") == 0) fall_back();
-  note_memory(arguments[count - 1]);
+  note_memory(last);
   words = take_globals(words, &call);
   if (*words == NULL) fall_back();
   call.verb = *words;
@@ -223,4 +226,20 @@ int quick_main(int count, char **arguments) {
     if (strcmp(call.verb, verbs[i].name) == 0) return verbs[i].run(&call);
   }
   fall_back();
+}
+
+int quick_main(int count, char **arguments) {
+  return run(split(count, arguments), arguments[count - 1]);
+}
+
+int quick_alone(int count, char **arguments) {
+  slow_command = calloc((size_t)count + 1, sizeof *slow_command);
+  if (slow_command == NULL) return 125;
+  memcpy(slow_command, arguments, (size_t)count * sizeof *slow_command);
+  slow_command[0] = "runts-cli";
+  /* Whatever the file is called by now. */
+  slow_program = "/proc/self/exe";
+  if (access(slow_program, X_OK) < 0) slow_program = (const char *)getauxval(AT_EXECFN);
+  prctl(PR_SET_NAME, "runts");
+  return run(arguments + 1, arguments[count - 1]);
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "launcher/quick/quick.h"
 
@@ -44,20 +43,13 @@ static void read_pids(const char *directory, struct pids *pids) {
   fclose(file);
 }
 
-static bool same_program(int pid, const struct stat *own) {
-  char path[32];
-  struct stat stat_of;
-  snprintf(path, sizeof path, "/proc/%d/exe", pid);
-  return stat(path, &stat_of) == 0 && stat_of.st_dev == own->st_dev &&
-         stat_of.st_ino == own->st_ino;
-}
-
+/* -1 for one that has gone. */
 static int parent_of(int pid) {
   char directory[32], text[2048];
   snprintf(directory, sizeof directory, "/proc/%d", pid);
-  if (!read_small(directory, "stat", text, sizeof text)) return 0;
+  if (!read_small(directory, "stat", text, sizeof text)) return -1;
   char *at = strrchr(text, ')');
-  return at == NULL || strlen(at) < 4 ? 0 : atoi(at + 4);
+  return at == NULL || strlen(at) < 4 ? -1 : atoi(at + 4);
 }
 
 static bool contains(const struct pids *pids, int pid) {
@@ -67,16 +59,13 @@ static bool contains(const struct pids *pids, int pid) {
   return false;
 }
 
-/* Those that run the front's program, but not as a child of another of them: that is a launcher. */
-static void append_fronts(struct text *text, const struct pids *all, const struct stat *own) {
-  static struct pids fronts;
+/* Those that came from outside: what else runs in the cgroup they have started. */
+static void append_fronts(struct text *text, const struct pids *all) {
   bool first = true;
   for (int i = 0; i < all->count; i++) {
-    if (same_program(all->list[i], own)) fronts.list[fronts.count++] = all->list[i];
-  }
-  for (int i = 0; i < fronts.count; i++) {
-    if (contains(&fronts, parent_of(fronts.list[i]))) continue;
-    append_format(text, first ? "%d" : ",%d", fronts.list[i]);
+    int parent = parent_of(all->list[i]);
+    if (parent < 0 || contains(all, parent)) continue;
+    append_format(text, first ? "%d" : ",%d", all->list[i]);
     first = false;
   }
 }
@@ -86,19 +75,16 @@ int quick_ps(const struct call *call) {
   const char *format = "table", *id;
   const struct option_spec specs[] = {{"--format", "-f", true, &format}, {0}};
   struct record record;
-  struct stat own;
   struct text text = {0};
-  char path[32];
   if (take_options(call->arguments, specs, &id, 1, true) != 1) fall_back();
   if (strcmp(format, "json") != 0 || !load_record(call, id, &record)) fall_back();
   if (!is_alive(&record)) fall_back();
-  snprintf(path, sizeof path, "/proc/%d/exe", (int)record.front);
-  if (record.cgroup_count == 0 || stat(path, &own) < 0) fall_back();
+  if (record.cgroup_count == 0) fall_back();
   for (int i = 0; i < record.cgroup_count && all.count == 0; i++) {
     if (record.cgroups[i].owned) read_pids(record.cgroups[i].path, &all);
   }
   append(&text, "[", 1);
-  append_fronts(&text, &all, &own);
+  append_fronts(&text, &all);
   append(&text, "]\n", 2);
   if (text.failed) fall_back();
   open_log(call);

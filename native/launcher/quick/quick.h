@@ -20,6 +20,9 @@
  */
 int quick_main(int count, char **arguments);
 
+/* For the one-file build (native/single-file/): `arguments` are the process's own, what to fall back to is the file. */
+int quick_alone(int count, char **arguments);
+
 /* ---- call.c ---- */
 
 /* What stands before and after the verb. */

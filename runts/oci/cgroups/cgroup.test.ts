@@ -89,6 +89,16 @@ afterEach(async () => {
 });
 
 describe('a cgroup', () => {
+  it.runIf(mayMake)('is told of before it is there', () => {
+    const plan = planCgroup(nextPath(), 'id', { systemd: false, rootless: false, layout });
+    let told: readonly string[] = [];
+    const cgroup = createCgroup(plan, {}, ({ directories }) => {
+      told = directories.map(({ path }) => path).filter((path) => !existsSync(path));
+    });
+    made.push(cgroup);
+    expect(told).toEqual(cgroup.toJSON().directories.map(({ path }) => path));
+  });
+
   it.runIf(mayMake)('is there in every hierarchy, and gone in every one afterwards', async () => {
     const cgroup = create();
     const paths = cgroup.toJSON().directories.map(({ path }) => path);

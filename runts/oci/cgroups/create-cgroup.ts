@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import { describe, Failure } from '../../failure.ts';
 import type { Resources } from '../spec/types.ts';
-import { Cgroup } from './cgroup.ts';
+import { Cgroup, type CgroupState } from './cgroup.ts';
 import { ControlFailure, isErrnoOf } from './control-files.ts';
 import { makeDirectories, mayWrite, removeMade } from './directories.ts';
 import { handDownControllers, inheritCpuset, settleType } from './enable-controllers.ts';
@@ -14,9 +14,27 @@ import { writeDevicesV1, writeResourcesV1 } from './resources-v1.ts';
 import { writeResourcesV2 } from './resources-v2.ts';
 import { endKeeper, startScope, stopScope } from './systemd.ts';
 
-export function createCgroup(plan: CgroupPlan, resources: Resources = {}): Cgroup {
+/** `announce` hears what will be there before any of it is: who is killed on the way leaves something to clean up by. */
+export function createCgroup(
+  plan: CgroupPlan,
+  resources: Resources = {},
+  announce: (state: CgroupState) => void = () => undefined,
+): Cgroup {
   const warnings: string[] = [];
   const shared = checkEarlier(plan, warnings);
+  const { kind, unit } = plan;
+  const stateWith = (directories: readonly PlannedDirectory[]): CgroupState => ({
+    kind,
+    directories: directories.map(({ version, controllers, path }) => ({
+      version,
+      controllers,
+      path,
+      isShared: shared.has(path),
+    })),
+    limits: limitsOf(resources),
+    ...(unit === undefined ? {} : { unit }),
+  });
+  announce(stateWith(plan.directories));
   if (Number(resources.memory?.kernel ?? 0) !== 0)
     warnings.push('kernel memory limit is ignored: Linux has none any more');
   const made: string[] = [];
@@ -27,21 +45,7 @@ export function createCgroup(plan: CgroupPlan, resources: Resources = {}): Cgrou
       makeOne(plan, directory, resources, made),
     );
     writeAll(plan, directories, resources);
-    const { kind, unit } = plan;
-    return new Cgroup(
-      {
-        kind,
-        directories: directories.map(({ version, controllers, path }) => ({
-          version,
-          controllers,
-          path,
-          isShared: shared.has(path),
-        })),
-        limits: limitsOf(resources),
-        ...(unit === undefined ? {} : { unit }),
-      },
-      { warnings, keeper },
-    );
+    return new Cgroup(stateWith(directories), { warnings, keeper });
   } catch (error) {
     if (keeper !== undefined) endKeeper(keeper);
     if (plan.unit !== undefined && keeper !== undefined) stopScope(plan.unit);

@@ -25,6 +25,9 @@ export const registeredRuntimes: Readonly<Record<string, RegisteredRuntime>> = {
 
 export const isRoot: boolean = process.getuid?.() === 0 && existsSync(runc.path);
 
+/** runc and its friends have races of their own on a busy machine. */
+export const ORACLE_RETRIES = 2;
+
 const CAP_SYS_RESOURCE = 24;
 
 /** What a machine may lack, so that not even runc can do it. */

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, inject } from 'vitest';
 import { itMayFail } from '../../support/expected.ts';
 import { type Outcome, run } from '../../support/run.ts';
 import { cgroupsBelow, enginesIn, processesIn } from '../engines/daemons.ts';
-import { lacks, type Need, type Runtime, runtimes } from './runtimes.ts';
+import { lacks, type Need, ORACLE_RETRIES, type Runtime, runtimes } from './runtimes.ts';
 
 export interface ScriptCase {
   readonly name: string;
@@ -55,7 +55,7 @@ export function scriptCases(
         };
         const seconds = (one.seconds ?? 60) + 30;
         if (runtime.name === 'runc')
-          itMayFail(`${one.name} (runc)`, `${id} (runc)`, check, seconds * 1000);
+          itMayFail(`${one.name} (runc)`, `${id} (runc)`, check, seconds * 1000, ORACLE_RETRIES);
         else itMayFail(one.name, id, check, seconds * 1000);
       }
     }
