@@ -199,7 +199,12 @@ boxCases('quick', [
     body: async (box) => {
       await box.running();
       const title = `sleep 1000 ${'x'.repeat(300)}`;
-      processFile(box, ['sh', '-c', 'trap "exit 9" TERM; while :; do sleep 0.02; done', title]);
+      processFile(box, [
+        'sh',
+        '-c',
+        'trap "exit 9" TERM; while :; do : >/ready; sleep 0.02; done',
+        title,
+      ]);
       const pidFile = join(box.dir, 'exec-pid');
       const args = [
         '--process',
@@ -231,6 +236,8 @@ boxCases('quick', [
       expect(readFileSync(`/proc/${pid}/cgroup`, 'utf8')).toBe(
         readFileSync(`/proc/${box.pid()}/cgroup`, 'utf8'),
       );
+      const ready = join(box.dir, 'bundles/a/rootfs/ready');
+      await box.until(() => existsSync(ready), 'the trap is set');
       process.kill(pid, 'SIGTERM');
       expect(await box.shim.wait(pid)).toBe(9);
     },

@@ -110,7 +110,7 @@ static void write_freezer(const struct record *record, bool freeze) {
   close(fd);
 }
 
-/* Node's patience is longer; what was begun here does not hinder it. */
+/* Node's patience is longer. It must not find the container half frozen, which looks like one that is paused already. */
 int quick_pause(const struct call *call) {
   enum { TRIES = 40 };
   struct record record;
@@ -129,6 +129,7 @@ int quick_pause(const struct call *call) {
     }
     nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
   }
+  write_freezer(&record, false);
   fall_back();
 }
 
