@@ -255,7 +255,7 @@ int fork_sealer(const char *final) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
     fatal("socketpair: %s", strerror(errno));
   }
-  pid_t pid = fork();
+  pid_t pid = clone_process(0);
   if (pid < 0) fatal("fork: %s", strerror(errno));
   if (pid == 0) {
     if (dup2(pair[1], 0) < 0) _exit(1);

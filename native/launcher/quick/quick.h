@@ -60,6 +60,11 @@ struct option_spec {
 int take_options(char **arguments, const struct option_spec *specs, const char **others, int most,
                  bool positional);
 
+/* ---- preboot.c ---- */
+
+/* What is executed next is to make one, where that is possible. */
+void prepare_preboot(void);
+
 /* ---- record.c ---- */
 
 enum { QUICK_CGROUPS = 20 };
