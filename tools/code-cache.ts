@@ -25,7 +25,7 @@ export function cacheName(body: string): string {
 }
 
 /** runts/preboot/fork.ts: the programs of the other two, loaded in a fork of the command line. */
-const prebootText = `if (process.env.RUNTS_PREBOOT === '1') {
+const prebootText = `if (process.env.RUNTS_PREBOOT?.startsWith('/')) {
   const addon = { exports: {} };
   process.dlopen(addon, __dirname + '/../native/build/preboot.node');
   const programs = () => {

@@ -55,6 +55,7 @@ static void open_trees(struct sandbox *sandbox) {
   static const char *const libraries[] = {"/usr/lib", "/usr/lib64", "/lib", "/lib64"};
   struct stat status;
   sandbox->tree_count = 0;
+  if (preboot.become != NULL) return; /* Node has booted */
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
     if (lstat(libraries[i], &status) == 0 && S_ISDIR(status.st_mode)) {
       add_tree(sandbox, libraries[i], libraries[i] + 1);

@@ -21,10 +21,13 @@ export interface Preboot {
 
 /** True in the Sentry and the Gofer, when they have started: nothing more is to be done there. */
 export function forkPreboot(addon: PrebootAddon, loadPrograms: () => void): boolean {
+  const program = process.env['RUNTS_PREBOOT'];
   delete process.env['RUNTS_PREBOOT'];
   const socket = new Int32Array(1);
   const pid = addon.fork(socket);
   if (pid > 0) {
+    // It was executed by a descriptor, and so /proc/self/exe has no name.
+    process.execPath = program ?? process.execPath;
     const preboot: Preboot = { pid, socket: socket[0] as number, addon, isAsked: false };
     Object.assign(globalThis, { runtsPreboot: preboot });
     process.on('exit', () => end(preboot));

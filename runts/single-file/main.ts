@@ -58,7 +58,7 @@ function start(role: string): void {
 
 /** True where all is done: in what a preboot has become. */
 function forkedPreboot(): boolean {
-  if (process.env['RUNTS_PREBOOT'] !== '1') return false;
+  if (process.env['RUNTS_PREBOOT']?.startsWith('/') !== true) return false;
   const addon = { exports: {} };
   loadOwnAddon(addon, part('preboot.node'));
   ownExports();

@@ -234,7 +234,7 @@ static int run(char **words, const char *last) {
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (strcmp(call.verb, verbs[i].name) == 0) return verbs[i].run(&call);
   }
-  if (is_starter(call.verb)) prepare_preboot();
+  if (is_starter(call.verb)) start_with_preboot(slow_program, slow_command);
   fall_back();
 }
 

@@ -62,8 +62,8 @@ int take_options(char **arguments, const struct option_spec *specs, const char *
 
 /* ---- preboot.c ---- */
 
-/* What is executed next is to make one, where that is possible. */
-void prepare_preboot(void);
+/* Becomes `program`, which is to make one. Returns where that is not possible. */
+void start_with_preboot(const char *program, char **command);
 
 /* ---- record.c ---- */
 
