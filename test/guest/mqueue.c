@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <grp.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -467,6 +468,7 @@ TEST(mq_permissions) {
     char text[64];
     snprintf(text, sizeof text, "/check-%d", (int)getppid());
     queue = text;
+    OK(setgroups(0, NULL));
     OK(setgid(65433));
     OK(setuid(65433));
     CHECK_ERR(mq_open(queue, O_RDONLY), EACCES);
