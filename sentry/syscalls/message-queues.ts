@@ -165,7 +165,8 @@ function deliver(task: Task, { type, bytes }: Message, { addr, mostBytes }: Rece
   head.setInt32(4, type.high, true);
   const lengthBytes = Math.min(mostBytes, bytes.length);
   const written = task.memory.write(addr, new Uint8Array(head.buffer));
-  if (written < 0 || lengthBytes === 0) return written < 0 ? written : 0;
+  if (written < 0) return written;
+  if (lengthBytes === 0) return 0;
   const copied = task.memory.write(addr + TYPE_BYTES, bytes.subarray(0, lengthBytes));
   return copied < 0 ? copied : lengthBytes;
 }

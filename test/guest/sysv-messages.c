@@ -33,10 +33,10 @@ static long take(int id, long type, size_t most, int flags) {
   return msgrcv(id, &got, most, type, flags | IPC_NOWAIT);
 }
 
-#define TAKES(ID, TYPE, FLAGS, WANT)                         \
-  do {                                                       \
-    CHECK_EQ(OK(take(ID, TYPE, 64, FLAGS)), strlen(WANT));   \
-    CHECK_STR(got.text, WANT);                               \
+#define TAKES(ID, TYPE, FLAGS, WANT)                       \
+  do {                                                     \
+    CHECK_EQ(OK(take(ID, TYPE, 64, FLAGS)), strlen(WANT)); \
+    CHECK_STR(got.text, WANT);                             \
   } while (0)
 
 TEST(msg_in_order_and_by_type) {
@@ -328,9 +328,9 @@ TEST(msg_in_proc) {
   OK(msgctl(id, IPC_STAT, &ds));
   char want[300], line[300];
   snprintf(want, sizeof want,
-           "%10d %10d  %4o  %10lu %10lu %5u %5u %5u %5u %5u %5u %10lu %10lu %10lu\n", key, id,
-           0640, 5UL, 1UL, getpid(), 0, geteuid(), getegid(), geteuid(), getegid(),
-           (long)ds.msg_stime, 0UL, (long)ds.msg_ctime);
+           "%10d %10d  %4o  %10lu %10lu %5u %5u %5u %5u %5u %5u %10lu %10lu %10lu\n", key, id, 0640,
+           5UL, 1UL, getpid(), 0, geteuid(), getegid(), geteuid(), getegid(), (long)ds.msg_stime,
+           0UL, (long)ds.msg_ctime);
   FILE *file = fopen("/proc/sysvipc/msg", "r");
   CHECK(file != NULL);
   int found = 0;

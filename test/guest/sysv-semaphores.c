@@ -400,14 +400,15 @@ TEST(sem_in_proc) {
   OK(semctl(id, 0, IPC_STAT, (union semun){.buf = &ds}));
   char want[200];
   snprintf(want, sizeof want, "%10d %10d  %4o %10lu %5u %5u %5u %5u %10lu %10lu\n", key, id, 0640,
-           3UL, geteuid(), getegid(), geteuid(), getegid(), (long)ds.sem_otime,
-           (long)ds.sem_ctime);
+           3UL, geteuid(), getegid(), geteuid(), getegid(), (long)ds.sem_otime, (long)ds.sem_ctime);
   FILE *file = fopen("/proc/sysvipc/sem", "r");
   CHECK(file != NULL);
   char line[300];
   int found = 0;
   CHECK(fgets(line, sizeof line, file) != NULL);
-  CHECK_STR(line, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
+  CHECK_STR(
+      line,
+      "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
   while (fgets(line, sizeof line, file) != NULL) found |= strcmp(line, want) == 0;
   CHECK(found);
   remove_set();

@@ -177,7 +177,7 @@ export class IpcTable<T extends IpcObject> {
 
   /** Cyclic, as Linux: an id is not used again soon. */
   #nextId(): number {
-    const cycle = Math.min(Math.max(Math.ceil(this.#byIndex.size * 1.5) + 1, MIN_CYCLE), ID_STEP);
+    const cycle = Math.min(Math.max(Math.floor(this.#byIndex.size * 1.5), MIN_CYCLE), ID_STEP);
     let index = this.#lastIndex;
     do {
       index += 1;
