@@ -118,7 +118,12 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
     return EMFILE;
   }
 
-  const child = newTask(task, request, tid, made);
+  const ipc = (flags & CLONE_NEWIPC) === 0 ? task.ipc : IpcNamespace.forGuest(kernel);
+  if (isErrno(ipc)) {
+    undo(made);
+    return ipc;
+  }
+  const child = newTask(task, request, tid, made, ipc);
   setUpRegisters(child.thread, request);
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
@@ -193,6 +198,7 @@ function newTask(
   request: CloneRequest,
   tid: number,
   made: GuestThread | ForkedAddressSpace,
+  ipc: IpcNamespace,
 ): Task {
   const { flags } = request;
   const kernel = parent.kernel;
@@ -206,7 +212,7 @@ function newTask(
     mm: 'thread' in made ? parent.mm.fork(made.space, made.thread) : parent.mm.acquire(),
     files: (flags & CLONE_FILES) === 0 ? parent.files.fork() : parent.files.acquire(),
     fs: (flags & CLONE_FS) === 0 ? parent.fs.fork() : parent.fs.acquire(),
-    ipc: (flags & CLONE_NEWIPC) === 0 ? parent.ipc : new IpcNamespace(kernel),
+    ipc,
     thread,
     args: new SyscallArgs(thread.syscall),
     comm: parent.comm,

@@ -13,6 +13,7 @@ import type { SharedMemorySource } from '../../mm/memory-manager.ts';
 import { pageCeil } from '../../mm/page.ts';
 import type { Mappable } from '../../vfs/open-file.ts';
 import type { IpcLimits } from './ipc-limits.ts';
+import type { IpcMemory } from './ipc-memory.ts';
 import { IpcObject, type IpcRequest, IpcTable, type IpcUser } from './ipc-objects.ts';
 
 /** More bytes than any host has, and few enough to stay exact. */
@@ -91,8 +92,8 @@ export class ShmSegments extends IpcTable<ShmSegment> {
   readonly #source: SharedMemorySource;
   readonly #limits: IpcLimits;
 
-  constructor(source: SharedMemorySource, limits: IpcLimits) {
-    super();
+  constructor(source: SharedMemorySource, limits: IpcLimits, memory: IpcMemory) {
+    super(memory);
     this.#source = source;
     this.#limits = limits;
   }
