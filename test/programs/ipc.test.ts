@@ -43,7 +43,7 @@ describe('System V IPC', () => {
   program(
     'ipcmk ipcs ipcrm',
     apart(
-      'ipcmk -S 3 -p 0640; ipcmk -Q; ipcmk -M 5000; ipcs | sed s/0x[0-9a-f]*/KEY/; ipcs -l; ipcs -u | grep -v resident; ipcs -s -i 0 | grep -v time; ipcs -q -i 0 | grep mode; ipcrm -q 0; ipcrm -a; ipcs; ipcrm -q 0',
+      'ipcmk -S 3 -p 0640; ipcmk -Q; ipcmk -M 5000; ipcs | sed s/0x[0-9a-f]*/KEY/; ipcs -l; ipcs -u; ipcs -s -i 0 | grep -v time; ipcs -q -i 0 | grep mode; ipcrm -q 0; ipcrm -a; ipcs; ipcrm -q 0',
     ),
     { needs: ['unshare', 'ipcmk'], normalize: (text) => text.replaceAll(/ +$/gm, '') },
   );
