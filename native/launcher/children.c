@@ -135,20 +135,8 @@ static void give_up_rights(void) {
   reset_signals();
 }
 
-/*
- * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
- * always an empty one: where the Sentry shares the host's, guest code does not.
- */
-static void start_zygote(const struct sandbox *sandbox, int oom_score) {
-  int own_score = read_oom_score(oom_score);
-  write_oom_score(oom_score, own_score + sandbox->options.oom_margin);
-  pid_t pid = clone_process(0);
-  if (pid < 0) fatal("fork: %s", strerror(errno));
-  if (pid > 0) {
-    write_oom_score(oom_score, own_score);
-    close(oom_score);
-    return;
-  }
+static void become_zygote(void *argument) {
+  const struct sandbox *sandbox = argument;
   if (sandbox->options.host_network && unshare(CLONE_NEWNET) < 0) {
     fatal_namespaces("an empty network");
   }
@@ -163,12 +151,24 @@ static void start_zygote(const struct sandbox *sandbox, int oom_score) {
   _exit(127);
 }
 
+/*
+ * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
+ * always an empty one: where the Sentry shares the host's, guest code does not.
+ */
+static void start_zygote(struct sandbox *sandbox, int oom_score) {
+  int own_score = read_oom_score(oom_score);
+  write_oom_score(oom_score, own_score + sandbox->options.oom_margin);
+  if (start_process(become_zygote, sandbox, true) < 0) fatal("fork: %s", strerror(errno));
+  write_oom_score(oom_score, own_score);
+  close(oom_score);
+}
+
 static void run_sentry(struct sandbox *sandbox, int gate) {
   wait_for_maps(gate);
   int oom_score = open_oom_score();
   become_sentry(sandbox); /* capabilities stay: id 0 does not exist in there */
   enter_private_root(sandbox, false);
-  int sealer = fork_sealer("/final");
+  int sealer = start_sealer();
   start_zygote(sandbox, oom_score); /* it needs a capability for its network */
   give_up_rights();
   die_with_launcher(gate);
@@ -202,7 +202,7 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
 static void run_gofer(struct sandbox *sandbox, int gate) {
   wait_for_maps(gate);
   enter_private_root(sandbox, true);
-  int sealer = fork_sealer("/final");
+  int sealer = start_sealer();
   bool writable = false;
   for (int i = 0; i < sandbox->options.attach_count; i++) {
     writable |= sandbox->options.attach[i].writable;

@@ -175,6 +175,11 @@ struct preboot {
 extern struct preboot preboot;
 /* fork(), into new namespaces where `flags` (CLONE_NEW...) says so. */
 pid_t clone_process(unsigned long flags);
+/*
+ * A process that runs `body`, which does not return. In a preboot, which has more memory than is cheap to copy, it shares
+ * the memory of this one: `body` makes system calls only, on a stack of its own. With `waits` until it has executed something.
+ */
+pid_t start_process(void (*body)(void *), void *argument, bool waits);
 /* In a preboot: this process becomes the launcher's program, with one option more. */
 void leave_preboot(const char *option, const char *value) __attribute__((noreturn));
 
@@ -242,8 +247,8 @@ void open_privileged_trees(struct sandbox *sandbox, bool gofer);
 void close_trees(struct sandbox *sandbox);
 /* Replaces the root by a private one: the boot trees, /app, and `final` (what stays after sealing). */
 void enter_private_root(struct sandbox *sandbox, bool gofer);
-/* Forks the process that, on a byte over the socket it answers, leaves only `final` of the file system. */
-int fork_sealer(const char *final);
+/* Starts the process that, on a byte over the socket it answers, leaves only `final` of the file system. */
+int start_sealer(void);
 
 /* children.c */
 void start_children(struct sandbox *sandbox);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,6 +23,33 @@ pid_t clone_process(unsigned long flags) {
   if (flags == 0 && preboot.become == NULL) return fork();
   unsigned long number = preboot.tid == NULL ? 0 : CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
   return (pid_t)syscall(SYS_clone, flags | number | SIGCHLD, 0, 0, preboot.tid, 0, 0);
+}
+
+struct task {
+  void (*body)(void *);
+  void *argument;
+};
+
+static int run_task(void *task) {
+  struct task own = *(struct task *)task;
+  own.body(own.argument);
+  return 1;
+}
+
+pid_t start_process(void (*body)(void *), void *argument, bool waits) {
+  enum { STACK_BYTES = 64 * 1024 };
+  if (preboot.become == NULL) {
+    pid_t pid = fork();
+    if (pid == 0) body(argument);
+    return pid;
+  }
+  /* With room for the task at its end; never freed, for it is not known when. */
+  char *stack = malloc(STACK_BYTES);
+  if (stack == NULL) return -1;
+  struct task *task = (struct task *)(stack + STACK_BYTES) - 1;
+  *task = (struct task){body, argument};
+  char *top = (char *)((unsigned long)task & ~63UL);
+  return clone(run_task, top, CLONE_VM | (waits ? CLONE_VFORK : 0) | SIGCHLD, task);
 }
 
 void leave_preboot(const char *option, const char *value) {
