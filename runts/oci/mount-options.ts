@@ -22,6 +22,8 @@ export interface MountOptions {
   /** 'rro': mounts below the source are read-only too. */
   readonly recursiveReadOnly: boolean;
   readonly copyUp: boolean;
+  /** 'idmap', 'ridmap': ids of the files are others; the latter below the mount too. */
+  readonly idMap: 'no' | 'one' | 'recursive';
   /** Options of the file system, 'name' or 'name=value', in their order. */
   readonly data: readonly string[];
 }
@@ -82,6 +84,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let bind: MountOptions['bind'] = 'no';
   let recursiveReadOnly = false;
   let copyUp = false;
+  let idMap: MountOptions['idMap'] = 'no';
   const data: string[] = [];
   const apply = ({ flag, clears: clearing }: FlagOption): void => {
     flags = clearing ? flags & ~flag : flags | flag;
@@ -96,10 +99,12 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       if (recursive.flag === MS_RDONLY) recursiveReadOnly = !recursive.clears;
     } else if (option === 'bind') bind = bind === 'recursive' ? bind : 'one';
     else if (option === 'rbind') bind = 'recursive';
+    else if (option === 'idmap') idMap = 'one';
+    else if (option === 'ridmap') idMap = 'recursive';
     else if (option === 'tmpcopyup') copyUp = true;
     else if (option !== '' && !propagation.has(option) && !ignored.has(option)) data.push(option);
   }
-  return { flags: withAccessTimes(flags), bind, recursiveReadOnly, copyUp, data };
+  return { flags: withAccessTimes(flags), bind, recursiveReadOnly, copyUp, idMap, data };
 }
 
 /** All that mean something to every file system; for `runts features`. */
@@ -108,7 +113,7 @@ export function mountOptionNames(): string[] {
   const recursive = [...flagOptions.keys()]
     .filter((name) => !/sync$|lazytime$/.test(name))
     .map((name) => `r${name}`);
-  const others = ['bind', 'rbind', 'tmpcopyup'];
+  const others = ['bind', 'idmap', 'rbind', 'ridmap', 'tmpcopyup'];
   return [...flagOptions.keys(), ...recursive, ...propagation, ...ignored, ...others].sort();
 }
 

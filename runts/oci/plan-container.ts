@@ -4,7 +4,6 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
-import type { IdRange } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';
@@ -18,12 +17,12 @@ import {
   readSettings,
 } from './annotations.ts';
 import type { CommandLog } from './log.ts';
-import { planFiles } from './plan-mounts.ts';
+import { idRange, planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { parseSpec } from './spec/parse.ts';
-import type { IdMapping, Namespace, Spec } from './spec/types.ts';
+import type { Namespace, Spec } from './spec/types.ts';
 
 export interface ContainerRequest {
   readonly id: string;
@@ -61,7 +60,8 @@ export function loadSpec(bundle: string, log: CommandLog): Spec {
 export function planContainer(spec: Spec, request: ContainerRequest): ContainerPlan {
   const annotations = spec.annotations ?? {};
   const settings = readSettings(annotations, request.flags);
-  const files = planFiles(spec, { bundle: request.bundle, overlay: settings.overlay });
+  const ids = planIds(spec);
+  const files = planFiles(spec, { bundle: request.bundle, overlay: settings.overlay, ...ids });
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
@@ -78,7 +78,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
-      ...planIds(spec),
+      ...ids,
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
       isInit: true,
@@ -93,8 +93,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
 function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
   const { uidMappings = [], gidMappings = [] } = linux ?? {};
   if (uidMappings.length === 0 && gidMappings.length === 0) return {};
-  const range = ({ containerID, hostID, size }: IdMapping): IdRange => [containerID, hostID, size];
-  return { ids: { uids: uidMappings.map(range), gids: gidMappings.map(range) } };
+  return { ids: { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) } };
 }
 
 /** The configuration of a Sentry whose first container this is. */

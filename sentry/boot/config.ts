@@ -61,6 +61,10 @@ export interface VolumeConfig extends MountPlace {
   readonly attach: number;
   /** A single file, or something else that is no directory. */
   readonly isFile: boolean;
+  /** An ID-mapped mount: from ids of the files to those of the host. */
+  readonly ids?: IdRanges;
+  /** Mounts below it are mapped too. */
+  readonly mapsBelow?: boolean;
 }
 
 /** Absent sizes and counts: no limit of its own. */

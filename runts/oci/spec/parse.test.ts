@@ -383,8 +383,8 @@ describe('documents that are wrong', () => {
     ],
     [
       'mounts',
-      [{ destination: '/a', uidMappings: [mapping] }],
-      'mounts[0].uidMappings: runts cannot map the ids of a mount',
+      [{ destination: '/a', uidMappings: [{ ...mapping, size: 0 }] }],
+      'mounts[0].uidMappings[0].size must not be 0',
     ],
     [
       'hooks.prestart',

@@ -45,8 +45,8 @@ function checkMounts(spec: Spec, document: Document): void {
         `${mount.destination} is not absolute, taken as /${mount.destination}`,
       );
     for (const field of ['uidMappings', 'gidMappings'] as const) {
-      if ((mount[field] ?? []).length > 0)
-        document.fail(`${place}.${field}`, 'runts cannot map the ids of a mount');
+      for (const [at, mapping] of (mount[field] ?? []).entries())
+        checkMapping(mapping, `${place}.${field}[${at}]`, document);
     }
   }
 }
