@@ -118,7 +118,7 @@ static napi_value Openat2(napi_env env, napi_callback_info info) {
   return answer(env, host(syscall(SYS_openat2, arg_int(env, argv[0]), path, &how, sizeof how)));
 }
 
-/* statx(dirfd, path, flags, out: Uint8Array, offset): struct statx at out[offset], basic stats and birth time */
+/* statx(dirfd, path, flags, out: Uint8Array, offset): struct statx at out[offset], basic stats, birth time, mount id */
 static napi_value Statx(napi_env env, napi_callback_info info) {
   ARGS(5);
   STRING_ARG(path, 1, PATH_BYTES);
@@ -127,7 +127,7 @@ static napi_value Statx(napi_env env, napi_callback_info info) {
   struct statx result;
   memset(&result, 0, sizeof result);
   long done = host(statx(arg_int(env, argv[0]), path, arg_int(env, argv[2]),
-                         STATX_BASIC_STATS | STATX_BTIME, &result));
+                         STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &result));
   if (done >= 0) memcpy(out.data, &result, sizeof result);
   return answer(env, done);
 }

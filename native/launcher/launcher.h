@@ -64,8 +64,9 @@ enum { MAX_PRESERVED = 16, MAX_CGROUPS = 20, MAX_ATTACH = 180, MAX_FLAGS = 24, M
 struct attach {
   const char *path;
   bool writable;
-  bool flat; /* without the mounts below it */
-  int tree;  /* detached mount */
+  bool flat;  /* without the mounts below it */
+  bool slave; /* what the host mounts below it later is there too */
+  int tree;   /* detached mount */
 };
 
 /* What a container's front is told by a real-time signal: twin of runts/oci/order.ts. */

@@ -37,6 +37,7 @@ describe('options of a mount', () => {
       recursiveReadOnly: true,
       copyUp: false,
       idMap: 'no',
+      propagation: 'private',
       data: ['size=1m'],
     });
     expect(parseMountOptions(['bind', 'tmpcopyup'])).toMatchObject({ bind: 'one', copyUp: true });

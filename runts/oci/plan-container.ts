@@ -17,6 +17,7 @@ import {
   readSettings,
 } from './annotations.ts';
 import type { CommandLog } from './log.ts';
+import { defaultPropagation } from './mount-options.ts';
 import { idRange, planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
 import { planSeccomp } from './plan-seccomp.ts';
@@ -61,7 +62,12 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const annotations = spec.annotations ?? {};
   const settings = readSettings(annotations, request.flags);
   const ids = planIds(spec);
-  const files = planFiles(spec, { bundle: request.bundle, overlay: settings.overlay, ...ids });
+  const files = planFiles(spec, {
+    bundle: request.bundle,
+    overlay: settings.overlay,
+    propagation: defaultPropagation(spec.linux?.rootfsPropagation),
+    ...ids,
+  });
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;

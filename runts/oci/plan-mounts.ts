@@ -15,7 +15,7 @@ import type { IdRange, IdRanges } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';
-import { type MountOptions, parseMountOptions } from './mount-options.ts';
+import { type MountOptions, type Propagation, parseMountOptions } from './mount-options.ts';
 import { planDevices } from './plan-devices.ts';
 import type { IdMapping, Mount, Spec } from './spec/types.ts';
 import { parseBytes, parseNumber, parseOctal } from './values.ts';
@@ -35,6 +35,8 @@ export interface FileSettings {
   readonly bundle: string;
   /** By annotation: writes stay in the sandbox. */
   readonly overlay: boolean;
+  /** Of mounts that do not say. */
+  readonly propagation: Propagation;
   /** Of the container's user namespace. */
   readonly ids?: IdRanges;
 }
@@ -195,6 +197,8 @@ function planBind(
     );
   }
   const readOnly = (options.flags & MS_RDONLY) !== 0;
+  const recursive = options.bind === 'recursive' || options.recursiveReadOnly;
+  const follows = status.isDirectory() && (options.propagation ?? settings.propagation) === 'slave';
   const planned: MountConfig = {
     kind: 'volume',
     target,
@@ -203,12 +207,14 @@ function planBind(
     data: '',
     attach: attach.length,
     isFile: !status.isDirectory(),
+    ...(follows ? { follows } : {}),
     ...(ids === undefined ? {} : { ids, mapsBelow: options.idMap === 'recursive' }),
   };
   attach.push({
     path,
     writable: !readOnly,
-    recursive: options.bind === 'recursive' || options.recursiveReadOnly,
+    recursive,
+    follows,
   });
   return planned;
 }

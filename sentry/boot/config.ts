@@ -61,6 +61,8 @@ export interface VolumeConfig extends MountPlace {
   readonly attach: number;
   /** A single file, or something else that is no directory. */
   readonly isFile: boolean;
+  /** The host mounts and unmounts below it while the container runs. */
+  readonly follows?: boolean;
   /** An ID-mapped mount: from ids of the files to those of the host. */
   readonly ids?: IdRanges;
   /** Mounts below it are mapped too. */

@@ -147,10 +147,10 @@ class Builder {
 
   /** A volume that is a single file is the one entry of its attach point. */
   #volume(config: VolumeConfig): Mount {
-    const { target, flags, source, data, attach, isFile, ids, mapsBelow } = config;
+    const { target, flags, source, data, attach, isFile, ids, mapsBelow, follows } = config;
     const served = this.#attach(attach, false, config);
     if (!isFile) {
-      const key = JSON.stringify([served.hostKey, ids, mapsBelow]);
+      const key = JSON.stringify([served.hostKey, ids, mapsBelow, follows]);
       const known = this.#served.get(key);
       const filesystem = known ?? served;
       this.#served.set(key, filesystem);
@@ -165,18 +165,19 @@ class Builder {
   #attach(
     attachPoint: number,
     exclusive: boolean,
-    mapping: Pick<VolumeConfig, 'ids' | 'mapsBelow'>,
+    how: Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>,
   ): GoferFileSystem {
     const { clock } = this.#parts.kernel;
-    const ids = idMapsOf(this.#ids, mapping.ids);
+    const ids = idMapsOf(this.#ids, how.ids);
     const filesystem = GoferFileSystem.attach({
       client: this.client,
       attachPoint,
       exclusive,
       clock,
+      keepsNothing: how.follows === true,
       ids,
-      isIdMapped: mapping.ids !== undefined,
-      idsBelow: mapping.mapsBelow === true ? ids : idMapsOf(this.#ids),
+      isIdMapped: how.ids !== undefined,
+      idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),
     });
     if (isErrno(filesystem))
       throw new BootFailure(

@@ -22,6 +22,8 @@ export interface GoferMountOptions {
   /** Nobody else changes these files: cache everything. */
   readonly exclusive: boolean;
   readonly clock: Clock;
+  /** No descriptor of an idle file is kept: it would keep the host from unmounting what it is in. */
+  readonly keepsNothing?: boolean;
   readonly isIdMapped?: boolean;
   /** Owners as the container has them; absent: the host's. */
   readonly ids?: IdMaps;
@@ -45,6 +47,7 @@ export class GoferFileSystem implements FileSystem {
   readonly root: GoferDirectory;
   /** The same for the same directory of the host, served with the same rights. */
   readonly hostKey: string;
+  readonly #maxIdleFds: number;
   readonly #ids: IdMaps;
   readonly #idsBelow: IdMaps;
   readonly #attachPoint: number;
@@ -68,6 +71,7 @@ export class GoferFileSystem implements FileSystem {
     this.exclusive = options.exclusive;
     this.clock = options.clock;
     this.#readOnly = readOnly;
+    this.#maxIdleFds = options.keepsNothing === true ? 0 : maxIdleFds;
     this.isIdMapped = options.isIdMapped ?? false;
     this.#ids = options.ids ?? sameIds;
     this.#idsBelow = options.idsBelow ?? this.#ids;
@@ -177,7 +181,7 @@ export class GoferFileSystem implements FileSystem {
   /** A file whose descriptors nobody uses right now: they stay open for a while. */
   fileIdle(file: GoferFile): void {
     this.#idleFiles.add(file);
-    if (this.#idleFiles.size <= maxIdleFds) return;
+    if (this.#idleFiles.size <= this.#maxIdleFds) return;
     for (const oldest of this.#idleFiles) {
       this.#idleFiles.delete(oldest);
       oldest.closeHostFds();
