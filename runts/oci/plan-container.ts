@@ -22,6 +22,7 @@ import { idRange, planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
+import { planTime } from './plan-time.ts';
 import { parseSpec } from './spec/parse.ts';
 import type { Namespace, Spec } from './spec/types.ts';
 
@@ -85,6 +86,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
       ...ids,
+      ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
       isInit: true,

@@ -67,7 +67,7 @@ describe('mounts', () => {
     ]);
     expect(attach.slice(1)).toEqual([
       { path: join(bundle, 'data'), writable: false, recursive: true, follows: false },
-      { path: join(bundle, 'file'), writable: true, recursive: false },
+      { path: join(bundle, 'file'), writable: true, recursive: false, follows: false },
     ]);
     expect(mounts.slice(1)).toMatchObject([
       { kind: 'volume', attach: 1, target: '/x', isFile: false, flags: MS_RDONLY | MS_RELATIME },

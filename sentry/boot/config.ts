@@ -3,6 +3,7 @@
 
 import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
+import type { TimeOffsets } from '../kernel/time-offsets.ts';
 import type { CapabilitySet } from '../vfs/credentials.ts';
 
 export interface GuestUser {
@@ -134,6 +135,8 @@ export interface ContainerConfig {
   readonly sysctl: Readonly<Record<string, string>>;
   /** What its user and group ids are on the host; absent: themselves. */
   readonly ids?: IdRanges;
+  /** How far its clocks are ahead of the host's; absent: they start with the sandbox. */
+  readonly timeOffsets?: TimeOffsets;
   /** What its processes are restricted to, those of `runts exec` too. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;

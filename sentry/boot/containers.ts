@@ -2,12 +2,14 @@
 // others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { native } from '../../native/addon.ts';
 import type { Machine } from '../host/machine.ts';
 import { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
+import type { TimeNamespace, TimeOffsets } from '../kernel/time-offsets.ts';
 import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
@@ -45,11 +47,13 @@ interface KnownContainer {
 export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
+  readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
   readonly #known: Map<string, KnownContainer> = new Map();
 
-  constructor(kernel: Kernel, machine: Machine) {
+  constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
     this.#kernel = kernel;
     this.#machine = machine;
+    this.#newTime = newTime;
   }
 
   /** Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. */
@@ -75,6 +79,7 @@ export class Containers implements RequestHandler {
       mounts: mounts.namespace,
       hasVirtualInit: !config.isInit,
       ...(config.ids === undefined ? {} : { ids: config.ids }),
+      ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
     });
     const known = { container, mounts, seccomp };
     try {
@@ -107,6 +112,7 @@ export class Containers implements RequestHandler {
       this.#known.delete(container.id);
       this.#kernel.forgetContainer(container);
       gofer?.close();
+      if (container.time !== undefined) native.close(container.time.vdso.codeFd);
       ended(status);
     };
     return process;

@@ -73,6 +73,7 @@ function load(task: Task, request: ExecRequest, fresh: FreshAddressSpace): Resul
   return loadProgram({
     ...request,
     ...kernel.program,
+    ...(task.group.container.time !== undefined && { vdso: task.group.container.time.vdso }),
     fresh,
     guestTop: kernel.platform.guestTop,
     limits: task.group.limits,

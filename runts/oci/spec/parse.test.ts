@@ -593,13 +593,6 @@ describe('documents that are wrong', () => {
     );
     expect(rule({ names: 'read' })).toMatch(/names: an array is wanted, got string/);
   });
-
-  it('moves no clocks', () => {
-    const linux = { namespaces: [{ type: 'time' }], timeOffsets: { boottime: { secs: 5 } } };
-    expect(failureOf(() => parse({ ...small(), linux }))).toMatch(
-      /^linux.timeOffsets.boottime: runts cannot/,
-    );
-  });
 });
 
 describe('parseProcess', () => {

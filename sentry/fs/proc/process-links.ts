@@ -39,6 +39,8 @@ const only =
     ino;
 const pidInode: InodeOf = (group) => group.pids.inode;
 
+const timeInode: InodeOf = (group) => group.container.time?.inode ?? 0xeffffffa;
+
 /** What the sandbox has one of has the number of Linux's initial one (linux/proc_ns.h). */
 const namespaces: readonly (readonly [name: string, type: string, inodeOf: InodeOf])[] = [
   ['cgroup', 'cgroup', only(0xeffffffb)],
@@ -47,8 +49,8 @@ const namespaces: readonly (readonly [name: string, type: string, inodeOf: Inode
   ['net', 'net', only(0xf0000000)],
   ['pid', 'pid', pidInode],
   ['pid_for_children', 'pid', pidInode],
-  ['time', 'time', only(0xeffffffa)],
-  ['time_for_children', 'time', only(0xeffffffa)],
+  ['time', 'time', timeInode],
+  ['time_for_children', 'time', timeInode],
   ['user', 'user', only(0xeffffffd)],
   ['uts', 'uts', only(0xeffffffe)],
 ];
