@@ -2,6 +2,7 @@
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
 import type { IdRanges } from '../kernel/id-ranges.ts';
+import type { SchedulingRequest } from '../kernel/scheduling.ts';
 import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
 import type { TimeOffsets } from '../kernel/time-offsets.ts';
 import type { CapabilitySet } from '../vfs/credentials.ts';
@@ -41,6 +42,10 @@ export interface ProcessConfig {
   readonly addsHome: boolean;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdjustment: number;
+  /** As sched_setattr(2) takes it. */
+  readonly scheduling?: SchedulingRequest;
+  /** As ioprio_set(2) takes it. */
+  readonly ioPriority?: number;
   /** Absent where the process has no terminal. */
   readonly terminal?: TerminalConfig;
 }

@@ -21,6 +21,8 @@ import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
 import {
+  applyScheduling,
+  checkScheduling,
   processCredentials,
   processEnvironment,
   processLimits,
@@ -151,6 +153,7 @@ export class Containers implements RequestHandler {
       caller: mounts.caller,
       ...given,
     };
+    checkScheduling(config);
     const streams = openStreams(config, sources);
     const isShell = container.pids.init?.isVirtual === true;
     if (asMain && !isShell && streams.terminalIndex !== undefined)
@@ -160,6 +163,7 @@ export class Containers implements RequestHandler {
     if (isErrno(task)) {
       throw isShell ? programFailure(command, task) : containerProgramFailure(command, task);
     }
+    applyScheduling(task, config);
     streams.giveTerminalTo(task);
     return { container, task, streams, hasTerminal: config.terminal !== undefined };
   }

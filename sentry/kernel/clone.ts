@@ -26,12 +26,14 @@ import {
   CLONE_THREAD,
   CLONE_VFORK,
   CLONE_VM,
+  SCHED_DEADLINE,
 } from '../../abi/sched.ts';
 import type { Blocking, Sleep, Waker } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { watchCpuLimit } from './cpu-limit.ts';
+import { inheritScheduling } from './scheduling.ts';
 import { setRegister } from './signal-delivery.ts';
 import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
@@ -81,6 +83,8 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
       return EINVAL;
   }
   if ((flags & CLONE_SETTLS) !== 0 && request.tls >= task.kernel.platform.guestTop) return EPERM;
+  const { policy, resetsOnFork } = task.scheduling;
+  if (policy === SCHED_DEADLINE && !resetsOnFork) return EAGAIN;
   if (exceedsProcessLimit(task)) return EAGAIN;
   return 0;
 }
@@ -208,9 +212,7 @@ function newTask(
   if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.seccomp = parent.seccomp;
-  child.niceness = parent.niceness;
-  child.policy = parent.policy;
-  child.affinity = parent.affinity;
+  inheritScheduling(child, parent);
   child.timerSlackNs = parent.timerSlackNs;
   child.memoryFailurePolicy = parent.memoryFailurePolicy;
   thread.owner = child;

@@ -346,13 +346,8 @@ describe('documents that are wrong', () => {
     ['process.capabilities', { bounds: [] }, 'process.capabilities.bounds is an unknown property'],
     [
       'process.scheduler',
-      { policy: 'SCHED_DEADLINE', runtime: 1 },
-      'process.scheduler.policy: runts cannot promise SCHED_DEADLINE',
-    ],
-    [
-      'process.scheduler',
-      { policy: 'SCHED_FIFO', priority: 1 },
-      'process.scheduler.policy: runts cannot promise SCHED_FIFO',
+      { policy: 'SCHED_ISO' },
+      'process.scheduler.policy: SCHED_ISO is not supported',
     ],
     [
       'process.scheduler',

@@ -26,6 +26,7 @@ import { type Timespec, toNs } from '../../../abi/time.ts';
 import type { SignalSet } from '../../base/sigset.ts';
 import { processCpuNs, threadCpuNs } from '../../kernel/cpu-time.ts';
 import { mayAccessProcess } from '../../kernel/process-access.ts';
+import { ordinaryScheduling, shownPriority } from '../../kernel/scheduling.ts';
 import type { Task } from '../../kernel/task.ts';
 import { noTimeOffsets } from '../../kernel/time-offsets.ts';
 import type { ImageLayout } from '../../mm/memory-manager.ts';
@@ -127,7 +128,7 @@ function timeFields(subject: Subject, boottime: Timespec): number[] {
   const times = [ticks(cpuNsOf(subject)), 0, ticks(group.childrenCpuNs), 0];
   return [
     ...times,
-    20 + niceness,
+    subject.task === undefined ? 20 : shownPriority(subject.task),
     niceness,
     Math.max(1, group.tasks.size),
     0,
@@ -157,7 +158,8 @@ function signalFields(subject: Subject): number[] {
 /** wchan nswap cnswap exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time. */
 function placementFields(subject: Subject): number[] {
   const cpu = (subject.task?.tid ?? 0) % subject.kernel.cpuCount;
-  return [0, 0, 0, subject.group.exitSignal, cpu, 0, 0, 0, 0, 0];
+  const { priority, policy } = subject.task?.scheduling ?? ordinaryScheduling;
+  return [0, 0, 0, subject.group.exitSignal, cpu, priority, policy, 0, 0, 0];
 }
 
 /** start_data end_data start_brk arg_start arg_end env_start env_end. */
@@ -357,8 +359,8 @@ export function renderSched(subject: Subject): string {
     line('nr_switches', task?.voluntarySwitches ?? 0),
     line('nr_voluntary_switches', task?.voluntarySwitches ?? 0),
     line('nr_involuntary_switches', 0),
-    line('policy', 0),
-    line('prio', 120 + (task?.niceness ?? 0)),
+    line('policy', task?.scheduling.policy ?? 0),
+    line('prio', task === undefined ? 120 : 100 + shownPriority(task)),
   ].join('');
 }
 
