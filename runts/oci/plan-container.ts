@@ -20,6 +20,7 @@ import type { CommandLog } from './log.ts';
 import { defaultPropagation } from './mount-options.ts';
 import { idRange, planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
+import { hasRaisedMemory } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { planTime } from './plan-time.ts';
@@ -114,8 +115,8 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     domainname: toByteString(spec.domainname ?? ''),
     memoryBytes: Math.max(0, limit),
     pidLimit: Math.max(0, Number(spec.linux?.resources?.pids?.limit ?? 0)),
-    // The container's cgroup sees to it.
-    guardsMemory: false,
+    // Else the container's cgroup sees to it.
+    guardsMemory: hasRaisedMemory(limit) && plan.pod === undefined ? 'anonymous' : 'none',
     waitsForStart: true,
     hasShell: false,
     strace: settings.strace,

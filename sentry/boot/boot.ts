@@ -124,7 +124,9 @@ function newKernel(
     platform,
     hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes: config.guardsMemory && config.memoryBytes > 0 ? memoryBytes : undefined,
+    memoryLimitBytes:
+      config.guardsMemory !== 'none' && config.memoryBytes > 0 ? memoryBytes : undefined,
+    countsAnonymousMemory: config.guardsMemory === 'anonymous',
     pidLimit: config.pidLimit > 0 ? config.pidLimit : Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,

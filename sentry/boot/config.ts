@@ -157,6 +157,12 @@ export interface RootConfig {
   readonly readOnly: boolean;
 }
 
+/**
+ * Whether the Sentry holds the guest to its memory, and what counts: 'anonymous' leaves pages of files and shared memory to a
+ * cgroup, which is there besides.
+ */
+export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
@@ -165,8 +171,8 @@ export interface SandboxConfig {
   readonly domainname: string;
   /** What the guest sees as its memory. 0: what the host has. */
   readonly memoryBytes: number;
-  /** The Sentry holds the guest to `memoryBytes`; else somebody outside does. */
-  readonly guardsMemory: boolean;
+  /** To `memoryBytes`. */
+  readonly guardsMemory: MemoryGuarding;
   /** 0: no limit. */
   readonly pidLimit: number;
   /** The container waits for a 'start' request over the control socket. */
