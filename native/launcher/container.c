@@ -108,7 +108,8 @@ static void enter_network(struct container *container) {
 
 /* Detached, and as the Gofer serves it. -1: errno is set. */
 static int clone_root(const struct attach *root) {
-  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                                  .propagation = MS_PRIVATE};
   int tree = (int)syscall(SYS_open_tree, AT_FDCWD, root->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (!root->writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   if (tree < 0 ||

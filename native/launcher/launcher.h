@@ -54,21 +54,22 @@ enum { ZYGOTE_CONTROL = 3, ZYGOTE_WAKE = 4, ZYGOTE_PAGE = 5, ZYGOTE_FDS = 6 };
 enum { GOFER_SOCKET = 3, GOFER_SEALER = 4, GOFER_ATTACH = 5 };
 
 /* What the launcher makes lies at HIGH and above. */
-enum { HIGH = 200 };
+enum { HIGH = 300 };
 
 /* Where the Sentry and the Gofer of the single-file build find the addon: runts/single-file/main.ts. */
 enum { ADDON_PLACE = HIGH - 1 };
 
 /* The descriptors below are ours to lay out. Those from here on are Node's in a preboot (native/preboot/preboot.h). */
-enum { PREBOOT_FDS = 600 };
+enum { PREBOOT_FDS = 900 };
 
-enum { MAX_PRESERVED = 16, MAX_CGROUPS = 20, MAX_ATTACH = 180, MAX_FLAGS = 24, MAX_TREES = 8 };
+enum { MAX_PRESERVED = 200, MAX_CGROUPS = 20, MAX_ATTACH = 180, MAX_FLAGS = 24, MAX_TREES = 8 };
 
 struct attach {
   const char *path;
   bool writable;
-  bool flat; /* without the mounts below it */
-  int tree;  /* detached mount */
+  bool flat;  /* without the mounts below it */
+  bool slave; /* what the host mounts below it later is there too */
+  int tree;   /* detached mount */
 };
 
 /* What a container's front is told by a real-time signal: twin of runts/oci/order.ts. */

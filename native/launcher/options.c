@@ -59,14 +59,16 @@ static bool number_option(struct options *options, const char *name, const char 
   return true;
 }
 
-/* --read-only PATH, --writable PATH; with -flat without the host's mounts below it. */
+/* --read-only PATH, --writable PATH; then -flat and -slave, see struct attach. */
 static bool add_attach(struct options *options, const char *name, const char *path) {
   struct attach attach = {.path = path, .tree = -1};
   attach.writable = strncmp(name, "--writable", 10) == 0;
   const char *rest = name + (attach.writable ? 10 : 11);
   if (!attach.writable && strncmp(name, "--read-only", 11) != 0) return false;
-  attach.flat = strcmp(rest, "-flat") == 0;
-  if (!attach.flat && *rest != 0) return false;
+  attach.flat = strncmp(rest, "-flat", 5) == 0;
+  if (attach.flat) rest += 5;
+  attach.slave = strcmp(rest, "-slave") == 0;
+  if (!attach.slave && *rest != 0) return false;
   if (options->attach_count == MAX_ATTACH) fatal("more than %d volumes", MAX_ATTACH - 1);
   options->attach[options->attach_count++] = attach;
   return true;

@@ -273,8 +273,8 @@ static void be_launcher(int count, char **words) {
 
 static void serve(void) {
   struct request request;
-  int fds[64];
-  size_t fd_count = 64;
+  int fds[240];
+  size_t fd_count = 240;
   ssize_t got = receive_with_descriptors(own_socket, &request, sizeof request, fds, &fd_count);
   if (got != sizeof request || request.fd_count != fd_count) _exit(0); /* nothing has come of it */
   char *words = malloc(request.bytes + 1);

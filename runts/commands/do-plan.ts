@@ -80,7 +80,7 @@ function planConfig(
     hostname: options.hostname,
     domainname: '',
     memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
-    guardsMemory: true,
+    guardsMemory: 'resident',
     pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
     waitsForStart: false,
     hasShell: hasShell(),

@@ -22,7 +22,7 @@ import {
   planContainer,
   sandboxConfig,
 } from './plan-container.ts';
-import { hostResources } from './plan-resources.ts';
+import { hasRaisedMemory, hostResources } from './plan-resources.ts';
 import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
@@ -73,6 +73,7 @@ interface Making {
 }
 
 function firstRecord(id: string, bundle: string, plan: ContainerPlan): ContainerRecord {
+  const memory = Number(plan.spec.linux?.resources?.memory?.limit ?? 0);
   const creator = identify(process.pid) as ProcessIdentity;
   return {
     version: RECORD_VERSION,
@@ -86,6 +87,7 @@ function firstRecord(id: string, bundle: string, plan: ContainerPlan): Container
     creator,
     cgroup: null,
     hooks: plan.spec.hooks ?? {},
+    ...(plan.pod === undefined && hasRaisedMemory(memory) ? { smallMemory: memory } : {}),
     ...(plan.pod?.role === 'container' ? { sandbox: plan.pod.sandbox } : {}),
   };
 }

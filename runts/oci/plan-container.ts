@@ -4,7 +4,6 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
-import type { IdRange } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';
@@ -18,12 +17,15 @@ import {
   readSettings,
 } from './annotations.ts';
 import type { CommandLog } from './log.ts';
-import { planFiles } from './plan-mounts.ts';
+import { defaultPropagation } from './mount-options.ts';
+import { idRange, planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
+import { hasRaisedMemory } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
+import { planTime } from './plan-time.ts';
 import { parseSpec } from './spec/parse.ts';
-import type { IdMapping, Namespace, Spec } from './spec/types.ts';
+import type { Namespace, Spec } from './spec/types.ts';
 
 export interface ContainerRequest {
   readonly id: string;
@@ -62,7 +64,13 @@ export function loadSpec(bundle: string, log: CommandLog): Spec {
 export function planContainer(spec: Spec, request: ContainerRequest): ContainerPlan {
   const annotations = spec.annotations ?? {};
   const settings = readSettings(annotations, request.flags);
-  const files = planFiles(spec, { bundle: request.bundle, overlay: settings.overlay });
+  const ids = planIds(spec);
+  const files = planFiles(spec, {
+    bundle: request.bundle,
+    overlay: settings.overlay,
+    propagation: defaultPropagation(spec.linux?.rootfsPropagation),
+    ...ids,
+  });
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
@@ -79,7 +87,8 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
-      ...planIds(spec),
+      ...ids,
+      ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
       isInit: true,
@@ -95,8 +104,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
 function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
   const { uidMappings = [], gidMappings = [] } = linux ?? {};
   if (uidMappings.length === 0 && gidMappings.length === 0) return {};
-  const range = ({ containerID, hostID, size }: IdMapping): IdRange => [containerID, hostID, size];
-  return { ids: { uids: uidMappings.map(range), gids: gidMappings.map(range) } };
+  return { ids: { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) } };
 }
 
 /** The configuration of a Sentry whose first container this is. */
@@ -109,8 +117,8 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     domainname: toByteString(spec.domainname ?? ''),
     memoryBytes: Math.max(0, limit),
     pidLimit: Math.max(0, Number(spec.linux?.resources?.pids?.limit ?? 0)),
-    // The container's cgroup sees to it.
-    guardsMemory: false,
+    // Else the container's cgroup sees to it.
+    guardsMemory: hasRaisedMemory(limit) && plan.pod === undefined ? 'anonymous' : 'none',
     waitsForStart: true,
     hasShell: false,
     strace: settings.strace,

@@ -1,5 +1,6 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
 // first process; then confines this process.
+
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
 import { Rest } from '../../native/footprint.ts';
@@ -25,6 +26,7 @@ import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
 import { ProcessControl } from './process-control.ts';
+import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
 
 export interface Sandbox {
@@ -56,7 +58,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   setFifoOpener(openFifo);
   if (config.network === 'host') joinHostNetwork(platform, clock);
   else setSocketLister(listInetSockets);
-  const containers = new Containers(kernel, machine);
+  const containers = new Containers(kernel, machine, (asked) => newTimeNamespace(clock, asked));
   const main = containers.create(config.container, {
     goferFd: FD_GOFER,
     hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
@@ -122,7 +124,9 @@ function newKernel(
     platform,
     hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes: config.guardsMemory && config.memoryBytes > 0 ? memoryBytes : undefined,
+    memoryLimitBytes:
+      config.guardsMemory !== 'none' && config.memoryBytes > 0 ? memoryBytes : undefined,
+    countsAnonymousMemory: config.guardsMemory === 'anonymous',
     pidLimit: config.pidLimit > 0 ? config.pidLimit : Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,

@@ -2,7 +2,9 @@
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
 import type { IdRanges } from '../kernel/id-ranges.ts';
+import type { SchedulingRequest } from '../kernel/scheduling.ts';
 import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
+import type { TimeOffsets } from '../kernel/time-offsets.ts';
 import type { CapabilitySet } from '../vfs/credentials.ts';
 
 export interface GuestUser {
@@ -40,6 +42,10 @@ export interface ProcessConfig {
   readonly addsHome: boolean;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdjustment: number;
+  /** As sched_setattr(2) takes it. */
+  readonly scheduling?: SchedulingRequest;
+  /** As ioprio_set(2) takes it. */
+  readonly ioPriority?: number;
   /** Absent where the process has no terminal. */
   readonly terminal?: TerminalConfig;
 }
@@ -61,6 +67,12 @@ export interface VolumeConfig extends MountPlace {
   readonly attach: number;
   /** A single file, or something else that is no directory. */
   readonly isFile: boolean;
+  /** The host mounts and unmounts below it while the container runs. */
+  readonly follows?: boolean;
+  /** An ID-mapped mount: from ids of the files to those of the host. */
+  readonly ids?: IdRanges;
+  /** Mounts below it are mapped too. */
+  readonly mapsBelow?: boolean;
 }
 
 /** Absent sizes and counts: no limit of its own. */
@@ -128,6 +140,8 @@ export interface ContainerConfig {
   readonly sysctl: Readonly<Record<string, string>>;
   /** What its user and group ids are on the host; absent: themselves. */
   readonly ids?: IdRanges;
+  /** How far its clocks are ahead of the host's; absent: they start with the sandbox. */
+  readonly timeOffsets?: TimeOffsets;
   /** What its processes are restricted to, those of `runts exec` too. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;
@@ -143,6 +157,12 @@ export interface RootConfig {
   readonly readOnly: boolean;
 }
 
+/**
+ * Whether the Sentry holds the guest to its memory, and what counts: 'anonymous' leaves pages of files and shared memory to a
+ * cgroup, which is there besides.
+ */
+export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
@@ -151,8 +171,8 @@ export interface SandboxConfig {
   readonly domainname: string;
   /** What the guest sees as its memory. 0: what the host has. */
   readonly memoryBytes: number;
-  /** The Sentry holds the guest to `memoryBytes`; else somebody outside does. */
-  readonly guardsMemory: boolean;
+  /** To `memoryBytes`. */
+  readonly guardsMemory: MemoryGuarding;
   /** 0: no limit. */
   readonly pidLimit: number;
   /** The container waits for a 'start' request over the control socket. */

@@ -17,7 +17,6 @@ const IPPROTO_ICMPV6 = 58;
 /** With SOCK_CLOEXEC and SOCK_NONBLOCK, always. */
 const STREAM = 0o2004001;
 const DATAGRAM = 0o2004002;
-const CLOEXEC_NONBLOCK = 0o2004000;
 /** sizeof(struct sockaddr_in), sizeof(struct sockaddr_in6). */
 const ADDRESS_BYTES = [16, 28];
 const levelNames: ReadonlyMap<number, string> = new Map([
@@ -51,15 +50,6 @@ export const networkRows: readonly FilterRow[] = [
   { name: 'connect', number: 42, why: 'guest connect', args: address },
   { name: 'bind', number: 49, why: 'guest bind', args: address },
   { name: 'listen', number: 50, why: 'guest listen' },
-  {
-    name: 'accept4',
-    number: 288,
-    why: 'guest accept',
-    args: [{ arg: 3, width: 32, eq: CLOEXEC_NONBLOCK }],
-  },
-  { name: 'shutdown', number: 48, why: 'guest shutdown' },
-  { name: 'getsockname', number: 51, why: 'guest getsockname' },
-  { name: 'getpeername', number: 52, why: 'guest getpeername' },
   ...optionRows('setsockopt', 54, settableOptions),
   ...optionRows('getsockopt', 55, gettableOptions),
   {
