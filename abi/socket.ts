@@ -46,6 +46,8 @@ export const SOL_TCP = 6;
 export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 export const SOL_NETLINK = 270;
+export const SOL_ICMPV6 = 58;
+export const SOL_RAW = 255;
 
 export const SO_DEBUG = 1;
 export const SO_REUSEADDR = 2;
@@ -126,6 +128,7 @@ export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
+export const IPPROTO_MAX = 263;
 
 export const TCP_NODELAY = 1;
 export const TCP_MAXSEG = 2;
@@ -144,6 +147,12 @@ export const TCP_USER_TIMEOUT = 18;
 export const TCP_FASTOPEN = 23;
 
 export const IP_TOS = 1;
+export const IP_HDRINCL = 3;
+export const IP_RECVOPTS = 6;
+export const IP_RETOPTS = 7;
+export const IP_CHECKSUM = 23;
+export const IP_RECVFRAGSIZE = 25;
+export const IP_RECVERR_RFC4884 = 26;
 export const IP_TTL = 2;
 export const IP_RECVERR = 11;
 export const IP_MTU_DISCOVER = 10;
@@ -200,6 +209,14 @@ export const IP_UNICAST_IF = 50;
 /** linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h: where a redirected connection was going. */
 export const SO_ORIGINAL_DST = 80;
 
+export const IPV6_2292PKTINFO = 2;
+export const IPV6_CHECKSUM = 7;
+export const IPV6_2292HOPLIMIT = 8;
+export const IPV6_RECVERR_RFC4884 = 31;
+export const IPV6_HDRINCL = 36;
+/** linux/icmp.h (SOL_RAW) and linux/icmpv6.h (SOL_ICMPV6): types of messages that do not come. */
+export const ICMP_FILTER = 1;
+export const ICMPV6_FILTER = 1;
 export const IPV6_MULTICAST_IF = 17;
 export const IPV6_ADD_MEMBERSHIP = 20;
 export const IPV6_DROP_MEMBERSHIP = 21;

@@ -48,6 +48,20 @@ static void make_pair(int pair[2]) {
   pair[1] = high(pair[1], "socketpair");
 }
 
+static void make_network_descriptors(struct sandbox *sandbox) {
+  sandbox->net_settings = sandbox->broker_pair[0] = sandbox->broker_pair[1] = sandbox->null;
+  if (!sandbox->options.host_network) return;
+  make_pair(sandbox->broker_pair);
+  int settings = open("/proc/sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (settings < 0) return;
+  sandbox->net_settings = high(settings, "/proc/sys/net");
+  int groups = openat(sandbox->net_settings, "ipv4/ping_group_range", O_RDONLY);
+  if (groups < 0) return;
+  ssize_t got = read(groups, sandbox->ping_groups, sizeof sandbox->ping_groups - 1);
+  sandbox->ping_groups[got > 0 ? got - 1 : 0] = 0; /* without its newline */
+  close(groups);
+}
+
 static void make_descriptors(struct sandbox *sandbox) {
   sandbox->zygote = high(FD_ZYGOTE, "zygote");
   sandbox->addon = sandbox->options.addon == NULL ? -1 : high(FD_ADDON, "addon");
@@ -62,6 +76,7 @@ static void make_descriptors(struct sandbox *sandbox) {
   sandbox->null = high(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
   make_pair(sandbox->zygote_pair);
   make_pair(sandbox->gofer_pair);
+  make_network_descriptors(sandbox);
 }
 
 /* The Sentry is there already, and so is the Gofer's socket. */
@@ -83,6 +98,10 @@ static void drop_descriptors(const struct sandbox *sandbox) {
   close(sandbox->zygote_pair[1]);
   close(sandbox->gofer_pair[0]);
   close(sandbox->gofer_pair[1]);
+  if (sandbox->options.host_network && !sandbox->options.container.joins) {
+    close(sandbox->broker_pair[0]);
+    close(sandbox->broker_pair[1]);
+  }
   close(1);
   close(2);
   if (!sandbox->options.terminal) close(0);
@@ -103,7 +122,6 @@ int main(int argc, char **argv) {
   }
   prctl(PR_SET_NAME, "runts"); /* a program in memory would be called by its descriptor */
   if (options->terminal && options->container.console_socket == NULL) remember_terminal();
-  if (options->mode == MODE_COMMAND) note_network(options);
   start_front(options);
   block_signals();
   fill_given();

@@ -52,6 +52,8 @@ static bool reap(struct sandbox *sandbox) {
       sandbox->sentry_pid = 0;
       report_end("sentry", status);
       alive = false;
+    } else if (pid == sandbox->broker_pid) {
+      sandbox->broker_pid = 0; /* then nothing is made any more */
     } else if (pid == sandbox->gofer_pid) {
       sandbox->gofer_pid = 0;
       /* It ends well when the Sentry hung up: that one's end is the news, and comes at once. */
@@ -65,6 +67,7 @@ static bool reap(struct sandbox *sandbox) {
 static void end_children(struct sandbox *sandbox) {
   if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
   if (sandbox->gofer_pid > 0) kill(sandbox->gofer_pid, SIGKILL);
+  if (sandbox->broker_pid > 0) kill(sandbox->broker_pid, SIGKILL);
   while (wait(NULL) > 0 || errno == EINTR) continue;
 }
 

@@ -19,6 +19,7 @@ import {
 } from './annotations.ts';
 import type { CommandLog } from './log.ts';
 import { planFiles } from './plan-mounts.ts';
+import { type NetworkPlan, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
@@ -39,8 +40,7 @@ export interface ContainerPlan {
   readonly pod: PodRole | undefined;
   readonly container: ContainerConfig;
   readonly attach: readonly AttachPoint[];
-  /** The host's network namespace to be in: 'new', a path, or undefined for the caller's. */
-  readonly networkNamespace: string | undefined;
+  readonly network: NetworkPlan;
   readonly pidNamespace: Namespace | undefined;
   readonly installation: Installation;
 }
@@ -65,7 +65,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
-  const network = namespaces.find(({ type }) => type === 'network');
+  const sysctls = planSysctls(spec.linux?.sysctl ?? {}, settings.network === 'host');
   return {
     spec,
     settings,
@@ -77,14 +77,14 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       devices: files.devices,
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
-      sysctl: planSysctls(spec.linux?.sysctl ?? {}),
+      sysctl: sysctls.own,
       ...planIds(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
       isInit: true,
     },
     attach: files.attach,
-    networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
+    network: planNetwork(spec, settings.network, process.capabilities, sysctls.ofNetwork),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     installation: findInstallation(),
   };
@@ -116,6 +116,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     network: settings.network === 'host' ? 'host' : 'none',
+    networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
   };
 }

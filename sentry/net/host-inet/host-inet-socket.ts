@@ -13,6 +13,7 @@ import {
   ENFILE,
   ENOPROTOOPT,
   EOPNOTSUPP,
+  EPERM,
   isErrno,
   type Result,
   type SysResult,
@@ -22,14 +23,13 @@ import { POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../
 import * as so from '../../../abi/socket.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
-import { settings } from '../../base/settings.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type Received, type SendControl, Socket, type SocketCaller } from '../socket.ts';
 import { decodeControl, encodeControl } from './control-messages.ts';
 import { EdgeQueue } from './edge-queue.ts';
-import { hostAddress, portIn } from './host-address.ts';
+import { hostAddress } from './host-address.ts';
 import { socketIoctl } from './host-ioctl.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { gettableOptions, settableOptions } from './option-table.ts';
@@ -51,6 +51,12 @@ const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC | so.MS
 /** struct group_source_req is the largest value. */
 const mostOptionBytes = 264;
 
+interface SocketKind {
+  readonly domain: number;
+  readonly type: number;
+  readonly protocol: number;
+}
+
 export class HostInetSocket extends Socket {
   readonly domain: number;
   readonly type: number;
@@ -66,7 +72,7 @@ export class HostInetSocket extends Socket {
   private constructor(
     sockets: HostSockets,
     hostFd: number,
-    kind: { readonly domain: number; readonly type: number; readonly protocol: number },
+    kind: SocketKind,
     flags: number,
     credentials: Credentials,
   ) {
@@ -79,20 +85,10 @@ export class HostInetSocket extends Socket {
     this.queue = new EdgeQueue(hostFd, sockets.platform);
   }
 
+  /** Over the descriptor that `make` answers. */
   static open(
     sockets: HostSockets,
-    kind: { readonly domain: number; readonly type: number; readonly protocol: number },
-    flags: number,
-    credentials: Credentials,
-  ): Result<HostInetSocket> {
-    return HostInetSocket.#adopt(sockets, kind, flags, credentials, () =>
-      native.hostSocket(kind.domain, kind.type, kind.protocol),
-    );
-  }
-
-  static #adopt(
-    sockets: HostSockets,
-    kind: { readonly domain: number; readonly type: number; readonly protocol: number },
+    kind: SocketKind,
     flags: number,
     credentials: Credentials,
     make: () => SysResult,
@@ -151,11 +147,11 @@ export class HostInetSocket extends Socket {
   override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
     const address = hostAddress(bytes, this.domain);
     if (isErrno(address)) return address;
-    const port = portIn(address);
-    const firstFree = settings.number('net.ipv4.ip_unprivileged_port_start');
-    const isPrivileged = port !== 0 && port < firstFree;
-    if (isPrivileged && !isCapable(caller.credentials, CAP_NET_BIND_SERVICE)) return EACCES;
-    return native.bindSocket(this.#hostFd, address);
+    const bound = native.bindSocket(this.#hostFd, address);
+    if (bound !== EACCES || !isCapable(caller.credentials, CAP_NET_BIND_SERVICE)) return bound;
+    // A low port, for which the Sentry has not the capability that this guest has.
+    const brokered = this.#sockets.broker.bind(this.#hostFd, address);
+    return brokered === EPERM ? EACCES : brokered;
   }
 
   override listen(backlog: number, _caller: SocketCaller): SysResult {
@@ -165,7 +161,7 @@ export class HostInetSocket extends Socket {
   override accept(flags: number, _caller: SocketCaller): Result<Socket> {
     const { domain, type, protocol } = this;
     const kind = { domain, type, protocol };
-    const accepted = HostInetSocket.#adopt(this.#sockets, kind, flags, this.#credentials, () =>
+    const accepted = HostInetSocket.open(this.#sockets, kind, flags, this.#credentials, () =>
       native.acceptSocket(this.#hostFd, name, told),
     );
     if (isErrno(accepted)) return accepted;

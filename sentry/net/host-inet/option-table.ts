@@ -1,5 +1,5 @@
 // The socket options and ioctl(2) requests that pass to the host (ip(7), ipv6(7), tcp(7), udp(7), socket(7), netdevice(7)).
-// Every other option else is ENOPROTOOPT:
+// Every other option is ENOPROTOOPT:
 // what attaches programs (SO_ATTACH_FILTER, TCP_ULP), opens other paths into the kernel (IP_OPTIONS, TCP_REPAIR, netfilter)
 // or would let the host wait (SO_LINGER with a time). sentry/host/sentry-filter.ts holds the Sentry to this table.
 import * as io from '../../../abi/ioctl.ts';
@@ -75,6 +75,12 @@ const ip: PassedOptions = {
     so.IP_MULTICAST_ALL,
     so.IP_UNICAST_IF,
     so.IP_LOCAL_PORT_RANGE,
+    so.IP_HDRINCL,
+    so.IP_RECVOPTS,
+    so.IP_RETOPTS,
+    so.IP_CHECKSUM,
+    so.IP_RECVFRAGSIZE,
+    so.IP_RECVERR_RFC4884,
   ],
   getOnly: [so.IP_MTU, so.SO_ORIGINAL_DST],
   setOnly: [
@@ -110,6 +116,11 @@ const ipv6: PassedOptions = {
     so.IPV6_ORIGDSTADDR,
     so.IPV6_UNICAST_IF,
     so.IPV6_FREEBIND,
+    so.IPV6_2292PKTINFO,
+    so.IPV6_2292HOPLIMIT,
+    so.IPV6_CHECKSUM,
+    so.IPV6_HDRINCL,
+    so.IPV6_RECVERR_RFC4884,
   ],
   getOnly: [so.IPV6_MTU, so.SO_ORIGINAL_DST],
   setOnly: [so.IPV6_ADD_MEMBERSHIP, so.IPV6_DROP_MEMBERSHIP, ...multicast],
@@ -145,7 +156,21 @@ const udp: PassedOptions = {
   setOnly: [],
 };
 
-const levels: readonly PassedOptions[] = [common, ip, ipv6, tcp, udp];
+/** Of raw sockets. */
+const icmp: PassedOptions = {
+  level: so.SOL_RAW,
+  both: [so.ICMP_FILTER, so.IPV6_CHECKSUM],
+  getOnly: [],
+  setOnly: [],
+};
+const icmpv6: PassedOptions = {
+  level: so.SOL_ICMPV6,
+  both: [so.ICMPV6_FILTER],
+  getOnly: [],
+  setOnly: [],
+};
+
+const levels: readonly PassedOptions[] = [common, ip, ipv6, tcp, udp, icmp, icmpv6];
 
 /** Names by level. */
 export type OptionNames = ReadonlyMap<number, readonly number[]>;
