@@ -1,7 +1,7 @@
 // An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7), udp(7)). The host's is
 // non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL and SIGPIPE are the Sentry's.
 // Differs from Linux: close(2) with SO_LINGER and a time does not wait, the host goes on sending by itself.
-import { CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
+import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
 import {
   EACCES,
   EAGAIN,
@@ -214,10 +214,12 @@ export class HostInetSocket extends Socket {
     sent: SendControl,
     _caller: SocketCaller | undefined,
   ): SysResult {
-    if ((flags & so.MSG_FASTOPEN) !== 0) return EOPNOTSUPP;
+    // As with tcp_fastopen=0; a connected socket sends as ever.
+    if ((flags & so.MSG_FASTOPEN) !== 0 && isErrno(this.peerAddress())) return EOPNOTSUPP;
     const to = address === undefined ? undefined : hostAddress(address, this.domain);
     if (to !== undefined && isErrno(to)) return to;
-    const messages = encodeControl(sent.messages);
+    // TCP looks at none of them.
+    const messages = encodeControl(this.type === so.SOCK_STREAM ? [] : sent.messages);
     if (isErrno(messages)) return messages;
     if (this.type !== so.SOCK_STREAM && source.remaining > staging.length) return EMSGSIZE;
     let total = 0;
@@ -314,8 +316,15 @@ export class HostInetSocket extends Socket {
     return isPassed ? this.getOption(so.SOL_SOCKET, option) : undefined;
   }
 
-  override setCommonOption(option: number, value: Uint8Array): SysResult | undefined {
+  override setCommonOption(
+    option: number,
+    value: Uint8Array,
+    caller: SocketCaller,
+  ): SysResult | undefined {
     if (option === so.SO_LINGER) return this.#passLinger(value);
+    // The Sentry has no right to mark packets, whoever asks.
+    if (option === so.SO_MARK) return EPERM;
+    if (forced.has(option) && !isCapable(caller.credentials, CAP_NET_ADMIN)) return EPERM;
     // The host would ask for a privilege that the Sentry has not: at least what anybody may have.
     const asked = forced.get(option) ?? option;
     if (settableOptions.get(so.SOL_SOCKET)?.includes(asked) === true) {
@@ -337,7 +346,8 @@ export class HostInetSocket extends Socket {
 
   override getOption(level: number, option: number): Result<Uint8Array> {
     const names = gettableOptions.get(level);
-    if (names === undefined) return EOPNOTSUPP;
+    if (names === undefined || (level === so.SOL_IPV6 && this.domain === so.AF_INET))
+      return EOPNOTSUPP;
     if (!names.includes(option)) return ENOPROTOOPT;
     const lengthBytes = native.socketOption(this.#hostFd, level, option, optionValue);
     return lengthBytes < 0
