@@ -1,8 +1,8 @@
 /*
  * The network broker: makes, for a Sentry with the sockets of the host, what takes a capability in the network namespace
- * that it shares and that it has not: raw sockets (CAP_NET_RAW), binding to low ports (CAP_NET_BIND_SERVICE), and ping
- * sockets for the groups of net.ipv4.ping_group_range. Only for containers whose config.json has those capabilities
- * (--network-capabilities), and only where the caller has them over that namespace.
+ * that it shares and that it has not: raw sockets (CAP_NET_RAW) and binding to low ports (CAP_NET_BIND_SERVICE), only for
+ * containers whose config.json has those capabilities (--network-capabilities), and only where the caller has them over
+ * that namespace. And, being in one of them, ping sockets for the groups of net.ipv4.ping_group_range.
  *
  * A small process that holds nothing but these capabilities, its socket to the Sentry and a seccomp list of ten calls.
  * Whoever takes over the Sentry gets from it what runc would have given the container.
@@ -84,6 +84,23 @@ static int obey(const struct request *request, int given) {
   }
 }
 
+/* The first; what has room besides is closed. */
+static int take_descriptor(struct msghdr *message) {
+  int taken = -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(message);
+  if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
+    return -1;
+  }
+  size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof taken;
+  for (size_t i = 0; i < count; i++) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+    if (i == 0) taken = fd;
+    if (i > 0) close(fd);
+  }
+  return taken;
+}
+
 /* False at the end. A message of another size is none of the Sentry's as we know it. */
 static bool receive(struct request *request, int *given) {
   union descriptor_message control;
@@ -96,12 +113,8 @@ static bool receive(struct request *request, int *given) {
   do {
     got = recvmsg(BROKER_SOCKET, &message, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
-  *given = -1;
-  struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
-  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    memcpy(given, CMSG_DATA(header), sizeof *given);
-  }
-  return got == sizeof *request;
+  *given = got < 0 ? -1 : take_descriptor(&message);
+  return got == sizeof *request && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
 }
 
 /* The result, and with a socket that was made its descriptor. */
@@ -184,13 +197,17 @@ static void confine(void) {
   }
 }
 
+/* A group that may ping; the Sentry's own where that may, or where none may. */
+static gid_t ping_group(const struct sandbox *sandbox) {
+  unsigned first, last;
+  if (sscanf(sandbox->ping_groups, "%u %u", &first, &last) != 2 || first > last) return sandbox->gid;
+  return sandbox->gid >= first && sandbox->gid <= last ? sandbox->gid : first;
+}
+
 static void run(struct sandbox *sandbox, int gate, uint64_t kept) {
-  unsigned first_group, last_group;
-  bool may_ping = sscanf(sandbox->ping_groups, "%u %u", &first_group, &last_group) == 2 &&
-                  first_group <= last_group;
   enter_empty_root();
-  /* A group that may ping makes ping sockets. Which guest may have one, the Sentry says. */
-  become_broker(sandbox, may_ping ? (gid_t)first_group : sandbox->gid, kept);
+  /* Which guest may have a ping socket, the Sentry says. */
+  become_broker(sandbox, ping_group(sandbox), kept);
   die_with_launcher(gate);
   const struct placed placed[BROKER_SOCKET + 1] = {
       {sandbox->null}, {sandbox->null}, {sandbox->null}, {sandbox->broker_pair[1]}};
@@ -207,7 +224,8 @@ void start_broker(struct sandbox *sandbox) {
   uint64_t have = effective_capabilities();
   uint64_t kept = sandbox->options.network_capabilities & have;
   int gate[2];
-  if (kept == 0 || !sandbox->options.host_network) return;
+  bool is_needed = kept != 0 || ping_group(sandbox) != sandbox->gid;
+  if (!is_needed || !sandbox->options.host_network) return;
   /* It could not get rid of the others. */
   if ((have & 1ULL << CAP_SETPCAP) == 0 || (have & 1ULL << CAP_SYS_ADMIN) == 0) return;
   if (pipe2(gate, O_CLOEXEC) < 0) fatal("pipe: %s", strerror(errno));
