@@ -200,7 +200,8 @@ static void confine(void) {
 /* A group that may ping; the Sentry's own where that may, or where none may. */
 static gid_t ping_group(const struct sandbox *sandbox) {
   unsigned first, last;
-  if (sscanf(sandbox->ping_groups, "%u %u", &first, &last) != 2 || first > last) return sandbox->gid;
+  if (sscanf(sandbox->ping_groups, "%u %u", &first, &last) != 2 || first > last)
+    return sandbox->gid;
   return sandbox->gid >= first && sandbox->gid <= last ? sandbox->gid : first;
 }
 

@@ -30,9 +30,9 @@ unsigned long long effective_capabilities(void) { return 0; }
 int high(int fd, const char *what) { return (void)what, fd; }
 
 static int checks, bad;
-#define CHECK(condition)                                              \
-  do {                                                                \
-    checks++;                                                         \
+#define CHECK(condition)                                                    \
+  do {                                                                      \
+    checks++;                                                               \
     if (!(condition)) bad++, printf("line %d: %s\n", __LINE__, #condition); \
   } while (0)
 
@@ -194,7 +194,9 @@ static void keeps_no_descriptors(void) {
   }
   for (int i = 0; i < 20000; i++) {
     request.operation = (uint32_t)random() % 5;
-    request.domain = random() % 3 == 0 ? (uint32_t)random() : random() % 2 == 0 ? AF_INET : AF_INET6;
+    request.domain = random() % 3 == 0   ? (uint32_t)random()
+                     : random() % 2 == 0 ? AF_INET
+                                         : AF_INET6;
     request.protocol = (uint32_t)random() % 300;
     request.address_bytes = (uint32_t)random() % 40;
     for (size_t j = 0; j < sizeof request.address; j++) request.address[j] = (uint8_t)random();
@@ -231,29 +233,74 @@ static void forbidden(int which) {
   struct sockaddr_in name = {.sin_family = AF_INET};
   confine();
   switch (which) {
-    case 0: socket(AF_INET, SOCK_STREAM, 0); break;
-    case 1: socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); break;
-    case 2: socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 3); break;
-    case 3: socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); break;
-    case 4: socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 256); break;
-    case 5: syscall(SYS_open, "/", O_RDONLY); break;
-    case 6: syscall(SYS_openat, AT_FDCWD, "/", O_RDONLY); break;
-    case 7: connect(0, (void *)&name, sizeof name); break;
-    case 8: setsockopt(0, SOL_SOCKET, SO_DEBUG, &which, sizeof which); break;
-    case 9: getsockopt(0, SOL_SOCKET, SO_ERROR, &which, &(socklen_t){sizeof which}); break;
-    case 10: getsockopt(0, SOL_IP, SO_DOMAIN, &which, &(socklen_t){sizeof which}); break;
-    case 11: syscall(SYS_execve, "/bin/true", NULL, NULL); break;
-    case 12: syscall(SYS_clone, 0, 0, 0, 0, 0); break;
-    case 13: ptrace(PTRACE_TRACEME, 0, 0, 0); break;
-    case 14: kill(getppid(), 0); break;
-    case 15: setuid(0); break;
-    case 16: syscall(SYS_ioctl, 0, 0x8914, 0); break;
-    case 17: syscall(SYS_sendto, 0, "", 0, 0, NULL, 0); break;
-    case 18: syscall(SYS_mmap, 0, 4096, 7, 0x22, -1, 0); break;
-    case 19: syscall(SYS_io_uring_setup, 1, NULL); break;
-    case 20: syscall(SYS_unshare, 0); break;
-    case 21: syscall(0x40000000 | SYS_recvmsg, 0, NULL, 0); break;
-    default: _exit(77);
+    case 0:
+      socket(AF_INET, SOCK_STREAM, 0);
+      break;
+    case 1:
+      socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      break;
+    case 2:
+      socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 3);
+      break;
+    case 3:
+      socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      break;
+    case 4:
+      socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 256);
+      break;
+    case 5:
+      syscall(SYS_open, "/", O_RDONLY);
+      break;
+    case 6:
+      syscall(SYS_openat, AT_FDCWD, "/", O_RDONLY);
+      break;
+    case 7:
+      connect(0, (void *)&name, sizeof name);
+      break;
+    case 8:
+      setsockopt(0, SOL_SOCKET, SO_DEBUG, &which, sizeof which);
+      break;
+    case 9:
+      getsockopt(0, SOL_SOCKET, SO_ERROR, &which, &(socklen_t){sizeof which});
+      break;
+    case 10:
+      getsockopt(0, SOL_IP, SO_DOMAIN, &which, &(socklen_t){sizeof which});
+      break;
+    case 11:
+      syscall(SYS_execve, "/bin/true", NULL, NULL);
+      break;
+    case 12:
+      syscall(SYS_clone, 0, 0, 0, 0, 0);
+      break;
+    case 13:
+      ptrace(PTRACE_TRACEME, 0, 0, 0);
+      break;
+    case 14:
+      kill(getppid(), 0);
+      break;
+    case 15:
+      setuid(0);
+      break;
+    case 16:
+      syscall(SYS_ioctl, 0, 0x8914, 0);
+      break;
+    case 17:
+      syscall(SYS_sendto, 0, "", 0, 0, NULL, 0);
+      break;
+    case 18:
+      syscall(SYS_mmap, 0, 4096, 7, 0x22, -1, 0);
+      break;
+    case 19:
+      syscall(SYS_io_uring_setup, 1, NULL);
+      break;
+    case 20:
+      syscall(SYS_unshare, 0);
+      break;
+    case 21:
+      syscall(0x40000000 | SYS_recvmsg, 0, NULL, 0);
+      break;
+    default:
+      _exit(77);
   }
   _exit(0);
 }

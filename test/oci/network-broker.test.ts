@@ -43,15 +43,19 @@ function keepCapabilities(spec: Spec, names: readonly string[]): void {
   spec.process.capabilities = Object.fromEntries(CAPABILITY_SETS.map((set) => [set, kept]));
 }
 
-async function output(box: Box, change: (spec: Spec) => void): Promise<string> {
+async function output(
+  box: Box,
+  change: (spec: Spec) => void,
+  name = 'raw-sockets',
+): Promise<string> {
   const bundle = box.bundle((spec) => {
     withHostNetwork(spec);
     // runc leaves the loopback device down, and what is in this container cannot raise it.
     spec.hooks = { prestart: [{ path: '/bin/sh', args: ['sh', '-c', raiseLoopback] }] };
-    spec.process.args = ['/raw-sockets'];
+    spec.process.args = [`/${name}`];
     change(spec);
   });
-  program(bundle, 'raw-sockets');
+  program(bundle, name);
   expect(await box.finish(), box.said()).toBe(0);
   return box.output();
 }
@@ -79,19 +83,31 @@ boxCases('network-broker', [
   comparison(
     'with both capabilities',
     ['NET_RAW', 'NET_BIND_SERVICE', 'SETUID', 'SETGID'],
-    /IPPROTO_ICMP\) = \d+ \n[^]*bind\(tcp, \(void \*\)&name, sizeof name\) = 0/,
+    /IPPROTO_ICMP\) = \d+ \n[\s\S]*bind\(tcp, \(void \*\)&name, sizeof name\) = 0/,
   ),
   comparison(
     'raw sockets alone',
     ['NET_RAW', 'SETUID', 'SETGID'],
-    /IPPROTO_RAW\) = \d[^]*bind\(tcp, \(void \*\)&name, sizeof name\) = -1 EACCES/,
+    /IPPROTO_RAW\) = \d[\s\S]*bind\(tcp, \(void \*\)&name, sizeof name\) = -1 EACCES/,
   ),
   comparison(
     'low ports alone',
     ['NET_BIND_SERVICE', 'SETUID', 'SETGID'],
-    /IPPROTO_ICMP\) = -1 EPERM[^]*bind\(tcp, \(void \*\)&name, sizeof name\) = 0/,
+    /IPPROTO_ICMP\) = -1 EPERM[\s\S]*bind\(tcp, \(void \*\)&name, sizeof name\) = 0/,
   ),
-  comparison('neither', ['SETUID', 'SETGID'], /IPPROTO_ICMP\) = -1 EPERM[^]*= -1 EACCES/),
+  comparison('neither', ['SETUID', 'SETGID'], /IPPROTO_ICMP\) = -1 EPERM[\s\S]*= -1 EACCES/),
+  {
+    name: 'raw sockets in bad hands',
+    body: async (box) => {
+      const limit = { type: 'RLIMIT_NOFILE', soft: 900, hard: 900 };
+      const change = (spec: Spec): void => {
+        spec.process.rlimits = [limit];
+      };
+      expect(await output(box, change, 'raw-fuzz')).toBe(
+        'made many, stopped at EMFILE, then goes on\n',
+      );
+    },
+  },
   {
     name: 'the broker has two capabilities, one socket and nothing of the host',
     only: 'runts',

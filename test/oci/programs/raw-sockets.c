@@ -56,7 +56,9 @@ static void raw_icmp(void) {
   int fd = (int)SHOW(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
   if (fd < 0) return;
   /* Replies only. */
-  struct { unsigned data; } filter = {~(1u << ICMP_ECHOREPLY)};
+  struct {
+    unsigned data;
+  } filter = {~(1u << ICMP_ECHOREPLY)};
   SHOW(setsockopt(fd, SOL_RAW, 1 /* ICMP_FILTER */, &filter, sizeof filter));
   SHOW(setsockopt(fd, SOL_IP, IP_TTL, &(int){33}, 4));
   struct icmphdr request = echo(1);
@@ -135,10 +137,12 @@ static void raw_icmpv6(void) {
   wait_for(fd, POLLIN);
   char control[128];
   struct iovec part = {reply, sizeof reply};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   SHOW(recvmsg(fd, &message, 0));
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  printf("type %d control %d %d\n", reply[0], header ? header->cmsg_level : -1, header ? header->cmsg_type : -1);
+  printf("type %d control %d %d\n", reply[0], header ? header->cmsg_level : -1,
+         header ? header->cmsg_type : -1);
   close(fd);
 }
 
@@ -171,12 +175,13 @@ static void error_queue(void) {
   SHOW(sendto(fd, "lost", 4, 0, (void *)&to, sizeof to));
   wait_for(fd, POLLIN);
   struct iovec part = {bytes, sizeof bytes};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   SHOW(recvmsg(fd, &message, MSG_ERRQUEUE));
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   const struct sock_extended_err *error = (void *)CMSG_DATA(header);
-  printf("errno %d origin %d type %d code %d flags %x offender %s\n", error->ee_errno, error->ee_origin, error->ee_type,
-         error->ee_code, message.msg_flags,
+  printf("errno %d origin %d type %d code %d flags %x offender %s\n", error->ee_errno,
+         error->ee_origin, error->ee_type, error->ee_code, message.msg_flags,
          inet_ntoa(((struct sockaddr_in *)SO_EE_OFFENDER(error))->sin_addr));
   SHOW(recvmsg(fd, &message, MSG_ERRQUEUE));
   SHOW(recvmsg(fd, &message, MSG_DONTWAIT));
@@ -187,7 +192,8 @@ static void low_ports(void) {
   struct sockaddr_in name = loopback();
   struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(81)};
   name.sin_port = htons(80);
-  int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0), six = socket(AF_INET6, SOCK_STREAM, 0);
+  int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0),
+      six = socket(AF_INET6, SOCK_STREAM, 0);
   SHOW(bind(tcp, (void *)&name, sizeof name));
   SHOW(bind(tcp, (void *)&name, sizeof name));
   SHOW(bind(udp, (void *)&name, sizeof name));
