@@ -150,6 +150,17 @@ describe('what there is', () => {
     expect(stdout.split(name).length).toBeGreaterThan(3);
   });
 
+  it('the sockets, as ss lists them', async () => {
+    const { stdout, stderr } = await guest(`python3 - <<'EOF'
+import socket, subprocess
+server = socket.create_server(('127.0.0.1', 0)); port = server.getsockname()[1]
+client = socket.create_connection(('127.0.0.1', port)); udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(('127.0.0.1', port))
+def ss(options): return subprocess.run(['ss', *options.split()], capture_output=True, text=True)
+print(ss(f'-Htlnp sport = :{port}').stdout.count('python3'), ss(f'-Htni dport = :{port}').stdout.count(' cwnd:'), len(ss(f'-Huan sport = :{port}').stdout.splitlines()), ss('-tan').stderr)
+EOF`);
+    expect(stdout, stderr).toBe('1 1 1 \n');
+  });
+
   it('no more than without a privilege: low ports, raw sockets', async () => {
     const { stdout } = await guest(`python3 - <<'EOF'
 import socket, errno

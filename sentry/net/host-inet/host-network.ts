@@ -2,7 +2,6 @@
 // Opens at boot, before the Sentry is confined, what cannot be opened later.
 import { EACCES, EPERM, isErrno, type Result } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
-import { NETLINK_ROUTE } from '../../../abi/netlink.ts';
 import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
 import { setNetFiles } from '../../fs/proc/net.ts';
@@ -11,8 +10,10 @@ import type { Task } from '../../kernel/task.ts';
 import { inetProtocol, isPing } from '../inet/protocols.ts';
 import { setNetwork } from '../network.ts';
 import type { Socket } from '../socket.ts';
+import { hostDiagAnswerer } from './host-diag.ts';
 import { HostInetSocket } from './host-inet-socket.ts';
 import { hostInterfaceIoctl } from './host-ioctl.ts';
+import { HostNetlink } from './host-netlink.ts';
 import { hostRouteAnswerer } from './host-route.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { parseLink } from './link.ts';
@@ -21,11 +22,13 @@ import { RouteSocket } from './route-socket.ts';
 
 /** From here on the guest's network is the one that this process is in. 0, or why it cannot be. */
 export function useHostNetwork(sockets: HostSockets): number {
-  const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
   if (routeFd < 0) return routeFd;
+  // A kernel without it has it for nobody.
+  const diagFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_SOCK_DIAG);
   const askFd = native.hostSocket(AF_INET, SOCK_DGRAM, 0);
   if (askFd < 0) return askFd;
-  const routes = new RouteSocket(routeFd);
+  const routes = new RouteSocket(new HostNetlink(routeFd));
   const files = openNetFiles();
   setNetFiles({
     names: [...files.keys()],
@@ -39,6 +42,7 @@ export function useHostNetwork(sockets: HostSockets): number {
     newSocket: (task, domain, type, protocol, flags) =>
       newHostSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
+    answerDiag: diagFd < 0 ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
   });
