@@ -12,7 +12,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { commandLine, descriptors, namespace, status } from '../lifecycle/sandbox-processes.ts';
+import {
+  commandLine,
+  descriptors,
+  isAlive,
+  namespace,
+  status,
+} from '../lifecycle/sandbox-processes.ts';
 import { root } from '../support/run.ts';
 import { type Box, boxCases } from './support/box.ts';
 import { type Spec, script } from './support/spec.ts';
@@ -134,6 +140,26 @@ boxCases('network-broker', [
       expect(namespace(broker, 'net')).toBe(namespace(box.pid(), 'net'));
       for (const kind of ['mnt', 'ipc', 'uts'])
         expect(namespace(broker, kind)).not.toBe(readlinkSync(`/proc/self/ns/${kind}`));
+    },
+  },
+  {
+    name: 'the end of the broker is not the end of the container',
+    only: 'runts',
+    body: async (box) => {
+      await box.running((spec) => {
+        withHostNetwork(spec);
+        script(
+          spec,
+          'while :; do ping -c1 -W1 127.0.0.1 >/dev/null 2>&1 && echo yes || echo no; sleep 0.1; done',
+        );
+      });
+      await box.until(() => box.output().includes('yes'), 'an answer');
+      const broker = brokerOf(box);
+      expect(broker).toBeDefined();
+      process.kill(broker as number, 'SIGKILL');
+      await box.until(() => box.output().endsWith('no\n'), 'no answer');
+      expect((await box.state()).status).toBe('running');
+      expect(isAlive(broker as number)).toBe(false);
     },
   },
   {
