@@ -14,6 +14,7 @@
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -228,6 +229,15 @@ void enter_private_root(struct sandbox *sandbox, bool gofer) {
   if (gofer) place_attach_points(sandbox, final);
   change_root(root);
   close(final);
+  close(root);
+}
+
+void enter_empty_root(void) {
+  if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0) fatal_namespaces("making namespaces");
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fatal_namespaces("private mounts");
+  int root = new_tmpfs("4k", true);
+  attach_mount(root, AT_FDCWD, "/");
+  change_root(root);
   close(root);
 }
 

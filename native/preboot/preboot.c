@@ -266,7 +266,6 @@ static void be_launcher(int count, char **words) {
   options->preboot_fd = fcntl(own_socket, F_DUPFD_CLOEXEC, 3);
   close(own_socket);
   if (options->terminal) remember_terminal();
-  note_network(options);
   take_over(options, receive_channels);
   start_launcher(&sandbox);
 }

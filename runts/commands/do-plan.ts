@@ -89,6 +89,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
     network: options.network,
+    networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
   };
 }

@@ -22,6 +22,7 @@ import {
   planContainer,
   sandboxConfig,
 } from './plan-container.ts';
+import { networkArguments } from './plan-network.ts';
 import { hasRaisedMemory, hostResources } from './plan-resources.ts';
 import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
@@ -149,14 +150,13 @@ function startFront(making: Making, cgroup: Cgroup): Front {
   const { process: guest } = plan.container;
   const config = configOf(making);
   const launch = launchPlan(plan, config);
-  const { networkNamespace } = plan;
   const front = Front.start(
     {
       launcher: plan.installation.launcher,
       args: [
         '--container',
         ...(record.sandbox === undefined ? [] : ['--join']),
-        ...(networkNamespace === undefined ? [] : ['--network-namespace', networkNamespace]),
+        ...networkArguments(plan.network),
         ...launcherArguments(launch),
         ...logArguments(launch),
       ],

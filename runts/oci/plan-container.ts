@@ -19,6 +19,7 @@ import {
 import type { CommandLog } from './log.ts';
 import { defaultPropagation } from './mount-options.ts';
 import { idRange, planFiles } from './plan-mounts.ts';
+import { type NetworkPlan, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
 import { hasRaisedMemory } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
@@ -41,8 +42,7 @@ export interface ContainerPlan {
   readonly pod: PodRole | undefined;
   readonly container: ContainerConfig;
   readonly attach: readonly AttachPoint[];
-  /** The host's network namespace to be in: 'new', a path, or undefined for the caller's. */
-  readonly networkNamespace: string | undefined;
+  readonly network: NetworkPlan;
   readonly pidNamespace: Namespace | undefined;
   readonly ipcNamespace: Namespace | undefined;
   readonly installation: Installation;
@@ -74,7 +74,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
-  const network = namespaces.find(({ type }) => type === 'network');
+  const sysctls = planSysctls(spec.linux?.sysctl ?? {}, settings.network === 'host');
   return {
     spec,
     settings,
@@ -86,7 +86,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       devices: files.devices,
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
-      sysctl: planSysctls(spec.linux?.sysctl ?? {}),
+      sysctl: sysctls.own,
       ...ids,
       ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
@@ -94,7 +94,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       isInit: true,
     },
     attach: files.attach,
-    networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
+    network: planNetwork(spec, settings.network, process.capabilities, sysctls.ofNetwork),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     ipcNamespace: namespaces.find(({ type }) => type === 'ipc'),
     installation: findInstallation(),
@@ -126,6 +126,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     network: settings.network === 'host' ? 'host' : 'none',
+    networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
   };
 }

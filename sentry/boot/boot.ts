@@ -56,7 +56,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const kernel = newKernel(config, machine, { platform, clock }, connections);
   kernel.mainHasShell = config.hasShell;
   setFifoOpener(openFifo);
-  if (config.network === 'host') joinHostNetwork(platform, clock);
+  if (config.network === 'host') joinHostNetwork(platform, clock, config.networkSettings);
   else setSocketLister(listInetSockets);
   const containers = new Containers(kernel, machine, (asked) => newTimeNamespace(clock, asked));
   const main = containers.create(config.container, {

@@ -187,6 +187,8 @@ export interface SandboxConfig {
   readonly platform: 'systrap';
   /** 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was started in. */
   readonly network: 'none' | 'host';
+  /** Keys of net.* settings that the host's network namespace was given for the first container. */
+  readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
 }

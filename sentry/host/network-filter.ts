@@ -1,4 +1,5 @@
 // The further host calls of a Sentry whose guests have the host's network (`--network host`): sockets of IPv4 and IPv6.
+// Raw sockets are not among them: those come from the broker.
 // connect(2) and bind(2) cannot be held to a family here, but a socket of another family cannot be made.
 import type { FilterRow } from '../../native/seccomp/bpf.ts';
 import {
@@ -25,6 +26,8 @@ const levelNames: ReadonlyMap<number, string> = new Map([
   [6, 'TCP'],
   [17, 'UDP'],
   [41, 'IPv6'],
+  [58, 'ICMPv6'],
+  [255, 'raw'],
 ]);
 
 const families = { arg: 0, width: 32, oneOf: [AF_INET, AF_INET6] } as const;
