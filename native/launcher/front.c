@@ -325,8 +325,8 @@ static bool is_order(const struct signalfd_siginfo *info) {
 }
 
 /*
- * False once the launcher has ended. Where the Sentry is another's, that one is still to say how the container ended,
- * of which the end of its Gofer is a part: it gets some time for it.
+ * False once the launcher has ended. Where the Sentry is another's, the Gofer has gone with the launcher, and the container
+ * ends by that: the Sentry may not have noticed, and gets some time to say how it ended.
  */
 static bool reap_launcher(void) {
   if (front.launcher == 0 ||
@@ -335,6 +335,7 @@ static bool reap_launcher(void) {
   }
   if (!is_guest_of_another() || front.control.fd < 0) return false;
   front.launcher = 0;
+  send_request("{\"type\":\"signal\",\"signal\":%d,\"all\":true}\n", SIGKILL);
   if (front.kill_by_ms == 0) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
   return true;
 }

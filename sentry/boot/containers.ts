@@ -2,8 +2,12 @@
 // others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { GoferClient } from '../fs/gofer/client.ts';
+import { HostFiles } from '../fs/gofer/host-files.ts';
+import { IdMap } from '../fs/gofer/id-map.ts';
 import type { Machine } from '../host/machine.ts';
 import { Container } from '../kernel/container.ts';
+import { sameIdRanges } from '../kernel/id-ranges.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
@@ -39,12 +43,14 @@ export interface GivenDescriptors {
 interface KnownContainer {
   readonly container: Container;
   readonly mounts: GuestMounts;
+  readonly gofer: GoferClient;
   readonly seccomp: Seccomp | undefined;
 }
 
 export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
+  readonly #hostFiles = new HostFiles();
   readonly #known: Map<string, KnownContainer> = new Map();
 
   constructor(kernel: Kernel, machine: Machine) {
@@ -58,31 +64,31 @@ export class Containers implements RequestHandler {
     given: GivenDescriptors & { readonly goferFd: number; readonly joinsPidsOf?: string },
   ): ControlledProcess {
     const kernel = this.#kernel;
-    if (this.#known.has(config.id))
-      throw new BootFailure(`container ${config.id} is there already`);
-    const seccomp = guestSeccomp(config.seccomp);
-    const pids = this.#pidsFor(given.joinsPidsOf);
-    const mounts = buildMounts(config, {
-      kernel,
-      machine: this.#machine,
-      goferFd: given.goferFd,
-      pids,
-    });
-    const container = new Container({
-      kernel,
-      id: config.id,
-      pids,
-      mounts: mounts.namespace,
-      hasVirtualInit: !config.isInit,
-      ...(config.ids === undefined ? {} : { ids: config.ids }),
-    });
-    const known = { container, mounts, seccomp };
+    const { uids, gids } = config.ids ?? sameIdRanges;
+    const ids = { uids: new IdMap(uids), gids: new IdMap(gids) };
+    const gofer = new GoferClient(given.goferFd, ids, this.#hostFiles);
+    let container: Container | undefined;
     try {
+      if (this.#known.has(config.id))
+        throw new BootFailure(`container ${config.id} is there already`);
+      const seccomp = guestSeccomp(config.seccomp);
+      const pids = this.#pidsFor(given.joinsPidsOf);
+      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids });
+      container = new Container({
+        kernel,
+        id: config.id,
+        pids,
+        mounts: mounts.namespace,
+        hasVirtualInit: !config.isInit,
+        ...(config.ids === undefined ? {} : { ids: config.ids }),
+      });
+      const known = { container, mounts, gofer, seccomp };
       const process = this.#load(known, config.process, given, true);
       this.#known.set(config.id, known);
       return process;
     } catch (error) {
-      kernel.forgetContainer(container);
+      if (container !== undefined) kernel.forgetContainer(container);
+      gofer.close();
       throw error;
     }
   }
@@ -100,7 +106,7 @@ export class Containers implements RequestHandler {
     const joins = request.joinsPidsOf === undefined ? {} : { joinsPidsOf: request.joinsPidsOf };
     const process = this.create(request.container, { ...given, moreFds, goferFd, ...joins });
     const { container } = process;
-    const gofer = this.#known.get(container.id)?.mounts.gofer;
+    const gofer = this.#known.get(container.id)?.gofer;
     // One container's loss is not the others'.
     if (gofer !== undefined) gofer.died = () => container.signal(SIGKILL);
     container.ended = (status) => {

@@ -6,9 +6,8 @@ import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import { registerDevices } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
-import { GoferClient } from '../fs/gofer/client.ts';
+import type { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
-import { IdMap } from '../fs/gofer/id-map.ts';
 import { newMqueueFileSystem } from '../fs/mqueue/mqueue-filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
 import { newProcFileSystem } from '../fs/proc/proc-filesystem.ts';
@@ -17,7 +16,6 @@ import { newSysFileSystem } from '../fs/sys/sysfs.ts';
 import { TmpFileSystem } from '../fs/tmp/filesystem.ts';
 import type { Machine } from '../host/machine.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
-import { sameIdRanges } from '../kernel/id-ranges.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
@@ -41,14 +39,13 @@ export interface GuestMounts {
   readonly devpts: DevptsFileSystem;
   /** Root of the container, for what boot itself looks up and opens. */
   readonly caller: FsCaller;
-  readonly gofer: GoferClient;
 }
 
 export interface MountParts {
   readonly kernel: Kernel;
   readonly machine: Machine;
-  /** Socket of the Gofer that serves this container. */
-  readonly goferFd: number;
+  /** Serves this container. */
+  readonly gofer: GoferClient;
   readonly pids: PidNamespace;
 }
 
@@ -69,7 +66,7 @@ export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMo
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
   if (config.isInit) ensurePath(caller, config.process.cwd, S_IFDIR);
   if (config.root.readOnly) builder.closeRoot();
-  return { namespace, devpts, caller, gofer: builder.client };
+  return { namespace, devpts, caller };
 }
 
 class Builder {
@@ -78,18 +75,13 @@ class Builder {
   /** The first one that is mounted. */
   devpts: DevptsFileSystem | undefined = undefined;
   readonly #parts: MountParts;
-  readonly client: GoferClient;
   readonly #rootServed: GoferFileSystem;
   /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
   readonly #served = new Map<string, GoferFileSystem>();
 
-  constructor({ root: config, ids = sameIdRanges }: ContainerConfig, parts: MountParts) {
+  constructor({ root: config }: ContainerConfig, parts: MountParts) {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
-    this.client = new GoferClient(parts.goferFd, {
-      uids: new IdMap(ids.uids),
-      gids: new IdMap(ids.gids),
-    });
     this.#rootServed = this.#attach(config.attach, config.overlay);
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
@@ -164,7 +156,7 @@ class Builder {
   #attach(attachPoint: number, exclusive: boolean): GoferFileSystem {
     const { clock } = this.#parts.kernel;
     const filesystem = GoferFileSystem.attach({
-      client: this.client,
+      client: this.#parts.gofer,
       attachPoint,
       exclusive,
       clock,

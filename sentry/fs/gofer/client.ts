@@ -22,6 +22,8 @@ import {
 } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
 import type { AttributeChange, NewNode } from '../../vfs/node.ts';
+import type { GoferFileSystem } from './filesystem.ts';
+import { HostFiles } from './host-files.ts';
 import { type IdMaps, sameIds } from './id-map.ts';
 
 /** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
@@ -79,16 +81,35 @@ export class GoferClient {
 
   /** Ids of the guest and those of the host's files. */
   readonly ids: IdMaps;
+  /** What it shares with other Gofers of the sandbox. */
+  readonly hostFiles: HostFiles;
+  /** Its trees. */
+  readonly filesystems: Set<GoferFileSystem> = new Set();
+  #changes = 0;
 
-  constructor(socketFd: number, ids: IdMaps = sameIds) {
+  constructor(socketFd: number, ids: IdMaps = sameIds, hostFiles: HostFiles = new HostFiles()) {
     this.#socketFd = socketFd;
     this.ids = ids;
+    this.hostFiles = hostFiles;
+    hostFiles.join(this);
+  }
+
+  /** A guest changed a file through this Gofer. */
+  changed(): void {
+    this.#changes += 1;
+    this.hostFiles.changes += 1;
+  }
+
+  /** Changes through other Gofers so far: what was learned before the last of them may be old. */
+  get foreignChanges(): number {
+    return this.hostFiles.changes - this.#changes;
   }
 
   /** Its container has ended: what is still open of its files answers EIO. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.hostFiles.leave(this);
     native.close(this.#socketFd);
   }
 

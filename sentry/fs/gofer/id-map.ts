@@ -1,6 +1,5 @@
 // User and group ids of a container as they are on the host's files (user_namespaces(7), "User and group ID mappings").
-import type { IdRange } from '../../kernel/id-ranges.ts';
-import { NO_ID } from '../../vfs/node.ts';
+import { type IdRange, toInside, toOutside } from '../../kernel/id-ranges.ts';
 
 export class IdMap {
   readonly #ranges: readonly IdRange[];
@@ -12,18 +11,12 @@ export class IdMap {
 
   /** NO_ID where the container has none for it. */
   toGuest(id: number): number {
-    if (this.#ranges.length === 0) return id;
-    for (const [inside, outside, count] of this.#ranges)
-      if (id >= outside && id - outside < count) return id - outside + inside;
-    return NO_ID;
+    return toInside(this.#ranges, id);
   }
 
   /** Undefined where the container has no such id. */
   toHost(id: number): number | undefined {
-    if (this.#ranges.length === 0) return id;
-    for (const [inside, outside, count] of this.#ranges)
-      if (id >= inside && id - inside < count) return id - inside + outside;
-    return undefined;
+    return toOutside(this.#ranges, id);
   }
 }
 

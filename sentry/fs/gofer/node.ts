@@ -1,8 +1,14 @@
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
 import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
-import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
-import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
+import {
+  type AttributeChange,
+  type Attributes,
+  type FileIdentity,
+  Node,
+  type Ownership,
+} from '../../vfs/node.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 
@@ -22,6 +28,9 @@ export abstract class GoferNode extends Node {
   #attributes: Attributes;
   #freshUntilNs: number;
   #learnedNs: number;
+  #foreignChanges = 0;
+  #identity: FileIdentity | undefined = undefined;
+  #isIdentityTaken = false;
 
   constructor(
     filesystem: GoferFileSystem,
@@ -40,6 +49,19 @@ export abstract class GoferNode extends Node {
     this.#freshUntilNs = filesystem.exclusive
       ? Number.POSITIVE_INFINITY
       : this.#learnedNs + freshNs;
+    this.#foreignChanges = filesystem.client.foreignChanges;
+  }
+
+  /** The host's file, which other nodes may be of. Trees of this sandbox alone are asked for nothing. */
+  override get identity(): FileIdentity {
+    if (this.#identity !== undefined) return this.#identity;
+    const { exclusive, client } = this.filesystem;
+    const shared = exclusive
+      ? undefined
+      : client.hostFiles.take(this.key, this.#attributes, this.kind);
+    this.#isIdentityTaken = shared !== undefined;
+    this.#identity = shared ?? this;
+    return this.#identity;
   }
 
   /** Seen again under a name, with attributes of this moment. */
@@ -55,6 +77,7 @@ export abstract class GoferNode extends Node {
     if (this.filesystem.exclusive) return;
     this.#learnedNs = this.filesystem.clock.monotonicNs();
     this.#freshUntilNs = this.#learnedNs + freshNs;
+    this.#foreignChanges = this.filesystem.client.foreignChanges;
   }
 
   /** The next question goes to the host. */
@@ -62,17 +85,45 @@ export abstract class GoferNode extends Node {
     this.#freshUntilNs = 0;
   }
 
+  /** A guest changes it. */
+  changed(): void {
+    this.filesystem.client.changed();
+    this.stale();
+  }
+
   /** Its name was removed just now: a file's last one, or that of a directory, is not asked for any more. */
   unlinked(): void {
     if (this.kind !== S_IFDIR && this.#attributes.nlink > 1) this.stale();
-    else this.#attributes = { ...this.#attributes, nlink: 0 };
+    else {
+      this.#attributes = { ...this.#attributes, nlink: 0 };
+      for (const tree of this.filesystem.client.hostFiles.filesystems()) tree.removed(this.key);
+    }
+  }
+
+  /** Seen with these attributes, it is the same file: the number of a removed one may come back. */
+  isStill({ mode, btime }: Attributes): boolean {
+    if (this.kind !== (mode & S_IFMT)) return false;
+    if (this.kind === S_IFREG || this.kind === S_IFDIR) return true;
+    const known = this.#attributes.btime;
+    return known.sec === btime.sec && known.nsec === btime.nsec;
+  }
+
+  /** Its file is no more, here or by another way: what the host gives the same numbers next is another one. */
+  gone(): void {
+    if (this.#isIdentityTaken) this.filesystem.client.hostFiles.removed(this.identity);
   }
 
   /** Learned this recently, whatever became stale by entries made or removed since. */
   protected get isOwnershipFresh(): boolean {
     return (
-      this.filesystem.exclusive || this.filesystem.clock.monotonicNs() <= this.#learnedNs + freshNs
+      this.filesystem.exclusive ||
+      (this.filesystem.clock.monotonicNs() <= this.#learnedNs + freshNs && this.#isUnchanged)
     );
+  }
+
+  /** By other containers. */
+  get #isUnchanged(): boolean {
+    return this.#foreignChanges === this.filesystem.client.foreignChanges;
   }
 
   /** What is known without asking. */
@@ -82,7 +133,8 @@ export abstract class GoferNode extends Node {
 
   override attributes(): Result<Attributes> {
     if (this.#freshUntilNs === Number.POSITIVE_INFINITY) return this.#attributes;
-    if (this.filesystem.clock.monotonicNs() <= this.#freshUntilNs) return this.#attributes;
+    if (this.filesystem.clock.monotonicNs() <= this.#freshUntilNs && this.#isUnchanged)
+      return this.#attributes;
     return this.fetch();
   }
 
@@ -120,6 +172,7 @@ export abstract class GoferNode extends Node {
     if (this.filesystem.readOnly) return EROFS;
     const changed = this.filesystem.client.setAttributes(...this.place, change);
     if (isErrno(changed)) return changed;
+    this.filesystem.client.changed();
     this.learn(this.filesystem.localAttributes(changed));
     return 0;
   }
@@ -139,11 +192,13 @@ export abstract class GoferNode extends Node {
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    this.filesystem.client.changed();
     return this.filesystem.client.setXattr(...this.place, name, value, flags);
   }
 
   override removeXattr(name: string): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    this.filesystem.client.changed();
     return this.filesystem.client.removeXattr(...this.place, name);
   }
 
@@ -151,5 +206,7 @@ export abstract class GoferNode extends Node {
     this.filesystem.forget(this);
     if (this.heldId !== 0) this.filesystem.client.forget(this.heldId);
     this.heldId = 0;
+    if (this.#isIdentityTaken) this.filesystem.client.hostFiles.release(this.identity);
+    this.#isIdentityTaken = false;
   }
 }
