@@ -10,6 +10,7 @@ import {
   type Wake,
   type Waker,
 } from '../../sentry/base/wait.ts';
+import { sameIdRanges } from '../../sentry/kernel/id-ranges.ts';
 import { Limits } from '../../sentry/kernel/limits.ts';
 import type { SignalInfo } from '../../sentry/kernel/signal-info.ts';
 import { PendingSignals } from '../../sentry/kernel/signal-state.ts';
@@ -155,6 +156,7 @@ export class FakeTask {
   restart: (() => MaybeBlocking) | undefined = undefined;
   readonly group = {
     id: 7,
+    container: { ids: sameIdRanges },
     limits: new Limits(),
     signalQueue: new WaitQueue(),
     pending: new PendingSignals(),
