@@ -3,7 +3,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
+import type { ContainerConfig, ContainerLimits, SandboxConfig } from '../../sentry/boot/config.ts';
 import type { IdRange } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
@@ -65,11 +65,12 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
+  const pod = readPodRole(request.id, annotations);
   const network = namespaces.find(({ type }) => type === 'network');
   return {
     spec,
     settings,
-    pod: readPodRole(request.id, annotations),
+    pod,
     container: {
       id: request.id,
       root: files.root,
@@ -78,6 +79,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
+      limits: planLimits(spec, pod?.role === 'container'),
       ...planIds(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
@@ -87,6 +89,16 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
     networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     installation: findInstallation(),
+  };
+}
+
+/** A container's cgroup binds the processes of its own sandbox: those of a container that joins another's are not in it. */
+function planLimits({ linux }: Spec, joins: boolean): ContainerLimits {
+  const { memory, pids } = linux?.resources ?? {};
+  return {
+    memoryBytes: Math.max(0, Number(memory?.limit ?? 0)),
+    guardsMemory: joins,
+    pids: Math.max(0, Number(pids?.limit ?? 0)),
   };
 }
 
@@ -100,15 +112,10 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
 /** The configuration of a Sentry whose first container this is. */
 export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
   const { spec, settings } = plan;
-  const limit = Number(spec.linux?.resources?.memory?.limit ?? 0);
   return {
     container: plan.container,
     hostname: toByteString(spec.hostname ?? hostname()),
     domainname: toByteString(spec.domainname ?? ''),
-    memoryBytes: Math.max(0, limit),
-    pidLimit: Math.max(0, Number(spec.linux?.resources?.pids?.limit ?? 0)),
-    // The container's cgroup sees to it.
-    guardsMemory: false,
     waitsForStart: true,
     hasShell: false,
     strace: settings.strace,

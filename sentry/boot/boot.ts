@@ -21,7 +21,7 @@ import { table } from '../syscalls/table-x86-64.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
 import type { SandboxConfig } from './config.ts';
-import { Containers } from './containers.ts';
+import { allowanceOf, Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
 import { ProcessControl } from './process-control.ts';
@@ -113,17 +113,12 @@ function newKernel(
   { platform, clock }: { readonly platform: Platform; readonly clock: SystrapClock },
   { log, tracer }: Connections,
 ): Kernel {
-  const memoryBytes =
-    config.memoryBytes > 0
-      ? Math.min(config.memoryBytes, machine.memoryBytes)
-      : machine.memoryBytes;
+  const { memoryBytes } = allowanceOf(config.container.limits, machine);
   return new Kernel({
     clock,
     platform,
     hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes: config.guardsMemory && config.memoryBytes > 0 ? memoryBytes : undefined,
-    pidLimit: config.pidLimit > 0 ? config.pidLimit : Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),

@@ -126,6 +126,7 @@ export interface ContainerConfig {
   readonly readOnlyPaths: readonly string[];
   /** Settings below /proc/sys ('net.core.somaxconn') that the container starts with. */
   readonly sysctl: Readonly<Record<string, string>>;
+  readonly limits: ContainerLimits;
   /** What its user and group ids are on the host; absent: themselves. */
   readonly ids?: IdRanges;
   /** What its processes are restricted to, those of `runts exec` too. */
@@ -133,6 +134,15 @@ export interface ContainerConfig {
   readonly process: ProcessConfig;
   /** The first process is process 1, as containers have it; else it is process 2 below an init of the Sentry's. */
   readonly isInit: boolean;
+}
+
+/** 0: no limit. */
+export interface ContainerLimits {
+  /** What the guest sees as its memory; without a limit what the host has. */
+  readonly memoryBytes: number;
+  /** The Sentry holds the container to `memoryBytes`; else somebody outside does. */
+  readonly guardsMemory: boolean;
+  readonly pids: number;
 }
 
 export interface RootConfig {
@@ -149,12 +159,6 @@ export interface SandboxConfig {
   readonly hostname: string;
   /** NIS domain; '' for the default. */
   readonly domainname: string;
-  /** What the guest sees as its memory. 0: what the host has. */
-  readonly memoryBytes: number;
-  /** The Sentry holds the guest to `memoryBytes`; else somebody outside does. */
-  readonly guardsMemory: boolean;
-  /** 0: no limit. */
-  readonly pidLimit: number;
   /** The container waits for a 'start' request over the control socket. */
   readonly waitsForStart: boolean;
   /** The command line is a job of a shell, which can continue it when it stops. */

@@ -6,6 +6,7 @@ import { GoferClient } from '../fs/gofer/client.ts';
 import { HostFiles } from '../fs/gofer/host-files.ts';
 import { IdMap } from '../fs/gofer/id-map.ts';
 import type { Machine } from '../host/machine.ts';
+import type { AllowanceOptions } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { sameIdRanges } from '../kernel/id-ranges.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -16,7 +17,7 @@ import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, ProcessConfig } from './config.ts';
+import type { ContainerConfig, ContainerLimits, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
 import type { ConnectionRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
@@ -45,6 +46,18 @@ interface KnownContainer {
   readonly mounts: GuestMounts;
   readonly gofer: GoferClient;
   readonly seccomp: Seccomp | undefined;
+}
+
+/** The machine itself sets limits too. */
+export function allowanceOf(limits: ContainerLimits, machine: Machine): AllowanceOptions {
+  const isLimited = limits.memoryBytes > 0;
+  return {
+    memoryBytes: isLimited
+      ? Math.min(limits.memoryBytes, machine.memoryBytes)
+      : machine.memoryBytes,
+    guardsMemory: limits.guardsMemory && isLimited,
+    pidLimit: limits.pids > 0 ? limits.pids : Number.POSITIVE_INFINITY,
+  };
 }
 
 export class Containers implements RequestHandler {
@@ -80,6 +93,7 @@ export class Containers implements RequestHandler {
         pids,
         mounts: mounts.namespace,
         hasVirtualInit: !config.isInit,
+        allowance: allowanceOf(config.limits, this.#machine),
         ...(config.ids === undefined ? {} : { ids: config.ids }),
       });
       const known = { container, mounts, gofer, seccomp };

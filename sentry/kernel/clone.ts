@@ -100,7 +100,7 @@ function exceedsProcessLimit(task: Task): boolean {
 export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResult> {
   const { flags } = request;
   const kernel = task.kernel;
-  const tid = task.pids.allocatePid();
+  const tid = task.pids.allocatePid(task.group.container);
   if (tid === undefined) return EAGAIN;
   const isThread = (flags & CLONE_VM) !== 0;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);

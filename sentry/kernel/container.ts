@@ -3,6 +3,7 @@
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
+import { Allowance, type AllowanceOptions } from './allowance.ts';
 import { groupExit } from './exit.ts';
 import { type IdRanges, sameIdRanges } from './id-ranges.ts';
 import type { Kernel } from './kernel.ts';
@@ -22,6 +23,8 @@ export interface ContainerOptions {
   readonly mounts: MountNamespace;
   /** What its ids are on the host. */
   readonly ids?: IdRanges;
+  /** Without it all that the kernel has. */
+  readonly allowance?: AllowanceOptions;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
   readonly hasVirtualInit: boolean;
 }
@@ -32,6 +35,7 @@ export class Container {
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
   readonly ids: IdRanges;
+  readonly allowance: Allowance;
   state: ContainerState = 'creating';
   /** The process whose end is the container's. */
   main: ThreadGroup | undefined = undefined;
@@ -49,12 +53,21 @@ export class Container {
     this.pids = options.pids;
     this.mounts = options.mounts;
     this.ids = options.ids ?? sameIdRanges;
+    const { memoryBytes } = this.kernel;
+    this.allowance = new Allowance(
+      this,
+      options.allowance ?? {
+        memoryBytes,
+        guardsMemory: false,
+        pidLimit: Number.POSITIVE_INFINITY,
+      },
+    );
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();
   }
 
   #makeVirtualInit(): void {
-    const id = this.pids.allocatePid() ?? 1;
+    const id = this.pids.allocatePid(this) ?? 1;
     const init = new ThreadGroup({
       container: this,
       id,

@@ -1,8 +1,9 @@
-// `--memory` in force: the Sentry looks at the resident memory of its processes while any of them runs, and kills the
-// largest when together they have more than the sandbox may (as the host's OOM killer would within a cgroup).
-// Between two looks a guest may overshoot by what it can touch in that time.
+// Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry looks at the resident memory
+// of its processes while any of them runs, and kills the largest of a container that has more than it may (as the host's OOM
+// killer would within a cgroup). Between two looks a guest may overshoot by what it can touch in that time.
 import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
 import type { ThreadGroup } from './thread-group.ts';
@@ -11,43 +12,57 @@ const PERIOD_NS = 20_000_000;
 
 export class MemoryGuard {
   readonly #kernel: Kernel;
-  readonly #limitBytes: number;
+  readonly #guarded = new Set<Container>();
   #nextNs = 0;
 
-  constructor(kernel: Kernel, limitBytes: number) {
+  constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#limitBytes = limitBytes;
+  }
+
+  add(container: Container): void {
+    if (container.allowance.guardsMemory) this.#guarded.add(container);
+  }
+
+  remove(container: Container): void {
+    this.#guarded.delete(container);
   }
 
   /** When to look again: never while no guest code runs, for then nothing grows. */
   deadlineNs(): number {
-    for (const task of this.#kernel.tasks) if (task.state === 'guest') return this.#nextNs;
+    if (this.#guarded.size === 0) return Number.POSITIVE_INFINITY;
+    for (const task of this.#kernel.tasks)
+      if (task.state === 'guest' && this.#guarded.has(task.group.container)) return this.#nextNs;
     return Number.POSITIVE_INFINITY;
   }
 
   look(nowNs: number): void {
-    if (nowNs < this.#nextNs) return;
+    if (this.#guarded.size === 0 || nowNs < this.#nextNs) return;
     this.#nextNs = nowNs + PERIOD_NS;
+    for (const container of [...this.#guarded]) this.#judge(container);
+  }
+
+  #judge(container: Container): void {
+    const { allowance } = container;
+    const limitBytes = allowance.memoryBytes;
     let total = 0;
     let largest: ThreadGroup | undefined;
     let most = -1;
-    for (const group of this.#kernel.groups) {
-      const task = group.anyTask;
-      if (task === undefined || task.isDead) continue;
-      const bytes = task.mm.space.usage().residentBytes;
+    for (const { group, mm } of allowance.processes()) {
+      const bytes = mm.space.usage().residentBytes;
       total += bytes;
-      const badness = bytes + (group.oomScoreAdjustment / 1000) * this.#limitBytes;
+      const badness = bytes + (group.oomScoreAdjustment / 1000) * limitBytes;
       if (badness > most && group.oomScoreAdjustment > -1000) {
         most = badness;
         largest = group;
       }
     }
-    if (total <= this.#limitBytes || largest === undefined) return;
+    if (total <= limitBytes || largest === undefined) return;
     const mib = (bytes: number): number => Math.ceil(bytes / 1_048_576);
     this.#kernel.log(
       'warn',
-      `out of memory (${mib(total)} MiB of ${mib(this.#limitBytes)}): killed process ${largest.id} of ${largest.container.id} (${largest.anyTask?.comm ?? '?'})`,
+      `out of memory (${mib(total)} MiB of ${mib(limitBytes)}): killed process ${largest.id} of ${container.id} (${largest.anyTask?.comm ?? '?'})`,
     );
+    allowance.memoryKills += 1;
     groupExit(largest, signaledStatus(SIGKILL, false));
   }
 }

@@ -73,7 +73,27 @@ describe('prepareProcess', () => {
   });
 
   it('answers EAGAIN at the limit of tasks', () => {
-    for (let count = 0; count < fake.kernel.pidLimit; count += 1) fake.process();
-    expect(prepareProcess(request(true))).toBe(EAGAIN);
+    const allowance = { memoryBytes: 2 ** 30, guardsMemory: false, pidLimit: 2 };
+    const pids = new PidNamespace(fake.kernel);
+    const { kernel } = fake;
+    const mounts = {} as MountNamespace;
+    container = new Container({
+      kernel,
+      id: 'few',
+      pids,
+      mounts,
+      hasVirtualInit: false,
+      allowance,
+    });
+    // Others of the sandbox do not count.
+    for (let count = 0; count < 5; count += 1) fake.process();
+    container.state = 'running';
+    const main = fake.outsider(container, true);
+    expect(prepareProcess(request(false))).toBe(ENOENT);
+    const child = fake.process(main.group);
+    expect([prepareProcess(request(false)), container.allowance.pidRefusals]).toEqual([EAGAIN, 1]);
+    // Until somebody waits for it.
+    exitTask(child, 0);
+    expect([child.group.state, prepareProcess(request(false))]).toEqual(['zombie', EAGAIN]);
   });
 });

@@ -55,10 +55,11 @@ function sysSetdomainname(task: Task, args: SyscallArgs): SysResult {
 
 function sysSysinfo(task: Task, args: SyscallArgs): SysResult {
   const { kernel } = task;
+  const { allowance } = task.group.container;
   const view = new DataView(new ArrayBuffer(SYSINFO_BYTES));
   setI64(view, 0, Math.floor(kernel.clock.monotonicNs() / 1e9));
-  setI64(view, 32, kernel.memoryBytes);
-  setI64(view, 40, kernel.freeMemoryBytes());
+  setI64(view, 32, allowance.memoryBytes);
+  setI64(view, 40, allowance.freeMemoryBytes);
   view.setUint16(80, Math.min(0xffff, task.pids.tasks.size), true);
   view.setUint32(104, 1, true); // mem_unit
   return task.memory.write(args.addr(0), new Uint8Array(view.buffer));

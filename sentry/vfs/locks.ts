@@ -146,18 +146,18 @@ export function stopWaiting(owner: object): void {
 
 /** A descriptor of `file` was closed: POSIX takes all of the process's locks on that file. */
 export function releasePosixLocks(file: OpenFile, owner: object): void {
-  const { identity } = file.node;
-  const { locks } = identity;
-  if (locks === undefined) return;
+  const identity = file.node.knownIdentity;
+  const locks = identity?.locks;
+  if (identity === undefined || locks === undefined) return;
   locks.dropRecords(owner);
   if (locks.isEmpty) identity.locks = undefined;
 }
 
 /** The last reference to an open file is gone: so are its flock and its open file description locks. */
 export function releaseFileLocks(file: OpenFile): void {
-  const { identity } = file.node;
-  const { locks } = identity;
-  if (locks === undefined) return;
+  const identity = file.node.knownIdentity;
+  const locks = identity?.locks;
+  if (identity === undefined || locks === undefined) return;
   locks.dropRecords(file);
   locks.dropFlock(file);
   if (locks.isEmpty) identity.locks = undefined;

@@ -119,6 +119,11 @@ export abstract class Node extends FileIdentity {
     return this;
   }
 
+  /** The same without making one: undefined where nothing can hang on it yet. */
+  get knownIdentity(): FileIdentity | undefined {
+    return this;
+  }
+
   abstract attributes(): Result<Attributes>;
 
   /** Mode and owner, for permission checks: override where it can be had without building Attributes. */

@@ -111,7 +111,7 @@ function tellNodeAndParent(dentry: Dentry, mask: number): void {
 }
 
 function tell(node: Node, mask: number, cookie: number, name: string | undefined): void {
-  const { observers } = node.identity;
+  const observers = node.knownIdentity?.observers;
   if (observers === undefined) return;
   // A copy: an observer with IN_ONESHOT takes itself off the set.
   for (const observer of [...observers]) observer.nodeEvent(mask, cookie, name);

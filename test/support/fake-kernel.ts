@@ -53,8 +53,6 @@ export class FakeKernel {
       platform: { guestTop: GUEST_TOP, start: () => undefined } as unknown as Platform,
       hostname: 'test',
       memoryBytes: 2 ** 30,
-      memoryLimitBytes: undefined,
-      pidLimit: 1000,
       cpuCount: 1,
       log: () => undefined,
       dispatch: () => this.#answer(),
@@ -72,7 +70,8 @@ export class FakeKernel {
   ): Container {
     const { kernel } = this;
     const mounts = {} as MountNamespace;
-    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit });
+    const allowance = { memoryBytes: 2 ** 30, guardsMemory: false, pidLimit: 1000 };
+    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit, allowance });
     container.state = 'running';
     return container;
   }
@@ -99,7 +98,7 @@ export class FakeKernel {
     const { pids } = place.container;
     const group = new ThreadGroup({
       ...place,
-      id: pids.allocatePid() ?? 0,
+      id: pids.allocatePid(place.container) ?? 0,
       limits: new Limits(),
       actions: new SignalActions(),
     });
@@ -116,7 +115,7 @@ export class FakeKernel {
   /** One more thread of a process, running too. */
   thread(group: ThreadGroup): Task {
     const leader = group.anyTask as Task;
-    return this.#task(group, group.pids.allocatePid() ?? 0, leader.mm.acquire());
+    return this.#task(group, group.pids.allocatePid(group.container) ?? 0, leader.mm.acquire());
   }
 
   #task(group: ThreadGroup, tid: number, mm: MemoryManager): Task {

@@ -42,11 +42,9 @@ export class HostFiles {
   }
 
   /** What stands for the file; undefined where it cannot be told from others. Given back with `release`. */
-  take(hostKey: string, { ino, btime }: Attributes, kind: number): FileIdentity | undefined {
-    if (!isExact(ino)) return undefined;
-    // Nothing here keeps the host from giving the number of a removed FIFO or socket to the next one.
-    const isKept = kind === S_IFREG || kind === S_IFDIR;
-    const key = isKept ? hostKey : `${hostKey}:${kind}:${btime.sec}.${btime.nsec}`;
+  take(hostKey: string, attributes: Attributes, kind: number): FileIdentity | undefined {
+    if (!isExact(attributes.ino)) return undefined;
+    const key = keyOf(hostKey, attributes, kind);
     let file = this.#files.get(key);
     if (file === undefined) {
       file = new HostFile(key);
@@ -54,6 +52,12 @@ export class HostFiles {
     }
     file.users += 1;
     return file;
+  }
+
+  /** The same where somebody has taken it already. */
+  known(hostKey: string, attributes: Attributes, kind: number): FileIdentity | undefined {
+    if (this.#files.size === 0 || !isExact(attributes.ino)) return undefined;
+    return this.#files.get(keyOf(hostKey, attributes, kind));
   }
 
   release(identity: FileIdentity): void {
@@ -70,6 +74,12 @@ export class HostFiles {
   #forget(file: HostFile): void {
     if (this.#files.get(file.key) === file) this.#files.delete(file.key);
   }
+}
+
+/** Nothing here keeps the host from giving the number of a removed FIFO or socket to the next one. */
+function keyOf(hostKey: string, { btime }: Attributes, kind: number): string {
+  const isKept = kind === S_IFREG || kind === S_IFDIR;
+  return isKept ? hostKey : `${hostKey}:${kind}:${btime.sec}.${btime.nsec}`;
 }
 
 /** Whether an inode number as Gofers tell it is the host's whole one. */

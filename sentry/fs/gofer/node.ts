@@ -71,6 +71,12 @@ export abstract class GoferNode extends Node {
     this.learn(attributes);
   }
 
+  override get knownIdentity(): FileIdentity | undefined {
+    if (this.#identity !== undefined) return this.#identity;
+    const { exclusive, client } = this.filesystem;
+    return exclusive ? undefined : client.hostFiles.known(this.key, this.#attributes, this.kind);
+  }
+
   /** New attributes from the host. */
   learn(attributes: Attributes): void {
     this.#attributes = attributes;

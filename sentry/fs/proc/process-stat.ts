@@ -380,7 +380,8 @@ export function writeOomScoreAdjustment(subject: Subject, text: string, caller: 
 
 /** What the OOM killer would weigh: resident memory in thousandths of all, moved by the adjustment. */
 export function renderOomScore(subject: Subject): string {
-  const share = Math.round((1000 * memoryOf(subject).residentBytes) / subject.kernel.memoryBytes);
+  const { memoryBytes } = subject.group.container.allowance;
+  const share = Math.round((1000 * memoryOf(subject).residentBytes) / memoryBytes);
   return `${Math.max(0, Math.min(2000, Math.round(((share + 1000 + subject.group.oomScoreAdjustment) * 2) / 3)))}\n`;
 }
 

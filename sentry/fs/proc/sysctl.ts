@@ -6,6 +6,7 @@ import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/err
 import { sysctlRules } from '../../../abi/sysctl.ts';
 import { settings } from '../../base/settings.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
 import { MAX_MAP_COUNT } from '../../mm/memory-manager.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
@@ -150,7 +151,11 @@ const kernelSettings = directory<Kernel>({
   shmmni: setting('kernel.shmmni'),
   sysrq: fixed(0),
   tainted: fixed(0),
-  'threads-max': textFile(0o444, (kernel) => `${Math.min(PID_MAX, kernel.pidLimit)}\n`),
+  'threads-max': textFile(
+    0o444,
+    (_kernel, caller) =>
+      `${Math.min(PID_MAX, (caller as Task).group.container.allowance.pidLimit)}\n`,
+  ),
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),
   version: textFile(0o444, (kernel) => `${kernel.version}\n`),
