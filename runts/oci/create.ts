@@ -23,6 +23,7 @@ import {
   sandboxConfig,
 } from './plan-container.ts';
 import { hostResources } from './plan-resources.ts';
+import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument, statusOf } from './state/status.ts';
@@ -196,26 +197,54 @@ function joinRequest({ context, plan, record }: Making, config: SandboxConfig): 
   if (status !== 'running' && status !== 'created')
     throw new Failure(`sandbox ${sandbox.id} of container ${record.id} is ${status}`, 1);
   const pidsOf = joinedPids(context, plan.pidNamespace?.path, sandbox);
+  const ipcOf = joinedIpc(context, plan.ipcNamespace, sandbox);
   return {
     type: 'create',
     container: config.container,
-    ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
+    joins: {
+      ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
+      ...(ipcOf === undefined ? {} : { joinsIpcOf: ipcOf }),
+    },
   };
 }
 
-/** /proc/PID/ns/pid of a container's front names that container; there is no other way to name one from outside. */
 function joinedPids(
   context: OciContext,
   path: string | undefined,
   sandbox: ContainerRecord,
 ): string | undefined {
   if (path === undefined || path === '') return undefined;
-  const pid = Number(/^\/proc\/(\d+)\/ns\/pid$/.exec(path)?.[1]);
+  const joined = containerOf(context, 'pid', path, sandbox);
+  if (joined !== undefined) return joined;
+  throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
+}
+
+/** Containers of a pod share its IPC namespace unless they ask for a new one. CRI-O names it by a path of its own. */
+function joinedIpc(
+  context: OciContext,
+  namespace: Namespace | undefined,
+  sandbox: ContainerRecord,
+): string | undefined {
+  const path = namespace?.path ?? '';
+  if (namespace !== undefined && path === '') return undefined;
+  return containerOf(context, 'ipc', path, sandbox) ?? sandbox.id;
+}
+
+/** /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one from outside. */
+function containerOf(
+  context: OciContext,
+  type: 'pid' | 'ipc',
+  path: string,
+  sandbox: ContainerRecord,
+): string | undefined {
+  const match = /^\/proc\/(\d+)\/ns\/(\w+)$/.exec(path);
+  if (match?.[2] !== type) return undefined;
+  const pid = Number(match[1]);
   for (const id of context.store.ids()) {
     const other = context.store.find(id);
     if (other?.front?.pid === pid && (other.sandbox ?? other.id) === sandbox.id) return other.id;
   }
-  throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
+  return undefined;
 }
 
 function logArguments({ logFd, straceFd }: LaunchPlan): string[] {

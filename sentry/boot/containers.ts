@@ -9,6 +9,7 @@ import type { Machine } from '../host/machine.ts';
 import type { AllowanceOptions } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { sameIdRanges } from '../kernel/id-ranges.ts';
+import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
@@ -19,7 +20,7 @@ import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
 import type { ContainerConfig, ContainerLimits, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { ConnectionRequest } from './control-protocol.ts';
+import type { ConnectionRequest, JoinedNamespaces } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
@@ -74,7 +75,7 @@ export class Containers implements RequestHandler {
   /** Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. */
   create(
     config: ContainerConfig,
-    given: GivenDescriptors & { readonly goferFd: number; readonly joinsPidsOf?: string },
+    given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number },
   ): ControlledProcess {
     const kernel = this.#kernel;
     const { uids, gids } = config.ids ?? sameIdRanges;
@@ -85,13 +86,15 @@ export class Containers implements RequestHandler {
       if (this.#known.has(config.id))
         throw new BootFailure(`container ${config.id} is there already`);
       const seccomp = guestSeccomp(config.seccomp);
-      const pids = this.#pidsFor(given.joinsPidsOf);
-      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids });
+      const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
+      const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
+      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc });
       container = new Container({
         kernel,
         id: config.id,
         pids,
         mounts: mounts.namespace,
+        ipc,
         hasVirtualInit: !config.isInit,
         allowance: allowanceOf(config.limits, this.#machine),
         ...(config.ids === undefined ? {} : { ids: config.ids }),
@@ -117,8 +120,12 @@ export class Containers implements RequestHandler {
     if (request.type === 'exec')
       return this.#execute(request, { ...given, moreFds: others }, ended);
     const [goferFd = -1, ...moreFds] = others;
-    const joins = request.joinsPidsOf === undefined ? {} : { joinsPidsOf: request.joinsPidsOf };
-    const process = this.create(request.container, { ...given, moreFds, goferFd, ...joins });
+    const process = this.create(request.container, {
+      ...given,
+      ...request.joins,
+      moreFds,
+      goferFd,
+    });
     const { container } = process;
     const gofer = this.#known.get(container.id)?.gofer;
     // One container's loss is not the others'.
@@ -145,11 +152,11 @@ export class Containers implements RequestHandler {
     return process;
   }
 
-  #pidsFor(joins: string | undefined): PidNamespace {
-    if (joins === undefined) return new PidNamespace(this.#kernel);
-    const other = this.#known.get(joins);
-    if (other === undefined) throw new BootFailure(`container ${joins} is not in this sandbox`);
-    return other.container.pids;
+  #joined(id: string | undefined): Container | undefined {
+    if (id === undefined) return undefined;
+    const other = this.#known.get(id);
+    if (other === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    return other.container;
   }
 
   #load(

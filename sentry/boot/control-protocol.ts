@@ -29,9 +29,14 @@ export type ConnectionRequest =
   | {
       readonly type: 'create';
       readonly container: ContainerConfig;
-      /** The container whose processes it sees, where it has no PID namespace of its own. */
-      readonly joinsPidsOf?: string;
+      readonly joins: JoinedNamespaces;
     };
+
+/** The containers whose namespaces a container of a pod is in, where it has none of its own. */
+export interface JoinedNamespaces {
+  readonly joinsPidsOf?: string;
+  readonly joinsIpcOf?: string;
+}
 
 /** From the Sentry. */
 export type ControlEvent =

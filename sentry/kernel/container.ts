@@ -6,6 +6,7 @@ import type { MountNamespace } from '../vfs/mount.ts';
 import { Allowance, type AllowanceOptions } from './allowance.ts';
 import { groupExit } from './exit.ts';
 import { type IdRanges, sameIdRanges } from './id-ranges.ts';
+import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { Kernel } from './kernel.ts';
 import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
@@ -21,6 +22,8 @@ export interface ContainerOptions {
   /** Its own, or another container's that it joins. */
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
+  /** Another container's that it joins; without it one of its own. */
+  readonly ipc?: IpcNamespace;
   /** What its ids are on the host. */
   readonly ids?: IdRanges;
   /** Without it all that the kernel has. */
@@ -34,6 +37,8 @@ export class Container {
   readonly id: string;
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
+  /** Held until the kernel forgets the container. */
+  readonly ipc: IpcNamespace;
   readonly ids: IdRanges;
   readonly allowance: Allowance;
   state: ContainerState = 'creating';
@@ -52,6 +57,7 @@ export class Container {
     this.id = options.id;
     this.pids = options.pids;
     this.mounts = options.mounts;
+    this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
     const { memoryBytes } = this.kernel;
     this.allowance = new Allowance(
