@@ -74,6 +74,7 @@ function planConfig(
       maskedPaths: [],
       readOnlyPaths: [],
       sysctl: {},
+      hostname: options.hostname,
       limits: {
         memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
         guardsMemory: true,
@@ -82,8 +83,6 @@ function planConfig(
       process: planProcess(command, options),
       isInit: false,
     },
-    hostname: options.hostname,
-    domainname: '',
     waitsForStart: false,
     hasShell: hasShell(),
     strace: options.strace !== undefined,

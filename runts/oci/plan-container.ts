@@ -43,6 +43,7 @@ export interface ContainerPlan {
   readonly networkNamespace: string | undefined;
   readonly pidNamespace: Namespace | undefined;
   readonly ipcNamespace: Namespace | undefined;
+  readonly utsNamespace: Namespace | undefined;
   readonly installation: Installation;
 }
 
@@ -80,6 +81,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
+      ...planNames(spec, pod?.role === 'container' && !hasOwn(namespaces, 'uts')),
       limits: planLimits(spec, pod?.role === 'container'),
       ...planIds(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
@@ -90,7 +92,22 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
     networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     ipcNamespace: namespaces.find(({ type }) => type === 'ipc'),
+    utsNamespace: namespaces.find(({ type }) => type === 'uts'),
     installation: findInstallation(),
+  };
+}
+
+function hasOwn(namespaces: readonly Namespace[], type: Namespace['type']): boolean {
+  return namespaces.some((one) => one.type === type && (one.path ?? '') === '');
+}
+
+/** A namespace that is new, or the host's, has the host's name where none is given. */
+function planNames(spec: Spec, joins: boolean): Pick<ContainerConfig, 'hostname' | 'domainname'> {
+  const name = spec.hostname || (joins ? '' : hostname());
+  const domain = spec.domainname ?? '';
+  return {
+    ...(name === '' ? {} : { hostname: toByteString(name) }),
+    ...(domain === '' ? {} : { domainname: toByteString(domain) }),
   };
 }
 
@@ -113,11 +130,9 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
 
 /** The configuration of a Sentry whose first container this is. */
 export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
-  const { spec, settings } = plan;
+  const { settings } = plan;
   return {
     container: plan.container,
-    hostname: toByteString(spec.hostname ?? hostname()),
-    domainname: toByteString(spec.domainname ?? ''),
     waitsForStart: true,
     hasShell: false,
     strace: settings.strace,

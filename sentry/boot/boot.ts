@@ -117,7 +117,6 @@ function newKernel(
   return new Kernel({
     clock,
     platform,
-    hostname: config.hostname,
     memoryBytes,
     cpuCount: machine.cpuCount,
     log,

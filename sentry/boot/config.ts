@@ -117,6 +117,10 @@ export interface TerminalConfig {
 export interface ContainerConfig {
   readonly id: string;
   readonly root: RootConfig;
+  /** Absent where the container keeps the name of the one whose UTS namespace it is in. */
+  readonly hostname?: string;
+  /** NIS domain; absent for the default, or that of the one whose UTS namespace it is in. */
+  readonly domainname?: string;
   /** Over the root, made in this order. */
   readonly mounts: readonly MountConfig[];
   readonly devices: readonly DeviceConfig[];
@@ -156,9 +160,6 @@ export interface RootConfig {
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
-  readonly hostname: string;
-  /** NIS domain; '' for the default. */
-  readonly domainname: string;
   /** The container waits for a 'start' request over the control socket. */
   readonly waitsForStart: boolean;
   /** The command line is a job of a shell, which can continue it when it stops. */

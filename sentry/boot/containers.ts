@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
+import { UtsNamespace } from '../kernel/uts-namespace.ts';
 import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
@@ -88,13 +89,15 @@ export class Containers implements RequestHandler {
       const seccomp = guestSeccomp(config.seccomp);
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
-      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc });
+      const uts = utsFor(config, this.#joined(given.joinsUtsOf)?.uts);
+      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
       container = new Container({
         kernel,
         id: config.id,
         pids,
         mounts: mounts.namespace,
         ipc,
+        uts,
         hasVirtualInit: !config.isInit,
         allowance: allowanceOf(config.limits, this.#machine),
         ...(config.ids === undefined ? {} : { ids: config.ids }),
@@ -184,6 +187,17 @@ export class Containers implements RequestHandler {
     streams.giveTerminalTo(task);
     return { container, task, streams, hasTerminal: config.terminal !== undefined };
   }
+}
+
+/** As runc: a name that is given is set, in a joined namespace too. */
+function utsFor(
+  { ids = sameIdRanges, hostname, domainname }: ContainerConfig,
+  joined: UtsNamespace | undefined,
+): UtsNamespace {
+  if (joined === undefined) return new UtsNamespace(ids, hostname ?? '', domainname);
+  if (hostname !== undefined) joined.hostname = hostname;
+  if (domainname !== undefined) joined.domainname = domainname;
+  return joined;
 }
 
 function prepare(

@@ -36,6 +36,7 @@ export type ConnectionRequest =
 export interface JoinedNamespaces {
   readonly joinsPidsOf?: string;
   readonly joinsIpcOf?: string;
+  readonly joinsUtsOf?: string;
 }
 
 /** From the Sentry. */

@@ -19,6 +19,7 @@ import { credentialsOf } from '../kernel/credentials.ts';
 import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
+import type { UtsNamespace } from '../kernel/uts-namespace.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import { lookupChild } from '../vfs/dentry.ts';
 import { FdTable } from '../vfs/fd-table.ts';
@@ -49,6 +50,7 @@ export interface MountParts {
   readonly gofer: GoferClient;
   readonly pids: PidNamespace;
   readonly ipc: IpcNamespace;
+  readonly uts: UtsNamespace;
 }
 
 /** Throws BootFailure. */
@@ -62,7 +64,7 @@ export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMo
   // A /dev of the host's is shown as it is.
   if (!config.mounts.some((mount) => mount.kind === 'volume' && mount.target === '/dev'))
     fillDev(caller, config.devices);
-  applySysctls(kernel, parts.ipc, config.sysctl);
+  applySysctls(parts.ipc, parts.uts, config.sysctl);
   restrictPaths(namespace, caller, config.readOnlyPaths);
   maskPaths(namespace, caller, kernel.clock, config.maskedPaths);
   // As runc, which makes the directory to start in; a shell's user is told that there is none.

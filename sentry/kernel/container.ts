@@ -12,6 +12,7 @@ import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
 import { SignalActions } from './signal-state.ts';
 import { ThreadGroup } from './thread-group.ts';
+import { UtsNamespace } from './uts-namespace.ts';
 
 /** As OCI names them. 'creating': there is no main process yet. 'created': it is loaded, and not started. */
 export type ContainerState = 'creating' | 'created' | 'running' | 'stopped';
@@ -24,6 +25,7 @@ export interface ContainerOptions {
   readonly mounts: MountNamespace;
   /** Another container's that it joins; without it one of its own. */
   readonly ipc?: IpcNamespace;
+  readonly uts?: UtsNamespace;
   /** What its ids are on the host. */
   readonly ids?: IdRanges;
   /** Without it all that the kernel has. */
@@ -39,6 +41,7 @@ export class Container {
   readonly mounts: MountNamespace;
   /** Held until the kernel forgets the container. */
   readonly ipc: IpcNamespace;
+  readonly uts: UtsNamespace;
   readonly ids: IdRanges;
   readonly allowance: Allowance;
   state: ContainerState = 'creating';
@@ -59,6 +62,7 @@ export class Container {
     this.mounts = options.mounts;
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
+    this.uts = options.uts ?? new UtsNamespace(this.ids, options.id);
     const { memoryBytes } = this.kernel;
     this.allowance = new Allowance(
       this,

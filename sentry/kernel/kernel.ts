@@ -24,7 +24,6 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
-  readonly hostname: string;
   /** Bytes that the sandbox has for its guests. */
   readonly memoryBytes: number;
   /** CPUs that the guest sees. */
@@ -53,8 +52,6 @@ export class Kernel {
   readonly audit: AuditLimit = new AuditLimit();
 
   /** uname(2). The release is what runts claims to implement, whatever the host runs. */
-  hostname: string;
-  domainname = '(none)';
   readonly sysname = 'Linux';
   readonly release = '6.12.0-runts';
   readonly version = '#1 SMP PREEMPT_DYNAMIC runts';
@@ -92,7 +89,6 @@ export class Kernel {
   constructor(options: KernelOptions) {
     this.clock = options.clock;
     this.platform = options.platform;
-    this.hostname = options.hostname;
     this.memoryBytes = options.memoryBytes;
     this.cpuCount = options.cpuCount;
     this.log = options.log;

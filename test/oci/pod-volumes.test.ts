@@ -3,22 +3,21 @@
 import { chmodSync, copyFileSync, lchownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
-import { compileGuest } from '../support/guest-program.ts';
 import { type Box, type BoxCase, boxCases } from './support/box.ts';
-import { ended, startInPod, startPod } from './support/pod.ts';
+import { compiled, ended, startInPod, startPod } from './support/pod.ts';
 import { mount, type Spec } from './support/spec.ts';
 
 const PLACES = { a: '/shared', b: '/other/place' } as const;
 type Side = keyof typeof PLACES;
 
-/** One side of a case of test/guest/pod-volume.c in a container of that name. */
+/** One side of a case of support/pod-volume.c in a container of that name. */
 function side(box: Box, which: Side, name: string, options = 'rbind,rw') {
   return (spec: Spec): void => {
     const shared = join(box.dir, 'shared');
     mkdirSync(shared, { recursive: true });
     chmodSync(shared, 0o777);
     const program = join(box.dir, 'bundles', which, 'rootfs/bin/pod-volume');
-    copyFileSync(compileGuest('pod-volume', 'static'), program);
+    copyFileSync(compiled('pod-volume'), program);
     spec.mounts.push(mount(PLACES[which], 'bind', shared, options));
     spec.process.args = ['pod-volume', name, which, PLACES[which]];
   };

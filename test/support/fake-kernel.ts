@@ -51,7 +51,6 @@ export class FakeKernel {
     this.kernel = new Kernel({
       clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
       platform: { guestTop: GUEST_TOP, start: () => undefined } as unknown as Platform,
-      hostname: 'test',
       memoryBytes: 2 ** 30,
       cpuCount: 1,
       log: () => undefined,

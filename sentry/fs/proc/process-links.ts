@@ -47,7 +47,7 @@ const namespaces: readonly (readonly [name: string, type: string, show: Show])[]
   ['time', 'time', only(0xeffffffa)],
   ['time_for_children', 'time', only(0xeffffffa)],
   ['user', 'user', only(0xeffffffd)],
-  ['uts', 'uts', only(0xeffffffe)],
+  ['uts', 'uts', (task, group) => task?.uts ?? group.container.uts],
 ];
 
 function namespaceLinks(): Entries<Subject> {

@@ -1,5 +1,9 @@
 // A pod on a runtime driven directly: a sandbox container and others that name it, as containerd's CRI writes them.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
+import { root } from '../../support/run.ts';
 import type { Box } from './box.ts';
 import type { Spec } from './spec.ts';
 
@@ -36,4 +40,18 @@ export async function ended(box: Box, id: string, status = 0): Promise<string> {
   const code = await box.wait(id);
   expect(code, box.said(id)).toBe(status);
   return box.output(id).trim();
+}
+
+/** NAME.c of this folder, linked statically: it runs in any container. */
+export function compiled(name: string): string {
+  const source = join(import.meta.dirname, `${name}.c`);
+  const folder = join(root, 'build/guest');
+  const binary = join(folder, name);
+  if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
+  mkdirSync(folder, { recursive: true });
+  const draft = `${binary}.${process.pid}`;
+  const flags = ['-O1', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread', '-static'];
+  execFileSync('gcc', [...flags, '-o', draft, source], { stdio: ['ignore', 'inherit', 'inherit'] });
+  renameSync(draft, binary);
+  return binary;
 }
