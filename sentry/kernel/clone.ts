@@ -122,7 +122,12 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
     return EMFILE;
   }
 
-  const child = newTask(task, request, tid, made);
+  const ipc = (flags & CLONE_NEWIPC) === 0 ? task.ipc : IpcNamespace.forGuest(kernel);
+  if (isErrno(ipc)) {
+    undo(made);
+    return ipc;
+  }
+  const child = newTask(task, request, tid, made, ipc);
   setUpRegisters(child.thread, request);
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
@@ -197,6 +202,7 @@ function newTask(
   request: CloneRequest,
   tid: number,
   made: GuestThread | ForkedAddressSpace,
+  ipc: IpcNamespace,
 ): Task {
   const { flags } = request;
   const kernel = parent.kernel;
@@ -211,7 +217,7 @@ function newTask(
     files: (flags & CLONE_FILES) === 0 ? parent.files.fork() : parent.files.acquire(),
     fs: (flags & CLONE_FS) === 0 ? parent.fs.fork() : parent.fs.acquire(),
     uts: (flags & CLONE_NEWUTS) === 0 ? parent.uts : parent.uts.fork(parent),
-    ipc: (flags & CLONE_NEWIPC) === 0 ? parent.ipc : new IpcNamespace(kernel),
+    ipc,
     thread,
     args: new SyscallArgs(thread.syscall),
     comm: parent.comm,

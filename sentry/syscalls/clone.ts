@@ -127,6 +127,9 @@ function sysUnshare(task: Task, args: SyscallArgs): SysResult {
   if ((flags & ~(shareable | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0) return EINVAL;
   if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && task.group.tasks.size > 1)
     return EINVAL;
+  // Made first: it is all that can fail.
+  const ipc = (flags & CLONE_NEWIPC) === 0 ? undefined : IpcNamespace.forGuest(task.kernel);
+  if (typeof ipc === 'number') return ipc;
   if ((flags & CLONE_FS) !== 0 && task.fs.isShared) {
     const own = task.fs.fork();
     task.fs.release();
@@ -139,7 +142,7 @@ function sysUnshare(task: Task, args: SyscallArgs): SysResult {
   }
   if ((flags & CLONE_SYSVSEM) !== 0) undoSemaphores(task);
   if ((flags & CLONE_NEWUTS) !== 0) task.uts = task.uts.fork(task);
-  if ((flags & CLONE_NEWIPC) !== 0) enterIpcNamespace(task, new IpcNamespace(task.kernel));
+  if (ipc !== undefined) enterIpcNamespace(task, ipc);
   return 0;
 }
 

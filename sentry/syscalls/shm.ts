@@ -207,7 +207,7 @@ function writeUse(task: Task, addr: number): SysResult {
   const view = new DataView(new ArrayBuffer(ipc.shmInfo.size));
   view.setInt32(ipc.shmInfo.usedIds, segments.count, true);
   setU64(view, ipc.shmInfo.total, segments.totalBytes / 4096);
-  setU64(view, ipc.shmInfo.resident, segments.totalBytes / 4096);
+  setU64(view, ipc.shmInfo.resident, segments.residentBytes / 4096);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
   return written < 0 ? written : segments.highestIndex;
 }

@@ -175,6 +175,14 @@ TEST(ns_shm_in_proc_and_forced_removal) {
   line[strlen(want)] = 0;
   CHECK_STR(line, want);
   CHECK(fgets(line, sizeof line, file) == NULL);
+  char *touched = shmat(id, NULL, 0);
+  touched[5000] = 1;
+  struct shm_info info;
+  OK(shmctl(0, SHM_INFO, (void *)&info));
+  CHECK_EQ(info.used_ids, 1);
+  CHECK_EQ(info.shm_tot, 2);
+  CHECK_EQ(info.shm_rss, 1);
+  OK(shmdt(touched));
   OK(shmctl(id, IPC_RMID, NULL));
   put_file("/proc/sys/kernel/shm_rmid_forced", "1");
   id = OK(shmget(IPC_PRIVATE, 4096, 0600));

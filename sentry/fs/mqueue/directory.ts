@@ -7,6 +7,7 @@ import {
   EINVAL,
   EMFILE,
   ENOENT,
+  ENOMEM,
   ENOSPC,
   EOVERFLOW,
   type Result,
@@ -17,6 +18,7 @@ import { RLIMIT_MSGQUEUE } from '../../../abi/resource.ts';
 import { S_IALLUGO, S_IFDIR } from '../../../abi/stat.ts';
 import { coarseRealtime, type WallTime } from '../../base/clock.ts';
 import type { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
+import { OBJECT_BYTES } from '../../kernel/ipc/ipc-memory.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
@@ -145,10 +147,16 @@ export class MqueueDirectory extends Node implements Listing, Ownership {
     const { uid } = task.credentials;
     if (!filesystem.account.take(uid, bytes, task.group.limits.soft(RLIMIT_MSGQUEUE)))
       return EMFILE;
+    const { ipcMemory } = filesystem.ipc.kernel;
+    if (!ipcMemory.take(OBJECT_BYTES)) {
+      filesystem.account.give(uid, bytes);
+      return ENOMEM;
+    }
     const { maxMessages, messageBytes } = wanted;
-    const messages = new PosixQueue(maxMessages, messageBytes, filesystem.ipc.kernel.ipcMemory);
+    const messages = new PosixQueue(maxMessages, messageBytes, ipcMemory);
     const node = new QueueNode(filesystem, as, messages, () => {
       messages.free();
+      ipcMemory.give(OBJECT_BYTES);
       filesystem.account.give(uid, bytes);
       filesystem.queueCount -= 1;
     });

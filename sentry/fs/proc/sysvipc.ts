@@ -68,8 +68,7 @@ const shm = table<ShmSegment>(
       ` ${columns([segment.attachCount, 5])}`,
       owners(segment),
       columns([segment.attachTime, 10], [segment.detachTime, 10], [segment.changeTime, 10]),
-      // Differs from Linux: what of it is resident is not known, so that it shows none.
-      columns([0, 21], [0, 21]),
+      columns([segment.residentBytes, 21], [0, 21]),
     ].join(' '),
 );
 

@@ -6,6 +6,7 @@ import {
   EEXIST,
   EINVAL,
   ENOENT,
+  ENOMEM,
   ENOSPC,
   EPERM,
   isErrno,
@@ -15,6 +16,7 @@ import {
 import { IPC_CREAT, IPC_EXCL, IPC_PRIVATE } from '../../../abi/ipc.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { PidNamespace } from '../pid-namespace.ts';
+import { type IpcMemory, OBJECT_BYTES } from './ipc-memory.ts';
 
 /** Indices of a table: an id is a sequence number times this, plus the index. */
 const ID_STEP = 32_768;
@@ -106,11 +108,16 @@ export interface IpcKind<T> {
 }
 
 export class IpcTable<T extends IpcObject> {
+  protected readonly memory: IpcMemory;
   /** By index: id modulo ID_STEP. */
   readonly #byIndex = new Map<number, T>();
   readonly #byKey = new Map<number, T>();
   #sequence = 0;
   #lastIndex = -1;
+
+  constructor(memory: IpcMemory) {
+    this.memory = memory;
+  }
 
   get count(): number {
     return this.#byIndex.size;
@@ -161,15 +168,19 @@ export class IpcTable<T extends IpcObject> {
 
   forget(object: T): void {
     this.forgetKey(object);
-    this.#byIndex.delete(object.id % ID_STEP);
+    if (this.#byIndex.delete(object.id % ID_STEP)) this.memory.give(OBJECT_BYTES);
   }
 
   #create(key: number, { check, limit, make }: IpcKind<T>): Result<T> {
     const checked = check();
     if (checked < 0) return checked as Result<T>;
     if (this.#byIndex.size >= Math.min(limit, ID_STEP)) return ENOSPC;
+    if (!this.memory.take(OBJECT_BYTES)) return ENOMEM;
     const object = make(this.#nextId());
-    if (isErrno(object)) return object;
+    if (isErrno(object)) {
+      this.memory.give(OBJECT_BYTES);
+      return object;
+    }
     this.#byIndex.set(object.id % ID_STEP, object);
     if (key !== IPC_PRIVATE) this.#byKey.set(key, object);
     return object;

@@ -7,12 +7,10 @@ import { MessageQueue } from './message-queue.ts';
 
 export class MessageQueues extends IpcTable<MessageQueue> {
   readonly #limits: IpcLimits;
-  readonly #memory: IpcMemory;
 
   constructor(limits: IpcLimits, memory: IpcMemory) {
-    super();
+    super(memory);
     this.#limits = limits;
-    this.#memory = memory;
   }
 
   getQueue(request: IpcRequest): Result<MessageQueue> {
@@ -20,7 +18,7 @@ export class MessageQueues extends IpcTable<MessageQueue> {
       check: () => 0,
       limit: this.#limits.number('kernel.msgmni'),
       make: (id) =>
-        new MessageQueue(id, request, this.#limits.number('kernel.msgmnb'), this.#memory),
+        new MessageQueue(id, request, this.#limits.number('kernel.msgmnb'), this.memory),
       accepts: () => true,
     });
   }

@@ -14,13 +14,11 @@ export interface NewSemaphoreSet extends IpcRequest {
 
 export class SemaphoreSets extends IpcTable<SemaphoreSet> {
   readonly #limits: IpcLimits;
-  readonly #memory: IpcMemory;
   #inUse = 0;
 
   constructor(limits: IpcLimits, memory: IpcMemory) {
-    super();
+    super(memory);
     this.#limits = limits;
-    this.#memory = memory;
   }
 
   /** Semaphores of all sets. */
@@ -43,7 +41,7 @@ export class SemaphoreSets extends IpcTable<SemaphoreSet> {
   remove(set: SemaphoreSet): void {
     this.forget(set);
     this.#inUse -= set.count;
-    this.#memory.give(set.count * SEMAPHORE_BYTES);
+    this.memory.give(set.count * SEMAPHORE_BYTES);
     set.remove();
   }
 
@@ -58,7 +56,7 @@ export class SemaphoreSets extends IpcTable<SemaphoreSet> {
   }
 
   #make(id: number, request: NewSemaphoreSet): Result<SemaphoreSet> {
-    if (!this.#memory.take(request.count * SEMAPHORE_BYTES)) return ENOMEM;
+    if (!this.memory.take(request.count * SEMAPHORE_BYTES)) return ENOMEM;
     this.#inUse += request.count;
     return new SemaphoreSet(id, request, request.count);
   }

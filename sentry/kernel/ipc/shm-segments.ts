@@ -9,10 +9,11 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { IPC_PRIVATE, SHM_DEST, SHM_HUGETLB, SHMMIN } from '../../../abi/ipc.ts';
-import type { SharedMemorySource } from '../../mm/memory-manager.ts';
+import type { SharedMemory, SharedMemorySource } from '../../mm/memory-manager.ts';
 import { pageCeil } from '../../mm/page.ts';
 import type { Mappable } from '../../vfs/open-file.ts';
 import type { IpcLimits } from './ipc-limits.ts';
+import type { IpcMemory } from './ipc-memory.ts';
 import { IpcObject, type IpcRequest, IpcTable, type IpcUser } from './ipc-objects.ts';
 
 /** More bytes than any host has, and few enough to stay exact. */
@@ -35,10 +36,10 @@ export class ShmSegment extends IpcObject implements Mappable {
   detachTime = 0;
   /** Mappings that hold it. */
   attachCount = 0;
-  readonly #memory: Mappable;
+  readonly #memory: SharedMemory;
   readonly #table: ShmSegments;
 
-  constructor(table: ShmSegments, id: number, request: NewSegment, memory: Mappable) {
+  constructor(table: ShmSegments, id: number, request: NewSegment, memory: SharedMemory) {
     super(id, request);
     this.#table = table;
     this.#memory = memory;
@@ -69,6 +70,10 @@ export class ShmSegment extends IpcObject implements Mappable {
     if (this.attachCount === 0 && (this.isRemoved || this.#table.removesUnused)) this.#free();
   }
 
+  get residentBytes(): number {
+    return this.#memory.residentBytes;
+  }
+
   get isRemoved(): boolean {
     return (this.mode & SHM_DEST) !== 0;
   }
@@ -91,8 +96,8 @@ export class ShmSegments extends IpcTable<ShmSegment> {
   readonly #source: SharedMemorySource;
   readonly #limits: IpcLimits;
 
-  constructor(source: SharedMemorySource, limits: IpcLimits) {
-    super();
+  constructor(source: SharedMemorySource, limits: IpcLimits, memory: IpcMemory) {
+    super(memory);
     this.#source = source;
     this.#limits = limits;
   }
@@ -100,6 +105,12 @@ export class ShmSegments extends IpcTable<ShmSegment> {
   get totalBytes(): number {
     let bytes = 0;
     for (const segment of this.list()) bytes += pageCeil(segment.sizeBytes);
+    return bytes;
+  }
+
+  get residentBytes(): number {
+    let bytes = 0;
+    for (const segment of this.list()) bytes += segment.residentBytes;
     return bytes;
   }
 
