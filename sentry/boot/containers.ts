@@ -14,7 +14,7 @@ import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
 import type { ContainerConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { ConnectionRequest } from './control-protocol.ts';
+import type { ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
@@ -88,7 +88,7 @@ export class Containers implements RequestHandler {
   }
 
   handle(
-    request: ConnectionRequest,
+    request: ProcessRequest,
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess {
@@ -112,8 +112,21 @@ export class Containers implements RequestHandler {
     return process;
   }
 
+  hostProcesses(id: string): number[] {
+    const known = this.#known.get(id);
+    if (known === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    const pids = new Set<number>();
+    // Those of vfork(2) are in their parent's until they exec.
+    for (const group of known.container.processes()) {
+      const task = group.anyTask;
+      if (task !== undefined) pids.add(task.mm.space.hostId);
+    }
+    pids.delete(0);
+    return [...pids];
+  }
+
   #execute(
-    request: ConnectionRequest & { readonly type: 'exec' },
+    request: ProcessRequest & { readonly type: 'exec' },
     given: GivenDescriptors,
     ended: (status: number) => void,
   ): ControlledProcess {

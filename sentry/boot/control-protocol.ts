@@ -31,7 +31,12 @@ export type ConnectionRequest =
       readonly container: ContainerConfig;
       /** The container whose processes it sees, where it has no PID namespace of its own. */
       readonly joinsPidsOf?: string;
-    };
+    }
+  /** Which host processes run a container's processes. No descriptors; 'processes' is the only answer. */
+  | { readonly type: 'ps'; readonly container: string };
+
+/** Those that make a process. */
+export type ProcessRequest = Exclude<ConnectionRequest, { readonly type: 'ps' }>;
 
 /** From the Sentry. */
 export type ControlEvent =
@@ -44,6 +49,8 @@ export type ControlEvent =
   /** The process was stopped by job control, or all are after 'stop'. */
   | { readonly type: 'stopped'; readonly signal: number }
   | { readonly type: 'continued' }
+  /** Numbers in the Sentry's PID namespace. Nothing follows. */
+  | { readonly type: 'processes'; readonly pids: readonly number[] }
   /** Something for the user to know, while the guest goes on. */
   | { readonly type: 'warning'; readonly text: string }
   /** The sandbox cannot start or go on. `code` is for the shell. Nothing follows. */
@@ -62,6 +69,8 @@ function words(event: ControlEvent): string {
       return `stopped ${event.signal}`;
     case 'warning':
       return `warning ${event.text}`;
+    case 'processes':
+      return ['processes', ...event.pids].join(' ');
     case 'failed':
       return `failed ${event.code} ${event.text}`;
     default:

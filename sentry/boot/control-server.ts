@@ -6,7 +6,7 @@ import { type ChannelListener, ControlChannel } from '../host/control-channel.ts
 import { FD_LISTEN } from '../host/descriptors.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
 import { BootFailure } from './boot-failure.ts';
-import { type ConnectionRequest, eventLine } from './control-protocol.ts';
+import { type ConnectionRequest, eventLine, type ProcessRequest } from './control-protocol.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
 /** What can be asked for on a connection. */
@@ -16,12 +16,17 @@ export interface RequestHandler {
    * handler's in any case. `ended` is told of the process's end.
    */
   handle(
-    request: ConnectionRequest,
+    request: ProcessRequest,
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess;
+
+  /** The host processes of a container's processes. Throws BootFailure. */
+  hostProcesses(container: string): number[];
 }
 
+/** How many come with a request at least. */
+const DESCRIPTORS: Readonly<Record<string, number>> = { exec: 3, create: 4, ps: 0 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
 
@@ -81,6 +86,12 @@ class ControlServer implements HostFdWatcher {
     let control: ProcessControl | undefined;
     try {
       const request = parseRequest(text, fds);
+      if (request.type === 'ps') {
+        const pids = this.#handler.hostProcesses(request.container);
+        channel.send(eventLine({ type: 'processes', pids }));
+        channel.close();
+        return;
+      }
       const process = this.#handler.handle(request, fds, (status) => {
         control?.ended(status);
         channel.close();
@@ -100,8 +111,8 @@ class ControlServer implements HostFdWatcher {
 function parseRequest(text: string, fds: readonly number[]): ConnectionRequest {
   try {
     const request = JSON.parse(text) as ConnectionRequest;
-    const least = request.type === 'exec' ? 3 : request.type === 'create' ? 4 : Infinity;
-    if (fds.length >= least) return request;
+    const least = DESCRIPTORS[request.type] ?? Number.POSITIVE_INFINITY;
+    if (fds.length >= least && (least > 0 || fds.length === 0)) return request;
   } catch {
     // Nonsense either way.
   }

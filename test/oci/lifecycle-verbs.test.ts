@@ -21,6 +21,13 @@ function processFile(box: Box, args: readonly string[], more: object = {}): stri
   return file;
 }
 
+/** What ps(1) shows of each. */
+const shownBy = (pids: readonly number[]): string[] =>
+  pids.map((pid) => {
+    const read = (name: string): string => readFileSync(`/proc/${pid}/${name}`, 'latin1');
+    return `${read('comm')}${read('cmdline').replaceAll('\0', '|')}`;
+  });
+
 /** A file of the container's cgroup. */
 function cgroupFile(box: Box, name: string): string {
   const path = cgroupsBelow(`${box.cgroup}/a`).find((dir) => existsSync(join(dir, name)));
@@ -243,9 +250,13 @@ boxCases('verbs', [
     body: async (box) => {
       await box.running((spec) => script(spec, 'sleep 1000 & echo ready; wait'));
       await ready(box);
-      const { stdout } = await box.do('ps', ['--format', 'json', 'a']);
-      const pids = JSON.parse(stdout) as number[];
-      expect(pids).toContain(box.pid());
+      const ps = async (): Promise<number[]> =>
+        JSON.parse((await box.do('ps', ['--format', 'json', 'a'])).stdout) as number[];
+      const wanted = ['sh\n/bin/sh|-c|sleep 1000 & echo ready; wait|', 'sleep\nsleep|1000|'];
+      const isShown = async (): Promise<boolean> =>
+        JSON.stringify(shownBy(await ps()).sort()) === JSON.stringify(wanted);
+      await box.until(isShown, 'both are shown');
+      const pids = await ps();
       const inside = processesIn(`${box.cgroup}/a`);
       expect(pids.filter((pid) => !inside.includes(pid))).toEqual([]);
       expect((await box.do('ps', ['a'])).stdout).toMatch(/^UID +PID[^\n]*\n[^\n]*\b\d+/);
