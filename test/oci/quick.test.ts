@@ -197,6 +197,39 @@ boxCases('quick', [
     },
   },
   {
+    name: 'exec with a command, both ways',
+    only: 'runts',
+    body: async (box) => {
+      for (const id of ['a', 'b']) await box.running(annotated, id);
+      const report =
+        'echo $A-$B; pwd; echo $HOME; id; umask; grep -E "^(Cap|NoNew)" /proc/self/status';
+      const exec =
+        (options: readonly string[], ...command: readonly string[]) =>
+        (id: string) => [...options, id, ...command];
+      const changes: readonly (readonly string[])[] = [
+        [],
+        ['-e', 'A=1', '--env=B=2', '-e', 'A=3', '--env', 'PATH=/bin'],
+        ['--cwd', '/tmp', '--user', '1000'],
+        ['-u', '1000:100', '-g', '5', '--additional-gids=6'],
+        ['-c', 'CAP_SYS_PTRACE', '--cap=CAP_SYS_ADMIN', '--no-new-privs'],
+      ];
+      for (const options of changes)
+        expect(
+          await bothWays(box, 'exec', exec(options, 'sh', '-c', `${report}; exit 3`)),
+          options.join(' '),
+        ).toMatchObject({ code: 3, stderr: '' });
+      expect(await bothWays(box, 'exec', exec([], 'echo', '-e', '--', '-x', ''))).toMatchObject({
+        code: 0,
+      });
+      expect(await bothWays(box, 'exec', exec([], '/no/such'))).toMatchObject({ code: 255 });
+      expect(await bothWays(box, 'exec', exec(['-d'], '/no/such'))).toMatchObject({ code: 255 });
+      expect(await bothWays(box, 'exec', exec(['--cwd', '/no'], 'true'))).toMatchObject({
+        code: 255,
+      });
+      expect(await bothWays(box, 'exec', exec(['-d'], 'true'))).toMatchObject({ code: 0 });
+    },
+  },
+  {
     name: 'exec, detached',
     only: 'runts',
     body: async (box) => {
@@ -296,9 +329,16 @@ boxCases('quick', [
         ['ps', 'a'],
         ['ps', 'a', '-ef'],
         ['exec', 'a'],
-        ['exec', 'a', 'true'],
+        ['exec', 'a', '--', 'true'],
+        ['exec', 'a', '-t'],
+        ['exec', '--env', 'A', 'a', 'true'],
+        ['exec', '--cwd', 'tmp', 'a', 'true'],
+        ['exec', '--user', 'root', 'a', 'true'],
+        ['exec', '--cap', 'CAP_NONE', 'a', 'true'],
+        ['exec', '--preserve-fds', '1', 'a', 'true'],
+        ['exec', '--tty', '--detach', 'a', 'true'],
+        ['exec', '--process', file, 'a', 'true'],
         ['exec', '--process', file, '--preserve-fds', '1', 'a'],
-        ['exec', '--process', file, '--env', 'A=B', 'a'],
         ['exec', '--process', file, '--console-socket', '/x', 'a'],
         ['exec', '--process', '/no/such', 'a'],
         ['exec', '--process', '/dev/null', 'a'],
@@ -359,7 +399,7 @@ boxCases('quick', [
             record,
             Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919) % 256)),
           ),
-        () => writeFileSync(record, String(good).replace('quick 1', 'quick 2')),
+        () => writeFileSync(record, String(good).replace('quick 2', 'quick 1')),
         () => writeFileSync(record, String(good).replace(/front \d+/, 'front 0')),
         () => writeFileSync(record, String(good).replace(/^sandbox .*/m, 'sandbox ../a')),
         () => mkdirSync(record),

@@ -200,7 +200,7 @@ int quick_ps(const struct call *call) {
   static struct pids wanted;
   static struct record record, sandbox;
   const char *format = "table", *id;
-  const struct option_spec specs[] = {{"--format", "-f", true, &format}, {0}};
+  const struct option_spec specs[] = {{"--format", "-f", true, &format, NULL}, {0}};
   struct text text = {0};
   if (take_options(call->arguments, specs, &id, 1, true) != 1) fall_back();
   if (strcmp(format, "json") != 0 || !load_record(call, id, &record)) fall_back();
