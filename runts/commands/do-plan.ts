@@ -79,9 +79,11 @@ function planConfig(
     },
     hostname: options.hostname,
     domainname: '',
-    memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
+    limits: {
+      memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
+      pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
+    },
     guardsMemory: true,
-    pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
     waitsForStart: false,
     hasShell: hasShell(),
     strace: options.strace !== undefined,

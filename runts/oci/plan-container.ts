@@ -20,6 +20,7 @@ import {
 import type { CommandLog } from './log.ts';
 import { planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
+import { guestLimits } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { parseSpec } from './spec/parse.ts';
@@ -100,13 +101,11 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
 /** The configuration of a Sentry whose first container this is. */
 export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
   const { spec, settings } = plan;
-  const limit = Number(spec.linux?.resources?.memory?.limit ?? 0);
   return {
     container: plan.container,
     hostname: toByteString(spec.hostname ?? hostname()),
     domainname: toByteString(spec.domainname ?? ''),
-    memoryBytes: Math.max(0, limit),
-    pidLimit: Math.max(0, Number(spec.linux?.resources?.pids?.limit ?? 0)),
+    limits: guestLimits(spec.linux?.resources ?? {}),
     // The container's cgroup sees to it.
     guardsMemory: false,
     waitsForStart: true,

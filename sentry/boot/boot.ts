@@ -24,6 +24,7 @@ import type { SandboxConfig } from './config.ts';
 import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
+import { applyLimits, memoryLimit } from './limits.ts';
 import { ProcessControl } from './process-control.ts';
 import { Timeline } from './timeline.ts';
 
@@ -113,17 +114,15 @@ function newKernel(
   { platform, clock }: { readonly platform: Platform; readonly clock: SystrapClock },
   { log, tracer }: Connections,
 ): Kernel {
-  const memoryBytes =
-    config.memoryBytes > 0
-      ? Math.min(config.memoryBytes, machine.memoryBytes)
-      : machine.memoryBytes;
-  return new Kernel({
+  const limit = memoryLimit(config.limits);
+  const memoryBytes = Math.min(limit ?? machine.memoryBytes, machine.memoryBytes);
+  const kernel = new Kernel({
     clock,
     platform,
     hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes: config.guardsMemory && config.memoryBytes > 0 ? memoryBytes : undefined,
-    pidLimit: config.pidLimit > 0 ? config.pidLimit : Number.POSITIVE_INFINITY,
+    memoryLimitBytes: config.guardsMemory && limit !== undefined ? memoryBytes : undefined,
+    pidLimit: Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),
@@ -134,6 +133,8 @@ function newKernel(
     },
     randomFill: (bytes) => void native.getRandom(bytes),
   });
+  applyLimits(kernel, config.limits, machine);
+  return kernel;
 }
 
 /** From here on this process can do what its seccomp list says, and sees no file. */

@@ -143,18 +143,25 @@ export interface RootConfig {
   readonly readOnly: boolean;
 }
 
+/** What the container's cgroup allows. 0: no limit; absent (in an update): as it was. */
+export interface LimitsConfig {
+  readonly memoryBytes?: number;
+  readonly pidLimit?: number;
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
+  /** cgroup v1's: 1024 is an ordinary one's. */
+  readonly cpuShares?: number;
+}
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
   readonly hostname: string;
   /** NIS domain; '' for the default. */
   readonly domainname: string;
-  /** What the guest sees as its memory. 0: what the host has. */
-  readonly memoryBytes: number;
-  /** The Sentry holds the guest to `memoryBytes`; else somebody outside does. */
+  readonly limits: LimitsConfig;
+  /** The Sentry holds the guest to its memory limit; else somebody outside does. */
   readonly guardsMemory: boolean;
-  /** 0: no limit. */
-  readonly pidLimit: number;
   /** The container waits for a 'start' request over the control socket. */
   readonly waitsForStart: boolean;
   /** The command line is a job of a shell, which can continue it when it stops. */

@@ -12,11 +12,12 @@ import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, ProcessConfig } from './config.ts';
+import type { ContainerConfig, LimitsConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
 import type { ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
+import { applyLimits } from './limits.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
 import {
   processCredentials,
@@ -123,6 +124,11 @@ export class Containers implements RequestHandler {
     }
     pids.delete(0);
     return [...pids];
+  }
+
+  /** The Sentry knows of the limits of its own cgroup: of a pod's other containers only the host does. */
+  update(id: string, limits: LimitsConfig): void {
+    if (this.#kernel.mainContainer?.id === id) applyLimits(this.#kernel, limits, this.#machine);
   }
 
   #execute(

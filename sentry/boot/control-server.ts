@@ -6,7 +6,13 @@ import { type ChannelListener, ControlChannel } from '../host/control-channel.ts
 import { FD_LISTEN } from '../host/descriptors.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
 import { BootFailure } from './boot-failure.ts';
-import { type ConnectionRequest, eventLine, type ProcessRequest } from './control-protocol.ts';
+import type { LimitsConfig } from './config.ts';
+import {
+  type ConnectionRequest,
+  type ControlEvent,
+  eventLine,
+  type ProcessRequest,
+} from './control-protocol.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
 /** What can be asked for on a connection. */
@@ -23,10 +29,13 @@ export interface RequestHandler {
 
   /** The host processes of a container's processes. Throws BootFailure. */
   hostProcesses(container: string): number[];
+
+  /** What the guest sees of its limits. */
+  update(container: string, limits: LimitsConfig): void;
 }
 
 /** How many come with a request at least. */
-const DESCRIPTORS: Readonly<Record<string, number>> = { exec: 3, create: 4, ps: 0 };
+const DESCRIPTORS: Readonly<Record<string, number>> = { exec: 3, create: 4, ps: 0, update: 0 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
 
@@ -81,14 +90,20 @@ class ControlServer implements HostFdWatcher {
     this.#pending -= 1;
   }
 
+  #answer(request: Exclude<ConnectionRequest, ProcessRequest>): ControlEvent {
+    if (request.type === 'ps')
+      return { type: 'processes', pids: this.#handler.hostProcesses(request.container) };
+    this.#handler.update(request.container, request.limits);
+    return { type: 'updated' };
+  }
+
   #obey(channel: ControlChannel, text: string): void {
     const fds = channel.takeDescriptors();
     let control: ProcessControl | undefined;
     try {
       const request = parseRequest(text, fds);
-      if (request.type === 'ps') {
-        const pids = this.#handler.hostProcesses(request.container);
-        channel.send(eventLine({ type: 'processes', pids }));
+      if (request.type === 'ps' || request.type === 'update') {
+        channel.send(eventLine(this.#answer(request)));
         channel.close();
         return;
       }

@@ -41,6 +41,15 @@ export interface KernelOptions {
   readonly randomFill: (bytes: Uint8Array) => void;
 }
 
+/** What the sandbox's cgroup on the host allows, for the guest to see. Infinity: no limit. */
+export interface GroupLimits {
+  readonly memoryBytes: number;
+  readonly cpuQuotaUs: number;
+  readonly cpuPeriodUs: number;
+  /** 1 to 10000. */
+  readonly cpuWeight: number;
+}
+
 /** Events handled before timers are looked at again. */
 const BATCH = 64;
 
@@ -65,8 +74,14 @@ export class Kernel {
   readonly version = '#1 SMP PREEMPT_DYNAMIC runts';
   readonly machine = 'x86_64';
 
-  readonly memoryBytes: number;
-  readonly pidLimit: number;
+  memoryBytes: number;
+  pidLimit: number;
+  groupLimits: GroupLimits = {
+    memoryBytes: Number.POSITIVE_INFINITY,
+    cpuQuotaUs: Number.POSITIVE_INFINITY,
+    cpuPeriodUs: 100_000,
+    cpuWeight: 100,
+  };
   readonly cpuCount: number;
 
   /** Living tasks of all containers. What a guest names goes through its PID namespace (`task.pids`). */

@@ -264,6 +264,33 @@ boxCases('verbs', [
     },
   },
   {
+    name: 'update shows in the container',
+    only: 'runts',
+    body: async (box) => {
+      await box.running((spec) => {
+        spec.mounts = [
+          ...(spec.mounts ?? []),
+          { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup' },
+        ];
+        spec.linux.resources = { cpu: { quota: 150_000, period: 100_000 } };
+        waiting(spec);
+      });
+      const shown = async (): Promise<string> => {
+        const files = ['memory.max', 'pids.max', 'cpu.max', 'cpu.weight'];
+        const paths = files.map((name) => `/sys/fs/cgroup/${name}`);
+        return (await box.do('exec', ['a', 'cat', ...paths])).stdout;
+      };
+      expect(await shown()).toBe('max\nmax\n150000 100000\n100\n');
+      const options = ['--memory', '80M', '--pids-limit', '60', '--cpu-quota', '50000'];
+      expect(await box.do('update', [...options, '--cpu-share', '512', 'a'])).toMatchObject({
+        code: 0,
+      });
+      expect(await shown()).toBe(`${80 << 20}\n60\n50000 100000\n20\n`);
+      expect(await box.do('update', ['--cpu-quota', '-1', 'a'])).toMatchObject({ code: 0 });
+      expect(await shown()).toBe(`${80 << 20}\n60\nmax 100000\n20\n`);
+    },
+  },
+  {
     name: 'pause and resume',
     body: async (box) => {
       await box.running((spec) => script(spec, 'echo ready; while :; do echo x; sleep 0.01; done'));

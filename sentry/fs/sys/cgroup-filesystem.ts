@@ -33,6 +33,8 @@ const shown = (render: (kernel: Kernel, caller: Caller) => string | number): Ent
 const limit = (render: (kernel: Kernel) => string | number): Entry<Kernel> =>
   textFile<Kernel>(0o644, (kernel) => `${render(kernel)}\n`, { write: () => EPERM });
 
+const orMax = (value: number): number | string => (Number.isFinite(value) ? value : 'max');
+
 const memoryInUse = (kernel: Kernel): number => kernel.memoryBytes - kernel.freeMemoryBytes();
 
 function cpuMicroseconds(kernel: Kernel): number {
@@ -85,7 +87,9 @@ const root: Entry<Kernel> = directory<Kernel>({
       .join('\n'),
   ),
   'cgroup.type': shown(() => 'domain'),
-  'cpu.max': limit(() => 'max 100000'),
+  'cpu.max': limit(
+    ({ groupLimits: { cpuQuotaUs, cpuPeriodUs } }) => `${orMax(cpuQuotaUs)} ${cpuPeriodUs}`,
+  ),
   'cpu.pressure': shown(() => pressure),
   'cpu.stat': shown((kernel) => {
     const usage = cpuMicroseconds(kernel);
@@ -98,7 +102,7 @@ const root: Entry<Kernel> = directory<Kernel>({
       ['throttled_usec', 0],
     ]);
   }),
-  'cpu.weight': limit(() => 100),
+  'cpu.weight': limit((kernel) => kernel.groupLimits.cpuWeight),
   'memory.current': shown(memoryInUse),
   'memory.events': shown(() =>
     lines([
@@ -112,7 +116,7 @@ const root: Entry<Kernel> = directory<Kernel>({
   ),
   'memory.high': limit(() => 'max'),
   'memory.low': limit(() => 0),
-  'memory.max': limit((kernel) => kernel.memoryBytes),
+  'memory.max': limit((kernel) => orMax(kernel.groupLimits.memoryBytes)),
   'memory.min': limit(() => 0),
   'memory.pressure': shown(() => pressure),
   'memory.stat': shown((kernel) =>
@@ -129,5 +133,5 @@ const root: Entry<Kernel> = directory<Kernel>({
   'memory.swap.max': limit(() => 0),
   'pids.current': shown((_kernel, caller) => threads(caller).length),
   'pids.events': shown(() => 'max 0'),
-  'pids.max': limit((kernel) => (Number.isFinite(kernel.pidLimit) ? kernel.pidLimit : 'max')),
+  'pids.max': limit((kernel) => orMax(kernel.pidLimit)),
 });
