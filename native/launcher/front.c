@@ -57,6 +57,7 @@ static struct front {
   size_t request_bytes;
   struct termios settings;
   bool raw;
+  int stop_asked;      /* the signal that asks for a stop of all that is under way, or 0 */
   bool wants_terminal; /* once it is in the foreground */
   bool timed_out;
   long long kill_by_ms; /* 0: no SIGKILL is under way */
@@ -202,8 +203,25 @@ static bool is_guest_of_another(void) {
   return front.options->mode == MODE_EXEC || front.options->container.joins;
 }
 
-static void stop_self(void) {
+/*
+ * As the guest's process was stopped: the shell says so ("Stopped (tty input)"), and $? is 128 more. A process group that no
+ * shell looks after is not stopped by the terminal's signals; SIGSTOP is for that.
+ */
+static void stop_self(int number) {
+  if (front.stop_asked != 0) number = front.stop_asked;
+  front.stop_asked = 0;
   restore();
+  if (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) {
+    sigset_t only, before, pending;
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    signal(number, SIG_DFL);
+    kill(getpid(), number);
+    sigprocmask(SIG_UNBLOCK, &only, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    /* The one that ended the stop waits to be read. */
+    if (sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1) return;
+  }
   kill(getpid(), SIGSTOP);
 }
 
@@ -228,7 +246,7 @@ static void obey_event(const char *line) {
   } else if (starts_with(line, "warning", &rest)) {
     complain("%s", rest);
   } else if (starts_with(line, "stopped", &rest)) {
-    if (is_command()) stop_self();
+    if (is_command()) stop_self(atoi(rest));
   } else if (!starts_with(line, "continued", &rest)) {
     fail(EXIT_OWN_FAILURE, "the sentry sent nonsense");
   }
@@ -355,6 +373,7 @@ static bool take_signal(int signals) {
     if (number == SIGCONT) take_terminal();
     send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
   } else if (number == SIGTSTP) {
+    front.stop_asked = SIGTSTP;
     send_request("{\"type\":\"stop\"}\n");
   } else if (number == SIGCONT) {
     take_terminal();

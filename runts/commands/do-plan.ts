@@ -77,9 +77,9 @@ function planConfig(
       hostname: options.hostname,
       limits: {
         memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
-        guardsMemory: true,
-        pids: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
+        pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
       },
+      guardsMemory: true,
       process: planProcess(command, options),
       isInit: false,
     },

@@ -3,7 +3,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerConfig, ContainerLimits, SandboxConfig } from '../../sentry/boot/config.ts';
+import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
 import type { IdRange } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
@@ -20,6 +20,7 @@ import {
 import type { CommandLog } from './log.ts';
 import { planFiles } from './plan-mounts.ts';
 import { planProcess } from './plan-process.ts';
+import { guestLimits } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { parseSpec } from './spec/parse.ts';
@@ -82,7 +83,9 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       readOnlyPaths: files.readOnlyPaths,
       sysctl: planSysctls(spec.linux?.sysctl ?? {}),
       ...planNames(spec, pod?.role === 'container' && !hasOwn(namespaces, 'uts')),
-      limits: planLimits(spec, pod?.role === 'container'),
+      limits: guestLimits(spec.linux?.resources ?? {}),
+      // The cgroup of a sandbox sees to it: the processes of a container that joins another's are not in its own.
+      guardsMemory: pod?.role === 'container',
       ...planIds(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
@@ -108,16 +111,6 @@ function planNames(spec: Spec, joins: boolean): Pick<ContainerConfig, 'hostname'
   return {
     ...(name === '' ? {} : { hostname: toByteString(name) }),
     ...(domain === '' ? {} : { domainname: toByteString(domain) }),
-  };
-}
-
-/** A container's cgroup binds the processes of its own sandbox: those of a container that joins another's are not in it. */
-function planLimits({ linux }: Spec, joins: boolean): ContainerLimits {
-  const { memory, pids } = linux?.resources ?? {};
-  return {
-    memoryBytes: Math.max(0, Number(memory?.limit ?? 0)),
-    guardsMemory: joins,
-    pids: Math.max(0, Number(pids?.limit ?? 0)),
   };
 }
 

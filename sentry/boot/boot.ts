@@ -13,6 +13,7 @@ import { FD_GOFER, FD_PAGE, FD_SEALER, FD_STDIO, FD_WAKE, FD_ZYGOTE } from '../h
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
+import { noLimits } from '../kernel/allowance.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -21,9 +22,10 @@ import { table } from '../syscalls/table-x86-64.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
 import type { SandboxConfig } from './config.ts';
-import { allowanceOf, Containers } from './containers.ts';
+import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
+import { changedLimits } from './limits.ts';
 import { ProcessControl } from './process-control.ts';
 import { Timeline } from './timeline.ts';
 
@@ -113,7 +115,8 @@ function newKernel(
   { platform, clock }: { readonly platform: Platform; readonly clock: SystrapClock },
   { log, tracer }: Connections,
 ): Kernel {
-  const { memoryBytes } = allowanceOf(config.container.limits, machine);
+  const limits = changedLimits(noLimits, config.container.limits);
+  const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
   return new Kernel({
     clock,
     platform,

@@ -130,7 +130,9 @@ export interface ContainerConfig {
   readonly readOnlyPaths: readonly string[];
   /** Settings below /proc/sys ('net.core.somaxconn') that the container starts with. */
   readonly sysctl: Readonly<Record<string, string>>;
-  readonly limits: ContainerLimits;
+  readonly limits: LimitsConfig;
+  /** The Sentry holds the container to its memory limit; else somebody outside does. */
+  readonly guardsMemory: boolean;
   /** What its user and group ids are on the host; absent: themselves. */
   readonly ids?: IdRanges;
   /** What its processes are restricted to, those of `runts exec` too. */
@@ -140,21 +142,22 @@ export interface ContainerConfig {
   readonly isInit: boolean;
 }
 
-/** 0: no limit. */
-export interface ContainerLimits {
-  /** What the guest sees as its memory; without a limit what the host has. */
-  readonly memoryBytes: number;
-  /** The Sentry holds the container to `memoryBytes`; else somebody outside does. */
-  readonly guardsMemory: boolean;
-  readonly pids: number;
-}
-
 export interface RootConfig {
   /** The Gofer's attach point. */
   readonly attach: number;
   /** Writes go to an overlay in the Sentry's memory; else to the root itself, through the Gofer. */
   readonly overlay: boolean;
   readonly readOnly: boolean;
+}
+
+/** What the container's cgroup allows. 0: no limit; absent (in an update): as it was. */
+export interface LimitsConfig {
+  readonly memoryBytes?: number;
+  readonly pidLimit?: number;
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
+  /** cgroup v1's: 1024 is an ordinary one's. */
+  readonly cpuShares?: number;
 }
 
 /** The Sentry and its first container. */

@@ -6,7 +6,7 @@ import { GoferClient } from '../fs/gofer/client.ts';
 import { HostFiles } from '../fs/gofer/host-files.ts';
 import { IdMap } from '../fs/gofer/id-map.ts';
 import type { Machine } from '../host/machine.ts';
-import type { AllowanceOptions } from '../kernel/allowance.ts';
+import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { sameIdRanges } from '../kernel/id-ranges.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
@@ -19,11 +19,12 @@ import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, ContainerLimits, ProcessConfig } from './config.ts';
+import type { ContainerConfig, LimitsConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { ConnectionRequest, JoinedNamespaces } from './control-protocol.ts';
+import type { JoinedNamespaces, ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
+import { changedLimits } from './limits.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
 import {
   processCredentials,
@@ -48,18 +49,6 @@ interface KnownContainer {
   readonly mounts: GuestMounts;
   readonly gofer: GoferClient;
   readonly seccomp: Seccomp | undefined;
-}
-
-/** The machine itself sets limits too. */
-export function allowanceOf(limits: ContainerLimits, machine: Machine): AllowanceOptions {
-  const isLimited = limits.memoryBytes > 0;
-  return {
-    memoryBytes: isLimited
-      ? Math.min(limits.memoryBytes, machine.memoryBytes)
-      : machine.memoryBytes,
-    guardsMemory: limits.guardsMemory && isLimited,
-    pidLimit: limits.pids > 0 ? limits.pids : Number.POSITIVE_INFINITY,
-  };
 }
 
 export class Containers implements RequestHandler {
@@ -99,7 +88,11 @@ export class Containers implements RequestHandler {
         ipc,
         uts,
         hasVirtualInit: !config.isInit,
-        allowance: allowanceOf(config.limits, this.#machine),
+        allowance: {
+          limits: changedLimits(noLimits, config.limits),
+          machineBytes: this.#machine.memoryBytes,
+          guardsMemory: config.guardsMemory,
+        },
         ...(config.ids === undefined ? {} : { ids: config.ids }),
       });
       const known = { container, mounts, gofer, seccomp };
@@ -114,7 +107,7 @@ export class Containers implements RequestHandler {
   }
 
   handle(
-    request: ConnectionRequest,
+    request: ProcessRequest,
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess {
@@ -142,8 +135,27 @@ export class Containers implements RequestHandler {
     return process;
   }
 
+  hostProcesses(id: string): number[] {
+    const known = this.#known.get(id);
+    if (known === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    const pids = new Set<number>();
+    // Those of vfork(2) are in their parent's until they exec.
+    for (const group of known.container.processes()) {
+      const task = group.anyTask;
+      if (task !== undefined) pids.add(task.mm.space.hostId);
+    }
+    pids.delete(0);
+    return [...pids];
+  }
+
+  update(id: string, limits: LimitsConfig): void {
+    const allowance = this.#known.get(id)?.container.allowance;
+    if (allowance === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    allowance.limits = changedLimits(allowance.limits, limits);
+  }
+
   #execute(
-    request: ConnectionRequest & { readonly type: 'exec' },
+    request: ProcessRequest & { readonly type: 'exec' },
     given: GivenDescriptors,
     ended: (status: number) => void,
   ): ControlledProcess {

@@ -2,32 +2,55 @@
 import type { Container } from './container.ts';
 import type { Task } from './task.ts';
 
-/** Without limits of its own a container may have what there is. */
-export interface AllowanceOptions {
-  /** What it sees as its memory. */
+/** What the container's cgroup on the host allows, for its guests to see. Infinity: no limit. */
+export interface GroupLimits {
   readonly memoryBytes: number;
-  /** The kernel holds it to `memoryBytes` (memory-guard.ts); else somebody outside does, or nobody. */
+  /** Threads that may exist at once. */
+  readonly pids: number;
+  readonly cpuQuotaUs: number;
+  readonly cpuPeriodUs: number;
+  /** 1 to 10000. */
+  readonly cpuWeight: number;
+}
+
+export const noLimits: GroupLimits = {
+  memoryBytes: Number.POSITIVE_INFINITY,
+  pids: Number.POSITIVE_INFINITY,
+  cpuQuotaUs: Number.POSITIVE_INFINITY,
+  cpuPeriodUs: 100_000,
+  cpuWeight: 100,
+};
+
+export interface AllowanceOptions {
+  readonly limits: GroupLimits;
+  /** What the machine has: without a limit a container sees all of it. */
+  readonly machineBytes: number;
+  /** The kernel holds it to its limit of memory (memory-guard.ts); else somebody outside does, or nobody. */
   readonly guardsMemory: boolean;
-  /** Threads that may exist at once; Infinity for no limit. */
-  readonly pidLimit: number;
 }
 
 export class Allowance {
-  readonly memoryBytes: number;
+  /** They may change while the container runs. */
+  limits: GroupLimits;
   readonly guardsMemory: boolean;
-  readonly pidLimit: number;
   /** Processes that were killed for want of memory. */
   memoryKills = 0;
   /** Forks that the limit refused. */
   pidRefusals = 0;
   readonly #container: Container;
+  readonly #machineBytes: number;
   #tasks = 0;
 
   constructor(container: Container, options: AllowanceOptions) {
     this.#container = container;
-    this.memoryBytes = options.memoryBytes;
+    this.limits = options.limits;
+    this.#machineBytes = options.machineBytes;
     this.guardsMemory = options.guardsMemory;
-    this.pidLimit = options.pidLimit;
+  }
+
+  /** What it sees as its memory. */
+  get memoryBytes(): number {
+    return Math.min(this.limits.memoryBytes, this.#machineBytes);
   }
 
   taskAdded(): void {
@@ -49,8 +72,8 @@ export class Allowance {
   /** Whether there may be one more task. */
   hasRoomForTask(): boolean {
     // Most often far away: nothing is counted then.
-    if (this.#tasks + this.#container.pids.groups.size < this.pidLimit) return true;
-    return this.pidsInUse < this.pidLimit;
+    if (this.#tasks + this.#container.pids.groups.size < this.limits.pids) return true;
+    return this.pidsInUse < this.limits.pids;
   }
 
   /** By the host's count of resident memory. */

@@ -3,7 +3,7 @@
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
-import { Allowance, type AllowanceOptions } from './allowance.ts';
+import { Allowance, type AllowanceOptions, noLimits } from './allowance.ts';
 import { groupExit } from './exit.ts';
 import { type IdRanges, sameIdRanges } from './id-ranges.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
@@ -63,15 +63,9 @@ export class Container {
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
     this.uts = options.uts ?? new UtsNamespace(this.ids, options.id);
-    const { memoryBytes } = this.kernel;
-    this.allowance = new Allowance(
-      this,
-      options.allowance ?? {
-        memoryBytes,
-        guardsMemory: false,
-        pidLimit: Number.POSITIVE_INFINITY,
-      },
-    );
+    const machineBytes = this.kernel.memoryBytes;
+    const unlimited = { limits: noLimits, machineBytes, guardsMemory: false };
+    this.allowance = new Allowance(this, options.allowance ?? unlimited);
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();
   }

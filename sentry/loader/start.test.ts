@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EAGAIN, ENOENT, ESRCH } from '../../abi/errno.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';
+import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { exitTask } from '../kernel/exit.ts';
@@ -73,7 +74,8 @@ describe('prepareProcess', () => {
   });
 
   it('answers EAGAIN at the limit of tasks', () => {
-    const allowance = { memoryBytes: 2 ** 30, guardsMemory: false, pidLimit: 2 };
+    const limits = { ...noLimits, pids: 2 };
+    const allowance = { limits, machineBytes: 2 ** 30, guardsMemory: false };
     const pids = new PidNamespace(fake.kernel);
     const { kernel } = fake;
     const mounts = {} as MountNamespace;

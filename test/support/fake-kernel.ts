@@ -69,8 +69,7 @@ export class FakeKernel {
   ): Container {
     const { kernel } = this;
     const mounts = {} as MountNamespace;
-    const allowance = { memoryBytes: 2 ** 30, guardsMemory: false, pidLimit: 1000 };
-    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit, allowance });
+    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit });
     container.state = 'running';
     return container;
   }

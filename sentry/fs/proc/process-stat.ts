@@ -363,6 +363,7 @@ export function writeComm(subject: Subject, text: string, caller: Caller): SysRe
   const task = subject.task;
   if (task === undefined || (caller as Task).group !== subject.group) return EINVAL;
   task.comm = text.slice(0, 15).replace(/\0.*$/s, '');
+  task.thread.showName(task.comm);
   return text.length;
 }
 

@@ -152,7 +152,7 @@ const kernelSettings = directory<Kernel>({
   'threads-max': textFile(
     0o444,
     (_kernel, caller) =>
-      `${Math.min(PID_MAX, (caller as Task).group.container.allowance.pidLimit)}\n`,
+      `${Math.min(PID_MAX, (caller as Task).group.container.allowance.limits.pids)}\n`,
   ),
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),

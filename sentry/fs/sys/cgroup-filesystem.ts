@@ -2,7 +2,7 @@
 // namespace: one group with the container's limits, which cannot be divided.
 import { EINVAL, EPERM, type SysResult } from '../../../abi/errno.ts';
 import { CGROUP2_SUPER_MAGIC } from '../../../abi/fs.ts';
-import type { Allowance } from '../../kernel/allowance.ts';
+import type { Allowance, GroupLimits } from '../../kernel/allowance.ts';
 import { processCpuNs } from '../../kernel/cpu-time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -35,7 +35,10 @@ const limit = (render: (kernel: Kernel, caller: Caller) => string | number): Ent
     write: () => EPERM,
   });
 
+const orMax = (value: number): number | string => (Number.isFinite(value) ? value : 'max');
+
 const allowanceOf = (caller: Caller): Allowance => (caller as Task).group.container.allowance;
+const limitsOf = (caller: Caller): GroupLimits => allowanceOf(caller).limits;
 
 function cpuMicroseconds(caller: Caller): number {
   let ns = 0;
@@ -87,7 +90,10 @@ const root: Entry<Kernel> = directory<Kernel>({
       .join('\n'),
   ),
   'cgroup.type': shown(() => 'domain'),
-  'cpu.max': limit(() => 'max 100000'),
+  'cpu.max': limit((_kernel, caller) => {
+    const { cpuQuotaUs, cpuPeriodUs } = limitsOf(caller);
+    return `${orMax(cpuQuotaUs)} ${cpuPeriodUs}`;
+  }),
   'cpu.pressure': shown(() => pressure),
   'cpu.stat': shown((_kernel, caller) => {
     const usage = cpuMicroseconds(caller);
@@ -100,7 +106,7 @@ const root: Entry<Kernel> = directory<Kernel>({
       ['throttled_usec', 0],
     ]);
   }),
-  'cpu.weight': limit(() => 100),
+  'cpu.weight': limit((_kernel, caller) => limitsOf(caller).cpuWeight),
   'memory.current': shown((_kernel, caller) => allowanceOf(caller).memoryInUseBytes),
   'memory.events': shown((_kernel, caller) => {
     const kills = allowanceOf(caller).memoryKills;
@@ -115,7 +121,7 @@ const root: Entry<Kernel> = directory<Kernel>({
   }),
   'memory.high': limit(() => 'max'),
   'memory.low': limit(() => 0),
-  'memory.max': limit((_kernel, caller) => allowanceOf(caller).memoryBytes),
+  'memory.max': limit((_kernel, caller) => orMax(limitsOf(caller).memoryBytes)),
   'memory.min': limit(() => 0),
   'memory.pressure': shown(() => pressure),
   'memory.stat': shown((_kernel, caller) =>
@@ -132,8 +138,5 @@ const root: Entry<Kernel> = directory<Kernel>({
   'memory.swap.max': limit(() => 0),
   'pids.current': shown((_kernel, caller) => allowanceOf(caller).pidsInUse),
   'pids.events': shown((_kernel, caller) => `max ${allowanceOf(caller).pidRefusals}`),
-  'pids.max': limit((_kernel, caller) => {
-    const { pidLimit } = allowanceOf(caller);
-    return Number.isFinite(pidLimit) ? pidLimit : 'max';
-  }),
+  'pids.max': limit((_kernel, caller) => orMax(limitsOf(caller).pids)),
 });
