@@ -85,6 +85,13 @@ boxCases('pod limits', [
       });
       await ended(box, 'c', 137);
       expect((await box.state('b')).status).toBe('running');
+      // One that is changed holds for its container from then on, and is shown.
+      const larger = ['--memory', '400M', '--pids-limit', '50'];
+      expect(await box.do('update', [...larger, 'a'])).toMatchObject({ code: 0 });
+      const now = 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max';
+      expect(await inside(box, 'a', now)).toBe(`${400 * MIB}\n50`);
+      expect(await inside(box, 'a', enough)).toBe('150000000');
+      expect(await inside(box, 'b', now)).toBe(`${300 * MIB}\nmax`);
     },
   },
 ]);
