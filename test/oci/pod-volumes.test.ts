@@ -1,6 +1,14 @@
 // Directories of the host that two containers of a pod have mounted: sockets, FIFOs, locks, watches and memory in them are
 // one file's, whoever asks, and what either container may do is not (docs/oci.md, Pods).
-import { chmodSync, copyFileSync, lchownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { type Box, type BoxCase, boxCases } from './support/box.ts';
@@ -11,9 +19,9 @@ const PLACES = { a: '/shared', b: '/other/place' } as const;
 type Side = keyof typeof PLACES;
 
 /** One side of a case of support/pod-volume.c in a container of that name. */
-function side(box: Box, which: Side, name: string, options = 'rbind,rw') {
+function side(box: Box, which: Side, name: string, options = 'rbind,rw', source?: string) {
   return (spec: Spec): void => {
-    const shared = join(box.dir, 'shared');
+    const shared = source ?? join(box.dir, 'shared');
     mkdirSync(shared, { recursive: true });
     chmodSync(shared, 0o777);
     const program = join(box.dir, 'bundles', which, 'rootfs/bin/pod-volume');
@@ -116,6 +124,30 @@ boxCases('pod volumes', [
     ],
     ['b: elsewhere: mode 640', 'b: another: mode 644, 0 bytes'],
   ),
+  {
+    name: 'a directory of the volume in the other (subPath), and a single file',
+    body: async (box) => {
+      const source = join(box.dir, 'shared/sub');
+      mkdirSync(source, { recursive: true });
+      chmodSync(source, 0o777);
+      writeFileSync(join(source, 'locked'), '', { mode: 0o666 });
+      await startPod(box);
+      await startInPod(box, 'a', (spec) => {
+        side(box, 'a', 'lock')(spec);
+        spec.process.args[3] = `${PLACES.a}/sub`;
+      });
+      await startInPod(box, 'b', (spec) => {
+        side(box, 'b', 'lock', 'rbind,rw', source)(spec);
+        // Over itself: the lock is taken on the file by way of a mount of its own.
+        const file = join(source, 'locked');
+        spec.mounts.push(mount(`${PLACES.b}/locked`, 'bind', file, 'bind,rw'));
+      });
+      const seen = (await ended(box, 'b')).split('\n');
+      expect(seen[0], box.said('a')).toBe('b: flock: Resource temporarily unavailable');
+      expect(seen.at(-1)).toBe('b: both taken');
+      await ended(box, 'a');
+    },
+  },
   {
     name: 'read-only in one, writable in the other',
     body: async (box) => {
