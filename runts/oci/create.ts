@@ -57,7 +57,7 @@ export async function createContainer(
   context.store.claim(request.id);
   const making: Making = { context, request, plan, record: firstRecord(request.id, bundle, plan) };
   try {
-    await make(making);
+    make(making);
     return making.record;
   } catch (error) {
     await destroy(context, making.record, { runsHooks: false });
@@ -90,7 +90,7 @@ function firstRecord(id: string, bundle: string, plan: ContainerPlan): Container
   };
 }
 
-async function make(making: Making): Promise<void> {
+function make(making: Making): void {
   const { context, request } = making;
   context.store.save(making.record);
   const cgroup = joinCgroup(making);
@@ -98,7 +98,7 @@ async function make(making: Making): Promise<void> {
   try {
     front.await('namespaces');
     cgroup.joined();
-    await runCreateHooks(making);
+    runCreateHooks(making);
     front.open();
     awaitCreated(front, cgroup);
     if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
@@ -258,12 +258,12 @@ function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
 }
 
 /** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */
-async function runCreateHooks({ plan, record }: Making): Promise<void> {
+function runCreateHooks({ plan, record }: Making): void {
   const { hooks } = plan.spec;
   if (hooks === undefined) return;
   const state = stateDocument(record, 'creating');
   for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const)
-    await runHooks(hooks[kind] ?? [], state, kind);
+    runHooks(hooks[kind] ?? [], state, kind);
 }
 
 /** In runc's words. */
