@@ -52,6 +52,8 @@ export const OP_SAVE_FP = 7;
 export const OP_LOAD_FP = 8;
 export const OP_CLOSE = 9;
 export const OP_CPU_TIME = 10;
+export const OP_SHOW_ARGUMENTS = 11;
+export const OP_SHOW_NAME = 12;
 
 /** Word offsets in struct slot. 64-bit fields take two words, low half first. */
 export const SLOT = {

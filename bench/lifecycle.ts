@@ -123,10 +123,11 @@ class Driver {
   /** Until the process of the pid file is gone: nobody reaps it at once here. */
   ended(id: string): void {
     const pid = readFileSync(join(this.#dir, id, 'pid'), 'utf8');
-    for (let tries = 0; tries < 5000; tries++) {
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    for (let tries = 0; tries < 50_000; tries++) {
       const stat = readOr(`/proc/${pid}/stat`);
       if (stat === '' || /\) [ZX] /.test(stat)) return;
-      spawnSync('sleep', ['0.001']);
+      Atomics.wait(never, 0, 0, 0.1);
     }
   }
 }

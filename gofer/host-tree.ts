@@ -334,7 +334,7 @@ export class HostTree {
       u32(offset) + statxView.getInt32(offset + 4, true) * 0x1_0000_0000;
     return {
       dev: u32(at.devMajor) * 0x10_0000 + u32(at.devMinor),
-      ino: clampInteger(u64(at.ino)),
+      ino: inodeNumber(u64(at.ino)),
       mode: statxView.getUint16(at.mode, true),
       nlink: u32(at.nlink),
       uid: this.#showId(u32(at.uid)),
@@ -371,7 +371,11 @@ function rdevOf(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-/** Inode numbers past 2^53 (some network file systems) lose bits, but stay integers. */
+/** Those of 52 bits and more (some network file systems) lose bits: that they did shows (sentry/fs/gofer/host-files.ts). */
+function inodeNumber(value: number): number {
+  return value < 2 ** 52 ? value : 2 ** 52 + (value % 2 ** 51);
+}
+
 function clampInteger(value: number): number {
   return value <= Number.MAX_SAFE_INTEGER ? value : value % 2 ** 52;
 }

@@ -27,6 +27,8 @@ interface GoferConfig {
 function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);
   if (procFd < 0) return procFd;
+  // Modes come with the guest's own umask in them.
+  process.umask(0);
   const rest = new Rest();
   rest.prepare();
   awaitThreads();

@@ -284,7 +284,7 @@ function addUpdate(program: Command): void {
     .action((id: string, options: UpdateOptions) =>
       within(program, async (context) => {
         const { update } = await import('./commands/update.ts');
-        update(context, id, options);
+        await update(context, id, options);
       }),
     );
 }

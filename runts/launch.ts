@@ -75,7 +75,7 @@ export function launcherArguments(plan: LaunchPlan): string[] {
   }
   if (config.container.process.terminal !== undefined) args.push('--terminal');
   if (config.network === 'host') args.push('--host-network');
-  args.push('--oom-margin', String(oomMargin(config.memoryBytes)));
+  args.push('--oom-margin', String(oomMargin(config.container.limits.memoryBytes ?? 0)));
   if (plan.timeoutMs > 0) args.push('--timeout', String(Math.ceil(plan.timeoutMs)));
   return args;
 }

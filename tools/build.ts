@@ -89,6 +89,8 @@ async function buildBundle(entry: string, name: string): Promise<void> {
   if (isProcess) writeLoader(outfile, join(root, 'build', name));
 }
 
+// A sandbox of root's runs as nobody: what it boots from is for all to read, whatever the caller's umask.
+process.umask(0o022);
 mkdirSync(join(root, 'build'), { recursive: true });
 if (existsSync(join(root, 'native', 'Makefile'))) buildNative();
 for (const name of readdirSync(join(root, 'build'))) {

@@ -67,14 +67,27 @@ function trainSandbox(program: string, args: readonly string[], sentryCache: str
   return run.status === 0;
 }
 
+/** What engines do with one: start, exec, ps, kill. */
+const trainingLife = `
+bundle=$1 id=$(basename "$1"); shift
+"$@" run --bundle "$bundle" "$id" &
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  "$@" exec "$id" true && break
+  sleep 0.1
+done
+"$@" ps --format json "$id"
+"$@" kill "$id" KILL
+wait $!
+[ $? = 137 ]`;
+
 /** Runs a container, with the caches of the run before: those made then have the functions of both. */
 function trainContainer(program: string, args: readonly string[], sentryCache: string): boolean {
   const directory = mkdtempSync(join(tmpdir(), 'runts-train-'));
   try {
     writeFileSync(join(directory, 'config.json'), JSON.stringify(trainingSpec));
     const flags = ['--root', join(directory, 'state'), '--rootless', 'true'];
-    const verb = ['run', '--bundle', directory, basename(directory)];
-    const run = spawnSync(program, [...args, ...flags, ...verb], {
+    const command = [program, ...args, ...flags];
+    const run = spawnSync('sh', ['-c', trainingLife, 'sh', directory, ...command], {
       env: { ...process.env, [VARIABLE]: sentryCache },
       stdio: 'ignore',
       timeout: 20_000,
@@ -89,7 +102,7 @@ function trainContainer(program: string, args: readonly string[], sentryCache: s
 const trainingSpec = {
   ociVersion: '1.2.0',
   process: {
-    args: ['true'],
+    args: ['sleep', '20'],
     cwd: '/',
     env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
     user: { uid: 0, gid: 0, additionalGids: [0] },

@@ -164,8 +164,25 @@ static bool is_guest_of_another(void) {
   return front.options->mode == MODE_EXEC || front.options->container.joins;
 }
 
-static void stop_self(void) {
+/*
+ * As the guest's process was stopped: the shell says so ("Stopped (tty input)"), and $? is 128 more. A process group that no
+ * shell looks after is not stopped by the terminal's signals; SIGSTOP is for that.
+ */
+static void stop_self(int number) {
+  if (front.stop_asked != 0) number = front.stop_asked;
+  front.stop_asked = 0;
   restore();
+  if (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) {
+    sigset_t only, before, pending;
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    signal(number, SIG_DFL);
+    kill(getpid(), number);
+    sigprocmask(SIG_UNBLOCK, &only, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    /* The one that ended the stop waits to be read. */
+    if (sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1) return;
+  }
   kill(getpid(), SIGSTOP);
 }
 
@@ -190,7 +207,7 @@ static void obey_event(const char *line) {
   } else if (starts_with(line, "warning", &rest)) {
     complain("%s", rest);
   } else if (starts_with(line, "stopped", &rest)) {
-    if (is_command()) stop_self();
+    if (is_command()) stop_self(atoi(rest));
   } else if (!starts_with(line, "continued", &rest)) {
     fail(EXIT_OWN_FAILURE, "the sentry sent nonsense");
   }
@@ -287,8 +304,8 @@ static bool is_order(const struct signalfd_siginfo *info) {
 }
 
 /*
- * False once the launcher has ended. Where the Sentry is another's, that one is still to say how the container ended,
- * of which the end of its Gofer is a part: it gets some time for it.
+ * False once the launcher has ended. Where the Sentry is another's, the Gofer has gone with the launcher, and the container
+ * ends by that: the Sentry may not have noticed, and gets some time to say how it ended.
  */
 static bool reap_launcher(void) {
   if (front.launcher == 0 ||
@@ -297,6 +314,7 @@ static bool reap_launcher(void) {
   }
   if (!is_guest_of_another() || front.control.fd < 0) return false;
   front.launcher = 0;
+  send_request("{\"type\":\"signal\",\"signal\":%d,\"all\":true}\n", SIGKILL);
   if (front.kill_by_ms == 0) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
   return true;
 }
@@ -316,6 +334,7 @@ static bool take_signal(int signals) {
     if (number == SIGCONT) take_terminal();
     send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
   } else if (number == SIGTSTP) {
+    front.stop_asked = SIGTSTP;
     send_request("{\"type\":\"stop\"}\n");
   } else if (number == SIGCONT) {
     take_terminal();

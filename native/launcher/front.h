@@ -39,6 +39,7 @@ struct front {
   size_t request_bytes;
   struct termios settings;
   bool raw;
+  int stop_asked;      /* the signal that asks for a stop of all that is under way, or 0 */
   bool wants_terminal; /* once it is in the foreground */
   bool timed_out;
   long long kill_by_ms; /* 0: no SIGKILL is under way */

@@ -67,9 +67,10 @@ static bool reap(struct sandbox *sandbox) {
 }
 
 static void end_children(struct sandbox *sandbox) {
-  if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
+  /* The Sentry, which has more memory to let go of, mostly is on its way already. */
   if (sandbox->gofer_pid > 0) kill(sandbox->gofer_pid, SIGKILL);
   if (sandbox->broker_pid > 0) kill(sandbox->broker_pid, SIGKILL);
+  if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
   while (wait(NULL) > 0 || errno == EINTR) continue;
 }
 

@@ -23,6 +23,7 @@ enum {
   SYS_recvmsg = 47,
   SYS_clone = 56,
   SYS_exit = 60,
+  SYS_prctl = 157,
   SYS_futex = 202,
   SYS_clock_gettime = 228,
   SYS_seccomp = 317,
@@ -99,6 +100,16 @@ static struct slot *own_slot(void) {
   uint64_t here = (uint64_t)__builtin_frame_address(0);
   return slot_at((here - area_of(0)) / STUB_AREA_BYTES);
 }
+
+/* struct prctl_mm_map: include/uapi/linux/prctl.h. */
+struct host_layout {
+  uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
+  uint64_t arg_start, arg_end, env_start, env_end;
+  uint64_t auxv;
+  uint32_t auxv_bytes;
+  uint32_t exe_fd;
+};
+_Static_assert(sizeof(struct host_layout) == 104, "struct prctl_mm_map");
 
 /* ---- waiting ---- */
 
@@ -317,6 +328,38 @@ static long cpu_time(struct slot *slot) {
   return 0;
 }
 
+/*
+ * What the host's ps(1) shows of this process: its arguments where they lie, so that a program that writes over them
+ * shows that too. A host that refuses (it has no CONFIG_CHECKPOINT_RESTORE) shows the name alone.
+ */
+static long show_arguments(const struct operation *op) {
+  enum { PR_SET_MM = 35, PR_SET_MM_MAP = 14 };
+  /* The kernel wants some code; what this says of code, data and break has no effect that anybody needs. */
+  struct host_layout layout = {
+      .start_code = (uint64_t)stub_base,
+      .end_code = (uint64_t)stub_base + STUB_TEXT_BYTES,
+      .start_data = (uint64_t)stub_base,
+      .end_data = (uint64_t)stub_base,
+      .start_brk = (uint64_t)stub_base,
+      .brk = (uint64_t)stub_base,
+      .start_stack = (uint64_t)stub_base,
+      .arg_start = op->addr,
+      .arg_end = op->length,
+      .env_start = op->extra0,
+      .env_end = op->extra1,
+      .exe_fd = ~0U,
+  };
+  stub_syscall(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, (long)&layout, sizeof layout, 0, 0);
+  return 0;
+}
+
+static long show_name(const struct operation *op) {
+  enum { PR_SET_NAME = 15 };
+  const uint64_t name[2] = {op->extra0, op->extra1 & ~0UL >> 8};
+  stub_syscall(SYS_prctl, PR_SET_NAME, (long)name, 0, 0, 0, 0);
+  return 0;
+}
+
 static long run_operation(const struct operation *op, struct slot *slot,
                           const struct frame *frame) {
   long addr = (long)op->addr;
@@ -344,6 +387,10 @@ static long run_operation(const struct operation *op, struct slot *slot,
       return stub_syscall(SYS_close, op->prot, 0, 0, 0, 0, 0);
     case OP_CPU_TIME:
       return cpu_time(slot);
+    case OP_SHOW_ARGUMENTS:
+      return show_arguments(op);
+    case OP_SHOW_NAME:
+      return show_name(op);
     default:
       return -EINVAL;
   }

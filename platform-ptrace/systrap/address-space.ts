@@ -14,6 +14,7 @@ import {
   OP_MAP_FILE,
   OP_PROTECT,
   OP_REMAP,
+  OP_SHOW_ARGUMENTS,
   OP_UNMAP,
   PASSED_MESSAGE_BYTES,
   SLOT,
@@ -32,13 +33,14 @@ import {
 import { native } from '../../native/addon.ts';
 import type {
   AddressSpace,
+  ArgumentPlace,
   ForkedAddressSpace,
   MemoryOperation,
   MemoryUsage,
 } from '../../sentry/platform/address-space.ts';
 import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
 import type { Clones } from './clones.ts';
-import { SystrapThread, type ThreadHost } from './guest-thread.ts';
+import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
 
 /** What a space needs of its platform. */
@@ -77,7 +79,7 @@ export class SystrapSpace implements AddressSpace {
   readonly #leaving: Set<number> = new Set();
   #leaderSlot = 0;
   /** Host threads whose guest threads have exited, ready for new ones. */
-  readonly #parked: { readonly slot: number; readonly hostTid: number }[] = [];
+  readonly #parked: ParkedThread[] = [];
   #nextMessageId = 1;
 
   constructor(host: SpaceHost, controlFd: number, mailboxFd: number) {
@@ -113,6 +115,20 @@ export class SystrapSpace implements AddressSpace {
         thread.queueRaw({ kind: OP_ADVISE, addr, length, prot: operation.advice });
         break;
     }
+  }
+
+  queueShownArguments(place: ArgumentPlace, via: GuestThread): void {
+    this.#own(via).queueRaw({
+      kind: OP_SHOW_ARGUMENTS,
+      addr: place.argStart,
+      length: place.argEnd,
+      extra0: place.envStart,
+      extra1: place.envEnd,
+    });
+  }
+
+  get hostId(): number {
+    return this.isDead ? 0 : this.pid;
   }
 
   flushOperations(via: GuestThread): SysResult {
@@ -201,7 +217,8 @@ export class SystrapSpace implements AddressSpace {
       thread.park();
     } else if (this.#parked.length < MOST_PARKED && thread.hostTid !== 0) {
       thread.park();
-      this.#parked.push({ slot: thread.slot, hostTid: thread.hostTid });
+      const { slot, hostTid, shownName } = thread;
+      this.#parked.push({ slot, hostTid, shownName });
     } else {
       this.#leaving.add(thread.slot);
       thread.leave();
@@ -218,7 +235,7 @@ export class SystrapSpace implements AddressSpace {
     if (parked === undefined) return undefined;
     const thread = this.addThread(parked.slot);
     if (isErrno(thread)) return undefined;
-    thread.become(via, parked.hostTid);
+    thread.become(via, parked);
     if (this.#copyFpState(via, thread)) return thread;
     thread.exit();
     return undefined;

@@ -230,6 +230,7 @@ export class Clones {
     nonce: readonly [number, number],
     done: (result: SysResult) => void,
   ): void {
+    child.clonedFrom(via);
     const clone: PendingClone = {
       kind,
       via,

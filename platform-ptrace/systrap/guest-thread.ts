@@ -10,6 +10,7 @@ import {
   OP_CPU_TIME,
   OP_LOAD_FP,
   OP_SAVE_FP,
+  OP_SHOW_NAME,
   OPERATION,
   OPERATION_WORDS,
   ORDER_EXIT,
@@ -77,6 +78,13 @@ export interface RawOperation {
   readonly messageId?: number;
 }
 
+/** A host thread whose guest thread has exited. */
+export interface ParkedThread {
+  readonly slot: number;
+  readonly hostTid: number;
+  readonly shownName: string;
+}
+
 export class SystrapThread implements GuestThread {
   readonly space: SystrapSpace;
   /** Index of the slot in the process's mailbox, and of the thread area in its stub. */
@@ -101,6 +109,9 @@ export class SystrapThread implements GuestThread {
   readonly #operationIsFp: boolean[] = [];
   /** The CPU time last told by the thread itself. */
   #cpuNs = 0;
+  /** What the host calls it, as far as known, and is to call it. */
+  #shownName = '';
+  #nextName: string | undefined = undefined;
   #fetched = false;
   #changed = false;
   /** Not run yet since it took over a parked host thread. */
@@ -174,6 +185,10 @@ export class SystrapThread implements GuestThread {
 
   queueLoadFpState(addr: number): void {
     this.queueRaw({ kind: OP_LOAD_FP, addr });
+  }
+
+  showName(name: string): void {
+    this.#nextName = name;
   }
 
   cpuNs(): number {
@@ -279,13 +294,24 @@ export class SystrapThread implements GuestThread {
   }
 
   /** Takes over a parked host thread, as a copy of the stopped thread `of`. */
-  become(of: SystrapThread, hostTid: number): void {
+  become(of: SystrapThread, { hostTid, shownName }: ParkedThread): void {
     this.hostTid = hostTid;
+    this.#shownName = shownName;
+    this.#nextName = of.shownName;
     this.state = 'stopped';
     this.#registers.set(of.registers());
     this.#fetched = true;
     this.#changed = true;
     this.#fresh = true;
+  }
+
+  get shownName(): string {
+    return this.#shownName;
+  }
+
+  /** The host gives a clone its creator's name. */
+  clonedFrom(of: SystrapThread): void {
+    this.#shownName = of.shownName;
   }
 
   /** Where the stub says that the FP state lies; the guest can write it. */
@@ -360,6 +386,7 @@ export class SystrapThread implements GuestThread {
       if (this.state === 'gone') return;
       throw new Error('resume of a running guest thread');
     }
+    if (this.#nextName !== undefined) this.#queueName(this.#nextName);
     if (this.takeFailure() !== 0) {
       this.#host.deliverLater(this);
       return;
@@ -371,6 +398,19 @@ export class SystrapThread implements GuestThread {
     }
     this.answer(bits);
     this.#host.threadRuns(this);
+  }
+
+  #queueName(name: string): void {
+    this.#nextName = undefined;
+    if (name === this.#shownName) return;
+    this.#shownName = name;
+    const bytes = Buffer.alloc(16);
+    bytes.write(name.slice(0, 15), 'latin1');
+    this.queueRaw({ kind: OP_SHOW_NAME, addr: 0 });
+    if (this.#failure !== 0) return;
+    const at = this.base + SLOT.ops + (this.#operationCount - 1) * OPERATION_WORDS;
+    for (let i = 0; i < 4; i++)
+      this.#host.words[at + OPERATION.extra0 + i] = bytes.readInt32LE(4 * i);
   }
 
   #storeRegisters(): void {

@@ -21,6 +21,11 @@ const FUTEX_OPERATIONS = [0, 1, 128, 129];
  */
 const ADVICE = [0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25];
 const LAST_FD = 63;
+const PR_SET_NAME = 15;
+const PR_SET_MM = 35;
+const PR_SET_MM_MAP = 14;
+/** struct prctl_mm_map. */
+const MM_MAP_BYTES = 104;
 
 export function stubFilter(base: number): FilterSpec {
   return {
@@ -93,6 +98,22 @@ export function stubFilter(base: number): FilterSpec {
         number: 228,
         why: 'CPU time of one of several guest threads',
         args: [{ arg: 0, eq: 3 }],
+      },
+      {
+        name: 'prctl',
+        number: 157,
+        why: "PR_SET_NAME: the guest's name in the host's ps",
+        args: [{ arg: 0, eq: PR_SET_NAME }],
+      },
+      {
+        name: 'prctl',
+        number: 157,
+        why: "PR_SET_MM_MAP: the guest's arguments in the host's ps (another executable needs a capability)",
+        args: [
+          { arg: 0, eq: PR_SET_MM },
+          { arg: 1, eq: PR_SET_MM_MAP },
+          { arg: 3, eq: MM_MAP_BYTES },
+        ],
       },
       { name: 'exit', number: 60, why: 'end of one guest thread' },
     ],

@@ -6,19 +6,22 @@ import { execute } from '../oci/exec.ts';
 import type { Capabilities, Process, User } from '../oci/spec/types.ts';
 import { parseId } from '../quantities.ts';
 
-/** As commander gives them: runc's. */
-export interface ExecOptions {
-  readonly consoleSocket?: string;
+interface ProcessOptions {
   readonly cwd?: string;
   readonly env: readonly string[];
   readonly tty?: boolean;
   readonly user?: string;
   readonly additionalGids: readonly string[];
+  readonly noNewPrivs?: boolean;
+  readonly cap: readonly string[];
+}
+
+/** As commander gives them: runc's. */
+export interface ExecOptions extends ProcessOptions {
+  readonly consoleSocket?: string;
   readonly process?: string;
   readonly detach?: boolean;
   readonly pidFile?: string;
-  readonly noNewPrivs?: boolean;
-  readonly cap: readonly string[];
   readonly ignorePaused?: boolean;
   readonly preserveFds?: number;
 }
@@ -33,7 +36,7 @@ export function exec(
     throw new Failure('process args cannot be empty', 1);
   execute(context, {
     id,
-    change: (process) => changed(process, command, options),
+    change: (process) => changedProcess(process, command, options),
     processFile: options.process,
     isDetached: options.detach === true,
     ignoresPause: options.ignorePaused === true,
@@ -43,7 +46,12 @@ export function exec(
   });
 }
 
-function changed(process: Process, command: readonly string[], options: ExecOptions): Process {
+/** The container's process, with what was asked for. Twin: native/launcher/quick/changes.c. */
+export function changedProcess(
+  process: Process,
+  command: readonly string[],
+  options: ProcessOptions,
+): Process {
   return {
     ...process,
     args: command,
@@ -58,7 +66,7 @@ function changed(process: Process, command: readonly string[], options: ExecOpti
   };
 }
 
-function changedUser(user: User, options: ExecOptions): User {
+function changedUser(user: User, options: ProcessOptions): User {
   const additionalGids = [
     ...(user.additionalGids ?? []),
     ...options.additionalGids.map((id) => parseId(id, '--additional-gids')),

@@ -59,6 +59,25 @@ describe('install', () => {
     expect(readdirSync(dir).sort()).toEqual(['daemon.json', 'daemon.json.before-runts', 'runts']);
   });
 
+  test('makes what others may read, whatever the umask', () => {
+    const before = process.umask(0o077);
+    try {
+      const file = join(dir, 'etc/docker/daemon.json');
+      runInstall(options({ dockerConfig: file }));
+      const modes = [join(dir, 'etc'), join(dir, 'etc/docker'), file].map(
+        (path) => statSync(path).mode & 0o777,
+      );
+      expect(modes).toEqual([0o755, 0o755, 0o644]);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  test('refuses a program that sandboxes could not run', () => {
+    chmodSync(exe, 0o700);
+    expect(() => runInstall(options())).toThrow('chmod 755');
+  });
+
   test('keeps all else: order, indentation, long numbers, mode, a copy', () => {
     const before = `{
     "zulu": 12345678901234567890,

@@ -8,6 +8,8 @@ import { engineLines } from '../install/engine-lines.ts';
 import { readConfig, replaceFile } from '../install/replace-file.ts';
 import { ownExecutable } from '../installation.ts';
 
+/** r-x for others. */
+const FOR_ALL = 0o005;
 const DOCKER_CONFIG = '/etc/docker/daemon.json';
 
 /** As commander gives them. */
@@ -67,7 +69,11 @@ function registrationOf(options: InstallOptions): Registration {
 
 function checkExecutable(path: string): void {
   try {
-    if (!statSync(path).isFile()) throw new Failure(`--path: ${path}: not a file`);
+    const stat = statSync(path);
+    if (!stat.isFile()) throw new Failure(`--path: ${path}: not a file`);
+    // Sandboxes run as nobody.
+    if ((stat.mode & FOR_ALL) !== FOR_ALL)
+      throw new Failure(`--path: ${path}: not for all to read and execute; chmod 755 helps`);
     accessSync(path, constants.X_OK);
   } catch (error) {
     if (error instanceof Failure) throw error;

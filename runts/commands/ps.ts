@@ -1,5 +1,5 @@
 // `runts ps`: the container's processes on the host.
-import { spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { Failure } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';
 import { hostPids } from '../oci/host-processes.ts';
@@ -18,14 +18,18 @@ export function ps(
   if (format !== 'table' && format !== 'json') throw new Failure('invalid format option', 1);
   const record = context.store.load(id);
   if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
-  const pids = hostPids(record);
+  const pids = hostPids(context, record);
   if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
   else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
 }
 
 /** ps(1)'s own lines for these. */
 function table(pids: readonly number[], args: readonly string[]): string {
-  const result = spawnSync('ps', args, { encoding: 'utf8' });
+  const run = (...more: string[]): SpawnSyncReturns<string> =>
+    spawnSync('ps', [...args, ...more], { encoding: 'utf8' });
+  // By number first, as Docker does: alone, '-o pid' shows what is the caller's own.
+  const byNumber = run('-q', pids.join(','));
+  const result = byNumber.status === 0 ? byNumber : run();
   if (result.error !== undefined || result.status !== 0)
     throw new Failure(`ps: ${(result.error?.message ?? result.stderr).trim()}`, 1);
   const [header = '', ...lines] = result.stdout.split('\n');

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { describe, Failure } from '../failure.ts';
 import { restoreCgroup } from '../oci/cgroups/cgroup.ts';
 import type { OciContext } from '../oci/context.ts';
-import { hostResources } from '../oci/plan-resources.ts';
+import { guestLimits, hostResources } from '../oci/plan-resources.ts';
 import { parseResources } from '../oci/spec/parse.ts';
 import type { CpuResources, MemoryResources, Resources } from '../oci/spec/types.ts';
 import { statusOf } from '../oci/state/status.ts';
+import { tellSentry } from '../oci/tell-sentry.ts';
 import { parseSize } from '../quantities.ts';
 
 /** As commander gives them: runc's. */
@@ -30,7 +31,11 @@ export interface UpdateOptions {
   readonly blkioWeight?: string;
 }
 
-export function update(context: OciContext, id: string, options: UpdateOptions): void {
+export async function update(
+  context: OciContext,
+  id: string,
+  options: UpdateOptions,
+): Promise<void> {
   const record = context.store.load(id);
   const resources =
     options.resources === undefined ? fromOptions(options) : fromFile(options.resources);
@@ -46,6 +51,7 @@ export function update(context: OciContext, id: string, options: UpdateOptions):
   const cgroup = restoreCgroup(record.cgroup);
   cgroup.update(hostResources(resources));
   context.store.save({ ...record, cgroup: cgroup.toJSON() });
+  await tellSentry(context, record, guestLimits(resources));
 }
 
 function fromFile(path: string): Resources {

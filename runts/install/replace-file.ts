@@ -34,7 +34,9 @@ export function replaceFile(path: string, text: string): string | undefined {
   try {
     const target = realPath(path);
     const before = statSync(target, { throwIfNoEntry: false });
-    mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+    // As packages make it, whatever the caller's umask: others read it too (docker info of an ordinary user).
+    const made = mkdirSync(dirname(target), { recursive: true });
+    if (made !== undefined) openDirectories(made, dirname(target));
     const backup = `${target}.before-runts`;
     if (before !== undefined) copyFileSync(target, backup);
     writeBeside(target, text, before);
@@ -42,6 +44,11 @@ export function replaceFile(path: string, text: string): string | undefined {
   } catch (error) {
     throw new Failure(`${path}: ${describe(error)}`);
   }
+}
+
+/** From `first` down to `last`: they are new. */
+function openDirectories(first: string, last: string): void {
+  for (let path = last; path.length >= first.length; path = dirname(path)) chmodSync(path, 0o755);
 }
 
 function writeBeside(target: string, text: string, before: Stats | undefined): void {

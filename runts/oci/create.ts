@@ -199,13 +199,15 @@ function joinRequest({ context, plan, record }: Making, config: SandboxConfig): 
   if (status !== 'running' && status !== 'created')
     throw new Failure(`sandbox ${sandbox.id} of container ${record.id} is ${status}`, 1);
   const pidsOf = joinedPids(context, plan.pidNamespace?.path, sandbox);
-  const ipcOf = joinedIpc(context, plan.ipcNamespace, sandbox);
+  const ipcOf = joinedOf(context, 'ipc', plan.ipcNamespace, sandbox);
+  const utsOf = joinedOf(context, 'uts', plan.utsNamespace, sandbox);
   return {
     type: 'create',
     container: config.container,
     joins: {
       ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
       ...(ipcOf === undefined ? {} : { joinsIpcOf: ipcOf }),
+      ...(utsOf === undefined ? {} : { joinsUtsOf: utsOf }),
     },
   };
 }
@@ -221,21 +223,22 @@ function joinedPids(
   throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
 }
 
-/** Containers of a pod share its IPC namespace unless they ask for a new one. CRI-O names it by a path of its own. */
-function joinedIpc(
+/** Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names it by a path of its own. */
+function joinedOf(
   context: OciContext,
+  type: 'ipc' | 'uts',
   namespace: Namespace | undefined,
   sandbox: ContainerRecord,
 ): string | undefined {
   const path = namespace?.path ?? '';
   if (namespace !== undefined && path === '') return undefined;
-  return containerOf(context, 'ipc', path, sandbox) ?? sandbox.id;
+  return containerOf(context, type, path, sandbox) ?? sandbox.id;
 }
 
 /** /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one from outside. */
 function containerOf(
   context: OciContext,
-  type: 'pid' | 'ipc',
+  type: 'pid' | 'ipc' | 'uts',
   path: string,
   sandbox: ContainerRecord,
 ): string | undefined {

@@ -1,25 +1,19 @@
-// The processes of a container as the host's ps(1) and `docker top` may show them: its front, and one for each process
-// of `runts exec`. These came into the cgroup from outside; the rest of what runs there is runts itself, and is below them.
-import { readFileSync } from 'node:fs';
-import { restoreCgroup } from './cgroups/cgroup.ts';
+// The processes of a container as the host's ps(1) and `docker top` may show them. The quick path finds them
+// (native/launcher/quick/ps.c); where it cannot there is the front at least.
+import { spawnSync } from 'node:child_process';
+import { findInstallation } from '../installation.ts';
+import type { OciContext } from './context.ts';
 import type { ContainerRecord } from './state/container-record.ts';
 
-export function hostPids(record: ContainerRecord): number[] {
-  if (record.front === undefined) return [];
-  if (parentOf(record.front.pid) === undefined) return [];
-  if (record.cgroup === null) return [record.front.pid];
-  const all = new Set(restoreCgroup(record.cgroup).pids(true));
-  return [...all].filter((pid) => {
-    const parent = parentOf(pid);
-    return parent !== undefined && !all.has(parent);
+export function hostPids({ store }: OciContext, { id, front }: ContainerRecord): number[] {
+  const ps = ['--root', store.root, 'ps', '--format', 'json', id];
+  // What it would leave to Node fails instead.
+  const args = ['quick', '/bin/false', '--', ...ps];
+  const { status, stdout } = spawnSync(findInstallation().launcher, args, {
+    encoding: 'utf8',
+    env: {},
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
-}
-
-/** Undefined for one that has gone. */
-function parentOf(pid: number): number | undefined {
-  try {
-    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
-  } catch {
-    return undefined;
-  }
+  if (status === 0) return JSON.parse(stdout) as number[];
+  return front === undefined ? [] : [front.pid];
 }

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
+import type { MemoryGuarding } from '../../sentry/kernel/allowance.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';
@@ -21,7 +22,7 @@ import { defaultPropagation } from './mount-options.ts';
 import { idRange, planFiles } from './plan-mounts.ts';
 import { type NetworkPlan, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
-import { hasRaisedMemory } from './plan-resources.ts';
+import { guestLimits, hasRaisedMemory } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { planTime } from './plan-time.ts';
@@ -45,6 +46,7 @@ export interface ContainerPlan {
   readonly network: NetworkPlan;
   readonly pidNamespace: Namespace | undefined;
   readonly ipcNamespace: Namespace | undefined;
+  readonly utsNamespace: Namespace | undefined;
   readonly installation: Installation;
 }
 
@@ -75,10 +77,11 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
   const sysctls = planSysctls(spec.linux?.sysctl ?? {}, settings.network === 'host');
+  const pod = readPodRole(request.id, annotations);
   return {
     spec,
     settings,
-    pod: readPodRole(request.id, annotations),
+    pod,
     container: {
       id: request.id,
       root: files.root,
@@ -87,6 +90,9 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
       sysctl: sysctls.own,
+      ...planNames(spec, pod?.role === 'container' && !hasOwn(namespaces, 'uts')),
+      limits: guestLimits(spec.linux?.resources ?? {}),
+      guardsMemory: memoryGuarding(spec, pod),
       ...ids,
       ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
@@ -97,7 +103,22 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
     network: planNetwork(spec, settings.network, process.capabilities, sysctls.ofNetwork),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     ipcNamespace: namespaces.find(({ type }) => type === 'ipc'),
+    utsNamespace: namespaces.find(({ type }) => type === 'uts'),
     installation: findInstallation(),
+  };
+}
+
+function hasOwn(namespaces: readonly Namespace[], type: Namespace['type']): boolean {
+  return namespaces.some((one) => one.type === type && (one.path ?? '') === '');
+}
+
+/** A namespace that is new, or the host's, has the host's name where none is given. */
+function planNames(spec: Spec, joins: boolean): Pick<ContainerConfig, 'hostname' | 'domainname'> {
+  const name = spec.hostname || (joins ? '' : hostname());
+  const domain = spec.domainname ?? '';
+  return {
+    ...(name === '' ? {} : { hostname: toByteString(name) }),
+    ...(domain === '' ? {} : { domainname: toByteString(domain) }),
   };
 }
 
@@ -107,18 +128,20 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
   return { ids: { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) } };
 }
 
+/**
+ * The cgroup of a sandbox holds its processes to its limit, unless that is too small for both; those of a container that joins
+ * another's Sentry are not in its own.
+ */
+function memoryGuarding({ linux }: Spec, pod: PodRole | undefined): MemoryGuarding {
+  if (pod?.role === 'container') return 'resident';
+  return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'anonymous' : 'none';
+}
+
 /** The configuration of a Sentry whose first container this is. */
 export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
-  const { spec, settings } = plan;
-  const limit = Number(spec.linux?.resources?.memory?.limit ?? 0);
+  const { settings } = plan;
   return {
     container: plan.container,
-    hostname: toByteString(spec.hostname ?? hostname()),
-    domainname: toByteString(spec.domainname ?? ''),
-    memoryBytes: Math.max(0, limit),
-    pidLimit: Math.max(0, Number(spec.linux?.resources?.pids?.limit ?? 0)),
-    // Else the container's cgroup sees to it.
-    guardsMemory: hasRaisedMemory(limit) && plan.pod === undefined ? 'anonymous' : 'none',
     waitsForStart: true,
     hasShell: false,
     strace: settings.strace,

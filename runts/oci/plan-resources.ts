@@ -1,4 +1,5 @@
 // What of a container's limits goes to the host's cgroup, where runts' own processes are too.
+import type { LimitsConfig } from '../../sentry/boot/config.ts';
 import type { MemoryResources, Resources } from './spec/types.ts';
 
 /**
@@ -38,5 +39,20 @@ export function hostResources(resources: Resources): Resources {
     ...resources,
     ...(memory === undefined ? {} : { memory: hostMemory(memory) }),
     ...(tasks <= 0 ? {} : { pids: { limit: tasks + OWN_TASKS } }),
+  };
+}
+
+/** What the guest sees of them; of those that are not asked for it sees what was before. */
+export function guestLimits({ memory, pids, cpu }: Resources): LimitsConfig {
+  const set = (name: keyof LimitsConfig, value: number | bigint | undefined): LimitsConfig => {
+    const number = Number(value ?? 0);
+    return number === 0 ? {} : { [name]: Math.max(0, number) };
+  };
+  return {
+    ...set('memoryBytes', memory?.limit),
+    ...set('pidLimit', pids?.limit),
+    ...set('cpuQuotaUs', cpu?.quota),
+    ...set('cpuPeriodUs', cpu?.period),
+    ...set('cpuShares', cpu?.shares),
   };
 }

@@ -14,6 +14,7 @@ import { FD_GOFER, FD_PAGE, FD_SEALER, FD_STDIO, FD_WAKE, FD_ZYGOTE } from '../h
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
+import { noLimits } from '../kernel/allowance.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -25,6 +26,7 @@ import type { SandboxConfig } from './config.ts';
 import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
+import { changedLimits } from './limits.ts';
 import { ProcessControl } from './process-control.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
@@ -115,19 +117,12 @@ function newKernel(
   { platform, clock }: { readonly platform: Platform; readonly clock: SystrapClock },
   { log, tracer }: Connections,
 ): Kernel {
-  const memoryBytes =
-    config.memoryBytes > 0
-      ? Math.min(config.memoryBytes, machine.memoryBytes)
-      : machine.memoryBytes;
+  const limits = changedLimits(noLimits, config.container.limits);
+  const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
   return new Kernel({
     clock,
     platform,
-    hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes:
-      config.guardsMemory !== 'none' && config.memoryBytes > 0 ? memoryBytes : undefined,
-    countsAnonymousMemory: config.guardsMemory === 'anonymous',
-    pidLimit: config.pidLimit > 0 ? config.pidLimit : Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),

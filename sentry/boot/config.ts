@@ -1,6 +1,7 @@
 // What the command line tells the Sentry: the first line on the control channel, as JSON. All texts
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
+import type { MemoryGuarding } from '../kernel/allowance.ts';
 import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { SchedulingRequest } from '../kernel/scheduling.ts';
 import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
@@ -129,6 +130,10 @@ export interface TerminalConfig {
 export interface ContainerConfig {
   readonly id: string;
   readonly root: RootConfig;
+  /** Absent where the container keeps the name of the one whose UTS namespace it is in. */
+  readonly hostname?: string;
+  /** NIS domain; absent for the default, or that of the one whose UTS namespace it is in. */
+  readonly domainname?: string;
   /** Over the root, made in this order. */
   readonly mounts: readonly MountConfig[];
   readonly devices: readonly DeviceConfig[];
@@ -138,6 +143,8 @@ export interface ContainerConfig {
   readonly readOnlyPaths: readonly string[];
   /** Settings below /proc/sys ('net.core.somaxconn') that the container starts with. */
   readonly sysctl: Readonly<Record<string, string>>;
+  readonly limits: LimitsConfig;
+  readonly guardsMemory: MemoryGuarding;
   /** What its user and group ids are on the host; absent: themselves. */
   readonly ids?: IdRanges;
   /** How far its clocks are ahead of the host's; absent: they start with the sandbox. */
@@ -157,24 +164,19 @@ export interface RootConfig {
   readonly readOnly: boolean;
 }
 
-/**
- * Whether the Sentry holds the guest to its memory, and what counts: 'anonymous' leaves pages of files and shared memory to a
- * cgroup, which is there besides.
- */
-export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+/** What the container's cgroup allows. 0: no limit; absent (in an update): as it was. */
+export interface LimitsConfig {
+  readonly memoryBytes?: number;
+  readonly pidLimit?: number;
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
+  /** cgroup v1's: 1024 is an ordinary one's. */
+  readonly cpuShares?: number;
+}
 
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
-  readonly hostname: string;
-  /** NIS domain; '' for the default. */
-  readonly domainname: string;
-  /** What the guest sees as its memory. 0: what the host has. */
-  readonly memoryBytes: number;
-  /** To `memoryBytes`. */
-  readonly guardsMemory: MemoryGuarding;
-  /** 0: no limit. */
-  readonly pidLimit: number;
   /** The container waits for a 'start' request over the control socket. */
   readonly waitsForStart: boolean;
   /** The command line is a job of a shell, which can continue it when it stops. */

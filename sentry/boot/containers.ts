@@ -3,23 +3,29 @@
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
+import { GoferClient } from '../fs/gofer/client.ts';
+import { HostFiles } from '../fs/gofer/host-files.ts';
 import type { Machine } from '../host/machine.ts';
+import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
+import { sameIdRanges } from '../kernel/id-ranges.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
 import type { TimeNamespace, TimeOffsets } from '../kernel/time-offsets.ts';
+import { UtsNamespace } from '../kernel/uts-namespace.ts';
 import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, ProcessConfig } from './config.ts';
+import type { ContainerConfig, LimitsConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { ConnectionRequest, JoinedNamespaces } from './control-protocol.ts';
+import type { JoinedNamespaces, ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
+import { changedLimits } from './limits.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
 import {
   applyScheduling,
@@ -44,6 +50,7 @@ export interface GivenDescriptors {
 interface KnownContainer {
   readonly container: Container;
   readonly mounts: GuestMounts;
+  readonly gofer: GoferClient;
   readonly seccomp: Seccomp | undefined;
 }
 
@@ -51,6 +58,7 @@ export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
   readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
+  readonly #hostFiles = new HostFiles();
   readonly #known: Map<string, KnownContainer> = new Map();
 
   constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
@@ -65,41 +73,45 @@ export class Containers implements RequestHandler {
     given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number },
   ): ControlledProcess {
     const kernel = this.#kernel;
-    if (this.#known.has(config.id))
-      throw new BootFailure(`container ${config.id} is there already`);
-    const seccomp = guestSeccomp(config.seccomp);
-    const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
-    const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
-    const mounts = buildMounts(config, {
-      kernel,
-      machine: this.#machine,
-      goferFd: given.goferFd,
-      pids,
-      ipc,
-    });
-    const container = new Container({
-      kernel,
-      id: config.id,
-      pids,
-      mounts: mounts.namespace,
-      ipc,
-      hasVirtualInit: !config.isInit,
-      ...(config.ids === undefined ? {} : { ids: config.ids }),
-      ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
-    });
-    const known = { container, mounts, seccomp };
+    const gofer = new GoferClient(given.goferFd, this.#hostFiles);
+    let container: Container | undefined;
     try {
+      if (this.#known.has(config.id))
+        throw new BootFailure(`container ${config.id} is there already`);
+      const seccomp = guestSeccomp(config.seccomp);
+      const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
+      const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
+      const uts = utsFor(config, this.#joined(given.joinsUtsOf)?.uts);
+      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
+      container = new Container({
+        kernel,
+        id: config.id,
+        pids,
+        mounts: mounts.namespace,
+        ipc,
+        uts,
+        hasVirtualInit: !config.isInit,
+        allowance: {
+          limits: changedLimits(noLimits, config.limits),
+          machineBytes: this.#machine.memoryBytes,
+          guardsMemory: config.guardsMemory,
+        },
+        ...(config.ids === undefined ? {} : { ids: config.ids }),
+        ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
+      });
+      const known = { container, mounts, gofer, seccomp };
       const process = this.#load(known, config.process, given, true);
       this.#known.set(config.id, known);
       return process;
     } catch (error) {
-      kernel.forgetContainer(container);
+      if (container !== undefined) kernel.forgetContainer(container);
+      gofer.close();
       throw error;
     }
   }
 
   handle(
-    request: ConnectionRequest,
+    request: ProcessRequest,
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess {
@@ -115,7 +127,7 @@ export class Containers implements RequestHandler {
       goferFd,
     });
     const { container } = process;
-    const gofer = this.#known.get(container.id)?.mounts.gofer;
+    const gofer = this.#known.get(container.id)?.gofer;
     // One container's loss is not the others'.
     if (gofer !== undefined) gofer.died = () => container.signal(SIGKILL);
     container.ended = (status) => {
@@ -128,8 +140,27 @@ export class Containers implements RequestHandler {
     return process;
   }
 
+  hostProcesses(id: string): number[] {
+    const known = this.#known.get(id);
+    if (known === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    const pids = new Set<number>();
+    // Those of vfork(2) are in their parent's until they exec.
+    for (const group of known.container.processes()) {
+      const task = group.anyTask;
+      if (task !== undefined) pids.add(task.mm.space.hostId);
+    }
+    pids.delete(0);
+    return [...pids];
+  }
+
+  update(id: string, limits: LimitsConfig): void {
+    const allowance = this.#known.get(id)?.container.allowance;
+    if (allowance === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    allowance.limits = changedLimits(allowance.limits, limits);
+  }
+
   #execute(
-    request: ConnectionRequest & { readonly type: 'exec' },
+    request: ProcessRequest & { readonly type: 'exec' },
     given: GivenDescriptors,
     ended: (status: number) => void,
   ): ControlledProcess {
@@ -175,6 +206,17 @@ export class Containers implements RequestHandler {
     streams.giveTerminalTo(task);
     return { container, task, streams, hasTerminal: config.terminal !== undefined };
   }
+}
+
+/** As runc: a name that is given is set, in a joined namespace too. */
+function utsFor(
+  { ids = sameIdRanges, hostname, domainname }: ContainerConfig,
+  joined: UtsNamespace | undefined,
+): UtsNamespace {
+  if (joined === undefined) return new UtsNamespace(ids, hostname ?? '', domainname);
+  if (hostname !== undefined) joined.hostname = hostname;
+  if (domainname !== undefined) joined.domainname = domainname;
+  return joined;
 }
 
 function prepare(

@@ -1,7 +1,7 @@
 // Messages on the control channels. Requests are JSON objects, one a line; events are a word and its values, for
 // native/launcher/front.c to read. A channel stands for one process: the command's, a container's first one, or one
 // of `runts exec`.
-import type { ContainerConfig, ProcessConfig, WindowSize } from './config.ts';
+import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './config.ts';
 
 /** What a process's front sends. */
 export type ControlRequest =
@@ -30,12 +30,20 @@ export type ConnectionRequest =
       readonly type: 'create';
       readonly container: ContainerConfig;
       readonly joins: JoinedNamespaces;
-    };
+    }
+  /** Which host processes run a container's processes. No descriptors; 'processes' is the only answer. */
+  | { readonly type: 'ps'; readonly container: string }
+  /** The container's limits were changed: 'updated' is the only answer. No descriptors. */
+  | { readonly type: 'update'; readonly container: string; readonly limits: LimitsConfig };
+
+/** Those that make a process. */
+export type ProcessRequest = Exclude<ConnectionRequest, { readonly type: 'ps' | 'update' }>;
 
 /** The containers whose namespaces a container of a pod is in, where it has none of its own. */
 export interface JoinedNamespaces {
   readonly joinsPidsOf?: string;
   readonly joinsIpcOf?: string;
+  readonly joinsUtsOf?: string;
 }
 
 /** From the Sentry. */
@@ -49,6 +57,9 @@ export type ControlEvent =
   /** The process was stopped by job control, or all are after 'stop'. */
   | { readonly type: 'stopped'; readonly signal: number }
   | { readonly type: 'continued' }
+  /** Numbers in the Sentry's PID namespace. Nothing follows. */
+  | { readonly type: 'processes'; readonly pids: readonly number[] }
+  | { readonly type: 'updated' }
   /** Something for the user to know, while the guest goes on. */
   | { readonly type: 'warning'; readonly text: string }
   /** The sandbox cannot start or go on. `code` is for the shell. Nothing follows. */
@@ -67,6 +78,8 @@ function words(event: ControlEvent): string {
       return `stopped ${event.signal}`;
     case 'warning':
       return `warning ${event.text}`;
+    case 'processes':
+      return ['processes', ...event.pids].join(' ');
     case 'failed':
       return `failed ${event.code} ${event.text}`;
     default:

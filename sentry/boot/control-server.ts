@@ -6,7 +6,13 @@ import { type ChannelListener, ControlChannel } from '../host/control-channel.ts
 import { FD_LISTEN } from '../host/descriptors.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
 import { BootFailure } from './boot-failure.ts';
-import { type ConnectionRequest, eventLine } from './control-protocol.ts';
+import type { LimitsConfig } from './config.ts';
+import {
+  type ConnectionRequest,
+  type ControlEvent,
+  eventLine,
+  type ProcessRequest,
+} from './control-protocol.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
 /** What can be asked for on a connection. */
@@ -16,12 +22,20 @@ export interface RequestHandler {
    * handler's in any case. `ended` is told of the process's end.
    */
   handle(
-    request: ConnectionRequest,
+    request: ProcessRequest,
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess;
+
+  /** The host processes of a container's processes. Throws BootFailure. */
+  hostProcesses(container: string): number[];
+
+  /** What the guest sees of its limits. */
+  update(container: string, limits: LimitsConfig): void;
 }
 
+/** How many come with a request at least. */
+const DESCRIPTORS: Readonly<Record<string, number>> = { exec: 3, create: 4, ps: 0, update: 0 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
 
@@ -76,11 +90,23 @@ class ControlServer implements HostFdWatcher {
     this.#pending -= 1;
   }
 
+  #answer(request: Exclude<ConnectionRequest, ProcessRequest>): ControlEvent {
+    if (request.type === 'ps')
+      return { type: 'processes', pids: this.#handler.hostProcesses(request.container) };
+    this.#handler.update(request.container, request.limits);
+    return { type: 'updated' };
+  }
+
   #obey(channel: ControlChannel, text: string): void {
     const fds = channel.takeDescriptors();
     let control: ProcessControl | undefined;
     try {
       const request = parseRequest(text, fds);
+      if (request.type === 'ps' || request.type === 'update') {
+        channel.send(eventLine(this.#answer(request)));
+        channel.close();
+        return;
+      }
       const process = this.#handler.handle(request, fds, (status) => {
         control?.ended(status);
         channel.close();
@@ -100,8 +126,8 @@ class ControlServer implements HostFdWatcher {
 function parseRequest(text: string, fds: readonly number[]): ConnectionRequest {
   try {
     const request = JSON.parse(text) as ConnectionRequest;
-    const least = request.type === 'exec' ? 3 : request.type === 'create' ? 4 : Infinity;
-    if (fds.length >= least) return request;
+    const least = DESCRIPTORS[request.type] ?? Number.POSITIVE_INFINITY;
+    if (fds.length >= least && (least > 0 || fds.length === 0)) return request;
   } catch {
     // Nonsense either way.
   }

@@ -6,7 +6,7 @@ import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import { registerDevices } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
-import { GoferClient } from '../fs/gofer/client.ts';
+import type { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
 import { idMapsOf } from '../fs/gofer/id-map.ts';
 import { mqueueOf } from '../fs/mqueue/filesystem.ts';
@@ -21,6 +21,7 @@ import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
+import type { UtsNamespace } from '../kernel/uts-namespace.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import { lookupChild } from '../vfs/dentry.ts';
 import { FdTable } from '../vfs/fd-table.ts';
@@ -42,16 +43,16 @@ export interface GuestMounts {
   readonly devpts: DevptsFileSystem;
   /** Root of the container, for what boot itself looks up and opens. */
   readonly caller: FsCaller;
-  readonly gofer: GoferClient;
 }
 
 export interface MountParts {
   readonly kernel: Kernel;
   readonly machine: Machine;
-  /** Socket of the Gofer that serves this container. */
-  readonly goferFd: number;
+  /** Serves this container. */
+  readonly gofer: GoferClient;
   readonly pids: PidNamespace;
   readonly ipc: IpcNamespace;
+  readonly uts: UtsNamespace;
 }
 
 /** Throws BootFailure. */
@@ -65,13 +66,13 @@ export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMo
   // A /dev of the host's is shown as it is.
   if (!config.mounts.some((mount) => mount.kind === 'volume' && mount.target === '/dev'))
     fillDev(caller, config.devices);
-  applySysctls(kernel, parts.ipc, config.sysctl);
+  applySysctls(parts.ipc, parts.uts, config.sysctl);
   restrictPaths(namespace, caller, config.readOnlyPaths);
   maskPaths(namespace, caller, kernel.clock, config.maskedPaths);
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
   if (config.isInit) ensurePath(caller, config.process.cwd, S_IFDIR);
   if (config.root.readOnly) builder.closeRoot();
-  return { namespace, devpts, caller, gofer: builder.client };
+  return { namespace, devpts, caller };
 }
 
 class Builder {
@@ -80,7 +81,6 @@ class Builder {
   /** The first one that is mounted. */
   devpts: DevptsFileSystem | undefined = undefined;
   readonly #parts: MountParts;
-  readonly client: GoferClient;
   readonly #rootServed: GoferFileSystem;
   readonly #ids: IdRanges | undefined;
   /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
@@ -90,7 +90,6 @@ class Builder {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
     this.#ids = ids;
-    this.client = new GoferClient(parts.goferFd);
     this.#rootServed = this.#attach(config.attach, config.overlay, {});
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
@@ -172,7 +171,7 @@ class Builder {
     const { clock } = this.#parts.kernel;
     const ids = idMapsOf(this.#ids, how.ids);
     const filesystem = GoferFileSystem.attach({
-      client: this.client,
+      client: this.#parts.gofer,
       attachPoint,
       exclusive,
       clock,

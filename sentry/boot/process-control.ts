@@ -59,7 +59,9 @@ export class ProcessControl implements ChannelListener {
   /** Nobody is left to hear of the process. */
   hangUp(): void {
     const { task, container } = this.#process;
-    if (container.main === task.group) container.kernel.kill(signaledStatus(SIGKILL, false));
+    const { kernel } = container;
+    // The sandbox ends with its first container, and with no other of a pod.
+    if (kernel.mainGroup === task.group) kernel.kill(signaledStatus(SIGKILL, false));
     else task.group.send({ signal: SIGKILL, code: 0, fromOutside: true });
   }
 

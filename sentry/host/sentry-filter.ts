@@ -46,7 +46,7 @@ const rows = (procFd: number): FilterRow[] => [
   { name: 'statx', number: 332, why: 'sizes of guest streams that are files' },
   { name: 'fsync', number: 74, why: 'fsync of guest streams and files opened by the gofer' },
   { name: 'close', number: 3, why: 'descriptors of files, stubs and memfds' },
-  { name: 'kill', number: 62, why: 'platform: ends stubs' },
+  { name: 'kill', number: 62, why: 'platform: ends stubs; at the end all of its PID namespace' },
   { name: 'tgkill', number: 234, why: 'platform: interrupts a guest thread; node: abort' },
   { name: 'wait4', number: 61, why: 'platform: reaps stubs' },
   { name: 'epoll_ctl', number: 233, why: 'platform: watches guest streams' },

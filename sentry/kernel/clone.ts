@@ -19,6 +19,7 @@ import {
   CLONE_FS,
   CLONE_NAMESPACES,
   CLONE_NEWIPC,
+  CLONE_NEWUTS,
   CLONE_PARENT,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
@@ -71,6 +72,9 @@ export const plainFork: CloneRequest = {
   wantedPid: 0,
 };
 
+/** What clone and unshare can make: there are no others. */
+export const MAKEABLE_NAMESPACES = CLONE_NEWIPC | CLONE_NEWUTS;
+
 /** Checks what needs no work; 0 or the errno. */
 export function checkClone(task: Task, request: CloneRequest): SysResult {
   const { flags } = request;
@@ -81,9 +85,9 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
   if ((flags & CLONE_PARENT) !== 0 && task.group === task.pids.init) return EINVAL;
   if ((flags & CLONE_NAMESPACES) !== 0) {
     if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
-    if ((flags & CLONE_NAMESPACES & ~CLONE_NEWIPC) !== 0) return EINVAL; // There are no others to be made.
+    if ((flags & CLONE_NAMESPACES & ~MAKEABLE_NAMESPACES) !== 0) return EINVAL;
     // Adjustments of semaphores cannot be shared across namespaces.
-    if ((flags & CLONE_SYSVSEM) !== 0) return EINVAL;
+    if ((flags & CLONE_NEWIPC) !== 0 && (flags & CLONE_SYSVSEM) !== 0) return EINVAL;
   }
   if ((flags & CLONE_PIDFD) !== 0) {
     if ((flags & CLONE_THREAD) !== 0) return EINVAL; // A pidfd stands for a process here.
@@ -112,7 +116,7 @@ function exceedsProcessLimit(task: Task): boolean {
 export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResult> {
   const { flags } = request;
   const kernel = task.kernel;
-  const tid = task.pids.allocatePid();
+  const tid = task.pids.allocatePid(task.group.container);
   if (tid === undefined) return EAGAIN;
   const isThread = (flags & CLONE_VM) !== 0;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
@@ -216,6 +220,7 @@ function newTask(
     mm: 'thread' in made ? parent.mm.fork(made.space, made.thread) : parent.mm.acquire(),
     files: (flags & CLONE_FILES) === 0 ? parent.files.fork() : parent.files.acquire(),
     fs: (flags & CLONE_FS) === 0 ? parent.fs.fork() : parent.fs.acquire(),
+    uts: (flags & CLONE_NEWUTS) === 0 ? parent.uts : parent.uts.fork(parent),
     ipc,
     thread,
     args: new SyscallArgs(thread.syscall),

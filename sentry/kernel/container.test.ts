@@ -122,7 +122,7 @@ describe('process 1', () => {
     expect(new Set(states)).toEqual(new Set(['reaped']));
     expect(ends).toEqual([killed, exitedStatus(7)]);
     expect([container.pids.tasks.size, container.pids.groups.size]).toEqual([0, 0]);
-    expect(container.pids.allocatePid()).toBeUndefined();
+    expect(container.pids.allocatePid(container)).toBeUndefined();
   });
 });
 

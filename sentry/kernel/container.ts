@@ -3,6 +3,7 @@
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
+import { Allowance, type AllowanceOptions, noLimits } from './allowance.ts';
 import { groupExit } from './exit.ts';
 import { type IdRanges, sameIdRanges } from './id-ranges.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
@@ -12,6 +13,7 @@ import type { PidNamespace } from './pid-namespace.ts';
 import { SignalActions } from './signal-state.ts';
 import { ThreadGroup } from './thread-group.ts';
 import { noTimeOffsets, type TimeNamespace, type TimeOffsets } from './time-offsets.ts';
+import { UtsNamespace } from './uts-namespace.ts';
 
 /** As OCI names them. 'creating': there is no main process yet. 'created': it is loaded, and not started. */
 export type ContainerState = 'creating' | 'created' | 'running' | 'stopped';
@@ -24,10 +26,13 @@ export interface ContainerOptions {
   readonly mounts: MountNamespace;
   /** Another container's that it joins; without it one of its own. */
   readonly ipc?: IpcNamespace;
+  readonly uts?: UtsNamespace;
   /** What its ids are on the host. */
   readonly ids?: IdRanges;
   /** Absent: its clocks are the sandbox's. */
   readonly time?: TimeNamespace;
+  /** Without it all that the kernel has. */
+  readonly allowance?: AllowanceOptions;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
   readonly hasVirtualInit: boolean;
 }
@@ -39,8 +44,10 @@ export class Container {
   readonly mounts: MountNamespace;
   /** Held until the kernel forgets the container. */
   readonly ipc: IpcNamespace;
+  readonly uts: UtsNamespace;
   readonly ids: IdRanges;
   readonly time: TimeNamespace | undefined;
+  readonly allowance: Allowance;
   state: ContainerState = 'creating';
   /** The process whose end is the container's. */
   main: ThreadGroup | undefined = undefined;
@@ -60,6 +67,10 @@ export class Container {
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
     this.time = options.time;
+    this.uts = options.uts ?? new UtsNamespace(this.ids, options.id);
+    const machineBytes = this.kernel.memoryBytes;
+    const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'none' as const };
+    this.allowance = new Allowance(this, options.allowance ?? unlimited);
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();
   }
@@ -70,7 +81,7 @@ export class Container {
   }
 
   #makeVirtualInit(): void {
-    const id = this.pids.allocatePid() ?? 1;
+    const id = this.pids.allocatePid(this) ?? 1;
     const init = new ThreadGroup({
       container: this,
       id,

@@ -24,15 +24,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
-  readonly hostname: string;
-  /** Bytes that the guest sees as its memory. */
+  /** Bytes that the sandbox has for its guests. */
   readonly memoryBytes: number;
-  /** What the processes may have resident together (`--memory`); undefined: no limit. */
-  readonly memoryLimitBytes: number | undefined;
-  /** Only memory of neither files nor shared memory counts towards it. */
-  readonly countsAnonymousMemory?: boolean;
-  /** Threads that may exist at once; Infinity for no limit. */
-  readonly pidLimit: number;
   /** CPUs that the guest sees. */
   readonly cpuCount: number;
   readonly log: (level: LogLevel, message: string) => void;
@@ -59,8 +52,6 @@ export class Kernel {
   readonly audit: AuditLimit = new AuditLimit();
 
   /** uname(2). The release is what runts claims to implement, whatever the host runs. */
-  hostname: string;
-  domainname = '(none)';
   readonly sysname = 'Linux';
   readonly release = '6.12.0-runts';
   readonly version = '#1 SMP PREEMPT_DYNAMIC runts';
@@ -69,7 +60,6 @@ export class Kernel {
   readonly memoryBytes: number;
   /** What messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
-  readonly pidLimit: number;
   readonly cpuCount: number;
 
   /** Living tasks of all containers. What a guest names goes through its PID namespace (`task.pids`). */
@@ -93,25 +83,19 @@ export class Kernel {
   /** Gives `task` a descriptor for a process; set by boot, since descriptors' inodes live above this layer. */
   addPidfd: (task: Task, group: ThreadGroup) => number = () => ENOSYS;
 
-  readonly #memoryGuard: MemoryGuard | undefined;
+  readonly #memoryGuard: MemoryGuard = new MemoryGuard(this);
   #exitStatus: number | undefined = undefined;
 
   constructor(options: KernelOptions) {
     this.clock = options.clock;
     this.platform = options.platform;
-    this.hostname = options.hostname;
     this.memoryBytes = options.memoryBytes;
-    this.pidLimit = options.pidLimit;
     this.cpuCount = options.cpuCount;
     this.log = options.log;
     this.dispatch = options.dispatch;
     this.randomFill = options.randomFill;
     this.program = options.program;
     this.ipcMemory = new IpcMemory(options.memoryBytes);
-    this.#memoryGuard =
-      options.memoryLimitBytes === undefined
-        ? undefined
-        : new MemoryGuard(this, options.memoryLimitBytes, options.countsAnonymousMemory);
     this.scheduler = new Scheduler(this);
     this.platform.start(this.scheduler);
   }
@@ -124,12 +108,14 @@ export class Kernel {
   addContainer(container: Container): void {
     this.containers.set(container.id, container);
     this.mainContainer ??= container;
+    this.#memoryGuard.add(container);
   }
 
   /** Of one that has ended, or that never began: its id is free again. */
   forgetContainer(container: Container): void {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);
+    this.#memoryGuard.remove(container);
     container.ipc.release();
   }
 
@@ -138,7 +124,7 @@ export class Kernel {
     while (this.#exitStatus === undefined) {
       this.scheduler.runReady();
       this.timers.runDue(this.clock.monotonicNs());
-      this.#memoryGuard?.look(this.clock.monotonicNs());
+      this.#memoryGuard.look(this.clock.monotonicNs());
       if (this.scheduler.hasReady) continue;
       if (!this.#pollBatch()) this.platform.wait(this.#nextDeadlineNs());
     }
@@ -146,10 +132,7 @@ export class Kernel {
   }
 
   #nextDeadlineNs(): number {
-    const timers = this.timers.nextDeadlineNs();
-    return this.#memoryGuard === undefined
-      ? timers
-      : Math.min(timers, this.#memoryGuard.deadlineNs());
+    return Math.min(this.timers.nextDeadlineNs(), this.#memoryGuard.deadlineNs());
   }
 
   #pollBatch(): boolean {
@@ -173,15 +156,5 @@ export class Kernel {
     if (this.mainGroup !== undefined && !this.mainGroup.isExiting)
       groupExit(this.mainGroup, status);
     else this.mainExited(status);
-  }
-
-  /** What is left of `memoryBytes` by the host's count of resident guest memory. */
-  freeMemoryBytes(): number {
-    let used = 0;
-    for (const group of this.groups) {
-      const task = group.anyTask;
-      if (task !== undefined && !task.isDead) used += task.mm.space.usage().residentBytes;
-    }
-    return Math.max(0, this.memoryBytes - used);
   }
 }

@@ -1,6 +1,7 @@
 // The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side, most often one a
 // container: every task is in one for life, and what is in another cannot be named. A task's `tid` and a process's
 // `id` are those of its own namespace, so that getpid(2) and gettid(2) translate nothing.
+import type { Container } from './container.ts';
 import type { Kernel } from './kernel.ts';
 import { ProcessGroup, Session } from './session.ts';
 import type { Task } from './task.ts';
@@ -39,10 +40,13 @@ export class PidNamespace {
     return this.#lastPid;
   }
 
-  /** A free pid, or undefined when the limit is reached or the namespace has ended. */
-  allocatePid(): number | undefined {
-    if (this.kernel.tasks.size >= this.kernel.pidLimit || this.init?.isExiting === true)
+  /** A free pid for a task of `container`, or undefined when its limit is reached or the namespace has ended. */
+  allocatePid({ allowance }: Container): number | undefined {
+    if (this.init?.isExiting === true) return undefined;
+    if (!allowance.hasRoomForTask()) {
+      allowance.pidRefusals += 1;
       return undefined;
+    }
     for (let tries = 0; tries < PID_MAX; tries += 1) {
       this.#lastPid = this.#lastPid + 1 >= PID_MAX ? RESERVED_PIDS : this.#lastPid + 1;
       if (!this.isTaken(this.#lastPid)) return this.#lastPid;
@@ -68,11 +72,12 @@ export class PidNamespace {
   addTask(task: Task): void {
     this.tasks.set(task.tid, task);
     this.kernel.tasks.add(task);
+    task.group.container.allowance.taskAdded();
   }
 
   removeTask(task: Task): void {
     this.tasks.delete(task.tid);
-    this.kernel.tasks.delete(task);
+    if (this.kernel.tasks.delete(task)) task.group.container.allowance.taskRemoved();
   }
 
   addGroup(group: ThreadGroup): void {

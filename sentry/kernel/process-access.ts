@@ -3,6 +3,7 @@
 import { CAP_SYS_PTRACE } from '../../abi/capability.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { isSubset } from './credentials.ts';
+import { idSeenFrom, rulesOver } from './id-ranges.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
@@ -12,12 +13,16 @@ export function mayAccessProcess(caller: Task, target: ThreadGroup): boolean {
   const task = target.anyTask;
   if (task === undefined) return false;
   const mine = caller.credentials;
+  // Users of another user namespace are nobody here.
+  if (!rulesOver(caller.group.container.ids, target.container.ids)) return false;
   if (isCapable(mine, CAP_SYS_PTRACE)) return true;
   const theirs = task.credentials;
-  const sameUser =
-    mine.fsuid === theirs.uid && mine.fsuid === theirs.euid && mine.fsuid === theirs.suid;
-  const sameGroup =
-    mine.fsgid === theirs.gid && mine.fsgid === theirs.egid && mine.fsgid === theirs.sgid;
+  const own = caller.group.container.ids;
+  const { uids, gids } = target.container.ids;
+  const isMine = (uid: number): boolean => idSeenFrom(own.uids, uids, uid) === mine.fsuid;
+  const isMyGroup = (gid: number): boolean => idSeenFrom(own.gids, gids, gid) === mine.fsgid;
+  const sameUser = [theirs.uid, theirs.euid, theirs.suid].every(isMine);
+  const sameGroup = [theirs.gid, theirs.egid, theirs.sgid].every(isMyGroup);
   return (
     sameUser && sameGroup && target.dumpable === 1 && isSubset(theirs.permitted, mine.permitted)
   );

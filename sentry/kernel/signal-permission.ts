@@ -2,6 +2,7 @@
 import { CAP_KILL } from '../../abi/capability.ts';
 import { SIGCONT } from '../../abi/signal.ts';
 import { isCapable } from '../vfs/credentials.ts';
+import { idSeenFrom, rulesOver } from './id-ranges.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
@@ -15,9 +16,10 @@ export function maySignal(
   if (task.group === group) return true;
   const own = task.credentials;
   // The sandbox's own init has no task: it is root's.
-  const uid = thread?.credentials.uid ?? 0;
-  const suid = thread?.credentials.suid ?? 0;
+  const [mine, theirs] = [task.group.container.ids, group.container.ids];
+  const uid = idSeenFrom(mine.uids, theirs.uids, thread?.credentials.uid ?? 0);
+  const suid = idSeenFrom(mine.uids, theirs.uids, thread?.credentials.suid ?? 0);
   if (own.euid === suid || own.euid === uid || own.uid === suid || own.uid === uid) return true;
-  if (isCapable(own, CAP_KILL)) return true;
+  if (isCapable(own, CAP_KILL) && rulesOver(mine, theirs)) return true;
   return signal === SIGCONT && group.processGroup.session === task.group.processGroup.session;
 }

@@ -21,6 +21,7 @@ import type { SignalInfo } from './signal-info.ts';
 import { PendingSignals } from './signal-state.ts';
 import type { SyscallArgs } from './syscall-args.ts';
 import type { ThreadGroup } from './thread-group.ts';
+import type { UtsNamespace } from './uts-namespace.ts';
 
 /**
  * Where a task is. 'guest': its thread runs guest code. 'kernel': a handler runs for it right now.
@@ -49,6 +50,7 @@ export interface TaskParts {
   readonly fs: FsContext;
   /** Without it the container's. */
   readonly ipc?: IpcNamespace;
+  readonly uts?: UtsNamespace;
   readonly thread: GuestThread;
   readonly args: SyscallArgs;
   readonly comm: string;
@@ -63,6 +65,7 @@ export class Task implements Caller, Waker {
   files: FdTable;
   fs: FsContext;
   ipc: IpcNamespace;
+  uts: UtsNamespace;
   /** SEM_UNDO, once there was one. */
   undo: UndoList | undefined = undefined;
   thread: GuestThread;
@@ -120,6 +123,7 @@ export class Task implements Caller, Waker {
     this.mm = parts.mm;
     this.files = parts.files;
     this.fs = parts.fs;
+    this.uts = parts.uts ?? parts.group.container.uts;
     this.ipc = (parts.ipc ?? parts.group.container.ipc).acquire();
     this.thread = parts.thread;
     this.args = parts.args;

@@ -146,6 +146,8 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.posixTimers.clear();
   task.credentials = identity.credentials;
   task.comm = path.slice(path.lastIndexOf('/') + 1).slice(0, TASK_COMM_BYTES);
+  task.thread.showName(task.comm);
+  task.mm.space.queueShownArguments(task.mm.image, task.thread);
   task.restart = undefined;
   group.hasExecuted = true;
   group.execCount += 1;

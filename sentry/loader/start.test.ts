@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EAGAIN, ENOENT, ESRCH } from '../../abi/errno.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';
+import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { exitTask } from '../kernel/exit.ts';
@@ -73,7 +74,28 @@ describe('prepareProcess', () => {
   });
 
   it('answers EAGAIN at the limit of tasks', () => {
-    for (let count = 0; count < fake.kernel.pidLimit; count += 1) fake.process();
-    expect(prepareProcess(request(true))).toBe(EAGAIN);
+    const limits = { ...noLimits, pids: 2 };
+    const allowance = { limits, machineBytes: 2 ** 30, guardsMemory: false };
+    const pids = new PidNamespace(fake.kernel);
+    const { kernel } = fake;
+    const mounts = {} as MountNamespace;
+    container = new Container({
+      kernel,
+      id: 'few',
+      pids,
+      mounts,
+      hasVirtualInit: false,
+      allowance,
+    });
+    // Others of the sandbox do not count.
+    for (let count = 0; count < 5; count += 1) fake.process();
+    container.state = 'running';
+    const main = fake.outsider(container, true);
+    expect(prepareProcess(request(false))).toBe(ENOENT);
+    const child = fake.process(main.group);
+    expect([prepareProcess(request(false)), container.allowance.pidRefusals]).toEqual([EAGAIN, 1]);
+    // Until somebody waits for it.
+    exitTask(child, 0);
+    expect([child.group.state, prepareProcess(request(false))]).toEqual(['zombie', EAGAIN]);
   });
 });

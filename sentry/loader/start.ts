@@ -87,7 +87,7 @@ function newTask(request: NewProcess): Result<Task> {
     ? container.state === 'creating'
     : container.state === 'created' || container.state === 'running';
   if (!isPossible) return ESRCH;
-  const id = pids.allocatePid();
+  const id = pids.allocatePid(container);
   if (id === undefined) return EAGAIN;
   const group = newGroup(request, id);
   const task = new Task({

@@ -498,8 +498,8 @@ export class MemoryManager {
   sharedKey(addr: number): string | undefined {
     const vma = this.map.vmas.find(addr);
     if (vma?.backing === undefined || !vma.isShared) return undefined;
-    const { dev, ino } = vma.backing.mappable;
-    return `${dev}.${ino}.${vma.offset + (addr - vma.start)}`;
+    const { dev, ino, sharedName } = vma.backing.mappable;
+    return `${sharedName ?? `${dev}.${ino}`}.${vma.offset + (addr - vma.start)}`;
   }
 
   /** The mapping of `addr`, for shared futex keys and the like. */

@@ -13,6 +13,7 @@ import { O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
 import type { Clock } from '../base/clock.ts';
 import { type AnonymousNode, newAnonymousNode, sockfs } from '../fs/anon/anonymous-node.ts';
+import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -31,6 +32,8 @@ export interface PeerCredentials {
   readonly pid: number;
   /** Whose `pid` it is; undefined where it is nobody's. Others see 0. */
   readonly pids: PidNamespace | undefined;
+  /** Whose `uid` and `gid` they are. */
+  readonly ids: IdRanges;
   readonly uid: number;
   readonly gid: number;
 }

@@ -49,6 +49,14 @@ export type MemoryOperation =
       readonly advice: number;
     };
 
+/** Guest addresses: `*End` is behind the last byte. */
+export interface ArgumentPlace {
+  readonly argStart: number;
+  readonly argEnd: number;
+  readonly envStart: number;
+  readonly envEnd: number;
+}
+
 export interface AddressSpace {
   /**
    * Queues an operation; it is done inside the guest, in order, at the latest when `via` is next
@@ -57,6 +65,12 @@ export interface AddressSpace {
    * hostFd is duplicated or sent at once: the caller may close it after this call.
    */
   queueOperation(operation: MemoryOperation, via: GuestThread): void;
+
+  /** Queues: where a host that can show programs' arguments (ps(1)) finds those of this one. Does not fail. */
+  queueShownArguments(place: ArgumentPlace, via: GuestThread): void;
+
+  /** Its process on the host, as the Sentry's PID namespace numbers it; 0: none. */
+  readonly hostId: number;
 
   /** Does what is queued on `via` now and waits for it. 0 or the errno of the first that failed. */
   flushOperations(via: GuestThread): SysResult;

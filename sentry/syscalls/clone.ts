@@ -10,6 +10,7 @@ import {
   CLONE_INTO_CGROUP_HIGH,
   CLONE_NAMESPACES,
   CLONE_NEWIPC,
+  CLONE_NEWUTS,
   CLONE_PARENT,
   CLONE_PIDFD,
   CLONE_SIGHAND,
@@ -24,12 +25,19 @@ import { getU64 } from '../../abi/time.ts';
 import { exitedStatus } from '../../abi/wait.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import { namespaceOfFile } from '../fs/proc/namespace-file.ts';
-import { type CloneRequest, checkClone, cloneTask, plainFork } from '../kernel/clone.ts';
+import {
+  type CloneRequest,
+  checkClone,
+  cloneTask,
+  MAKEABLE_NAMESPACES,
+  plainFork,
+} from '../kernel/clone.ts';
 import { exitTask, groupExit } from '../kernel/exit.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import { enterIpcNamespace, undoSemaphores } from '../kernel/ipc/leave.ts';
 import { HANDED_OVER } from '../kernel/result.ts';
 import type { Task } from '../kernel/task.ts';
+import { UtsNamespace } from '../kernel/uts-namespace.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row, sleeps } from './entry.ts';
@@ -114,8 +122,8 @@ function sysExitGroup(task: Task, args: SyscallArgs): SysResult {
 function sysUnshare(task: Task, args: SyscallArgs): SysResult {
   const flags = args.u32(0);
   if ((flags & CLONE_NAMESPACES) !== 0 && !isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
-  if ((flags & CLONE_NAMESPACES & ~CLONE_NEWIPC) !== 0) return EINVAL;
-  const shareable = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_NEWIPC;
+  if ((flags & CLONE_NAMESPACES & ~MAKEABLE_NAMESPACES) !== 0) return EINVAL;
+  const shareable = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | MAKEABLE_NAMESPACES;
   if ((flags & ~(shareable | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0) return EINVAL;
   if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && task.group.tasks.size > 1)
     return EINVAL;
@@ -133,37 +141,42 @@ function sysUnshare(task: Task, args: SyscallArgs): SysResult {
     task.files = own;
   }
   if ((flags & CLONE_SYSVSEM) !== 0) undoSemaphores(task);
+  if ((flags & CLONE_NEWUTS) !== 0) task.uts = task.uts.fork(task);
   if (ipc !== undefined) enterIpcNamespace(task, ipc);
   return 0;
 }
 
-/** setns(2): into the IPC namespace that an open /proc/PID/ns/ipc names. */
+/** setns(2): into what an open /proc/PID/ns/ipc or uts names. */
 function sysSetns(task: Task, args: SyscallArgs): SysResult {
   const file = task.files.get(args.i32(0));
   if (typeof file === 'number') return file;
   const type = args.u32(1);
   const namespace = namespaceOfFile(file);
-  if (!(namespace instanceof IpcNamespace) || (type !== 0 && type !== CLONE_NEWIPC)) return EINVAL;
+  if (namespace === undefined) return EINVAL;
+  const isUts = namespace instanceof UtsNamespace;
+  if (type !== 0 && type !== (isUts ? CLONE_NEWUTS : CLONE_NEWIPC)) return EINVAL;
   if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
-  enterIpcNamespace(task, namespace);
+  if (isUts && !namespace.isRuledBy(task)) return EPERM;
+  if (isUts) task.uts = namespace;
+  else enterIpcNamespace(task, namespace);
   return 0;
 }
 
 export const cloneRows: readonly Row[] = [
   sleeps(56, 'clone', ['cloneFlags', 'addr', 'addr', 'addr', 'addr'], sysClone, {
-    partial: 'of namespace flags CLONE_NEWIPC',
+    partial: 'of namespace flags CLONE_NEWIPC and CLONE_NEWUTS',
   }),
   sleeps(57, 'fork', [], sysFork),
   sleeps(58, 'vfork', [], sysVfork),
   sleeps(435, 'clone3', ['addr', 'len'], sysClone3, {
-    partial: 'of namespace flags CLONE_NEWIPC, no set_tid, no CLONE_INTO_CGROUP',
+    partial: 'of namespace flags CLONE_NEWIPC and CLONE_NEWUTS, no set_tid, no CLONE_INTO_CGROUP',
   }),
   direct(60, 'exit', ['int'], sysExit),
   direct(231, 'exit_group', ['int'], sysExitGroup),
   direct(272, 'unshare', ['cloneFlags'], sysUnshare, {
-    partial: 'of namespace flags CLONE_NEWIPC',
+    partial: 'of namespace flags CLONE_NEWIPC and CLONE_NEWUTS',
   }),
   direct(308, 'setns', ['fd', 'cloneFlags'], sysSetns, {
-    partial: 'IPC namespaces; EINVAL for others',
+    partial: 'IPC and UTS namespaces; EINVAL for others',
   }),
 ];

@@ -159,7 +159,7 @@ function testLock(
   addr: number,
 ): SysResult {
   if (wanted.type === F_UNLCK && wanted.pid !== -1) return EINVAL;
-  const blocker = file.node.locks?.conflict(wanted);
+  const blocker = file.node.knownIdentity?.locks?.conflict(wanted);
   const { at } = flockLayout;
   if (blocker === undefined) {
     view.setInt16(at.type, F_UNLCK, true);

@@ -161,6 +161,7 @@ function setName(task: Task, addr: number): SysResult {
   const text = Buffer.from(bytes.subarray(0, count)).toString('latin1');
   const end = text.indexOf('\0');
   task.comm = (end < 0 ? text : text.slice(0, end)).slice(0, TASK_COMM_BYTES - 1);
+  task.thread.showName(task.comm);
   return 0;
 }
 

@@ -24,8 +24,8 @@ import {
   UIO_MAXIOV,
 } from '../../abi/socket.ts';
 import { getU64 } from '../../abi/time.ts';
-import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
+import { shownCredentials } from '../net/peer-credentials.ts';
 import type {
   ControlMessage,
   PeerCredentials,
@@ -178,7 +178,9 @@ function takeCredentials(task: Task, view: DataView, at: number): Result<PeerCre
   const gidAllowed =
     gid === own.gid || gid === own.egid || gid === own.sgid || isCapable(own, CAP_SETGID);
   if (!pidAllowed || !uidAllowed || !gidAllowed) return EPERM;
-  return task.pids.isTaken(pid) ? { pid, pids: task.pids, uid, gid } : ESRCH;
+  return task.pids.isTaken(pid)
+    ? { pid, pids: task.pids, ids: task.group.container.ids, uid, gid }
+    : ESRCH;
 }
 
 /**
@@ -242,8 +244,7 @@ function writeMessage(
 }
 
 function writeCredentials(task: Task, received: Received, addr: number, room: number): SysResult {
-  const { pids, uid, gid, ...sender } = received.credentials as PeerCredentials;
-  const pid = pidSeenFrom(task.pids, pids, sender.pid);
+  const { pid, uid, gid } = shownCredentials(task, received.credentials as PeerCredentials);
   if (room < cmsghdr.data) {
     received.flags |= MSG_CTRUNC;
     return 0;

@@ -15,8 +15,8 @@ import {
 } from '../../abi/errno.ts';
 import * as so from '../../abi/socket.ts';
 import { readTimeval, setI64 } from '../../abi/time.ts';
-import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
+import { shownCredentials, shownGroups } from '../net/peer-credentials.ts';
 import type { Socket } from '../net/socket.ts';
 import type { SocketOptions } from '../net/socket-options.ts';
 import { isCapable } from '../vfs/credentials.ts';
@@ -192,7 +192,7 @@ function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array>
     case so.SO_PEERCRED:
       return peerCredentials(task, socket);
     case so.SO_PEERGROUPS: {
-      const groups = socket.peerGroups();
+      const groups = shownGroups(task, socket);
       return groups === undefined ? ENODATA : ints(...groups);
     }
     default:
@@ -204,7 +204,8 @@ function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array>
 function peerCredentials(task: Task, socket: Socket): Uint8Array {
   const peer = socket.peerCredentials();
   if (peer === undefined) return ints(0, -1, -1);
-  return ints(pidSeenFrom(task.pids, peer.pids, peer.pid), peer.uid, peer.gid);
+  const { pid, uid, gid } = shownCredentials(task, peer);
+  return ints(pid, uid, gid);
 }
 
 function timeval(timeoutNs: number): Uint8Array {

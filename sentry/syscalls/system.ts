@@ -17,15 +17,15 @@ const SYSINFO_BYTES = 112;
 const GRND_KNOWN = 7;
 
 function sysUname(task: Task, args: SyscallArgs): SysResult {
-  const { kernel } = task;
+  const { kernel, uts } = task;
   const bytes = Buffer.alloc(6 * UTS_FIELD_BYTES);
   const fields = [
     kernel.sysname,
-    kernel.hostname,
+    uts.hostname,
     kernel.release,
     kernel.version,
     kernel.machine,
-    kernel.domainname,
+    uts.domainname,
   ];
   for (const [index, field] of fields.entries())
     bytes.write(field.slice(0, HOST_NAME_MAX), index * UTS_FIELD_BYTES, 'latin1');
@@ -33,7 +33,7 @@ function sysUname(task: Task, args: SyscallArgs): SysResult {
 }
 
 function readName(task: Task, args: SyscallArgs): string | SysResult {
-  if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
+  if (!task.uts.isRuledBy(task)) return EPERM;
   const length = args.i32(1);
   if (length < 0 || length > HOST_NAME_MAX) return EINVAL;
   const bytes = new Uint8Array(length);
@@ -43,27 +43,28 @@ function readName(task: Task, args: SyscallArgs): string | SysResult {
 function sysSethostname(task: Task, args: SyscallArgs): SysResult {
   const name = readName(task, args);
   if (typeof name === 'number') return name;
-  task.kernel.hostname = name;
+  task.uts.hostname = name;
   return 0;
 }
 
 function sysSetdomainname(task: Task, args: SyscallArgs): SysResult {
   const name = readName(task, args);
   if (typeof name === 'number') return name;
-  task.kernel.domainname = name;
+  task.uts.domainname = name;
   return 0;
 }
 
 function sysSysinfo(task: Task, args: SyscallArgs): SysResult {
   const { kernel } = task;
+  const { allowance } = task.group.container;
   const view = new DataView(new ArrayBuffer(SYSINFO_BYTES));
   const uptime = addTimes(
     fromNs(kernel.clock.monotonicNs()),
     task.group.container.timeOffsets.boottime,
   );
   setI64(view, 0, uptime.sec);
-  setI64(view, 32, kernel.memoryBytes);
-  setI64(view, 40, kernel.freeMemoryBytes());
+  setI64(view, 32, allowance.memoryBytes);
+  setI64(view, 40, allowance.freeMemoryBytes);
   view.setUint16(80, Math.min(0xffff, task.pids.tasks.size), true);
   view.setUint32(104, 1, true); // mem_unit
   return task.memory.write(args.addr(0), new Uint8Array(view.buffer));

@@ -1,5 +1,5 @@
 // File locks: record locks by process and by open file description (fcntl(2)), and flock(2).
-// They hang on the Node. An owner is an object: the FdTable for POSIX locks, the OpenFile for the others.
+// They hang on the file (Node.identity). An owner is an object: the FdTable for POSIX locks, the OpenFile for the others.
 import { EAGAIN, EDEADLK, ENOLCK, type SysResult } from '../../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
@@ -121,8 +121,9 @@ export class FileLocks {
 }
 
 export function locksOf(node: Node): FileLocks {
-  node.locks ??= new FileLocks();
-  return node.locks;
+  const { identity } = node;
+  identity.locks ??= new FileLocks();
+  return identity.locks;
 }
 
 /**
@@ -145,17 +146,19 @@ export function stopWaiting(owner: object): void {
 
 /** A descriptor of `file` was closed: POSIX takes all of the process's locks on that file. */
 export function releasePosixLocks(file: OpenFile, owner: object): void {
-  const locks = file.node.locks;
-  if (locks === undefined) return;
+  const identity = file.node.knownIdentity;
+  const locks = identity?.locks;
+  if (identity === undefined || locks === undefined) return;
   locks.dropRecords(owner);
-  if (locks.isEmpty) file.node.locks = undefined;
+  if (locks.isEmpty) identity.locks = undefined;
 }
 
 /** The last reference to an open file is gone: so are its flock and its open file description locks. */
 export function releaseFileLocks(file: OpenFile): void {
-  const locks = file.node.locks;
-  if (locks === undefined) return;
+  const identity = file.node.knownIdentity;
+  const locks = identity?.locks;
+  if (identity === undefined || locks === undefined) return;
   locks.dropRecords(file);
   locks.dropFlock(file);
-  if (locks.isEmpty) file.node.locks = undefined;
+  if (locks.isEmpty) identity.locks = undefined;
 }

@@ -109,11 +109,16 @@ export interface NewNode {
   readonly gid: number;
 }
 
-/**
- * An inode. The same object must be answered for the same file as long as anyone holds it: dentries,
- * locks and inotify watches are keyed by identity.
- */
-export abstract class Node {
+/** What belongs to a file under whatever nodes it is known. Pipes of FIFOs and bound sockets are found by it too. */
+export class FileIdentity {
+  /** File locks (vfs/locks.ts), once there are any. */
+  locks: FileLocks | undefined = undefined;
+  /** Who watches the file (vfs/notify.ts), once somebody does. */
+  observers: Set<NodeObserver> | undefined = undefined;
+}
+
+/** An inode. The same object must be answered for the same file as long as anyone holds it: dentries are keyed by it. */
+export abstract class Node extends FileIdentity {
   abstract readonly filesystem: FileSystem;
   /** S_IFMT bits of the mode; never changes. */
   abstract readonly kind: number;
@@ -124,10 +129,16 @@ export abstract class Node {
   readonly cacheable: boolean = true;
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
   dentryCount = 0;
-  /** File locks on this node (vfs/locks.ts), once there are any. */
-  locks: FileLocks | undefined = undefined;
-  /** Who watches this node (vfs/notify.ts), once somebody does. */
-  observers: Set<NodeObserver> | undefined = undefined;
+
+  /** The file itself: other nodes may be of the same one (fs/gofer/host-files.ts). */
+  get identity(): FileIdentity {
+    return this;
+  }
+
+  /** The same without making one: undefined where nothing can hang on it yet. */
+  get knownIdentity(): FileIdentity | undefined {
+    return this;
+  }
 
   abstract attributes(): Result<Attributes>;
 

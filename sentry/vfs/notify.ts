@@ -33,16 +33,18 @@ let lastCookie = 0;
 
 /** Watches a node. The watcher also pins a path of the node, so that the node stays the same object. */
 export function addObserver(node: Node, observer: NodeObserver): void {
-  if (node.observers === undefined) node.observers = new Set();
-  if (node.observers.has(observer)) return;
-  node.observers.add(observer);
+  const { identity } = node;
+  identity.observers ??= new Set();
+  if (identity.observers.has(observer)) return;
+  identity.observers.add(observer);
   observerCount += 1;
 }
 
 export function removeObserver(node: Node, observer: NodeObserver): void {
-  if (node.observers?.delete(observer) !== true) return;
+  const { identity } = node;
+  if (identity.observers?.delete(observer) !== true) return;
   observerCount -= 1;
-  if (node.observers.size === 0) node.observers = undefined;
+  if (identity.observers.size === 0) identity.observers = undefined;
 }
 
 /** An entry was made in a directory. */
@@ -109,9 +111,10 @@ function tellNodeAndParent(dentry: Dentry, mask: number): void {
 }
 
 function tell(node: Node, mask: number, cookie: number, name: string | undefined): void {
-  if (node.observers === undefined) return;
+  const observers = node.knownIdentity?.observers;
+  if (observers === undefined) return;
   // A copy: an observer with IN_ONESHOT takes itself off the set.
-  for (const observer of [...node.observers]) observer.nodeEvent(mask, cookie, name);
+  for (const observer of [...observers]) observer.nodeEvent(mask, cookie, name);
 }
 
 function directoryBit(kind: number): number {

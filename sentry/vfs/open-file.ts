@@ -28,9 +28,11 @@ export interface Mappable {
    * The Mappable stays its owner and keeps it open while any mapping lives.
    */
   hostFd(writable: boolean): SysResult;
-  /** Identity for shared futex keys and /proc/PID/maps. */
+  /** As /proc/PID/maps shows it, and for shared futex keys. */
   readonly dev: number;
   readonly ino: number;
+  /** For those keys instead, where the object is known under other numbers too. */
+  readonly sharedName?: string | undefined;
   /** One more mapping holds this object (mmap, fork), one fewer (munmap, exit). */
   acquire(): void;
   release(): void;

@@ -80,6 +80,50 @@ TEST(forbidden_calls_from_the_stub_reach_the_sentry) {
   CHECK_EXIT(pid, 7);
 }
 
+// prctl passes for the name and the layout that the host's ps shows: nothing else of it, and no other executable.
+TEST(what_the_host_shows_is_all_that_prctl_changes) {
+  const struct stub *stub = hunt();
+  struct prctl_mm_map map = {.exe_fd = (unsigned)-1};
+  map.start_code = map.start_data = map.end_data = map.start_brk = map.brk = stub->base;
+  map.end_code = stub->base + 4096;
+  map.start_stack = map.arg_start = map.arg_end = map.env_start = map.env_end = stub->base;
+  CHECK_EQ(stub->call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, (long)&map, sizeof map, 0, 0), 0);
+  for (int fd = 0; fd < 64; fd++) {
+    map.exe_fd = fd;
+    long answer = stub->call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, (long)&map, sizeof map, 0, 0);
+    CHECK(answer == -EPERM || answer == -EINVAL);
+  }
+  // Nonsense is the host kernel's to refuse, or to show.
+  for (int i = 0; i < 2000; i++) {
+    unsigned long *words = (unsigned long *)&map;
+    for (unsigned k = 0; k < 11; k++) words[k] = (unsigned long)random() << (random() % 34);
+    map.auxv = (void *)(random() % 2 ? 0 : stub->base);
+    map.auxv_size = random() % 2 ? 0 : (unsigned)random();
+    map.exe_fd = (unsigned)-1;
+    stub->call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, (long)&map, sizeof map, 0, 0);
+  }
+  // Of another size, or another option: the Sentry's answer.
+  long own = prctl(PR_SET_MM, PR_SET_MM_AUXV, &map, 16, 0) < 0 ? -errno : 0;
+  CHECK(own < 0);
+  CHECK_EQ(stub->call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, (long)&map, 96, 0, 0), own);
+  for (int option = 1; option <= 15; option++) {
+    if (option == PR_SET_MM_MAP) continue;
+    CHECK_EQ(stub->call(SYS_prctl, PR_SET_MM, option, (long)&map, 104, 0, 0), own);
+  }
+  OK(prctl(PR_SET_PDEATHSIG, SIGUSR1));
+  int signal = 0;
+  CHECK_EQ(stub->call(SYS_prctl, PR_GET_PDEATHSIG, (long)&signal, 0, 0, 0, 0), 0);
+  CHECK_EQ(signal, SIGUSR1);
+  char comm[17] = "";
+  OK(prctl(PR_SET_NAME, "as-the-sentry-is"));
+  CHECK_EQ(stub->call(SYS_prctl, PR_SET_NAME, (long)"as-the-host-has", 0, 0, 0, 0), 0);
+  OK(prctl(PR_GET_NAME, comm));
+  CHECK_STR(comm, "as-the-sentry-i");
+  pid_t pid = OK(fork());
+  if (pid == 0) _exit(7);
+  CHECK_EXIT(pid, 7);
+}
+
 TEST(clones_that_nobody_ordered_are_refused) {
   const struct stub *stub = hunt();
   int id = 0;

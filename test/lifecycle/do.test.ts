@@ -1,10 +1,11 @@
 // `runts do` as a shell user sees it: exit codes, signals, streams, bad input.
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runts, start, startSleeper, until } from './command.ts';
+import { runts, runtsPath, start, startSleeper, until } from './command.ts';
 import { everyProcess, isAlive, processState } from './sandbox-processes.ts';
 
 describe('exit codes', () => {
@@ -60,6 +61,28 @@ describe('a stop by the shell', () => {
     await until(() => ticks > stoppedAt + 3, 5000);
     child.kill('SIGTERM');
     expect((await running.finished).code).toBe(128 + 15);
+  });
+
+  it.each([
+    ['TSTP', 20],
+    ['TTIN', 21],
+    ['STOP', 19],
+  ])('a job that stops by SIG%s stops as that for its shell', (name, number) => {
+    const script = `import os, sys
+os.setsid()
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os.execv(sys.argv[1], sys.argv[1:])
+status = os.waitpid(pid, os.WUNTRACED)[1]
+os.kill(pid, 18)
+print(os.WSTOPSIG(status), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
+    const guest = ['do', '--', 'sh', '-c', `kill -${name} $$; exit 4`];
+    const ran = spawnSync('python3', ['-c', script, runtsPath, ...guest], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect(ran.stdout).toBe(`${number} 4\n`);
   });
 });
 

@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { changedProcess } from '../../runts/commands/exec.ts';
 import { planProcess } from '../../runts/oci/plan-process.ts';
-import { parseProcess } from '../../runts/oci/spec/parse.ts';
+import { parseProcess, parseSpec } from '../../runts/oci/spec/parse.ts';
 import type { ContainerRecord } from '../../runts/oci/state/container-record.ts';
 import { quickRecord } from '../../runts/oci/state/quick-record.ts';
 import { root } from '../support/run.ts';
@@ -21,7 +22,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** What C makes of each text: a line. */
-function inC(kind: 'process' | 'record', texts: readonly (string | Buffer)[]): string[] {
+function inC(kind: 'process' | 'config' | 'record', texts: readonly (string | Buffer)[]): string[] {
   const files = texts.map((text, index) => {
     const file = join(directory, String(index));
     writeFileSync(file, text);
@@ -39,6 +40,27 @@ function inC(kind: 'process' | 'record', texts: readonly (string | Buffer)[]): s
 function inNode(text: string | Buffer): unknown {
   try {
     const { process } = parseProcess(text.toString('utf8'), 'process.json');
+    return JSON.parse(
+      JSON.stringify({ type: 'exec', container: 'id', process: planProcess(process) }),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** `runts exec` with the options that native/test/quick-parse.c has. */
+function changedInNode(text: string | Buffer): unknown {
+  try {
+    const { spec } = parseSpec(text.toString('utf8'), 'config.json');
+    const process = changedProcess(spec.process, ['echo', 'a b', ''], {
+      cwd: '/tmp',
+      user: '12:34',
+      env: ['A=changed', 'NEW=\u00e9'],
+      additionalGids: ['7'],
+      cap: ['CAP_SYS_PTRACE'],
+      tty: true,
+      noNewPrivs: true,
+    });
     return JSON.parse(
       JSON.stringify({ type: 'exec', container: 'id', process: planProcess(process) }),
     );
@@ -85,6 +107,7 @@ const engineTexts = [
   JSON.stringify(docker, undefined, 2),
   goText(docker),
   JSON.stringify(plain),
+  JSON.stringify({ ...plain, env: ['A=1', 'B=2', 'A=3'] }),
   JSON.stringify({ ...plain, env: null, capabilities: null, rlimits: [], terminal: false }),
   JSON.stringify({ ...plain, oomScoreAdj: 1000, args: ['\ud83d\ude00'] }).replace(
     '\ud83d\ude00',
@@ -105,7 +128,6 @@ const rareTexts = [
   JSON.stringify({ ...plain, args: ['a', 1] }),
   JSON.stringify({ ...plain, args: ['a\0b'] }),
   JSON.stringify({ ...plain, args: ['\ud800'] }),
-  JSON.stringify({ ...plain, env: ['A=1', 'B=2', 'A=3'] }),
   JSON.stringify({ ...plain, env: ['=1'] }),
   JSON.stringify({ ...plain, unknown: 1 }),
   JSON.stringify({ ...plain, commandLine: 'x' }),
@@ -169,6 +191,65 @@ describe('process.json', () => {
   });
 });
 
+/** What else is in an engine's config.json is walked over. */
+const configOf = (process: string): string =>
+  `{"ociVersion":"1.0.2","root":{"path":"rootfs"},"hostname":"a}","mounts":[{"destination":"/proc","type":"proc","source":"proc","options":null}],"annotations":{"process":"x"},"process":${process},"linux":{"resources":{"memory":{"limit":-1,"swappiness":6e1},"devices":[{"allow":false,"access":"rwm"}]},"namespaces":[{"type":"uts"},{"type":"mount"}]}}`;
+/** Labels would have been warned of. */
+const configTexts = engineTexts
+  .filter((text) => !text.includes('apparmor'))
+  .concat(JSON.stringify({ ...docker, apparmorProfile: '' }))
+  .map(configOf);
+
+describe('config.json and the options of exec', () => {
+  it('take the quick way, to the same request', () => {
+    const lines = inC('config', configTexts);
+    configTexts.forEach((text, index) => {
+      expect(JSON.parse(lines[index] as string), text).toEqual(changedInNode(text));
+    });
+  });
+
+  it('that are odd are left to Node', () => {
+    const good = configOf(JSON.stringify(plain));
+    const texts = [
+      '{}',
+      '{"process":null}',
+      `{"process":${JSON.stringify(plain)},"process":${JSON.stringify(plain)}}`,
+      `${good}x`,
+      good.replace('6e1', ''),
+      good.replace('"rwm"', '"rwm'),
+      good.replace('-1', '['.repeat(100_000)),
+      configOf(JSON.stringify(docker)),
+      ...rareTexts
+        .filter((text) => text.length > 2 && typeof text === 'string')
+        .map((text) => configOf(String(text))),
+    ];
+    expect(inC('config', texts)).toEqual(texts.map(() => 'slow'));
+  });
+
+  it('that were damaged are left to Node, or understood alike', () => {
+    const random = generator(3);
+    const texts = Array.from({ length: 1000 }, () =>
+      damaged(Buffer.from(configTexts[random(configTexts.length)] as string), random, [
+        'null',
+        '"',
+        '{',
+        '}',
+        '[',
+        ',',
+        '0',
+        '-1',
+        '\\u00',
+      ]),
+    );
+    inC('config', texts).forEach((line, index) => {
+      const wanted = changedInNode(texts[index] as Buffer);
+      // Of what is not the process this side judges nothing: `create` did.
+      if (line !== 'slow' && wanted !== undefined)
+        expect(JSON.parse(line), String(texts[index])).toEqual(wanted);
+    });
+  });
+});
+
 const record: ContainerRecord = {
   version: 1,
   id: 'a',
@@ -196,13 +277,13 @@ describe('the quick record', () => {
     const text = quickRecord(record) as string;
     const [line] = inC('record', [text]);
     expect(line).toMatch(
-      /^1234 567890 hooks 4 freezer 1 \/sys\/fs\/cgroup\/freezer\/a unit 0 sandbox a 1:\/sys\/fs\/cgroup\/freezer\/a 0:\/sys\/fs\/cgroup\/unified\/a b document \d+ \d+ \d+$/,
+      /^1234 567890 hooks 4 freezer 1 \/sys\/fs\/cgroup\/freezer\/a unit 0 sandbox a bundle \/b 1:\/sys\/fs\/cgroup\/freezer\/a 0:\/sys\/fs\/cgroup\/unified\/a b document \d+ \d+ \d+$/,
     );
     const { cgroup: _, ...bare } = record;
     const lines = inC('record', [
       quickRecord({ ...bare, cgroup: null, owner: 1000, sandbox: 'pod' }) as string,
     ]);
-    expect(lines[0]).toMatch(/freezer 0 - unit 0 sandbox pod document 0 0 0$/);
+    expect(lines[0]).toMatch(/freezer 0 - unit 0 sandbox pod bundle \/b document 0 0 0$/);
   });
 
   it('is not written where a line could not hold it, or Node is needed', () => {
@@ -228,7 +309,7 @@ describe('the quick record', () => {
 
   it('of another version, or of huge size, is left to Node', () => {
     const text = quickRecord(record) as string;
-    const others = [text.replace('quick 1', 'quick 2'), `${text}x`, 'x'.repeat(1 << 21), '\0'];
+    const others = [text.replace('quick 2', 'quick 1'), `${text}x`, 'x'.repeat(1 << 21), '\0'];
     expect(inC('record', others)).toEqual(others.map(() => 'slow'));
   });
 });

@@ -58,8 +58,9 @@ scriptCases('docker-live', [
   {
     name: 'top tells host processes',
     script: `up local/busybox sh -c 'sleep 1000 & wait'; until_ eval '[ $(docker exec $C ps | grep -c "sleep 1000") = 2 ]'
-      docker top "$C" -o pid >top.txt; head -1 top.txt; tail -n +2 top.txt | while read -r p; do [ "$p" -gt 1 ] && grep -q "$(inspect '{{.Id}}')" /proc/$p/cgroup && echo ours; done | sort -u`,
-    says: 'PID\nours',
+      docker top "$C" -o pid >top.txt; head -1 top.txt; tail -n +2 top.txt | while read -r p; do [ "$p" -gt 1 ] && grep -q "$(inspect '{{.Id}}')" /proc/$p/cgroup && echo ours; done | sort -u
+      docker top "$C" -o pid,comm,args | tail -n +2 | sed 's/^ *[0-9]* *//; s/  */ /g' | sort`,
+    says: 'PID\nours\nsh sh -c sleep 1000 & wait\nsleep sleep 1000',
   },
   {
     name: 'stop lets a container end itself',

@@ -21,6 +21,13 @@ function processFile(box: Box, args: readonly string[], more: object = {}): stri
   return file;
 }
 
+/** What ps(1) shows of each. */
+const shownBy = (pids: readonly number[]): string[] =>
+  pids.map((pid) => {
+    const read = (name: string): string => readFileSync(`/proc/${pid}/${name}`, 'latin1');
+    return `${read('comm')}${read('cmdline').replaceAll('\0', '|')}`;
+  });
+
 /** A file of the container's cgroup. */
 function cgroupFile(box: Box, name: string): string {
   const path = cgroupsBelow(`${box.cgroup}/a`).find((dir) => existsSync(join(dir, name)));
@@ -243,13 +250,44 @@ boxCases('verbs', [
     body: async (box) => {
       await box.running((spec) => script(spec, 'sleep 1000 & echo ready; wait'));
       await ready(box);
-      const { stdout } = await box.do('ps', ['--format', 'json', 'a']);
-      const pids = JSON.parse(stdout) as number[];
-      expect(pids).toContain(box.pid());
+      const ps = async (): Promise<number[]> =>
+        JSON.parse((await box.do('ps', ['--format', 'json', 'a'])).stdout) as number[];
+      const wanted = ['sh\n/bin/sh|-c|sleep 1000 & echo ready; wait|', 'sleep\nsleep|1000|'];
+      const isShown = async (): Promise<boolean> =>
+        JSON.stringify(shownBy(await ps()).sort()) === JSON.stringify(wanted);
+      await box.until(isShown, 'both are shown');
+      const pids = await ps();
       const inside = processesIn(`${box.cgroup}/a`);
       expect(pids.filter((pid) => !inside.includes(pid))).toEqual([]);
       expect((await box.do('ps', ['a'])).stdout).toMatch(/^UID +PID[^\n]*\n[^\n]*\b\d+/);
       expect((await box.do('ps', ['a', '-o', 'pid'])).stdout).toMatch(/^ *PID\n *\d+\n/);
+    },
+  },
+  {
+    name: 'update shows in the container',
+    only: 'runts',
+    body: async (box) => {
+      await box.running((spec) => {
+        spec.mounts = [
+          ...(spec.mounts ?? []),
+          { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup' },
+        ];
+        spec.linux.resources = { cpu: { quota: 150_000, period: 100_000 } };
+        waiting(spec);
+      });
+      const shown = async (): Promise<string> => {
+        const files = ['memory.max', 'pids.max', 'cpu.max', 'cpu.weight'];
+        const paths = files.map((name) => `/sys/fs/cgroup/${name}`);
+        return (await box.do('exec', ['a', 'cat', ...paths])).stdout;
+      };
+      expect(await shown()).toBe('max\nmax\n150000 100000\n100\n');
+      const options = ['--memory', '80M', '--pids-limit', '60', '--cpu-quota', '50000'];
+      expect(await box.do('update', [...options, '--cpu-share', '512', 'a'])).toMatchObject({
+        code: 0,
+      });
+      expect(await shown()).toBe(`${80 << 20}\n60\n50000 100000\n20\n`);
+      expect(await box.do('update', ['--cpu-quota', '-1', 'a'])).toMatchObject({ code: 0 });
+      expect(await shown()).toBe(`${80 << 20}\n60\nmax 100000\n20\n`);
     },
   },
   {

@@ -61,7 +61,7 @@ describe('lists', () => {
     expect(distinct(sentryFilter)).toBeLessThanOrEqual(52);
     expect(distinct(networkFilter)).toBe(distinct(sentryFilter) + 5);
     expect(distinct(goferFilter)).toBeLessThanOrEqual(50);
-    expect(distinct(stubFilter)).toBeLessThanOrEqual(13);
+    expect(distinct(stubFilter)).toBeLessThanOrEqual(14);
   });
 
   it('give a reason for each entry, and name it once', () => {

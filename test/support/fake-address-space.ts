@@ -37,6 +37,12 @@ export class FakeAddressSpace implements AddressSpace {
     this.#perform(operation);
   }
 
+  queueShownArguments(): void {
+    // There is no host that would show them.
+  }
+
+  readonly hostId = 0;
+
   flushOperations(_via: GuestThread): SysResult {
     const error = this.#firstError;
     this.#firstError = 0;
@@ -158,6 +164,7 @@ export function fakeThread(space: AddressSpace): GuestThread {
     interrupt: nothing,
     fpStateBytes: 2696,
     cpuNs: () => 0,
+    showName: () => undefined,
     queueSaveFpState: nothing,
     queueLoadFpState: nothing,
     exit: nothing,

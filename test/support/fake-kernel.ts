@@ -51,10 +51,7 @@ export class FakeKernel {
     this.kernel = new Kernel({
       clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
       platform: { guestTop: GUEST_TOP, start: () => undefined } as unknown as Platform,
-      hostname: 'test',
       memoryBytes: 2 ** 30,
-      memoryLimitBytes: undefined,
-      pidLimit: 1000,
       cpuCount: 1,
       log: () => undefined,
       dispatch: () => this.#answer(),
@@ -99,7 +96,7 @@ export class FakeKernel {
     const { pids } = place.container;
     const group = new ThreadGroup({
       ...place,
-      id: pids.allocatePid() ?? 0,
+      id: pids.allocatePid(place.container) ?? 0,
       limits: new Limits(),
       actions: new SignalActions(),
     });
@@ -116,7 +113,7 @@ export class FakeKernel {
   /** One more thread of a process, running too. */
   thread(group: ThreadGroup): Task {
     const leader = group.anyTask as Task;
-    return this.#task(group, group.pids.allocatePid() ?? 0, leader.mm.acquire());
+    return this.#task(group, group.pids.allocatePid(group.container) ?? 0, leader.mm.acquire());
   }
 
   #task(group: ThreadGroup, tid: number, mm: MemoryManager): Task {

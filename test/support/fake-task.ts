@@ -11,6 +11,7 @@ import {
   type Wake,
   type Waker,
 } from '../../sentry/base/wait.ts';
+import { sameIdRanges } from '../../sentry/kernel/id-ranges.ts';
 import { Limits } from '../../sentry/kernel/limits.ts';
 import type { SignalInfo } from '../../sentry/kernel/signal-info.ts';
 import { PendingSignals } from '../../sentry/kernel/signal-state.ts';
@@ -156,8 +157,8 @@ export class FakeTask {
   readonly sent: number[] = [];
   restart: (() => MaybeBlocking) | undefined = undefined;
   readonly group = {
-    container: { timeOffsets: noTimeOffsets },
     id: 7,
+    container: { ids: sameIdRanges, timeOffsets: noTimeOffsets },
     limits: new Limits(),
     signalQueue: new WaitQueue(),
     pending: new PendingSignals(),

@@ -109,6 +109,7 @@ static int take_option(char **words, const struct option_spec *specs) {
     /* What looks like an option where a value belongs is better understood by others. */
     if (value == NULL || value[0] == 0 || (spec->takes_value && value[0] == '-')) fall_back();
     if (spec->value != NULL) *spec->value = value;
+    if (spec->all != NULL) spec->all->list[spec->all->count++] = value;
     return count;
   }
   fall_back();
@@ -155,15 +156,15 @@ static bool has_parent_step(const char *path) {
 static char **take_globals(char **arguments, struct call *call) {
   const char *format = "text", *rootless = "auto";
   const struct option_spec specs[] = {
-      {"--root", NULL, true, &call->root},
-      {"--log", NULL, true, &call->log},
-      {"--log-format", NULL, true, &format},
-      {"--debug", NULL, false, NULL},
-      {"--systemd-cgroup", NULL, false, NULL},
-      {"--rootless", NULL, true, &rootless},
-      {"--criu", NULL, true, NULL},
-      {"--network", NULL, true, NULL},
-      {"--platform", NULL, true, NULL},
+      {"--root", NULL, true, &call->root, NULL},
+      {"--log", NULL, true, &call->log, NULL},
+      {"--log-format", NULL, true, &format, NULL},
+      {"--debug", NULL, false, NULL, NULL},
+      {"--systemd-cgroup", NULL, false, NULL, NULL},
+      {"--rootless", NULL, true, &rootless, NULL},
+      {"--criu", NULL, true, NULL, NULL},
+      {"--network", NULL, true, NULL, NULL},
+      {"--platform", NULL, true, NULL, NULL},
       {0},
   };
   static const char *const formats[] = {"text", "json", NULL};

@@ -65,7 +65,7 @@ static void remove_state(const struct record *record, const char *path) {
 
 int quick_delete(const struct call *call) {
   const char *force = NULL, *id;
-  const struct option_spec specs[] = {{"--force", "-f", false, &force}, {0}};
+  const struct option_spec specs[] = {{"--force", "-f", false, &force, NULL}, {0}};
   struct record record;
   struct stat stat;
   char path[4096];

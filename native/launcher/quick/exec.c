@@ -1,5 +1,5 @@
 /*
- * `runts exec --process FILE`: twin of runts/oci/exec.ts. This process, or a child of it, becomes the front of the new one
+ * `runts exec`: twin of runts/oci/exec.ts. This process, or a child of it, becomes the front of the new one
  * (container.c, front.c).
  */
 #define _GNU_SOURCE
@@ -22,28 +22,49 @@ enum { LONGEST_PROCESS = 8 << 20, EXEC_FAILED = 255 };
 struct exec {
   const struct call *call;
   const char *process, *detach, *pid_file, *console_socket;
+  struct process_changes changes; /* where there is no `process` */
   struct record record;
   struct process_plan plan;
   int config, state_dir;
 };
 
 static void take_exec_options(struct exec *exec, const char **id) {
-  const char *kept = "0";
+  const char *kept = "0", *terminal = NULL, *no_new_privileges = NULL;
+  struct process_changes *changes = &exec->changes;
+  int room = 1;
+  while (exec->call->arguments[room - 1] != NULL) room++;
+  const char **words = calloc((size_t)room * 4, sizeof *words);
+  if (words == NULL) fall_back();
+  changes->env.list = words + room;
+  changes->groups.list = words + 2 * room;
+  changes->capabilities.list = words + 3 * room;
   const struct option_spec specs[] = {
-      {"--process", "-p", true, &exec->process},
-      {"--detach", "-d", false, &exec->detach},
-      {"--pid-file", NULL, true, &exec->pid_file},
-      {"--console-socket", NULL, true, &exec->console_socket},
-      {"--process-label", NULL, true, NULL},
-      {"--apparmor", NULL, true, NULL},
-      {"--preserve-fds", NULL, true, &kept},
-      {"--cgroup", NULL, true, NULL},
-      {"--ignore-paused", NULL, false, NULL},
+      {"--process", "-p", true, &exec->process, NULL},
+      {"--detach", "-d", false, &exec->detach, NULL},
+      {"--tty", "-t", false, &terminal, NULL},
+      {"--env", "-e", true, NULL, &changes->env},
+      {"--cwd", NULL, true, &changes->cwd, NULL},
+      {"--user", "-u", true, &changes->user, NULL},
+      {"--additional-gids", "-g", true, NULL, &changes->groups},
+      {"--cap", "-c", true, NULL, &changes->capabilities},
+      {"--no-new-privs", NULL, false, &no_new_privileges, NULL},
+      {"--pid-file", NULL, true, &exec->pid_file, NULL},
+      {"--console-socket", NULL, true, &exec->console_socket, NULL},
+      {"--process-label", NULL, true, NULL, NULL},
+      {"--apparmor", NULL, true, NULL, NULL},
+      {"--preserve-fds", NULL, true, &kept, NULL},
+      {"--cgroup", NULL, true, NULL, NULL},
+      {"--ignore-paused", NULL, false, NULL, NULL},
       {0},
   };
-  /* With a file the command is not looked at, but it is wanted to be none here. */
-  if (take_options(exec->call->arguments, specs, id, 1, true) != 1) fall_back();
-  if (exec->process == NULL || strcmp(kept, "0") != 0) fall_back();
+  int count = take_options(exec->call->arguments, specs, words, room - 1, true);
+  if (count == 0 || strcmp(kept, "0") != 0) fall_back();
+  /* With a file the command is not looked at, but it is wanted to be none here. What looks like an option is odd. */
+  if ((exec->process != NULL) != (count == 1) || (count > 1 && words[1][0] == '-')) fall_back();
+  changes->terminal = terminal != NULL;
+  changes->no_new_privileges = no_new_privileges != NULL;
+  *id = words[0];
+  changes->arguments = words + 1;
 }
 
 static char *read_process(const char *path, size_t *length) {
@@ -72,12 +93,28 @@ static struct window own_window(const struct exec *exec) {
   return (struct window){true, size.ws_row, size.ws_col};
 }
 
-static void make_plan(struct exec *exec) {
+static bool plan_changes(struct exec *exec, const struct window *own) {
+  char path[4096];
+  size_t length;
+  int used = snprintf(path, sizeof path, "%s/config.json", exec->record.bundle);
+  if ((size_t)used >= sizeof path) fall_back();
+  char *text = read_process(path, &length);
+  bool good = plan_changed_process(exec->record.id, text, length, own, &exec->changes, &exec->plan);
+  free(text);
+  return good;
+}
+
+static bool plan_file(struct exec *exec, const struct window *own) {
   size_t length;
   char *text = read_process(exec->process, &length);
-  struct window own = own_window(exec);
-  if (!plan_process(exec->record.id, text, length, &own, &exec->plan)) fall_back();
+  bool good = plan_process(exec->record.id, text, length, own, &exec->plan);
   free(text);
+  return good;
+}
+
+static void make_plan(struct exec *exec) {
+  struct window own = own_window(exec);
+  if (!(exec->process == NULL ? plan_changes : plan_file)(exec, &own)) fall_back();
   bool has_console = exec->console_socket != NULL;
   if (exec->plan.terminal != has_console && (has_console || exec->detach != NULL)) fall_back();
 }

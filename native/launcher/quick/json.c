@@ -7,6 +7,8 @@
 
 #include "launcher/text.h"
 
+enum { DEEPEST = 64 };
+
 static bool no(struct json *json) {
   json->failed = true;
   return false;
@@ -175,3 +177,34 @@ bool json_element(struct json *json, bool *first) {
   *first = false;
   return true;
 }
+
+static bool skip_number(struct json *json) {
+  const char *start = json->at;
+  while (json->at < json->end && *json->at != 0 && strchr("0123456789+-.eE", *json->at) != NULL) {
+    json->at++;
+  }
+  return json->at > start || no(json);
+}
+
+static bool skip_value(struct json *json, int depth) {
+  struct json_string ignored;
+  char next = peek(json);
+  if (json->failed || depth > DEEPEST) return no(json);
+  if (next == '"') return json_string(json, &ignored);
+  if (next == '{') {
+    for (bool first = true; json_member(json, &first, &ignored);) {
+      if (!json->is_null && !skip_value(json, depth + 1)) return false;
+    }
+    return !json->failed;
+  }
+  if (next == '[') {
+    for (bool first = true; json_element(json, &first);) {
+      if (!skip_value(json, depth + 1)) return false;
+    }
+    return !json->failed;
+  }
+  return take_word(json, "true") || take_word(json, "false") || take_word(json, "null") ||
+         skip_number(json);
+}
+
+bool json_skip(struct json *json) { return skip_value(json, 0); }

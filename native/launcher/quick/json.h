@@ -33,6 +33,9 @@ bool json_integer(struct json *json, bool *negative, unsigned long long *magnitu
 /* An integer from 0 to `most`. */
 bool json_count(struct json *json, unsigned long long most, unsigned long long *value);
 
+/* Over any value. */
+bool json_skip(struct json *json);
+
 /*
  * Walks over an object or an array: `first` is true at the first call, and set to false. True where there is a further
  * member. What is null (Go writes that for what is not there) is taken: `is_null`.

@@ -1,5 +1,5 @@
 /*
- * process.json, which `runts exec --process` names, as the Sentry wants it. Twin of runts/oci/plan-process.ts and
+ * process.json, which `runts exec --process` names, or `process` of config.json, as the Sentry wants it. Twin of runts/oci/plan-process.ts and
  * runts/oci/spec/{schema,rules}-process.ts, for documents that these accept without a word: names they do not know, values
  * out of range, contradictions and rare wishes are theirs. test/native/quick-process.test.ts holds the two together.
  */
@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "launcher/quick/json.h"
-#include "launcher/quick/quick.h"
+#include "launcher/quick/process.h"
 
 enum { MOST_VARIABLES = 4096, MOST_LIMITS = 16, UMASK_OF_RUNC = 022 };
 
@@ -60,31 +59,6 @@ static const char *const limit_names[MOST_LIMITS] = {
 
 static const char *const set_names[] = {"bounding", "effective", "inheritable", "permitted",
                                         "ambient"};
-enum { BOUNDING, EFFECTIVE, INHERITABLE, PERMITTED, AMBIENT, SETS };
-
-struct variable {
-  const char *bytes;
-  size_t name_length;
-  unsigned hash;
-};
-
-struct parse {
-  struct json json;
-  unsigned seen; /* members of the document: KNOWN */
-  bool has_terminal;
-  unsigned long long uid, gid, umask;
-  struct text groups, argv, title, env, limits;
-  struct json_string cwd;
-  unsigned long long sets[SETS];
-  unsigned limits_seen;
-  bool no_new_privileges;
-  bool oom_negative;
-  unsigned long long oom;
-  unsigned long long height, width;
-  bool apparmor, selinux;
-  struct variable *variables;
-  int variable_count;
-};
 
 static bool is(const struct json_string *string, const char *text) {
   return string->length == strlen(text) && memcmp(string->bytes, text, string->length) == 0;
@@ -157,59 +131,65 @@ static bool parse_size(struct parse *parse) {
   return seen == 3;
 }
 
+bool add_argument(struct parse *parse, const struct json_string *argument) {
+  if (parse->argv.used > 0) append(&parse->title, " ", 1);
+  separate(&parse->argv);
+  append_quoted(&parse->argv, argument->bytes, argument->length);
+  append(&parse->title, argument->bytes, argument->length);
+  return true;
+}
+
 static bool parse_args(struct parse *parse) {
-  struct json_string arg;
+  struct json_string argument;
   for (bool first = true; json_element(&parse->json, &first);) {
-    if (!json_string(&parse->json, &arg)) return false;
-    if (parse->argv.used > 0) append(&parse->title, " ", 1);
-    separate(&parse->argv);
-    append_quoted(&parse->argv, arg.bytes, arg.length);
-    append(&parse->title, arg.bytes, arg.length);
+    if (!json_string(&parse->json, &argument) || !add_argument(parse, &argument)) return false;
   }
   return parse->argv.used > 0;
 }
 
-/* One that is named twice keeps its first place and its last value: rare enough. */
-static bool add_variable(struct parse *parse, const struct json_string *entry) {
+bool add_variable(struct parse *parse, const struct json_string *entry) {
   const char *equals = memchr(entry->bytes, '=', entry->length);
-  if (equals == NULL || equals == entry->bytes || parse->variable_count == MOST_VARIABLES) {
-    return false;
+  if (equals == NULL || equals == entry->bytes) return false;
+  if (parse->variables == NULL) {
+    parse->variables = calloc(MOST_VARIABLES, sizeof *parse->variables);
+    if (parse->variables == NULL) return false;
   }
-  struct variable variable = {entry->bytes, (size_t)(equals - entry->bytes), 5381};
+  struct variable variable = {*entry, (size_t)(equals - entry->bytes), 5381};
   for (size_t i = 0; i < variable.name_length; i++) {
     variable.hash = variable.hash * 33 + (unsigned char)entry->bytes[i];
   }
   for (int i = 0; i < parse->variable_count; i++) {
-    const struct variable *other = &parse->variables[i];
+    struct variable *other = &parse->variables[i];
     if (other->hash == variable.hash && other->name_length == variable.name_length &&
-        memcmp(other->bytes, variable.bytes, variable.name_length) == 0) {
-      return false;
+        memcmp(other->entry.bytes, entry->bytes, variable.name_length) == 0) {
+      other->entry = *entry;
+      return true;
     }
   }
+  if (parse->variable_count == MOST_VARIABLES) return false;
   parse->variables[parse->variable_count++] = variable;
   return true;
 }
 
 static bool parse_env(struct parse *parse) {
   struct json_string entry;
-  parse->variables = calloc(MOST_VARIABLES, sizeof *parse->variables);
-  if (parse->variables == NULL) return false;
   for (bool first = true; json_element(&parse->json, &first);) {
     if (!json_string(&parse->json, &entry) || !add_variable(parse, &entry)) return false;
-    separate(&parse->env);
-    append_quoted(&parse->env, entry.bytes, entry.length);
   }
   return true;
 }
 
-static bool parse_set(struct parse *parse, unsigned long long *set) {
+bool add_capability(unsigned long long *set, const struct json_string *name) {
   const size_t count = sizeof capability_names / sizeof *capability_names;
+  int number = find_name(name, "CAP_", capability_names, count);
+  if (number >= 0) *set |= 1ULL << number;
+  return number >= 0;
+}
+
+static bool parse_set(struct parse *parse, unsigned long long *set) {
   struct json_string name;
   for (bool first = true; json_element(&parse->json, &first);) {
-    if (!json_string(&parse->json, &name)) return false;
-    int number = find_name(&name, "CAP_", capability_names, count);
-    if (number < 0) return false;
-    *set |= 1ULL << number;
+    if (!json_string(&parse->json, &name) || !add_capability(set, &name)) return false;
   }
   return true;
 }
@@ -320,7 +300,7 @@ static bool parse_member(struct parse *parse, int member) {
   }
 }
 
-static bool parse_document(struct parse *parse) {
+static bool parse_members(struct parse *parse) {
   static const char *const names[] = {"terminal",
                                       "consoleSize",
                                       "user",
@@ -339,7 +319,25 @@ static bool parse_document(struct parse *parse) {
     if (!note(&parse->seen, member)) return false;
     if (!parse->json.is_null && !parse_member(parse, member)) return false;
   }
-  return json_at_end(&parse->json) && parse->argv.used > 0 && parse->cwd.length > 0;
+  return !parse->json.failed && parse->argv.used > 0 && parse->cwd.length > 0;
+}
+
+static bool parse_document(struct parse *parse) {
+  return parse_members(parse) && json_at_end(&parse->json);
+}
+
+/* What else there is was judged by `create`. */
+static bool parse_config(struct parse *parse) {
+  struct json_string name;
+  bool found = false;
+  for (bool first = true; json_member(&parse->json, &first, &name);) {
+    bool is_process = is(&name, "process");
+    if (is_process && (found || parse->json.is_null)) return false;
+    found = found || is_process;
+    if (parse->json.is_null) continue;
+    if (!(is_process ? parse_members(parse) : json_skip(&parse->json))) return false;
+  }
+  return found && json_at_end(&parse->json);
 }
 
 /* ---- the request ---- */
@@ -366,8 +364,13 @@ static void write_request(const struct parse *parse, const char *id, struct proc
   append_quoted(request, id, strlen(id));
   append_format(request, ",\"process\":{");
   append_array(request, "argv", &parse->argv);
-  append_array(request, "env", &parse->env);
-  append_format(request, "\"cwd\":");
+  append_format(request, "\"env\":[");
+  for (int i = 0; i < parse->variable_count; i++) {
+    const struct json_string *entry = &parse->variables[i].entry;
+    if (i > 0) append(request, ",", 1);
+    append_quoted(request, entry->bytes, entry->length);
+  }
+  append_format(request, "],\"cwd\":");
   append_quoted(request, parse->cwd.bytes, parse->cwd.length);
   append_format(request, ",\"user\":{\"uid\":%llu,\"gid\":%llu,\"groups\":[", parse->uid,
                 parse->gid);
@@ -405,16 +408,30 @@ static bool finish(struct parse *parse, const char *id, const struct window *own
   return !plan->request.failed && !plan->title.failed;
 }
 
+static bool end(struct parse *parse, bool good, const char *id, const struct window *own,
+                struct process_plan *plan) {
+  good = good && finish(parse, id, own, plan);
+  free(parse->variables);
+  free(parse->groups.bytes);
+  free(parse->argv.bytes);
+  free(parse->title.bytes);
+  free(parse->limits.bytes);
+  return good;
+}
+
 bool plan_process(const char *id, char *text, size_t length, const struct window *own,
                   struct process_plan *plan) {
   struct parse parse = {.json = {.at = text, .end = text + length}, .umask = UMASK_OF_RUNC};
   memset(plan, 0, sizeof *plan);
-  bool good = parse_document(&parse) && finish(&parse, id, own, plan);
-  free(parse.variables);
-  free(parse.groups.bytes);
-  free(parse.argv.bytes);
-  free(parse.title.bytes);
-  free(parse.env.bytes);
-  free(parse.limits.bytes);
-  return good;
+  return end(&parse, parse_document(&parse), id, own, plan);
+}
+
+bool plan_changed_process(const char *id, char *text, size_t length, const struct window *own,
+                          const struct process_changes *changes, struct process_plan *plan) {
+  struct parse parse = {.json = {.at = text, .end = text + length}, .umask = UMASK_OF_RUNC};
+  memset(plan, 0, sizeof *plan);
+  /* What config.json has of this was warned of when the container was created. */
+  bool good =
+      parse_config(&parse) && apply_changes(&parse, changes) && !parse.apparmor && !parse.selinux;
+  return end(&parse, good, id, own, plan);
 }

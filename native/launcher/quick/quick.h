@@ -45,12 +45,17 @@ int refuse(const struct call *call, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* An option of a verb: "--name VALUE", "--name=VALUE", or "--name" where `takes_value` is not set. */
+struct option_values {
+  const char **list; /* room for as many as there are arguments */
+  int count;
+};
+
 struct option_spec {
   const char *name;   /* with its dashes */
   const char *letter; /* "-x", or NULL */
   bool takes_value;
-  const char *
-      *value; /* set to the value, or to the option where it takes none; may be NULL: ignored */
+  const char **value; /* set to it, or to the option where it takes none; may be NULL: ignored */
+  struct option_values *all; /* instead of `value`, for one that may be given again */
 };
 
 /*
@@ -88,6 +93,7 @@ struct record {
   const char *freezer;
   bool has_unit;
   const char *sandbox;
+  const char *bundle;
   struct record_cgroup cgroups[QUICK_CGROUPS];
   int cgroup_count;
   const char *before, *after; /* of `runts state`, or NULL */
@@ -154,11 +160,22 @@ struct window {
   int rows, columns;
 };
 
+/* What `runts exec` is told of a process beside a document, which then is the container's config.json. */
+struct process_changes {
+  const char *const *arguments; /* NULL ends them */
+  const char *cwd, *user;       /* or NULL */
+  struct option_values env, groups, capabilities;
+  bool terminal, no_new_privileges;
+};
+
 /*
  * process.json as planProcess(parseProcess(text)) of runts/oci has it: false for every text that this would refuse, or
  * that is not simple enough. `text` has a 0 after it, and is written to.
  */
 bool plan_process(const char *id, char *text, size_t length, const struct window *own,
                   struct process_plan *plan);
+/* The same for the process of a config.json, as runts/commands/exec.ts changes it. */
+bool plan_changed_process(const char *id, char *text, size_t length, const struct window *own,
+                          const struct process_changes *changes, struct process_plan *plan);
 
 #endif

@@ -128,7 +128,7 @@ static bool parse_document(struct record *record, struct reader *reader) {
 bool parse_record(struct record *record, char *bytes, size_t length) {
   struct reader reader = {bytes, bytes + length};
   char *version = line_of(&reader, "runts quick");
-  if (version == NULL || strcmp(version, "1") != 0) return false;
+  if (version == NULL || strcmp(version, "2") != 0) return false;
   if (!parse_front(record, line_of(&reader, "front"))) return false;
   if (!parse_hooks(record, line_of(&reader, "hooks"))) return false;
   if (!parse_freezer(record, line_of(&reader, "freezer"))) return false;
@@ -137,6 +137,8 @@ bool parse_record(struct record *record, char *bytes, size_t length) {
   record->has_unit = unit[0] == 'y';
   record->sandbox = line_of(&reader, "sandbox");
   if (record->sandbox == NULL || !is_valid_id(record->sandbox)) return false;
+  record->bundle = line_of(&reader, "bundle");
+  if (record->bundle == NULL || record->bundle[0] != '/') return false;
   return parse_cgroups(record, &reader) && parse_document(record, &reader);
 }
 

@@ -82,7 +82,7 @@ int parse_signal(const char *text) {
 
 int quick_kill(const struct call *call) {
   const char *all = NULL, *words[2] = {NULL, "SIGTERM"};
-  const struct option_spec specs[] = {{"--all", "-a", false, &all}, {0}};
+  const struct option_spec specs[] = {{"--all", "-a", false, &all, NULL}, {0}};
   struct record record;
   if (take_options(call->arguments, specs, words, 2, false) == 0) fall_back();
   int number = parse_signal(words[1]);

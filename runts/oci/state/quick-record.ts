@@ -1,18 +1,19 @@
 // ROOT/ID/quick: what the quick path (native/launcher/quick) needs of a container's record, for C to read. Without the
 // file, or with one that is not as here, the quick path leaves the command to Node. The lines, in this order:
-//   runts quick 1                      the version
+//   runts quick 2                      the version
 //   front PID START                    the process of the pid file (process-identity.ts)
 //   hooks KIND...                      kinds of hooks there are that a command on this container would have to run, or '-'
 //   freezer v1|v2 DIRECTORY            or 'freezer none'
 //   unit yes|no                        systemd has a unit for it, which `delete` stops
 //   sandbox ID                         whose Sentry it lives in: its own id, or that of the first container of its pod
+//   bundle DIRECTORY                   where its config.json is
 //   cgroup owned|shared DIRECTORY      each of its cgroups; only owned ones are removed with it
 //   document BEFORE AFTER              two lengths in bytes: the text that `runts state` prints up to the pid, and from the
 //                                      end of the status on, follow this line ('document none': Node has to find out)
 import type { ContainerRecord } from './container-record.ts';
 import { stateText } from './status.ts';
 
-const QUICK_VERSION = 1;
+const QUICK_VERSION = 2;
 
 /** More is not read back: native/launcher/quick/record.c. */
 const LONGEST = 1 << 20;
@@ -33,6 +34,7 @@ export function quickRecord(record: ContainerRecord): string | undefined {
     `freezer ${freezer(directories)}`,
     `unit ${cgroup?.unit === undefined ? 'no' : 'yes'}`,
     `sandbox ${record.sandbox ?? record.id}`,
+    `bundle ${record.bundle}`,
     ...directories.map(({ path, isShared }) => `cgroup ${isShared ? 'shared' : 'owned'} ${path}`),
   ];
   if (lines.some((line) => /[\n\0]/.test(line))) return undefined;

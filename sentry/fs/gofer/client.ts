@@ -20,6 +20,8 @@ import {
 } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
 import type { AttributeChange, NewNode } from '../../vfs/node.ts';
+import type { GoferFileSystem } from './filesystem.ts';
+import { HostFiles } from './host-files.ts';
 
 /** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
 export class GoferDied extends Error {
@@ -74,14 +76,34 @@ export class GoferClient {
   died: (() => void) | undefined = undefined;
   #isClosed = false;
 
-  constructor(socketFd: number) {
+  /** What it shares with other Gofers of the sandbox. */
+  readonly hostFiles: HostFiles;
+  /** Its trees. */
+  readonly filesystems: Set<GoferFileSystem> = new Set();
+  #changes = 0;
+
+  constructor(socketFd: number, hostFiles: HostFiles = new HostFiles()) {
     this.#socketFd = socketFd;
+    this.hostFiles = hostFiles;
+    hostFiles.join(this);
+  }
+
+  /** A guest changed a file through this Gofer. */
+  changed(): void {
+    this.#changes += 1;
+    this.hostFiles.changes += 1;
+  }
+
+  /** Changes through other Gofers so far: what was learned before the last of them may be old. */
+  get foreignChanges(): number {
+    return this.hostFiles.changes - this.#changes;
   }
 
   /** Its container has ended: what is still open of its files answers EIO. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.hostFiles.leave(this);
     native.close(this.#socketFd);
   }
 

@@ -238,9 +238,13 @@ export class GoferDirectory extends GoferNode implements Listing {
   override rename(name: string, newParent: Node, newName: string, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
     const to = newParent as GoferDirectory;
-    if ((flags & RENAME_EXCHANGE) === 0) {
-      for (const file of this.filesystem.openFiles)
-        if (file.parent === to && file.name === newName) file.beforeUnlink();
+    for (const tree of this.filesystem.client.hostFiles.filesystems()) {
+      if (tree === this.filesystem) {
+        if ((flags & RENAME_EXCHANGE) === 0) tree.entryWillMove(to, newName);
+        continue;
+      }
+      tree.entryWillMove(this, name);
+      tree.entryWillMove(to, newName);
     }
     const done = this.filesystem.client.rename(this.id(), name, to.id(), newName, flags);
     if (done < 0) return done;
@@ -268,7 +272,9 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   #remove(name: string, target: GoferNode, isDirectory: boolean): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    if (target instanceof GoferFile) target.beforeUnlink();
+    if (target instanceof GoferFile)
+      for (const tree of this.filesystem.client.hostFiles.filesystems())
+        tree.nameWillGo(target.key);
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();
     if (done >= 0) target.unlinked();
@@ -295,6 +301,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     this.#hint = undefined;
     this.filesystem.listingDropped(this);
     this.#listing = undefined;
+    this.filesystem.client.changed();
     this.stale();
   }
 

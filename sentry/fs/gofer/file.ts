@@ -23,6 +23,7 @@ import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
 import { type Mappable, OpenFile } from '../../vfs/open-file.ts';
+import { isExact } from './host-files.ts';
 import { GoferNode } from './node.ts';
 
 const staging = new Uint8Array(256 * 1024);
@@ -44,6 +45,11 @@ export class GoferFile extends GoferNode implements Mappable {
 
   get ino(): number {
     return this.lastKnown.ino;
+  }
+
+  /** Other trees of the sandbox may have the same file. */
+  get sharedName(): string | undefined {
+    return this.key !== '' && isExact(this.ino) ? `host:${this.key}` : undefined;
   }
 
   override open(flags: number, _caller: Caller): Result<OpenFile> {
@@ -136,7 +142,7 @@ export class GoferFile extends GoferNode implements Mappable {
     // A file that is open may have no name any more: its size is set by descriptor.
     if (change.sizeBytes !== undefined && this.#writeFd >= 0) {
       const done = native.ftruncate(this.#writeFd, change.sizeBytes);
-      this.stale();
+      this.changed();
       if (done < 0) return done;
       const { sizeBytes: _done, ...rest } = change;
       return Object.keys(rest).length === 0 ? 0 : super.setAttributes(rest);
@@ -252,7 +258,7 @@ export class GoferOpenFile extends OpenFile {
   override fallocate(mode: number, offset: number, length: number): SysResult {
     const fd = this.node.hostFd(true);
     if (fd < 0) return fd;
-    this.node.stale();
+    this.node.changed();
     return native.fallocate(fd, mode, offset, length);
   }
 
@@ -267,7 +273,7 @@ export class GoferOpenFile extends OpenFile {
     if (position < 0) return EINVAL;
     const fd = this.node.hostFd(true);
     if (fd < 0) return fd;
-    this.node.stale();
+    this.node.changed();
     let done = 0;
     while (source.remaining > 0) {
       const taken = source.take(staging.subarray(0, Math.min(source.remaining, staging.length)));

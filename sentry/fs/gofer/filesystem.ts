@@ -79,7 +79,9 @@ export class GoferFileSystem implements FileSystem {
     this.hostKey = `${keyOf(attributes)}:${readOnly ? 'r' : 'w'}`;
     this.#devices.set(attributes.dev, this.dev);
     this.root = new GoferDirectory(this, undefined, '', this.localAttributes(attributes), rootId);
-    this.#nodes.set(keyOf(attributes), this.root);
+    this.root.key = keyOf(attributes);
+    this.#nodes.set(this.root.key, this.root);
+    this.client.filesystems.add(this);
   }
 
   static attach(options: GoferMountOptions): Result<GoferFileSystem> {
@@ -126,8 +128,7 @@ export class GoferFileSystem implements FileSystem {
     const key = keyOf(entry.attributes);
     const attributes = this.localAttributes(entry.attributes);
     const known = this.#nodes.get(key);
-    // The number of a removed file may come back as another kind.
-    if (known !== undefined && known.kind === (entry.attributes.mode & S_IFMT)) {
+    if (known?.isStill(attributes) === true) {
       known.placed(parent, name, attributes, entry);
       return known;
     }
@@ -155,6 +156,26 @@ export class GoferFileSystem implements FileSystem {
   /** The maps for files of this device (ours). */
   idsOf(dev: number): IdMaps {
     return dev === this.dev ? this.#ids : this.#idsBelow;
+  }
+
+  /** A name is about to be removed, by way of another tree: who has the file open here goes on without the name. */
+  nameWillGo(key: string): void {
+    const node = this.#nodes.get(key);
+    if (node instanceof GoferFile) node.beforeUnlink();
+  }
+
+  /** A rename moves what is at `name`, or replaces it. */
+  entryWillMove(parent: GoferDirectory, name: string): void {
+    for (const file of this.openFiles)
+      if (file.name === name && file.parent?.key === parent.key) file.beforeUnlink();
+  }
+
+  /** The last name of what had this key was removed. */
+  removed(key: string): void {
+    const node = this.#nodes.get(key);
+    if (node === undefined || !isUnpinned(node.kind)) return;
+    this.#nodes.delete(key);
+    node.gone();
   }
 
   localAttributes(host: HostAttributes): Attributes {
@@ -237,6 +258,11 @@ export class GoferFileSystem implements FileSystem {
     }
     return dev;
   }
+}
+
+/** Nothing of ours keeps the number of such a file from being given to the next one. */
+function isUnpinned(kind: number): boolean {
+  return kind !== S_IFREG && kind !== S_IFDIR;
 }
 
 function keyOf(attributes: HostAttributes): string {

@@ -7,11 +7,12 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
-import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
 import {
   type AttributeChange,
   type Attributes,
+  type FileIdentity,
   isUnmapped,
   Node,
   type Ownership,
@@ -40,6 +41,9 @@ export abstract class GoferNode extends Node {
   #attributes: Attributes;
   #freshUntilNs: number;
   #learnedNs: number;
+  #foreignChanges = 0;
+  #identity: FileIdentity | undefined = undefined;
+  #isIdentityTaken = false;
 
   constructor(
     filesystem: GoferFileSystem,
@@ -58,6 +62,19 @@ export abstract class GoferNode extends Node {
     this.#freshUntilNs = filesystem.exclusive
       ? Number.POSITIVE_INFINITY
       : this.#learnedNs + freshNs;
+    this.#foreignChanges = filesystem.client.foreignChanges;
+  }
+
+  /** The host's file, which other nodes may be of. Trees of this sandbox alone are asked for nothing. */
+  override get identity(): FileIdentity {
+    if (this.#identity !== undefined) return this.#identity;
+    const { exclusive, client } = this.filesystem;
+    const shared = exclusive
+      ? undefined
+      : client.hostFiles.take(this.key, this.#attributes, this.kind);
+    this.#isIdentityTaken = shared !== undefined;
+    this.#identity = shared ?? this;
+    return this.#identity;
   }
 
   /** Seen again under a name, with attributes of this moment. */
@@ -67,12 +84,19 @@ export abstract class GoferNode extends Node {
     this.learn(attributes);
   }
 
+  override get knownIdentity(): FileIdentity | undefined {
+    if (this.#identity !== undefined) return this.#identity;
+    const { exclusive, client } = this.filesystem;
+    return exclusive ? undefined : client.hostFiles.known(this.key, this.#attributes, this.kind);
+  }
+
   /** New attributes from the host. */
   learn(attributes: Attributes): void {
     this.#attributes = attributes;
     if (this.filesystem.exclusive) return;
     this.#learnedNs = this.filesystem.clock.monotonicNs();
     this.#freshUntilNs = this.#learnedNs + freshNs;
+    this.#foreignChanges = this.filesystem.client.foreignChanges;
   }
 
   /** The next question goes to the host. */
@@ -80,17 +104,45 @@ export abstract class GoferNode extends Node {
     this.#freshUntilNs = 0;
   }
 
+  /** A guest changes it. */
+  changed(): void {
+    this.filesystem.client.changed();
+    this.stale();
+  }
+
   /** Its name was removed just now: a file's last one, or that of a directory, is not asked for any more. */
   unlinked(): void {
     if (this.kind !== S_IFDIR && this.#attributes.nlink > 1) this.stale();
-    else this.#attributes = { ...this.#attributes, nlink: 0 };
+    else {
+      this.#attributes = { ...this.#attributes, nlink: 0 };
+      for (const tree of this.filesystem.client.hostFiles.filesystems()) tree.removed(this.key);
+    }
+  }
+
+  /** Seen with these attributes, it is the same file: the number of a removed one may come back. */
+  isStill({ mode, btime }: Attributes): boolean {
+    if (this.kind !== (mode & S_IFMT)) return false;
+    if (this.kind === S_IFREG || this.kind === S_IFDIR) return true;
+    const known = this.#attributes.btime;
+    return known.sec === btime.sec && known.nsec === btime.nsec;
+  }
+
+  /** Its file is no more, here or by another way: what the host gives the same numbers next is another one. */
+  gone(): void {
+    if (this.#isIdentityTaken) this.filesystem.client.hostFiles.removed(this.identity);
   }
 
   /** Learned this recently, whatever became stale by entries made or removed since. */
   protected get isOwnershipFresh(): boolean {
     return (
-      this.filesystem.exclusive || this.filesystem.clock.monotonicNs() <= this.#learnedNs + freshNs
+      this.filesystem.exclusive ||
+      (this.filesystem.clock.monotonicNs() <= this.#learnedNs + freshNs && this.#isUnchanged)
     );
+  }
+
+  /** By other containers. */
+  get #isUnchanged(): boolean {
+    return this.#foreignChanges === this.filesystem.client.foreignChanges;
   }
 
   /** What is known without asking. */
@@ -100,7 +152,8 @@ export abstract class GoferNode extends Node {
 
   override attributes(): Result<Attributes> {
     if (this.#freshUntilNs === Number.POSITIVE_INFINITY) return this.#attributes;
-    if (this.filesystem.clock.monotonicNs() <= this.#freshUntilNs) return this.#attributes;
+    if (this.filesystem.clock.monotonicNs() <= this.#freshUntilNs && this.#isUnchanged)
+      return this.#attributes;
     return this.fetch();
   }
 
@@ -163,6 +216,7 @@ export abstract class GoferNode extends Node {
       ...(gid === undefined ? {} : { gid: owner.gid }),
     });
     if (isErrno(changed)) return changed;
+    this.filesystem.client.changed();
     this.learn(this.filesystem.localAttributes(changed));
     return 0;
   }
@@ -182,11 +236,13 @@ export abstract class GoferNode extends Node {
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    this.filesystem.client.changed();
     return this.filesystem.client.setXattr(...this.place, name, value, flags);
   }
 
   override removeXattr(name: string): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    this.filesystem.client.changed();
     return this.filesystem.client.removeXattr(...this.place, name);
   }
 
@@ -194,5 +250,7 @@ export abstract class GoferNode extends Node {
     this.filesystem.forget(this);
     if (this.heldId !== 0) this.filesystem.client.forget(this.heldId);
     this.heldId = 0;
+    if (this.#isIdentityTaken) this.filesystem.client.hostFiles.release(this.identity);
+    this.#isIdentityTaken = false;
   }
 }

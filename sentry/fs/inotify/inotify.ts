@@ -16,7 +16,7 @@ import { FIONREAD } from '../../../abi/ioctl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
-import type { Node } from '../../vfs/node.ts';
+import type { FileIdentity, Node } from '../../vfs/node.ts';
 import { addObserver, type NodeObserver, removeObserver } from '../../vfs/notify.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 import type { Path } from '../../vfs/path.ts';
@@ -36,7 +36,7 @@ interface QueuedEvent {
 export class Inotify extends OpenFile {
   readonly node: AnonymousNode = anonInode;
   readonly #watches = new Map<number, Watch>();
-  readonly #byNode = new Map<Node, Watch>();
+  readonly #byFile = new Map<FileIdentity, Watch>();
   #events: QueuedEvent[] = [];
   #lastWatch = 0;
 
@@ -51,7 +51,7 @@ export class Inotify extends OpenFile {
   override close(): void {
     for (const watch of this.#watches.values()) watch.detach();
     this.#watches.clear();
-    this.#byNode.clear();
+    this.#byFile.clear();
     this.#events = [];
   }
 
@@ -61,7 +61,7 @@ export class Inotify extends OpenFile {
 
   /** inotify_add_watch(2) once the path is found: the watch descriptor, EEXIST or ENOSPC. */
   watch(path: Path, mask: number): SysResult {
-    const known = this.#byNode.get(path.node);
+    const known = this.#byFile.get(path.node.identity);
     if (known !== undefined) {
       if ((mask & IN_MASK_CREATE) !== 0) return EEXIST;
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | mask : mask;
@@ -71,7 +71,7 @@ export class Inotify extends OpenFile {
     this.#lastWatch = (this.#lastWatch % 0x7fff_ffff) + 1;
     const watch = new Watch(this, this.#lastWatch, path, mask);
     this.#watches.set(watch.id, watch);
-    this.#byNode.set(path.node, watch);
+    this.#byFile.set(path.node.identity, watch);
     addObserver(path.node, watch);
     return watch.id;
   }
@@ -88,7 +88,7 @@ export class Inotify extends OpenFile {
   drop(watch: Watch): void {
     watch.detach();
     this.#watches.delete(watch.id);
-    this.#byNode.delete(watch.node);
+    this.#byFile.delete(watch.node.identity);
     this.enqueue({ watch: watch.id, mask: IN_IGNORED, cookie: 0, name: undefined });
   }
 

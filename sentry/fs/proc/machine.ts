@@ -1,6 +1,7 @@
 // The files of /proc about the machine as a whole (proc(5)). Every number speaks of the sandbox.
 
 import { fromNs, type Timespec, toNs } from '../../../abi/time.ts';
+import type { Allowance } from '../../kernel/allowance.ts';
 import { processCpuNs } from '../../kernel/cpu-time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -11,10 +12,14 @@ import { accountMemory } from './memory-account.ts';
 const kib = (bytes: number): number => Math.floor(bytes / 1024);
 const tickNs = 10_000_000;
 
-export function renderMeminfo(kernel: Kernel): string {
-  const total = kib(kernel.memoryBytes);
-  const free = kib(kernel.freeMemoryBytes());
-  const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(kernel);
+/** Memory is that of the reader's container. */
+const allowanceOf = (caller: Caller): Allowance => (caller as Task).group.container.allowance;
+
+export function renderMeminfo(_kernel: Kernel, caller: Caller): string {
+  const allowance = allowanceOf(caller);
+  const total = kib(allowance.memoryBytes);
+  const free = kib(allowance.freeMemoryBytes);
+  const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(allowance);
   const zero = 0;
   const rows: [string, number][] = [
     ['MemTotal', total],
@@ -67,7 +72,7 @@ export function renderMeminfo(kernel: Kernel): string {
   return `${sizes}${huge}${'Hugepagesize:'.padEnd(16)}${'2048'.padStart(8)} kB\n${'Hugetlb:'.padEnd(16)}${'0'.padStart(8)} kB\n`;
 }
 
-function guestMemory(kernel: Kernel): {
+function guestMemory(allowance: Allowance): {
   anonymousBytes: number;
   mappedBytes: number;
   pageTableBytes: number;
@@ -75,9 +80,7 @@ function guestMemory(kernel: Kernel): {
   let anonymousBytes = 0;
   let mappedBytes = 0;
   let pageTableBytes = 0;
-  for (const group of kernel.groups) {
-    const task = group.anyTask;
-    if (task === undefined || task.isDead) continue;
+  for (const task of allowance.processes()) {
     const account = accountMemory(task.mm);
     anonymousBytes += account.residentBytes - account.sharedBytes;
     mappedBytes += account.sharedBytes;
@@ -198,11 +201,12 @@ export const characterDevices = [
   '',
 ].join('\n');
 
-export function renderVmstat(kernel: Kernel): string {
+export function renderVmstat(_kernel: Kernel, caller: Caller): string {
+  const allowance = allowanceOf(caller);
   const pages = (bytes: number): number => Math.floor(bytes / 4096);
-  const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(kernel);
+  const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(allowance);
   const rows: [string, number][] = [
-    ['nr_free_pages', pages(kernel.freeMemoryBytes())],
+    ['nr_free_pages', pages(allowance.freeMemoryBytes)],
     ['nr_inactive_anon', 0],
     ['nr_active_anon', pages(anonymousBytes)],
     ['nr_inactive_file', pages(mappedBytes)],
@@ -219,7 +223,7 @@ export function renderVmstat(kernel: Kernel): string {
     ['pswpout', 0],
     ['pgfault', 0],
     ['pgmajfault', 0],
-    ['oom_kill', 0],
+    ['oom_kill', allowance.memoryKills],
   ];
   return rows.map(([name, value]) => `${name} ${value}\n`).join('');
 }
@@ -231,9 +235,10 @@ export function renderInterrupts(kernel: Kernel): string {
   return `${' '.repeat(11)}${columns}\n`;
 }
 
-export function renderZoneinfo(kernel: Kernel): string {
-  const pages = Math.floor(kernel.memoryBytes / 4096);
-  const free = Math.floor(kernel.freeMemoryBytes() / 4096);
+export function renderZoneinfo(_kernel: Kernel, caller: Caller): string {
+  const allowance = allowanceOf(caller);
+  const pages = Math.floor(allowance.memoryBytes / 4096);
+  const free = Math.floor(allowance.freeMemoryBytes / 4096);
   const row = (name: string, value: number): string => `        ${name.padEnd(8)} ${value}\n`;
   return [
     'Node 0, zone   Normal\n',

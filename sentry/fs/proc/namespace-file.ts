@@ -2,10 +2,13 @@
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
+import type { UtsNamespace } from '../../kernel/uts-namespace.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { type Attributes, type FileSystem, type FileSystemStatus, Node } from '../../vfs/node.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
+
+type EnterableNamespace = IpcNamespace | UtsNamespace;
 
 class NamespaceFileSystem implements FileSystem {
   readonly type = 'nsfs';
@@ -40,9 +43,9 @@ const epoch = { sec: 0, nsec: 0 };
 class NamespaceNode extends Node {
   readonly kind: number = S_IFREG;
   readonly ino: number;
-  readonly namespace: IpcNamespace | undefined;
+  readonly namespace: EnterableNamespace | undefined;
 
-  constructor(ino: number, namespace: IpcNamespace | undefined) {
+  constructor(ino: number, namespace: EnterableNamespace | undefined) {
     super();
     this.ino = ino;
     this.namespace = namespace;
@@ -97,10 +100,10 @@ class NamespaceFile extends OpenFile {
 }
 
 /** A namespace as /proc/PID/ns shows it: one that can be entered, or the number of one that cannot. */
-export type ShownNamespace = IpcNamespace | number;
+export type ShownNamespace = EnterableNamespace | number;
 
 const numbered = new Map<number, NamespaceNode>();
-const entered = new WeakMap<IpcNamespace, NamespaceNode>();
+const entered = new WeakMap<EnterableNamespace, NamespaceNode>();
 
 export function inodeOf(shown: ShownNamespace): number {
   return typeof shown === 'number' ? shown : shown.inode;
@@ -117,6 +120,6 @@ export function nodeOf(shown: ShownNamespace): Node {
 }
 
 /** What setns(2) would enter; undefined for files that are none of these. */
-export function namespaceOfFile(file: OpenFile): IpcNamespace | undefined {
+export function namespaceOfFile(file: OpenFile): EnterableNamespace | undefined {
   return file instanceof NamespaceFile ? file.node.namespace : undefined;
 }

@@ -49,7 +49,7 @@ const namespaces: readonly (readonly [name: string, type: string, show: Show])[]
   ['time', 'time', timeNamespace],
   ['time_for_children', 'time', timeNamespace],
   ['user', 'user', only(0xeffffffd)],
-  ['uts', 'uts', only(0xeffffffe)],
+  ['uts', 'uts', (task, group) => task?.uts ?? group.container.uts],
 ];
 
 function namespaceLinks(): Entries<Subject> {

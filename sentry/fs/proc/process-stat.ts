@@ -382,6 +382,7 @@ export function writeComm(subject: Subject, text: string, caller: Caller): SysRe
   const task = subject.task;
   if (task === undefined || (caller as Task).group !== subject.group) return EINVAL;
   task.comm = text.slice(0, 15).replace(/\0.*$/s, '');
+  task.thread.showName(task.comm);
   return text.length;
 }
 
@@ -399,7 +400,8 @@ export function writeOomScoreAdjustment(subject: Subject, text: string, caller: 
 
 /** What the OOM killer would weigh: resident memory in thousandths of all, moved by the adjustment. */
 export function renderOomScore(subject: Subject): string {
-  const share = Math.round((1000 * memoryOf(subject).residentBytes) / subject.kernel.memoryBytes);
+  const { memoryBytes } = subject.group.container.allowance;
+  const share = Math.round((1000 * memoryOf(subject).residentBytes) / memoryBytes);
   return `${Math.max(0, Math.min(2000, Math.round(((share + 1000 + subject.group.oomScoreAdjustment) * 2) / 3)))}\n`;
 }
 

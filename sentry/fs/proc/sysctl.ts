@@ -70,16 +70,15 @@ function kept(initial: number, least: number, most: number): Entry<Kernel> {
   });
 }
 
-function hostName(
-  get: (kernel: Kernel) => string,
-  set: (kernel: Kernel, name: string) => void,
-): Entry<Kernel> {
-  return textFile<Kernel>(0o644, (kernel) => `${get(kernel)}\n`, {
-    write: (kernel, text, caller: Caller): SysResult => {
-      if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
-      const name = text.replace(/[\n\0].*$/s, '');
-      if (name.length > 64) return EINVAL;
-      set(kernel, name);
+/** Of the UTS namespace of who asks. */
+function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
+  return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
+    write: (_kernel, text, caller: Caller): SysResult => {
+      const { uts } = caller as Task;
+      if (!uts.isRuledBy(caller as Task)) return EPERM;
+      const value = text.replace(/[\n\0].*$/s, '');
+      if (value.length > 64) return EINVAL;
+      uts[name] = value;
       return text.length;
     },
   });
@@ -126,18 +125,8 @@ const kernelSettings = directory<Kernel>({
   core_pattern: fixed('core'),
   core_uses_pid: fixed(0),
   dmesg_restrict: fixed(1),
-  domainname: hostName(
-    (kernel) => kernel.domainname,
-    (kernel, name) => {
-      kernel.domainname = name;
-    },
-  ),
-  hostname: hostName(
-    (kernel) => kernel.hostname,
-    (kernel, name) => {
-      kernel.hostname = name;
-    },
-  ),
+  domainname: utsName('domainname'),
+  hostname: utsName('hostname'),
   io_uring_disabled: fixed(2),
   kptr_restrict: fixed(1),
   msgmax: setting('kernel.msgmax'),
@@ -165,7 +154,11 @@ const kernelSettings = directory<Kernel>({
   shmmni: setting('kernel.shmmni'),
   sysrq: fixed(0),
   tainted: fixed(0),
-  'threads-max': textFile(0o444, (kernel) => `${Math.min(PID_MAX, kernel.pidLimit)}\n`),
+  'threads-max': textFile(
+    0o444,
+    (_kernel, caller) =>
+      `${Math.min(PID_MAX, (caller as Task).group.container.allowance.limits.pids)}\n`,
+  ),
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),
   version: textFile(0o444, (kernel) => `${kernel.version}\n`),

@@ -1,8 +1,8 @@
 // cgroup v2 (Documentation/admin-guide/cgroup-v2.rst) as a container sees it from inside its cgroup
-// namespace: one group with the sandbox's limits, which cannot be divided. Processes are the container's, memory
-// and CPU time those of the sandbox.
+// namespace: one group with the container's limits, which cannot be divided.
 import { EINVAL, EPERM, type SysResult } from '../../../abi/errno.ts';
 import { CGROUP2_SUPER_MAGIC } from '../../../abi/fs.ts';
+import type { Allowance, GroupLimits } from '../../kernel/allowance.ts';
 import { processCpuNs } from '../../kernel/cpu-time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -30,14 +30,19 @@ const shown = (render: (kernel: Kernel, caller: Caller) => string | number): Ent
   textFile<Kernel>(0o444, (kernel, caller) => `${render(kernel, caller)}\n`);
 
 /** Limits are set from outside: writing from inside answers EPERM, as on a delegated group's own limits. */
-const limit = (render: (kernel: Kernel) => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o644, (kernel) => `${render(kernel)}\n`, { write: () => EPERM });
+const limit = (render: (kernel: Kernel, caller: Caller) => string | number): Entry<Kernel> =>
+  textFile<Kernel>(0o644, (kernel, caller) => `${render(kernel, caller)}\n`, {
+    write: () => EPERM,
+  });
 
-const memoryInUse = (kernel: Kernel): number => kernel.memoryBytes - kernel.freeMemoryBytes();
+const orMax = (value: number): number | string => (Number.isFinite(value) ? value : 'max');
 
-function cpuMicroseconds(kernel: Kernel): number {
+const allowanceOf = (caller: Caller): Allowance => (caller as Task).group.container.allowance;
+const limitsOf = (caller: Caller): GroupLimits => allowanceOf(caller).limits;
+
+function cpuMicroseconds(caller: Caller): number {
   let ns = 0;
-  for (const group of kernel.groups) ns += processCpuNs(group) + group.childrenCpuNs;
+  for (const group of members(caller)) ns += processCpuNs(group) + group.childrenCpuNs;
   return Math.floor(ns / 1000);
 }
 
@@ -85,10 +90,13 @@ const root: Entry<Kernel> = directory<Kernel>({
       .join('\n'),
   ),
   'cgroup.type': shown(() => 'domain'),
-  'cpu.max': limit(() => 'max 100000'),
+  'cpu.max': limit((_kernel, caller) => {
+    const { cpuQuotaUs, cpuPeriodUs } = limitsOf(caller);
+    return `${orMax(cpuQuotaUs)} ${cpuPeriodUs}`;
+  }),
   'cpu.pressure': shown(() => pressure),
-  'cpu.stat': shown((kernel) => {
-    const usage = cpuMicroseconds(kernel);
+  'cpu.stat': shown((_kernel, caller) => {
+    const usage = cpuMicroseconds(caller);
     return lines([
       ['usage_usec', usage],
       ['user_usec', usage],
@@ -98,26 +106,27 @@ const root: Entry<Kernel> = directory<Kernel>({
       ['throttled_usec', 0],
     ]);
   }),
-  'cpu.weight': limit(() => 100),
-  'memory.current': shown(memoryInUse),
-  'memory.events': shown(() =>
-    lines([
+  'cpu.weight': limit((_kernel, caller) => limitsOf(caller).cpuWeight),
+  'memory.current': shown((_kernel, caller) => allowanceOf(caller).memoryInUseBytes),
+  'memory.events': shown((_kernel, caller) => {
+    const kills = allowanceOf(caller).memoryKills;
+    return lines([
       ['low', 0],
       ['high', 0],
-      ['max', 0],
-      ['oom', 0],
-      ['oom_kill', 0],
+      ['max', kills],
+      ['oom', kills],
+      ['oom_kill', kills],
       ['oom_group_kill', 0],
-    ]),
-  ),
+    ]);
+  }),
   'memory.high': limit(() => 'max'),
   'memory.low': limit(() => 0),
-  'memory.max': limit((kernel) => kernel.memoryBytes),
+  'memory.max': limit((_kernel, caller) => orMax(limitsOf(caller).memoryBytes)),
   'memory.min': limit(() => 0),
   'memory.pressure': shown(() => pressure),
-  'memory.stat': shown((kernel) =>
+  'memory.stat': shown((_kernel, caller) =>
     lines([
-      ['anon', memoryInUse(kernel)],
+      ['anon', allowanceOf(caller).memoryInUseBytes],
       ['file', 0],
       ['kernel', 0],
       ['shmem', 0],
@@ -127,7 +136,7 @@ const root: Entry<Kernel> = directory<Kernel>({
   ),
   'memory.swap.current': shown(() => 0),
   'memory.swap.max': limit(() => 0),
-  'pids.current': shown((_kernel, caller) => threads(caller).length),
-  'pids.events': shown(() => 'max 0'),
-  'pids.max': limit((kernel) => (Number.isFinite(kernel.pidLimit) ? kernel.pidLimit : 'max')),
+  'pids.current': shown((_kernel, caller) => allowanceOf(caller).pidsInUse),
+  'pids.events': shown((_kernel, caller) => `max ${allowanceOf(caller).pidRefusals}`),
+  'pids.max': limit((_kernel, caller) => orMax(limitsOf(caller).pids)),
 });

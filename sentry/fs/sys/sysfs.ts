@@ -1,6 +1,8 @@
 // sysfs(5): what programs ask of the machine: CPUs, NUMA nodes, the loopback device, huge pages.
 import { SYSFS_MAGIC } from '../../../abi/fs.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
+import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { cpuList, cpuMask } from '../proc/process-stat.ts';
 import { directory } from '../pseudo/directory.ts';
@@ -24,8 +26,10 @@ export function newSysFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
   });
 }
 
-const attribute = (render: (kernel: Kernel) => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, (kernel) => `${render(kernel)}\n`, { sizeBytes: pageBytes });
+const attribute = (render: (kernel: Kernel, caller: Caller) => string | number): Entry<Kernel> =>
+  textFile<Kernel>(0o444, (kernel, caller) => `${render(kernel, caller)}\n`, {
+    sizeBytes: pageBytes,
+  });
 
 const fixed = (value: string | number): Entry<Kernel> => attribute(() => value);
 
@@ -111,12 +115,12 @@ function nodeDirectory(count: number): Entry<Kernel> {
       cpulist: attribute(all),
       cpumap: attribute(mask),
       distance: fixed(10),
-      meminfo: attribute((kernel) => {
-        const free = kernel.freeMemoryBytes();
+      meminfo: attribute((_kernel, caller) => {
+        const { memoryBytes, freeMemoryBytes } = (caller as Task).group.container.allowance;
         const rows = [
-          `MemTotal: ${kib(kernel.memoryBytes)}`,
-          `MemFree:  ${kib(free)}`,
-          `MemUsed:  ${kib(kernel.memoryBytes - free)}`,
+          `MemTotal: ${kib(memoryBytes)}`,
+          `MemFree:  ${kib(freeMemoryBytes)}`,
+          `MemUsed:  ${kib(memoryBytes - freeMemoryBytes)}`,
         ];
         return rows.map((row) => `Node 0 ${row}`).join('\n');
       }),

@@ -1,5 +1,6 @@
 // UDP within the sandbox (udp(7)): a datagram is put into the receiver's queue, or lost where that is
 // full, as UDP may lose it.
+
 import {
   EAGAIN,
   ECONNREFUSED,
@@ -26,6 +27,7 @@ import {
 } from '../../../abi/poll.ts';
 import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
+import { sameIdRanges } from '../../kernel/id-ranges.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -44,7 +46,7 @@ import { accepts, PortTable } from './ports.ts';
 
 const maxPayloadBytes = 65_507;
 const messageOverheadBytes = 768;
-const nobody: PeerCredentials = { pid: 0, pids: undefined, uid: 0, gid: 0 };
+const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
 const udpPorts = new PortTable<InetSocket>();
 
 export class UdpSocket extends InetSocket {

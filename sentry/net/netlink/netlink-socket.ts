@@ -26,6 +26,7 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
+import { sameIdRanges } from '../../kernel/id-ranges.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -41,7 +42,13 @@ import {
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { errorMessage, type NetlinkRequest, type RouteAnswerer } from './route-message.ts';
 
-const kernelSender: PeerCredentials = { pid: 0, pids: undefined, uid: 0, gid: 0 };
+const kernelSender: PeerCredentials = {
+  pid: 0,
+  pids: undefined,
+  ids: sameIdRanges,
+  uid: 0,
+  gid: 0,
+};
 const maxRequestBytes = 65536;
 /** Answers that may wait unread: a program that only asks gets ENOBUFS. */
 const maxQueued = 256;

@@ -574,14 +574,20 @@ export class UnixSocket extends Socket implements FlyingSocket {
 }
 
 function credentialsOf(caller: SocketCaller): PeerCredentials {
-  const { id: pid, pids } = caller.group;
-  return { pid, pids, uid: caller.credentials.uid, gid: caller.credentials.gid };
+  const { id: pid, pids, container } = caller.group;
+  return {
+    pid,
+    pids,
+    ids: container.ids,
+    uid: caller.credentials.uid,
+    gid: caller.credentials.gid,
+  };
 }
 
 function ownerOf(caller: SocketCaller): Owner {
   const { euid, egid, groups } = caller.credentials;
-  const { id: pid, pids } = caller.group;
-  return { credentials: { pid, pids, uid: euid, gid: egid }, groups };
+  const { id: pid, pids, container } = caller.group;
+  return { credentials: { pid, pids, ids: container.ids, uid: euid, gid: egid }, groups };
 }
 
 function takeAll(source: Source, bytes: Uint8Array): number {

@@ -1,0 +1,44 @@
+/* process.c and changes.c: a process on its way from a document to the Sentry's request. */
+#ifndef RUNTS_PROCESS_H
+#define RUNTS_PROCESS_H
+
+#include "launcher/quick/json.h"
+#include "launcher/quick/quick.h"
+
+enum { BOUNDING, EFFECTIVE, INHERITABLE, PERMITTED, AMBIENT, SETS };
+
+struct variable {
+  struct json_string entry;
+  size_t name_length;
+  unsigned hash;
+};
+
+struct parse {
+  struct json json;
+  unsigned seen; /* members of the document: KNOWN */
+  bool has_terminal;
+  unsigned long long uid, gid, umask;
+  struct text groups, argv, title, limits;
+  struct json_string cwd;
+  unsigned long long sets[SETS];
+  unsigned limits_seen;
+  bool no_new_privileges;
+  bool oom_negative;
+  unsigned long long oom;
+  unsigned long long height, width;
+  bool apparmor, selinux;
+  struct variable *variables;
+  int variable_count;
+};
+
+/* False where a value cannot be taken. */
+bool add_argument(struct parse *parse, const struct json_string *argument);
+/* "NAME=VALUE". One that is named twice keeps its first place and its last value, as with runc. */
+bool add_variable(struct parse *parse, const struct json_string *entry);
+/* "CAP_..." to one of the sets. */
+bool add_capability(unsigned long long *set, const struct json_string *name);
+
+/* changes.c: twin of runts/commands/exec.ts. */
+bool apply_changes(struct parse *parse, const struct process_changes *changes);
+
+#endif

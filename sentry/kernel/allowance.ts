@@ -1,0 +1,103 @@
+// What the processes of one container may have together, and what they have had: the kernel's side of cgroups(7).
+import type { Container } from './container.ts';
+import type { Task } from './task.ts';
+
+/**
+ * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of files and shared memory to a
+ * cgroup, which is there besides. 'none': somebody outside does.
+ */
+export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+
+/** What the container's cgroup on the host allows, for its guests to see. Infinity: no limit. */
+export interface GroupLimits {
+  readonly memoryBytes: number;
+  /** Threads that may exist at once. */
+  readonly pids: number;
+  readonly cpuQuotaUs: number;
+  readonly cpuPeriodUs: number;
+  /** 1 to 10000. */
+  readonly cpuWeight: number;
+}
+
+export const noLimits: GroupLimits = {
+  memoryBytes: Number.POSITIVE_INFINITY,
+  pids: Number.POSITIVE_INFINITY,
+  cpuQuotaUs: Number.POSITIVE_INFINITY,
+  cpuPeriodUs: 100_000,
+  cpuWeight: 100,
+};
+
+export interface AllowanceOptions {
+  readonly limits: GroupLimits;
+  /** What the machine has: without a limit a container sees all of it. */
+  readonly machineBytes: number;
+  /** The kernel holds it to its limit of memory (memory-guard.ts); else somebody outside does, or nobody. */
+  readonly guardsMemory: MemoryGuarding;
+}
+
+export class Allowance {
+  /** They may change while the container runs. */
+  limits: GroupLimits;
+  readonly guardsMemory: MemoryGuarding;
+  /** Processes that were killed for want of memory. */
+  memoryKills = 0;
+  /** Forks that the limit refused. */
+  pidRefusals = 0;
+  readonly #container: Container;
+  readonly #machineBytes: number;
+  #tasks = 0;
+
+  constructor(container: Container, options: AllowanceOptions) {
+    this.#container = container;
+    this.limits = options.limits;
+    this.#machineBytes = options.machineBytes;
+    this.guardsMemory = options.guardsMemory;
+  }
+
+  /** What it sees as its memory. */
+  get memoryBytes(): number {
+    return Math.min(this.limits.memoryBytes, this.#machineBytes);
+  }
+
+  taskAdded(): void {
+    this.#tasks += 1;
+  }
+
+  taskRemoved(): void {
+    this.#tasks -= 1;
+  }
+
+  /** pids.current: threads that live and processes that nobody has waited for. */
+  get pidsInUse(): number {
+    let zombies = 0;
+    for (const group of this.#container.pids.groups.values())
+      if (group.container === this.#container && group.state === 'zombie') zombies += 1;
+    return this.#tasks + zombies;
+  }
+
+  /** Whether there may be one more task. */
+  hasRoomForTask(): boolean {
+    // Most often far away: nothing is counted then.
+    if (this.#tasks + this.#container.pids.groups.size < this.limits.pids) return true;
+    return this.pidsInUse < this.limits.pids;
+  }
+
+  /** By the host's count of resident memory. */
+  get memoryInUseBytes(): number {
+    let used = 0;
+    for (const task of this.processes()) used += task.mm.space.usage().residentBytes;
+    return used;
+  }
+
+  get freeMemoryBytes(): number {
+    return Math.max(0, this.memoryBytes - this.memoryInUseBytes);
+  }
+
+  /** A thread of each living process. */
+  *processes(): Generator<Task> {
+    for (const group of this.#container.kernel.groups) {
+      const task = group.container === this.#container ? group.anyTask : undefined;
+      if (task !== undefined && !task.isDead) yield task;
+    }
+  }
+}

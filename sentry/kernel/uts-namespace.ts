@@ -1,0 +1,51 @@
+// A UTS namespace (uts_namespaces(7)): host name and NIS domain. Every container has one of its own or shares one of its
+// pod; a task gets another by clone, unshare or setns.
+
+import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
+import { isCapable } from '../vfs/credentials.ts';
+import { type IdRanges, rulesOver } from './id-ranges.ts';
+import type { Task } from './task.ts';
+
+/** PROC_UTS_INIT_INO (linux/proc_ns.h), and where the numbers of namespaces made later begin. */
+const FIRST_INODE = 0xeffffffe;
+const LATER_INODES = 0xf3000000;
+let count = 0;
+
+/** init_uts_ns. */
+const NO_DOMAIN = '(none)';
+
+export class UtsNamespace {
+  /** The number in /proc/PID/ns/uts. */
+  readonly inode: number;
+  /** Byte strings, at most 64 long. */
+  hostname: string;
+  domainname: string;
+
+  /** Of the user namespace that it belongs to. */
+  readonly ids: IdRanges;
+
+  constructor(ids: IdRanges, hostname: string, domainname: string = NO_DOMAIN) {
+    this.ids = ids;
+    this.inode = count === 0 ? FIRST_INODE : LATER_INODES + count;
+    count += 1;
+    this.hostname = hostname;
+    this.domainname = domainname;
+  }
+
+  /** A new one starts with the names of whoever makes it. */
+  fork(maker: Task): UtsNamespace {
+    return new UtsNamespace(maker.group.container.ids, this.hostname, this.domainname);
+  }
+
+  /** sethostname(2), and setns(2): CAP_SYS_ADMIN in the namespace's own user namespace. */
+  isRuledBy({ credentials, group }: Task): boolean {
+    return isCapable(credentials, CAP_SYS_ADMIN) && rulesOver(group.container.ids, this.ids);
+  }
+
+  /** It is only names: nothing has to be done at its end. */
+  acquire(): this {
+    return this;
+  }
+
+  release(): void {}
+}
