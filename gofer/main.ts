@@ -3,6 +3,7 @@
 import { native } from '../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
 import { Rest } from '../native/footprint.ts';
+import { launcherArgument, startAs } from '../native/roles.ts';
 import { goferFilter } from './gofer-filter.ts';
 import { runGofer } from './server.ts';
 
@@ -40,12 +41,14 @@ function main(config: GoferConfig): number {
   });
 }
 
-let result: number;
-try {
-  result = main(JSON.parse(process.argv.at(-1) ?? '') as GoferConfig);
-} catch (error) {
-  const text = Buffer.from(`gofer: ${error instanceof Error ? error.stack : String(error)}\n`);
-  native.write(FD_LOG, text, 0, text.length);
-  result = -1;
-}
-native.exitNow(result < 0 ? 1 : 0);
+startAs('gofer', () => {
+  let result: number;
+  try {
+    result = main(JSON.parse(launcherArgument()) as GoferConfig);
+  } catch (error) {
+    const text = Buffer.from(`gofer: ${error instanceof Error ? error.stack : String(error)}\n`);
+    native.write(FD_LOG, text, 0, text.length);
+    result = -1;
+  }
+  native.exitNow(result < 0 ? 1 : 0);
+});

@@ -9,6 +9,7 @@ import type { FootprintCalls } from './addon/footprint.ts';
 import type { InetCalls } from './addon/inet.ts';
 import type { PlatformCalls } from './addon/platform.ts';
 import type { ProcessCalls } from './addon/process.ts';
+import type { ProgramCalls } from './addon/program.ts';
 import type { SocketCalls } from './addon/sockets.ts';
 import { singleFile } from './single-file.ts';
 
@@ -17,6 +18,7 @@ export interface Native
     SocketCalls,
     InetCalls,
     ProcessCalls,
+    ProgramCalls,
     ConfineCalls,
     PlatformCalls,
     ClockCalls,

@@ -39,8 +39,11 @@ export function awaitThreads(): void {
 }
 
 function threadsSettled(): boolean {
+  const threads = readdirSync('/proc/self/task');
+  // After a fork (native/preboot) there is one, and process.pid is that of the parent.
+  if (threads.length === 1) return true;
   const main = String(process.pid);
-  return readdirSync('/proc/self/task').every(
+  return threads.every(
     (tid) =>
       tid === main ||
       settledNames.has(readFileSync(`/proc/self/task/${tid}/comm`, 'latin1').trim()),

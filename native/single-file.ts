@@ -3,7 +3,7 @@
 export interface SingleFile {
   /** A part by its name in tools/single-file.ts. Its bytes lie in the mapped executable: for reading only. */
   part(name: string): Uint8Array;
-  loadAddon(module: object): void;
+  loadAddon(module: { exports: unknown }): void;
 }
 
 export const singleFile: SingleFile | undefined = (globalThis as { runtsSingleFile?: SingleFile })

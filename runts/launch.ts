@@ -7,6 +7,7 @@ import type { SandboxConfig } from '../sentry/boot/config.ts';
 import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Installation } from './installation.ts';
+import { askPreboot, KIND_LAUNCHER } from './preboot/ask.ts';
 
 export interface AttachPoint {
   readonly path: string;
@@ -39,7 +40,9 @@ export function handOver(plan: LaunchPlan): never {
     throw new Failure(`cannot start ${launcher}: ${describe(error)}`);
   }
   const args = ['runts', ...launcherArguments(plan)];
-  args.push('--config', String(configFile(plan.config)));
+  const config = configFile(plan.config);
+  args.push('--config', String(config));
+  const fds = [config];
   for (const [option, fd] of [
     ['--log', plan.logFd],
     ['--strace', plan.straceFd],
@@ -47,6 +50,12 @@ export function handOver(plan: LaunchPlan): never {
     if (fd === undefined) continue;
     if (native.keepAtExec(fd) < 0) throw new Failure(`${option}: bad descriptor`);
     args.push(option, String(fd));
+    fds.push(fd);
+  }
+  const preboot = askPreboot(KIND_LAUNCHER, [launcher, ...args.slice(1)], fds);
+  if (preboot !== undefined) {
+    native.keepAtExec(preboot.socket);
+    args.push('--preboot', String(preboot.socket), '--preboot-pid', String(preboot.pid));
   }
   if (process.execve === undefined) throw new Failure('this Node has no process.execve');
   return process.execve(launcher, args, {});

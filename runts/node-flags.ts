@@ -1,10 +1,13 @@
-// Node's own flags for the Sentry and the Gofer; in the one-file build (tools/single-file.ts) for the command line too.
+// Node's own flags: the same for the command line (bin/runts), the Sentry and the Gofer, for the first may become the
+// others (native/preboot).
 export const nodeFlags: readonly string[] = [
   '--disallow-code-generation-from-strings',
   '--no-warnings',
   '--disable-sigusr1',
   // Workers of V8 beyond one would only contend with the guest for the processors.
   '--v8-pool-size=1',
+  // A preboot (native/preboot) is a fork, in which only one thread is left. No difference measured otherwise.
+  '--single-threaded',
   '--min-semi-space-size=4',
   // native/footprint.ts
   '--expose-gc',

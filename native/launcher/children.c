@@ -23,10 +23,10 @@
 
 /* fork() into new namespaces; that of the network may be left out. */
 static pid_t fork_into_namespaces(bool own_network) {
-  unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-                        CLONE_NEWCGROUP | SIGCHLD;
+  unsigned long flags =
+      CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   if (own_network) flags |= CLONE_NEWNET;
-  pid_t pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
+  pid_t pid = clone_process(flags);
   if (pid < 0) fatal_namespaces("making namespaces");
   return pid;
 }
@@ -89,6 +89,7 @@ static void start_single_file(const struct sandbox *sandbox, char *name, const c
 
 static void start_node(const struct sandbox *sandbox, char *name, const char *script,
                        const char *config) {
+  if (preboot.become != NULL) preboot.become(name, config);
   if (sandbox->addon >= 0) {
     start_single_file(sandbox, name, config);
     return;
@@ -134,20 +135,8 @@ static void give_up_rights(void) {
   reset_signals();
 }
 
-/*
- * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
- * always an empty one: where the Sentry shares the host's, guest code does not.
- */
-static void start_zygote(const struct sandbox *sandbox, int oom_score) {
-  int own_score = read_oom_score(oom_score);
-  write_oom_score(oom_score, own_score + sandbox->options.oom_margin);
-  pid_t pid = fork();
-  if (pid < 0) fatal("fork: %s", strerror(errno));
-  if (pid > 0) {
-    write_oom_score(oom_score, own_score);
-    close(oom_score);
-    return;
-  }
+static void become_zygote(void *argument) {
+  const struct sandbox *sandbox = argument;
   if (sandbox->options.host_network && unshare(CLONE_NEWNET) < 0) {
     fatal_namespaces("an empty network");
   }
@@ -162,12 +151,24 @@ static void start_zygote(const struct sandbox *sandbox, int oom_score) {
   _exit(127);
 }
 
+/*
+ * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
+ * always an empty one: where the Sentry shares the host's, guest code does not.
+ */
+static void start_zygote(struct sandbox *sandbox, int oom_score) {
+  int own_score = read_oom_score(oom_score);
+  write_oom_score(oom_score, own_score + sandbox->options.oom_margin);
+  if (start_process(become_zygote, sandbox, true) < 0) fatal("fork: %s", strerror(errno));
+  write_oom_score(oom_score, own_score);
+  close(oom_score);
+}
+
 static void run_sentry(struct sandbox *sandbox, int gate) {
   wait_for_maps(gate);
   int oom_score = open_oom_score();
   become_sentry(sandbox); /* capabilities stay: id 0 does not exist in there */
   enter_private_root(sandbox, false);
-  int sealer = fork_sealer("/final");
+  int sealer = start_sealer();
   start_zygote(sandbox, oom_score); /* it needs a capability for its network */
   give_up_rights();
   die_with_launcher(gate);
@@ -201,7 +202,7 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
 static void run_gofer(struct sandbox *sandbox, int gate) {
   wait_for_maps(gate);
   enter_private_root(sandbox, true);
-  int sealer = fork_sealer("/final");
+  int sealer = start_sealer();
   bool writable = false;
   for (int i = 0; i < sandbox->options.attach_count; i++) {
     writable |= sandbox->options.attach[i].writable;
@@ -244,7 +245,8 @@ static pid_t start_child(struct sandbox *sandbox, bool own_network,
   close(gate[0]);
   write_maps(sandbox, pid);
   if (write(gate[1], "", 1) != 1) fatal("starting a child: %s", strerror(errno));
-  high(gate[1], "pipe"); /* stays open: its end tells the child that the launcher is gone */
+  /* It stays open, also at leave_preboot(): its end tells the child that the launcher is gone. */
+  fcntl(high(gate[1], "pipe"), F_SETFD, 0);
   return pid;
 }
 

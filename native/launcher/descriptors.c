@@ -35,7 +35,7 @@ void place_descriptors(const struct placed *placed, int count) {
       fatal("descriptor %d: %s", i, strerror(errno));
     }
   }
-  if (close_range((unsigned)count, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0) {
+  if (close_range((unsigned)count, preboot.last_fd, CLOSE_RANGE_CLOEXEC) < 0) {
     fatal("close_range: %s (Linux 5.11 or newer is needed)", strerror(errno));
   }
 }

@@ -26,52 +26,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "launcher/launcher.h"
+#include "launcher/front.h"
 
-enum {
-  EXIT_TIMEOUT = 124,
-  EXIT_OWN_FAILURE = 125,
-  EXIT_EXEC_FAILED = 255,
-  LINE_BYTES = 16384,
-  FOREGROUND_POLL_MS = 200
-};
-
-/* A stream of lines. */
-struct lines {
-  int fd; /* -1 after its end */
-  size_t used;
-  char text[LINE_BYTES];
-};
-
-enum { KILL_PATIENCE_MS = 3000 };
-
-enum end { END_UNKNOWN, END_EXITED, END_FAILED };
-
-static struct front {
-  struct options *options;
-  pid_t launcher; /* 0: there is none (MODE_EXEC) */
-  int launcher_status;
-  struct lines control, report;
-  int config; /* what of the configuration is not sent yet, or -1 */
-  char requests[4096];
-  size_t request_bytes;
-  struct termios settings;
-  bool raw;
-  int stop_asked;      /* the signal that asks for a stop of all that is under way, or 0 */
-  bool wants_terminal; /* once it is in the foreground */
-  bool timed_out;
-  long long kill_by_ms; /* 0: no SIGKILL is under way */
-  bool was_killed;
-  enum end end;
-  int code;              /* END_EXITED: wait status; END_FAILED: exit code */
-  char text[LINE_BYTES]; /* END_FAILED */
-  char casualty[64];     /* the first process that ended although nobody asked */
-} front = {.control.fd = -1, .report.fd = -1, .config = -1};
+struct front front = {.control.fd = -1, .report.fd = -1, .config = -1};
 
 /* ---- what the user sees ---- */
 
-static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void complain(const char *format, ...) {
+void complain(const char *format, ...) {
   static char line[LINE_BYTES + 64];
   va_list list;
   va_start(list, format);
@@ -436,7 +397,7 @@ static void watch(int signals) {
 }
 
 /* To the command line while it waits for the start, else to the user. */
-static void explain(int code, const char *text) {
+void explain(int code, const char *text) {
   struct container *container = &front.options->container;
   if (container->status_fd >= 0) {
     tell_status(container, "failed %d %s", code, text);
@@ -485,120 +446,8 @@ static int exit_code(void) {
   return was_killed && !is_command() ? 128 + SIGKILL : EXIT_OWN_FAILURE;
 }
 
-static void make_channel(int pair[2], int type) {
-  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0) {
-    complain("socketpair: %s", strerror(errno));
-    exit(EXIT_OWN_FAILURE);
-  }
-  pair[0] = high(pair[0], "socketpair");
-  pair[1] = high(pair[1], "socketpair");
-}
-
-/* In the launcher: the descriptors that launcher.h lists. */
-static void take_places(const struct options *options, int control, int report) {
-  dup2(control, FD_CONTROL);
-  dup2(report, FD_REPORT);
-  const int given[][2] = {{options->log_fd, FD_LOG},
-                          {options->strace_fd, FD_STRACE},
-                          {options->container.listen_fd, FD_LISTEN},
-                          {options->zygote_fd, FD_ZYGOTE},
-                          {options->addon_fd, FD_ADDON}};
-  for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
-    if (given[i][0] >= 0)
-      dup2(given[i][0], given[i][1]);
-    else
-      close(given[i][1]);
-  }
-  close_range(FD_GIVEN, ~0U, 0);
-  report_open = true;
-}
-
-static int kept(int fd, const char *what) { return fd < 0 ? -1 : high(dup(fd), what); }
-
-static int open_program(const char *path) {
-  return path == NULL ? -1 : high(open(path, O_PATH | O_CLOEXEC), path);
-}
-
-static void keep_given(struct options *options) {
-  struct container *container = &options->container;
-  close_range(HIGH, ~0U, 0);
-  options->config_fd = kept(options->config_fd, "configuration");
-  options->log_fd = kept(options->log_fd, "log");
-  options->strace_fd = kept(options->strace_fd, "strace");
-  container->state_dir = kept(container->state_dir, "state directory");
-  container->status_fd = kept(container->status_fd, "status");
-  container->gate_fd = kept(container->gate_fd, "gate");
-  container->error_log_fd = kept(container->error_log_fd, "error log");
-  for (int i = 0; i < container->preserved_count; i++) {
-    container->preserved[i] = kept(3 + i, "preserved descriptor");
-  }
-  options->zygote_fd = open_program(options->zygote);
-  options->addon_fd = open_program(options->addon);
-  /* Whatever else the caller left open is nobody's here. */
-  close_range(3, HIGH - 1, 0);
-}
-
-/* What outlives the command line must not hold the caller's streams: the guest has its copies. */
-static void let_streams_go(const struct options *options) {
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return;
-  for (int fd = options->terminal ? 1 : 0; fd < 3; fd++) dup2(null, fd);
-  close(null);
-}
-
-static void let_preserved_go(const struct container *container) {
-  for (int i = 0; i < container->preserved_count; i++) close(container->preserved[i]);
-}
-
-/* Returns in the child, which is to become the launcher. */
-static bool fork_launcher(struct options *options) {
-  int control[2], report_pair[2];
-  make_channel(control, SOCK_STREAM);
-  make_channel(report_pair, SOCK_STREAM);
-  front.launcher = fork();
-  if (front.launcher < 0) {
-    explain(EXIT_OWN_FAILURE, "fork: no process left");
-    exit(EXIT_OWN_FAILURE);
-  }
-  if (front.launcher == 0) {
-    take_places(options, control[1], report_pair[1]);
-    return true;
-  }
-  close(control[1]);
-  close(report_pair[1]);
-  if (options->container.listen_fd >= 0) close(options->container.listen_fd);
-  front.control.fd = control[0];
-  front.report.fd = report_pair[0];
-  return false;
-}
-
-/* A container in another's Sentry: that one is told of its Gofer, which this one's launcher starts. */
-static bool join_sandbox(struct options *options) {
-  int gofer[2];
-  make_channel(gofer, SOCK_SEQPACKET);
-  options->container.listen_fd = gofer[1];
-  if (fork_launcher(options)) return true;
-  close(front.control.fd);
-  front.control.fd = connect_sandbox(options, gofer[0]);
-  close(gofer[0]);
-  return false;
-}
-
-void start_front(struct options *options) {
-  keep_given(options);
-  front.options = options;
-  if (options->mode != MODE_COMMAND) enter_container(options);
-  if (options->mode == MODE_EXEC) {
-    front.control.fd = connect_sandbox(options, -1);
-  } else if (options->container.joins ? join_sandbox(options) : fork_launcher(options)) {
-    return;
-  } else if (!options->container.joins) {
-    send_preserved(options, front.control.fd);
-  }
-  let_preserved_go(&options->container);
-  if (options->mode != MODE_COMMAND && !options->container.is_foreground) let_streams_go(options);
-  enter_root(options);
-  if (options->strace_fd >= 0) close(options->strace_fd);
+void run_front(void) {
+  struct options *options = front.options;
   fcntl(front.control.fd, F_SETFL, O_NONBLOCK);
   front.config = options->config_fd;
   if (options->container.console_socket != NULL) take_terminal();

@@ -59,6 +59,9 @@ enum { HIGH = 200 };
 /* Where the Sentry and the Gofer of the single-file build find the addon: runts/single-file/main.ts. */
 enum { ADDON_PLACE = HIGH - 1 };
 
+/* The descriptors below are ours to lay out. Those from here on are Node's in a preboot (native/preboot/preboot.h). */
+enum { PREBOOT_FDS = 600 };
+
 enum { MAX_PRESERVED = 16, MAX_CGROUPS = 20, MAX_ATTACH = 180, MAX_FLAGS = 24, MAX_TREES = 8 };
 
 struct attach {
@@ -115,6 +118,10 @@ struct options {
   int flag_count;
   bool host_network;         /* the Sentry stays in the network namespace of the caller */
   char network_settings[64]; /* first unprivileged port, first and last group that may ping */
+  const char *resumed;       /* the front goes on here: front.c */
+  const char *supervised;    /* the launcher goes on here: supervise.c */
+  int preboot_fd;            /* what is to become the launcher listens there; or -1 */
+  int preboot_pid;           /* a child of this process */
   bool terminal;             /* descriptor 0 is a terminal whose settings are put back at the end */
   int config_fd;             /* the Sentry's configuration, a memfd */
   int log_fd, strace_fd;     /* or -1 */
@@ -148,8 +155,44 @@ struct sandbox {
   pid_t sentry_pid, gofer_pid;
 };
 
-/* front.c: returns in the launcher's second process only. */
+/* launch.c: all of it. Ends this process. */
+void launch(int argc, char **argv) __attribute__((noreturn));
+/* Of `options`, for whom this is the launcher: descriptors 0 to FD_ADDON are in their places. */
+void start_launcher(struct sandbox *sandbox) __attribute__((noreturn));
+
+/*
+ * process.c. The launcher is a program of its own, or runs in a process that was forked from a Node (native/preboot). What
+ * is different there:
+ */
+struct preboot {
+  unsigned last_fd; /* of the descriptors that are ours to close */
+  int program; /* the launcher's own, for those that stay: they must not keep Node's memory; -1: this is it */
+  int *tid;     /* where the C library keeps the thread's number */
+  char **words; /* the launcher's arguments */
+  /* In the place of execve: goes on in JavaScript as the Sentry or the Gofer. Does not return. */
+  void (*become)(const char *name, const char *config);
+};
+extern struct preboot preboot;
+/* fork(), into new namespaces where `flags` (CLONE_NEW...) says so. */
+pid_t clone_process(unsigned long flags);
+/*
+ * A process that runs `body`, which does not return. In a preboot, which has more memory than is cheap to copy, it shares
+ * the memory of this one: `body` makes system calls only, on a stack of its own. With `waits` until it has executed something.
+ */
+pid_t start_process(void (*body)(void *), void *argument, bool waits);
+/* In a preboot: this process becomes the launcher's program, with one option more. */
+void leave_preboot(const char *option, const char *value) __attribute__((noreturn));
+
+/* front-start.c: returns in the launcher's second process only. */
 void start_front(struct options *options);
+/* In a preboot that becomes the launcher of a front which runs already: the two channels are still to come. */
+void take_over(struct options *options, int (*receive_channels)(int from, int channels[2]));
+
+/* message.c: false where the other side is gone. */
+bool send_with_descriptors(int socket, const void *bytes, size_t length, const int *fds,
+                           size_t count);
+/* Answers how many bytes came, and as a negative number that it failed; `count` is the room for descriptors and their number. */
+ssize_t receive_with_descriptors(int socket, void *bytes, size_t length, int *fds, size_t *count);
 
 /* container.c: what a container's front does before there is a sandbox, and its reports to the command line. */
 void enter_container(struct options *options);
@@ -204,14 +247,16 @@ void open_privileged_trees(struct sandbox *sandbox, bool gofer);
 void close_trees(struct sandbox *sandbox);
 /* Replaces the root by a private one: the boot trees, /app, and `final` (what stays after sealing). */
 void enter_private_root(struct sandbox *sandbox, bool gofer);
-/* Forks the process that, on a byte over the socket it answers, leaves only `final` of the file system. */
-int fork_sealer(const char *final);
+/* Starts the process that, on a byte over the socket it answers, leaves only `final` of the file system. */
+int start_sealer(void);
 
 /* children.c */
 void start_children(struct sandbox *sandbox);
 
 /* supervise.c */
 void remember_terminal(void);
-int supervise(struct sandbox *sandbox) __attribute__((noreturn));
+void supervise(struct sandbox *sandbox) __attribute__((noreturn));
+/* The same in the launcher's own program, after a preboot. */
+void resume_supervision(struct options *options) __attribute__((noreturn));
 
 #endif

@@ -15,6 +15,8 @@ static const char **text_option(struct options *options, const char *name) {
   if (strcmp(name, "--zygote") == 0) return &options->zygote;
   if (strcmp(name, "--addon") == 0) return &options->addon;
   struct container *container = &options->container;
+  if (strcmp(name, "--resumed") == 0) return &options->resumed;
+  if (strcmp(name, "--supervised") == 0) return &options->supervised;
   if (strcmp(name, "--title") == 0) return &container->title;
   if (strcmp(name, "--network-namespace") == 0) return &container->network;
   if (strcmp(name, "--console-socket") == 0) return &container->console_socket;
@@ -26,6 +28,8 @@ static int *descriptor_option(struct options *options, const char *name) {
   if (strcmp(name, "--config") == 0) return &options->config_fd;
   if (strcmp(name, "--log") == 0) return &options->log_fd;
   if (strcmp(name, "--strace") == 0) return &options->strace_fd;
+  if (strcmp(name, "--preboot") == 0) return &options->preboot_fd;
+  if (strcmp(name, "--preboot-pid") == 0) return &options->preboot_pid;
   if (strcmp(name, "--state-dir") == 0) return &container->state_dir;
   if (strcmp(name, "--status") == 0) return &container->status_fd;
   if (strcmp(name, "--gate") == 0) return &container->gate_fd;
@@ -108,7 +112,7 @@ void init_options(struct options *options) {
   struct container *container = &options->container;
   memset(options, 0, sizeof *options);
   options->config_fd = options->log_fd = options->strace_fd = -1;
-  options->zygote_fd = options->addon_fd = -1;
+  options->zygote_fd = options->addon_fd = options->preboot_fd = -1;
   container->state_dir = container->status_fd = container->gate_fd = -1;
   container->error_log_fd = container->listen_fd = -1;
 }

@@ -55,6 +55,7 @@ static void open_trees(struct sandbox *sandbox) {
   static const char *const libraries[] = {"/usr/lib", "/usr/lib64", "/lib", "/lib64"};
   struct stat status;
   sandbox->tree_count = 0;
+  if (preboot.become != NULL) return; /* Node has booted */
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
     if (lstat(libraries[i], &status) == 0 && S_ISDIR(status.st_mode)) {
       add_tree(sandbox, libraries[i], libraries[i] + 1);
@@ -236,32 +237,27 @@ void close_trees(struct sandbox *sandbox) {
   }
 }
 
-static void seal(int socket, const char *final) {
+static void seal(void *socket) {
   char byte = 0;
-  if (read(socket, &byte, 1) != 1) _exit(0);
-  int root = open(final, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (dup2(*(int *)socket, 0) < 0) _exit(1);
+  close_range(1, ~0U, 0);
+  if (read(0, &byte, 1) != 1) _exit(0);
+  int root = open("/final", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int result = 0;
   if (root < 0 || fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
       umount2(".", MNT_DETACH) < 0) {
     result = errno;
   }
   byte = (char)result;
-  if (write(socket, &byte, 1) != 1) _exit(1);
+  if (write(0, &byte, 1) != 1) _exit(1);
   _exit(0);
 }
 
-int fork_sealer(const char *final) {
-  int pair[2];
+int start_sealer(void) {
+  static int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
     fatal("socketpair: %s", strerror(errno));
   }
-  pid_t pid = fork();
-  if (pid < 0) fatal("fork: %s", strerror(errno));
-  if (pid == 0) {
-    if (dup2(pair[1], 0) < 0) _exit(1);
-    close_range(1, ~0U, 0);
-    seal(0, final);
-  }
-  close(pair[1]);
+  if (start_process(seal, pair + 1, false) < 0) fatal("fork: %s", strerror(errno));
   return high(pair[0], "socketpair");
 }

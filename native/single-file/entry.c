@@ -34,10 +34,10 @@ static int has_value_in_it(const char *option) {
   return *option == '=';
 }
 
-/* Those of quick/call.c. A wrong guess costs time only: both ways do the same. */
+/* Those of quick/call.c, with those that it prepares a preboot for. A wrong guess costs time only: both ways do the same. */
 static int is_quick(const char *verb) {
-  static const char verbs[][8] = {"state", "start", "kill",  "delete",
-                                  "exec",  "ps",    "pause", "resume"};
+  static const char verbs[][8] = {"state", "start",  "kill",   "delete", "exec", "ps",
+                                  "pause", "resume", "create", "run",    "do"};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (is_same(verb, verbs[i])) return 1;
   }

@@ -52,6 +52,7 @@ const always: readonly MountConfig[] = [
     ptmxMode: 0o666,
   },
   tmpfs('/dev/shm', { source: 'shm' }),
+  { kind: 'mqueue', target: '/dev/mqueue', flags: pseudoFlags, source: 'mqueue', data: '' },
 ];
 
 export function planMounts(options: DoMountOptions): {

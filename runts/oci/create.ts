@@ -23,6 +23,7 @@ import {
   sandboxConfig,
 } from './plan-container.ts';
 import { hostResources } from './plan-resources.ts';
+import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument, statusOf } from './state/status.ts';
@@ -56,7 +57,7 @@ export async function createContainer(
   context.store.claim(request.id);
   const making: Making = { context, request, plan, record: firstRecord(request.id, bundle, plan) };
   try {
-    await make(making);
+    make(making);
     return making.record;
   } catch (error) {
     await destroy(context, making.record, { runsHooks: false });
@@ -89,7 +90,7 @@ function firstRecord(id: string, bundle: string, plan: ContainerPlan): Container
   };
 }
 
-async function make(making: Making): Promise<void> {
+function make(making: Making): void {
   const { context, request } = making;
   context.store.save(making.record);
   const cgroup = joinCgroup(making);
@@ -97,7 +98,7 @@ async function make(making: Making): Promise<void> {
   try {
     front.await('namespaces');
     cgroup.joined();
-    await runCreateHooks(making);
+    runCreateHooks(making);
     front.open();
     awaitCreated(front, cgroup);
     if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
@@ -196,26 +197,54 @@ function joinRequest({ context, plan, record }: Making, config: SandboxConfig): 
   if (status !== 'running' && status !== 'created')
     throw new Failure(`sandbox ${sandbox.id} of container ${record.id} is ${status}`, 1);
   const pidsOf = joinedPids(context, plan.pidNamespace?.path, sandbox);
+  const ipcOf = joinedIpc(context, plan.ipcNamespace, sandbox);
   return {
     type: 'create',
     container: config.container,
-    ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
+    joins: {
+      ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
+      ...(ipcOf === undefined ? {} : { joinsIpcOf: ipcOf }),
+    },
   };
 }
 
-/** /proc/PID/ns/pid of a container's front names that container; there is no other way to name one from outside. */
 function joinedPids(
   context: OciContext,
   path: string | undefined,
   sandbox: ContainerRecord,
 ): string | undefined {
   if (path === undefined || path === '') return undefined;
-  const pid = Number(/^\/proc\/(\d+)\/ns\/pid$/.exec(path)?.[1]);
+  const joined = containerOf(context, 'pid', path, sandbox);
+  if (joined !== undefined) return joined;
+  throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
+}
+
+/** Containers of a pod share its IPC namespace unless they ask for a new one. CRI-O names it by a path of its own. */
+function joinedIpc(
+  context: OciContext,
+  namespace: Namespace | undefined,
+  sandbox: ContainerRecord,
+): string | undefined {
+  const path = namespace?.path ?? '';
+  if (namespace !== undefined && path === '') return undefined;
+  return containerOf(context, 'ipc', path, sandbox) ?? sandbox.id;
+}
+
+/** /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one from outside. */
+function containerOf(
+  context: OciContext,
+  type: 'pid' | 'ipc',
+  path: string,
+  sandbox: ContainerRecord,
+): string | undefined {
+  const match = /^\/proc\/(\d+)\/ns\/(\w+)$/.exec(path);
+  if (match?.[2] !== type) return undefined;
+  const pid = Number(match[1]);
   for (const id of context.store.ids()) {
     const other = context.store.find(id);
     if (other?.front?.pid === pid && (other.sandbox ?? other.id) === sandbox.id) return other.id;
   }
-  throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
+  return undefined;
 }
 
 function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
@@ -226,12 +255,12 @@ function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
 }
 
 /** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */
-async function runCreateHooks({ plan, record }: Making): Promise<void> {
+function runCreateHooks({ plan, record }: Making): void {
   const { hooks } = plan.spec;
   if (hooks === undefined) return;
   const state = stateDocument(record, 'creating');
   for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const)
-    await runHooks(hooks[kind] ?? [], state, kind);
+    runHooks(hooks[kind] ?? [], state, kind);
 }
 
 /** In runc's words. */

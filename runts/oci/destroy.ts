@@ -24,7 +24,7 @@ export async function destroy(
   context.store.remove(record.id);
   if (!runsHooks) return;
   try {
-    await runHooks(record.hooks.poststop ?? [], stateDocument(record, 'stopped'), 'poststop');
+    runHooks(record.hooks.poststop ?? [], stateDocument(record, 'stopped'), 'poststop');
   } catch (error) {
     // The container is gone all the same (runtime.md, step 13).
     context.log.write('warning', describe(error));

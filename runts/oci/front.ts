@@ -5,6 +5,7 @@ import type { SandboxConfig } from '../../sentry/boot/config.ts';
 import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
+import { askPreboot, KIND_FRONT } from '../preboot/ask.ts';
 import type { CommandLog } from './log.ts';
 
 const SOCK_STREAM = 1;
@@ -60,12 +61,11 @@ export class Front {
     const [own, theirs] = pair as unknown as [number, number];
     const { args, kept, made } = frontArguments(plan);
     args.push('--status', String(theirs), ...(isGated ? ['--gate', String(theirs)] : []));
-    // Node has its standard streams closed at exec.
-    for (const fd of [0, 1, 2, ...kept, theirs]) native.keepAtExec(fd);
-    const pid = native.spawn(
-      Buffer.from(`${[plan.launcher, ...args.slice(1)].join('\0')}\0`, 'utf8'),
-      plan.streams === undefined ? undefined : Int32Array.from(plan.streams),
-    );
+    const words = [plan.launcher, ...args.slice(1)];
+    const pid =
+      (plan.streams === undefined
+        ? askPreboot(KIND_FRONT, words, [...kept, theirs])?.pid
+        : undefined) ?? spawnLauncher(words, [...kept, theirs], plan.streams);
     for (const fd of [...made, theirs]) closeSync(fd);
     if (pid < 0) {
       closeSync(own);
@@ -110,6 +110,19 @@ export class Front {
       this.#text += bytes.toString('utf8', 0, count);
     }
   }
+}
+
+function spawnLauncher(
+  words: readonly string[],
+  kept: readonly number[],
+  streams: FrontPlan['streams'],
+): number {
+  // Node has its standard streams closed at exec.
+  for (const fd of [0, 1, 2, ...kept]) native.keepAtExec(fd);
+  return native.spawn(
+    Buffer.from(`${words.join('\0')}\0`, 'utf8'),
+    streams === undefined ? undefined : Int32Array.from(streams),
+  );
 }
 
 interface FrontArguments {

@@ -1,9 +1,8 @@
 // Hooks of config.json: programs of the host that run at points of a container's life, with its state on standard input.
 // config.md "POSIX-platform Hooks" of the runtime specification; the texts of failures are runc's.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { ETIMEDOUT, errnoName } from '../../abi/errno.ts';
 import { MFD_CLOEXEC } from '../../abi/mman.ts';
+import { signalName } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import { describe, Failure } from '../failure.ts';
 import { describeErrno } from './errno-text.ts';
@@ -11,94 +10,72 @@ import type { Hook, Hooks } from './spec/types.ts';
 
 /** What of each stream is kept for the message of a failure. */
 const KEPT_BYTES = 16 * 1024;
-/** How long the last words of a failed hook may take: a child that it left may hold its streams for ever. */
-const LAST_WORDS_MS = 200;
 
 /**
  * One after the other, in the bundle (`state.bundle`); the first that fails ends it with a Failure. A hook has the
- * environment that it is given and no other.
+ * environment that it is given and no other. It is over when its own process is, whatever children it leaves.
  */
-export async function runHooks(
+export function runHooks(
   hooks: readonly Hook[],
   state: Readonly<Record<string, unknown>>,
   kind: keyof Hooks,
-): Promise<void> {
+): void {
   const { bundle } = state;
-  const cwd = typeof bundle === 'string' ? bundle : '/';
+  const directory = typeof bundle === 'string' ? bundle : '/';
   for (const [index, hook] of hooks.entries()) {
-    const complaint = await runHook(hook, JSON.stringify(state), cwd);
+    const complaint = runHook(hook, JSON.stringify(state), directory);
     if (complaint !== undefined)
       throw new Failure(`error running hook #${index} (${kind}): ${complaint}`, 1);
   }
 }
 
 /** What went wrong, if anything. */
-async function runHook(hook: Hook, state: string, cwd: string): Promise<string | undefined> {
-  const stdin = memoryFile(state);
-  const streams = [new Kept(), new Kept()] as const;
-  const [stdout, stderr] = streams;
-  try {
-    const child = spawn(hook.path, hook.args?.slice(1) ?? [], {
-      argv0: hook.args?.[0] ?? hook.path,
-      cwd,
-      env: environment(hook.env ?? []),
-      stdio: [stdin, stdout.writer, stderr.writer],
-    });
-    for (const stream of streams) stream.closeWriter();
-    const ending = await ended(child, hook);
-    if (ending === undefined) return undefined;
-    await Promise.race([
-      Promise.all(streams.map(({ closed }) => closed)),
-      sleep(LAST_WORDS_MS, undefined, { ref: false }),
-    ]);
-    return ending.hasOutput
-      ? `${ending.text}, stdout: ${stdout.text()}, stderr: ${stderr.text()}`
-      : ending.text;
-  } finally {
-    native.close(stdin);
-    for (const stream of streams) stream.destroy();
-  }
+function runHook(hook: Hook, state: string, directory: string): string | undefined {
+  const input = memoryFile(state);
+  const said = new Uint8Array(2 * KEPT_BYTES);
+  const out = new Int32Array(3);
+  const ended = native.runProgram(
+    bytesOf(hook.path),
+    words(hook.args?.length ? hook.args : [hook.path]),
+    words(environment(hook.env ?? [])),
+    bytesOf(directory),
+    input,
+    hook.timeout === undefined ? -1 : hook.timeout * 1000,
+    said,
+    out,
+  );
+  native.close(input);
+  const [status = 0, stdout = 0, stderr = 0] = out;
+  if (ended === ETIMEDOUT)
+    return `hook ran past specified timeout of ${(hook.timeout ?? 0).toFixed(1)}s`;
+  if (ended < 0)
+    return `${hook.path}: ${describe(Object.assign(new Error(), { code: errnoName(ended) }))}`;
+  if (status === 0) return undefined;
+  const text = (from: number, length: number): string =>
+    Buffer.from(said.subarray(from, from + length)).toString();
+  const how =
+    (status & 0x7f) === 0 ? `exit status ${status >> 8}` : `signal: ${signalName(status & 0x7f)}`;
+  return `${how}, stdout: ${text(0, stdout)}, stderr: ${text(KEPT_BYTES, stderr)}`;
 }
 
-interface Ending {
-  readonly text: string;
-  readonly hasOutput: boolean;
+/** As the addon takes paths: one char, one byte. */
+function bytesOf(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }
 
-/** Resolves when the hook itself has ended, whoever of its children lives on. Nothing: it went well. */
-function ended(child: ChildProcess, hook: Hook): Promise<Ending | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Ending | undefined>();
-  let isLate = false;
-  const timer =
-    hook.timeout === undefined
-      ? undefined
-      : setTimeout(() => {
-          isLate = true;
-          child.kill('SIGKILL');
-        }, hook.timeout * 1000);
-  child.once('error', (error) => {
-    clearTimeout(timer);
-    resolve({ text: `${hook.path}: ${describe(error)}`, hasOutput: false });
-  });
-  child.once('exit', (code, signal) => {
-    clearTimeout(timer);
-    const seconds = (hook.timeout ?? 0).toFixed(1);
-    if (isLate)
-      resolve({ text: `hook ran past specified timeout of ${seconds}s`, hasOutput: false });
-    else if (signal !== null) resolve({ text: `signal: ${signal}`, hasOutput: true });
-    else if (code !== 0) resolve({ text: `exit status ${code}`, hasOutput: true });
-    else resolve(undefined);
-  });
-  return promise;
+function words(texts: readonly string[]): Uint8Array {
+  return Buffer.from(texts.map((text) => `${text}\0`).join(''));
 }
 
 /** The later of two with one name wins, as getenv(3) would not have it but every shell does. */
-function environment(entries: readonly string[]): Record<string, string> {
-  const pairs = entries.map((entry) => {
-    const at = entry.indexOf('=');
-    return at < 0 ? ([entry, ''] as const) : ([entry.slice(0, at), entry.slice(at + 1)] as const);
-  });
-  return Object.fromEntries(pairs);
+function environment(entries: readonly string[]): string[] {
+  const byName = new Map(
+    entries.map((entry) => [
+      entry.split('=', 1)[0] as string,
+      entry.includes('=') ? entry : `${entry}=`,
+    ]),
+  );
+  return [...byName.values()];
 }
 
 /** A file, not a pipe: a hook that does not read its state blocks nobody and breaks nothing. */
@@ -112,52 +89,4 @@ function memoryFile(text: string): number {
     at += wrote;
   }
   return fd;
-}
-
-/** A pipe whose beginning is kept, and the rest read and dropped. (Node's own are sockets, which /dev/stderr cannot open.) */
-class Kept {
-  readonly writer: number;
-  readonly closed: Promise<void>;
-  readonly #socket: Socket;
-  readonly #chunks: Buffer[] = [];
-  #length = 0;
-  #isWriterOpen = true;
-
-  constructor() {
-    const ends = new Int32Array(2);
-    const result = native.pipe(ends);
-    if (result < 0) throw describeErrno('no pipe for a hook', result);
-    const [reader = -1, writer = -1] = ends;
-    this.writer = writer;
-    this.#socket = new Socket({ fd: reader, readable: true, writable: false });
-    this.#socket.on('data', (chunk: Buffer) => {
-      this.#keep(chunk);
-    });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket.once('close', () => resolve());
-    this.#socket.on('error', () => undefined);
-    this.closed = promise;
-  }
-
-  closeWriter(): void {
-    if (this.#isWriterOpen) native.close(this.writer);
-    this.#isWriterOpen = false;
-  }
-
-  /** Whoever still writes gets EPIPE. */
-  destroy(): void {
-    this.closeWriter();
-    this.#socket.destroy();
-  }
-
-  text(): string {
-    return Buffer.concat(this.#chunks).toString();
-  }
-
-  #keep(chunk: Buffer): void {
-    const part = chunk.subarray(0, KEPT_BYTES - this.#length);
-    if (part.length === 0) return;
-    this.#chunks.push(part);
-    this.#length += part.length;
-  }
 }

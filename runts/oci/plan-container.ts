@@ -43,6 +43,7 @@ export interface ContainerPlan {
   /** The host's network namespace to be in: 'new', a path, or undefined for the caller's. */
   readonly networkNamespace: string | undefined;
   readonly pidNamespace: Namespace | undefined;
+  readonly ipcNamespace: Namespace | undefined;
   readonly installation: Installation;
 }
 
@@ -87,6 +88,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
     attach: files.attach,
     networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
+    ipcNamespace: namespaces.find(({ type }) => type === 'ipc'),
     installation: findInstallation(),
   };
 }

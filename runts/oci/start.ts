@@ -23,7 +23,7 @@ export async function startContainer(context: OciContext, record: ContainerRecor
   }
   orderStart(record.front.pid);
   try {
-    await runHooks(record.hooks.poststart ?? [], stateDocument(record, 'running'), 'poststart');
+    runHooks(record.hooks.poststart ?? [], stateDocument(record, 'running'), 'poststart');
   } catch (error) {
     // It runs all the same (runtime.md, step 9).
     context.log.write('warning', describe(error));

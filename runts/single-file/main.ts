@@ -4,6 +4,7 @@
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 import type { SingleFile } from '../../native/single-file.ts';
+import { forkPreboot, type PrebootAddon } from '../preboot/fork.ts';
 import { loadInheritedAddon, loadOwnAddon } from './load-addon.ts';
 
 type Bundle = (
@@ -22,21 +23,51 @@ const roles: Readonly<Record<string, string>> = {
 
 const part = (name: string): Buffer => Buffer.from(getRawAsset(name) as ArrayBuffer);
 
-function start(role: string): void {
+/** Of the command line, and of the preboot that is forked from it. */
+let ownAddon: { exports: object } | undefined;
+
+function ownExports(): object {
+  if (ownAddon === undefined) {
+    ownAddon = { exports: {} };
+    loadOwnAddon(ownAddon, part('addon.node'));
+  }
+  return ownAddon.exports;
+}
+
+function provideParts(role: string): void {
   const single: SingleFile = {
     part,
-    loadAddon: (module) =>
-      role === 'cli' ? loadOwnAddon(module, part('addon.node')) : loadInheritedAddon(module),
+    loadAddon: (module) => {
+      if (role === 'cli') module.exports = ownExports();
+      else loadInheritedAddon(module);
+    },
   };
   Object.assign(globalThis, { runtsSingleFile: single });
+}
+
+function start(role: string): void {
   const filename = `/runts/${role}.js`;
   const cache = `${role}.cache`;
   const script = new Script(part(`${role}.js`).toString('latin1'), {
     filename,
     ...(getAssetKeys().includes(cache) ? { cachedData: part(cache) } : {}),
   });
-  const own = { exports: {} };
-  (script.runInThisContext() as Bundle)(own.exports, require, own, filename, '/runts');
+  const module = { exports: {} };
+  (script.runInThisContext() as Bundle)(module.exports, require, module, filename, '/runts');
 }
 
-start(roles[process.argv[1] ?? ''] ?? 'cli');
+/** True where all is done: in what a preboot has become. */
+function forkedPreboot(): boolean {
+  if (process.env['RUNTS_PREBOOT']?.startsWith('/') !== true) return false;
+  const addon = { exports: {} };
+  loadOwnAddon(addon, part('preboot.node'));
+  ownExports();
+  return forkPreboot(addon.exports as PrebootAddon, () => {
+    start('gofer');
+    start('sentry');
+  });
+}
+
+const ownRole = roles[process.argv[1] ?? ''] ?? 'cli';
+provideParts(ownRole);
+if (ownRole !== 'cli' || !forkedPreboot()) start(ownRole);

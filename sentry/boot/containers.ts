@@ -4,6 +4,7 @@ import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import type { Machine } from '../host/machine.ts';
 import { Container } from '../kernel/container.ts';
+import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
@@ -14,7 +15,7 @@ import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
 import type { ContainerConfig, LimitsConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { ProcessRequest } from './control-protocol.ts';
+import type { JoinedNamespaces, ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { applyLimits } from './limits.ts';
@@ -56,24 +57,27 @@ export class Containers implements RequestHandler {
   /** Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. */
   create(
     config: ContainerConfig,
-    given: GivenDescriptors & { readonly goferFd: number; readonly joinsPidsOf?: string },
+    given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number },
   ): ControlledProcess {
     const kernel = this.#kernel;
     if (this.#known.has(config.id))
       throw new BootFailure(`container ${config.id} is there already`);
     const seccomp = guestSeccomp(config.seccomp);
-    const pids = this.#pidsFor(given.joinsPidsOf);
+    const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
+    const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
     const mounts = buildMounts(config, {
       kernel,
       machine: this.#machine,
       goferFd: given.goferFd,
       pids,
+      ipc,
     });
     const container = new Container({
       kernel,
       id: config.id,
       pids,
       mounts: mounts.namespace,
+      ipc,
       hasVirtualInit: !config.isInit,
       ...(config.ids === undefined ? {} : { ids: config.ids }),
     });
@@ -98,8 +102,12 @@ export class Containers implements RequestHandler {
     if (request.type === 'exec')
       return this.#execute(request, { ...given, moreFds: others }, ended);
     const [goferFd = -1, ...moreFds] = others;
-    const joins = request.joinsPidsOf === undefined ? {} : { joinsPidsOf: request.joinsPidsOf };
-    const process = this.create(request.container, { ...given, moreFds, goferFd, ...joins });
+    const process = this.create(request.container, {
+      ...given,
+      ...request.joins,
+      moreFds,
+      goferFd,
+    });
     const { container } = process;
     const gofer = this.#known.get(container.id)?.mounts.gofer;
     // One container's loss is not the others'.
@@ -144,11 +152,11 @@ export class Containers implements RequestHandler {
     return process;
   }
 
-  #pidsFor(joins: string | undefined): PidNamespace {
-    if (joins === undefined) return new PidNamespace(this.#kernel);
-    const other = this.#known.get(joins);
-    if (other === undefined) throw new BootFailure(`container ${joins} is not in this sandbox`);
-    return other.container.pids;
+  #joined(id: string | undefined): Container | undefined {
+    if (id === undefined) return undefined;
+    const other = this.#known.get(id);
+    if (other === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    return other.container;
   }
 
   #load(

@@ -29,8 +29,7 @@ export type ConnectionRequest =
   | {
       readonly type: 'create';
       readonly container: ContainerConfig;
-      /** The container whose processes it sees, where it has no PID namespace of its own. */
-      readonly joinsPidsOf?: string;
+      readonly joins: JoinedNamespaces;
     }
   /** Which host processes run a container's processes. No descriptors; 'processes' is the only answer. */
   | { readonly type: 'ps'; readonly container: string }
@@ -39,6 +38,12 @@ export type ConnectionRequest =
 
 /** Those that make a process. */
 export type ProcessRequest = Exclude<ConnectionRequest, { readonly type: 'ps' | 'update' }>;
+
+/** The containers whose namespaces a container of a pod is in, where it has none of its own. */
+export interface JoinedNamespaces {
+  readonly joinsPidsOf?: string;
+  readonly joinsIpcOf?: string;
+}
 
 /** From the Sentry. */
 export type ControlEvent =

@@ -1,5 +1,6 @@
 // `--network host`: joins the guest to the network that this process is in, before it is confined.
 import { readFileSync } from 'node:fs';
+import { launcherArgument } from '../../native/roles.ts';
 import type { Clock } from '../base/clock.ts';
 import { settings } from '../base/settings.ts';
 import { useHostNetwork } from '../net/host-inet/host-network.ts';
@@ -11,7 +12,7 @@ import { BootFailure } from './boot-failure.ts';
 const socketsPart = 0.5;
 
 export function joinHostNetwork(platform: Platform, clock: Clock): void {
-  takeSettings(process.argv.at(-1) ?? '');
+  takeSettings(launcherArgument());
   const most = Math.floor(descriptorLimit() * socketsPart);
   const joined = useHostNetwork(new HostSockets(platform, clock, most));
   if (joined < 0) throw new BootFailure(`--network host: errno ${-joined}`);

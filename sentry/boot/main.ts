@@ -1,8 +1,8 @@
 // Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
 // (sentry/host/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
-import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
+import { startAs } from '../../native/roles.ts';
 import { GoferDied } from '../fs/gofer/client.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
@@ -14,18 +14,29 @@ import type { SandboxConfig } from './config.ts';
 import { eventLine } from './control-protocol.ts';
 import { failureOf } from './start-failure.ts';
 
-const channel = new ControlChannel(FD_CONTROL);
-const line = channel.readLine();
-if (line === undefined) native.exitNow(0); // The command line went before it said what to do.
-const config = JSON.parse(line) as SandboxConfig;
-const log = newLog(config.debug);
+startAs('sentry', () => {
+  const channel = new ControlChannel(FD_CONTROL);
+  const line = channel.readLine();
+  if (line === undefined) native.exitNow(0); // The command line went before it said what to do.
+  const config = JSON.parse(line) as SandboxConfig;
+  // The names and printers of --strace take their time to set up: only who asks for them waits for that.
+  if (config.strace)
+    import('./tracer.ts').then(({ newTracer }) =>
+      run(
+        config,
+        channel,
+        newTracer(FD_STRACE, (error) => straceLost(channel, error)),
+      ),
+    );
+  else run(config, channel, undefined);
+});
 
-// The names and printers of --strace take their time to set up: only who asks for them waits for that.
-if (config.strace)
-  import('./tracer.ts').then(({ newTracer }) => run(newTracer(FD_STRACE, straceLost)));
-else run(undefined);
-
-function run(tracer: SyscallTracer | undefined): never {
+function run(
+  config: SandboxConfig,
+  channel: ControlChannel,
+  tracer: SyscallTracer | undefined,
+): never {
+  const log = newLog(config.debug);
   try {
     const sandbox = bootSandbox(config, { channel, log, tracer });
     const status = sandbox.run();
@@ -40,13 +51,9 @@ function run(tracer: SyscallTracer | undefined): never {
     log('error', error instanceof Error ? (error.stack ?? text) : text);
     channel.send(eventLine({ type: 'failed', code: failure.code, text: failure.message }));
   }
-  endStubs();
+  // This end would end the stubs as well, but only after that of its own memory: so they go at the same time.
+  native.killNamespace();
   native.exitNow(0);
-}
-
-/** Its end would end them as well, but only after that of its own memory: so they go at the same time. */
-function endStubs(): void {
-  if (process.pid === 1) native.kill(-1, SIGKILL);
 }
 
 /** The launcher saw how the Gofer died, ends this process and says so: only where it does not, we speak. */
@@ -54,7 +61,7 @@ function letLauncherTell(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
 }
 
-function straceLost(error: SysResult): void {
+function straceLost(channel: ControlChannel, error: SysResult): void {
   channel.send(eventLine({ type: 'warning', text: `--strace: ${failureOf('', error).message}` }));
 }
 

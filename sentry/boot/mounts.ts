@@ -9,7 +9,7 @@ import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
 import { IdMap } from '../fs/gofer/id-map.ts';
-import { newMqueueFileSystem } from '../fs/mqueue/mqueue-filesystem.ts';
+import { mqueueOf } from '../fs/mqueue/filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
 import { newProcFileSystem } from '../fs/proc/proc-filesystem.ts';
 import { newCgroupFileSystem } from '../fs/sys/cgroup-filesystem.ts';
@@ -18,6 +18,7 @@ import { TmpFileSystem } from '../fs/tmp/filesystem.ts';
 import type { Machine } from '../host/machine.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { sameIdRanges } from '../kernel/id-ranges.ts';
+import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
@@ -50,6 +51,7 @@ export interface MountParts {
   /** Socket of the Gofer that serves this container. */
   readonly goferFd: number;
   readonly pids: PidNamespace;
+  readonly ipc: IpcNamespace;
 }
 
 /** Throws BootFailure. */
@@ -63,7 +65,7 @@ export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMo
   // A /dev of the host's is shown as it is.
   if (!config.mounts.some((mount) => mount.kind === 'volume' && mount.target === '/dev'))
     fillDev(caller, config.devices);
-  applySysctls(kernel, config.sysctl);
+  applySysctls(kernel, parts.ipc, config.sysctl);
   restrictPaths(namespace, caller, config.readOnlyPaths);
   maskPaths(namespace, caller, kernel.clock, config.maskedPaths);
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
@@ -129,7 +131,7 @@ class Builder {
       case 'cgroup':
         return newCgroupFileSystem(kernel);
       case 'mqueue':
-        return newMqueueFileSystem(clock);
+        return mqueueOf(this.#parts.ipc).filesystem;
       case 'devpts':
         return new DevptsFileSystem(kernel, config);
       case 'tmpfs': {

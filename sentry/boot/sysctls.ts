@@ -1,11 +1,19 @@
 // linux.sysctl of the OCI runtime specification: settings of the Sentry's own kernel.
 import { settings } from '../base/settings.ts';
+import { IpcLimits } from '../kernel/ipc/ipc-limits.ts';
+import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { BootFailure } from './boot-failure.ts';
 
-export function applySysctls(kernel: Kernel, values: Readonly<Record<string, string>>): void {
+/** Those of the IPC namespace hold for that of the container alone. */
+export function applySysctls(
+  kernel: Kernel,
+  ipc: IpcNamespace,
+  values: Readonly<Record<string, string>>,
+): void {
   for (const [key, value] of Object.entries(values)) {
-    if (!settings.set(key, value)) throw new BootFailure(`sysctl ${key}: no such setting or value`);
+    const isSet = IpcLimits.has(key) ? ipc.limits.set(key, value) : settings.set(key, value);
+    if (!isSet) throw new BootFailure(`sysctl ${key}: no such setting or value`);
     if (key === 'kernel.domainname') kernel.domainname = value;
   }
 }

@@ -18,11 +18,13 @@ import {
   CLONE_FILES,
   CLONE_FS,
   CLONE_NAMESPACES,
+  CLONE_NEWIPC,
   CLONE_PARENT,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
   CLONE_SETTLS,
   CLONE_SIGHAND,
+  CLONE_SYSVSEM,
   CLONE_THREAD,
   CLONE_VFORK,
   CLONE_VM,
@@ -32,6 +34,8 @@ import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { watchCpuLimit } from './cpu-limit.ts';
+import { IpcNamespace } from './ipc/ipc-namespace.ts';
+import { UndoList } from './ipc/semaphore-undo.ts';
 import { setRegister } from './signal-delivery.ts';
 import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
@@ -73,8 +77,12 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
   if ((flags & CLONE_SIGHAND) !== 0 && request.clearHandlers) return EINVAL;
   // Nobody would wait for a sibling of process 1.
   if ((flags & CLONE_PARENT) !== 0 && task.group === task.pids.init) return EINVAL;
-  if ((flags & CLONE_NAMESPACES) !== 0)
-    return isCapable(task.credentials, CAP_SYS_ADMIN) ? EINVAL : EPERM;
+  if ((flags & CLONE_NAMESPACES) !== 0) {
+    if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
+    if ((flags & CLONE_NAMESPACES & ~CLONE_NEWIPC) !== 0) return EINVAL; // There are no others to be made.
+    // Adjustments of semaphores cannot be shared across namespaces.
+    if ((flags & CLONE_SYSVSEM) !== 0) return EINVAL;
+  }
   if ((flags & CLONE_PIDFD) !== 0) {
     if ((flags & CLONE_THREAD) !== 0) return EINVAL; // A pidfd stands for a process here.
     if ((flags & CLONE_PARENT_SETTID) !== 0 && request.pidfdAddr === request.parentTidAddr)
@@ -110,7 +118,12 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
     return EMFILE;
   }
 
-  const child = newTask(task, request, tid, made);
+  const ipc = (flags & CLONE_NEWIPC) === 0 ? task.ipc : IpcNamespace.forGuest(kernel);
+  if (isErrno(ipc)) {
+    undo(made);
+    return ipc;
+  }
+  const child = newTask(task, request, tid, made, ipc);
   setUpRegisters(child.thread, request);
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
@@ -185,6 +198,7 @@ function newTask(
   request: CloneRequest,
   tid: number,
   made: GuestThread | ForkedAddressSpace,
+  ipc: IpcNamespace,
 ): Task {
   const { flags } = request;
   const kernel = parent.kernel;
@@ -198,10 +212,15 @@ function newTask(
     mm: 'thread' in made ? parent.mm.fork(made.space, made.thread) : parent.mm.acquire(),
     files: (flags & CLONE_FILES) === 0 ? parent.files.fork() : parent.files.acquire(),
     fs: (flags & CLONE_FS) === 0 ? parent.fs.fork() : parent.fs.acquire(),
+    ipc,
     thread,
     args: new SyscallArgs(thread.syscall),
     comm: parent.comm,
   });
+  if ((flags & CLONE_SYSVSEM) !== 0) {
+    parent.undo ??= new UndoList(kernel.ipcMemory);
+    child.undo = parent.undo.acquire();
+  }
   child.signalMask = parent.signalMask.clone();
   if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0)
     child.alternateStack = parent.alternateStack;

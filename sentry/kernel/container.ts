@@ -5,6 +5,7 @@ import { signaledStatus } from '../../abi/wait.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { groupExit } from './exit.ts';
 import { type IdRanges, sameIdRanges } from './id-ranges.ts';
+import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { Kernel } from './kernel.ts';
 import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
@@ -20,6 +21,8 @@ export interface ContainerOptions {
   /** Its own, or another container's that it joins. */
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
+  /** Another container's that it joins; without it one of its own. */
+  readonly ipc?: IpcNamespace;
   /** What its ids are on the host. */
   readonly ids?: IdRanges;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
@@ -31,6 +34,8 @@ export class Container {
   readonly id: string;
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
+  /** Held until the kernel forgets the container. */
+  readonly ipc: IpcNamespace;
   readonly ids: IdRanges;
   state: ContainerState = 'creating';
   /** The process whose end is the container's. */
@@ -48,6 +53,7 @@ export class Container {
     this.id = options.id;
     this.pids = options.pids;
     this.mounts = options.mounts;
+    this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();

@@ -17,6 +17,7 @@ import {
 } from '../../abi/signal.ts';
 import { exitedStatus, signaledStatus } from '../../abi/wait.ts';
 import { SignalSet } from '../base/sigset.ts';
+import { undoSemaphores } from './ipc/leave.ts';
 import { wakeRobustList } from './robust-list.ts';
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
@@ -66,8 +67,11 @@ export function endTask(task: Task): void {
   task.group.tasks.delete(task);
   task.pids.removeTask(task);
   releaseMemory(task, wasInGuest);
+  undoSemaphores(task);
+  task.ipc.shm.taskEnded(task);
   task.files.release();
   task.fs.release();
+  task.ipc.release();
 }
 
 /** What a thread leaves in its memory for others: robust futexes and the word that joiners wait on. */

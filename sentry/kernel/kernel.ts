@@ -6,11 +6,11 @@ import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
-import { ShmSegments } from '../mm/shm-segments.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import { FutexTable } from './futex.ts';
+import { IpcMemory } from './ipc/ipc-memory.ts';
 import { MemoryGuard } from './memory-guard.ts';
 import type { ProgramEnvironment } from './program-environment.ts';
 import { Scheduler } from './scheduler.ts';
@@ -59,7 +59,6 @@ export class Kernel {
   readonly timers: TimerQueue = new TimerQueue();
   readonly scheduler: Scheduler;
   readonly futexes: FutexTable = new FutexTable();
-  readonly shmSegments: ShmSegments;
   readonly log: (level: LogLevel, message: string) => void;
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly randomFill: (bytes: Uint8Array) => void;
@@ -75,6 +74,8 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   memoryBytes: number;
+  /** What messages and semaphores of all IPC namespaces may take. */
+  readonly ipcMemory: IpcMemory;
   pidLimit: number;
   groupLimits: GroupLimits = {
     memoryBytes: Number.POSITIVE_INFINITY,
@@ -92,6 +93,7 @@ export class Kernel {
   /** The first container: its end is the sandbox's end. */
   mainContainer: Container | undefined = undefined;
   pidNamespaceCount = 0;
+  ipcNamespaceCount = 0;
   /** Numbers processes across PID namespaces. */
   processCount = 0;
   /** A shell outside can continue the main process when it stops: its process group is no orphan. */
@@ -118,7 +120,7 @@ export class Kernel {
     this.dispatch = options.dispatch;
     this.randomFill = options.randomFill;
     this.program = options.program;
-    this.shmSegments = new ShmSegments(options.program.sharedMemory);
+    this.ipcMemory = new IpcMemory(options.memoryBytes);
     this.#memoryGuard =
       options.memoryLimitBytes === undefined
         ? undefined
@@ -139,7 +141,9 @@ export class Kernel {
 
   /** Of one that has ended, or that never began: its id is free again. */
   forgetContainer(container: Container): void {
-    if (this.containers.get(container.id) === container) this.containers.delete(container.id);
+    if (this.containers.get(container.id) !== container) return;
+    this.containers.delete(container.id);
+    container.ipc.release();
   }
 
   /** Runs until the main process has ended. Its wait status. */

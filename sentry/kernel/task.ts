@@ -11,6 +11,8 @@ import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
 import type { FsContext } from '../vfs/fs-context.ts';
+import type { IpcNamespace } from './ipc/ipc-namespace.ts';
+import type { UndoList } from './ipc/semaphore-undo.ts';
 import type { Kernel } from './kernel.ts';
 import type { PidNamespace } from './pid-namespace.ts';
 import type { Seccomp } from './seccomp/seccomp.ts';
@@ -44,6 +46,8 @@ export interface TaskParts {
   readonly mm: MemoryManager;
   readonly files: FdTable;
   readonly fs: FsContext;
+  /** Without it the container's. */
+  readonly ipc?: IpcNamespace;
   readonly thread: GuestThread;
   readonly args: SyscallArgs;
   readonly comm: string;
@@ -57,6 +61,9 @@ export class Task implements Caller, Waker {
   mm: MemoryManager;
   files: FdTable;
   fs: FsContext;
+  ipc: IpcNamespace;
+  /** SEM_UNDO, once there was one. */
+  undo: UndoList | undefined = undefined;
   thread: GuestThread;
   readonly args: SyscallArgs;
   /** At most 15 bytes, latin1. */
@@ -109,6 +116,7 @@ export class Task implements Caller, Waker {
     this.mm = parts.mm;
     this.files = parts.files;
     this.fs = parts.fs;
+    this.ipc = (parts.ipc ?? parts.group.container.ipc).acquire();
     this.thread = parts.thread;
     this.args = parts.args;
     this.comm = parts.comm;

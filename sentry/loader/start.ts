@@ -187,4 +187,5 @@ function forget(task: Task): void {
   if (pids.init === group) pids.init = undefined;
   task.files.release();
   task.fs.release();
+  task.ipc.release();
 }

@@ -53,10 +53,16 @@ export interface MemoryCaller {
   readonly group: { readonly limits: { soft(resource: number): number } };
 }
 
+/** Memory without a file. */
+export interface SharedMemory extends Mappable {
+  /** What of it takes host memory. */
+  readonly residentBytes: number;
+}
+
 /** Makes the objects behind MAP_SHARED|MAP_ANONYMOUS and SysV shared memory. */
 export interface SharedMemorySource {
   /** `length` bytes of zeroes. The caller holds it once, and releases it when its mappings hold it. */
-  newSharedMemory(length: number): Result<Mappable>;
+  newSharedMemory(length: number): Result<SharedMemory>;
   /** memfd_create(2): `name` as given, `seals` to begin with, `mode` permission bits. Held by nobody. */
   newMemfd(name: string, seals: number, mode: number, credentials: Credentials): Result<OpenFile>;
 }

@@ -4,13 +4,6 @@ import { ENOSYS, EPERM } from '../../abi/errno.ts';
 import { absent, type Row } from './entry.ts';
 
 export const absentRows: readonly Row[] = [
-  absent(64, 'semget', ['int', 'int', 'hex']),
-  absent(65, 'semop', ['int', 'addr', 'len']),
-  absent(66, 'semctl', ['int', 'int', 'int', 'hex']),
-  absent(68, 'msgget', ['int', 'hex']),
-  absent(69, 'msgsnd', ['int', 'addr', 'len', 'hex']),
-  absent(70, 'msgrcv', ['int', 'addr', 'len', 'offset', 'hex']),
-  absent(71, 'msgctl', ['int', 'int', 'addr']),
   absent(101, 'ptrace', ['int', 'pid', 'addr', 'addr'], EPERM),
   absent(134, 'uselib', ['path']),
   absent(136, 'ustat', ['hex', 'addr']),
@@ -45,14 +38,7 @@ export const absentRows: readonly Row[] = [
   absent(212, 'lookup_dcookie', ['hex', 'addr', 'len']),
   absent(214, 'epoll_ctl_old', []),
   absent(215, 'epoll_wait_old', []),
-  absent(220, 'semtimedop', ['int', 'addr', 'uint', 'timespec']),
   absent(236, 'vserver', []),
-  absent(240, 'mq_open', ['string', 'openFlags', 'mode', 'addr']),
-  absent(241, 'mq_unlink', ['string']),
-  absent(242, 'mq_timedsend', ['fd', 'addr', 'len', 'uint', 'timespec']),
-  absent(243, 'mq_timedreceive', ['fd', 'addr', 'len', 'addr', 'timespec']),
-  absent(244, 'mq_notify', ['fd', 'addr']),
-  absent(245, 'mq_getsetattr', ['fd', 'addr', 'addr']),
   absent(246, 'kexec_load', ['hex', 'hex', 'addr', 'hex'], EPERM),
   absent(248, 'add_key', ['string', 'string', 'addr', 'len', 'int']),
   absent(249, 'request_key', ['string', 'string', 'string', 'int']),

@@ -9,6 +9,7 @@ import {
   CLONE_FS,
   CLONE_INTO_CGROUP_HIGH,
   CLONE_NAMESPACES,
+  CLONE_NEWIPC,
   CLONE_PARENT,
   CLONE_PIDFD,
   CLONE_SIGHAND,
@@ -22,8 +23,11 @@ import {
 import { getU64 } from '../../abi/time.ts';
 import { exitedStatus } from '../../abi/wait.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
+import { namespaceOfFile } from '../fs/proc/namespace-file.ts';
 import { type CloneRequest, checkClone, cloneTask, plainFork } from '../kernel/clone.ts';
 import { exitTask, groupExit } from '../kernel/exit.ts';
+import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
+import { enterIpcNamespace, undoSemaphores } from '../kernel/ipc/leave.ts';
 import { HANDED_OVER } from '../kernel/result.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
@@ -109,12 +113,15 @@ function sysExitGroup(task: Task, args: SyscallArgs): SysResult {
 
 function sysUnshare(task: Task, args: SyscallArgs): SysResult {
   const flags = args.u32(0);
-  if ((flags & CLONE_NAMESPACES) !== 0)
-    return isCapable(task.credentials, CAP_SYS_ADMIN) ? EINVAL : EPERM;
-  const shareable = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM;
+  if ((flags & CLONE_NAMESPACES) !== 0 && !isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
+  if ((flags & CLONE_NAMESPACES & ~CLONE_NEWIPC) !== 0) return EINVAL;
+  const shareable = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_NEWIPC;
   if ((flags & ~(shareable | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0) return EINVAL;
   if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) !== 0 && task.group.tasks.size > 1)
     return EINVAL;
+  // Made first: it is all that can fail.
+  const ipc = (flags & CLONE_NEWIPC) === 0 ? undefined : IpcNamespace.forGuest(task.kernel);
+  if (typeof ipc === 'number') return ipc;
   if ((flags & CLONE_FS) !== 0 && task.fs.isShared) {
     const own = task.fs.fork();
     task.fs.release();
@@ -125,26 +132,38 @@ function sysUnshare(task: Task, args: SyscallArgs): SysResult {
     task.files.release();
     task.files = own;
   }
+  if ((flags & CLONE_SYSVSEM) !== 0) undoSemaphores(task);
+  if (ipc !== undefined) enterIpcNamespace(task, ipc);
   return 0;
 }
 
-/** setns(2): no descriptor names a namespace here. */
+/** setns(2): into the IPC namespace that an open /proc/PID/ns/ipc names. */
 function sysSetns(task: Task, args: SyscallArgs): SysResult {
   const file = task.files.get(args.i32(0));
-  return typeof file === 'number' ? file : EINVAL;
+  if (typeof file === 'number') return file;
+  const type = args.u32(1);
+  const namespace = namespaceOfFile(file);
+  if (!(namespace instanceof IpcNamespace) || (type !== 0 && type !== CLONE_NEWIPC)) return EINVAL;
+  if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
+  enterIpcNamespace(task, namespace);
+  return 0;
 }
 
 export const cloneRows: readonly Row[] = [
   sleeps(56, 'clone', ['cloneFlags', 'addr', 'addr', 'addr', 'addr'], sysClone, {
-    partial: 'no namespace flags',
+    partial: 'of namespace flags CLONE_NEWIPC',
   }),
   sleeps(57, 'fork', [], sysFork),
   sleeps(58, 'vfork', [], sysVfork),
   sleeps(435, 'clone3', ['addr', 'len'], sysClone3, {
-    partial: 'no namespace flags, no set_tid, no CLONE_INTO_CGROUP',
+    partial: 'of namespace flags CLONE_NEWIPC, no set_tid, no CLONE_INTO_CGROUP',
   }),
   direct(60, 'exit', ['int'], sysExit),
   direct(231, 'exit_group', ['int'], sysExitGroup),
-  direct(272, 'unshare', ['cloneFlags'], sysUnshare, { partial: 'no namespace flags' }),
-  direct(308, 'setns', ['fd', 'cloneFlags'], sysSetns, { partial: 'no namespaces: always EINVAL' }),
+  direct(272, 'unshare', ['cloneFlags'], sysUnshare, {
+    partial: 'of namespace flags CLONE_NEWIPC',
+  }),
+  direct(308, 'setns', ['fd', 'cloneFlags'], sysSetns, {
+    partial: 'IPC namespaces; EINVAL for others',
+  }),
 ];

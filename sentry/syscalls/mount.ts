@@ -39,6 +39,7 @@ import {
   UMOUNT_NOFOLLOW,
 } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { mqueueOf } from '../fs/mqueue/filesystem.ts';
 import { TmpFileSystem, type TmpOptions } from '../fs/tmp/filesystem.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
@@ -60,7 +61,6 @@ const singleInstance: ReadonlySet<string> = new Set([
   'devpts',
   'devtmpfs',
   'cgroup2',
-  'mqueue',
 ]);
 
 function sysMount(task: Task, args: SyscallArgs): SysResult {
@@ -157,6 +157,7 @@ function newFileSystem(
     const options = tmpOptions(task, data);
     return isErrno(options) ? options : new TmpFileSystem({ ...options, type });
   }
+  if (type === 'mqueue') return mqueueOf(task.ipc).filesystem;
   if (!singleInstance.has(type)) return ENODEV;
   for (const mount of namespace.mounts())
     if (mount.filesystem.type === type) return mount.filesystem;
@@ -267,7 +268,7 @@ export const mountRows: readonly Row[] = [
   direct(155, 'pivot_root', ['path', 'path'], sysPivotRoot),
   direct(165, 'mount', ['path', 'path', 'string', 'hex', 'string'], sysMount, {
     partial:
-      'tmpfs, ramfs, bind, move, remount, and further mounts of proc, sysfs, devpts and cgroup2; no propagation',
+      'tmpfs, ramfs, mqueue, bind, move, remount, and further mounts of proc, sysfs, devpts and cgroup2; no propagation',
   }),
   direct(166, 'umount2', ['path', 'hex'], sysUmount2),
   absent(303, 'name_to_handle_at', ['dirfd', 'path', 'addr', 'addr', 'atFlags'], EOPNOTSUPP),

@@ -1,44 +1,30 @@
 // System V shared memory: shmget(2), shmat(2), shmdt(2), shmctl(2).
-import { CAP_IPC_LOCK, CAP_SYS_ADMIN } from '../../abi/capability.ts';
-import {
-  EACCES,
-  EFAULT,
-  EINVAL,
-  EPERM,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../abi/errno.ts';
+import { CAP_IPC_LOCK } from '../../abi/capability.ts';
+import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import * as ipc from '../../abi/ipc.ts';
 import { MAP_FIXED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
-import { settings } from '../base/settings.ts';
-import { pidSeenFrom } from '../kernel/pid-namespace.ts';
+import { READ_PERMISSION, WRITE_PERMISSION } from '../kernel/ipc/ipc-objects.ts';
+import { userOf } from '../kernel/ipc/leave.ts';
+import { ShmSegment } from '../kernel/ipc/shm-segments.ts';
 import type { Task } from '../kernel/task.ts';
 import { pageCeil, pageFloor } from '../mm/page.ts';
 import { choosePlace } from '../mm/placement.ts';
-import { type SegmentUser, ShmSegment } from '../mm/shm-segments.ts';
 import { VMA_SHARED, type Vma } from '../mm/vma.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
+import { callerOf, changeOwner, nowSec, pidSeen, setU64, writeStatus } from './ipc-status.ts';
 
-const READ_PERMISSION = 0o444;
-const WRITE_PERMISSION = 0o222;
 const EXECUTE_PERMISSION = 0o111;
 
-const userOf = ({ group, pids }: Task): SegmentUser => ({ id: group.id, pids });
-const pidSeen = (task: Task, user: SegmentUser | undefined): number =>
-  user === undefined ? 0 : pidSeenFrom(task.pids, user.pids, user.id);
-
 function sysShmget(task: Task, args: SyscallArgs): SysResult {
-  const segment = task.kernel.shmSegments.get({
+  const segment = task.ipc.shm.getSegment({
+    ...callerOf(task),
     key: args.i32(0),
     sizeBytes: args.len(1),
     flags: args.u32(2),
-    credentials: task.credentials,
-    user: userOf(task),
-    nowSec: task.kernel.clock.realtime().sec,
+    maker: task,
   });
   return isErrno(segment) ? segment : segment.id;
 }
@@ -50,7 +36,7 @@ function sysShmat(task: Task, args: SyscallArgs): SysResult {
   const addr = pageFloor(wanted);
   if (wanted !== addr && (flags & ipc.SHM_RND) === 0) return EINVAL;
   if (addr === 0 && remap) return EINVAL;
-  const segment = task.kernel.shmSegments.find(args.i32(0));
+  const segment = task.ipc.shm.find(args.i32(0));
   if (isErrno(segment)) return segment;
   const rights = attachRights(flags);
   if (!segment.permits(task.credentials, rights.permissions)) return EACCES;
@@ -100,7 +86,7 @@ function attach(
     populate: false,
   });
   if (error < 0) return error;
-  segment.attachTime = task.kernel.clock.realtime().sec;
+  segment.attachTime = nowSec(task);
   segment.lastUser = userOf(task);
   return start;
 }
@@ -119,7 +105,7 @@ function sysShmdt(task: Task, args: SyscallArgs): SysResult {
   const segment = pieces[0]?.backing?.mappable;
   if (!(segment instanceof ShmSegment)) return EINVAL;
   segment.lastUser = userOf(task);
-  segment.detachTime = task.kernel.clock.realtime().sec;
+  segment.detachTime = nowSec(task);
   for (const { start, end } of pieces.map((vma) => ({ start: vma.start, end: vma.end }))) {
     mm.unmapRange(task.thread, start, end);
   }
@@ -152,11 +138,24 @@ function sysShmctl(task: Task, args: SyscallArgs): SysResult {
     case ipc.IPC_STAT:
     case ipc.SHM_STAT:
     case ipc.SHM_STAT_ANY:
-      return writeStatus(task, id, command, addr);
-    case ipc.IPC_SET:
-      return change(task, id, addr);
+      return writeStatus(
+        task,
+        task.ipc.shm,
+        {
+          id,
+          addr,
+          byPlace: command !== ipc.IPC_STAT,
+          unchecked: command === ipc.SHM_STAT_ANY,
+        },
+        ipc.shmidDs.size,
+        (view, segment) => fillStatus(task, view, segment),
+      );
+    case ipc.IPC_SET: {
+      const changed = changeOwner(task, task.ipc.shm, id, addr, ipc.shmidDs.size);
+      return isErrno(changed) ? changed : 0;
+    }
     case ipc.IPC_RMID: {
-      const segment = owned(task, id);
+      const segment = task.ipc.shm.findOwned(id, task.credentials);
       if (isErrno(segment)) return segment;
       segment.markRemoved();
       return 0;
@@ -169,60 +168,19 @@ function sysShmctl(task: Task, args: SyscallArgs): SysResult {
   }
 }
 
-function isOwner(task: Task, segment: ShmSegment): boolean {
-  const { euid } = task.credentials;
-  return euid === segment.uid || euid === segment.creatorUid;
-}
-
-/** The segment, where the caller may change or remove it. */
-function owned(task: Task, id: number): Result<ShmSegment> {
-  const segment = task.kernel.shmSegments.find(id);
-  if (isErrno(segment)) return segment;
-  return isOwner(task, segment) || isCapable(task.credentials, CAP_SYS_ADMIN) ? segment : EPERM;
-}
-
-function change(task: Task, id: number, addr: number): SysResult {
-  const view = task.memory.view(addr, ipc.shmidDs.size);
-  if (isErrno(view)) return EFAULT;
-  const segment = owned(task, id);
-  if (isErrno(segment)) return segment;
-  const uid = view.getUint32(ipc.shmidDs.uid, true);
-  const gid = view.getUint32(ipc.shmidDs.gid, true);
-  if (uid === 0xffff_ffff || gid === 0xffff_ffff) return EINVAL;
-  segment.uid = uid;
-  segment.gid = gid;
-  segment.mode = (segment.mode & ~0o777) | (view.getUint32(ipc.shmidDs.mode, true) & 0o777);
-  segment.changeTime = task.kernel.clock.realtime().sec;
-  return 0;
-}
-
 function lock(task: Task, id: number, on: boolean): SysResult {
-  const segment = task.kernel.shmSegments.find(id);
+  const segment = task.ipc.shm.find(id);
   if (isErrno(segment)) return segment;
   if (!isCapable(task.credentials, CAP_IPC_LOCK)) {
-    if (!isOwner(task, segment)) return EPERM;
+    if (!segment.isOwner(task.credentials)) return EPERM;
     if (on && task.group.limits.soft(RLIMIT_MEMLOCK) === 0) return EPERM;
   }
   segment.mode = on ? segment.mode | ipc.SHM_LOCKED : segment.mode & ~ipc.SHM_LOCKED;
   return 0;
 }
 
-function writeStatus(task: Task, id: number, command: number, addr: number): SysResult {
-  const { shmSegments } = task.kernel;
-  const byIndex = command !== ipc.IPC_STAT;
-  const segment = byIndex ? shmSegments.findIndex(id) : shmSegments.find(id);
-  if (isErrno(segment)) return segment;
-  if (command !== ipc.SHM_STAT_ANY && !segment.permits(task.credentials, READ_PERMISSION))
-    return EACCES;
-  const view = new DataView(new ArrayBuffer(ipc.shmidDs.size));
+function fillStatus(task: Task, view: DataView, segment: ShmSegment): void {
   const at = ipc.shmidDs;
-  view.setInt32(at.key, segment.key, true);
-  view.setUint32(at.uid, segment.uid, true);
-  view.setUint32(at.gid, segment.gid, true);
-  view.setUint32(at.cuid, segment.creatorUid, true);
-  view.setUint32(at.cgid, segment.creatorGid, true);
-  view.setUint32(at.mode, segment.mode, true);
-  view.setUint16(at.seq, segment.seq, true);
   setU64(view, at.segsz, segment.sizeBytes);
   setU64(view, at.atime, segment.attachTime);
   setU64(view, at.dtime, segment.detachTime);
@@ -230,35 +188,28 @@ function writeStatus(task: Task, id: number, command: number, addr: number): Sys
   view.setInt32(at.cpid, pidSeen(task, segment.creator), true);
   view.setInt32(at.lpid, pidSeen(task, segment.lastUser), true);
   setU64(view, at.nattch, segment.attachCount);
-  const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  if (written < 0) return written;
-  return byIndex ? segment.id : 0;
 }
 
 function writeLimits(task: Task, addr: number): SysResult {
+  const { limits } = task.ipc;
   const view = new DataView(new ArrayBuffer(ipc.shminfo.size));
-  setU64(view, ipc.shminfo.shmmax, settings.number('kernel.shmmax'));
+  setU64(view, ipc.shminfo.shmmax, limits.number('kernel.shmmax'));
   setU64(view, ipc.shminfo.shmmin, ipc.SHMMIN);
-  setU64(view, ipc.shminfo.shmmni, settings.number('kernel.shmmni'));
-  setU64(view, ipc.shminfo.shmseg, settings.number('kernel.shmmni'));
-  setU64(view, ipc.shminfo.shmall, settings.number('kernel.shmall'));
+  setU64(view, ipc.shminfo.shmmni, limits.number('kernel.shmmni'));
+  setU64(view, ipc.shminfo.shmseg, limits.number('kernel.shmmni'));
+  setU64(view, ipc.shminfo.shmall, limits.number('kernel.shmall'));
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  return written < 0 ? written : task.kernel.shmSegments.highestIndex;
+  return written < 0 ? written : task.ipc.shm.highestIndex;
 }
 
 function writeUse(task: Task, addr: number): SysResult {
-  const { shmSegments } = task.kernel;
+  const segments = task.ipc.shm;
   const view = new DataView(new ArrayBuffer(ipc.shmInfo.size));
-  view.setInt32(ipc.shmInfo.usedIds, shmSegments.count, true);
-  setU64(view, ipc.shmInfo.total, shmSegments.totalBytes / 4096);
-  setU64(view, ipc.shmInfo.resident, shmSegments.totalBytes / 4096);
+  view.setInt32(ipc.shmInfo.usedIds, segments.count, true);
+  setU64(view, ipc.shmInfo.total, segments.totalBytes / 4096);
+  setU64(view, ipc.shmInfo.resident, segments.residentBytes / 4096);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  return written < 0 ? written : shmSegments.highestIndex;
-}
-
-function setU64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value >>> 0, true);
-  view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
+  return written < 0 ? written : segments.highestIndex;
 }
 
 export const shmRows: readonly Row[] = [

@@ -20,12 +20,14 @@ import { limitRows } from './limits.ts';
 import { linksRows } from './links.ts';
 import { memfdRows } from './memfd.ts';
 import { memoryPolicyRows } from './memory-policy.ts';
+import { messageQueueRows } from './message-queues.ts';
 import { mmapRows } from './mmap.ts';
 import { mountRows } from './mount.ts';
 import { openRows } from './open.ts';
 import { pidfdRows } from './pidfd.ts';
 import { pipeRows } from './pipe.ts';
 import { pollRows } from './poll.ts';
+import { posixQueueRows } from './posix-queues.ts';
 import { prctlRows } from './prctl.ts';
 import { processRows } from './process.ts';
 import { processVmRows } from './process-vm.ts';
@@ -34,6 +36,7 @@ import { renameRows } from './rename.ts';
 import { schedRows } from './sched.ts';
 import { seccompRows } from './seccomp.ts';
 import { selectRows } from './select.ts';
+import { semaphoreRows } from './semaphores.ts';
 import { sendReceiveRows } from './send-receive.ts';
 import { shmRows } from './shm.ts';
 import { signalRows } from './signal.ts';
@@ -71,12 +74,14 @@ const families: readonly (readonly Row[])[] = [
   linksRows,
   memfdRows,
   memoryPolicyRows,
+  messageQueueRows,
   mmapRows,
   mountRows,
   openRows,
   pidfdRows,
   pipeRows,
   pollRows,
+  posixQueueRows,
   prctlRows,
   processVmRows,
   processRows,
@@ -85,6 +90,7 @@ const families: readonly (readonly Row[])[] = [
   schedRows,
   seccompRows,
   selectRows,
+  semaphoreRows,
   sendReceiveRows,
   shmRows,
   signalRows,

@@ -29,7 +29,7 @@ import {
   S_ISVTX,
 } from '../../abi/stat.ts';
 import { isCapable } from './credentials.ts';
-import { addChild, removeName } from './dentry.ts';
+import { addChild, lookupChild, removeName } from './dentry.ts';
 import type { FsCaller } from './fs-context.ts';
 import type { NewNode, Node } from './node.ts';
 import { notifyAttributes, notifyCreated, notifyDeleted } from './notify.ts';
@@ -161,6 +161,14 @@ export function removeDirectory(caller: FsCaller, dirfd: number, pathname: strin
   const victim = childNoMount(caller, place);
   if (isErrno(victim)) return victim;
   return removeAt(caller, place, victim, true);
+}
+
+/** unlink(2) of a name in a directory that was found already. */
+export function removeChild(caller: FsCaller, parent: Path, name: string): SysResult {
+  const child = lookupChild(parent.dentry, name, caller);
+  if (isErrno(child)) return child;
+  const place: ParentWalk = { parent, name, kind: 'name', trailingSlash: false };
+  return removeAt(caller, place, new Path(parent.mount, child), false);
 }
 
 function removeAt(

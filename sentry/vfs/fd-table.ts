@@ -155,7 +155,7 @@ export class FdTable {
   }
 
   #dispose(file: OpenFile): SysResult {
-    const flushed = file.flush();
+    const flushed = file.flush(this);
     releasePosixLocks(file, this);
     file.release();
     return flushed;

@@ -133,8 +133,8 @@ export abstract class OpenFile {
   /** The last reference is gone. Never called twice. */
   close(): void {}
 
-  /** A descriptor of it was closed (flush(2) semantics; POSIX locks are dropped by the caller). */
-  flush(): SysResult {
+  /** A descriptor of it in the table `files` was closed (POSIX locks are dropped by the caller). */
+  flush(_files: object): SysResult {
     return 0;
   }
 

@@ -44,6 +44,7 @@ import {
 import type { Blocking } from '../base/wait.ts';
 import { addChild, unnamedDentry } from './dentry.ts';
 import type { FsCaller } from './fs-context.ts';
+import type { NewNode, Node } from './node.ts';
 import { notifyCreated, notifyModified, notifyOpened } from './notify.ts';
 import { OpenFile } from './open-file.ts';
 import { Path } from './path.ts';
@@ -156,19 +157,21 @@ function openFound(caller: FsCaller, path: Path, flags: number): Opening {
   return openExisting(caller, path, flags);
 }
 
-function createAndOpen(
+/** `make` for a node of another kind than the directory's `create` gives. */
+export function createAndOpen(
   caller: FsCaller,
   parent: Path,
   name: string,
   flags: number,
   mode: number,
+  make: (as: NewNode) => Result<Node> = (as) => parent.node.create(name, as),
 ): Opening {
   const readOnly = mayWriteMount(parent.mount);
   if (readOnly < 0) return readOnly as Result<OpenFile>;
   const allowed = mayCreateIn(caller.credentials, parent);
   if (allowed < 0) return allowed as Result<OpenFile>;
   const bits = mode & S_IALLUGO & ~caller.fs.umask;
-  const node = parent.node.create(name, newNode(caller.credentials, parent.node, S_IFREG | bits));
+  const node = make(newNode(caller.credentials, parent.node, S_IFREG | bits));
   if (isErrno(node)) return node;
   const dentry = addChild(parent.dentry, name, node);
   notifyCreated(parent.node, name, S_IFREG);

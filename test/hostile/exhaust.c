@@ -1,10 +1,16 @@
 // Guests that take all there is: processes, threads, descriptors, mappings, files, pipes, memory. Run with --pids
 // and --memory. Others must go on.
 #include <dirent.h>
+#include <mqueue.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 
@@ -348,6 +354,100 @@ static void timers(int unused) {
   struct itimerspec fast = {{0, 1}, {0, 1}};
   timerfd_settime(fd, 0, &fast, NULL);
   for (;;) pause();
+}
+
+static void ipc_objects(int kind) {
+  struct {
+    long type;
+    char text[8192];
+  } message = {1, "x"};
+  static unsigned short values[32000];
+  struct sembuf op = {0, 1, SEM_UNDO};
+  struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+  setrlimit(RLIMIT_MSGQUEUE, &limit);
+  char name[32];
+  for (long i = 0; i < 1 << 30; i++) {
+    int id;
+    switch (kind) {
+      case 0:  // Empty messages in queues that hold as many as they like.
+      case 1:
+        id = msgget(IPC_PRIVATE, 0600);
+        struct msqid_ds queue;
+        msgctl(id, IPC_STAT, &queue);
+        queue.msg_qbytes = -1;
+        msgctl(id, IPC_SET, &queue);
+        while (msgsnd(id, &message, kind == 0 ? 0 : 8192, IPC_NOWAIT) == 0) {
+        }
+        break;
+      case 2:
+        id = semget(IPC_PRIVATE, 32000, 0600);
+        semctl(id, 0, SETALL, values);
+        semop(id, &op, 1);
+        break;
+      case 3:
+        sprintf(name, "/%ld", i);
+        struct mq_attr attr = {.mq_maxmsg = 65536, .mq_msgsize = 1 << 20};
+        int fd = mq_open(name, O_CREAT | O_RDWR | O_NONBLOCK, 0600, i % 2 ? &attr : NULL);
+        while (mq_send(fd, message.text, 8192, i % 32768) == 0) {
+        }
+        break;
+      case 4:  // Namespaces that end full.
+        unshare(CLONE_NEWIPC);
+        mq_open("/x", O_CREAT | O_RDWR, 0600, NULL);
+        shmctl(shmget(IPC_PRIVATE, 1 << 20, 0600), IPC_STAT, NULL);
+        id = semget(IPC_PRIVATE, 32000, 0600);
+        semop(id, &op, 1);
+        id = msgget(IPC_PRIVATE, 0600);
+        msgsnd(id, &message, 8192, IPC_NOWAIT);
+        break;
+    }
+  }
+}
+
+// What one takes is back when its namespace ends: the next can have as much.
+TEST(ipc_objects_without_end) {
+  for (int kind = 0; kind < 5; kind++) {
+    pid_t pid = OK(fork());
+    if (pid == 0) {
+      if (unshare(CLONE_NEWIPC) < 0) _exit(1);
+      run_attack(ipc_objects, kind, 600);
+      _exit(0);
+    }
+    CHECK_EXIT(pid, 0);
+    struct {
+      long type;
+      char text[8192];
+    } message = {1, "x"};
+    int id = OK(msgget(IPC_PRIVATE, 0600));
+    OK(msgsnd(id, &message, 8192, IPC_NOWAIT));
+    CHECK_EQ(msgrcv(id, &message, 8192, 0, IPC_NOWAIT), 8192);
+    OK(msgctl(id, IPC_RMID, NULL));
+    check_well();
+  }
+}
+
+// Many wait for one semaphore, and are all looked at whenever it changes.
+static void semaphore_herd(int id) {
+  struct sembuf wait[500], go = {1, 1, 0};
+  for (int i = 0; i < 499; i++) wait[i] = (struct sembuf){1, 0, 0};
+  wait[499] = (struct sembuf){0, -1, 0};
+  for (int i = 0; i < 100; i++) {
+    if (fork() == 0) {
+      semop(id, wait, 500);
+      _exit(0);
+    }
+  }
+  for (;;) {
+    semop(id, &go, 1);
+    go.sem_op = -go.sem_op;
+  }
+}
+
+TEST(semaphore_herds) {
+  int id = OK(semget(IPC_PRIVATE, 2, 0600));
+  run_attack(semaphore_herd, id, 800);
+  OK(semctl(id, 0, IPC_RMID));
+  check_well();
 }
 
 TEST(timers_without_end) {

@@ -121,6 +121,60 @@ boxCases('container-mounts', [
     text: 'echo $HOME',
     says: '/home/x',
   }),
+  inside({
+    name: 'mqueue shows the queues of the container, as files',
+    change: (spec) => {
+      spec.mounts.push(mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'));
+      spec.linux['sysctl'] = { 'fs.mqueue.msg_max': '7', 'kernel.sem': '10 20 30 40' };
+    },
+    text: [
+      'grep -o "/dev/mqueue mqueue rw,nosuid,nodev,noexec" /proc/mounts',
+      'stat -c "%F %a %s" /dev/mqueue',
+      'umask 027; touch /dev/mqueue/q; stat -c "%F %a %s" /dev/mqueue/q',
+      'cat /dev/mqueue/q; mkdir /dev/mqueue/d; rm /dev/mqueue/q; ls /dev/mqueue',
+      'cat /proc/sys/fs/mqueue/msg_max /proc/sys/kernel/sem',
+    ].join('; '),
+    says: [
+      '/dev/mqueue mqueue rw,nosuid,nodev,noexec',
+      'directory 1777 40',
+      'regular file 640 80',
+      'QSIZE:0          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     ',
+      "mkdir: can't create directory '/dev/mqueue/d': Operation not permitted",
+      '7',
+      '10\t20\t30\t40',
+    ].join('\n'),
+  }),
+  {
+    name: 'the containers of a pod share its message queues',
+    only: 'runts',
+    body: async (box) => {
+      const inPod = (id: string, role: string, text: string, own = false) =>
+        box.bundle((spec) => {
+          spec.annotations = {
+            'io.kubernetes.cri.container-type': role,
+            'io.kubernetes.cri.sandbox-id': 'pause',
+          };
+          spec.mounts.push(mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid'));
+          const path = id === 'pause' || own ? {} : { path: `/proc/${box.pid('pause')}/ns/ipc` };
+          spec.linux.namespaces = spec.linux.namespaces
+            .filter(({ type }) => type !== 'ipc')
+            .concat({ type: 'ipc', ...path });
+          script(spec, text);
+        }, id);
+      const look = 'readlink /proc/self/ns/ipc; ls /dev/mqueue; cat /proc/sys/kernel/msgmax';
+      inPod('pause', 'sandbox', `touch /dev/mqueue/shared; ${look}; sleep 1000`);
+      expect(await box.create('pause'), box.said('pause')).toMatchObject({ code: 0 });
+      expect(await box.do('start', ['pause'])).toMatchObject({ code: 0 });
+      await box.until(() => box.output('pause').includes('8192'), 'the queue is made');
+      inPod('joins', 'container', look);
+      expect(await box.finish('joins'), box.said('joins')).toBe(0);
+      expect(box.output('joins')).toBe(box.output('pause'));
+      inPod('apart', 'container', look, true);
+      expect(await box.finish('apart'), box.said('apart')).toBe(0);
+      expect(box.output('apart')).toMatch(/^ipc:\[\d+\]\n8192\n$/);
+      expect(box.output('apart').split('\n')[0]).not.toBe(box.output('pause').split('\n')[0]);
+    },
+  },
   {
     name: 'sockets and devices of the host are not reached',
     only: 'runts',

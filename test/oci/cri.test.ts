@@ -195,6 +195,16 @@ describe.skipIf(dir === '')('cri', () => {
     { pid: POD },
   );
 
+  one('one IPC namespace for the pod', async (pod) => {
+    const first = await pod.container('first', 'exec sleep 1000');
+    const second = await pod.container('second', 'exec sleep 1000');
+    expect(await exec(first, 'touch', '/dev/mqueue/of-the-pod')).toMatchObject({
+      code: 0,
+      err: '',
+    });
+    expect((await exec(second, 'ls', '/dev/mqueue')).out).toBe('of-the-pod\n');
+  });
+
   one('containers reach one another through the loopback', async (pod) => {
     await pod.container('server', 'echo up; nc -l -p 7777 -e echo from the server');
     const client = await pod.container('client', 'sleep 1000');

@@ -47,6 +47,10 @@ function follow(
     const role = /"runts-(sentry|gofer|zygote)"/.exec(rest)?.[1];
     if (role === 'zygote') process.role = 'stub';
     else if (role !== undefined) process.role = role as Role;
+  } else if (name === 'prctl') {
+    // A preboot is not executed: native/preboot.
+    const role = /^PR_SET_NAME, "runts-(sentry|gofer)"/.exec(rest)?.[1];
+    if (role !== undefined) process.role = role as Role;
   } else if (isInstallation(name, rest)) {
     process.confined = true;
   } else if (name === 'clone' || name === 'clone3') {

@@ -138,11 +138,11 @@ describe('the way to Node', () => {
     ['runts-cli', ['state', 'a'], 1],
     ['runts', [], 1],
     ['runts', ['--version'], 1],
-    ['runts', ['do', '--none', 'state'], 1],
     ['runts', [...root, 'list'], 1],
     ['runts', ['--root'], 1],
     ['runts', ['--log', 'state', '--debug', 'list'], 1],
     // By the quick path, which leaves it to Node.
+    ['runts', ['do', '--none', 'state'], 2],
     ['runts', [...root, 'state', 'none'], 2],
     ['/bin/runts', ['--root=/none', '--systemd-cgroup', 'state', 'none'], 2],
     ['', [...root, '--log-format', 'json', 'state'], 2],

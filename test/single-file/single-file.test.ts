@@ -114,18 +114,3 @@ it('is as confined as with files of its own', () => {
     ).toEqual([]);
   }
 });
-
-/** The page with the number of flags, made writable and read-only again: tools/single-file/last-flag.ts. */
-it.each([
-  ['runts', false],
-  ['runts-sentry', true],
-  ['runts-gofer', true],
-  ['runts-gofer2', false],
-])('%s has a hash seed of its own: %s', (name, hasSeed) => {
-  const command = ['bash', '-c', `exec -a ${name} ${executable} < /dev/null`];
-  const run = spawnSync('strace', ['-e', 'trace=mprotect', ...command], { encoding: 'utf8' });
-  const pair =
-    /mprotect\((\w+), 4096, PROT_READ\|PROT_WRITE\) += 0\nmprotect\(\1, 4096, PROT_READ\) += 0/;
-  expect(run.stderr).toContain('mprotect(');
-  expect(pair.test(run.stderr)).toBe(hasSeed);
-});

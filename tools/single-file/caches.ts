@@ -1,11 +1,12 @@
-// Run by tools/single-file.ts under the flags of the executable, with the folder of the bundles, the one for the
-// results, and the roles that have these flags: the scripts as they go into the executable, and the code caches that fit them.
+// Run by tools/single-file.ts under the flags of the executable, with the folder of the bundles and the one for the
+// results: the scripts as they go into the executable, and the code caches that fit them.
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { cacheName } from '../code-cache.ts';
 
-const [bundles = '', results = '', ...roles] = process.argv.slice(2);
+const [bundles = '', results = ''] = process.argv.slice(2);
+const roles = ['cli', 'sentry', 'gofer'];
 
 /** What V8 compiles at once instead of at the first call. */
 const COMPILE_ALL = '//# allFunctionsCalledOnLoad\n';
@@ -20,7 +21,6 @@ function keepFitting(role: string): void {
 
 function copyTrained(role: string): void {
   copyFileSync(join(bundles, `${role}.body.js`), join(results, `${role}.js`));
-  if (role === 'cli') return; // trained for this build alone, in place
   const trained = join(bundles, cacheName(join(bundles, `${role}.body.js`)));
   const cache = join(results, `${role}.cache`);
   if (existsSync(trained)) copyFileSync(trained, cache);

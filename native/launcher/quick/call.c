@@ -21,6 +21,15 @@ static char **slow_command; /* whole: with the user's arguments */
 char *arguments_start;
 const char *arguments_end;
 
+/* These start a sandbox. */
+static bool is_starter(const char *verb) {
+  static const char *const starters[] = {"do", "create", "run"};
+  for (size_t i = 0; i < sizeof starters / sizeof *starters; i++) {
+    if (strcmp(verb, starters[i]) == 0) return true;
+  }
+  return false;
+}
+
 void fall_back(void) {
   execv(slow_program, slow_command);
   fprintf(stderr, "runts: cannot start %s: %s\n", slow_program, strerror(errno));
@@ -226,6 +235,7 @@ static int run(char **words, const char *last) {
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (strcmp(call.verb, verbs[i].name) == 0) return verbs[i].run(&call);
   }
+  if (is_starter(call.verb)) start_with_preboot(slow_program, slow_command);
   fall_back();
 }
 

@@ -65,6 +65,11 @@ struct option_spec {
 int take_options(char **arguments, const struct option_spec *specs, const char **others, int most,
                  bool positional);
 
+/* ---- preboot.c ---- */
+
+/* Becomes `program`, which is to make one. Returns where that is not possible. */
+void start_with_preboot(const char *program, char **command);
+
 /* ---- record.c ---- */
 
 enum { QUICK_CGROUPS = 20 };

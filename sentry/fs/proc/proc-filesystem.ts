@@ -26,6 +26,7 @@ import {
 } from './machine.ts';
 import { processNode } from './process-directory.ts';
 import { sysDirectory } from './sysctl.ts';
+import { sysvipcDirectory } from './sysvipc.ts';
 
 /** A new instance for a mount of type 'proc', which shows the processes of one PID namespace. */
 export function newProcFileSystem(pids: PidNamespace, facts: HostFacts): PseudoFileSystem<Kernel> {
@@ -70,17 +71,7 @@ function rootEntries(pids: PidNamespace, facts: HostFacts): Entries<Kernel> {
     swaps: constant('Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'),
     sys: sysDirectory,
     'sysrq-trigger': textFile(0o200, () => EPERM),
-    sysvipc: directory<Kernel>({
-      msg: constant(
-        '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n',
-      ),
-      sem: constant(
-        '       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n',
-      ),
-      shm: constant(
-        '       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n',
-      ),
-    }),
+    sysvipc: sysvipcDirectory,
     'thread-self': link((_kernel, caller) => {
       const own = ownDirectory(pids, caller as Task);
       return isErrno(own) ? own : `${own}/task/${(caller as Task).tid}`;

@@ -5,7 +5,9 @@ import { CAP_LAST_CAP, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { sysctlRules } from '../../../abi/sysctl.ts';
 import { settings } from '../../base/settings.ts';
+import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { Task } from '../../kernel/task.ts';
 import { MAX_MAP_COUNT } from '../../mm/memory-manager.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
@@ -23,8 +25,16 @@ const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 const fixedBy = (value: () => string | number): Entry<Kernel> =>
   textFile<Kernel>(0o444, () => `${value()}\n`);
 
+/** A setting of the IPC namespace of whoever opens the file; root may change it. */
+const ipcSetting = (key: string): Entry<Kernel> =>
+  textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
+    write: (_kernel, text, caller) =>
+      (caller as Task).ipc.limits.set(key, text.replace(/\0.*$/s, '')) ? text.length : EINVAL,
+  });
+
 /** The same, unless the container was started with another value (linux.sysctl). */
-const setting = (key: string): Entry<Kernel> => fixedBy(() => settings.text(key));
+const setting = (key: string): Entry<Kernel> =>
+  IpcLimits.has(key) ? ipcSetting(key) : fixedBy(() => settings.text(key));
 
 /** All settings of abi/sysctl.ts whose keys begin with `prefix`, as a directory, with what else is in there. */
 function settingsBelow(

@@ -1,9 +1,9 @@
 // The kernel's own tmpfs, which no mount shows: shared anonymous memory, SysV segments, memfds.
 import type { Errno, Result } from '../../../abi/errno.ts';
 import { O_LARGEFILE, O_RDWR } from '../../../abi/fcntl.ts';
-import type { SharedMemorySource } from '../../mm/memory-manager.ts';
+import type { SharedMemory, SharedMemorySource } from '../../mm/memory-manager.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
-import type { Mappable, OpenFile } from '../../vfs/open-file.ts';
+import type { OpenFile } from '../../vfs/open-file.ts';
 import { FileData } from '../tmp/file-data.ts';
 import { TmpFileSystem, type TmpOptions } from '../tmp/filesystem.ts';
 import { MemfdFile, MemfdNode } from './memfd.ts';
@@ -15,7 +15,7 @@ export class SharedMemoryFileSystem implements SharedMemorySource {
     this.#filesystem = new TmpFileSystem(options);
   }
 
-  newSharedMemory(length: number): Result<Mappable> {
+  newSharedMemory(length: number): Result<SharedMemory> {
     const data = new FileData(
       this.#filesystem.dev,
       this.#filesystem.nextIno(),

@@ -67,6 +67,10 @@ export class FileData implements Mappable {
     return pages * (pageBytes / 512);
   }
 
+  get residentBytes(): number {
+    return this.blocks * 512;
+  }
+
   acquire(): void {
     this.#holders += 1;
   }

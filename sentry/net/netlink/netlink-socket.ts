@@ -134,21 +134,22 @@ export class NetlinkSocket extends Socket {
 
   #answer(request: NetlinkRequest, privileged: boolean): void {
     if ((request.flags & NLM_F_REQUEST) === 0 || request.type < NLMSG_MIN_TYPE) {
-      if ((request.flags & NLM_F_ACK) !== 0) this.#deliver(errorMessage(request, this.#portId, 0));
+      if ((request.flags & NLM_F_ACK) !== 0) this.deliver(errorMessage(request, this.#portId, 0));
       return;
     }
     if (request.type > RTM_MAX) {
-      this.#deliver(errorMessage(request, this.#portId, EOPNOTSUPP));
+      this.deliver(errorMessage(request, this.#portId, EOPNOTSUPP));
       return;
     }
     const answers = currentNetwork().answerRoute(request, this.#portId, privileged);
-    for (const answer of answers) this.#deliver(answer);
+    for (const answer of answers) this.deliver(answer);
     const isDump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP;
     if ((request.flags & NLM_F_ACK) !== 0 && !isDump)
-      this.#deliver(errorMessage(request, this.#portId, 0));
+      this.deliver(errorMessage(request, this.#portId, 0));
   }
 
-  #deliver(bytes: Uint8Array): void {
+  /** Puts a datagram of the kernel's into the socket; it is lost where too many wait. */
+  deliver(bytes: Uint8Array): void {
     if (this.#inbox.count > maxQueued) return;
     const address = netlinkAddress(0, 0);
     const credit = (): void => undefined;

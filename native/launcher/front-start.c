@@ -1,0 +1,198 @@
+/*
+ * How the front begins: what it was given, the launcher as its child, and what it lets go of afterwards.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "launcher/front.h"
+
+static void make_channel(int pair[2], int type) {
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0) {
+    complain("socketpair: %s", strerror(errno));
+    exit(EXIT_OWN_FAILURE);
+  }
+  pair[0] = high(pair[0], "socketpair");
+  pair[1] = high(pair[1], "socketpair");
+}
+
+/* In the launcher: the descriptors that launcher.h lists. */
+static void take_places(const struct options *options, int control, int report) {
+  dup2(control, FD_CONTROL);
+  dup2(report, FD_REPORT);
+  const int given[][2] = {{options->log_fd, FD_LOG},
+                          {options->strace_fd, FD_STRACE},
+                          {options->container.listen_fd, FD_LISTEN},
+                          {options->zygote_fd, FD_ZYGOTE},
+                          {options->addon_fd, FD_ADDON}};
+  for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+    if (given[i][0] >= 0)
+      dup2(given[i][0], given[i][1]);
+    else
+      close(given[i][1]);
+  }
+  close_range(FD_GIVEN, preboot.last_fd, 0);
+  report_open = true;
+}
+
+static int kept(int fd, const char *what) { return fd < 0 ? -1 : high(dup(fd), what); }
+
+static int open_program(const char *path) {
+  return path == NULL ? -1 : high(open(path, O_PATH | O_CLOEXEC), path);
+}
+
+static void keep_given(struct options *options) {
+  struct container *container = &options->container;
+  close_range(HIGH, preboot.last_fd, 0);
+  options->config_fd = kept(options->config_fd, "configuration");
+  options->log_fd = kept(options->log_fd, "log");
+  options->strace_fd = kept(options->strace_fd, "strace");
+  container->state_dir = kept(container->state_dir, "state directory");
+  container->status_fd = kept(container->status_fd, "status");
+  container->gate_fd = kept(container->gate_fd, "gate");
+  container->error_log_fd = kept(container->error_log_fd, "error log");
+  for (int i = 0; i < container->preserved_count; i++) {
+    container->preserved[i] = kept(3 + i, "preserved descriptor");
+  }
+  options->preboot_fd = kept(options->preboot_fd, "preboot");
+  options->zygote_fd = open_program(options->zygote);
+  options->addon_fd = open_program(options->addon);
+  /* Whatever else the caller left open is nobody's here. */
+  close_range(3, HIGH - 1, 0);
+}
+
+/* What outlives the command line must not hold the caller's streams: the guest has its copies. */
+static void let_streams_go(const struct options *options) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return;
+  for (int fd = options->terminal ? 1 : 0; fd < 3; fd++) dup2(null, fd);
+  close(null);
+}
+
+static void let_preserved_go(const struct container *container) {
+  for (int i = 0; i < container->preserved_count; i++) close(container->preserved[i]);
+}
+
+/* A child that has booted Node already becomes the launcher: it gets its ends of the two channels. */
+static pid_t take_preboot(const struct options *options, int control, int report) {
+  const int fds[2] = {control, report};
+  if (!send_with_descriptors(options->preboot_fd, "", 1, fds, 2)) {
+    explain(EXIT_OWN_FAILURE, "the sandbox ended before it began");
+    exit(EXIT_OWN_FAILURE);
+  }
+  close(options->preboot_fd);
+  return options->preboot_pid;
+}
+
+/* Returns in the child, which is to become the launcher. */
+static bool fork_launcher(struct options *options) {
+  int control[2], report_pair[2];
+  make_channel(control, SOCK_STREAM);
+  make_channel(report_pair, SOCK_STREAM);
+  front.launcher = options->preboot_fd >= 0 ? take_preboot(options, control[1], report_pair[1])
+                                            : clone_process(0);
+  if (front.launcher < 0) {
+    explain(EXIT_OWN_FAILURE, "fork: no process left");
+    exit(EXIT_OWN_FAILURE);
+  }
+  if (front.launcher == 0) {
+    take_places(options, control[1], report_pair[1]);
+    return true;
+  }
+  close(control[1]);
+  close(report_pair[1]);
+  if (options->container.listen_fd >= 0) close(options->container.listen_fd);
+  front.control.fd = control[0];
+  front.report.fd = report_pair[0];
+  return false;
+}
+
+/* A container in another's Sentry: that one is told of its Gofer, which this one's launcher starts. */
+static bool join_sandbox(struct options *options) {
+  int gofer[2];
+  make_channel(gofer, SOCK_SEQPACKET);
+  options->container.listen_fd = gofer[1];
+  if (fork_launcher(options)) return true;
+  close(front.control.fd);
+  front.control.fd = connect_sandbox(options, gofer[0]);
+  close(gofer[0]);
+  return false;
+}
+
+void take_over(struct options *options, int (*receive_channels)(int from, int channels[2])) {
+  int channels[2];
+  keep_given(options);
+  if (receive_channels(options->preboot_fd, channels) < 0) _exit(0); /* nothing has come of it */
+  take_places(options, high(channels[0], "channel"), high(channels[1], "channel"));
+}
+
+/* ---- from a preboot to this program ---- */
+
+/* What there is by then, in the order of both functions below. */
+static void list_state(int *state[7]) {
+  struct options *options = front.options;
+  int *const list[7] = {&front.launcher,
+                        &front.control.fd,
+                        &front.report.fd,
+                        &options->config_fd,
+                        &options->log_fd,
+                        &options->container.error_log_fd,
+                        &options->container.status_fd};
+  memcpy(state, list, sizeof list);
+}
+
+static void go_on_elsewhere(void) {
+  char text[128];
+  int *state[7];
+  size_t used = 0;
+  list_state(state);
+  for (int i = 0; i < 7; i++) {
+    used += (size_t)snprintf(text + used, sizeof text - used, "%d,", *state[i]);
+    if (i > 0 && *state[i] >= 0) fcntl(*state[i], F_SETFD, 0);
+  }
+  leave_preboot("--resumed", text);
+}
+
+static void go_on_here(struct options *options) {
+  int *state[7];
+  char *at = (char *)options->resumed;
+  list_state(state);
+  for (int i = 0; i < 7; i++, at += *at == ',') *state[i] = (int)strtol(at, &at, 10);
+  options->strace_fd = -1;
+}
+
+/* ---- all of it ---- */
+
+static void finish_start(struct options *options) {
+  let_preserved_go(&options->container);
+  if (options->mode != MODE_COMMAND && !options->container.is_foreground) let_streams_go(options);
+  enter_root(options);
+  if (options->strace_fd >= 0) close(options->strace_fd);
+  run_front();
+}
+
+void start_front(struct options *options) {
+  front.options = options;
+  if (options->resumed != NULL) {
+    go_on_here(options);
+    options->container.preserved_count = 0;
+    finish_start(options);
+  }
+  keep_given(options);
+  if (options->mode != MODE_COMMAND) enter_container(options);
+  if (options->mode == MODE_EXEC) {
+    front.control.fd = connect_sandbox(options, -1);
+  } else if (options->container.joins ? join_sandbox(options) : fork_launcher(options)) {
+    return;
+  } else if (!options->container.joins) {
+    send_preserved(options, front.control.fd);
+  }
+  if (preboot.become != NULL) go_on_elsewhere();
+  finish_start(options);
+}

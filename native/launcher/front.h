@@ -1,0 +1,62 @@
+/*
+ * What the two halves of the front share: its start (front-start.c) and its life (front.c).
+ */
+#ifndef RUNTS_FRONT_H
+#define RUNTS_FRONT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <termios.h>
+
+#include "launcher/launcher.h"
+
+enum {
+  EXIT_TIMEOUT = 124,
+  EXIT_OWN_FAILURE = 125,
+  EXIT_EXEC_FAILED = 255,
+  LINE_BYTES = 16384,
+  FOREGROUND_POLL_MS = 200
+};
+
+/* A stream of lines. */
+struct lines {
+  int fd; /* -1 after its end */
+  size_t used;
+  char text[LINE_BYTES];
+};
+
+enum { KILL_PATIENCE_MS = 3000 };
+
+enum end { END_UNKNOWN, END_EXITED, END_FAILED };
+
+struct front {
+  struct options *options;
+  pid_t launcher; /* 0: there is none (MODE_EXEC) */
+  int launcher_status;
+  struct lines control, report;
+  int config; /* what of the configuration is not sent yet, or -1 */
+  char requests[4096];
+  size_t request_bytes;
+  struct termios settings;
+  bool raw;
+  int stop_asked;      /* the signal that asks for a stop of all that is under way, or 0 */
+  bool wants_terminal; /* once it is in the foreground */
+  bool timed_out;
+  long long kill_by_ms; /* 0: no SIGKILL is under way */
+  bool was_killed;
+  enum end end;
+  int code;              /* END_EXITED: wait status; END_FAILED: exit code */
+  char text[LINE_BYTES]; /* END_FAILED */
+  char casualty[64];     /* the first process that ended although nobody asked */
+};
+
+extern struct front front;
+
+/* To the user, or to the log of a container. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* To the command line while it waits for the start, else to the user. */
+void explain(int code, const char *text);
+/* Stands for the guest to its end. */
+void run_front(void) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * Verbs that start a sandbox: Node is told to make a preboot (native/preboot), and comes to have its own descriptors above
+ * those that the launcher lays out.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "launcher/quick/quick.h"
+#include "preboot/preboot.h"
+
+enum { FIRST_FREE = 3, NODE_NEEDS = 64 };
+
+static bool has_room(void) {
+  struct rlimit files;
+  return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > MARK_FD + NODE_NEEDS &&
+         fcntl(MARK_FD, F_GETFD) < 0;
+}
+
+static bool is_on_root_mount(const char *path) {
+  struct statx root, file;
+  return statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &root) == 0 &&
+         statx(AT_FDCWD, path, 0, STATX_MNT_ID, &file) == 0 && root.stx_mnt_id == file.stx_mnt_id;
+}
+
+/*
+ * /proc/self/exe of the Sentry and the Gofer leads to the program, by the mount that it was executed from. That is one of
+ * its own, on which nothing can be written, whatever rights a process has to the file. Only root can make one.
+ *
+ * V8 maps its builtins from the file that its mapping names, instead of copying them (2 MiB), where that name can be opened
+ * and, for it looks no closer, must be this file's: a copy of the root mount has the same names, one of the file alone has
+ * "/", which is none.
+ */
+static int open_read_only(const char *path) {
+  struct mount_attr attributes = {.attr_set =
+                                      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+  bool whole = is_on_root_mount(path);
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, whole ? "/" : path,
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree < 0 ||
+      syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) {
+    return -1;
+  }
+  return whole ? openat(tree, path + 1, O_PATH | O_CLOEXEC | O_NOFOLLOW) : tree;
+}
+
+/* Takes every free descriptor below Node's. */
+static bool take_places(struct mark *mark) {
+  int first = memfd_create("runts-mark", 0);
+  for (int fd = first; fd >= 0 && fd <= MARK_FD; fd = fcntl(first, F_DUPFD, FIRST_FREE)) {
+    mark->taken[fd / 8] |= (unsigned char)(1 << fd % 8);
+    if (fd == MARK_FD) break;
+  }
+  return first >= 0 && pwrite(first, mark, sizeof *mark, 0) == sizeof *mark;
+}
+
+static void give_places_back(const struct mark *mark) {
+  for (int fd = 0; fd <= MARK_FD; fd++) {
+    if ((mark->taken[fd / 8] & 1 << fd % 8) != 0) close(fd);
+  }
+}
+
+void start_with_preboot(const char *program, char **command) {
+  struct mark mark = {.mark = MARK};
+  char path[4096];
+  const char *wish = getenv("RUNTS_PREBOOT");
+  if ((wish != NULL && strcmp(wish, "0") == 0) || realpath(program, path) == NULL) return;
+  int file = open_read_only(path);
+  if (file < 0) return;
+  if (has_room() && take_places(&mark) && setenv("RUNTS_PREBOOT", path, 1) == 0) {
+    syscall(SYS_execveat, file, "", command, environ, AT_EMPTY_PATH);
+  }
+  give_places_back(&mark);
+  unsetenv("RUNTS_PREBOOT");
+}

@@ -1,0 +1,36 @@
+// The command line's side of a preboot: what it is to become.
+import type { Preboot } from './fork.ts';
+
+/** native/preboot/preboot.h */
+export const KIND_LAUNCHER = 1;
+export const KIND_FRONT = 2;
+
+export interface Asked {
+  readonly pid: number;
+  /** Where a launcher is sent its channels. */
+  readonly socket: number;
+}
+
+/**
+ * Has the preboot run the launcher's code with `words`, the first of them the program's path, and the descriptors `fds`,
+ * under the same numbers as here. Undefined: there is none, or it cannot; the launcher is to be started as a program then.
+ */
+export function askPreboot(
+  kind: number,
+  words: readonly string[],
+  fds: readonly number[],
+): Asked | undefined {
+  const { runtsPreboot: preboot } = globalThis as { runtsPreboot?: Preboot };
+  if (preboot === undefined || preboot.isAsked) return undefined;
+  const bytes = Buffer.from(`${words.join('\0')}\0`, 'utf8');
+  const all = Int32Array.from(new Set([...fds, ...words.flatMap(programFd)]));
+  if (preboot.addon.ask(preboot.socket, kind, bytes, all) < 0) return undefined;
+  preboot.isAsked = true;
+  return preboot;
+}
+
+/** Programs of the one-file build are files in memory: single-file/memory-program.ts. */
+function programFd(word: string): number[] {
+  const number = /^\/proc\/self\/fd\/(\d+)$/.exec(word)?.[1];
+  return number === undefined ? [] : [Number(number)];
+}

@@ -1,0 +1,115 @@
+// mqueue: the file system of the POSIX message queues of an IPC namespace (mq_overview(7)). There is one for each, whether
+// it is mounted or not; every mount of the type shows that of whoever mounts it.
+import { MQUEUE_MAGIC } from '../../../abi/fs.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { removeName, rootDentry } from '../../vfs/dentry.ts';
+import { allocateDevice } from '../../vfs/device-number.ts';
+import { Mount } from '../../vfs/mount.ts';
+import type { FileSystem, FileSystemStatus } from '../../vfs/node.ts';
+import type { Path } from '../../vfs/path.ts';
+import { MqueueDirectory } from './directory.ts';
+
+/** RLIMIT_MSGQUEUE: what the queues of each user count for, across namespaces. */
+export class QueueAccount {
+  readonly #bytes = new Map<number, number>();
+
+  /** False past the limit: nothing is taken then. */
+  take(uid: number, bytes: number, limit: number): boolean {
+    const used = (this.#bytes.get(uid) ?? 0) + bytes;
+    if (used > limit) return false;
+    this.#bytes.set(uid, used);
+    return true;
+  }
+
+  give(uid: number, bytes: number): void {
+    const left = (this.#bytes.get(uid) ?? 0) - bytes;
+    if (left > 0) this.#bytes.set(uid, left);
+    else this.#bytes.delete(uid);
+  }
+}
+
+const accounts = new WeakMap<Kernel, QueueAccount>();
+
+function accountOf(kernel: Kernel): QueueAccount {
+  const account = accounts.get(kernel) ?? new QueueAccount();
+  accounts.set(kernel, account);
+  return account;
+}
+
+export class MqueueFileSystem implements FileSystem {
+  readonly type = 'mqueue';
+  readonly dev: number = allocateDevice();
+  readonly ipc: IpcNamespace;
+  readonly clock: Clock;
+  readonly account: QueueAccount;
+  readonly root: MqueueDirectory;
+  /** Queues, those without a name that somebody has open too. */
+  queueCount = 0;
+  hasEnded = false;
+  #lastIno = 0;
+
+  constructor(ipc: IpcNamespace) {
+    this.ipc = ipc;
+    this.clock = ipc.kernel.clock;
+    this.account = accountOf(ipc.kernel);
+    this.root = new MqueueDirectory(this);
+  }
+
+  nextIno(): number {
+    this.#lastIno += 1;
+    return this.#lastIno;
+  }
+
+  status(): FileSystemStatus {
+    return {
+      type: MQUEUE_MAGIC,
+      blockSize: 4096,
+      blocks: 0,
+      blocksFree: 0,
+      files: 0,
+      filesFree: 0,
+      nameMax: 255,
+      flags: 0,
+    };
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  /**
+   * The namespace has ended: what is still open goes on until it is closed, everything else goes now. Differs from
+   * Linux: it would stay visible where the file system is still mounted.
+   */
+  end(): void {
+    this.hasEnded = true;
+    const top = rootDentry(this);
+    for (const [name, node] of this.root.entries()) {
+      this.root.unlink(name, node);
+      const dentry = top.children?.get(name);
+      if (dentry !== undefined) removeName(dentry);
+      else node.forgotten();
+    }
+  }
+}
+
+/** A namespace's file system, and the mount by which mq_open(2) goes into it. */
+export interface Mqueue {
+  readonly filesystem: MqueueFileSystem;
+  /** Its directory, in no tree of mounts. */
+  readonly top: Path;
+}
+
+const mqueues = new WeakMap<IpcNamespace, Mqueue>();
+
+export function mqueueOf(ipc: IpcNamespace): Mqueue {
+  const known = mqueues.get(ipc);
+  if (known !== undefined) return known;
+  const filesystem = new MqueueFileSystem(ipc);
+  const made = { filesystem, top: new Mount(filesystem).rootPath };
+  mqueues.set(ipc, made);
+  ipc.onEnd = () => filesystem.end();
+  return made;
+}

@@ -1,0 +1,122 @@
+// nsfs: what /proc/PID/ns/* leads to. Open files of it are good for fstat, for comparing, and for setns(2).
+import { EINVAL, type Result } from '../../../abi/errno.ts';
+import { S_IFREG } from '../../../abi/stat.ts';
+import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
+import type { Caller } from '../../vfs/caller.ts';
+import { allocateDevice } from '../../vfs/device-number.ts';
+import { type Attributes, type FileSystem, type FileSystemStatus, Node } from '../../vfs/node.ts';
+import { OpenFile } from '../../vfs/open-file.ts';
+
+class NamespaceFileSystem implements FileSystem {
+  readonly type = 'nsfs';
+  readonly dev: number = allocateDevice();
+  readonly root: Node;
+
+  constructor(root: Node) {
+    this.root = root;
+  }
+
+  status(): FileSystemStatus {
+    return {
+      type: 0x6e736673,
+      blockSize: 4096,
+      blocks: 0,
+      blocksFree: 0,
+      files: 0,
+      filesFree: 0,
+      nameMax: 255,
+      flags: 0x20,
+    };
+  }
+
+  sync(): number {
+    return 0;
+  }
+}
+
+let nsfs: NamespaceFileSystem | undefined;
+const epoch = { sec: 0, nsec: 0 };
+
+class NamespaceNode extends Node {
+  readonly kind: number = S_IFREG;
+  readonly ino: number;
+  readonly namespace: IpcNamespace | undefined;
+
+  constructor(ino: number, namespace: IpcNamespace | undefined) {
+    super();
+    this.ino = ino;
+    this.namespace = namespace;
+  }
+
+  get filesystem(): FileSystem {
+    nsfs ??= new NamespaceFileSystem(this);
+    return nsfs;
+  }
+
+  attributes(): Attributes {
+    return {
+      dev: this.filesystem.dev,
+      ino: this.ino,
+      mode: S_IFREG | 0o444,
+      nlink: 1,
+      uid: 0,
+      gid: 0,
+      rdev: 0,
+      sizeBytes: 0,
+      blockSize: 4096,
+      blocks: 0,
+      atime: epoch,
+      mtime: epoch,
+      ctime: epoch,
+      btime: epoch,
+    };
+  }
+
+  open(flags: number, _caller: Caller): Result<OpenFile> {
+    return new NamespaceFile(this, flags);
+  }
+}
+
+/** Keeps its namespace. */
+class NamespaceFile extends OpenFile {
+  readonly node: NamespaceNode;
+
+  constructor(node: NamespaceNode, flags: number) {
+    super(flags);
+    this.node = node;
+    node.namespace?.acquire();
+  }
+
+  override close(): void {
+    this.node.namespace?.release();
+  }
+
+  override read(): number {
+    return EINVAL;
+  }
+}
+
+/** A namespace as /proc/PID/ns shows it: one that can be entered, or the number of one that cannot. */
+export type ShownNamespace = IpcNamespace | number;
+
+const numbered = new Map<number, NamespaceNode>();
+const entered = new WeakMap<IpcNamespace, NamespaceNode>();
+
+export function inodeOf(shown: ShownNamespace): number {
+  return typeof shown === 'number' ? shown : shown.inode;
+}
+
+/** The same node for the same namespace. */
+export function nodeOf(shown: ShownNamespace): Node {
+  const known = typeof shown === 'number' ? numbered.get(shown) : entered.get(shown);
+  if (known !== undefined) return known;
+  const node = new NamespaceNode(inodeOf(shown), typeof shown === 'number' ? undefined : shown);
+  if (typeof shown === 'number') numbered.set(shown, node);
+  else entered.set(shown, node);
+  return node;
+}
+
+/** What setns(2) would enter; undefined for files that are none of these. */
+export function namespaceOfFile(file: OpenFile): IpcNamespace | undefined {
+  return file instanceof NamespaceFile ? file.node.namespace : undefined;
+}

@@ -1,0 +1,40 @@
+// Messages, semaphores and what they hang on live in the Sentry's own memory, which all containers share: how much of it they may take. Linux
+// charges them to a memory cgroup, and answers ENOMEM likewise.
+const MOST_BYTES = 64 * 2 ** 20;
+const LEAST_BYTES = 4 * 2 ** 20;
+/** What the Sentry keeps for a message beside its bytes. */
+const MESSAGE_OVERHEAD = 256;
+/** What it keeps for a queue, a set, a segment; a namespace is a few of these. */
+export const OBJECT_BYTES = 1024;
+
+export class IpcMemory {
+  readonly limitBytes: number;
+  #usedBytes = 0;
+
+  constructor(memoryBytes: number) {
+    this.limitBytes = Math.max(LEAST_BYTES, Math.min(MOST_BYTES, memoryBytes / 4));
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** False where no more is to be had: nothing is taken then. */
+  take(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.limitBytes) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#usedBytes -= bytes;
+  }
+
+  takeMessage(lengthBytes: number): boolean {
+    return this.take(lengthBytes + MESSAGE_OVERHEAD);
+  }
+
+  giveMessage(lengthBytes: number): void {
+    this.give(lengthBytes + MESSAGE_OVERHEAD);
+  }
+}

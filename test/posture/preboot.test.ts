@@ -1,0 +1,129 @@
+// Sentry and Gofer as forks of the command line's Node (native/preboot): what of that one they must not have.
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runtsPath, until } from '../lifecycle/command.ts';
+import {
+  descriptors,
+  type SandboxProcesses,
+  sandboxProcesses,
+} from '../lifecycle/sandbox-processes.ts';
+
+const SECRET = ['secret', 'of', 'the', 'caller'].join('-');
+const asRoot = process.geteuid?.() === 0;
+
+const started = (environment: Readonly<Record<string, string>>, args: readonly string[]) =>
+  spawn(runtsPath, ['do', ...args, '--', 'sh', '-c', 'echo ready; sleep 1000'], {
+    env: { PATH: process.env['PATH'], ...environment },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+
+/** Whether what a process has in memory has `text` in it. */
+function hasInMemory(pid: number, text: string): boolean {
+  const fd = openSync(`/proc/${pid}/mem`, 'r');
+  try {
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n')) {
+      const range = /^([0-9a-f]+)-([0-9a-f]+) r.*$/.exec(line);
+      if (range === null || line.includes('[v')) continue;
+      const start = Number.parseInt(range[1] as string, 16);
+      const bytes = Buffer.alloc(Number.parseInt(range[2] as string, 16) - start);
+      try {
+        readSync(fd, bytes, 0, bytes.length, start);
+      } catch {
+        continue; // not there
+      }
+      if (bytes.includes(text, 0, 'latin1') || bytes.includes(text, 0, 'utf16le')) return true;
+    }
+    return false;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+describe.runIf(asRoot)('a sandbox from a preboot', () => {
+  let child: ReturnType<typeof started>;
+  let processes: SandboxProcesses;
+  beforeAll(async () => {
+    child = started({ WORD: SECRET }, []);
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    processes = await until(() => sandboxProcesses(child.pid as number), 5000);
+  });
+  afterAll(() => child.kill('SIGKILL'));
+  const both = (): number[] => [processes.sentry, processes.gofer];
+
+  it('is one', () => {
+    for (const pid of both())
+      expect(readdirSync(`/proc/${pid}/task`), 'a Node of its own has more').toEqual([`${pid}`]);
+  });
+
+  it('cannot write to the program that it is', () => {
+    const program =
+      'import os, sys; print(all(os.statvfs(f"/proc/{p}/exe").f_flag & os.ST_RDONLY for p in sys.argv[1:]))';
+    const run = spawnSync('python3', ['-c', program, ...both().map(String)], { encoding: 'utf8' });
+    expect(run.stdout).toBe('True\n');
+  });
+
+  it('has nothing of the environment of who called it', () => {
+    for (const pid of both())
+      expect(readFileSync(`/proc/${pid}/environ`, 'latin1')).not.toContain(SECRET);
+    expect(hasInMemory(processes.gofer, 'runts-gofer'), 'what is there is found').toBe(true);
+    // The Sentry has it, for the guest.
+    expect(hasInMemory(processes.sentry, SECRET)).toBe(true);
+    expect(hasInMemory(processes.gofer, SECRET)).toBe(false);
+  });
+
+  it("has /dev/null where Node's descriptors were", () => {
+    for (const pid of both()) {
+      const high = [...descriptors(pid)].filter(([fd]) => fd >= 600);
+      expect(high.length).toBeGreaterThan(0);
+      expect(new Set(high.map(([, target]) => target))).toEqual(new Set(['/dev/null']));
+    }
+  });
+
+  it('shares no memory that can be written', () => {
+    const shared = (pid: number): string[] =>
+      readFileSync(`/proc/${pid}/maps`, 'latin1')
+        .split('\n')
+        .filter((line) => /^\S+ .w.s /.test(line))
+        .map((line) => line.split(/\s+/).slice(5).join(' '));
+    expect(shared(processes.gofer)).toEqual([]);
+    expect(shared(processes.sentry).filter((name) => !name.startsWith('/memfd:'))).toEqual([]);
+  });
+});
+
+describe('where there can be no preboot', () => {
+  const cases = {
+    'it is not wanted': 'RUNTS_PREBOOT=0',
+    'there are few descriptors': 'ulimit -n 500;',
+    'the caller has descriptors in its places': 'exec 599</dev/null;',
+    'somebody else has set its variable': 'RUNTS_PREBOOT=/bin/sh RUNTS_QUICK=0',
+  };
+  it.each(Object.entries(cases))('because %s, it works all the same', (_, setting) => {
+    const run = spawnSync('bash', ['-c', `${setting} ${runtsPath} do -- echo works`], {
+      encoding: 'utf8',
+    });
+    expect(run).toMatchObject({ stdout: 'works\n', stderr: '', status: 0 });
+  });
+
+  it('a caller may have descriptors above its places', () => {
+    const script = `exec 601</dev/null 613</dev/null; ${runtsPath} do -- sh -c 'ls /proc/self/fd | wc -l'`;
+    const run = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+    expect(run).toMatchObject({ stdout: '4\n', stderr: '', status: 0 });
+  });
+});
+
+it('leaves no process where the command line refuses', async () => {
+  const of = (text: string): number =>
+    readdirSync('/proc').filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(text);
+      } catch {
+        return false;
+      }
+    }).length;
+  const mark = `--no-such-option-${process.pid}`;
+  const run = spawnSync(runtsPath, ['do', mark], { encoding: 'utf8' });
+  expect(run.status).not.toBe(0);
+  expect(run.stderr).toContain('unknown option');
+  await until(() => of(mark) === 0, 1000);
+});
