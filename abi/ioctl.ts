@@ -30,3 +30,7 @@ export const SIOCGIFMAP = 0x8970;
 /** Bytes not sent at all; SIOCOUTQ counts those not acknowledged too. */
 export const SIOCOUTQNSD = 0x894b;
 export const SIOCGSTAMP = 0x8906;
+export const SIOCGSTAMPNS = 0x8907;
+export const SIOCGSTAMP_NEW = 0x8010_8906;
+export const SIOCGSTAMPNS_NEW = 0x8010_8907;
+export const SIOCETHTOOL = 0x8946;

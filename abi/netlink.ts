@@ -1,5 +1,6 @@
-// include/uapi/linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h.
+// include/uapi/linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, sock_diag.h, inet_diag.h.
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 
 /** struct sockaddr_nl: u16 family, u16 pad, u32 pid, u32 groups. */
 export const sockaddrNl = { pid: 4, groups: 8, size: 12 } as const;
@@ -56,3 +57,10 @@ export const IFLA_STATS64 = 23;
 export const IFLA_CARRIER = 33;
 /** struct rtmsg, ndmsg and fib_rule_hdr. */
 export const RTMSG_BYTES = 12;
+
+export const SOCK_DIAG_BY_FAMILY = 20;
+export const SOCK_DESTROY = 21;
+/** struct inet_diag_req_v2: family, protocol, what else to tell, states, which socket. */
+export const INET_DIAG_REQ_BYTES = 56;
+/** An attribute of it: a program that says which. */
+export const INET_DIAG_REQ_BYTECODE = 1;

@@ -59,3 +59,34 @@ export const SCHED_FIFO = 1;
 export const SCHED_RR = 2;
 export const SCHED_BATCH = 3;
 export const SCHED_IDLE = 5;
+export const SCHED_DEADLINE = 6;
+/** In the policy of sched_setscheduler and sched_getscheduler. */
+export const SCHED_RESET_ON_FORK = 0x40000000;
+
+/** sched_flags of sched_setattr. */
+export const SCHED_FLAG_RESET_ON_FORK = 0x01;
+export const SCHED_FLAG_RECLAIM = 0x02;
+export const SCHED_FLAG_DL_OVERRUN = 0x04;
+export const SCHED_FLAG_KEEP_POLICY = 0x08;
+export const SCHED_FLAG_KEEP_PARAMS = 0x10;
+export const SCHED_FLAG_UTIL_CLAMP = 0x60;
+export const SCHED_FLAG_ALL = 0x7f;
+
+/** struct sched_attr of include/uapi/linux/sched/types.h. */
+export const schedAttr = {
+  at: {
+    size: 0,
+    policy: 4,
+    flags: 8,
+    nice: 16,
+    priority: 20,
+    runtime: 24,
+    deadline: 32,
+    period: 40,
+    utilMin: 48,
+    utilMax: 52,
+  },
+  /** Before the utilisation clamps. */
+  sizeVer0: 48,
+  size: 56,
+} as const;

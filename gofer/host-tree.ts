@@ -22,6 +22,8 @@ export interface AttachPoint {
   /** O_PATH (or other) descriptor of the directory. */
   readonly fd: number;
   readonly readOnly: boolean;
+  /** The host mounts and unmounts below it (a slave): no descriptor of a mount below is kept, which would make it busy. */
+  readonly follows?: boolean;
 }
 
 export interface TreeOptions {
@@ -54,6 +56,8 @@ interface Held extends HostDirectory {
 interface Rights {
   readonly index: number;
   readOnly: boolean;
+  /** The mount of the attach point, where those below it come and go; else undefined. */
+  readonly ownMount: number | undefined;
 }
 
 const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
@@ -79,6 +83,8 @@ export class HostTree {
   readonly #rights = new Map<number, Rights>();
   /** Least recently used first: Map keeps insertion order. */
   readonly #open = new Map<number, Held>();
+  /** Open for the request at hand only. */
+  #brief: Held[] = [];
   readonly #maxOpen: number;
   readonly #unmappedAsRoot: boolean;
   #lastId = 0;
@@ -96,7 +102,9 @@ export class HostTree {
     const attributes = this.statFd(point.fd);
     if (typeof attributes === 'number') return attributes;
     if ((attributes.mode & S_IFMT) !== S_IFDIR) return ENOTDIR;
-    const rights = this.#rights.get(index) ?? { index, readOnly: point.readOnly };
+    const ownMount =
+      point.follows === true ? statxView.getUint32(statxLayout.at.mntId, true) : undefined;
+    const rights = this.#rights.get(index) ?? { index, readOnly: point.readOnly, ownMount };
     this.#rights.set(index, rights);
     return this.#enter(undefined, '', point.fd, attributes, rights);
   }
@@ -109,6 +117,16 @@ export class HostTree {
 
   get(id: number): HostDirectory | undefined {
     return this.#directories.get(id);
+  }
+
+  /** A request was answered. */
+  requestEnds(): void {
+    if (this.#brief.length === 0) return;
+    for (const directory of this.#brief) {
+      if (directory.fd >= 0) native.close(directory.fd);
+      directory.fd = -1;
+    }
+    this.#brief = [];
   }
 
   /** The O_PATH descriptor of a directory. Valid until the next call into the tree. */
@@ -270,8 +288,7 @@ export class HostTree {
     if (parent === undefined) return directory.fd;
     if (directory.sealed) return EACCES;
     if (directory.fd >= 0) {
-      this.#open.delete(directory.id);
-      this.#open.set(directory.id, directory);
+      if (this.#open.delete(directory.id)) this.#open.set(directory.id, directory);
       return directory.fd;
     }
     if (depth > maxDepth) return ENOENT;
@@ -289,6 +306,11 @@ export class HostTree {
       return ESTALE;
     }
     directory.fd = fd;
+    const { ownMount } = directory.rights;
+    if (ownMount !== undefined && ownMount !== statxView.getUint32(statxLayout.at.mntId, true)) {
+      this.#brief.push(directory);
+      return fd;
+    }
     this.#open.set(directory.id, directory);
     this.#closeOldest();
     return fd;

@@ -17,6 +17,8 @@ const FD_ATTACH = 5;
 interface GoferConfig {
   /** One for each attach point. */
   readonly readOnly: readonly boolean[];
+  /** What the host mounts below later shows up. */
+  readonly follows: readonly boolean[];
   readonly seccomp: 'kill' | 'log';
   /** Started by root: every id of the host is mapped. */
   readonly privileged: boolean;
@@ -35,7 +37,11 @@ function main(config: GoferConfig): number {
   if (filtered < 0) return filtered;
   return runGofer({
     socketFd: FD_SOCKET,
-    attachPoints: config.readOnly.map((readOnly, index) => ({ fd: FD_ATTACH + index, readOnly })),
+    attachPoints: config.readOnly.map((readOnly, index) => ({
+      fd: FD_ATTACH + index,
+      readOnly,
+      follows: config.follows[index] === true,
+    })),
     unmappedAsRoot: !config.privileged,
     rest,
   });

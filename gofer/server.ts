@@ -171,6 +171,7 @@ class GoferServer implements GoferContext {
       0,
     );
     if (this.#passed >= 0) native.close(this.#passed);
+    this.tree.requestEnds();
     return Math.min(sent, 0);
   }
 

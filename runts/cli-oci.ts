@@ -15,8 +15,8 @@ import { type GlobalOptions, inContext, type OciContext } from './oci/context.ts
 /** --preserve-fds: twin of MAX_PRESERVED in native/launcher/launcher.h. */
 function preservedCount(text: string): number {
   const count = Number(text);
-  if (/^\d+$/.test(text) && count <= 16) return count;
-  throw new Failure(`--preserve-fds: '${text}' is no number from 0 to 16`, 1);
+  if (/^\d+$/.test(text) && count <= 200) return count;
+  throw new Failure(`--preserve-fds: '${text}' is no number from 0 to 200`, 1);
 }
 
 const collect = (value: string, list: readonly string[]): string[] => [...list, value];

@@ -14,6 +14,8 @@ export interface AttachPoint {
   readonly writable: boolean;
   /** Mounts of the host below `path` are shown too (rbind): so unless false. */
   readonly recursive?: boolean;
+  /** What the host mounts below `path` later is shown too. */
+  readonly follows?: boolean;
 }
 
 export interface LaunchPlan {
@@ -66,9 +68,10 @@ export function launcherArguments(plan: LaunchPlan): string[] {
   const { installation, config } = plan;
   const args = [...installation.parts()];
   args.push('--gofer-config', JSON.stringify(goferConfig(plan)));
-  for (const { path, writable, recursive } of plan.attach) {
+  for (const { path, writable, recursive, follows } of plan.attach) {
     const option = writable ? '--writable' : '--read-only';
-    args.push(recursive === false ? `${option}-flat` : option, path);
+    const flat = recursive === false ? '-flat' : '';
+    args.push(`${option}${flat}${follows === true ? '-slave' : ''}`, path);
   }
   if (config.container.process.terminal !== undefined) args.push('--terminal');
   if (config.network === 'host') args.push('--host-network');
@@ -92,6 +95,7 @@ function oomMargin(limitBytes: number): number {
 function goferConfig(plan: LaunchPlan): object {
   return {
     readOnly: plan.attach.map((point) => !point.writable),
+    follows: plan.attach.map((point) => point.follows === true),
     seccomp: plan.config.seccomp,
     privileged: process.geteuid?.() === 0,
   };

@@ -171,6 +171,21 @@ static napi_value Realtime(napi_env env, napi_callback_info info) {
   return answer(env, 0);
 }
 
+/*
+ * clockOrigin(out: Float64Array(4)): the host's monotonic clock and boot time when the sandbox's clock was 0, as seconds
+ * and nanoseconds.
+ */
+static napi_value ClockOrigin(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct span out = arg_span(env, argv[0]);
+  int64_t boot = host_ns(CLOCK_BOOTTIME) - host_ns(CLOCK_MONOTONIC) + start_ns;
+  double parts[4] = {(double)(start_ns / NS_PER_SEC), (double)(start_ns % NS_PER_SEC),
+                     (double)(boot / NS_PER_SEC), (double)(boot % NS_PER_SEC)};
+  if (out.length < sizeof parts) return answer(env, -EINVAL);
+  memcpy(out.data, parts, sizeof parts);
+  return answer(env, 0);
+}
+
 extern const uint8_t vdso_image[], vdso_image_end[];
 __asm__(
     ".pushsection .rodata\n"
@@ -180,14 +195,33 @@ __asm__(
     "vdso_image_end:\n"
     ".popsection\n");
 
-/* vdsoCode() -> sealed memfd with the vDSO, an ELF shared object. */
+/* Where the image has its offsets. */
+static off_t offsets_place(void) {
+  static const char mark[] = VDSO_OFFSETS_MARK;
+  const uint8_t *at = memmem(vdso_image, (size_t)(vdso_image_end - vdso_image), mark, sizeof mark);
+  return at == NULL ? -1 : at - vdso_image;
+}
+
+/*
+ * vdsoCode(offsets: Float64Array(4)) -> sealed memfd with the vDSO, an ELF shared object. Seconds and nanoseconds that
+ * it adds to the monotonic clock and to the boot time.
+ */
 static napi_value VdsoCode(napi_env env, napi_callback_info info) {
-  (void)info;
+  ARGS(1);
+  struct span from = arg_span(env, argv[0]);
+  double parts[4];
+  off_t place = offsets_place();
+  if (from.length < sizeof parts || place < 0) return answer(env, -EINVAL);
+  memcpy(parts, from.data, sizeof parts);
+  struct vdso_offsets offsets = {VDSO_OFFSETS_MARK,
+                                 {(int64_t)parts[0], (int64_t)parts[1]},
+                                 {(int64_t)parts[2], (int64_t)parts[3]}};
   int fd = memfd_create("vdso", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return answer(env, -errno);
   size_t bytes = (size_t)(vdso_image_end - vdso_image);
   if (ftruncate(fd, (off_t)((bytes + 4095) & ~4095UL)) < 0 ||
       pwrite(fd, vdso_image, bytes, 0) != (ssize_t)bytes ||
+      pwrite(fd, &offsets, sizeof offsets, place) != (ssize_t)sizeof offsets ||
       fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
     long error = errno == 0 ? -EIO : -errno;
     close(fd);
@@ -203,6 +237,11 @@ static napi_value VdsoBytes(napi_env env, napi_callback_info info) {
 }
 
 const struct addon_function clock_functions[] = {
-    {"startClock", StartClock}, {"monotonicNs", MonotonicNs}, {"realtime", Realtime},
-    {"vdsoCode", VdsoCode},     {"vdsoBytes", VdsoBytes},     {NULL, NULL},
+    {"startClock", StartClock},
+    {"monotonicNs", MonotonicNs},
+    {"realtime", Realtime},
+    {"vdsoCode", VdsoCode},
+    {"vdsoBytes", VdsoBytes},
+    {"clockOrigin", ClockOrigin},
+    {NULL, NULL},
 };

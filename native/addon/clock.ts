@@ -6,7 +6,9 @@ export interface ClockCalls {
   monotonicNs(): number;
   /** CLOCK_REALTIME as seconds and nanoseconds in out[0], out[1]. */
   realtime(out: Float64Array): number;
-  /** A sealed memfd with the vDSO code. */
-  vdsoCode(): number;
+  /** The host's CLOCK_MONOTONIC and CLOCK_BOOTTIME when the sandbox's clock was 0: seconds, nanoseconds each. */
+  clockOrigin(out: Float64Array): number;
+  /** A sealed memfd with the vDSO code, which adds so much (as in clockOrigin) to those two. */
+  vdsoCode(offsets: Float64Array): number;
   vdsoBytes(): number;
 }

@@ -118,7 +118,7 @@ static napi_value Openat2(napi_env env, napi_callback_info info) {
   return answer(env, host(syscall(SYS_openat2, arg_int(env, argv[0]), path, &how, sizeof how)));
 }
 
-/* statx(dirfd, path, flags, out: Uint8Array, offset): struct statx at out[offset], basic stats and birth time */
+/* statx(dirfd, path, flags, out: Uint8Array, offset): struct statx at out[offset], basic stats, birth time, mount id */
 static napi_value Statx(napi_env env, napi_callback_info info) {
   ARGS(5);
   STRING_ARG(path, 1, PATH_BYTES);
@@ -127,7 +127,7 @@ static napi_value Statx(napi_env env, napi_callback_info info) {
   struct statx result;
   memset(&result, 0, sizeof result);
   long done = host(statx(arg_int(env, argv[0]), path, arg_int(env, argv[2]),
-                         STATX_BASIC_STATS | STATX_BTIME, &result));
+                         STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &result));
   if (done >= 0) memcpy(out.data, &result, sizeof result);
   return answer(env, done);
 }
@@ -211,11 +211,11 @@ static napi_value Reopen(napi_env env, napi_callback_info info) {
 }
 
 /*
- * residentBytes(pid) -> bytes of a process that are in memory; 0 where that is not known. /proc/PID/statm lies
+ * residentBytes(pid, anonymous) -> bytes of a process that are in memory, with 1 without pages of files and shared memory; 0 where that is not known. /proc/PID/statm lies
  * two steps above /proc/self/fd.
  */
 static napi_value ResidentBytes(napi_env env, napi_callback_info info) {
-  ARGS(1);
+  ARGS(2);
   int descriptors = open_own_descriptors();
   if (descriptors < 0 || !proc_is_ours) return answer(env, 0);
   char text[64];
@@ -228,9 +228,10 @@ static napi_value ResidentBytes(napi_env env, napi_callback_info info) {
   close(fd);
   if (length <= 0) return answer(env, 0);
   text[length] = 0;
-  long total = 0, resident = 0;
-  if (sscanf(text, "%ld %ld", &total, &resident) != 2) return answer(env, 0);
-  return answer(env, resident * 4096);
+  long total = 0, resident = 0, shared = 0;
+  if (sscanf(text, "%ld %ld %ld", &total, &resident, &shared) != 3) return answer(env, 0);
+  if (arg_int(env, argv[1]) != 0) resident -= shared;
+  return answer(env, resident > 0 ? resident * 4096 : 0);
 }
 
 /* mkdirat(dirfd, name, mode) */

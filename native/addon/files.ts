@@ -31,7 +31,7 @@ export interface FileCalls {
    */
   reopen(fd: number, flags: number): number;
   /** Bytes of another process that are in memory; 0 where that is not known (as before `reopen(-1, 0)`). */
-  residentBytes(pid: number): number;
+  residentBytes(pid: number, anonymous: 0 | 1): number;
   mkdirat(dirfd: number, name: string, mode: number): number;
   mknodat(dirfd: number, name: string, mode: number, rdev: number): number;
   unlinkat(dirfd: number, name: string, flags: number): number;

@@ -2,13 +2,14 @@
  * Messages with descriptors over AF_UNIX sockets: the Gofer's protocol, stub control sockets, the control channel.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "addon/addon.h"
 
-enum { MAX_PASSED_FDS = 64 };
+enum { MAX_PASSED_FDS = 253 /* SCM_MAX_FD */ };
 
 /* socketpair(type, out: Int32Array) -> 0; AF_UNIX, close-on-exec. */
 static napi_value Socketpair(napi_env env, napi_callback_info info) {
@@ -110,10 +111,17 @@ static napi_value AcceptConnection(napi_env env, napi_callback_info info) {
   return answer(env, host(fd));
 }
 
+/* setNonblocking(fd): O_NONBLOCK beside the flags that are there. */
+static napi_value SetNonblocking(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  int fd = arg_int(env, argv[0]);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return answer(env, -errno);
+  return answer(env, host(fcntl(fd, F_SETFL, flags | O_NONBLOCK)));
+}
+
 const struct addon_function sockets_functions[] = {
-    {"acceptConnection", AcceptConnection},
-    {"socketpair", Socketpair},
-    {"sendMessage", SendMessage},
-    {"recvMessage", RecvMessage},
-    {NULL, NULL},
+    {"setNonblocking", SetNonblocking}, {"acceptConnection", AcceptConnection},
+    {"socketpair", Socketpair},         {"sendMessage", SendMessage},
+    {"recvMessage", RecvMessage},       {NULL, NULL},
 };

@@ -2,6 +2,7 @@
 export interface SocketCalls {
   /** A connection of a listening socket, non-blocking and close-on-exec. */
   acceptConnection(fd: number): number;
+  setNonblocking(fd: number): number;
   /** AF_UNIX, close-on-exec. The two descriptors go to out[0] and out[1]. */
   socketpair(type: number, out: Int32Array): number;
   /** sendmsg(2) of bytes[0..length) with fds[0..fdCount) as SCM_RIGHTS; MSG_NOSIGNAL is added. */

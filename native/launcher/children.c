@@ -37,8 +37,7 @@ static void wait_for_maps(int gate) {
   if (read(gate, &byte, 1) != 1) _exit(1);
 }
 
-/* From here on this process dies with the launcher. */
-static void die_with_launcher(int gate) {
+void die_with_launcher(int gate) {
   struct pollfd launcher = {.fd = gate, .events = POLLIN};
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (poll(&launcher, 1, 0) != 0) _exit(1); /* it was gone already */
@@ -72,7 +71,7 @@ static void set_limits(void) {
   }
 }
 
-static void reset_signals(void) {
+void reset_signals(void) {
   sigset_t none;
   sigemptyset(&none);
   for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
@@ -190,11 +189,13 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
       {2},
       {FD_STRACE},
       {FD_LISTEN},
+      {sandbox->broker_pair[0]},
+      {sandbox->net_settings},
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, SENTRY_FDS);
   start_node(sandbox, "runts-sentry", sandbox->options.sentry,
-             sandbox->options.host_network ? sandbox->options.network_settings : NULL);
+             sandbox->options.host_network ? sandbox->ping_groups : NULL);
   dup2(report_copy, FD_REPORT);
   fatal("starting node for the sentry: %s", strerror(errno));
 }
@@ -256,6 +257,7 @@ void start_children(struct sandbox *sandbox) {
     sandbox->sentry_pid =
         start_child(sandbox, !sandbox->options.host_network, run_sentry, write_sentry_maps);
     close_trees(sandbox);
+    if (preboot.become == NULL) start_broker(sandbox); /* else supervise.c does */
   }
   open_privileged_trees(sandbox, true);
   sandbox->gofer_pid = start_child(sandbox, true, run_gofer, write_gofer_maps);

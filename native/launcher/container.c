@@ -106,9 +106,22 @@ static void enter_network(struct container *container) {
   close(fd);
 }
 
+/* net.* of linux.sysctl. The hooks have been: what they made (an interface) has settings too. */
+static void write_network_settings(struct container *container) {
+  char path[512];
+  for (int i = 0; i < container->setting_count; i++) {
+    const char *equals = strchr(container->settings[i], '=');
+    if (equals == NULL) continue;
+    snprintf(path, sizeof path, "/proc/sys/%.*s", (int)(equals - container->settings[i]),
+             container->settings[i]);
+    write_file(container, path, equals + 1);
+  }
+}
+
 /* Detached, and as the Gofer serves it. -1: errno is set. */
 static int clone_root(const struct attach *root) {
-  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                                  .propagation = MS_PRIVATE};
   int tree = (int)syscall(SYS_open_tree, AT_FDCWD, root->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (!root->writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   if (tree < 0 ||
@@ -302,9 +315,9 @@ void enter_container(struct options *options) {
   }
   set_oom_score(container);
   enter_network(container);
-  note_network(options);
   if (options->mode == MODE_CONTAINER && !container->joins) listen_for_commands(container);
   await_gate(container);
+  write_network_settings(container);
   if (container->console_socket != NULL) open_console(container);
 }
 

@@ -24,7 +24,7 @@ enum { NOBODY = 65534 };
 
 static uint64_t capability(int number) { return 1ULL << number; }
 
-static uint64_t effective_capabilities(void) {
+unsigned long long effective_capabilities(void) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2] = {0};
   if (syscall(SYS_capget, &header, data) < 0) return 0;
@@ -136,6 +136,21 @@ static void keep_capabilities(uint64_t kept) {
 }
 
 void drop_all_capabilities(void) { keep_capabilities(0); }
+
+/* Its ids are the Sentry's, but for the group. The capabilities are over the namespaces that it came with. */
+void become_broker(const struct sandbox *sandbox, gid_t group, unsigned long long kept) {
+  prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS | SECBIT_NOROOT);
+  if (sandbox->privileged && setgroups(0, NULL) < 0) fatal("setgroups: %s", strerror(errno));
+  /* A group that is not mapped here cannot ping either. */
+  if (setresgid(group, group, group) < 0 &&
+      setresgid(sandbox->gid, sandbox->gid, sandbox->gid) < 0) {
+    fatal("setresgid: %s", strerror(errno));
+  }
+  if (setresuid(sandbox->uid, sandbox->uid, sandbox->uid) < 0) {
+    fatal("setresuid: %s", strerror(errno));
+  }
+  keep_capabilities(kept);
+}
 
 void keep_file_capabilities(bool writable) {
   uint64_t kept = capability(CAP_DAC_READ_SEARCH);

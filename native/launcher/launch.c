@@ -46,6 +46,16 @@ static void make_pair(int pair[2]) {
   pair[1] = high(pair[1], "socketpair");
 }
 
+static void make_network_descriptors(struct sandbox *sandbox) {
+  sandbox->net_settings = sandbox->broker_pair[0] = sandbox->broker_pair[1] = sandbox->null;
+  if (!sandbox->options.host_network) return;
+  make_pair(sandbox->broker_pair);
+  int settings = open("/proc/sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (settings < 0) return;
+  sandbox->net_settings = high(settings, "/proc/sys/net");
+  read_ping_groups(sandbox);
+}
+
 static void make_descriptors(struct sandbox *sandbox) {
   sandbox->zygote = high(FD_ZYGOTE, "zygote");
   sandbox->addon = sandbox->options.addon == NULL ? -1 : high(FD_ADDON, "addon");
@@ -60,6 +70,7 @@ static void make_descriptors(struct sandbox *sandbox) {
   sandbox->null = high(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
   make_pair(sandbox->zygote_pair);
   make_pair(sandbox->gofer_pair);
+  make_network_descriptors(sandbox);
 }
 
 /* The Sentry is there already, and so is the Gofer's socket. */
@@ -81,6 +92,11 @@ static void drop_descriptors(const struct sandbox *sandbox) {
   close(sandbox->zygote_pair[1]);
   close(sandbox->gofer_pair[0]);
   close(sandbox->gofer_pair[1]);
+  if (has_broker(sandbox)) {
+    close(sandbox->broker_pair[0]);
+    /* In a preboot the broker is still to be started, when the memory of Node is gone: supervise.c. */
+    if (preboot.become == NULL) close(sandbox->broker_pair[1]);
+  }
   close(1);
   close(2);
   if (!sandbox->options.terminal) close(0);
@@ -122,7 +138,6 @@ void launch(int argc, char **argv) {
   prctl(PR_SET_NAME, "runts"); /* a program in memory would be called by its descriptor */
   if (options->supervised != NULL) resume_supervision(options);
   if (options->terminal && options->container.console_socket == NULL) remember_terminal();
-  if (options->mode == MODE_COMMAND) note_network(options);
   start_front(options);
   start_launcher(&sandbox);
 }

@@ -44,7 +44,9 @@ enum {
   SENTRY_STDIO = 11, /* three of them */
   SENTRY_STRACE = 14,
   SENTRY_LISTEN = 15,
-  SENTRY_FDS = 16
+  SENTRY_BROKER = 16,
+  SENTRY_NET_SETTINGS = 17, /* the directory /proc/sys/net */
+  SENTRY_FDS = 18
 };
 
 /* Descriptors of the zygote: platform-ptrace/systrap/README.md. */
@@ -54,21 +56,29 @@ enum { ZYGOTE_CONTROL = 3, ZYGOTE_WAKE = 4, ZYGOTE_PAGE = 5, ZYGOTE_FDS = 6 };
 enum { GOFER_SOCKET = 3, GOFER_SEALER = 4, GOFER_ATTACH = 5 };
 
 /* What the launcher makes lies at HIGH and above. */
-enum { HIGH = 200 };
+enum { HIGH = 300 };
 
 /* Where the Sentry and the Gofer of the single-file build find the addon: runts/single-file/main.ts. */
 enum { ADDON_PLACE = HIGH - 1 };
 
 /* The descriptors below are ours to lay out. Those from here on are Node's in a preboot (native/preboot/preboot.h). */
-enum { PREBOOT_FDS = 600 };
+enum { PREBOOT_FDS = 900 };
 
-enum { MAX_PRESERVED = 16, MAX_CGROUPS = 20, MAX_ATTACH = 180, MAX_FLAGS = 24, MAX_TREES = 8 };
+enum {
+  MAX_PRESERVED = 200,
+  MAX_CGROUPS = 20,
+  MAX_ATTACH = 180,
+  MAX_FLAGS = 24,
+  MAX_TREES = 8,
+  MAX_SETTINGS = 128
+};
 
 struct attach {
   const char *path;
   bool writable;
-  bool flat; /* without the mounts below it */
-  int tree;  /* detached mount */
+  bool flat;  /* without the mounts below it */
+  bool slave; /* what the host mounts below it later is there too */
+  int tree;   /* detached mount */
 };
 
 /* What a container's front is told by a real-time signal: twin of runts/oci/order.ts. */
@@ -91,7 +101,9 @@ struct container {
   bool error_log_json;
   const char *cgroups[MAX_CGROUPS]; /* files that take a process id */
   int cgroup_count;
-  const char *network;        /* "new", a path, or NULL: the caller's */
+  const char *network;                /* "new", a path, or NULL: the caller's */
+  const char *settings[MAX_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
+  int setting_count;
   const char *console_socket; /* receives the terminal's other side */
   int rows, columns;          /* of that terminal, 0: not said */
   int oom_score_adj;
@@ -116,18 +128,18 @@ struct options {
   int attach_count;
   char *flags[MAX_FLAGS]; /* for node */
   int flag_count;
-  bool host_network;         /* the Sentry stays in the network namespace of the caller */
-  char network_settings[64]; /* first unprivileged port, first and last group that may ping */
-  const char *resumed;       /* the front goes on here: front.c */
-  const char *supervised;    /* the launcher goes on here: supervise.c */
-  int preboot_fd;            /* what is to become the launcher listens there; or -1 */
-  int preboot_pid;           /* a child of this process */
-  bool terminal;             /* descriptor 0 is a terminal whose settings are put back at the end */
-  int config_fd;             /* the Sentry's configuration, a memfd */
-  int log_fd, strace_fd;     /* or -1 */
-  int zygote_fd, addon_fd;   /* opened early: the paths may be descriptors of the command line */
-  long timeout_ms;           /* 0: none */
-  int oom_margin;            /* by how much the oom_score_adj of guest processes is higher */
+  bool host_network; /* the Sentry stays in the network namespace of the caller */
+  unsigned long long network_capabilities; /* bits: what the guests may have in it; broker.c */
+  const char *resumed;                     /* the front goes on here: front-start.c */
+  const char *supervised;                  /* the launcher goes on here: supervise.c */
+  int preboot_fd;                          /* what is to become the launcher listens there; or -1 */
+  int preboot_pid;                         /* a child of this process */
+  bool terminal;           /* descriptor 0 is a terminal whose settings are put back at the end */
+  int config_fd;           /* the Sentry's configuration, a memfd */
+  int log_fd, strace_fd;   /* or -1 */
+  int zygote_fd, addon_fd; /* opened early: the paths may be descriptors of the command line */
+  long timeout_ms;         /* 0: none */
+  int oom_margin;          /* by how much the oom_score_adj of guest processes is higher */
 };
 
 /* Where the node binary is in the private roots. */
@@ -149,10 +161,14 @@ struct sandbox {
   int addon;                      /* likewise, or -1 */
   int wake, page, page_read_only; /* stubs must not write the global page */
   int zygote_pair[2], gofer_pair[2];
+  int broker_pair[2]; /* or /dev/null, where there is none */
   int cpuinfo, meminfo, null;
+  int net_settings; /* or /dev/null */
+  char ping_groups
+      [32]; /* the first and the last that may ping: only read in this user namespace are they right */
   struct tree trees[MAX_TREES];
   int tree_count;
-  pid_t sentry_pid, gofer_pid;
+  pid_t sentry_pid, gofer_pid, broker_pid;
 };
 
 /* launch.c: all of it. Ends this process. */
@@ -207,9 +223,6 @@ void tell_status(struct container *container, const char *format, ...)
 void end_status(struct container *container);
 void log_error(const struct container *container, const char *text);
 
-/* network.c: before the launcher is forked, in the network namespace of the sandbox. */
-void note_network(struct options *options);
-
 /* report.c: lines on the report channel. `fatal` reports and ends this process. */
 extern bool report_open; /* FD_REPORT is the report channel */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -237,6 +250,8 @@ void find_identity(struct sandbox *sandbox);
 void write_sentry_maps(const struct sandbox *sandbox, pid_t pid);
 void write_gofer_maps(const struct sandbox *sandbox, pid_t pid);
 void become_sentry(const struct sandbox *sandbox);
+unsigned long long effective_capabilities(void);
+void become_broker(const struct sandbox *sandbox, gid_t group, unsigned long long kept);
 void drop_all_capabilities(void);
 /* Leaves the file capabilities that the attach points call for. */
 void keep_file_capabilities(bool writable);
@@ -247,11 +262,22 @@ void open_privileged_trees(struct sandbox *sandbox, bool gofer);
 void close_trees(struct sandbox *sandbox);
 /* Replaces the root by a private one: the boot trees, /app, and `final` (what stays after sealing). */
 void enter_private_root(struct sandbox *sandbox, bool gofer);
+/* In a mount namespace of its own, among others: nothing. */
+void enter_empty_root(void);
 /* Starts the process that, on a byte over the socket it answers, leaves only `final` of the file system. */
 int start_sealer(void);
 
 /* children.c */
 void start_children(struct sandbox *sandbox);
+/* From here on this process dies with the launcher, which holds the other side of `gate`. */
+void die_with_launcher(int gate);
+void reset_signals(void);
+
+/* broker.c: where the Sentry's network and capabilities call for one. */
+void start_broker(struct sandbox *sandbox);
+/* It has a socket pair, at least. */
+bool has_broker(const struct sandbox *sandbox);
+void read_ping_groups(struct sandbox *sandbox);
 
 /* supervise.c */
 void remember_terminal(void);

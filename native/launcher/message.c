@@ -8,7 +8,7 @@
 
 #include "launcher/launcher.h"
 
-enum { MOST_DESCRIPTORS = 64 };
+enum { MOST_DESCRIPTORS = 240 };
 
 union ancillary {
   struct cmsghdr header;

@@ -40,6 +40,8 @@ static int *descriptor_option(struct options *options, const char *name) {
 static bool number_option(struct options *options, const char *name, const char *value) {
   if (strcmp(name, "--timeout") == 0) {
     options->timeout_ms = atol(value);
+  } else if (strcmp(name, "--network-capabilities") == 0) {
+    options->network_capabilities = strtoull(value, NULL, 10);
   } else if (strcmp(name, "--oom-margin") == 0) {
     options->oom_margin = atoi(value);
   } else if (strcmp(name, "--rows") == 0) {
@@ -59,14 +61,16 @@ static bool number_option(struct options *options, const char *name, const char 
   return true;
 }
 
-/* --read-only PATH, --writable PATH; with -flat without the host's mounts below it. */
+/* --read-only PATH, --writable PATH; then -flat and -slave, see struct attach. */
 static bool add_attach(struct options *options, const char *name, const char *path) {
   struct attach attach = {.path = path, .tree = -1};
   attach.writable = strncmp(name, "--writable", 10) == 0;
   const char *rest = name + (attach.writable ? 10 : 11);
   if (!attach.writable && strncmp(name, "--read-only", 11) != 0) return false;
-  attach.flat = strcmp(rest, "-flat") == 0;
-  if (!attach.flat && *rest != 0) return false;
+  attach.flat = strncmp(rest, "-flat", 5) == 0;
+  if (attach.flat) rest += 5;
+  attach.slave = strcmp(rest, "-slave") == 0;
+  if (!attach.slave && *rest != 0) return false;
   if (options->attach_count == MAX_ATTACH) fatal("more than %d volumes", MAX_ATTACH - 1);
   options->attach[options->attach_count++] = attach;
   return true;
@@ -75,6 +79,11 @@ static bool add_attach(struct options *options, const char *name, const char *pa
 static void add_cgroup(struct container *container, const char *path) {
   if (container->cgroup_count == MAX_CGROUPS) fatal("more than %d cgroups", MAX_CGROUPS);
   container->cgroups[container->cgroup_count++] = path;
+}
+
+static void add_setting(struct container *container, const char *setting) {
+  if (container->setting_count == MAX_SETTINGS) fatal("more than %d sysctls", MAX_SETTINGS);
+  container->settings[container->setting_count++] = setting;
 }
 
 /* Options without a value. */
@@ -133,6 +142,8 @@ void parse_options(struct options *options, int argc, char **argv) {
       *descriptor = atoi(value);
     } else if (strcmp(name, "--cgroup") == 0) {
       add_cgroup(container, value);
+    } else if (strcmp(name, "--network-setting") == 0) {
+      add_setting(container, value);
     } else if (strcmp(name, "--flag") == 0 && options->flag_count < MAX_FLAGS) {
       options->flags[options->flag_count++] = value;
     } else if (!add_attach(options, name, value) && !number_option(options, name, value)) {

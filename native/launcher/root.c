@@ -14,6 +14,7 @@
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -29,14 +30,20 @@
 #define MNT_DETACH 2
 #endif
 
-/* A detached copy of the mounts at `path`, read-only unless `writable`. Negative: errno is set. */
-static int clone_tree(const char *path, bool writable, bool flat) {
-  unsigned recursive = flat ? 0 : AT_RECURSIVE;
+/*
+ * A detached copy of the mounts at `what->path`, read-only unless it is to be written. Left alone it would be a peer of
+ * the host's mount where that is shared: what is mounted below later would be mounted here too, and keep the host from
+ * unmounting. That is for slaves alone. Negative: errno is set.
+ */
+static int clone_tree(const struct attach *what) {
+  const char *path = what->path;
+  unsigned recursive = what->flat ? 0 : AT_RECURSIVE;
   int tree =
       (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
   if (tree < 0) return -1;
-  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
-  if (!writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                                  .propagation = what->slave ? MS_SLAVE : MS_PRIVATE};
+  if (!what->writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
               sizeof attributes) < 0) {
     close(tree);
@@ -46,7 +53,8 @@ static int clone_tree(const char *path, bool writable, bool flat) {
 }
 
 static void add_tree(struct sandbox *sandbox, const char *path, const char *target) {
-  int fd = clone_tree(path, false, false);
+  struct attach what = {.path = path};
+  int fd = clone_tree(&what);
   if (fd < 0) fatal_namespaces(path);
   sandbox->trees[sandbox->tree_count++] = (struct tree){target, fd};
 }
@@ -73,7 +81,7 @@ static void open_attach_trees(struct sandbox *sandbox) {
   for (int i = 0; i < sandbox->options.attach_count; i++) {
     struct attach *attach = &sandbox->options.attach[i];
     if (attach->tree >= 0) continue;
-    attach->tree = clone_tree(attach->path, attach->writable, attach->flat);
+    attach->tree = clone_tree(attach);
     if (attach->tree < 0) fatal("%s: %s", attach->path, strerror(errno));
   }
 }
@@ -202,7 +210,8 @@ void enter_private_root(struct sandbox *sandbox, bool gofer) {
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fatal_namespaces("private mounts");
   if (!sandbox->privileged) open_trees(sandbox);
   if (gofer) open_attach_trees(sandbox);
-  int host_proc = clone_tree("/proc", true, false);
+  struct attach proc = {.path = "/proc", .writable = true};
+  int host_proc = clone_tree(&proc);
   if (host_proc < 0) fatal_namespaces("/proc");
 
   int root = new_tmpfs("1m", false);
@@ -220,6 +229,15 @@ void enter_private_root(struct sandbox *sandbox, bool gofer) {
   if (gofer) place_attach_points(sandbox, final);
   change_root(root);
   close(final);
+  close(root);
+}
+
+void enter_empty_root(void) {
+  if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0) fatal_namespaces("making namespaces");
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fatal_namespaces("private mounts");
+  int root = new_tmpfs("4k", true);
+  attach_mount(root, AT_FDCWD, "/");
+  change_root(root);
   close(root);
 }
 

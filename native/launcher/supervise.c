@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,6 +54,8 @@ static bool reap(struct sandbox *sandbox) {
       sandbox->sentry_pid = 0;
       report_end("sentry", status);
       alive = false;
+    } else if (pid == sandbox->broker_pid) {
+      sandbox->broker_pid = 0; /* then nothing is made any more */
     } else if (pid == sandbox->gofer_pid) {
       sandbox->gofer_pid = 0;
       /* It ends well when the Sentry hung up: that one's end is the news, and comes at once. */
@@ -67,18 +70,33 @@ static void end_children(struct sandbox *sandbox) {
   /* The Sentry, which has more memory to let go of, mostly is on its way already. */
   if (sandbox->gofer_pid > 0) kill(sandbox->gofer_pid, SIGKILL);
   if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
+  if (sandbox->broker_pid > 0) kill(sandbox->broker_pid, SIGKILL);
   while (wait(NULL) > 0 || errno == EINTR) continue;
 }
 
-/* Two pids and the terminal's settings, as text. */
+/* Two pids, the broker's side of its socket pair, and the terminal's settings, as text. */
 static void go_on_elsewhere(const struct sandbox *sandbox) {
   char text[64 + 2 * sizeof settings];
   const unsigned char *bytes = (const unsigned char *)&settings;
-  int used = snprintf(text, sizeof text, "%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid);
+  int broker = has_broker(sandbox) ? sandbox->broker_pair[1] : -1;
+  if (broker >= 0) fcntl(broker, F_SETFD, 0);
+  int used =
+      snprintf(text, sizeof text, "%d,%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid, broker);
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
   }
   leave_preboot("--supervised", text);
+}
+
+static void resume_broker(struct sandbox *sandbox, int socket) {
+  if (socket < 0) return;
+  sandbox->broker_pair[1] = socket;
+  sandbox->null = high(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
+  find_identity(sandbox);
+  read_ping_groups(sandbox);
+  start_broker(sandbox);
+  close(socket);
+  close(sandbox->null);
 }
 
 void resume_supervision(struct options *options) {
@@ -89,11 +107,13 @@ void resume_supervision(struct options *options) {
   sandbox.options = *options;
   sandbox.sentry_pid = (pid_t)strtol(at, &at, 10);
   sandbox.gofer_pid = (pid_t)strtol(at + 1, &at, 10);
+  int broker = (int)strtol(at + 1, &at, 10);
   have_settings = at[1] != 0;
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     if (sscanf(at + 1 + 2 * i, "%2x", &value) == 1) bytes[i] = (unsigned char)value;
   }
   report_open = true;
+  resume_broker(&sandbox, broker);
   supervise(&sandbox);
 }
 

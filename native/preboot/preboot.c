@@ -266,15 +266,14 @@ static void be_launcher(int count, char **words) {
   options->preboot_fd = fcntl(own_socket, F_DUPFD_CLOEXEC, 3);
   close(own_socket);
   if (options->terminal) remember_terminal();
-  note_network(options);
   take_over(options, receive_channels);
   start_launcher(&sandbox);
 }
 
 static void serve(void) {
   struct request request;
-  int fds[64];
-  size_t fd_count = 64;
+  int fds[240];
+  size_t fd_count = 240;
   ssize_t got = receive_with_descriptors(own_socket, &request, sizeof request, fds, &fd_count);
   if (got != sizeof request || request.fd_count != fd_count) _exit(0); /* nothing has come of it */
   char *words = malloc(request.bytes + 1);

@@ -10,12 +10,12 @@
 #include <stdint.h>
 
 /* The file that tells it is wanted, made by native/launcher/quick/preboot.c: it lies here, and in all `taken` places. */
-enum { MARK_FD = 599 };
+enum { MARK_FD = 899 };
 enum { MARK = 0x72756e74 };
 
 struct mark {
   uint32_t mark;
-  unsigned char taken[75]; /* a bit for each descriptor below MARK_FD + 1 */
+  unsigned char taken[113]; /* a bit for each descriptor below MARK_FD + 1 */
 };
 
 /* What the preboot is to be. */
@@ -23,9 +23,9 @@ enum kind { KIND_LAUNCHER = 1, KIND_FRONT = 2 };
 
 struct request {
   uint32_t kind;
-  uint32_t bytes;     /* of the launcher's arguments, each with a 0 at its end: they follow */
-  uint32_t fd_count;  /* descriptors, which came with this */
-  int32_t places[64]; /* their numbers with who sent them */
+  uint32_t bytes;      /* of the launcher's arguments, each with a 0 at its end: they follow */
+  uint32_t fd_count;   /* descriptors, which came with this */
+  int32_t places[240]; /* their numbers with who sent them */
 };
 
 /*

@@ -18,6 +18,21 @@ struct clock_params {
   uint64_t realtime_offset_ns;
 };
 
+/*
+ * What a time namespace adds to the clocks (time_namespaces(7)); nanoseconds from 0 to 999999999. Part of the vDSO's code:
+ * a container whose clocks are moved maps a copy with other numbers, found by their mark.
+ */
+#define VDSO_OFFSETS_MARK \
+  { 'r', 'u', 'n', 't', 's', ' ', 't', 'i', 'm', 'e', 'n', 's', ' ', 'm', 'a', 'p' }
+
+struct vdso_offsets {
+  char mark[16];
+  struct vdso_offset {
+    int64_t sec;
+    int64_t nsec;
+  } monotonic, boottime;
+};
+
 static inline uint64_t params_rdtsc(void) {
   uint32_t low, high;
   __asm__ volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high)::"memory");

@@ -30,6 +30,8 @@ struct timezone {
   int32_t dst;
 };
 
+static const struct vdso_offsets offsets = {.mark = VDSO_OFFSETS_MARK};
+
 /* The page before the ELF header. */
 static const volatile struct clock_params *params(void) {
   const volatile struct clock_params *at;
@@ -69,8 +71,17 @@ int __vdso_clock_gettime(int clock, struct timespec *out) {
   if (!known || !read_clock(&ns, &offset)) {
     return (int)call(SYS_clock_gettime, clock, (long)out);
   }
-  if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) ns += offset;
-  out->sec = (int64_t)(ns / NS_PER_SEC);
+  if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) {
+    ns += offset;
+    out->sec = (int64_t)(ns / NS_PER_SEC);
+    out->nsec = (int64_t)(ns % NS_PER_SEC);
+    return 0;
+  }
+  /* Not what the compiler knows them to be. */
+  const volatile struct vdso_offset *moved =
+      clock == CLOCK_BOOTTIME ? &offsets.boottime : &offsets.monotonic;
+  ns += (uint64_t)moved->nsec;
+  out->sec = (int64_t)(ns / NS_PER_SEC) + moved->sec;
   out->nsec = (int64_t)(ns % NS_PER_SEC);
   return 0;
 }

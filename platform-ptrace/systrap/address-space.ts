@@ -36,6 +36,7 @@ import type {
   ArgumentPlace,
   ForkedAddressSpace,
   MemoryOperation,
+  MemoryUsage,
 } from '../../sentry/platform/address-space.ts';
 import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
 import type { Clones } from './clones.ts';
@@ -160,12 +161,15 @@ export class SystrapSpace implements AddressSpace {
     if (!this.isDead) this.#host.spaceDestroyed(this);
   }
 
-  usage(): { readonly residentBytes: number; readonly cpuNs: number } {
+  usage(): MemoryUsage {
     const pid = this.isDead ? 0 : this.pid;
     return {
       // Asked for rarely and dear: three host calls.
       get residentBytes(): number {
-        return pid === 0 ? 0 : native.residentBytes(pid);
+        return pid === 0 ? 0 : native.residentBytes(pid, 0);
+      },
+      get anonymousBytes(): number {
+        return pid === 0 ? 0 : native.residentBytes(pid, 1);
       },
       cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
     };

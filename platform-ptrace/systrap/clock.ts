@@ -3,6 +3,11 @@
 import { native } from '../../native/addon.ts';
 import type { Clock, WallTime } from '../../sentry/base/clock.ts';
 
+export interface Moment {
+  readonly sec: number;
+  readonly nsec: number;
+}
+
 /** What the loader maps: one page of parameters (r--) and right behind it the code (r-x). */
 export interface SystrapVdso {
   readonly paramsFd: number;
@@ -17,11 +22,26 @@ export class SystrapClock implements Clock {
   /** Calibrates for some milliseconds: make it early, and once a process. */
   constructor() {
     const paramsFd = native.startClock();
-    const codeFd = native.vdsoCode();
+    const codeFd = native.vdsoCode(new Float64Array(4));
     if (paramsFd < 0 || codeFd < 0) {
       throw new Error(`cannot start the clock: errno ${-Math.min(paramsFd, codeFd)}`);
     }
     this.vdso = { paramsFd, codeFd, codeBytes: native.vdsoBytes() };
+  }
+
+  /** The host's clocks when this one was 0. */
+  origin(): { readonly monotonic: Moment; readonly boottime: Moment } {
+    const parts = new Float64Array(4);
+    native.clockOrigin(parts);
+    const [sec = 0, nsec = 0, bootSec = 0, bootNsec = 0] = parts;
+    return { monotonic: { sec, nsec }, boottime: { sec: bootSec, nsec: bootNsec } };
+  }
+
+  /** A vDSO that adds to these two clocks. Negative: an errno. */
+  vdsoWith(monotonic: Moment, boottime: Moment): SystrapVdso | number {
+    const { sec, nsec } = monotonic;
+    const codeFd = native.vdsoCode(new Float64Array([sec, nsec, boottime.sec, boottime.nsec]));
+    return codeFd < 0 ? codeFd : { ...this.vdso, codeFd };
   }
 
   monotonicNs(): number {

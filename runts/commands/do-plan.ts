@@ -83,7 +83,7 @@ function planConfig(
       memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
       pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
     },
-    guardsMemory: true,
+    guardsMemory: 'resident',
     waitsForStart: false,
     hasShell: hasShell(),
     strace: options.strace !== undefined,
@@ -91,6 +91,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
     network: options.network,
+    networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
   };
 }

@@ -39,7 +39,7 @@ export function features(): object {
       apparmor: { enabled: false },
       selinux: { enabled: false },
       intelRdt: { enabled: false },
-      mountExtensions: { idmap: { enabled: false } },
+      mountExtensions: { idmap: { enabled: true } },
     },
     annotations: { 'dev.runts.version': version, 'dev.runts.checkpoint.enabled': 'false' },
     // Engines should not let just anybody choose the network or the kernel's traps.

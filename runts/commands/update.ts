@@ -42,6 +42,12 @@ export async function update(
   if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
   if (record.cgroup === null)
     throw new Failure(`container ${id} has no cgroup: its limits cannot be changed`, 1);
+  const memory = Number(resources.memory?.limit ?? 0);
+  if (record.smallMemory !== undefined && (memory === -1 || memory > record.smallMemory))
+    throw new Failure(
+      `the memory limit of a container that was made with ${record.smallMemory} bytes cannot be raised`,
+      1,
+    );
   const cgroup = restoreCgroup(record.cgroup);
   cgroup.update(hostResources(resources));
   context.store.save({ ...record, cgroup: cgroup.toJSON() });

@@ -22,7 +22,8 @@ import {
   planContainer,
   sandboxConfig,
 } from './plan-container.ts';
-import { hostResources } from './plan-resources.ts';
+import { networkArguments } from './plan-network.ts';
+import { hasRaisedMemory, hostResources } from './plan-resources.ts';
 import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
@@ -73,6 +74,7 @@ interface Making {
 }
 
 function firstRecord(id: string, bundle: string, plan: ContainerPlan): ContainerRecord {
+  const memory = Number(plan.spec.linux?.resources?.memory?.limit ?? 0);
   const creator = identify(process.pid) as ProcessIdentity;
   return {
     version: RECORD_VERSION,
@@ -86,6 +88,7 @@ function firstRecord(id: string, bundle: string, plan: ContainerPlan): Container
     creator,
     cgroup: null,
     hooks: plan.spec.hooks ?? {},
+    ...(plan.pod === undefined && hasRaisedMemory(memory) ? { smallMemory: memory } : {}),
     ...(plan.pod?.role === 'container' ? { sandbox: plan.pod.sandbox } : {}),
   };
 }
@@ -147,14 +150,13 @@ function startFront(making: Making, cgroup: Cgroup): Front {
   const { process: guest } = plan.container;
   const config = configOf(making);
   const launch = launchPlan(plan, config);
-  const { networkNamespace } = plan;
   const front = Front.start(
     {
       launcher: plan.installation.launcher,
       args: [
         '--container',
         ...(record.sandbox === undefined ? [] : ['--join']),
-        ...(networkNamespace === undefined ? [] : ['--network-namespace', networkNamespace]),
+        ...networkArguments(plan.network),
         ...launcherArguments(launch),
         ...logArguments(launch),
       ],

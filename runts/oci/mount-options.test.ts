@@ -36,6 +36,8 @@ describe('options of a mount', () => {
       bind: 'recursive',
       recursiveReadOnly: true,
       copyUp: false,
+      idMap: 'no',
+      propagation: 'private',
       data: ['size=1m'],
     });
     expect(parseMountOptions(['bind', 'tmpcopyup'])).toMatchObject({ bind: 'one', copyUp: true });

@@ -22,6 +22,10 @@ export interface MountOptions {
   /** 'rro': mounts below the source are read-only too. */
   readonly recursiveReadOnly: boolean;
   readonly copyUp: boolean;
+  /** Undefined: the container's default. */
+  readonly propagation: Propagation | undefined;
+  /** 'idmap', 'ridmap': ids of the files are others; the latter below the mount too. */
+  readonly idMap: 'no' | 'one' | 'recursive';
   /** Options of the file system, 'name' or 'name=value', in their order. */
   readonly data: readonly string[];
 }
@@ -60,10 +64,27 @@ const flagOptions: ReadonlyMap<string, FlagOption> = new Map([
   ['sync', sets(MS_SYNCHRONOUS)],
 ]);
 
-/** Nothing of the host reaches a running sandbox by propagation, nor the other way: all kinds are the same here. */
-const propagation: ReadonlySet<string> = new Set(
-  ['private', 'shared', 'slave', 'unbindable'].flatMap((kind) => [kind, `r${kind}`]),
+export type Propagation = 'private' | 'slave';
+
+/** What guests mount stays in the sandbox: a shared mount is a slave here. */
+const propagation: ReadonlyMap<string, Propagation> = new Map(
+  (
+    [
+      ['private', 'private'],
+      ['shared', 'slave'],
+      ['slave', 'slave'],
+      ['unbindable', 'private'],
+    ] as const
+  ).flatMap(([kind, here]) => [
+    [kind, here],
+    [`r${kind}`, here],
+  ]),
 );
+
+/** linux.rootfsPropagation, as runc: that of all mounts without an option of their own. */
+export function defaultPropagation(name = 'slave'): Propagation {
+  return propagation.get(name) ?? 'slave';
+}
 
 /** Without effect on Linux of today, or here. */
 const ignored: ReadonlySet<string> = new Set([
@@ -82,6 +103,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let bind: MountOptions['bind'] = 'no';
   let recursiveReadOnly = false;
   let copyUp = false;
+  let kind: Propagation | undefined;
+  let idMap: MountOptions['idMap'] = 'no';
   const data: string[] = [];
   const apply = ({ flag, clears: clearing }: FlagOption): void => {
     flags = clearing ? flags & ~flag : flags | flag;
@@ -96,10 +119,21 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       if (recursive.flag === MS_RDONLY) recursiveReadOnly = !recursive.clears;
     } else if (option === 'bind') bind = bind === 'recursive' ? bind : 'one';
     else if (option === 'rbind') bind = 'recursive';
+    else if (option === 'idmap') idMap = 'one';
+    else if (option === 'ridmap') idMap = 'recursive';
     else if (option === 'tmpcopyup') copyUp = true;
-    else if (option !== '' && !propagation.has(option) && !ignored.has(option)) data.push(option);
+    else if (propagation.has(option)) kind = propagation.get(option);
+    else if (option !== '' && !ignored.has(option)) data.push(option);
   }
-  return { flags: withAccessTimes(flags), bind, recursiveReadOnly, copyUp, data };
+  return {
+    flags: withAccessTimes(flags),
+    bind,
+    recursiveReadOnly,
+    copyUp,
+    propagation: kind,
+    idMap,
+    data,
+  };
 }
 
 /** All that mean something to every file system; for `runts features`. */
@@ -108,8 +142,8 @@ export function mountOptionNames(): string[] {
   const recursive = [...flagOptions.keys()]
     .filter((name) => !/sync$|lazytime$/.test(name))
     .map((name) => `r${name}`);
-  const others = ['bind', 'rbind', 'tmpcopyup'];
-  return [...flagOptions.keys(), ...recursive, ...propagation, ...ignored, ...others].sort();
+  const others = ['bind', 'idmap', 'rbind', 'ridmap', 'tmpcopyup'];
+  return [...flagOptions.keys(), ...recursive, ...propagation.keys(), ...ignored, ...others].sort();
 }
 
 /** relatime is what Linux does where nothing is said. */

@@ -4,7 +4,6 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
-import type { IdRange } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';
@@ -18,13 +17,16 @@ import {
   readSettings,
 } from './annotations.ts';
 import type { CommandLog } from './log.ts';
-import { planFiles } from './plan-mounts.ts';
+import { defaultPropagation } from './mount-options.ts';
+import { idRange, planFiles } from './plan-mounts.ts';
+import { type NetworkPlan, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
-import { guestLimits } from './plan-resources.ts';
+import { guestLimits, hasRaisedMemory } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
+import { planTime } from './plan-time.ts';
 import { parseSpec } from './spec/parse.ts';
-import type { IdMapping, Namespace, Spec } from './spec/types.ts';
+import type { Namespace, Spec } from './spec/types.ts';
 
 export interface ContainerRequest {
   readonly id: string;
@@ -40,8 +42,7 @@ export interface ContainerPlan {
   readonly pod: PodRole | undefined;
   readonly container: ContainerConfig;
   readonly attach: readonly AttachPoint[];
-  /** The host's network namespace to be in: 'new', a path, or undefined for the caller's. */
-  readonly networkNamespace: string | undefined;
+  readonly network: NetworkPlan;
   readonly pidNamespace: Namespace | undefined;
   readonly ipcNamespace: Namespace | undefined;
   readonly installation: Installation;
@@ -63,11 +64,17 @@ export function loadSpec(bundle: string, log: CommandLog): Spec {
 export function planContainer(spec: Spec, request: ContainerRequest): ContainerPlan {
   const annotations = spec.annotations ?? {};
   const settings = readSettings(annotations, request.flags);
-  const files = planFiles(spec, { bundle: request.bundle, overlay: settings.overlay });
+  const ids = planIds(spec);
+  const files = planFiles(spec, {
+    bundle: request.bundle,
+    overlay: settings.overlay,
+    propagation: defaultPropagation(spec.linux?.rootfsPropagation),
+    ...ids,
+  });
   const process = planProcess(spec.process);
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
-  const network = namespaces.find(({ type }) => type === 'network');
+  const sysctls = planSysctls(spec.linux?.sysctl ?? {}, settings.network === 'host');
   return {
     spec,
     settings,
@@ -79,14 +86,15 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       devices: files.devices,
       maskedPaths: files.maskedPaths,
       readOnlyPaths: files.readOnlyPaths,
-      sysctl: planSysctls(spec.linux?.sysctl ?? {}),
-      ...planIds(spec),
+      sysctl: sysctls.own,
+      ...ids,
+      ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
       process,
       isInit: true,
     },
     attach: files.attach,
-    networkNamespace: network === undefined ? undefined : (network.path ?? 'new'),
+    network: planNetwork(spec, settings.network, process.capabilities, sysctls.ofNetwork),
     pidNamespace: namespaces.find(({ type }) => type === 'pid'),
     ipcNamespace: namespaces.find(({ type }) => type === 'ipc'),
     installation: findInstallation(),
@@ -96,20 +104,20 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
 function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
   const { uidMappings = [], gidMappings = [] } = linux ?? {};
   if (uidMappings.length === 0 && gidMappings.length === 0) return {};
-  const range = ({ containerID, hostID, size }: IdMapping): IdRange => [containerID, hostID, size];
-  return { ids: { uids: uidMappings.map(range), gids: gidMappings.map(range) } };
+  return { ids: { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) } };
 }
 
 /** The configuration of a Sentry whose first container this is. */
 export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
   const { spec, settings } = plan;
+  const limit = Number(spec.linux?.resources?.memory?.limit ?? 0);
   return {
     container: plan.container,
     hostname: toByteString(spec.hostname ?? hostname()),
     domainname: toByteString(spec.domainname ?? ''),
     limits: guestLimits(spec.linux?.resources ?? {}),
-    // The container's cgroup sees to it.
-    guardsMemory: false,
+    // Else the container's cgroup sees to it.
+    guardsMemory: hasRaisedMemory(limit) && plan.pod === undefined ? 'anonymous' : 'none',
     waitsForStart: true,
     hasShell: false,
     strace: settings.strace,
@@ -117,6 +125,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     network: settings.network === 'host' ? 'host' : 'none',
+    networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
   };
 }

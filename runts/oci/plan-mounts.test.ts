@@ -27,7 +27,7 @@ function plan(mounts: readonly Mount[], more: Partial<Spec> = {}, overlay = fals
     mounts,
     ...more,
   };
-  return planFiles(spec, { bundle, overlay });
+  return planFiles(spec, { bundle, overlay, propagation: 'private' });
 }
 
 const dev: Mount = { destination: '/dev', type: 'tmpfs', source: 'tmpfs' };
@@ -66,8 +66,8 @@ describe('mounts', () => {
       { destination: '/f', source: join(bundle, 'file'), options: ['bind', 'nosuid'] },
     ]);
     expect(attach.slice(1)).toEqual([
-      { path: join(bundle, 'data'), writable: false, recursive: true },
-      { path: join(bundle, 'file'), writable: true, recursive: false },
+      { path: join(bundle, 'data'), writable: false, recursive: true, follows: false },
+      { path: join(bundle, 'file'), writable: true, recursive: false, follows: false },
     ]);
     expect(mounts.slice(1)).toMatchObject([
       { kind: 'volume', attach: 1, target: '/x', isFile: false, flags: MS_RDONLY | MS_RELATIME },

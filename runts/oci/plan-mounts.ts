@@ -11,12 +11,13 @@ import type {
   RootConfig,
   TmpfsConfig,
 } from '../../sentry/boot/config.ts';
+import type { IdRange, IdRanges } from '../../sentry/kernel/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';
-import { type MountOptions, parseMountOptions } from './mount-options.ts';
+import { type MountOptions, type Propagation, parseMountOptions } from './mount-options.ts';
 import { planDevices } from './plan-devices.ts';
-import type { Mount, Spec } from './spec/types.ts';
+import type { IdMapping, Mount, Spec } from './spec/types.ts';
 import { parseBytes, parseNumber, parseOctal } from './values.ts';
 
 export interface FilePlan {
@@ -34,6 +35,10 @@ export interface FileSettings {
   readonly bundle: string;
   /** By annotation: writes stay in the sandbox. */
   readonly overlay: boolean;
+  /** Of mounts that do not say. */
+  readonly propagation: Propagation;
+  /** Of the container's user namespace. */
+  readonly ids?: IdRanges;
 }
 
 /** Twin of MAX_ATTACH in native/launcher/launcher.h. */
@@ -95,13 +100,16 @@ function planMount(
   const options = parseMountOptions(mount.options ?? []);
   const type = mount.type ?? '';
   const target = planTarget(mount, where);
-  if (mount.uidMappings !== undefined || mount.gidMappings !== undefined)
-    throw new Failure(`${where} (${mount.destination}): id-mapped mounts are not supported`);
+  const ids = planMountIds(mount, options, settings.ids);
   if (type === 'bind' || options.bind !== 'no') {
     if (type !== 'bind' && type !== 'none' && type !== '')
       throw new Failure(`${where} (${mount.destination}): type ${type} contradicts option bind`);
-    return planBind(mount, { where, target, options, settings }, attach);
+    return planBind(mount, { where, target, options, settings, ids }, attach);
   }
+  if (ids !== undefined)
+    throw new Failure(
+      `${where} (${mount.destination}): id-mapped mounts are only supported for bind-mounts`,
+    );
   const place = {
     target,
     flags: options.flags,
@@ -141,11 +149,37 @@ interface BindRequest {
   readonly target: string;
   readonly options: MountOptions;
   readonly settings: FileSettings;
+  readonly ids: IdRanges | undefined;
+}
+
+/** mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's user namespace. */
+function planMountIds(
+  { uidMappings = [], gidMappings = [], destination }: Mount,
+  { idMap }: MountOptions,
+  container: IdRanges | undefined,
+): IdRanges | undefined {
+  if (uidMappings.length === 0 && gidMappings.length === 0) {
+    if (idMap === 'no') return undefined;
+    if (container === undefined)
+      throw new Failure(
+        `mount ${destination}: id-mapped mounts must have both uid and gid mappings specified`,
+      );
+    return container;
+  }
+  if (uidMappings.length === 0 || gidMappings.length === 0)
+    throw new Failure(
+      `mount ${destination}: id-mapped mounts must have both uid and gid mappings specified`,
+    );
+  return { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) };
+}
+
+export function idRange({ containerID, hostID, size }: IdMapping): IdRange {
+  return [containerID, hostID, size];
 }
 
 function planBind(
   mount: Mount,
-  { where, target, options, settings }: BindRequest,
+  { where, target, options, settings, ids }: BindRequest,
   attach: AttachPoint[],
 ): MountConfig {
   if (mount.source === undefined || mount.source === '')
@@ -163,6 +197,8 @@ function planBind(
     );
   }
   const readOnly = (options.flags & MS_RDONLY) !== 0;
+  const recursive = options.bind === 'recursive' || options.recursiveReadOnly;
+  const follows = status.isDirectory() && (options.propagation ?? settings.propagation) === 'slave';
   const planned: MountConfig = {
     kind: 'volume',
     target,
@@ -171,11 +207,14 @@ function planBind(
     data: '',
     attach: attach.length,
     isFile: !status.isDirectory(),
+    ...(follows ? { follows } : {}),
+    ...(ids === undefined ? {} : { ids, mapsBelow: options.idMap === 'recursive' }),
   };
   attach.push({
     path,
     writable: !readOnly,
-    recursive: options.bind === 'recursive' || options.recursiveReadOnly,
+    recursive,
+    follows,
   });
   return planned;
 }

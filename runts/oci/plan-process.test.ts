@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { networkArguments, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import type { Process } from './spec/types.ts';
@@ -63,7 +64,7 @@ describe('a process', () => {
 describe('settings', () => {
   it('take dots and slashes, and whole numbers', () => {
     const values = { 'net.core.somaxconn': '128', 'net/ipv4/ping_group_range': '0 2147483647' };
-    expect(planSysctls(values)).toEqual({
+    expect(planSysctls(values, false).own).toEqual({
       'net.core.somaxconn': '128',
       'net.ipv4.ping_group_range': '0 2147483647',
     });
@@ -76,6 +77,36 @@ describe('settings', () => {
     ['net.ipv4.ip_unprivileged_port_start', '65536', 'is no value'],
     ['net.ipv4.ping_group_range', '0', 'is no value'],
   ])('refuse %s=%s', (key, value, message) => {
-    expect(() => planSysctls(Object.fromEntries([[key, value]]))).toThrow(message);
+    expect(() => planSysctls(Object.fromEntries([[key, value]]), false)).toThrow(message);
   });
+
+  it('of a network of the host are for the host to judge', () => {
+    const key = 'net.ipv4.conf.eth0/5.forwarding';
+    const values = { 'net/ipv4/conf/eth0.5/forwarding': 'x', 'kernel.msgmax': '9' };
+    expect(planSysctls(values, true)).toEqual({
+      own: { 'kernel.msgmax': '9' },
+      ofNetwork: { [key]: 'x' },
+    });
+    const network = { linux: { namespaces: [{ type: 'network' as const }] } };
+    const none = { lo: 0, hi: 0 };
+    const sets = {
+      bounding: none,
+      effective: none,
+      inheritable: none,
+      permitted: none,
+      ambient: none,
+    };
+    const plan = planNetwork(network, 'host', sets, { [key]: 'x' });
+    expect(networkArguments(plan)).toEqual([
+      ...['--network-namespace', 'new'],
+      ...['--network-setting', 'net/ipv4/conf/eth0.5/forwarding=x'],
+    ]);
+  });
+
+  it.each(['net../core', 'net.a..b', 'net/../../x', 'net.//.b', 'net.core.so=x', 'net.'])(
+    'never lead out of their directory: %s',
+    (key) => {
+      expect(() => planSysctls({ [key]: '1' }, true)).toThrow('is no setting');
+    },
+  );
 });

@@ -8,6 +8,7 @@ import type {
 } from '../../sentry/boot/config.ts';
 import { toByteString } from '../byte-string.ts';
 import { Failure } from '../failure.ts';
+import { planScheduling } from './plan-scheduling.ts';
 import { capabilityNames, rlimitNames } from './spec/names.ts';
 import type { Capabilities, Integer64, Process, Rlimit } from './spec/types.ts';
 
@@ -28,6 +29,7 @@ export function planProcess(process: Process): ProcessConfig {
     addsHome: true,
     noNewPrivileges: process.noNewPrivileges ?? false,
     oomScoreAdjustment: process.oomScoreAdj ?? 0,
+    ...planScheduling(process),
     ...(terminal === undefined ? {} : { terminal }),
   };
 }

@@ -1,6 +1,6 @@
 // What of a container's limits goes to the host's cgroup, where runts' own processes are too.
 import type { LimitsConfig } from '../../sentry/boot/config.ts';
-import type { Resources } from './spec/types.ts';
+import type { MemoryResources, Resources } from './spec/types.ts';
 
 /**
  * Threads of a front, a launcher, a Sentry and a Gofer. The Sentry counts the guest's own (`pidLimit`), so that a limit
@@ -8,10 +8,38 @@ import type { Resources } from './spec/types.ts';
  */
 const OWN_TASKS = 64;
 
+const MIB = 1024 * 1024;
+/** What Sentry and Gofer need, which have about 28 MiB when the first program starts. */
+const OWN_MEMORY = 32 * MIB;
+/** Limits from here on are the cgroup's as they are; and below the other, in which no program runs. Docker's least is 6 MiB. */
+const SMALL_MEMORY = 44 * MIB;
+const SMALLEST_MEMORY = 4 * MIB;
+
+/**
+ * A limit that leaves a guest little or nothing beside the sandbox: the cgroup gets a higher one, and the Sentry holds the
+ * guest to what was asked for (kernel/memory-guard.ts).
+ */
+export function hasRaisedMemory(limit: number): boolean {
+  return limit >= SMALLEST_MEMORY && limit < SMALL_MEMORY;
+}
+
+/** Never falls with a rising limit. */
+function hostMemory(memory: MemoryResources): MemoryResources {
+  const limit = Number(memory.limit ?? 0);
+  if (!hasRaisedMemory(limit)) return memory;
+  const raised = Math.min(SMALL_MEMORY, limit + OWN_MEMORY);
+  const swap = Number(memory.swap ?? 0);
+  return { ...memory, limit: raised, ...(swap > 0 ? { swap: swap + raised - limit } : {}) };
+}
+
 export function hostResources(resources: Resources): Resources {
-  const limit = resources.pids?.limit;
-  if (limit === undefined || Number(limit) <= 0) return resources;
-  return { ...resources, pids: { limit: Number(limit) + OWN_TASKS } };
+  const { memory, pids } = resources;
+  const tasks = Number(pids?.limit ?? 0);
+  return {
+    ...resources,
+    ...(memory === undefined ? {} : { memory: hostMemory(memory) }),
+    ...(tasks <= 0 ? {} : { pids: { limit: tasks + OWN_TASKS } }),
+  };
 }
 
 /** What the guest sees of them; of those that are not asked for it sees what was before. */

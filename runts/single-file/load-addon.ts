@@ -3,7 +3,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 /** Twin of ADDON_PLACE in native/launcher/launcher.h. */
-const ADDON_PLACE = 199;
+const ADDON_PLACE = 299;
 
 /** fcntl.h; node:fs does not have it. */
 const O_TMPFILE = 0o20200000;

@@ -1,9 +1,10 @@
 // Settings of the Sentry's kernel that the configuration can change before anything runs (linux.sysctl, abi/sysctl.ts).
-// Inside nobody changes them.
+// Inside nobody changes them. Those of a network that is the host's (net.*) show what holds there when the Sentry boots.
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 
 class Settings {
   readonly #changed = new Map<string, string>();
+  readonly #absent = new Set<string>();
 
   /** False: there is no such setting, or no such value of it. */
   set(key: string, value: string): boolean {
@@ -12,6 +13,18 @@ class Settings {
     if (shown === undefined) return false;
     this.#changed.set(key, shown);
     return true;
+  }
+
+  /** As the host has it, or undefined where it has no such setting. */
+  take(key: string, value: string | undefined): void {
+    if (value === undefined) this.#absent.add(key);
+    else this.#changed.set(key, value);
+  }
+
+  /** All that there are. */
+  keys(): string[] {
+    const keys = new Set([...Object.keys(sysctlRules), ...this.#changed.keys()]);
+    return [...keys].filter((key) => !this.#absent.has(key));
   }
 
   text(key: string): string {

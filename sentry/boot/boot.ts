@@ -1,5 +1,6 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
 // first process; then confines this process.
+
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
 import { Rest } from '../../native/footprint.ts';
@@ -26,6 +27,7 @@ import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
 import { applyLimits, memoryLimit } from './limits.ts';
 import { ProcessControl } from './process-control.ts';
+import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
 
 export interface Sandbox {
@@ -55,9 +57,9 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const kernel = newKernel(config, machine, { platform, clock }, connections);
   kernel.mainHasShell = config.hasShell;
   setFifoOpener(openFifo);
-  if (config.network === 'host') joinHostNetwork(platform, clock);
+  if (config.network === 'host') joinHostNetwork(platform, clock, config.networkSettings);
   else setSocketLister(listInetSockets);
-  const containers = new Containers(kernel, machine);
+  const containers = new Containers(kernel, machine, (asked) => newTimeNamespace(clock, asked));
   const main = containers.create(config.container, {
     goferFd: FD_GOFER,
     hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
@@ -121,7 +123,9 @@ function newKernel(
     platform,
     hostname: config.hostname,
     memoryBytes,
-    memoryLimitBytes: config.guardsMemory && limit !== undefined ? memoryBytes : undefined,
+    memoryLimitBytes:
+      config.guardsMemory !== 'none' && limit !== undefined ? memoryBytes : undefined,
+    countsAnonymousMemory: config.guardsMemory === 'anonymous',
     pidLimit: Number.POSITIVE_INFINITY,
     cpuCount: machine.cpuCount,
     log,

@@ -2,7 +2,9 @@
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
 import type { IdRanges } from '../kernel/id-ranges.ts';
+import type { SchedulingRequest } from '../kernel/scheduling.ts';
 import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
+import type { TimeOffsets } from '../kernel/time-offsets.ts';
 import type { CapabilitySet } from '../vfs/credentials.ts';
 
 export interface GuestUser {
@@ -40,6 +42,10 @@ export interface ProcessConfig {
   readonly addsHome: boolean;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdjustment: number;
+  /** As sched_setattr(2) takes it. */
+  readonly scheduling?: SchedulingRequest;
+  /** As ioprio_set(2) takes it. */
+  readonly ioPriority?: number;
   /** Absent where the process has no terminal. */
   readonly terminal?: TerminalConfig;
 }
@@ -61,6 +67,12 @@ export interface VolumeConfig extends MountPlace {
   readonly attach: number;
   /** A single file, or something else that is no directory. */
   readonly isFile: boolean;
+  /** The host mounts and unmounts below it while the container runs. */
+  readonly follows?: boolean;
+  /** An ID-mapped mount: from ids of the files to those of the host. */
+  readonly ids?: IdRanges;
+  /** Mounts below it are mapped too. */
+  readonly mapsBelow?: boolean;
 }
 
 /** Absent sizes and counts: no limit of its own. */
@@ -128,6 +140,8 @@ export interface ContainerConfig {
   readonly sysctl: Readonly<Record<string, string>>;
   /** What its user and group ids are on the host; absent: themselves. */
   readonly ids?: IdRanges;
+  /** How far its clocks are ahead of the host's; absent: they start with the sandbox. */
+  readonly timeOffsets?: TimeOffsets;
   /** What its processes are restricted to, those of `runts exec` too. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;
@@ -153,6 +167,12 @@ export interface LimitsConfig {
   readonly cpuShares?: number;
 }
 
+/**
+ * Whether the Sentry holds the guest to its memory, and what counts: 'anonymous' leaves pages of files and shared memory to a
+ * cgroup, which is there besides.
+ */
+export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
@@ -160,8 +180,8 @@ export interface SandboxConfig {
   /** NIS domain; '' for the default. */
   readonly domainname: string;
   readonly limits: LimitsConfig;
-  /** The Sentry holds the guest to its memory limit; else somebody outside does. */
-  readonly guardsMemory: boolean;
+  /** To its memory limit. */
+  readonly guardsMemory: MemoryGuarding;
   /** The container waits for a 'start' request over the control socket. */
   readonly waitsForStart: boolean;
   /** The command line is a job of a shell, which can continue it when it stops. */
@@ -174,6 +194,8 @@ export interface SandboxConfig {
   readonly platform: 'systrap';
   /** 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was started in. */
   readonly network: 'none' | 'host';
+  /** Keys of net.* settings that the host's network namespace was given for the first container. */
+  readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
 }

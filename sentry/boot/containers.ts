@@ -2,6 +2,7 @@
 // others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { native } from '../../native/addon.ts';
 import type { Machine } from '../host/machine.ts';
 import { Container } from '../kernel/container.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
@@ -9,6 +10,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
+import type { TimeNamespace, TimeOffsets } from '../kernel/time-offsets.ts';
 import { prepareProcess } from '../loader/start.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
@@ -21,6 +23,8 @@ import { guestSeccomp } from './guest-seccomp.ts';
 import { applyLimits } from './limits.ts';
 import { buildMounts, type GuestMounts } from './mounts.ts';
 import {
+  applyScheduling,
+  checkScheduling,
   processCredentials,
   processEnvironment,
   processLimits,
@@ -47,11 +51,13 @@ interface KnownContainer {
 export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
+  readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
   readonly #known: Map<string, KnownContainer> = new Map();
 
-  constructor(kernel: Kernel, machine: Machine) {
+  constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
     this.#kernel = kernel;
     this.#machine = machine;
+    this.#newTime = newTime;
   }
 
   /** Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. */
@@ -80,6 +86,7 @@ export class Containers implements RequestHandler {
       ipc,
       hasVirtualInit: !config.isInit,
       ...(config.ids === undefined ? {} : { ids: config.ids }),
+      ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
     });
     const known = { container, mounts, seccomp };
     try {
@@ -116,6 +123,7 @@ export class Containers implements RequestHandler {
       this.#known.delete(container.id);
       this.#kernel.forgetContainer(container);
       gofer?.close();
+      if (container.time !== undefined) native.close(container.time.vdso.codeFd);
       ended(status);
     };
     return process;
@@ -172,6 +180,7 @@ export class Containers implements RequestHandler {
       caller: mounts.caller,
       ...given,
     };
+    checkScheduling(config);
     const streams = openStreams(config, sources);
     const isShell = container.pids.init?.isVirtual === true;
     if (asMain && !isShell && streams.terminalIndex !== undefined)
@@ -181,6 +190,7 @@ export class Containers implements RequestHandler {
     if (isErrno(task)) {
       throw isShell ? programFailure(command, task) : containerProgramFailure(command, task);
     }
+    applyScheduling(task, config);
     streams.giveTerminalTo(task);
     return { container, task, streams, hasTerminal: config.terminal !== undefined };
   }

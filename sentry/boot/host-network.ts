@@ -1,29 +1,57 @@
 // `--network host`: joins the guest to the network that this process is in, before it is confined.
 import { readFileSync } from 'node:fs';
+import { O_RDONLY, RESOLVE_BENEATH } from '../../abi/fcntl.ts';
+import { sysctlRules } from '../../abi/sysctl.ts';
+import { native } from '../../native/addon.ts';
 import { launcherArgument } from '../../native/roles.ts';
 import type { Clock } from '../base/clock.ts';
 import { settings } from '../base/settings.ts';
+import { FD_BROKER, FD_NET_SETTINGS } from '../host/descriptors.ts';
 import { useHostNetwork } from '../net/host-inet/host-network.ts';
 import { HostSockets } from '../net/host-inet/host-sockets.ts';
+import { NetworkBroker } from '../net/host-inet/network-broker.ts';
 import type { Platform } from '../platform/platform.ts';
 import { BootFailure } from './boot-failure.ts';
 
 /** Guests' sockets take at most this part of the descriptors that this process may have. */
 const socketsPart = 0.5;
+/** No setting is longer. */
+const mostSettingBytes = 4096;
 
-export function joinHostNetwork(platform: Platform, clock: Clock): void {
-  takeSettings(launcherArgument());
+/** `keys`: settings that the container was started with, beside those that it always sees. */
+export function joinHostNetwork(platform: Platform, clock: Clock, keys: readonly string[]): void {
+  takeSettings(keys);
   const most = Math.floor(descriptorLimit() * socketsPart);
-  const joined = useHostNetwork(new HostSockets(platform, clock, most));
+  const sockets = new HostSockets(platform, clock, most, new NetworkBroker(FD_BROKER));
+  const joined = useHostNetwork(sockets);
   if (joined < 0) throw new BootFailure(`--network host: errno ${-joined}`);
 }
 
-/** What holds on the host holds for guests, where linux.sysctl says nothing else: native/launcher/network.c. */
-function takeSettings(said: string): void {
-  const [, port, first, last] = /^(\d+)\s+(\d+)\s+(\d+)$/.exec(said) ?? [];
-  if (port === undefined) return;
-  settings.set('net.ipv4.ip_unprivileged_port_start', port);
-  settings.set('net.ipv4.ping_group_range', `${first} ${last}`);
+/** The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says (container.c). */
+function takeSettings(more: readonly string[]): void {
+  const known = Object.keys(sysctlRules).filter((key) => key.startsWith('net.'));
+  const others = ['net.ipv4.tcp_available_congestion_control'];
+  const buffer = Buffer.alloc(mostSettingBytes);
+  for (const key of new Set([...known, ...others, ...more])) {
+    settings.take(key, readSetting(key, buffer));
+  }
+  native.close(FD_NET_SETTINGS);
+  // Group ids read differently in each user namespace: the launcher's counts (native/launcher/launcher.h).
+  const groups = launcherArgument();
+  settings.take('net.ipv4.ping_group_range', /^\d+\t\d+$/.test(groups) ? groups : '1\t0');
+}
+
+function readSetting(key: string, buffer: Buffer): string | undefined {
+  const path = key
+    .split('.')
+    .slice(1)
+    .map((name) => name.replaceAll('/', '.'))
+    .join('/');
+  const fd = native.openat2(FD_NET_SETTINGS, path, O_RDONLY, 0, RESOLVE_BENEATH);
+  if (fd < 0) return undefined;
+  const count = native.pread(fd, buffer, 0, buffer.length, 0);
+  native.close(fd);
+  return count < 0 ? undefined : buffer.toString('latin1', 0, count).replace(/\n$/, '');
 }
 
 function descriptorLimit(): number {

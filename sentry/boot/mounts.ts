@@ -8,7 +8,7 @@ import { registerDevices } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
-import { IdMap } from '../fs/gofer/id-map.ts';
+import { idMapsOf } from '../fs/gofer/id-map.ts';
 import { mqueueOf } from '../fs/mqueue/filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
 import { newProcFileSystem } from '../fs/proc/proc-filesystem.ts';
@@ -17,7 +17,7 @@ import { newSysFileSystem } from '../fs/sys/sysfs.ts';
 import { TmpFileSystem } from '../fs/tmp/filesystem.ts';
 import type { Machine } from '../host/machine.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
-import { sameIdRanges } from '../kernel/id-ranges.ts';
+import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
@@ -82,17 +82,16 @@ class Builder {
   readonly #parts: MountParts;
   readonly client: GoferClient;
   readonly #rootServed: GoferFileSystem;
+  readonly #ids: IdRanges | undefined;
   /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
   readonly #served = new Map<string, GoferFileSystem>();
 
-  constructor({ root: config, ids = sameIdRanges }: ContainerConfig, parts: MountParts) {
+  constructor({ root: config, ids }: ContainerConfig, parts: MountParts) {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
-    this.client = new GoferClient(parts.goferFd, {
-      uids: new IdMap(ids.uids),
-      gids: new IdMap(ids.gids),
-    });
-    this.#rootServed = this.#attach(config.attach, config.overlay);
+    this.#ids = ids;
+    this.client = new GoferClient(parts.goferFd);
+    this.#rootServed = this.#attach(config.attach, config.overlay, {});
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
       : this.#rootServed;
@@ -149,12 +148,14 @@ class Builder {
   }
 
   /** A volume that is a single file is the one entry of its attach point. */
-  #volume({ target, flags, source, data, attach, isFile }: VolumeConfig): Mount {
-    const served = this.#attach(attach, false);
+  #volume(config: VolumeConfig): Mount {
+    const { target, flags, source, data, attach, isFile, ids, mapsBelow, follows } = config;
+    const served = this.#attach(attach, false, config);
     if (!isFile) {
-      const known = this.#served.get(served.hostKey);
+      const key = JSON.stringify([served.hostKey, ids, mapsBelow, follows]);
+      const known = this.#served.get(key);
       const filesystem = known ?? served;
-      this.#served.set(served.hostKey, filesystem);
+      this.#served.set(key, filesystem);
       return new Mount(filesystem, { flags, source, data });
     }
     const top = new Mount(served, { flags });
@@ -163,13 +164,22 @@ class Builder {
     return new Mount(served, { flags, source, data, root: file });
   }
 
-  #attach(attachPoint: number, exclusive: boolean): GoferFileSystem {
+  #attach(
+    attachPoint: number,
+    exclusive: boolean,
+    how: Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>,
+  ): GoferFileSystem {
     const { clock } = this.#parts.kernel;
+    const ids = idMapsOf(this.#ids, how.ids);
     const filesystem = GoferFileSystem.attach({
       client: this.client,
       attachPoint,
       exclusive,
       clock,
+      keepsNothing: how.follows === true,
+      ids,
+      isIdMapped: how.ids !== undefined,
+      idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),
     });
     if (isErrno(filesystem))
       throw new BootFailure(

@@ -2,8 +2,11 @@
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { AT_FDCWD, O_RDONLY } from '../../abi/fcntl.ts';
 import { RLIM_INFINITY } from '../../abi/resource.ts';
+import { SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_UTIL_CLAMP } from '../../abi/sched.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { Limits } from '../kernel/limits.ts';
+import { checkRequest, install } from '../kernel/scheduling.ts';
+import type { Task } from '../kernel/task.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FsCaller } from '../vfs/fs-context.ts';
@@ -11,6 +14,7 @@ import { BufferSink } from '../vfs/io.ts';
 import { openNow } from '../vfs/open.ts';
 import type { Path } from '../vfs/path.ts';
 import { WALK_DIRECTORY, WALK_FOLLOW, walkPath } from '../vfs/path-walk.ts';
+import { BootFailure } from './boot-failure.ts';
 import type { ProcessConfig } from './config.ts';
 
 /** Sets as they are before execve(2), which then makes of them what capabilities(7) says. */
@@ -26,6 +30,23 @@ export function processLimits(config: ProcessConfig): Limits {
   for (const [resource, soft, hard] of config.limits)
     limits.set(resource, { soft: soft ?? RLIM_INFINITY, hard: hard ?? RLIM_INFINITY });
   return limits;
+}
+
+/** Throws BootFailure. */
+export function checkScheduling({ scheduling }: ProcessConfig): void {
+  if (scheduling === undefined) return;
+  if ((scheduling.flags & SCHED_FLAG_UTIL_CLAMP) !== 0)
+    throw new BootFailure('error setting scheduler: operation not supported');
+  if (checkRequest(scheduling, scheduling.policy) < 0)
+    throw new BootFailure('error setting scheduler: invalid argument');
+}
+
+/** What was found possible: with all rights, as runc does it. */
+export function applyScheduling(task: Task, { scheduling, ioPriority }: ProcessConfig): void {
+  if (ioPriority !== undefined) task.ioPriority = ioPriority;
+  if (scheduling === undefined) return;
+  const resetsOnFork = (scheduling.flags & SCHED_FLAG_RESET_ON_FORK) !== 0;
+  install(task, { ...scheduling, resetsOnFork });
 }
 
 /** With HOME, as runc adds it: from /etc/passwd of the container, '/' for who is not in there. */

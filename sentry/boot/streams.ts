@@ -61,7 +61,8 @@ function hostStream(sources: StreamSources, fd: number): OpenFile {
 
 function openHost(kernel: Kernel, hostFd: number, isOwned: boolean): OpenFile {
   const descriptor = new HostDescriptor(hostFd, kernel.platform, isOwned);
-  if ((descriptor.mode & S_IFMT) === S_IFSOCK) return new HostSocket(descriptor, kernel.clock);
+  if ((descriptor.mode & S_IFMT) === S_IFSOCK)
+    return new HostSocket(descriptor, kernel.platform, kernel.clock);
   return openHostDescriptor(descriptor, kernel.clock);
 }
 

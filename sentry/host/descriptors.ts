@@ -13,3 +13,7 @@ export const FD_STDIO = 11;
 export const FD_STRACE = 14;
 /** A container's control socket, listening. */
 export const FD_LISTEN = 15;
+/** The network broker (native/launcher/broker.c), or /dev/null. */
+export const FD_BROKER = 16;
+/** The directory /proc/sys/net of the host's network, or /dev/null; while the Sentry boots. */
+export const FD_NET_SETTINGS = 17;

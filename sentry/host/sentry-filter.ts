@@ -1,14 +1,17 @@
 // The host calls of the Sentry once it has booted: everything else kills it. 'node' is what V8, libuv and glibc
 // ask for by themselves; the rest is called from native/addon only. `runts debug seccomp` prints this list and
 // test/posture compares it with what strace(1) sees.
+
+import { SOL_SOCKET } from '../../abi/socket.ts';
 import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
 import { nodeRows } from '../../native/seccomp/node-rows.ts';
-import { FD_LISTEN } from './descriptors.ts';
+import { readableOptions } from '../net/host/host-socket.ts';
 import { networkRows } from './network-filter.ts';
 
 const AF_UNIX = 1;
 /** SOCK_SEQPACKET | SOCK_CLOEXEC. */
 const SEQUENCED_PACKETS = 0o2000005;
+const CLOEXEC_NONBLOCK = 0o2004000;
 const TIOCGWINSZ = 0x5413;
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
@@ -86,8 +89,20 @@ const rows = (procFd: number): FilterRow[] => [
   {
     name: 'accept4',
     number: 288,
-    why: 'connections of runts exec to the control socket',
-    args: [{ arg: 0, width: 32, eq: FD_LISTEN }],
+    why: 'connections of runts exec to the control socket; listening sockets that a guest was given',
+    args: [{ arg: 3, width: 32, eq: CLOEXEC_NONBLOCK }],
+  },
+  { name: 'shutdown', number: 48, why: 'sockets that a guest was given' },
+  { name: 'getsockname', number: 51, why: 'sockets that a guest was given' },
+  { name: 'getpeername', number: 52, why: 'sockets that a guest was given' },
+  {
+    name: 'getsockopt',
+    number: 55,
+    why: 'sockets that a guest was given: what they are, and errors',
+    args: [
+      { arg: 1, width: 32, eq: SOL_SOCKET },
+      { arg: 2, width: 32, oneOf: readableOptions },
+    ],
   },
   { name: 'lseek', number: 8, why: 'guest streams that are files' },
   { name: 'getrandom', number: 318, why: 'random numbers for the guest' },

@@ -28,6 +28,7 @@ import {
   CLONE_THREAD,
   CLONE_VFORK,
   CLONE_VM,
+  SCHED_DEADLINE,
 } from '../../abi/sched.ts';
 import type { Blocking, Sleep, Waker } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
@@ -36,6 +37,7 @@ import { isCapable } from '../vfs/credentials.ts';
 import { watchCpuLimit } from './cpu-limit.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { UndoList } from './ipc/semaphore-undo.ts';
+import { inheritScheduling } from './scheduling.ts';
 import { setRegister } from './signal-delivery.ts';
 import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
@@ -89,6 +91,8 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
       return EINVAL;
   }
   if ((flags & CLONE_SETTLS) !== 0 && request.tls >= task.kernel.platform.guestTop) return EPERM;
+  const { policy, resetsOnFork } = task.scheduling;
+  if (policy === SCHED_DEADLINE && !resetsOnFork) return EAGAIN;
   if (exceedsProcessLimit(task)) return EAGAIN;
   return 0;
 }
@@ -227,9 +231,7 @@ function newTask(
   if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.seccomp = parent.seccomp;
-  child.niceness = parent.niceness;
-  child.policy = parent.policy;
-  child.affinity = parent.affinity;
+  inheritScheduling(child, parent);
   child.timerSlackNs = parent.timerSlackNs;
   child.memoryFailurePolicy = parent.memoryFailurePolicy;
   thread.owner = child;

@@ -11,6 +11,7 @@ import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
 import { SignalActions } from './signal-state.ts';
 import { ThreadGroup } from './thread-group.ts';
+import { noTimeOffsets, type TimeNamespace, type TimeOffsets } from './time-offsets.ts';
 
 /** As OCI names them. 'creating': there is no main process yet. 'created': it is loaded, and not started. */
 export type ContainerState = 'creating' | 'created' | 'running' | 'stopped';
@@ -25,6 +26,8 @@ export interface ContainerOptions {
   readonly ipc?: IpcNamespace;
   /** What its ids are on the host. */
   readonly ids?: IdRanges;
+  /** Absent: its clocks are the sandbox's. */
+  readonly time?: TimeNamespace;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
   readonly hasVirtualInit: boolean;
 }
@@ -37,6 +40,7 @@ export class Container {
   /** Held until the kernel forgets the container. */
   readonly ipc: IpcNamespace;
   readonly ids: IdRanges;
+  readonly time: TimeNamespace | undefined;
   state: ContainerState = 'creating';
   /** The process whose end is the container's. */
   main: ThreadGroup | undefined = undefined;
@@ -55,8 +59,14 @@ export class Container {
     this.mounts = options.mounts;
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
+    this.time = options.time;
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();
+  }
+
+  /** By how much its clocks are ahead of the sandbox's. */
+  get timeOffsets(): TimeOffsets {
+    return this.time?.offsets ?? noTimeOffsets;
   }
 
   #makeVirtualInit(): void {

@@ -29,6 +29,8 @@ export interface KernelOptions {
   readonly memoryBytes: number;
   /** What the processes may have resident together (`--memory`); undefined: no limit. */
   readonly memoryLimitBytes: number | undefined;
+  /** Only memory of neither files nor shared memory counts towards it. */
+  readonly countsAnonymousMemory?: boolean;
   /** Threads that may exist at once; Infinity for no limit. */
   readonly pidLimit: number;
   /** CPUs that the guest sees. */
@@ -124,7 +126,7 @@ export class Kernel {
     this.#memoryGuard =
       options.memoryLimitBytes === undefined
         ? undefined
-        : new MemoryGuard(this, options.memoryLimitBytes);
+        : new MemoryGuard(this, options.memoryLimitBytes, options.countsAnonymousMemory);
     this.scheduler = new Scheduler(this);
     this.platform.start(this.scheduler);
   }

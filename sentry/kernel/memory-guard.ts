@@ -16,10 +16,12 @@ const LONGEST_NS = 250_000_000;
 export class MemoryGuard {
   readonly #kernel: Kernel;
   readonly #limitBytes: number;
+  readonly #countsAnonymous: boolean;
   #nextNs = 0;
 
-  constructor(kernel: Kernel, limitBytes: number) {
+  constructor(kernel: Kernel, limitBytes: number, countsAnonymous = false) {
     this.#kernel = kernel;
+    this.#countsAnonymous = countsAnonymous;
     this.#limitBytes = limitBytes;
   }
 
@@ -37,7 +39,8 @@ export class MemoryGuard {
     for (const group of this.#kernel.groups) {
       const task = group.anyTask;
       if (task === undefined || task.isDead) continue;
-      const bytes = task.mm.space.usage().residentBytes;
+      const usage = task.mm.space.usage();
+      const bytes = this.#countsAnonymous ? usage.anonymousBytes : usage.residentBytes;
       total += bytes;
       const badness = bytes + (group.oomScoreAdjustment / 1000) * this.#limitBytes;
       if (badness > most && group.oomScoreAdjustment > -1000) {

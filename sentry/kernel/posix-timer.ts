@@ -1,6 +1,7 @@
 // POSIX per-process timers (timer_create(2)). A timer has at most one signal queued; expiries
 // meanwhile are counted as overruns.
 import { SI_TIMER, SIGEV_NONE, SIGEV_THREAD_ID } from '../../abi/signal.ts';
+import type { Timespec } from '../../abi/time.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import type { SignalInfo } from './signal-info.ts';
 import type { Task } from './task.ts';
@@ -21,6 +22,8 @@ export interface TimerClock {
   readonly nowNs: () => number;
   /** True for CPU clocks: they may run slower than real time, so an expiry is looked at again. */
   readonly isCpu: boolean;
+  /** What the guest's clock is ahead of `nowNs` by. */
+  readonly offset?: Timespec;
 }
 
 /** A CPU timer is looked at again no sooner than this; nor any whose signal nobody takes. */

@@ -15,6 +15,7 @@ import type { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { UndoList } from './ipc/semaphore-undo.ts';
 import type { Kernel } from './kernel.ts';
 import type { PidNamespace } from './pid-namespace.ts';
+import { ordinaryScheduling, type Scheduling } from './scheduling.ts';
 import type { Seccomp } from './seccomp/seccomp.ts';
 import type { SignalInfo } from './signal-info.ts';
 import { PendingSignals } from './signal-state.ts';
@@ -90,8 +91,11 @@ export class Task implements Caller, Waker {
   seccomp: Seccomp | undefined = undefined;
   timerSlackNs = 50_000;
   niceness = 0;
-  /** SCHED_*, and CPU mask (undefined: all): kept and shown, without effect. */
-  policy = 0;
+  /** Kept and shown, without effect. */
+  scheduling: Scheduling = ordinaryScheduling;
+  /** ioprio_set(2); 0: none was set. */
+  ioPriority = 0;
+  /** CPU mask (undefined: all). */
   affinity: Uint8Array | undefined = undefined;
   /** PR_MCE_KILL_*: kept and shown, the host tells guests of no broken memory. */
   memoryFailurePolicy = 2;

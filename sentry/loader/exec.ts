@@ -16,7 +16,7 @@ import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-cap
 import { REGISTERS_SET } from '../kernel/result.ts';
 import { noAlternateStack, type Task } from '../kernel/task.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
-import { NO_ID } from '../vfs/node.ts';
+import { isOwned } from '../vfs/node.ts';
 import { openForExec } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { Path } from '../vfs/path.ts';
@@ -73,6 +73,7 @@ function load(task: Task, request: ExecRequest, fresh: FreshAddressSpace): Resul
   return loadProgram({
     ...request,
     ...kernel.program,
+    ...(task.group.container.time !== undefined && { vdso: task.group.container.time.vdso }),
     fresh,
     guestTop: kernel.platform.guestTop,
     limits: task.group.limits,
@@ -90,8 +91,7 @@ function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
   const mountFlags = (executable.path as Path | undefined)?.mount?.flags ?? 0;
   const honoursMount = (mountFlags & MS_NOSUID) === 0;
   const { mode, uid, gid } = attributes;
-  const isOwned = uid !== NO_ID && gid !== NO_ID;
-  const honoured = honoursMount && isOwned && !task.noNewPrivileges;
+  const honoured = honoursMount && isOwned(attributes) && !task.noNewPrivileges;
   const fileCapabilities = honoursMount ? fileCapabilitiesOf(executable) : undefined;
   if (fileCapabilities !== undefined && lacksFileCapabilities(old, fileCapabilities)) return EPERM;
   const identity: ExecIdentity = {

@@ -7,7 +7,7 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
-import { NETLINK_ROUTE } from '../../abi/netlink.ts';
+import { NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../../abi/netlink.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -66,8 +66,12 @@ function newNetlinkSocket(
   flags: number,
 ): Result<Socket> {
   if (type !== SOCK_RAW && type !== SOCK_DGRAM) return ESOCKTNOSUPPORT;
-  if (protocol !== NETLINK_ROUTE) return EPROTONOSUPPORT;
-  return new NetlinkSocket(type, flags, task.credentials, task.kernel.clock);
+  const { answerRoute, answerDiag } = currentNetwork();
+  const answerer = protocol === NETLINK_SOCK_DIAG ? answerDiag : answerRoute;
+  if ((protocol !== NETLINK_ROUTE && protocol !== NETLINK_SOCK_DIAG) || answerer === undefined)
+    return EPROTONOSUPPORT;
+  const kind = { type, protocol, answerer };
+  return new NetlinkSocket(kind, flags, task.credentials, task.kernel.clock);
 }
 
 export function newSocketPair(

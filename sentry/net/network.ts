@@ -20,6 +20,8 @@ export interface Network {
   ): Result<Socket>;
   /** A request of rtnetlink(7). */
   readonly answerRoute: RouteAnswerer;
+  /** A request of sock_diag(7); undefined: there is no such protocol. */
+  readonly answerDiag: RouteAnswerer | undefined;
   /** An ioctl of netdevice(7); undefined for other commands. */
   interfaceIoctl(command: number, argument: number, caller: Caller): SysResult | undefined;
 }
@@ -27,6 +29,7 @@ export interface Network {
 let network: Network = {
   newSocket: newLoopbackSocket,
   answerRoute: answerLoopbackRoute,
+  answerDiag: undefined,
   interfaceIoctl,
 };
 

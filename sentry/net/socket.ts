@@ -179,7 +179,7 @@ export abstract class Socket extends OpenFile {
     return undefined;
   }
 
-  setCommonOption(_name: number, _value: Uint8Array): SysResult | undefined {
+  setCommonOption(_name: number, _value: Uint8Array, _caller: SocketCaller): SysResult | undefined {
     return undefined;
   }
 

@@ -97,8 +97,16 @@ export interface AddressSpace {
   /** Kills all threads and frees the host process. No event follows. Safe to call at any time, once. */
   destroy(): void;
 
-  /** Resident bytes and CPU time (user + system, ns) of the host process, for /proc and rusage; 0 where unknown. */
-  usage(): { readonly residentBytes: number; readonly cpuNs: number };
+  /** Of the host process, for /proc and rusage; 0 where unknown. */
+  usage(): MemoryUsage;
+}
+
+export interface MemoryUsage {
+  readonly residentBytes: number;
+  /** Those of neither files nor shared memory. */
+  readonly anonymousBytes: number;
+  /** User and system. */
+  readonly cpuNs: number;
 }
 
 export interface ForkedAddressSpace {

@@ -48,7 +48,6 @@ export const absentRows: readonly Row[] = [
   absent(301, 'fanotify_mark', ['fd', 'hex', 'hex', 'dirfd', 'path'], EPERM),
   absent(312, 'kcmp', ['pid', 'pid', 'int', 'hex', 'hex']),
   absent(313, 'finit_module', ['fd', 'string', 'hex'], EPERM),
-  absent(314, 'sched_setattr', ['pid', 'addr', 'hex']),
   absent(320, 'kexec_file_load', ['fd', 'fd', 'len', 'string', 'hex'], EPERM),
   absent(321, 'bpf', ['int', 'addr', 'uint'], EPERM),
   absent(333, 'io_pgetevents', ['hex', 'int', 'int', 'addr', 'timespec', 'sigset']),

@@ -4,6 +4,7 @@ import {
   EBADF,
   EINVAL,
   EOPNOTSUPP,
+  EOVERFLOW,
   EPERM,
   isErrno,
   type Result,
@@ -24,7 +25,7 @@ import { getI64, readTimeval } from '../../abi/time.ts';
 import type { WallTime } from '../base/clock.ts';
 import { coarseRealtime } from '../base/clock.ts';
 import type { Task } from '../kernel/task.ts';
-import type { AttributeChange } from '../vfs/node.ts';
+import { type AttributeChange, isUnmapped, type Node, type Ownership } from '../vfs/node.ts';
 import { notifyAttributes } from '../vfs/notify.ts';
 import { anonymousPath, type Path } from '../vfs/path.ts';
 import {
@@ -61,6 +62,7 @@ function chmodPath(task: Task, path: Result<Path>, mode: number): SysResult {
   if (path.node.kind === S_IFLNK) return EOPNOTSUPP;
   const owner = path.node.ownership();
   if (isErrno(owner)) return owner;
+  if (isUnmapped(owner.uid, owner.gid)) return EOVERFLOW;
   const granted = chmodMode(task.credentials, owner, mode & S_IALLUGO);
   return granted < 0 ? granted : changeAttributes(path, { mode: granted });
 }
@@ -89,6 +91,8 @@ function chownPath(task: Task, path: Result<Path>, uid: number, gid: number): Sy
   if (readOnly < 0) return readOnly;
   const owner = path.node.ownership();
   if (isErrno(owner)) return owner;
+  const possible = mayHaveOwner(path.node, owner, uid, gid);
+  if (possible < 0) return possible;
   const allowed = mayChown(task.credentials, owner, uid, gid);
   if (allowed < 0) return allowed;
   const mode = owner.mode;
@@ -99,6 +103,17 @@ function chownPath(task: Task, path: Result<Path>, uid: number, gid: number): Sy
     ...(gid === -1 ? {} : { gid: gid >>> 0 }),
     ...(clears ? { mode: withoutSetIds(mode) & S_IALLUGO } : {}),
   });
+}
+
+/** notify_change of fs/attr.c: the new owner must have an id there, and so must the one who stays. */
+function mayHaveOwner(node: Node, owner: Ownership, uid: number, gid: number): SysResult {
+  const possible = node.mayBelongTo(
+    uid === -1 ? undefined : uid >>> 0,
+    gid === -1 ? undefined : gid >>> 0,
+  );
+  if (possible < 0) return possible;
+  const staying = isUnmapped(uid === -1 ? owner.uid : 0, gid === -1 ? owner.gid : 0);
+  return staying ? EOVERFLOW : 0;
 }
 
 function sysChown(task: Task, args: SyscallArgs): SysResult {
@@ -139,8 +154,10 @@ function setTimes(task: Task, path: Result<Path>, atime: NewTime, mtime: NewTime
   if (readOnly < 0) return readOnly;
   const owner = path.node.ownership();
   if (isErrno(owner)) return owner;
+  const isNow = atime === 'now' && mtime === 'now';
+  if (!isNow && isUnmapped(owner.uid, owner.gid)) return EOVERFLOW;
   if (!isOwner(task.credentials, owner)) {
-    if (atime !== 'now' || mtime !== 'now') return EPERM;
+    if (!isNow) return EPERM;
     if (mayAccess(task.credentials, path.node, MAY_WRITE) < 0) return EACCES;
   }
   const now = coarseRealtime(task.kernel.clock);

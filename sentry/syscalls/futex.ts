@@ -15,6 +15,7 @@ import { type FutexTimeout, futexWait } from '../kernel/futex.ts';
 import { mayAccessProcess } from '../kernel/process-access.ts';
 import { ROBUST_LIST_HEAD_BYTES } from '../kernel/robust-list.ts';
 import type { Task } from '../kernel/task.ts';
+import { sandboxNs } from '../kernel/time-offsets.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row, sleeps } from './entry.ts';
 
@@ -80,7 +81,8 @@ function readTimeout(task: Task, addr: number, operation: number): FutexTimeout 
   if (typeof time === 'number') return time;
   const clock = task.kernel.clock;
   if ((operation & 0x7f) === FUTEX_WAIT) return { deadlineNs: clock.monotonicNs() + toNs(time) };
-  if ((operation & FUTEX_CLOCK_REALTIME) === 0) return { deadlineNs: toNs(time) };
+  if ((operation & FUTEX_CLOCK_REALTIME) === 0)
+    return { deadlineNs: sandboxNs(time, task.group.container.timeOffsets.monotonic) };
   const now = clock.realtime();
   const restNs = (time.sec - now.sec) * 1e9 + (time.nsec - now.nsec);
   return { deadlineNs: clock.monotonicNs() + restNs };

@@ -1,18 +1,32 @@
-// sched_*(2), ioprio_*(2): scheduling parameters are kept and shown; the host schedules.
+// sched_*(2): scheduling parameters are kept and shown (kernel/scheduling.ts); the host schedules.
 
 import { CAP_SYS_NICE } from '../../abi/capability.ts';
-import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
-import { SCHED_BATCH, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER, SCHED_RR } from '../../abi/sched.ts';
-import { fromNs, writeTimespec } from '../../abi/time.ts';
+import { E2BIG, EBUSY, EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import {
+  SCHED_BATCH,
+  SCHED_DEADLINE,
+  SCHED_FLAG_KEEP_POLICY,
+  SCHED_FLAG_RESET_ON_FORK,
+  SCHED_FLAG_UTIL_CLAMP,
+  SCHED_OTHER,
+  SCHED_RESET_ON_FORK,
+  SCHED_RR,
+  schedAttr,
+} from '../../abi/sched.ts';
+import { fromNs, getU64, setI64, writeTimespec } from '../../abi/time.ts';
+import {
+  isPolicy,
+  isRealTime,
+  ordinaryScheduling,
+  ownsScheduling,
+  reschedule,
+  type Scheduled,
+  type SchedulingRequest,
+} from '../kernel/scheduling.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
-
-/** What can be seen and set of a task's scheduling. */
-type Scheduled = Pick<Task, 'policy' | 'niceness' | 'affinity'> & {
-  readonly credentials: { readonly uid: number; readonly euid: number };
-};
 
 function target(task: Task, pid: number): Scheduled | undefined {
   if (pid === 0) return task;
@@ -23,8 +37,9 @@ function target(task: Task, pid: number): Scheduled | undefined {
 /** The Sentry's own process 1 has no task; changes to it are forgotten, as nothing of it is ever scheduled. */
 function initProcess(): Scheduled {
   return {
-    policy: SCHED_OTHER,
+    scheduling: ordinaryScheduling,
     niceness: 0,
+    ioPriority: 0,
     affinity: undefined,
     credentials: { uid: 0, euid: 0 },
   };
@@ -54,7 +69,8 @@ function sysSetaffinity(task: Task, args: SyscallArgs): SysResult {
   const wanted = new Uint8Array(Math.min(all.length, args.len(1)));
   if (task.memory.read(args.addr(2), wanted) < 0) return EFAULT;
   if (other === undefined) return ESRCH;
-  if (!mayReschedule(task, other)) return EPERM;
+  if (!ownsScheduling(task, other) && !isCapable(task.credentials, CAP_SYS_NICE)) return EPERM;
+  if (other.scheduling.policy === SCHED_DEADLINE) return EBUSY;
   let any = 0;
   const mask = all.map((bits, index) => bits & (wanted[index] ?? 0));
   for (const bits of mask) any |= bits;
@@ -63,78 +79,128 @@ function sysSetaffinity(task: Task, args: SyscallArgs): SysResult {
   return 0;
 }
 
-function mayReschedule(task: Task, other: Scheduled): boolean {
-  const { euid } = task.credentials;
-  return (
-    other === task ||
-    euid === other.credentials.euid ||
-    euid === other.credentials.uid ||
-    isCapable(task.credentials, CAP_SYS_NICE)
-  );
-}
-
 function sysGetscheduler(task: Task, args: SyscallArgs): SysResult {
   if (args.i32(0) < 0) return EINVAL;
-  return target(task, args.i32(0))?.policy ?? ESRCH;
+  const other = target(task, args.i32(0));
+  if (other === undefined) return ESRCH;
+  const { policy, resetsOnFork } = other.scheduling;
+  return resetsOnFork ? policy | SCHED_RESET_ON_FORK : policy;
 }
 
+/** sched_setscheduler(2), and with policy -1 sched_setparam(2). */
 function setPolicy(task: Task, pid: number, policy: number, paramAddr: number): SysResult {
   if (pid < 0 || paramAddr === 0) return EINVAL;
-  const priority = task.memory.readU32(paramAddr);
-  if (priority < 0) return priority;
+  const bits = task.memory.readU32(paramAddr);
+  if (bits < 0) return EFAULT;
   const other = target(task, pid);
   if (other === undefined) return ESRCH;
-  const wanted = policy < 0 ? other.policy : policy & ~0x40000000;
-  if (wanted === SCHED_FIFO || wanted === SCHED_RR) {
-    if (priority < 1 || priority > 99) return EINVAL;
-    return EPERM; // Real time over other sandboxes is nothing a guest may have.
-  }
-  if (wanted !== SCHED_OTHER && wanted !== SCHED_BATCH && wanted !== SCHED_IDLE) return EINVAL;
-  if (priority !== 0) return EINVAL;
-  if (!mayReschedule(task, other)) return EPERM;
-  other.policy = wanted;
-  return 0;
+  const resets = policy >= 0 && (policy & SCHED_RESET_ON_FORK) !== 0;
+  return reschedule(task, other, {
+    policy: resets ? policy & ~SCHED_RESET_ON_FORK : policy,
+    flags: resets ? SCHED_FLAG_RESET_ON_FORK : 0,
+    niceness: other.niceness,
+    priority: bits,
+    runtimeNs: 0,
+    deadlineNs: 0,
+    periodNs: 0,
+  });
 }
 
 function sysGetparam(task: Task, args: SyscallArgs): SysResult {
   if (args.i32(0) < 0 || args.addr(1) === 0) return EINVAL;
-  return target(task, args.i32(0)) === undefined ? ESRCH : task.memory.writeU32(args.addr(1), 0);
+  const other = target(task, args.i32(0));
+  return other === undefined
+    ? ESRCH
+    : task.memory.writeU32(args.addr(1), other.scheduling.priority);
 }
 
-const isRealTime = (policy: number): boolean => policy === SCHED_FIFO || policy === SCHED_RR;
-const isPolicy = (policy: number): boolean => policy >= 0 && policy <= 6 && policy !== 4;
+const ROUND_ROBIN_NS = 100_000_000;
 
+/** Differs from Linux: fair tasks show no interval. */
 function sysRrGetInterval(task: Task, args: SyscallArgs): SysResult {
-  if (target(task, args.i32(0)) === undefined) return ESRCH;
+  if (args.i32(0) < 0) return EINVAL;
+  const other = target(task, args.i32(0));
+  if (other === undefined) return ESRCH;
   const view = new DataView(new ArrayBuffer(16));
-  writeTimespec(view, 0, fromNs(0));
+  writeTimespec(view, 0, fromNs(other.scheduling.policy === SCHED_RR ? ROUND_ROBIN_NS : 0));
   return task.memory.write(args.addr(1), new Uint8Array(view.buffer));
 }
 
-/** struct sched_attr, size 56. */
+/** Most of what the kernel copies of a struct that may grow. */
+const PAGE_SIZE = 4096;
+const { at } = schedAttr;
+
+function sysSetattr(task: Task, args: SyscallArgs): SysResult {
+  const addr = args.addr(1);
+  if (addr === 0 || args.i32(0) < 0 || args.u32(2) !== 0) return EINVAL;
+  const request = readAttributes(task, addr);
+  if (typeof request === 'number') return request;
+  const other = target(task, args.i32(0));
+  return other === undefined ? ESRCH : reschedule(task, other, request);
+}
+
+/** sched_copy_attr */
+function readAttributes(task: Task, addr: number): SchedulingRequest | SysResult {
+  const given = task.memory.readU32(addr);
+  if (given < 0) return EFAULT;
+  const size = given === 0 ? schedAttr.sizeVer0 : given;
+  const bytes = new Uint8Array(Math.max(schedAttr.size, Math.min(size, PAGE_SIZE)));
+  const isSized = size >= schedAttr.sizeVer0 && size <= PAGE_SIZE;
+  if (isSized && task.memory.read(addr, bytes.subarray(0, size)) < 0) return EFAULT;
+  if (!isSized || bytes.subarray(schedAttr.size).some((byte) => byte !== 0)) {
+    const told = task.memory.writeU32(addr, schedAttr.size);
+    return told < 0 ? told : E2BIG;
+  }
+  const view = new DataView(bytes.buffer);
+  const flags = view.getUint32(at.flags, true);
+  if ((flags & SCHED_FLAG_UTIL_CLAMP) !== 0 && size < schedAttr.size) return EINVAL;
+  const policy = view.getInt32(at.policy, true);
+  if (policy < 0 || view.getUint32(at.flags + 4, true) !== 0) return EINVAL;
+  return {
+    policy: (flags & SCHED_FLAG_KEEP_POLICY) !== 0 ? -1 : policy,
+    flags,
+    niceness: Math.max(-20, Math.min(19, view.getInt32(at.nice, true))),
+    priority: view.getUint32(at.priority, true),
+    runtimeNs: getU64(view, at.runtime),
+    deadlineNs: getU64(view, at.deadline),
+    periodNs: getU64(view, at.period),
+  };
+}
+
+/** What a task runs at a time: base_slice_ns, longer on larger machines. */
+function defaultSliceNs(cpuCount: number): number {
+  return 750_000 * (1 + Math.floor(Math.log2(Math.min(8, cpuCount))));
+}
+
 function sysGetattr(task: Task, args: SyscallArgs): SysResult {
   const size = args.u32(2);
-  if (size < 48 || size > 4096 || args.u32(3) !== 0) return EINVAL;
+  const addr = args.addr(1);
+  if (addr === 0 || args.i32(0) < 0 || args.u32(3) !== 0) return EINVAL;
+  if (size < schedAttr.sizeVer0 || size > PAGE_SIZE) return EINVAL;
   const other = target(task, args.i32(0));
   if (other === undefined) return ESRCH;
-  const view = new DataView(new ArrayBuffer(56));
-  view.setUint32(0, Math.min(size, 56), true);
-  view.setUint32(4, other.policy, true);
-  view.setInt32(16, other.niceness, true);
-  return task.memory.write(args.addr(1), new Uint8Array(view.buffer, 0, Math.min(size, 56)));
+  const { policy, priority, sliceNs, ...rest } = other.scheduling;
+  const bytes = new Uint8Array(Math.max(size, schedAttr.size));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(at.size, Math.min(size, schedAttr.size), true);
+  view.setUint32(at.policy, policy, true);
+  const resets = rest.resetsOnFork ? SCHED_FLAG_RESET_ON_FORK : 0;
+  view.setUint32(at.flags, resets | rest.deadlineFlags, true);
+  if (policy === SCHED_DEADLINE) {
+    setI64(view, at.runtime, rest.runtimeNs);
+    setI64(view, at.deadline, rest.deadlineNs);
+    setI64(view, at.period, rest.periodNs);
+  } else if (isRealTime(policy)) {
+    view.setUint32(at.priority, priority, true);
+  } else {
+    view.setInt32(at.nice, other.niceness, true);
+    const hasSlice = sliceNs > 0 && (policy === SCHED_OTHER || policy === SCHED_BATCH);
+    setI64(view, at.runtime, hasSlice ? sliceNs : defaultSliceNs(task.kernel.cpuCount));
+  }
+  return task.memory.write(addr, bytes.subarray(0, size));
 }
 
-function sysIoprioGet(task: Task, args: SyscallArgs): SysResult {
-  if (args.i32(0) < 1 || args.i32(0) > 3) return EINVAL;
-  return target(task, args.i32(1)) === undefined && args.i32(0) === 1 ? ESRCH : 0x4004;
-}
-
-function sysIoprioSet(task: Task, args: SyscallArgs): SysResult {
-  const ioClass = args.i32(2) >> 13;
-  if (args.i32(0) < 1 || args.i32(0) > 3 || ioClass < 0 || ioClass > 3) return EINVAL;
-  if (ioClass === 1) return EPERM;
-  return target(task, args.i32(1)) === undefined && args.i32(0) === 1 ? ESRCH : 0;
-}
+const withoutEffect = 'kept and shown, without effect on scheduling';
 
 export const schedRows: readonly Row[] = [
   direct(24, 'sched_yield', [], () => 0),
@@ -148,7 +214,7 @@ export const schedRows: readonly Row[] = [
     ['pid', 'int', 'addr'],
     (task, args) =>
       args.i32(1) < 0 ? EINVAL : setPolicy(task, args.i32(0), args.i32(1), args.addr(2)),
-    { partial: 'no real-time policies' },
+    { partial: withoutEffect },
   ),
   direct(145, 'sched_getscheduler', ['pid'], sysGetscheduler),
   direct(146, 'sched_get_priority_max', ['int'], (_task, args) =>
@@ -159,10 +225,9 @@ export const schedRows: readonly Row[] = [
   ),
   direct(148, 'sched_rr_get_interval', ['pid', 'addr'], sysRrGetInterval),
   direct(203, 'sched_setaffinity', ['pid', 'len', 'addr'], sysSetaffinity, {
-    partial: 'kept and shown, without effect',
+    partial: withoutEffect,
   }),
   direct(204, 'sched_getaffinity', ['pid', 'len', 'addr'], sysGetaffinity),
-  direct(251, 'ioprio_set', ['int', 'int', 'int'], sysIoprioSet, { partial: 'without effect' }),
-  direct(252, 'ioprio_get', ['int', 'int'], sysIoprioGet),
+  direct(314, 'sched_setattr', ['pid', 'addr', 'hex'], sysSetattr, { partial: withoutEffect }),
   direct(315, 'sched_getattr', ['pid', 'addr', 'uint', 'hex'], sysGetattr),
 ];

@@ -2,6 +2,7 @@
 // socket's own.
 import { CAP_NET_ADMIN } from '../../abi/capability.ts';
 import {
+  EACCES,
   EDOM,
   EINVAL,
   ENODATA,
@@ -56,7 +57,7 @@ export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
   const copied = value.length === 0 ? 0 : task.memory.read(args.addr(3), value);
   if (copied < 0) return copied;
   if (level !== so.SOL_SOCKET) return socket.setOption(level, name, value);
-  return socket.setCommonOption(name, value) ?? setCommon(task, socket, name, value);
+  return socket.setCommonOption(name, value, task) ?? setCommon(task, socket, name, value);
 }
 
 function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array): SysResult {
@@ -67,12 +68,13 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
   if (value.length < 4) return EINVAL;
   const number = view.getInt32(0, true);
   const flag = booleans[name];
+  const privileged = isCapable(task.credentials, CAP_NET_ADMIN);
+  if (name === so.SO_DEBUG && number !== 0 && !privileged) return EACCES;
   if (flag !== undefined) {
     options[flag] = number !== 0;
     if (name === so.SO_PASSCRED) socket.optionsChanged();
     return 0;
   }
-  const privileged = isCapable(task.credentials, CAP_NET_ADMIN);
   switch (name) {
     case so.SO_SNDBUF:
     case so.SO_SNDBUFFORCE:

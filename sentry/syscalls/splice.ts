@@ -170,7 +170,7 @@ function pipeToFile(
   const addr = args.addr(3);
   const position = readPosition(task, addr);
   if (typeof position === 'object') return position.error;
-  if (position !== undefined && output.seek(0, 1) < 0) return ESPIPE;
+  if (position !== undefined && output.seek(0, 1) < 0) return EINVAL;
   if ((output.flags & O_APPEND) !== 0) return EINVAL;
   const mover = {
     waitFor: input,
@@ -214,7 +214,7 @@ function fileToPipe(
   const addr = args.addr(1);
   const position = readPosition(task, addr);
   if (typeof position === 'object') return position.error;
-  if (position !== undefined && input.seek(0, 1) < 0) return ESPIPE;
+  if (position !== undefined && input.seek(0, 1) < 0) return EINVAL;
   if (input.node.kind === S_IFDIR) return EINVAL;
   const mover = {
     waitFor: output,

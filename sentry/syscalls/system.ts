@@ -3,8 +3,9 @@
 
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, type SysResult } from '../../abi/errno.ts';
-import { setI64 } from '../../abi/time.ts';
+import { fromNs, setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
+import { addTimes } from '../kernel/time-offsets.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
@@ -56,7 +57,11 @@ function sysSetdomainname(task: Task, args: SyscallArgs): SysResult {
 function sysSysinfo(task: Task, args: SyscallArgs): SysResult {
   const { kernel } = task;
   const view = new DataView(new ArrayBuffer(SYSINFO_BYTES));
-  setI64(view, 0, Math.floor(kernel.clock.monotonicNs() / 1e9));
+  const uptime = addTimes(
+    fromNs(kernel.clock.monotonicNs()),
+    task.group.container.timeOffsets.boottime,
+  );
+  setI64(view, 0, uptime.sec);
   setI64(view, 32, kernel.memoryBytes);
   setI64(view, 40, kernel.freeMemoryBytes());
   view.setUint16(80, Math.min(0xffff, task.pids.tasks.size), true);

@@ -16,6 +16,7 @@ import { fileLocksRows } from './file-locks.ts';
 import { futexRows } from './futex.ts';
 import { inotifyRows } from './inotify.ts';
 import { ioctlRows } from './ioctl.ts';
+import { ioprioRows } from './ioprio.ts';
 import { limitRows } from './limits.ts';
 import { linksRows } from './links.ts';
 import { memfdRows } from './memfd.ts';
@@ -88,6 +89,7 @@ const families: readonly (readonly Row[])[] = [
   readWriteRows,
   renameRows,
   schedRows,
+  ioprioRows,
   seccompRows,
   selectRows,
   semaphoreRows,

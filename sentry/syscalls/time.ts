@@ -34,6 +34,7 @@ import {
 import { type Blocking, type MaybeBlocking, sleepUntil } from '../base/wait.ts';
 import { processCpuNs, threadCpuNs } from '../kernel/cpu-time.ts';
 import type { Task } from '../kernel/task.ts';
+import { addTimes, offsetOf } from '../kernel/time-offsets.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row, sleeps } from './entry.ts';
 
@@ -59,8 +60,12 @@ export function readClock(task: Task, id: number): Timespec | undefined {
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
-    case CLOCK_BOOTTIME_ALARM:
-      return fromNs(task.kernel.clock.monotonicNs());
+    case CLOCK_BOOTTIME_ALARM: {
+      const time = fromNs(task.kernel.clock.monotonicNs());
+      const { container } = task.group;
+      const offset = offsetOf(container.timeOffsets, id);
+      return container.time === undefined || offset === undefined ? time : addTimes(time, offset);
+    }
     default: {
       const cpu = cpuClock(task, id);
       return cpu === undefined ? undefined : fromNs(cpu());

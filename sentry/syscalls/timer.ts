@@ -25,6 +25,7 @@ import {
 import { IntervalTimers, type IntervalValue } from '../kernel/interval-timer.ts';
 import { PosixTimer, type TimerClock, type TimerEvent } from '../kernel/posix-timer.ts';
 import type { Task } from '../kernel/task.ts';
+import { offsetOf, sandboxNs } from '../kernel/time-offsets.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
 import { cpuClock, readClock } from './time.ts';
@@ -97,6 +98,9 @@ function timerClock(task: Task, id: number): TimerClock | undefined {
   if (cpu !== undefined) return { nowNs: cpu, isCpu: true };
   if (id < 0 || id === 4 || id === 5 || id === 6 || readClock(task, id) === undefined)
     return undefined;
+  const offset = offsetOf(task.group.container.timeOffsets, id);
+  if (offset !== undefined)
+    return { nowNs: () => task.kernel.clock.monotonicNs(), isCpu: false, offset };
   return { nowNs: () => toNs(readClock(task, id) ?? { sec: 0, nsec: 0 }), isCpu: false };
 }
 
@@ -153,7 +157,9 @@ function sysTimerSettime(task: Task, args: SyscallArgs): SysResult {
   const old = timer.get();
   const ns = toNs(value);
   const isAbsolute = (args.u32(1) & TIMER_ABSTIME) !== 0;
-  timer.set(ns === 0 || isAbsolute ? ns : timer.clock.nowNs() + ns, toNs(interval));
+  const { clock } = timer;
+  const expiryNs = isAbsolute ? sandboxNs(value, clock.offset) : clock.nowNs() + ns;
+  timer.set(ns === 0 ? 0 : expiryNs, toNs(interval));
   return args.addr(3) === 0 ? 0 : putTimerValue(task, args.addr(3), old);
 }
 

@@ -22,6 +22,7 @@ import {
 } from '../../abi/timerfd.ts';
 import { TimerFile, type TimerSetting } from '../fs/timerfd/timer-file.ts';
 import type { Task } from '../kernel/task.ts';
+import { offsetOf, sandboxNs } from '../kernel/time-offsets.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
@@ -55,7 +56,11 @@ function sysTimerfdSettime(task: Task, args: SyscallArgs): SysResult {
   const file = timerFile(task, args.i32(0));
   if (isErrno(file)) return file;
   const old = file.setting();
-  file.set({ valueNs: toNs(value), intervalNs: toNs(interval) }, (flags & TFD_TIMER_ABSTIME) !== 0);
+  const isAbsolute = (flags & TFD_TIMER_ABSTIME) !== 0;
+  const offset = offsetOf(task.group.container.timeOffsets, file.clockId);
+  const ns = toNs(value);
+  const valueNs = isAbsolute && ns !== 0 ? sandboxNs(value, offset) : ns;
+  file.set({ valueNs, intervalNs: toNs(interval) }, isAbsolute);
   return args.addr(3) === 0 ? 0 : writeSetting(task, args.addr(3), old);
 }
 

@@ -57,6 +57,7 @@ function nameArgument(task: Task, addr: number): Result<string> {
 function mayUseName(task: Task, path: Path, name: string, mask: number): SysResult {
   const { credentials } = task;
   const writes = mask === MAY_WRITE;
+  if (writes && path.node.isUnmapped) return EPERM;
   if (name.startsWith(XATTR_SYSTEM_PREFIX)) return EOPNOTSUPP;
   if (name.startsWith(XATTR_SECURITY_PREFIX)) {
     if (!writes) return 0;

@@ -42,7 +42,7 @@ import {
   walkParent,
   walkPath,
 } from './path-walk.ts';
-import { mayCreateIn, mayDelete, mayWriteMount, newNode } from './permission.ts';
+import { mayChangeInode, mayCreateIn, mayDelete, mayWriteMount, newNode } from './permission.ts';
 
 export function makeDirectory(
   caller: FsCaller,
@@ -125,7 +125,8 @@ export function makeLink(
   const place = placeFor(caller, newFd, newPath, false);
   if (isErrno(place)) return place;
   if (old.mount !== place.parent.mount) return EXDEV;
-  const allowed = mayCreateIn(caller.credentials, place.parent);
+  let allowed = mayChangeInode(old.node);
+  if (allowed >= 0) allowed = mayCreateIn(caller.credentials, place.parent);
   if (allowed < 0) return allowed;
   if (old.node.kind === S_IFDIR) return EPERM;
   const alive = hasNameOrWantsOne(old);

@@ -38,12 +38,26 @@ export interface Attributes {
 
 /** Owner of a file that is nobody's in the container's user namespace: INVALID_UID of the kernel. */
 export const NO_ID = 0xffff_ffff;
-/** What programs see in its place (/proc/sys/fs/overflowuid). */
+/**
+ * Owner that the mapping of the mount has no id for. Unlike files of others, such ones cannot be written, removed or changed
+ * by anybody (HAS_UNMAPPED_ID in the kernel). No guest can name it.
+ */
+export const UNMAPPED_ID = -1;
+/** What programs see in their place (/proc/sys/fs/overflowuid). */
 const OVERFLOW_ID = 65534;
 
 /** An owner as stat(2) gives it. */
 export function shownId(id: number): number {
-  return id === NO_ID ? OVERFLOW_ID : id;
+  return id === NO_ID || id === UNMAPPED_ID ? OVERFLOW_ID : id;
+}
+
+/** It belongs to somebody in the container. */
+export function isOwned({ uid, gid }: Pick<Ownership, 'uid' | 'gid'>): boolean {
+  return uid !== NO_ID && gid !== NO_ID && !isUnmapped(uid, gid);
+}
+
+export function isUnmapped(uid: number, gid: number): boolean {
+  return uid === UNMAPPED_ID || gid === UNMAPPED_ID;
 }
 
 /** The part of Attributes that permission checks need. Nodes that keep these as fields are their own Ownership. */
@@ -81,6 +95,8 @@ export interface FileSystem {
   readonly root: Node;
   /** Device number of the instance (st_dev). */
   readonly dev: number;
+  /** Owners are not shown as they are on the host (mount_setattr(2)). */
+  readonly isIdMapped?: boolean;
   status(): FileSystemStatus;
   /** Writes back what is dirty (sync, syncfs). */
   sync(): SysResult;
@@ -131,6 +147,19 @@ export abstract class Node {
 
   setAttributes(_change: AttributeChange): SysResult {
     return EPERM;
+  }
+
+  /** Owner or group is UNMAPPED_ID, as far as is known without asking. */
+  get isUnmapped(): boolean {
+    return false;
+  }
+
+  /**
+   * May a file here have these owners (undefined: whoever it is)? EINVAL where the container has no such id, EOVERFLOW where the
+   * mount's mapping has none.
+   */
+  mayBelongTo(_uid: number | undefined, _gid: number | undefined): SysResult {
+    return 0;
   }
 
   /** A child, or ENOENT (ENOTDIR where this is no directory). `caller` matters only to proc-like systems. */

@@ -12,6 +12,7 @@ import {
   EISDIR,
   ENOENT,
   ENOTDIR,
+  EOVERFLOW,
   EPERM,
   EROFS,
   isErrno,
@@ -31,7 +32,7 @@ import {
 import { type Credentials, isCapable } from './credentials.ts';
 import type { Dentry } from './dentry.ts';
 import type { Mount } from './mount.ts';
-import { type NewNode, NO_ID, type Node, type Ownership } from './node.ts';
+import { isOwned, isUnmapped, type NewNode, type Node, type Ownership } from './node.ts';
 import type { OpenFile } from './open-file.ts';
 import type { Path } from './path.ts';
 
@@ -52,7 +53,7 @@ export function mayAccess(credentials: Credentials, node: Node, mask: number): S
 
 /** Capabilities count over files whose owner and group the container has (capable_wrt_inode_uidgid in the kernel). */
 function isCapableOver(credentials: Credentials, owner: Ownership, capability: number): boolean {
-  return owner.uid !== NO_ID && owner.gid !== NO_ID && isCapable(credentials, capability);
+  return isOwned(owner) && isCapable(credentials, capability);
 }
 
 function permits(credentials: Credentials, owner: Ownership, mask: number): SysResult {
@@ -60,6 +61,7 @@ function permits(credentials: Credentials, owner: Ownership, mask: number): SysR
   let bits = mode;
   if (owner.uid === credentials.fsuid) bits >>= 6;
   else if (isInGroup(credentials, owner.gid)) bits >>= 3;
+  if ((mask & MAY_WRITE) !== 0 && isUnmapped(owner.uid, owner.gid)) return EACCES;
   if ((mask & ~bits & 7) === 0) return 0;
 
   const isDirectory = (mode & S_IFMT) === S_IFDIR;
@@ -87,7 +89,13 @@ export function mayWriteMount(mount: Mount | undefined): SysResult {
 /** For making an entry in a directory. */
 export function mayCreateIn(credentials: Credentials, directory: Path): SysResult {
   if (directory.dentry.unlinked) return ENOENT;
+  if (directory.node.mayBelongTo(credentials.fsuid, credentials.fsgid) < 0) return EOVERFLOW;
   return mayAccess(credentials, directory.node, MAY_WRITE | MAY_EXEC);
+}
+
+/** EOVERFLOW for a file whose owner the mount has no id for: its inode must not be written. */
+export function mayChangeInode(node: Node): SysResult {
+  return node.isUnmapped ? EOVERFLOW : 0;
 }
 
 /** For removing or renaming away `victim` from its directory; `asDirectory`: by rmdir or a directory's rename. */
@@ -97,9 +105,10 @@ export function mayDelete(
   victim: Dentry,
   asDirectory: boolean,
 ): SysResult {
-  const allowed = mayAccess(credentials, directory.node, MAY_WRITE | MAY_EXEC);
-  if (allowed < 0) return allowed;
   const node = victim.node as Node;
+  let allowed = mayChangeInode(node);
+  if (allowed >= 0) allowed = mayAccess(credentials, directory.node, MAY_WRITE | MAY_EXEC);
+  if (allowed < 0) return allowed;
   const sticky = checkSticky(credentials, directory.node, node);
   if (sticky < 0) return sticky;
   const isDirectory = node.kind === S_IFDIR;

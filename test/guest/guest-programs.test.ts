@@ -5,7 +5,7 @@ import { testGuestProgram } from '../support/guest-program.ts';
 
 const hostNetwork = ['--network', 'host'];
 /** Programs about the host's network, and about both. */
-const onlyOnHost = new Set(['host-inet']);
+const onlyOnHost = new Set(['host-inet', 'host-messages']);
 const alsoOnHost = new Set(['inet']);
 const alsoStatic = new Set(['process', 'exec', 'signals', 'threads', 'memory']);
 

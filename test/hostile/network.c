@@ -23,8 +23,9 @@ TEST(other_families_are_refused) {
     for (int type = 0; type < 11; type++) {
       for (int protocol = 0; protocol < 20; protocol++) {
         int fd = socket(family, type, protocol);
-        // Routes are the Sentry's to tell of.
-        if (family == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM) && protocol == 0) {
+        // Routes and lists of sockets are the Sentry's to tell of.
+        int is_told = protocol == NETLINK_ROUTE || protocol == NETLINK_SOCK_DIAG;
+        if (family == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM) && is_told) {
           CHECK(fd >= 0);
         } else {
           CHECK(fd < 0);
@@ -45,6 +46,32 @@ TEST(packets_cannot_be_made_or_seen) {
   CHECK(setsockopt(fd, IPPROTO_IP, 3 /* IP_HDRINCL */, &on, sizeof on) < 0);
   CHECK(setsockopt(fd, SOL_SOCKET, 26 /* SO_ATTACH_FILTER */, &on, sizeof on) < 0);
   CHECK(setsockopt(fd, SOL_SOCKET, 50 /* SO_ATTACH_BPF */, &on, sizeof on) < 0);
+}
+
+TEST(lists_of_sockets_may_be_asked_for_in_any_way) {
+  int fd = OK(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
+  static unsigned char request[1024], answer[65536];
+  for (int round = 0; round < 3000; round++) {
+    struct nlmsghdr *header = (void *)request;
+    for (size_t i = 0; i < sizeof request; i++) request[i] = (unsigned char)random_below(256);
+    size_t length = random_below(2) ? 72 : random_below(sizeof request);
+    header->nlmsg_len = (unsigned)(random_below(8) ? length : random_below(2000));
+    header->nlmsg_type = (unsigned short)(random_below(6) ? 20 : random_below(40));
+    header->nlmsg_flags =
+        (unsigned short)(NLM_F_REQUEST | (random_below(2) ? NLM_F_DUMP : random_below(0x1000)));
+    if (random_below(4)) request[16] = random_below(2) ? AF_INET : AF_INET6;
+    if (random_below(2)) request[17] = random_below(2) ? IPPROTO_TCP : IPPROTO_UDP;
+    send(fd, request, length, 0);
+    while (recv(fd, answer, sizeof answer, 0) > 0) continue;
+  }
+  // SOCK_DESTROY: what another process of the host has stays.
+  memset(request, 0, sizeof request);
+  *(struct nlmsghdr *)request = (struct nlmsghdr){72, 21, NLM_F_REQUEST | NLM_F_ACK, 1, 0};
+  request[16] = AF_INET, request[17] = IPPROTO_TCP;
+  CHECK(send(fd, request, 72, 0) == 72);
+  CHECK(recv(fd, answer, sizeof answer, 0) > 0);
+  CHECK(((struct nlmsghdr *)answer)->nlmsg_type == NLMSG_ERROR);
+  CHECK(*(int *)(answer + 16) == -EPERM);
 }
 
 TEST(abstract_sockets_of_the_host_are_not_there) {

@@ -74,7 +74,7 @@ describe.runIf(asRoot)('a sandbox from a preboot', () => {
 
   it("has /dev/null where Node's descriptors were", () => {
     for (const pid of both()) {
-      const high = [...descriptors(pid)].filter(([fd]) => fd >= 600);
+      const high = [...descriptors(pid)].filter(([fd]) => fd >= 900);
       expect(high.length).toBeGreaterThan(0);
       expect(new Set(high.map(([, target]) => target))).toEqual(new Set(['/dev/null']));
     }
@@ -95,7 +95,7 @@ describe('where there can be no preboot', () => {
   const cases = {
     'it is not wanted': 'RUNTS_PREBOOT=0',
     'there are few descriptors': 'ulimit -n 500;',
-    'the caller has descriptors in its places': 'exec 599</dev/null;',
+    'the caller has descriptors in its places': 'exec 899</dev/null;',
     'somebody else has set its variable': 'RUNTS_PREBOOT=/bin/sh RUNTS_QUICK=0',
   };
   it.each(Object.entries(cases))('because %s, it works all the same', (_, setting) => {
@@ -106,7 +106,7 @@ describe('where there can be no preboot', () => {
   });
 
   it('a caller may have descriptors above its places', () => {
-    const script = `exec 601</dev/null 613</dev/null; ${runtsPath} do -- sh -c 'ls /proc/self/fd | wc -l'`;
+    const script = `exec 905</dev/null 913</dev/null; ${runtsPath} do -- sh -c 'ls /proc/self/fd | wc -l'`;
     const run = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
     expect(run).toMatchObject({ stdout: '4\n', stderr: '', status: 0 });
   });

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
+import { existsSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -134,6 +135,48 @@ server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Answer); print(server
   });
 });
 
+const nginxConfig = (port: number): string => `daemon off; pid /tmp/n/pid; error_log /tmp/n/error;
+worker_processes 2; events { worker_connections 64; }
+http { access_log off; sendfile on; tcp_nopush on; client_body_temp_path /tmp/n/b; proxy_temp_path /tmp/n/p;
+fastcgi_temp_path /tmp/n/f; uwsgi_temp_path /tmp/n/u; scgi_temp_path /tmp/n/s;
+server { listen 127.0.0.1:${port} reuseport; root /tmp/n; location /proxied/ { proxy_pass http://127.0.0.1:${port}/; } } }`;
+
+describe('servers that are installed', () => {
+  it.runIf(existsSync('/usr/sbin/nginx'))(
+    'nginx with workers, sendfile and itself behind',
+    async () => {
+      const port = await freePort();
+      const { stdout, stderr } =
+        await guest(`mkdir /tmp/n; cd /tmp/n; echo '${nginxConfig(port)}' >conf
+head -c 3000000 /dev/urandom >big; md5sum <big; nginx -c /tmp/n/conf & for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:${port}/conf && break; sleep 0.1; done
+for i in 1 2 3 4; do curl --noproxy '*' -s http://127.0.0.1:${port}/big | md5sum; done; curl --noproxy '*' -s http://127.0.0.1:${port}/proxied/big | md5sum
+nginx -c /tmp/n/conf -s quit; wait; grep -v forbidden error`);
+      const [first = '', ...others] = stdout.split('\n').slice(0, -1);
+      expect(first, stderr).toMatch(/^\w{32} {2}-$/);
+      expect(others, stderr).toEqual(new Array(5).fill(first));
+    },
+  );
+
+  it.runIf(existsSync('/usr/bin/redis-server'))('redis', async () => {
+    const port = await freePort();
+    const { stdout, stderr } =
+      await guest(`redis-server --port ${port} --bind 127.0.0.1 --save '' --dir /tmp >/dev/null &
+c="redis-cli -p ${port}"; for i in $(seq 100); do $c ping >/dev/null 2>&1 && break; sleep 0.1; done
+$c set a 5; $c incr a; seq 2000 | sed 's/.*/set k& &/' | $c --pipe | tail -1; $c dbsize; $c blpop none 1; $c shutdown nosave; wait`);
+    expect(stdout, stderr).toBe('OK\n6\nerrors: 0, replies: 2000\n2001\n\n');
+  });
+});
+
+/** A port that nobody has just now. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createTcpServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
 describe('what there is', () => {
   const first = Object.entries(networkInterfaces())
     .flatMap(([name, list]) =>
@@ -148,6 +191,17 @@ describe('what there is', () => {
     );
     expect(stdout, stderr).toContain(`inet ${address}/`);
     expect(stdout.split(name).length).toBeGreaterThan(3);
+  });
+
+  it('the sockets, as ss lists them', async () => {
+    const { stdout, stderr } = await guest(`python3 - <<'EOF'
+import socket, subprocess
+server = socket.create_server(('127.0.0.1', 0)); port = server.getsockname()[1]
+client = socket.create_connection(('127.0.0.1', port)); udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(('127.0.0.1', port))
+def ss(options): return subprocess.run(['ss', *options.split()], capture_output=True, text=True)
+print(ss(f'-Htlnp sport = :{port}').stdout.count('python3'), ss(f'-Htni dport = :{port}').stdout.count(' cwnd:'), len(ss(f'-Huan sport = :{port}').stdout.splitlines()), ss('-tan').stderr)
+EOF`);
+    expect(stdout, stderr).toBe('1 1 1 \n');
   });
 
   it('no more than without a privilege: low ports, raw sockets', async () => {

@@ -6,6 +6,7 @@ import type {
   AddressSpace,
   ForkedAddressSpace,
   MemoryOperation,
+  MemoryUsage,
 } from '../../sentry/platform/address-space.ts';
 import { type GuestThread, type Outcome, REG_COUNT } from '../../sentry/platform/guest-thread.ts';
 
@@ -68,8 +69,9 @@ export class FakeAddressSpace implements AddressSpace {
     this.destroyed = true;
   }
 
-  usage(): { readonly residentBytes: number; readonly cpuNs: number } {
-    return { residentBytes: this.pages.size * PAGE_SIZE, cpuNs: 0 };
+  usage(): MemoryUsage {
+    const residentBytes = this.pages.size * PAGE_SIZE;
+    return { residentBytes, anonymousBytes: residentBytes, cpuNs: 0 };
   }
 
   #perform(operation: MemoryOperation): void {

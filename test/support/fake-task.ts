@@ -1,5 +1,6 @@
 // A task without a kernel or a guest, for unit tests of syscall handlers: flat memory, a clock that the
 // test moves, a real descriptor table. Generators are stepped by hand.
+
 import { EFAULT, EINVAL, ENAMETOOLONG, type Result, type SysResult } from '../../abi/errno.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
@@ -15,6 +16,7 @@ import type { SignalInfo } from '../../sentry/kernel/signal-info.ts';
 import { PendingSignals } from '../../sentry/kernel/signal-state.ts';
 import { SyscallArgs } from '../../sentry/kernel/syscall-args.ts';
 import type { Task } from '../../sentry/kernel/task.ts';
+import { noTimeOffsets } from '../../sentry/kernel/time-offsets.ts';
 import type { GuestMemory } from '../../sentry/mm/guest-memory.ts';
 import type { Row } from '../../sentry/syscalls/entry.ts';
 import type { Credentials } from '../../sentry/vfs/credentials.ts';
@@ -154,6 +156,7 @@ export class FakeTask {
   readonly sent: number[] = [];
   restart: (() => MaybeBlocking) | undefined = undefined;
   readonly group = {
+    container: { timeOffsets: noTimeOffsets },
     id: 7,
     limits: new Limits(),
     signalQueue: new WaitQueue(),

@@ -31,7 +31,7 @@ function checkRlimits(rlimits: readonly Rlimit[], place: string, document: Docum
   }
 }
 
-/** sched(7). The host schedules the sandbox as one; the Sentry answers sched_setattr(2), but cannot keep deadlines. */
+/** sched(7). The host schedules the sandbox as one; the Sentry keeps and shows what sched_setattr(2) set. */
 function checkScheduler(scheduler: Scheduler, place: string, document: Document): void {
   const { policy } = scheduler;
   const here = `${place}scheduler`;
@@ -42,10 +42,13 @@ function checkScheduler(scheduler: Scheduler, place: string, document: Document)
     if (Number(scheduler[name] ?? 0) !== 0 && policy !== 'SCHED_DEADLINE')
       document.fail(`${here}.${name}`, 'is for SCHED_DEADLINE only');
   }
-  if (isRealTime || policy === 'SCHED_DEADLINE' || policy === 'SCHED_ISO')
-    document.fail(`${here}.policy`, `runts cannot promise ${policy} to a sandbox`);
-  if (policy !== 'SCHED_OTHER' || (scheduler.nice ?? 0) !== 0 || (scheduler.flags ?? []).length > 0)
-    document.warn(here, 'is ignored: linux.resources.cpu weighs a sandbox against others');
+  // No Linux has ever had it.
+  if (policy === 'SCHED_ISO') document.fail(`${here}.policy`, 'SCHED_ISO is not supported');
+  if (policy !== 'SCHED_OTHER' || (scheduler.nice ?? 0) !== 0)
+    document.warn(
+      here,
+      'is shown, and without effect: linux.resources.cpu weighs a sandbox against others',
+    );
 }
 
 function warnOfIgnored(process: Process, place: string, document: Document): void {
@@ -54,7 +57,10 @@ function warnOfIgnored(process: Process, place: string, document: Document): voi
     document.warn(`${place}apparmorProfile`, ignoredLabel);
   if (selinuxLabel !== '') document.warn(`${place}selinuxLabel`, ignoredLabel);
   if (process.ioPriority !== undefined)
-    document.warn(`${place}ioPriority`, 'is ignored: linux.resources.blockIO weighs a sandbox');
+    document.warn(
+      `${place}ioPriority`,
+      'is shown, and without effect: linux.resources.blockIO weighs a sandbox',
+    );
   if ((execCPUAffinity.initial ?? '') !== '' || (execCPUAffinity.final ?? '') !== '')
     document.warn(`${place}execCPUAffinity`, 'is ignored: processes run where the sandbox may run');
 }

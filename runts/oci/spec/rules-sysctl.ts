@@ -36,7 +36,7 @@ function findProblem(name: string, namespaces: readonly Namespace[]): string | u
 }
 
 /** 'net/ipv4/conf/eth0.5/forwarding' is net.ipv4.conf.eth0/5.forwarding: the first separator counts. */
-function withDots(key: string): string {
+export function withDots(key: string): string {
   const first = /[./]/.exec(key)?.[0];
   if (first !== '/') return key;
   return key.replace(/[./]/g, (char) => (char === '/' ? '.' : '/'));

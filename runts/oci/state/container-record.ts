@@ -26,6 +26,8 @@ export interface ContainerRecord {
   /** What runts/oci/cgroups needs to find its cgroups again; null where there are none. */
   readonly cgroup: ReturnType<Cgroup['toJSON']> | null;
   readonly hooks: Hooks;
+  /** Its first limit, to which the Sentry holds the guest while the cgroup has a higher one. */
+  readonly smallMemory?: number;
   /** Containers that share another's Sentry: the id of that one. */
   readonly sandbox?: string;
 }

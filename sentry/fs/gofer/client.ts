@@ -1,10 +1,8 @@
-// The Sentry's end of the Gofer protocol: one blocking request at a time. A Gofer that is gone or talks nonsense
+// The Sentry's end of the Gofer protocol: one blocking request at a time. Owners are the host's here. A Gofer that is gone or talks nonsense
 // ends the sandbox (GoferDied): without its files no guest can go on.
 import {
   EINTR,
-  EINVAL,
   EIO,
-  EOVERFLOW,
   type Errno,
   errnoName,
   type Result,
@@ -22,7 +20,6 @@ import {
 } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
 import type { AttributeChange, NewNode } from '../../vfs/node.ts';
-import { type IdMaps, sameIds } from './id-map.ts';
 
 /** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
 export class GoferDied extends Error {
@@ -77,12 +74,8 @@ export class GoferClient {
   died: (() => void) | undefined = undefined;
   #isClosed = false;
 
-  /** Ids of the guest and those of the host's files. */
-  readonly ids: IdMaps;
-
-  constructor(socketFd: number, ids: IdMaps = sameIds) {
+  constructor(socketFd: number) {
     this.#socketFd = socketFd;
-    this.ids = ids;
   }
 
   /** Its container has ended: what is still open of its files answers EIO. */
@@ -163,9 +156,7 @@ export class GoferClient {
     uid: number,
     gid: number,
   ): Result<HostEntry & { readonly fd: number }> {
-    const owner = this.#owner(uid, gid);
-    if (owner === undefined) return EOVERFLOW;
-    this.#start(OP.create).u32(id).text(name).u32(mode).u32(owner.uid).u32(owner.gid);
+    this.#start(OP.create).u32(id).text(name).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
     if (result < 0) return result as Errno;
     const entry = this.#checked(this.#reply.entry());
@@ -179,29 +170,17 @@ export class GoferClient {
     uid: number,
     gid: number,
   ): Result<HostEntry> {
-    const owner = this.#owner(uid, gid);
-    if (owner === undefined) return EOVERFLOW;
-    this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(owner.uid).u32(owner.gid);
+    this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(uid).u32(gid);
     return this.#entry();
   }
 
   makeNode(id: number, name: string, as: NewNode, rdev: number): Result<HostEntry> {
-    const owner = this.#owner(as.uid, as.gid);
-    if (owner === undefined) return EOVERFLOW;
-    this.#start(OP.makeNode)
-      .u32(id)
-      .text(name)
-      .u32(as.mode)
-      .u32(owner.uid)
-      .u32(owner.gid)
-      .u32(rdev);
+    this.#start(OP.makeNode).u32(id).text(name).u32(as.mode).u32(as.uid).u32(as.gid).u32(rdev);
     return this.#entry();
   }
 
   symlink(id: number, name: string, uid: number, gid: number, target: string): Result<HostEntry> {
-    const owner = this.#owner(uid, gid);
-    if (owner === undefined) return EOVERFLOW;
-    this.#start(OP.symlink).u32(id).text(name).u32(owner.uid).u32(owner.gid).text(target);
+    this.#start(OP.symlink).u32(id).text(name).u32(uid).u32(gid).text(target);
     return this.#entry();
   }
 
@@ -225,9 +204,6 @@ export class GoferClient {
 
   setAttributes(id: number, name: string, change: AttributeChange): Result<HostAttributes> {
     const { mode, uid, gid, sizeBytes, atime, mtime } = change;
-    const hostUid = uid === undefined ? UNCHANGED : this.ids.uids.toHost(uid);
-    const hostGid = gid === undefined ? UNCHANGED : this.ids.gids.toHost(gid);
-    if (hostUid === undefined || hostGid === undefined) return EINVAL;
     let mask = 0;
     if (mode !== undefined) mask |= CHANGE.mode;
     if (uid !== undefined || gid !== undefined) mask |= CHANGE.owner;
@@ -240,8 +216,8 @@ export class GoferClient {
       .u32(mask)
       .u32(mode ?? 0);
     this.#request
-      .u32(hostUid)
-      .u32(hostGid)
+      .u32(uid ?? UNCHANGED)
+      .u32(gid ?? UNCHANGED)
       .f64(sizeBytes ?? 0);
     this.#request
       .f64(atime?.sec ?? 0)
@@ -286,9 +262,7 @@ export class GoferClient {
   }
 
   createUnnamed(id: number, mode: number, uid: number, gid: number): Result<UnnamedHost> {
-    const owner = this.#owner(uid, gid);
-    if (owner === undefined) return EOVERFLOW;
-    this.#start(OP.createUnnamed).u32(id).u32(mode).u32(owner.uid).u32(owner.gid);
+    this.#start(OP.createUnnamed).u32(id).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
     if (result < 0) return result as Errno;
     const made = this.#checked({
@@ -317,15 +291,6 @@ export class GoferClient {
 
   #start(operation: number): MessageWriter {
     return this.#request.reset().u32(operation);
-  }
-
-  /** Undefined: the host has no such owner (open(2), EOVERFLOW). */
-  #owner(uid: number, gid: number): { uid: number; gid: number } | undefined {
-    const hostUid = this.ids.uids.toHost(uid);
-    const hostGid = this.ids.gids.toHost(gid);
-    return hostUid === undefined || hostGid === undefined
-      ? undefined
-      : { uid: hostUid, gid: hostGid };
   }
 
   #entry(): Result<HostEntry> {

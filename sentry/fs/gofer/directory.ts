@@ -2,6 +2,7 @@
 import {
   EIO,
   ENOENT,
+  EOVERFLOW,
   EROFS,
   type Errno,
   isErrno,
@@ -17,7 +18,7 @@ import type { Attributes, NewNode, Node, Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { GoferFile } from './file.ts';
 import type { GoferFileSystem } from './filesystem.ts';
-import { GoferNode } from './node.ts';
+import { GoferNode, type HostOwner } from './node.ts';
 
 /** A host directory that never ends must not keep us here. */
 const maxEntries = 5_000_000;
@@ -165,7 +166,10 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   override create(name: string, as: NewNode): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
-    const made = this.filesystem.client.create(this.id(), name, as.mode & 0o7777, as.uid, as.gid);
+    const owner = this.#ownerOf(as);
+    if (isErrno(owner)) return owner;
+    const { client } = this.filesystem;
+    const made = client.create(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid);
     if (isErrno(made)) return made;
     const node = this.#added(name, made);
     if (node instanceof GoferFile) node.adoptHostFd(made.fd);
@@ -175,29 +179,38 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   override createUnnamed(as: NewNode): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
-    const made = this.filesystem.client.createUnnamed(this.id(), as.mode & 0o7777, as.uid, as.gid);
+    const owner = this.#ownerOf(as);
+    if (isErrno(owner)) return owner;
+    const { client } = this.filesystem;
+    const made = client.createUnnamed(this.id(), as.mode & 0o7777, owner.uid, owner.gid);
     return isErrno(made) ? made : this.filesystem.unnamed(this, made);
   }
 
   override mkdir(name: string, as: NewNode): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
+    const owner = this.#ownerOf(as);
+    if (isErrno(owner)) return owner;
+    const { client } = this.filesystem;
     return this.#made(
       name,
-      this.filesystem.client.makeDirectory(this.id(), name, as.mode & 0o7777, as.uid, as.gid),
+      client.makeDirectory(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid),
     );
   }
 
   override mknod(name: string, as: NewNode, rdev: number): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
-    return this.#made(name, this.filesystem.client.makeNode(this.id(), name, as, rdev));
+    const owner = this.#ownerOf(as);
+    if (isErrno(owner)) return owner;
+    const node = { ...owner, mode: as.mode };
+    return this.#made(name, this.filesystem.client.makeNode(this.id(), name, node, rdev));
   }
 
   override symlink(name: string, target: string, as: NewNode): Result<Node> {
     if (this.filesystem.readOnly) return EROFS;
-    return this.#made(
-      name,
-      this.filesystem.client.symlink(this.id(), name, as.uid, as.gid, target),
-    );
+    const owner = this.#ownerOf(as);
+    if (isErrno(owner)) return owner;
+    const { client } = this.filesystem;
+    return this.#made(name, client.symlink(this.id(), name, owner.uid, owner.gid, target));
   }
 
   override link(name: string, target: Node): SysResult {
@@ -245,6 +258,12 @@ export class GoferDirectory extends GoferNode implements Listing {
     super.forgotten();
     if (this.#id !== 0 && this.parent !== undefined) this.filesystem.client.forget(this.#id);
     this.#id = 0;
+  }
+
+  /** open(2): EOVERFLOW where the host has no such owner. */
+  #ownerOf(as: NewNode): Result<HostOwner> {
+    const owner = this.hostOwner(as.uid, as.gid);
+    return isErrno(owner) ? EOVERFLOW : owner;
   }
 
   #remove(name: string, target: GoferNode, isDirectory: boolean): SysResult {

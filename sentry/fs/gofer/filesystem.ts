@@ -11,6 +11,7 @@ import type { Attributes, FileSystem, FileSystemStatus } from '../../vfs/node.ts
 import type { GoferClient, UnnamedHost } from './client.ts';
 import { GoferDirectory } from './directory.ts';
 import { GoferFile } from './file.ts';
+import { type IdMaps, sameIds } from './id-map.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
 import type { GoferNode } from './node.ts';
 
@@ -21,6 +22,13 @@ export interface GoferMountOptions {
   /** Nobody else changes these files: cache everything. */
   readonly exclusive: boolean;
   readonly clock: Clock;
+  /** No descriptor of an idle file is kept: it would keep the host from unmounting what it is in. */
+  readonly keepsNothing?: boolean;
+  readonly isIdMapped?: boolean;
+  /** Owners as the container has them; absent: the host's. */
+  readonly ids?: IdMaps;
+  /** The same for mounts below the attach point; absent: `ids`. */
+  readonly idsBelow?: IdMaps;
 }
 
 /** Idle descriptors of files that were read, kept for the next open. */
@@ -35,9 +43,13 @@ export class GoferFileSystem implements FileSystem {
   readonly client: GoferClient;
   readonly exclusive: boolean;
   readonly clock: Clock;
+  readonly isIdMapped: boolean;
   readonly root: GoferDirectory;
   /** The same for the same directory of the host, served with the same rights. */
   readonly hostKey: string;
+  readonly #maxIdleFds: number;
+  readonly #ids: IdMaps;
+  readonly #idsBelow: IdMaps;
   readonly #attachPoint: number;
   #readOnly: boolean;
   readonly #nodes = new Map<string, GoferNode>();
@@ -59,6 +71,10 @@ export class GoferFileSystem implements FileSystem {
     this.exclusive = options.exclusive;
     this.clock = options.clock;
     this.#readOnly = readOnly;
+    this.#maxIdleFds = options.keepsNothing === true ? 0 : maxIdleFds;
+    this.isIdMapped = options.isIdMapped ?? false;
+    this.#ids = options.ids ?? sameIds;
+    this.#idsBelow = options.idsBelow ?? this.#ids;
     this.#attachPoint = options.attachPoint;
     this.hostKey = `${keyOf(attributes)}:${readOnly ? 'r' : 'w'}`;
     this.#devices.set(attributes.dev, this.dev);
@@ -136,14 +152,21 @@ export class GoferFileSystem implements FileSystem {
     if (this.#nodes.get(node.key) === node) this.#nodes.delete(node.key);
   }
 
+  /** The maps for files of this device (ours). */
+  idsOf(dev: number): IdMaps {
+    return dev === this.dev ? this.#ids : this.#idsBelow;
+  }
+
   localAttributes(host: HostAttributes): Attributes {
+    const dev = this.#deviceOf(host.dev);
+    const ids = this.idsOf(dev);
     return {
-      dev: this.#deviceOf(host.dev),
+      dev,
       ino: host.ino,
       mode: host.mode,
       nlink: host.nlink,
-      uid: this.client.ids.uids.toGuest(host.uid),
-      gid: this.client.ids.gids.toGuest(host.gid),
+      uid: ids.uids.toGuest(host.uid),
+      gid: ids.gids.toGuest(host.gid),
       rdev: host.rdev,
       sizeBytes: host.size,
       blockSize: host.blockSize,
@@ -158,7 +181,7 @@ export class GoferFileSystem implements FileSystem {
   /** A file whose descriptors nobody uses right now: they stay open for a while. */
   fileIdle(file: GoferFile): void {
     this.#idleFiles.add(file);
-    if (this.#idleFiles.size <= maxIdleFds) return;
+    if (this.#idleFiles.size <= this.#maxIdleFds) return;
     for (const oldest of this.#idleFiles) {
       this.#idleFiles.delete(oldest);
       oldest.closeHostFds();

@@ -1,36 +1,60 @@
-// User and group ids of a container as they are on the host's files (user_namespaces(7), "User and group ID mappings").
-import type { IdRange } from '../../kernel/id-ranges.ts';
-import { NO_ID } from '../../vfs/node.ts';
+// User and group ids of the host's files as a container sees them: through its user namespace, and before that through the
+// mapping of the mount where it has one (user_namespaces(7) "User and group ID mappings", mount_setattr(2) "ID-mapped mounts").
+import { EINVAL, EOVERFLOW, type SysResult } from '../../../abi/errno.ts';
+import { type IdRange, type IdRanges, sameIdRanges } from '../../kernel/id-ranges.ts';
+import { NO_ID, UNMAPPED_ID } from '../../vfs/node.ts';
 
 export class IdMap {
-  readonly #ranges: readonly IdRange[];
+  readonly #container: readonly IdRange[];
+  readonly #mount: readonly IdRange[];
 
-  /** Without ranges every id is itself. */
-  constructor(ranges: readonly IdRange[] = []) {
-    this.#ranges = ranges;
+  /** Without ranges every id is itself. `mount`: from ids in the file system to those of the host. */
+  constructor(container: readonly IdRange[] = [], mount: readonly IdRange[] = []) {
+    this.#container = container;
+    this.#mount = mount;
   }
 
-  /** NO_ID where the container has none for it. */
+  /** UNMAPPED_ID where the mount has none for it, NO_ID where the container has none. */
   toGuest(id: number): number {
-    if (this.#ranges.length === 0) return id;
-    for (const [inside, outside, count] of this.#ranges)
-      if (id >= outside && id - outside < count) return id - outside + inside;
-    return NO_ID;
+    const seen = outside(this.#mount, id);
+    return seen === undefined ? UNMAPPED_ID : (inside(this.#container, seen) ?? NO_ID);
   }
 
-  /** Undefined where the container has no such id. */
-  toHost(id: number): number | undefined {
-    if (this.#ranges.length === 0) return id;
-    for (const [inside, outside, count] of this.#ranges)
-      if (id >= inside && id - inside < count) return id - inside + outside;
-    return undefined;
+  /** EINVAL where the container has no such id, EOVERFLOW where the mount has none (chown(2), notify_change in the kernel). */
+  toHost(id: number): SysResult {
+    const seen = outside(this.#container, id);
+    return seen === undefined ? EINVAL : (inside(this.#mount, seen) ?? EOVERFLOW);
   }
 }
 
-/** Both maps of a container. */
+function inside(ranges: readonly IdRange[], id: number): number | undefined {
+  if (ranges.length === 0) return id;
+  for (const [first, host, count] of ranges)
+    if (id >= host && id - host < count) return id - host + first;
+  return undefined;
+}
+
+function outside(ranges: readonly IdRange[], id: number): number | undefined {
+  if (ranges.length === 0) return id;
+  for (const [first, host, count] of ranges)
+    if (id >= first && id - first < count) return id - first + host;
+  return undefined;
+}
+
+/** Both maps. */
 export interface IdMaps {
   readonly uids: IdMap;
   readonly gids: IdMap;
 }
 
-export const sameIds: IdMaps = { uids: new IdMap(), gids: new IdMap() };
+export function idMapsOf(
+  container: IdRanges = sameIdRanges,
+  mount: IdRanges = sameIdRanges,
+): IdMaps {
+  return {
+    uids: new IdMap(container.uids, mount.uids),
+    gids: new IdMap(container.gids, mount.gids),
+  };
+}
+
+export const sameIds: IdMaps = idMapsOf();

@@ -1,13 +1,31 @@
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
-import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  ENOENT,
+  EROFS,
+  type Errno,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
-import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
+import {
+  type AttributeChange,
+  type Attributes,
+  isUnmapped,
+  Node,
+  type Ownership,
+} from '../../vfs/node.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 
 /** Attributes of shared trees are believed this long: a lookup and the stat after it are one request. */
 const freshNs = 1_000_000;
+
+export interface HostOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 export abstract class GoferNode extends Node {
   readonly filesystem: GoferFileSystem;
@@ -116,9 +134,34 @@ export abstract class GoferNode extends Node {
     return this.parent === undefined ? (this as unknown as GoferDirectory).id() : this.parent.id();
   }
 
+  override get isUnmapped(): boolean {
+    return isUnmapped(this.#attributes.uid, this.#attributes.gid);
+  }
+
+  override mayBelongTo(uid: number | undefined, gid: number | undefined): SysResult {
+    const owner = this.hostOwner(uid, gid);
+    return isErrno(owner) ? owner : 0;
+  }
+
+  /** Owners as the host has them; 0 for undefined ones. */
+  protected hostOwner(uid: number | undefined, gid: number | undefined): Result<HostOwner> {
+    const { uids, gids } = this.filesystem.idsOf(this.#attributes.dev);
+    const hostUid = uid === undefined ? 0 : uids.toHost(uid);
+    const hostGid = gid === undefined ? 0 : gids.toHost(gid);
+    if (hostUid < 0) return hostUid as Errno;
+    return hostGid < 0 ? (hostGid as Errno) : { uid: hostUid, gid: hostGid };
+  }
+
   override setAttributes(change: AttributeChange): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    const changed = this.filesystem.client.setAttributes(...this.place, change);
+    const { uid, gid } = change;
+    const owner = this.hostOwner(uid, gid);
+    if (isErrno(owner)) return owner;
+    const changed = this.filesystem.client.setAttributes(...this.place, {
+      ...change,
+      ...(uid === undefined ? {} : { uid: owner.uid }),
+      ...(gid === undefined ? {} : { gid: owner.gid }),
+    });
     if (isErrno(changed)) return changed;
     this.learn(this.filesystem.localAttributes(changed));
     return 0;

@@ -13,7 +13,7 @@ import {
   POLLRDNORM,
   POLLWRNORM,
 } from '../../../abi/poll.ts';
-import { S_IFBLK, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, statxLayout } from '../../../abi/stat.ts';
+import { S_IFBLK, S_IFMT, S_IFREG, statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
 import { WaitQueue, type Waker } from '../../base/wait.ts';
 import type { HostFdWatcher, Platform } from '../../platform/platform.ts';
@@ -25,14 +25,6 @@ const PIPE_BUF = 4096;
 /** Staging for one transfer: nothing else runs while it is in use. */
 const staging = new Uint8Array(65536);
 const pollable = POLLIN | POLLOUT | POLLPRI | POLLRDHUP;
-
-/**
- * A stream socket (what Node gives its children) is shown as a pipe: the guest can read and write it, but
- * has no socket calls on it, and programs that see a socket would make some.
- */
-function shownMode(mode: number): number {
-  return (mode & S_IFMT) === S_IFSOCK ? (mode & ~S_IFMT) | S_IFIFO : mode;
-}
 
 export class HostDescriptor {
   readonly hostFd: number;
@@ -53,7 +45,7 @@ export class HostDescriptor {
   constructor(hostFd: number, platform: Platform, isOwned: boolean) {
     this.hostFd = hostFd;
     this.#isOwned = isOwned;
-    this.mode = shownMode(this.#statx().getUint16(statxLayout.at.mode, true));
+    this.mode = this.#statx().getUint16(statxLayout.at.mode, true);
     this.kind = this.mode & S_IFMT;
     const flags = Math.max(0, native.statusFlags(hostFd));
     this.access = flags & O_ACCMODE;

@@ -1,8 +1,8 @@
 // Open files over host descriptors: the guest's standard input, output and error where they are no
-// terminals (those are fs/tty's). Pipes, sockets, /dev/null and regular files.
+// terminals (those are fs/tty's) and no sockets (net/host). Pipes, /dev/null and regular files.
 import { EACCES, EINVAL, ESPIPE, type Result, type SysResult } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
-import { S_IFIFO, S_IFSOCK } from '../../../abi/stat.ts';
+import { S_IFIFO } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { WaitQueue } from '../../base/wait.ts';
@@ -91,7 +91,6 @@ class HostFile extends OpenFile {
   override get description(): string {
     const kind = this.node.kind;
     if (kind === S_IFIFO) return `pipe:[${this.node.ino}]`;
-    if (kind === S_IFSOCK) return `socket:[${this.node.ino}]`;
     return `host:[${this.node.ino}]`;
   }
 
@@ -100,7 +99,7 @@ class HostFile extends OpenFile {
   }
 
   override get raisesSigpipe(): boolean {
-    return this.node.kind === S_IFIFO || this.node.kind === S_IFSOCK;
+    return this.node.kind === S_IFIFO;
   }
 
   override get pollable(): boolean {

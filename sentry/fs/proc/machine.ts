@@ -1,7 +1,10 @@
 // The files of /proc about the machine as a whole (proc(5)). Every number speaks of the sandbox.
+
+import { fromNs, type Timespec, toNs } from '../../../abi/time.ts';
 import { processCpuNs } from '../../kernel/cpu-time.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
+import { addTimes } from '../../kernel/time-offsets.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { accountMemory } from './memory-account.ts';
 
@@ -97,7 +100,7 @@ function runningTasks(tasks: Iterable<Task>): number {
 }
 
 /** Differs from Linux: time is not told apart by CPU or by user and kernel; CPUs get equal shares. */
-export function renderStat(kernel: Kernel): string {
+export function renderStat(kernel: Kernel, caller: Caller): string {
   const { busyNs, idleNs } = cpuTimes(kernel);
   const cpu = (name: string, share: number): string =>
     `${name} ${Math.floor(busyNs / share / tickNs)} 0 0 ${Math.floor(idleNs / share / tickNs)} 0 0 0 0 0 0\n`;
@@ -110,7 +113,7 @@ export function renderStat(kernel: Kernel): string {
     text,
     'intr 0\n',
     `ctxt ${switches}\n`,
-    `btime ${bootTimeSec(kernel)}\n`,
+    `btime ${bootTimeSec(kernel, caller)}\n`,
     `processes ${kernel.forkCount}\n`,
     `procs_running ${Math.max(1, runningTasks(kernel.tasks))}\n`,
     'procs_blocked 0\n',
@@ -118,9 +121,14 @@ export function renderStat(kernel: Kernel): string {
   ].join('');
 }
 
-/** Wall-clock second at which the sandbox started. */
-function bootTimeSec(kernel: Kernel): number {
-  return kernel.clock.realtime().sec - Math.floor(kernel.clock.monotonicNs() / 1e9);
+/** Wall-clock second at which the sandbox started; with a time namespace, the one at which its clock was 0. */
+function bootTimeSec(kernel: Kernel, caller: Caller): number {
+  return kernel.clock.realtime().sec - uptimeOf(kernel, caller).sec;
+}
+
+function uptimeOf(kernel: Kernel, caller: Caller): Timespec {
+  const { boottime } = (caller as Task).group.container.timeOffsets;
+  return addTimes(fromNs(kernel.clock.monotonicNs()), boottime);
 }
 
 function seconds(ns: number): string {
@@ -128,8 +136,8 @@ function seconds(ns: number): string {
   return `${Math.floor(centis / 100)}.${String(centis % 100).padStart(2, '0')}`;
 }
 
-export function renderUptime(kernel: Kernel): string {
-  return `${seconds(kernel.clock.monotonicNs())} ${seconds(cpuTimes(kernel).idleNs)}\n`;
+export function renderUptime(kernel: Kernel, caller: Caller): string {
+  return `${seconds(toNs(uptimeOf(kernel, caller)))} ${seconds(cpuTimes(kernel).idleNs)}\n`;
 }
 
 const loadSpansSec = [60, 300, 900] as const;

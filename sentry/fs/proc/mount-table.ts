@@ -57,9 +57,10 @@ const optionNames: readonly (readonly [number, string])[] = [
   [MS_NOSYMFOLLOW, 'nosymfollow'],
 ];
 
-function mountOptions(flags: number): string {
+function mountOptions({ flags, filesystem }: Mount): string {
   const options = [(flags & MS_RDONLY) !== 0 ? 'ro' : 'rw'];
   for (const [flag, name] of optionNames) if ((flags & flag) !== 0) options.push(name);
+  if (filesystem.isIdMapped === true) options.push('idmapped');
   return options.join(',');
 }
 
@@ -85,7 +86,7 @@ function mountsOf(subject: Subject): ShownMount[] {
 export function renderMounts(subject: Subject): string {
   const lines = mountsOf(subject).map(({ mount, mountpoint }) => {
     const data = mount.data === '' ? '' : `,${mount.data}`;
-    return `${escapeField(mount.source)} ${escapeField(mountpoint)} ${mount.filesystem.type} ${mountOptions(mount.flags)}${data} 0 0\n`;
+    return `${escapeField(mount.source)} ${escapeField(mountpoint)} ${mount.filesystem.type} ${mountOptions(mount)}${data} 0 0\n`;
   });
   return lines.join('');
 }
@@ -94,7 +95,7 @@ export function renderMountinfo(subject: Subject): string {
   const lines = mountsOf(subject).map(({ mount, mountpoint }) => {
     const place = `${mount.id} ${mount.parent?.id ?? mount.id} ${deviceText(mount.filesystem.dev)}`;
     const paths = `${escapeField(dentryText(mount.root))} ${escapeField(mountpoint)}`;
-    return `${place} ${paths} ${mountOptions(mount.flags)} - ${mount.filesystem.type} ${escapeField(mount.source)} ${superOptions(mount)}\n`;
+    return `${place} ${paths} ${mountOptions(mount)} - ${mount.filesystem.type} ${escapeField(mount.source)} ${superOptions(mount)}\n`;
   });
   return lines.join('');
 }

@@ -1,7 +1,7 @@
 // /proc/PID and /proc/PID/task/TID: the table of what is in them (proc(5)).
 
-import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';
-import { EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_TIME } from '../../../abi/capability.ts';
+import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { idMapText } from '../../kernel/id-ranges.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
@@ -35,6 +35,7 @@ import {
   renderStatm,
   renderStatus,
   renderSyscall,
+  renderTimeOffsets,
   writeComm,
   writeOomScoreAdjustment,
 } from './process-stat.ts';
@@ -119,6 +120,11 @@ const processOnly: Entries<Subject> = {
       },
     },
   ),
+  timens_offsets: processFile(0o644, renderTimeOffsets, {
+    // It has processes.
+    write: (_subject, _text, caller) =>
+      isCapable(caller.credentials, CAP_SYS_TIME) ? EACCES : EPERM,
+  }),
   timerslack_ns: processFile(0o666, (subject) => `${subject.task?.timerSlackNs ?? 0}\n`, {
     write: writeTimerSlack,
   }),

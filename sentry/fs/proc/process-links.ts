@@ -36,6 +36,8 @@ const only =
     ino;
 const pidNamespace: Show = (_task, group) => group.pids.inode;
 
+const timeNamespace: Show = (_task, group) => group.container.time?.inode ?? 0xeffffffa;
+
 /** What the sandbox has one of has the number of Linux's initial one (linux/proc_ns.h). */
 const namespaces: readonly (readonly [name: string, type: string, show: Show])[] = [
   ['cgroup', 'cgroup', only(0xeffffffb)],
@@ -44,8 +46,8 @@ const namespaces: readonly (readonly [name: string, type: string, show: Show])[]
   ['net', 'net', only(0xf0000000)],
   ['pid', 'pid', pidNamespace],
   ['pid_for_children', 'pid', pidNamespace],
-  ['time', 'time', only(0xeffffffa)],
-  ['time_for_children', 'time', only(0xeffffffa)],
+  ['time', 'time', timeNamespace],
+  ['time_for_children', 'time', timeNamespace],
   ['user', 'user', only(0xeffffffd)],
   ['uts', 'uts', only(0xeffffffe)],
 ];

@@ -22,10 +22,13 @@ import {
   RLIMIT_STACK,
 } from '../../../abi/resource.ts';
 import { SECCOMP_MODE_DISABLED } from '../../../abi/seccomp.ts';
+import { type Timespec, toNs } from '../../../abi/time.ts';
 import type { SignalSet } from '../../base/sigset.ts';
 import { processCpuNs, threadCpuNs } from '../../kernel/cpu-time.ts';
 import { mayAccessProcess } from '../../kernel/process-access.ts';
+import { ordinaryScheduling, shownPriority } from '../../kernel/scheduling.ts';
 import type { Task } from '../../kernel/task.ts';
+import { noTimeOffsets } from '../../kernel/time-offsets.ts';
 import type { ImageLayout } from '../../mm/memory-manager.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type CapabilitySet, isCapable } from '../../vfs/credentials.ts';
@@ -79,7 +82,7 @@ export function renderStat(subject: Subject, caller: Caller): string {
   const image = open ? task.mm.image : undefined;
   const fields: (number | string)[] = [
     ...identityFields(subject),
-    ...timeFields(subject),
+    ...timeFields(subject, (caller as Task).group.container.timeOffsets.boottime),
     ...sizeFields(subject),
     ...imageFields(task === undefined ? 0 : 1, image),
     ...signalFields(subject),
@@ -109,13 +112,28 @@ function identityFields(subject: Subject): (number | string)[] {
   ];
 }
 
+/** /proc/PID/timens_offsets (time_namespaces(7)). */
+export function renderTimeOffsets({ group }: Subject): string {
+  const { monotonic, boottime } = group.container.time?.shown ?? noTimeOffsets;
+  const line = (name: string, { sec, nsec }: Timespec): string =>
+    `${name.padEnd(10)} ${String(sec).padStart(10)} ${String(nsec).padStart(9)}\n`;
+  return line('monotonic', monotonic) + line('boottime', boottime);
+}
+
 /** utime stime cutime cstime priority nice num_threads itrealvalue starttime. */
-function timeFields(subject: Subject): number[] {
+function timeFields(subject: Subject, boottime: Timespec): number[] {
   const { group } = subject;
   const niceness = subject.task?.niceness ?? 0;
   const started = subject.thread?.startTimeNs ?? group.startTimeNs;
   const times = [ticks(cpuNsOf(subject)), 0, ticks(group.childrenCpuNs), 0];
-  return [...times, 20 + niceness, niceness, Math.max(1, group.tasks.size), 0, ticks(started)];
+  return [
+    ...times,
+    subject.task === undefined ? 20 : shownPriority(subject.task),
+    niceness,
+    Math.max(1, group.tasks.size),
+    0,
+    ticks(started + toNs(boottime)),
+  ];
 }
 
 /** vsize rss rsslim. */
@@ -140,7 +158,8 @@ function signalFields(subject: Subject): number[] {
 /** wchan nswap cnswap exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time. */
 function placementFields(subject: Subject): number[] {
   const cpu = (subject.task?.tid ?? 0) % subject.kernel.cpuCount;
-  return [0, 0, 0, subject.group.exitSignal, cpu, 0, 0, 0, 0, 0];
+  const { priority, policy } = subject.task?.scheduling ?? ordinaryScheduling;
+  return [0, 0, 0, subject.group.exitSignal, cpu, priority, policy, 0, 0, 0];
 }
 
 /** start_data end_data start_brk arg_start arg_end env_start env_end. */
@@ -340,8 +359,8 @@ export function renderSched(subject: Subject): string {
     line('nr_switches', task?.voluntarySwitches ?? 0),
     line('nr_voluntary_switches', task?.voluntarySwitches ?? 0),
     line('nr_involuntary_switches', 0),
-    line('policy', 0),
-    line('prio', 120 + (task?.niceness ?? 0)),
+    line('policy', task?.scheduling.policy ?? 0),
+    line('prio', task === undefined ? 120 : 100 + shownPriority(task)),
   ].join('');
 }
 

@@ -3,7 +3,6 @@
 
 import { CAP_LAST_CAP, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
-import { sysctlRules } from '../../../abi/sysctl.ts';
 import { settings } from '../../base/settings.ts';
 import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -36,18 +35,24 @@ const ipcSetting = (key: string): Entry<Kernel> =>
 const setting = (key: string): Entry<Kernel> =>
   IpcLimits.has(key) ? ipcSetting(key) : fixedBy(() => settings.text(key));
 
-/** All settings of abi/sysctl.ts whose keys begin with `prefix`, as a directory, with what else is in there. */
+/**
+ * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash in a key is a dot of
+ * the name (an interface's), as in sysctl(8).
+ */
 function settingsBelow(
   prefix: string,
   others: Readonly<Record<string, Entry<Kernel>>> = {},
 ): Entry<Kernel> {
-  const entries: Record<string, Entry<Kernel>> = { ...others };
-  for (const key of Object.keys(sysctlRules)) {
-    if (!key.startsWith(`${prefix}.`)) continue;
-    const [name = '', ...rest] = key.slice(prefix.length + 1).split('.');
-    entries[name] ??= rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
-  }
-  return directory<Kernel>(entries);
+  return (filesystem, subject) => {
+    const entries: Record<string, Entry<Kernel>> = { ...others };
+    for (const key of settings.keys()) {
+      if (!key.startsWith(`${prefix}.`)) continue;
+      const [name = '', ...rest] = key.slice(prefix.length + 1).split('.');
+      const entry = rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
+      entries[name.replaceAll('/', '.')] ??= entry;
+    }
+    return directory<Kernel>(entries)(filesystem, subject);
+  };
 }
 
 /** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
@@ -216,13 +221,13 @@ const fsSettings = directory<Kernel>({
   suid_dumpable: fixed(0),
 });
 
-const netSettings = directory<Kernel>({
-  core: settingsBelow('net.core'),
+const netSettings = settingsBelow('net', {
   ipv4: settingsBelow('net.ipv4', {
-    tcp_available_congestion_control: fixed('reno'),
+    tcp_available_congestion_control: textFile(
+      0o444,
+      () => `${settings.text('net.ipv4.tcp_available_congestion_control') || 'reno'}\n`,
+    ),
   }),
-  ipv6: settingsBelow('net.ipv6'),
-  unix: settingsBelow('net.unix'),
 });
 
 export const sysDirectory: Entry<Kernel> = directory<Kernel>({

@@ -22,19 +22,40 @@ const sendable: readonly Known[] = [
 const receivable: readonly (readonly [level: number, type: number])[] = [
   [so.SOL_SOCKET, so.SCM_TIMESTAMP],
   [so.SOL_SOCKET, so.SCM_TIMESTAMPNS],
+  [so.SOL_SOCKET, so.SCM_TIMESTAMPING],
+  [so.SOL_SOCKET, so.SCM_TIMESTAMPING_OPT_STATS],
+  [so.SOL_SOCKET, so.SCM_TIMESTAMPING_PKTINFO],
+  [so.SOL_SOCKET, so.SCM_TIMESTAMP_NEW],
+  [so.SOL_SOCKET, so.SCM_TIMESTAMPNS_NEW],
+  [so.SOL_SOCKET, so.SCM_TIMESTAMPING_NEW],
   [so.SOL_SOCKET, so.SO_RXQ_OVFL],
   [so.SOL_IP, so.IP_PKTINFO],
   [so.SOL_IP, so.IP_TTL],
   [so.SOL_IP, so.IP_TOS],
+  [so.SOL_IP, so.IP_RECVOPTS],
+  [so.SOL_IP, so.IP_RETOPTS],
+  [so.SOL_IP, so.IP_CHECKSUM],
+  [so.SOL_IP, so.IP_RECVFRAGSIZE],
   [so.SOL_IP, so.IP_RECVERR],
   [so.SOL_IP, so.IP_RECVORIGDSTADDR],
   [so.SOL_IPV6, so.IPV6_PKTINFO],
   [so.SOL_IPV6, so.IPV6_HOPLIMIT],
+  [so.SOL_IPV6, so.IPV6_2292PKTINFO],
+  [so.SOL_IPV6, so.IPV6_2292HOPLIMIT],
   [so.SOL_IPV6, so.IPV6_TCLASS],
   [so.SOL_IPV6, so.IPV6_RECVERR],
   [so.SOL_IPV6, so.IPV6_ORIGDSTADDR],
+  [so.SOL_IPV6, so.IPV6_FLOWINFO],
+  [so.SOL_IPV6, so.IPV6_HOPOPTS],
+  [so.SOL_IPV6, so.IPV6_RTHDR],
+  [so.SOL_IPV6, so.IPV6_DSTOPTS],
+  [so.SOL_IPV6, so.IPV6_PATHMTU],
+  [so.SOL_TCP, so.TCP_INQ],
   [so.SOL_UDP, so.UDP_GRO],
 ];
+
+/** Levels that a send looks at; messages of others are passed over (ip_cmsg_send, ip6_datagram_send_ctl). */
+const sentLevels: readonly number[] = [so.SOL_SOCKET, so.SOL_IP, so.SOL_IPV6, so.SOL_UDP];
 
 /** More than one of each kind is an error of the guest's. */
 const mostMessages = 8;
@@ -47,6 +68,7 @@ export function encodeControl(messages: readonly ControlMessage[]): Result<Uint8
   if (messages.length > mostMessages) return EINVAL;
   const parts: Uint8Array[] = [];
   for (const { level, type, data } of messages) {
+    if (!sentLevels.includes(level)) continue;
     const known = sendable.find(([itsLevel, itsType]) => itsLevel === level && itsType === type);
     // One byte does for IP_TOS, as on the host.
     const short = level === so.SOL_IP && type === so.IP_TOS && data.length === 1;

@@ -1,7 +1,7 @@
 // An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7), udp(7)). The host's is
 // non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL and SIGPIPE are the Sentry's.
 // Differs from Linux: close(2) with SO_LINGER and a time does not wait, the host goes on sending by itself.
-import { CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
+import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
 import {
   EACCES,
   EAGAIN,
@@ -13,6 +13,7 @@ import {
   ENFILE,
   ENOPROTOOPT,
   EOPNOTSUPP,
+  EPERM,
   isErrno,
   type Result,
   type SysResult,
@@ -22,14 +23,13 @@ import { POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../
 import * as so from '../../../abi/socket.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
-import { settings } from '../../base/settings.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type Received, type SendControl, Socket, type SocketCaller } from '../socket.ts';
 import { decodeControl, encodeControl } from './control-messages.ts';
 import { EdgeQueue } from './edge-queue.ts';
-import { hostAddress, portIn } from './host-address.ts';
+import { hostAddress } from './host-address.ts';
 import { socketIoctl } from './host-ioctl.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { gettableOptions, settableOptions } from './option-table.ts';
@@ -51,6 +51,12 @@ const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC | so.MS
 /** struct group_source_req is the largest value. */
 const mostOptionBytes = 264;
 
+interface SocketKind {
+  readonly domain: number;
+  readonly type: number;
+  readonly protocol: number;
+}
+
 export class HostInetSocket extends Socket {
   readonly domain: number;
   readonly type: number;
@@ -66,7 +72,7 @@ export class HostInetSocket extends Socket {
   private constructor(
     sockets: HostSockets,
     hostFd: number,
-    kind: { readonly domain: number; readonly type: number; readonly protocol: number },
+    kind: SocketKind,
     flags: number,
     credentials: Credentials,
   ) {
@@ -79,20 +85,10 @@ export class HostInetSocket extends Socket {
     this.queue = new EdgeQueue(hostFd, sockets.platform);
   }
 
+  /** Over the descriptor that `make` answers. */
   static open(
     sockets: HostSockets,
-    kind: { readonly domain: number; readonly type: number; readonly protocol: number },
-    flags: number,
-    credentials: Credentials,
-  ): Result<HostInetSocket> {
-    return HostInetSocket.#adopt(sockets, kind, flags, credentials, () =>
-      native.hostSocket(kind.domain, kind.type, kind.protocol),
-    );
-  }
-
-  static #adopt(
-    sockets: HostSockets,
-    kind: { readonly domain: number; readonly type: number; readonly protocol: number },
+    kind: SocketKind,
     flags: number,
     credentials: Credentials,
     make: () => SysResult,
@@ -151,11 +147,11 @@ export class HostInetSocket extends Socket {
   override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
     const address = hostAddress(bytes, this.domain);
     if (isErrno(address)) return address;
-    const port = portIn(address);
-    const firstFree = settings.number('net.ipv4.ip_unprivileged_port_start');
-    const isPrivileged = port !== 0 && port < firstFree;
-    if (isPrivileged && !isCapable(caller.credentials, CAP_NET_BIND_SERVICE)) return EACCES;
-    return native.bindSocket(this.#hostFd, address);
+    const bound = native.bindSocket(this.#hostFd, address);
+    if (bound !== EACCES || !isCapable(caller.credentials, CAP_NET_BIND_SERVICE)) return bound;
+    // A low port, for which the Sentry has not the capability that this guest has.
+    const brokered = this.#sockets.broker.bind(this.#hostFd, address);
+    return brokered === EPERM ? EACCES : brokered;
   }
 
   override listen(backlog: number, _caller: SocketCaller): SysResult {
@@ -165,7 +161,7 @@ export class HostInetSocket extends Socket {
   override accept(flags: number, _caller: SocketCaller): Result<Socket> {
     const { domain, type, protocol } = this;
     const kind = { domain, type, protocol };
-    const accepted = HostInetSocket.#adopt(this.#sockets, kind, flags, this.#credentials, () =>
+    const accepted = HostInetSocket.open(this.#sockets, kind, flags, this.#credentials, () =>
       native.acceptSocket(this.#hostFd, name, told),
     );
     if (isErrno(accepted)) return accepted;
@@ -218,10 +214,12 @@ export class HostInetSocket extends Socket {
     sent: SendControl,
     _caller: SocketCaller | undefined,
   ): SysResult {
-    if ((flags & so.MSG_FASTOPEN) !== 0) return EOPNOTSUPP;
+    // As with tcp_fastopen=0; a connected socket sends as ever.
+    if ((flags & so.MSG_FASTOPEN) !== 0 && isErrno(this.peerAddress())) return EOPNOTSUPP;
     const to = address === undefined ? undefined : hostAddress(address, this.domain);
     if (to !== undefined && isErrno(to)) return to;
-    const messages = encodeControl(sent.messages);
+    // TCP looks at none of them.
+    const messages = encodeControl(this.type === so.SOCK_STREAM ? [] : sent.messages);
     if (isErrno(messages)) return messages;
     if (this.type !== so.SOCK_STREAM && source.remaining > staging.length) return EMSGSIZE;
     let total = 0;
@@ -318,8 +316,15 @@ export class HostInetSocket extends Socket {
     return isPassed ? this.getOption(so.SOL_SOCKET, option) : undefined;
   }
 
-  override setCommonOption(option: number, value: Uint8Array): SysResult | undefined {
+  override setCommonOption(
+    option: number,
+    value: Uint8Array,
+    caller: SocketCaller,
+  ): SysResult | undefined {
     if (option === so.SO_LINGER) return this.#passLinger(value);
+    // The Sentry has no right to mark packets, whoever asks.
+    if (option === so.SO_MARK) return EPERM;
+    if (forced.has(option) && !isCapable(caller.credentials, CAP_NET_ADMIN)) return EPERM;
     // The host would ask for a privilege that the Sentry has not: at least what anybody may have.
     const asked = forced.get(option) ?? option;
     if (settableOptions.get(so.SOL_SOCKET)?.includes(asked) === true) {
@@ -341,7 +346,8 @@ export class HostInetSocket extends Socket {
 
   override getOption(level: number, option: number): Result<Uint8Array> {
     const names = gettableOptions.get(level);
-    if (names === undefined) return EOPNOTSUPP;
+    if (names === undefined || (level === so.SOL_IPV6 && this.domain === so.AF_INET))
+      return EOPNOTSUPP;
     if (!names.includes(option)) return ENOPROTOOPT;
     const lengthBytes = native.socketOption(this.#hostFd, level, option, optionValue);
     return lengthBytes < 0

@@ -1,10 +1,18 @@
 // ioctl(2) on host sockets (socket(7), tcp(7), udp(7), netdevice(7)): what asks. Nothing is changed this way.
-import { EFAULT, EINVAL, ENOTTY, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
+import {
+  EFAULT,
+  EINVAL,
+  ENOTTY,
+  EOPNOTSUPP,
+  EPERM,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import * as io from '../../../abi/ioctl.ts';
 import { getU64 } from '../../../abi/time.ts';
 import { native } from '../../../native/addon.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import { interfaceRequests, intRequests } from './option-table.ts';
+import { interfaceRequests, intRequests, stampRequests } from './option-table.ts';
 
 /** struct ifreq. */
 const ifreqBytes = 40;
@@ -20,7 +28,7 @@ export function socketIoctl(
   caller: Caller,
 ): SysResult {
   if (intRequests.includes(command)) return ask(hostFd, command, argument, 4, caller);
-  if (command === io.SIOCGSTAMP) return ask(hostFd, command, argument, 16, caller);
+  if (stampRequests.includes(command >>> 0)) return ask(hostFd, command, argument, 16, caller);
   return hostInterfaceIoctl(hostFd, command, argument, caller) ?? ENOTTY;
 }
 
@@ -32,6 +40,8 @@ export function hostInterfaceIoctl(
   caller: Caller,
 ): SysResult | undefined {
   if (command === io.SIOCGIFCONF) return listInterfaces(hostFd, argument, caller);
+  // As from a driver that has nothing to tell.
+  if (command === io.SIOCETHTOOL) return EOPNOTSUPP;
   if (!interfaceRequests.includes(command)) {
     const isOfInterfaces = command >= firstOfInterfaces && command <= lastOfInterfaces;
     return isOfInterfaces ? EPERM : undefined;

@@ -1,39 +1,19 @@
 // The network of the host (in a container: that of its network namespace), as `--network host` gives it to the guest.
 // Opens at boot, before the Sentry is confined, what cannot be opened later.
-import { CAP_NET_RAW } from '../../../abi/capability.ts';
-import {
-  EACCES,
-  EPERM,
-  EPROTONOSUPPORT,
-  ESOCKTNOSUPPORT,
-  isErrno,
-  type Result,
-} from '../../../abi/errno.ts';
+import { EACCES, EPERM, isErrno, type Result } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
-import { NETLINK_ROUTE } from '../../../abi/netlink.ts';
-import {
-  AF_INET,
-  AF_INET6,
-  AF_NETLINK,
-  AF_UNSPEC,
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  SOCK_DGRAM,
-  SOCK_RAW,
-  SOCK_STREAM,
-} from '../../../abi/socket.ts';
+import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
-import { settings } from '../../base/settings.ts';
 import { setNetFiles } from '../../fs/proc/net.ts';
 import { type NetworkInterface, setInterfaceLister } from '../../fs/sys/network-interface.ts';
 import type { Task } from '../../kernel/task.ts';
-import { isCapable } from '../../vfs/credentials.ts';
+import { inetProtocol, isPing } from '../inet/protocols.ts';
 import { setNetwork } from '../network.ts';
 import type { Socket } from '../socket.ts';
+import { hostDiagAnswerer } from './host-diag.ts';
 import { HostInetSocket } from './host-inet-socket.ts';
 import { hostInterfaceIoctl } from './host-ioctl.ts';
+import { HostNetlink } from './host-netlink.ts';
 import { hostRouteAnswerer } from './host-route.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { parseLink } from './link.ts';
@@ -42,11 +22,13 @@ import { RouteSocket } from './route-socket.ts';
 
 /** From here on the guest's network is the one that this process is in. 0, or why it cannot be. */
 export function useHostNetwork(sockets: HostSockets): number {
-  const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
   if (routeFd < 0) return routeFd;
+  // A kernel without it has it for nobody.
+  const diagFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_SOCK_DIAG);
   const askFd = native.hostSocket(AF_INET, SOCK_DGRAM, 0);
   if (askFd < 0) return askFd;
-  const routes = new RouteSocket(routeFd);
+  const routes = new RouteSocket(new HostNetlink(routeFd));
   const files = openNetFiles();
   setNetFiles({
     names: [...files.keys()],
@@ -60,6 +42,7 @@ export function useHostNetwork(sockets: HostSockets): number {
     newSocket: (task, domain, type, protocol, flags) =>
       newHostSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
+    answerDiag: diagFd < 0 ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
   });
@@ -72,12 +55,7 @@ function interfaces(routes: RouteSocket): NetworkInterface[] {
   return links.flatMap(({ body }) => parseLink(body) ?? []);
 }
 
-/** Protocols of the kinds of sockets that the host makes without privilege; the first is meant by 0. */
-const protocolsOf: ReadonlyMap<number, readonly number[]> = new Map([
-  [SOCK_STREAM, [IPPROTO_TCP]],
-  [SOCK_DGRAM, [IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6]],
-]);
-
+/** Raw sockets come from the broker alone: the Sentry may not make one, and has one only where the container may. */
 function newHostSocket(
   sockets: HostSockets,
   task: Task,
@@ -86,22 +64,17 @@ function newHostSocket(
   protocol: number,
   flags: number,
 ): Result<Socket> {
-  // Raw sockets see and make any packet: the Sentry may not have one.
-  if (type === SOCK_RAW)
-    return isCapable(task.credentials, CAP_NET_RAW) && protocol === 0 ? EPROTONOSUPPORT : EPERM;
-  const protocols = protocolsOf.get(type);
-  if (protocols === undefined) return ESOCKTNOSUPPORT;
-  const chosen = protocol === 0 ? (protocols[0] as number) : protocol;
-  const isForeign = chosen === (domain === AF_INET6 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-  if (!protocols.includes(chosen) || isForeign) return EPROTONOSUPPORT;
-  if (type === SOCK_DGRAM && chosen !== IPPROTO_UDP && !mayPing(task)) return EACCES;
+  const chosen = inetProtocol(task.credentials, domain, type, protocol);
+  if (chosen < 0) return chosen as Result<Socket>;
+  const { broker } = sockets;
+  const make = (): number => {
+    if (type === SOCK_RAW) return broker.rawSocket(domain, chosen);
+    const made = native.hostSocket(domain, type, chosen);
+    // The groups that may ping are the guest's to be in, not the Sentry's.
+    if (made !== EACCES || !isPing(chosen)) return made;
+    const brokered = broker.pingSocket(domain);
+    return brokered === EPERM ? EACCES : brokered;
+  };
   const kind = { domain, type, protocol: chosen };
-  return HostInetSocket.open(sockets, kind, flags, task.credentials);
-}
-
-/** ping_init_sock: one of the caller's groups is in net.ipv4.ping_group_range. */
-function mayPing({ credentials }: Task): boolean {
-  const [first, last] = settings.text('net.ipv4.ping_group_range').split('\t').map(Number);
-  const groups = [credentials.egid, ...credentials.groups];
-  return groups.some((group) => group >= (first as number) && group <= (last as number));
+  return HostInetSocket.open(sockets, kind, flags, task.credentials, make);
 }

@@ -6,18 +6,14 @@ import { AF_INET, AF_INET6, AF_PACKET, AF_UNSPEC } from '../../../abi/socket.ts'
 import {
   dump,
   errorMessage,
-  joined,
   message,
   type NetlinkRequest,
   type RouteAnswerer,
 } from '../netlink/route-message.ts';
+import { answersTo } from './host-answers.ts';
 import { attributes } from './link.ts';
-import { type RouteMessage, RouteSocket } from './route-socket.ts';
+import { RouteSocket } from './route-socket.ts';
 
-/** As the kernel's dumps come to a reader with a page for a buffer; larger ones where there is much to tell. */
-const datagramBytes = 3776;
-const largeDatagramBytes = 32_768;
-const muchBytes = 524_288;
 const askedFamilies: readonly number[] = [AF_UNSPEC, AF_INET, AF_INET6];
 
 export function hostRouteAnswerer(routes: RouteSocket): RouteAnswerer {
@@ -41,31 +37,7 @@ function dumpAll(routes: RouteSocket, request: NetlinkRequest, portId: number): 
     return dump(request, portId, [], 0);
   const told = routes.dump(request.type, family);
   if (isErrno(told)) return [errorMessage(request, portId, told)];
-  return [...inDatagrams(told, request, portId), ...dump(request, portId, [], 0)];
-}
-
-function inDatagrams(
-  told: readonly RouteMessage[],
-  request: NetlinkRequest,
-  portId: number,
-): Uint8Array[] {
-  const total = told.reduce((sum, { body }) => sum + body.length, 0);
-  const room = total > muchBytes ? largeDatagramBytes : datagramBytes;
-  const datagrams: Uint8Array[] = [];
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
-  for (const { type, body } of told) {
-    const part = message(type, nl.NLM_F_MULTI, request.sequence, portId, body);
-    if (bytes > 0 && bytes + part.length > room) {
-      datagrams.push(joined(parts));
-      parts = [];
-      bytes = 0;
-    }
-    parts.push(part);
-    bytes += part.length;
-  }
-  if (parts.length > 0) datagrams.push(joined(parts));
-  return datagrams;
+  return answersTo(request, portId, told);
 }
 
 /** By index, or by name. */

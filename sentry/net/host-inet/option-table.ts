@@ -1,5 +1,5 @@
 // The socket options and ioctl(2) requests that pass to the host (ip(7), ipv6(7), tcp(7), udp(7), socket(7), netdevice(7)).
-// Every other option else is ENOPROTOOPT:
+// Every other option is ENOPROTOOPT:
 // what attaches programs (SO_ATTACH_FILTER, TCP_ULP), opens other paths into the kernel (IP_OPTIONS, TCP_REPAIR, netfilter)
 // or would let the host wait (SO_LINGER with a time). sentry/host/sentry-filter.ts holds the Sentry to this table.
 import * as io from '../../../abi/ioctl.ts';
@@ -32,6 +32,13 @@ const common: PassedOptions = {
     so.SO_RXQ_OVFL,
     so.SO_MAX_PACING_RATE,
     so.SO_INCOMING_CPU,
+    so.SO_TIMESTAMPING,
+    so.SO_TIMESTAMP_NEW,
+    so.SO_TIMESTAMPNS_NEW,
+    so.SO_TIMESTAMPING_NEW,
+    so.SO_PEEK_OFF,
+    so.SO_SELECT_ERR_QUEUE,
+    so.SO_BINDTOIFINDEX,
   ],
   getOnly: [
     so.SO_TYPE,
@@ -41,6 +48,9 @@ const common: PassedOptions = {
     so.SO_DOMAIN,
     so.SO_INCOMING_NAPI_ID,
     so.SO_COOKIE,
+    so.SO_PEERNAME,
+    so.SO_BPF_EXTENSIONS,
+    so.SO_MEMINFO,
   ],
   // Only to reset a connection at once: HostInetSocket.setCommonOption.
   setOnly: [so.SO_LINGER],
@@ -75,8 +85,14 @@ const ip: PassedOptions = {
     so.IP_MULTICAST_ALL,
     so.IP_UNICAST_IF,
     so.IP_LOCAL_PORT_RANGE,
+    so.IP_HDRINCL,
+    so.IP_RECVOPTS,
+    so.IP_RETOPTS,
+    so.IP_CHECKSUM,
+    so.IP_RECVFRAGSIZE,
+    so.IP_RECVERR_RFC4884,
   ],
-  getOnly: [so.IP_MTU, so.SO_ORIGINAL_DST],
+  getOnly: [so.IP_MTU, so.IP_PROTOCOL, so.SO_ORIGINAL_DST],
   setOnly: [
     so.IP_ADD_MEMBERSHIP,
     so.IP_DROP_MEMBERSHIP,
@@ -110,8 +126,19 @@ const ipv6: PassedOptions = {
     so.IPV6_ORIGDSTADDR,
     so.IPV6_UNICAST_IF,
     so.IPV6_FREEBIND,
+    so.IPV6_2292PKTINFO,
+    so.IPV6_2292HOPLIMIT,
+    so.IPV6_CHECKSUM,
+    so.IPV6_HDRINCL,
+    so.IPV6_RECVERR_RFC4884,
+    so.IPV6_RECVHOPOPTS,
+    so.IPV6_RECVRTHDR,
+    so.IPV6_RECVDSTOPTS,
+    so.IPV6_RECVPATHMTU,
+    so.IPV6_FLOWINFO,
+    so.IPV6_FLOWINFO_SEND,
   ],
-  getOnly: [so.IPV6_MTU, so.SO_ORIGINAL_DST],
+  getOnly: [so.IPV6_MTU, so.IPV6_PATHMTU, so.SO_ORIGINAL_DST],
   setOnly: [so.IPV6_ADD_MEMBERSHIP, so.IPV6_DROP_MEMBERSHIP, ...multicast],
 };
 
@@ -133,8 +160,15 @@ const tcp: PassedOptions = {
     so.TCP_USER_TIMEOUT,
     so.TCP_FASTOPEN,
     so.TCP_NOTSENT_LOWAT,
+    so.TCP_THIN_LINEAR_TIMEOUTS,
+    so.TCP_THIN_DUPACK,
+    so.TCP_SAVE_SYN,
+    so.TCP_FASTOPEN_CONNECT,
+    so.TCP_FASTOPEN_NO_COOKIE,
+    so.TCP_INQ,
+    so.TCP_TX_DELAY,
   ],
-  getOnly: [so.TCP_INFO],
+  getOnly: [so.TCP_INFO, so.TCP_TIMESTAMP, so.TCP_CC_INFO, so.TCP_SAVED_SYN],
   setOnly: [],
 };
 
@@ -145,7 +179,21 @@ const udp: PassedOptions = {
   setOnly: [],
 };
 
-const levels: readonly PassedOptions[] = [common, ip, ipv6, tcp, udp];
+/** Of raw sockets. */
+const icmp: PassedOptions = {
+  level: so.SOL_RAW,
+  both: [so.ICMP_FILTER, so.IPV6_CHECKSUM],
+  getOnly: [],
+  setOnly: [],
+};
+const icmpv6: PassedOptions = {
+  level: so.SOL_ICMPV6,
+  both: [so.ICMPV6_FILTER],
+  getOnly: [],
+  setOnly: [],
+};
+
+const levels: readonly PassedOptions[] = [common, ip, ipv6, tcp, udp, icmp, icmpv6];
 
 /** Names by level. */
 export type OptionNames = ReadonlyMap<number, readonly number[]>;
@@ -166,6 +214,14 @@ export const intRequests: readonly number[] = [
   io.SIOCATMARK,
 ];
 
+/** Requests that answer a struct timeval or timespec. */
+export const stampRequests: readonly number[] = [
+  io.SIOCGSTAMP,
+  io.SIOCGSTAMPNS,
+  io.SIOCGSTAMP_NEW,
+  io.SIOCGSTAMPNS_NEW,
+];
+
 /** Requests that answer a struct ifreq. */
 export const interfaceRequests: readonly number[] = [
   io.SIOCGIFNAME,
@@ -184,7 +240,7 @@ export const interfaceRequests: readonly number[] = [
 
 export const passedRequests: readonly number[] = [
   ...intRequests,
-  io.SIOCGSTAMP,
+  ...stampRequests,
   io.SIOCGIFCONF,
   ...interfaceRequests,
 ];

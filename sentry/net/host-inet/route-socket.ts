@@ -1,22 +1,8 @@
-// The Sentry's own rtnetlink socket on the host, opened at boot: asks for links, addresses, routes, neighbours and rules
-// in requests that are put together here. The kernel answers within sendmsg(2) and recvmsg(2): nothing waits.
-import { EAGAIN, EIO, type Result } from '../../../abi/errno.ts';
+// The Sentry's own rtnetlink socket on the host: asks for links, addresses, routes, neighbours and rules.
+import type { Result } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
-import { native } from '../../../native/addon.ts';
-import { attribute, joined, message } from '../netlink/route-message.ts';
-
-/** One message of an answer. */
-export interface RouteMessage {
-  readonly type: number;
-  readonly body: Uint8Array;
-}
-
-/** No dump is longer: a table of routes may be. */
-const mostMessages = 65_536;
-const buffer = new Uint8Array(65_536);
-const sender = new Uint8Array(nl.sockaddrNl.size);
-const noControl = new Uint8Array(0);
-const told = new Int32Array(3);
+import { attribute, joined } from '../netlink/route-message.ts';
+import type { HostMessage, HostNetlink } from './host-netlink.ts';
 
 /** Sizes of the fixed parts: struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr. All begin with the family. */
 const headerBytes: ReadonlyMap<number, number> = new Map([
@@ -28,11 +14,10 @@ const headerBytes: ReadonlyMap<number, number> = new Map([
 ]);
 
 export class RouteSocket {
-  readonly #hostFd: number;
-  #sequence = 0;
+  readonly #host: HostNetlink;
 
-  constructor(hostFd: number) {
-    this.#hostFd = hostFd;
+  constructor(host: HostNetlink) {
+    this.#host = host;
   }
 
   /** True for the requests that `dump` knows. */
@@ -40,84 +25,19 @@ export class RouteSocket {
     return headerBytes.has(type);
   }
 
-  dump(type: number, family: number): Result<RouteMessage[]> {
+  dump(type: number, family: number): Result<HostMessage[]> {
     const body = new Uint8Array(headerBytes.get(type) ?? nl.RTMSG_BYTES);
     body[0] = family;
-    return this.#ask(type, nl.NLM_F_DUMP, body);
+    return this.#host.ask(type, nl.NLM_F_DUMP, body);
   }
 
   /** The route to an address of 4 or 16 bytes: one message. `flags`: RTM_F_*. */
-  routeTo(family: number, address: Uint8Array, flags: number): Result<RouteMessage[]> {
+  routeTo(family: number, address: Uint8Array, flags: number): Result<HostMessage[]> {
     const header = new DataView(new ArrayBuffer(nl.RTMSG_BYTES));
     header.setUint8(0, family);
     header.setUint8(1, address.length * 8);
     header.setUint32(8, flags, true);
     const body = joined([new Uint8Array(header.buffer), attribute(nl.RTA_DST, address)]);
-    return this.#ask(nl.RTM_GETROUTE, 0, body);
-  }
-
-  #ask(type: number, flags: number, body: Uint8Array): Result<RouteMessage[]> {
-    this.#sequence = (this.#sequence + 1) >>> 0;
-    const request = message(type, nl.NLM_F_REQUEST | flags, this.#sequence, 0, body);
-    const sent = native.sendDatagram(
-      this.#hostFd,
-      request,
-      request.length,
-      0,
-      undefined,
-      undefined,
-    );
-    if (sent < 0) return sent as Result<RouteMessage[]>;
-    const messages: RouteMessage[] = [];
-    for (;;) {
-      const count = this.#receive();
-      if (count < 0) return (count === EAGAIN ? EIO : count) as Result<RouteMessage[]>;
-      const ended = this.#take(buffer.subarray(0, count), flags === 0, messages);
-      if (ended === true) return messages;
-      if (ended !== false) return ended;
-    }
-  }
-
-  /** One datagram of the kernel's; others may not write to us, but who knows. */
-  #receive(): number {
-    for (;;) {
-      const { length } = buffer;
-      const count = native.receiveDatagram(
-        this.#hostFd,
-        buffer,
-        length,
-        0,
-        sender,
-        noControl,
-        told,
-      );
-      if (count < 0) return count;
-      if (new DataView(sender.buffer).getUint32(nl.sockaddrNl.pid, true) === 0) return count;
-    }
-  }
-
-  /** True at the end of the answer; an error that the kernel tells. */
-  #take(bytes: Uint8Array, isSingle: boolean, messages: RouteMessage[]): boolean | Result<never> {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let at = 0;
-    while (at + nl.nlmsghdr.size <= bytes.length) {
-      const lengthBytes = view.getUint32(at + nl.nlmsghdr.length, true);
-      if (lengthBytes < nl.nlmsghdr.size || lengthBytes > bytes.length - at) return EIO;
-      const type = view.getUint16(at + nl.nlmsghdr.type, true);
-      // What is left of an answer that was not read to its end has an older number.
-      const isOurs = view.getUint32(at + nl.nlmsghdr.sequence, true) === this.#sequence;
-      if (isOurs) {
-        if (type === nl.NLMSG_DONE) return true;
-        if (type === nl.NLMSG_ERROR) {
-          const error = lengthBytes < 20 ? EIO : view.getInt32(at + nl.nlmsghdr.size, true);
-          return (error < 0 ? error : EIO) as Result<never>;
-        }
-        const body = bytes.slice(at + nl.nlmsghdr.size, at + lengthBytes);
-        messages.push({ type, body });
-        if (isSingle || messages.length >= mostMessages) return true;
-      }
-      at += Math.ceil(lengthBytes / 4) * 4;
-    }
-    return false;
+    return this.#host.ask(nl.RTM_GETROUTE, 0, body);
   }
 }

@@ -1,23 +1,68 @@
-// A standard stream of the guest that is a socket on the host (a Node parent's pipes are): the guest sees a
-// connected, unnamed Unix stream socket. Bytes pass; descriptors, names and shutdown do not.
-import { EOPNOTSUPP, type Result, type SysResult } from '../../../abi/errno.ts';
-import { AF_UNIX, SOCK_STREAM } from '../../../abi/socket.ts';
+// A host socket that a process was given: a standard stream (a Node parent's pipes are such), one of --preserve-fds (socket
+// activation). What it is connected to stays: data, shutdown(2), names and accept(2) work, on whatever family it is;
+// bind(2), listen(2), connect(2) and other options do not. Descriptors pass in neither direction: files of the sandbox are
+// none of the host's, and those of the host none of a guest's (MSG_CTRUNC tells of them).
+import {
+  EFAULT,
+  EINVAL,
+  EMSGSIZE,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
+import * as so from '../../../abi/socket.ts';
+import { native } from '../../../native/addon.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { WaitQueue } from '../../base/wait.ts';
-import type { HostDescriptor } from '../../fs/host/host-descriptor.ts';
+import { HostDescriptor } from '../../fs/host/host-descriptor.ts';
 import { credentialsOf } from '../../kernel/credentials.ts';
+import type { Platform } from '../../platform/platform.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import { type SendControl, Socket } from '../socket.ts';
+import { hostAddress } from '../host-inet/host-address.ts';
+import { type Received, type SendControl, Socket } from '../socket.ts';
+
+/** Staging for one transfer: nothing else runs while it is in use. Holds any datagram. */
+const staging = new Uint8Array(262_144);
+const name = new Uint8Array(so.SOCKADDR_STORAGE_BYTES);
+const told = new Int32Array(3);
+const optionValue = new Uint8Array(16);
+/** Without room for control messages the host kernel makes no descriptors of them. */
+const noRoom = new Uint8Array(0);
+
+const sendFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_MORE;
+const receiveFlags = so.MSG_OOB | so.MSG_PEEK | so.MSG_TRUNC;
+const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC;
+/** Twin of sentry/host/sentry-filter.ts. */
+export const readableOptions: readonly number[] = [
+  so.SO_TYPE,
+  so.SO_ERROR,
+  so.SO_ACCEPTCONN,
+  so.SO_PROTOCOL,
+  so.SO_DOMAIN,
+];
 
 export class HostSocket extends Socket {
-  readonly domain: number = AF_UNIX;
-  readonly type: number = SOCK_STREAM;
+  readonly domain: number;
+  readonly type: number;
   override readonly queue: WaitQueue;
+  readonly #isListening: boolean;
   readonly #descriptor: HostDescriptor;
+  readonly #platform: Platform;
+  readonly #clock: Clock;
 
-  constructor(descriptor: HostDescriptor, clock: Clock) {
-    super(0, 0, credentialsOf(0, 0, []), clock);
+  constructor(descriptor: HostDescriptor, platform: Platform, clock: Clock, flags = 0) {
+    const { hostFd } = descriptor;
+    super(flags, option(hostFd, so.SO_PROTOCOL), credentialsOf(0, 0, []), clock);
+    this.domain = option(hostFd, so.SO_DOMAIN);
+    this.type = option(hostFd, so.SO_TYPE);
+    this.#isListening = option(hostFd, so.SO_ACCEPTCONN) === 1;
+    // accept4(2) must not wait, also where somebody else takes the connection first.
+    if (this.#isListening) native.setNonblocking(hostFd);
     this.#descriptor = descriptor;
+    this.#platform = platform;
+    this.#clock = clock;
     this.queue = descriptor.queue;
     descriptor.opened();
   }
@@ -27,33 +72,112 @@ export class HostSocket extends Socket {
     super.close();
   }
 
+  override get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  override get isByteStream(): boolean {
+    return this.type === so.SOCK_STREAM;
+  }
+
   override get raisesSigpipe(): boolean {
-    return true;
+    return this.type === so.SOCK_STREAM;
   }
 
   override poll(): number {
     return this.#descriptor.poll();
   }
 
-  override receive(sink: Sink, flags: number): SysResult {
-    // MSG_DONTWAIT and the like are the caller's; MSG_PEEK and MSG_OOB would need the host's help.
-    return (flags & 3) === 0 ? this.#descriptor.read(sink) : EOPNOTSUPP;
+  override accept(flags: number): Result<Socket> {
+    if (!this.isListening) return this.type === so.SOCK_STREAM ? EINVAL : EOPNOTSUPP;
+    const hostFd = native.acceptSocket(this.#descriptor.hostFd, name, told);
+    this.#descriptor.queue.rearm();
+    if (hostFd < 0) return hostFd as Result<Socket>;
+    const accepted = new HostDescriptor(hostFd, this.#platform, true);
+    return new HostSocket(accepted, this.#platform, this.#clock, flags);
+  }
+
+  override shutdown(how: number): SysResult {
+    return native.shutdownSocket(this.#descriptor.hostFd, how);
+  }
+
+  override localAddress(): Result<Uint8Array> {
+    return this.#name(0);
+  }
+
+  override peerAddress(): Result<Uint8Array> {
+    return this.#name(1);
+  }
+
+  #name(peer: 0 | 1): Result<Uint8Array> {
+    const lengthBytes = native.socketName(this.#descriptor.hostFd, name, peer);
+    return lengthBytes < 0 ? (lengthBytes as Result<Uint8Array>) : name.slice(0, lengthBytes);
   }
 
   override send(
     source: Source,
-    _flags: number,
-    _address: Uint8Array | undefined,
-    control: SendControl,
+    flags: number,
+    address: Uint8Array | undefined,
+    { files, credentials, messages }: SendControl,
   ): SysResult {
-    return control.files.length === 0 ? this.#descriptor.write(source) : EOPNOTSUPP;
+    if (files.length > 0 || credentials !== undefined || messages.length > 0) return EOPNOTSUPP;
+    const to = this.#destination(address);
+    if (to !== undefined && isErrno(to)) return to;
+    const isStream = this.type === so.SOCK_STREAM;
+    if (!isStream && source.remaining > staging.length) return EMSGSIZE;
+    let total = 0;
+    do {
+      const wanted = Math.min(staging.length, source.remaining);
+      const taken = wanted === 0 ? 0 : source.take(staging.subarray(0, wanted));
+      if (taken < 0) return total > 0 ? total : taken;
+      if (taken < wanted && !isStream) return EFAULT;
+      const { hostFd, queue } = this.#descriptor;
+      const count = native.sendDatagram(hostFd, staging, taken, flags & sendFlags, to, undefined);
+      queue.rearm();
+      source.giveBack(taken - Math.max(0, count));
+      if (count < 0) return total > 0 ? total : count;
+      total += count;
+      if (count < taken || taken < wanted) break;
+    } while (source.remaining > 0);
+    return total;
   }
 
-  override localAddress(): Result<Uint8Array> {
-    return Uint8Array.of(AF_UNIX, 0);
+  /** Unix sockets have names of files and of a network namespace that are not the guest's. */
+  #destination(address: Uint8Array | undefined): Result<Uint8Array> | undefined {
+    if (address === undefined) return undefined;
+    const isInternet = this.domain === so.AF_INET || this.domain === so.AF_INET6;
+    return isInternet ? hostAddress(address, this.domain) : EOPNOTSUPP;
   }
 
-  override peerAddress(): Result<Uint8Array> {
-    return Uint8Array.of(AF_UNIX, 0);
+  override receive(sink: Sink, flags: number, received: Received): SysResult {
+    const { hostFd, queue } = this.#descriptor;
+    const wanted = Math.min(staging.length, sink.remaining);
+    const hostFlags = flags & receiveFlags;
+    const count = native.receiveDatagram(hostFd, staging, wanted, hostFlags, name, noRoom, told);
+    queue.rearm();
+    if (count < 0) return count;
+    const [nameBytes = 0, , messageFlags = 0] = told;
+    received.address =
+      nameBytes === 0 ? undefined : name.slice(0, Math.min(nameBytes, name.length));
+    received.flags |= messageFlags & toldFlags;
+    const isDropped = this.type === so.SOCK_STREAM && (flags & so.MSG_TRUNC) !== 0;
+    if (isDropped || count === 0) return count;
+    const put = sink.put(staging.subarray(0, Math.min(count, wanted)));
+    return put < 0 || this.type === so.SOCK_STREAM ? put : count;
   }
+
+  override takeError(): number {
+    return option(this.#descriptor.hostFd, so.SO_ERROR);
+  }
+
+  override setCommonOption(which: number): SysResult | undefined {
+    // Time-outs are the Sentry's; the rest would be remembered without an effect.
+    return which === so.SO_RCVTIMEO || which === so.SO_SNDTIMEO ? undefined : ENOPROTOOPT;
+  }
+}
+
+/** 0 where the host has no answer. */
+function option(hostFd: number, which: number): number {
+  const lengthBytes = native.socketOption(hostFd, so.SOL_SOCKET, which, optionValue);
+  return lengthBytes < 4 ? 0 : new DataView(optionValue.buffer).getInt32(0, true);
 }

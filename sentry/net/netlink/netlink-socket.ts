@@ -1,5 +1,5 @@
 // AF_NETLINK sockets (netlink(7)), protocol NETLINK_ROUTE: enough for getifaddrs(3), if_nameindex(3) and
-// programs that list interfaces. No events are ever broadcast: nothing changes.
+// programs that list interfaces; NETLINK_SOCK_DIAG where the network answers it. No events are ever broadcast: nothing changes.
 
 import { CAP_NET_ADMIN } from '../../../abi/capability.ts';
 import {
@@ -15,7 +15,6 @@ import {
 } from '../../../abi/errno.ts';
 import { FIONREAD } from '../../../abi/ioctl.ts';
 import {
-  NETLINK_ROUTE,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_REQUEST,
@@ -40,7 +39,7 @@ import {
   type SocketCaller,
 } from '../socket.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
-import { errorMessage, type NetlinkRequest } from './route-message.ts';
+import { errorMessage, type NetlinkRequest, type RouteAnswerer } from './route-message.ts';
 
 const kernelSender: PeerCredentials = { pid: 0, pids: undefined, uid: 0, gid: 0 };
 const maxRequestBytes = 65536;
@@ -53,13 +52,20 @@ let lastPortId = 0xffff_f000;
 export class NetlinkSocket extends Socket {
   readonly domain: number = AF_NETLINK;
   readonly type: number;
+  readonly #answerer: RouteAnswerer;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #portId = 0;
   #groups = 0;
 
-  constructor(type: number, flags: number, credentials: Credentials, clock: Clock) {
-    super(flags, NETLINK_ROUTE, credentials, clock);
-    this.type = type;
+  constructor(
+    kind: { readonly type: number; readonly protocol: number; readonly answerer: RouteAnswerer },
+    flags: number,
+    credentials: Credentials,
+    clock: Clock,
+  ) {
+    super(flags, kind.protocol, credentials, clock);
+    this.type = kind.type;
+    this.#answerer = kind.answerer;
   }
 
   override bind(address: Uint8Array, caller: SocketCaller): SysResult {
@@ -141,7 +147,7 @@ export class NetlinkSocket extends Socket {
       this.deliver(errorMessage(request, this.#portId, EOPNOTSUPP));
       return;
     }
-    const answers = currentNetwork().answerRoute(request, this.#portId, privileged);
+    const answers = this.#answerer(request, this.#portId, privileged);
     for (const answer of answers) this.deliver(answer);
     const isDump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP;
     if ((request.flags & NLM_F_ACK) !== 0 && !isDump)

@@ -1,0 +1,58 @@
+// A container's network namespace on the host, and with the network `host` what its guests may do in it.
+import { CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../abi/capability.ts';
+import type { CapabilityConfig } from '../../sentry/boot/config.ts';
+import type { NetworkKind } from './annotations.ts';
+import type { Spec } from './spec/types.ts';
+
+export interface NetworkPlan {
+  readonly kind: NetworkKind;
+  /** The namespace to be in: 'new', a path, or undefined for the caller's. */
+  readonly namespace: string | undefined;
+  /** Bits: which the broker (native/launcher/broker.c) is to have for the guests. */
+  readonly capabilities: number;
+  /** net.* of linux.sysctl that are written to the namespace: by keys with dots, where a slash is a dot of a name. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+const brokered = (1 << CAP_NET_RAW) | (1 << CAP_NET_BIND_SERVICE);
+
+export function planNetwork(
+  { linux }: Pick<Spec, 'linux'>,
+  kind: NetworkKind,
+  capabilities: CapabilityConfig,
+  settings: Readonly<Record<string, string>>,
+): NetworkPlan {
+  const found = linux?.namespaces?.find(({ type }) => type === 'network');
+  const namespace = found === undefined ? undefined : (found.path ?? 'new');
+  const { bounding, permitted } = capabilities;
+  // Capabilities in a user namespace count in network namespaces that were made in it, and in no other.
+  const hasUsers = (linux?.uidMappings?.length ?? 0) > 0;
+  const counts = kind === 'host' && (!hasUsers || namespace === 'new');
+  return {
+    kind,
+    namespace,
+    capabilities: counts ? (bounding.lo | permitted.lo) & brokered : 0,
+    settings: kind === 'host' ? settings : {},
+  };
+}
+
+/** For the launcher. */
+export function networkArguments(plan: NetworkPlan): string[] {
+  const { namespace, capabilities, settings } = plan;
+  return [
+    ...(namespace === undefined ? [] : ['--network-namespace', namespace]),
+    ...(capabilities === 0 ? [] : ['--network-capabilities', String(capabilities)]),
+    ...Object.entries(settings).flatMap(([key, value]) => [
+      '--network-setting',
+      `${pathOf(key)}=${value}`,
+    ]),
+  ];
+}
+
+/** Below /proc/sys. */
+function pathOf(key: string): string {
+  return key
+    .split('.')
+    .map((name) => name.replaceAll('/', '.'))
+    .join('/');
+}

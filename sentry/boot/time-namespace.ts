@@ -1,0 +1,22 @@
+// The clocks of a container that has linux.timeOffsets: the host's, so much ahead (time_namespaces(7)). Others' clocks start at
+// 0 with the sandbox.
+import type { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
+import { addTimes, type TimeNamespace, type TimeOffsets } from '../kernel/time-offsets.ts';
+import { BootFailure } from './boot-failure.ts';
+
+/** First of the numbers of /proc/PID/ns/time that are not the initial one's. */
+const FIRST_INODE = 0xf4000000;
+let made = 0;
+
+/** Throws BootFailure. */
+export function newTimeNamespace(clock: SystrapClock, asked: TimeOffsets): TimeNamespace {
+  const origin = clock.origin();
+  const offsets = {
+    monotonic: addTimes(origin.monotonic, asked.monotonic),
+    boottime: addTimes(origin.boottime, asked.boottime),
+  };
+  const vdso = clock.vdsoWith(offsets.monotonic, offsets.boottime);
+  if (typeof vdso === 'number') throw new BootFailure(`a time namespace: errno ${-vdso}`);
+  made += 1;
+  return { inode: FIRST_INODE + made, shown: asked, offsets, vdso };
+}

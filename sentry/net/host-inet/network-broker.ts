@@ -1,0 +1,78 @@
+// The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a capability in the network
+// namespace that the Sentry shares and in which it has none. There is one only for containers that have such a
+// capability; which of the guest's processes may ask, the Sentry judges before it does.
+import { EINTR, EPERM, type SysResult } from '../../../abi/errno.ts';
+import { native } from '../../../native/addon.ts';
+
+/** Twin of native/launcher/broker.c: four u32 (operation, domain, protocol, bytes of the address), and the address. */
+const MAKE_RAW = 1;
+const MAKE_PING = 2;
+const BIND = 3;
+const requestBytes = 44;
+const addressAt = 16;
+
+export class NetworkBroker {
+  readonly #socketFd: number;
+  readonly #request = new Uint8Array(requestBytes);
+  readonly #view: DataView = new DataView(this.#request.buffer);
+  readonly #reply = new Uint8Array(4);
+  /** The number of descriptors, and descriptors. */
+  readonly #fds = new Int32Array(2);
+
+  constructor(socketFd: number) {
+    this.#socketFd = socketFd;
+  }
+
+  /** A descriptor; EPERM where nobody may make one. */
+  rawSocket(domain: number, protocol: number): SysResult {
+    this.#begin(MAKE_RAW, domain);
+    this.#view.setUint32(8, protocol, true);
+    return this.#socket();
+  }
+
+  pingSocket(domain: number): SysResult {
+    this.#begin(MAKE_PING, domain);
+    return this.#socket();
+  }
+
+  /** `address` of 16 or 28 bytes. */
+  bind(hostFd: number, address: Uint8Array): SysResult {
+    this.#begin(BIND, 0);
+    this.#view.setUint32(12, address.length, true);
+    this.#request.set(address.subarray(0, requestBytes - addressAt), addressAt);
+    return this.#ask(hostFd);
+  }
+
+  #begin(operation: number, domain: number): void {
+    this.#request.fill(0);
+    this.#view.setUint32(0, operation, true);
+    this.#view.setUint32(4, domain, true);
+  }
+
+  #socket(): SysResult {
+    const result = this.#ask(-1);
+    if (result < 0) return result;
+    return this.#fds[0] === 1 ? (this.#fds[1] as number) : EPERM;
+  }
+
+  /** Waits for the answer: nothing that the broker does takes time. */
+  #ask(hostFd: number): SysResult {
+    this.#fds.set([hostFd, 0]);
+    const count = hostFd < 0 ? 0 : 1;
+    const sent = native.sendMessage(
+      this.#socketFd,
+      this.#request,
+      requestBytes,
+      this.#fds,
+      count,
+      0,
+    );
+    if (sent !== requestBytes) return EPERM;
+    for (;;) {
+      const got = native.recvMessage(this.#socketFd, this.#reply, this.#fds, 0);
+      if (got === EINTR) continue;
+      if (got !== 4) return EPERM;
+      return Math.min(0, new DataView(this.#reply.buffer).getInt32(0, true));
+    }
+  }
+}
