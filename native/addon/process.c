@@ -35,6 +35,15 @@ static napi_value ExitNow(napi_env env, napi_callback_info info) {
   _exit(arg_int(env, argv[0]));
 }
 
+/*
+ * killNamespace(): all other processes of the PID namespace whose init this is. The number is asked for here: Node's
+ * process.pid is that of the process it was forked from.
+ */
+static napi_value KillNamespace(napi_env env, napi_callback_info info) {
+  (void)info;
+  return answer(env, getpid() == 1 ? host(kill(-1, SIGKILL)) : 0);
+}
+
 /* keepAtExec(fd): execve(2) does not close it. */
 static napi_value KeepAtExec(napi_env env, napi_callback_info info) {
   ARGS(1);
@@ -93,8 +102,13 @@ static napi_value Spawn(napi_env env, napi_callback_info info) {
 }
 
 const struct addon_function process_functions[] = {
-    {"windowSize", WindowSize},   {"keepAtExec", KeepAtExec},
-    {"exitNow", ExitNow},         {"kill", Kill},
-    {"waitAny", WaitAny},         {"spawn", Spawn},
-    {"queueSignal", QueueSignal}, {NULL, NULL},
+    {"windowSize", WindowSize},
+    {"keepAtExec", KeepAtExec},
+    {"exitNow", ExitNow},
+    {"kill", Kill},
+    {"killNamespace", KillNamespace},
+    {"waitAny", WaitAny},
+    {"spawn", Spawn},
+    {"queueSignal", QueueSignal},
+    {NULL, NULL},
 };

@@ -5,6 +5,8 @@ export interface ProcessCalls {
   waitAny(status: Int32Array): number;
   /** _exit(2): nothing of Node's own ending runs. */
   exitNow(status: number): never;
+  /** SIGKILL for all others of the PID namespace, if this is its process 1. */
+  killNamespace(): number;
   /** sigqueue(3). */
   queueSignal(pid: number, signal: number, value: number): number;
   /**

@@ -1,5 +1,6 @@
 // `runts create`: a container, loaded and not started.
 
+import { native } from '../../native/addon.ts';
 import type { OciContext } from '../oci/context.ts';
 import { createContainer } from '../oci/create.ts';
 
@@ -24,6 +25,6 @@ export async function create(
     preservedFds: options.preserveFds ?? 0,
     isForeground: false,
   });
-  // What the front, our child, leaves open in Node does not keep the engine waiting.
-  process.exit(0);
+  // What the front, our child, leaves open in Node does not keep the engine waiting, nor does the end of Node itself.
+  native.exitNow(0);
 }

@@ -40,11 +40,11 @@ export async function run(context: OciContext, id: string, options: RunOptions):
     await destroy(context, record, { runsHooks: false });
     throw error;
   }
-  if (isDetached) process.exit(0);
+  if (isDetached) native.exitNow(0);
   const status = await untilEnd(record);
   if (options.keep !== true) await destroy(context, record, { runsHooks: true });
   saveCodeCache();
-  process.exit(status);
+  native.exitNow(status);
 }
 
 /** The front ends with the container's exit code; signals go to it, and from there to the guest. */

@@ -1,7 +1,6 @@
 // Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
 // (sentry/host/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
-import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import { startAs } from '../../native/roles.ts';
 import { GoferDied } from '../fs/gofer/client.ts';
@@ -52,13 +51,9 @@ function run(
     log('error', error instanceof Error ? (error.stack ?? text) : text);
     channel.send(eventLine({ type: 'failed', code: failure.code, text: failure.message }));
   }
-  endStubs();
+  // This end would end the stubs as well, but only after that of its own memory: so they go at the same time.
+  native.killNamespace();
   native.exitNow(0);
-}
-
-/** Its end would end them as well, but only after that of its own memory: so they go at the same time. */
-function endStubs(): void {
-  if (process.pid === 1) native.kill(-1, SIGKILL);
 }
 
 /** The launcher saw how the Gofer died, ends this process and says so: only where it does not, we speak. */

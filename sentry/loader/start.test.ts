@@ -75,7 +75,7 @@ describe('prepareProcess', () => {
 
   it('answers EAGAIN at the limit of tasks', () => {
     const limits = { ...noLimits, pids: 2 };
-    const allowance = { limits, machineBytes: 2 ** 30, guardsMemory: false };
+    const allowance = { limits, machineBytes: 2 ** 30, guardsMemory: 'none' as const };
     const pids = new PidNamespace(fake.kernel);
     const { kernel } = fake;
     const mounts = {} as MountNamespace;
