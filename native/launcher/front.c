@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -45,6 +44,9 @@ struct lines {
 
 enum { KILL_PATIENCE_MS = 3000 };
 
+/* A Sentry that was taken over must not fill the engine's log. */
+enum { MOST_WARNINGS = 100 };
+
 enum end { END_UNKNOWN, END_EXITED, END_FAILED };
 
 static struct front {
@@ -61,6 +63,7 @@ static struct front {
   bool timed_out;
   long long kill_by_ms; /* 0: no SIGKILL is under way */
   bool was_killed;
+  unsigned warnings; /* so far */
   enum end end;
   int code;              /* END_EXITED: wait status; END_FAILED: exit code */
   char text[LINE_BYTES]; /* END_FAILED */
@@ -226,7 +229,7 @@ static void obey_event(const char *line) {
     long code = strtol(rest, &text, 10);
     fail(code > 0 && code < 256 ? (int)code : EXIT_OWN_FAILURE, *text == ' ' ? text + 1 : text);
   } else if (starts_with(line, "warning", &rest)) {
-    complain("%s", rest);
+    if (front.warnings++ < MOST_WARNINGS) complain("%s", rest);
   } else if (starts_with(line, "stopped", &rest)) {
     if (is_command()) stop_self();
   } else if (!starts_with(line, "continued", &rest)) {
@@ -394,7 +397,8 @@ static int next_wait(long long timeout_at) {
 static void watch(int signals) {
   const long timeout = front.options->timeout_ms;
   const long long timeout_at = timeout > 0 ? now_ms() + timeout : 0;
-  for (bool running = true; running;) {
+  /* One that ended before its end was watched for is not told of. */
+  for (bool running = reap_launcher(); running;) {
     int wait = next_wait(timeout_at);
     if (is_guest_of_another() && front.control.fd < 0 && front.launcher == 0) break;
     bool writes = front.config >= 0 || front.request_bytes > 0;
@@ -473,62 +477,6 @@ static void make_channel(int pair[2], int type) {
   }
   pair[0] = high(pair[0], "socketpair");
   pair[1] = high(pair[1], "socketpair");
-}
-
-/* In the launcher: the descriptors that launcher.h lists. */
-static void take_places(const struct options *options, int control, int report) {
-  dup2(control, FD_CONTROL);
-  dup2(report, FD_REPORT);
-  const int given[][2] = {{options->log_fd, FD_LOG},
-                          {options->strace_fd, FD_STRACE},
-                          {options->container.listen_fd, FD_LISTEN},
-                          {options->zygote_fd, FD_ZYGOTE},
-                          {options->addon_fd, FD_ADDON}};
-  for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
-    if (given[i][0] >= 0)
-      dup2(given[i][0], given[i][1]);
-    else
-      close(given[i][1]);
-  }
-  close_range(FD_GIVEN, ~0U, 0);
-  report_open = true;
-}
-
-static int kept(int fd, const char *what) { return fd < 0 ? -1 : high(dup(fd), what); }
-
-static int open_program(const char *path) {
-  return path == NULL ? -1 : high(open(path, O_PATH | O_CLOEXEC), path);
-}
-
-static void keep_given(struct options *options) {
-  struct container *container = &options->container;
-  close_range(HIGH, ~0U, 0);
-  options->config_fd = kept(options->config_fd, "configuration");
-  options->log_fd = kept(options->log_fd, "log");
-  options->strace_fd = kept(options->strace_fd, "strace");
-  container->state_dir = kept(container->state_dir, "state directory");
-  container->status_fd = kept(container->status_fd, "status");
-  container->gate_fd = kept(container->gate_fd, "gate");
-  container->error_log_fd = kept(container->error_log_fd, "error log");
-  for (int i = 0; i < container->preserved_count; i++) {
-    container->preserved[i] = kept(3 + i, "preserved descriptor");
-  }
-  options->zygote_fd = open_program(options->zygote);
-  options->addon_fd = open_program(options->addon);
-  /* Whatever else the caller left open is nobody's here. */
-  close_range(3, HIGH - 1, 0);
-}
-
-/* What outlives the command line must not hold the caller's streams: the guest has its copies. */
-static void let_streams_go(const struct options *options) {
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return;
-  for (int fd = options->terminal ? 1 : 0; fd < 3; fd++) dup2(null, fd);
-  close(null);
-}
-
-static void let_preserved_go(const struct container *container) {
-  for (int i = 0; i < container->preserved_count; i++) close(container->preserved[i]);
 }
 
 /* Returns in the child, which is to become the launcher. */

@@ -58,7 +58,9 @@ export class GoferFile extends GoferNode implements Mappable {
   hostFd(writable: boolean): SysResult {
     if (writable ? this.#writeFd >= 0 : this.#readFd >= 0)
       return writable ? this.#writeFd : this.#readFd;
-    const opened = this.filesystem.client.open(...this.place, writable ? O_RDWR : O_RDONLY);
+    const { place } = this;
+    if (isErrno(place)) return place;
+    const opened = this.filesystem.client.open(place, writable ? O_RDWR : O_RDONLY);
     if (isErrno(opened)) return opened;
     if (opened.attributes.ino !== this.ino) {
       // The name is another file's by now.
@@ -80,9 +82,7 @@ export class GoferFile extends GoferNode implements Mappable {
 
   acquire(): void {
     this.#users += 1;
-    if (this.#users !== 1) return;
-    this.filesystem.fileUsed(this);
-    if (!this.filesystem.readOnly) this.filesystem.openFiles.add(this);
+    if (this.#users === 1) this.filesystem.fileUsed(this);
   }
 
   get isOpen(): boolean {
@@ -99,7 +99,6 @@ export class GoferFile extends GoferNode implements Mappable {
   release(): void {
     this.#users -= 1;
     if (this.#users !== 0) return;
-    this.filesystem.openFiles.delete(this);
     if (this.#isForgotten) this.closeHostFds();
     else this.filesystem.fileIdle(this);
   }

@@ -43,8 +43,6 @@ export class GoferFileSystem implements FileSystem {
   readonly #nodes = new Map<string, GoferNode>();
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
-  /** Of a writable tree: those whose name may go while they are used. */
-  readonly openFiles: Set<GoferFile> = new Set();
   readonly #idleFiles = new Set<GoferFile>();
   readonly #listed = new Map<GoferDirectory, number>();
   #listedEntries = 0;
@@ -110,8 +108,8 @@ export class GoferFileSystem implements FileSystem {
     const key = keyOf(entry.attributes);
     const attributes = this.localAttributes(entry.attributes);
     const known = this.#nodes.get(key);
-    // The number of a removed file may come back as another kind.
-    if (known !== undefined && known.kind === (entry.attributes.mode & S_IFMT)) {
+    // The number of a removed file may come back as another's.
+    if (known !== undefined && isSame(known, attributes)) {
       known.placed(parent, name, attributes, entry);
       return known;
     }
@@ -214,6 +212,11 @@ export class GoferFileSystem implements FileSystem {
     }
     return dev;
   }
+}
+
+function isSame({ kind, lastKnown }: GoferNode, { mode, btime }: Attributes): boolean {
+  const { btime: known } = lastKnown;
+  return kind === (mode & S_IFMT) && known.sec === btime.sec && known.nsec === btime.nsec;
 }
 
 function keyOf(attributes: HostAttributes): string {

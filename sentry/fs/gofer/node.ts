@@ -3,6 +3,7 @@ import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../ab
 import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
+import type { Place } from './client.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 
@@ -19,6 +20,8 @@ export abstract class GoferNode extends Node {
   name: string;
   /** The Gofer's id of a file that has lost its name while it is open, or never had one; else 0. */
   heldId = 0;
+  /** The name that is known of it was removed. */
+  #isNameless = false;
   #attributes: Attributes;
   #freshUntilNs: number;
   #learnedNs: number;
@@ -46,6 +49,7 @@ export abstract class GoferNode extends Node {
   placed(parent: GoferDirectory, name: string, attributes: Attributes, _entry: HostEntry): void {
     this.parent = parent;
     this.name = name;
+    this.#isNameless = false;
     this.learn(attributes);
   }
 
@@ -62,10 +66,16 @@ export abstract class GoferNode extends Node {
     this.#freshUntilNs = 0;
   }
 
-  /** Its name was removed just now: a file's last one, or that of a directory, is not asked for any more. */
+  /**
+   * Its name was removed just now: whatever is found under that from now on is another file. A file that nothing keeps
+   * on the host may also leave its inode number to another one.
+   */
   unlinked(): void {
-    if (this.kind !== S_IFDIR && this.#attributes.nlink > 1) this.stale();
-    else this.#attributes = { ...this.#attributes, nlink: 0 };
+    this.#isNameless = true;
+    const nlink = this.kind === S_IFDIR ? 0 : Math.max(0, this.#attributes.nlink - 1);
+    this.#attributes = { ...this.#attributes, nlink };
+    if (nlink > 0) this.stale();
+    else if (this.heldId === 0) this.filesystem.forget(this);
   }
 
   /** Learned this recently, whatever became stale by entries made or removed since. */
@@ -92,7 +102,7 @@ export abstract class GoferNode extends Node {
 
   /** Asks the host. Open files ask their descriptor instead (GoferFile). */
   protected fetch(): Result<Attributes> {
-    if (this.heldId !== 0) return this.#attributes;
+    if (this.heldId !== 0 || this.#isNameless) return this.#attributes;
     const host = this.filesystem.client.getAttributes(this.directoryId(), this.name);
     if (host === ENOENT) {
       // Removed while somebody holds it (O_PATH, a working directory).
@@ -106,9 +116,11 @@ export abstract class GoferNode extends Node {
     return this.#attributes;
   }
 
-  /** What requests name it by. */
-  protected get place(): readonly [id: number, name: string] {
-    return this.heldId !== 0 ? [this.heldId, ''] : [this.directoryId(), this.name];
+  /** What requests name it by. ENOENT: it has no name that is known. */
+  get place(): Result<Place> {
+    const { ino } = this.#attributes;
+    if (this.heldId !== 0) return [this.heldId, '', ino];
+    return this.#isNameless ? ENOENT : [this.directoryId(), this.name, ino];
   }
 
   /** Id of the directory that the node's name is in (a root: its own). */
@@ -118,18 +130,22 @@ export abstract class GoferNode extends Node {
 
   override setAttributes(change: AttributeChange): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    const changed = this.filesystem.client.setAttributes(...this.place, change);
+    const { place } = this;
+    if (isErrno(place)) return place;
+    const changed = this.filesystem.client.setAttributes(place, change);
     if (isErrno(changed)) return changed;
     this.learn(this.filesystem.localAttributes(changed));
     return 0;
   }
 
   override getXattr(name: string): Result<Uint8Array> {
-    return this.filesystem.client.getXattr(...this.place, name);
+    const { place } = this;
+    return isErrno(place) ? place : this.filesystem.client.getXattr(place, name);
   }
 
   override listXattr(): Result<string[]> {
-    const bytes = this.filesystem.client.listXattr(...this.place);
+    const { place } = this;
+    const bytes = isErrno(place) ? place : this.filesystem.client.listXattr(place);
     if (isErrno(bytes)) return bytes;
     return Buffer.from(bytes)
       .toString('latin1')
@@ -139,12 +155,14 @@ export abstract class GoferNode extends Node {
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    return this.filesystem.client.setXattr(...this.place, name, value, flags);
+    const { place } = this;
+    return isErrno(place) ? place : this.filesystem.client.setXattr(place, name, value, flags);
   }
 
   override removeXattr(name: string): SysResult {
     if (this.filesystem.readOnly) return EROFS;
-    return this.filesystem.client.removeXattr(...this.place, name);
+    const { place } = this;
+    return isErrno(place) ? place : this.filesystem.client.removeXattr(place, name);
   }
 
   override forgotten(): void {
