@@ -211,10 +211,8 @@ function joinedPids(
 ): string | undefined {
   if (path === undefined || path === '') return undefined;
   const pid = Number(/^\/proc\/(\d+)\/ns\/pid$/.exec(path)?.[1]);
-  for (const id of context.store.ids()) {
-    const other = context.store.find(id);
-    if (other?.front?.pid === pid && (other.sandbox ?? other.id) === sandbox.id) return other.id;
-  }
+  for (const { id, front, sandbox: its = id } of context.store.records())
+    if (front?.pid === pid && its === sandbox.id) return id;
   throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
 }
 
