@@ -2,6 +2,7 @@
 // others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { native } from '../../native/addon.ts';
 import type { Machine } from '../host/machine.ts';
 import { Container } from '../kernel/container.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -34,6 +35,8 @@ export interface GivenDescriptors {
   readonly moreFds: readonly number[];
   /** They are closed when the guest has closed its files of them. */
   readonly isOwned: boolean;
+  /** Told of each that somebody will close. */
+  readonly taken: (hostFd: number) => void;
 }
 
 interface KnownContainer {
@@ -62,6 +65,7 @@ export class Containers implements RequestHandler {
       throw new BootFailure(`container ${config.id} is there already`);
     const seccomp = guestSeccomp(config.seccomp);
     const pids = this.#pidsFor(given.joinsPidsOf);
+    given.taken(given.goferFd);
     const mounts = buildMounts(config, {
       kernel,
       machine: this.#machine,
@@ -83,6 +87,7 @@ export class Containers implements RequestHandler {
       return process;
     } catch (error) {
       kernel.forgetContainer(container);
+      mounts.close();
       throw error;
     }
   }
@@ -92,21 +97,40 @@ export class Containers implements RequestHandler {
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess {
-    const [input, output, error, ...others] = hostFds as [number, number, number, ...number[]];
-    const given = { hostFds: [input, output, error] as const, isOwned: true };
-    if (request.type === 'exec')
-      return this.#execute(request, { ...given, moreFds: others }, ended);
-    const [goferFd = -1, ...moreFds] = others;
+    const left = new Set(hostFds);
+    const [input, output, error, ...moreFds] = hostFds as [number, number, number, ...number[]];
+    const given: GivenDescriptors = {
+      hostFds: [input, output, error],
+      moreFds,
+      isOwned: true,
+      taken: (fd) => left.delete(fd),
+    };
+    try {
+      return request.type === 'exec'
+        ? this.#execute(request, given, ended)
+        : this.#createFurther(request, given, ended);
+    } catch (failure) {
+      for (const fd of left) native.close(fd);
+      throw failure;
+    }
+  }
+
+  #createFurther(
+    request: ConnectionRequest & { readonly type: 'create' },
+    given: GivenDescriptors,
+    ended: (status: number) => void,
+  ): ControlledProcess {
+    const [goferFd = -1, ...moreFds] = given.moreFds;
     const joins = request.joinsPidsOf === undefined ? {} : { joinsPidsOf: request.joinsPidsOf };
     const process = this.create(request.container, { ...given, moreFds, goferFd, ...joins });
     const { container } = process;
-    const gofer = this.#known.get(container.id)?.mounts.gofer;
+    const mounts = this.#known.get(container.id)?.mounts;
     // One container's loss is not the others'.
-    if (gofer !== undefined) gofer.died = () => container.signal(SIGKILL);
+    if (mounts !== undefined) mounts.gofer.died = () => container.signal(SIGKILL);
     container.ended = (status) => {
       this.#known.delete(container.id);
       this.#kernel.forgetContainer(container);
-      gofer?.close();
+      mounts?.close();
       ended(status);
     };
     return process;
@@ -146,17 +170,32 @@ export class Containers implements RequestHandler {
       ...given,
     };
     const streams = openStreams(config, sources);
-    const isShell = container.pids.init?.isVirtual === true;
-    if (asMain && !isShell && streams.terminalIndex !== undefined)
-      mountConsole(mounts.namespace, mounts.caller, streams.terminalIndex);
-    const task = prepare(known, config, streams, asMain);
-    const command = config.argv[0] ?? '';
-    if (isErrno(task)) {
-      throw isShell ? programFailure(command, task) : containerProgramFailure(command, task);
+    let task: Task;
+    try {
+      task = loaded(known, config, streams, asMain);
+    } catch (error) {
+      streams.disconnect();
+      throw error;
     }
     streams.giveTerminalTo(task);
     return { container, task, streams, hasTerminal: config.terminal !== undefined };
   }
+}
+
+function loaded(
+  known: KnownContainer,
+  config: ProcessConfig,
+  streams: Streams,
+  asMain: boolean,
+): Task {
+  const { container, mounts } = known;
+  const isShell = container.pids.init?.isVirtual === true;
+  if (asMain && !isShell && streams.terminalIndex !== undefined)
+    mountConsole(mounts.namespace, mounts.caller, streams.terminalIndex);
+  const task = prepare(known, config, streams, asMain);
+  const command = config.argv[0] ?? '';
+  if (!isErrno(task)) return task;
+  throw isShell ? programFailure(command, task) : containerProgramFailure(command, task);
 }
 
 function prepare(

@@ -4,6 +4,7 @@ import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import type { Clock } from '../base/clock.ts';
 import { registerDevices } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
@@ -42,6 +43,8 @@ export interface GuestMounts {
   /** Root of the container, for what boot itself looks up and opens. */
   readonly caller: FsCaller;
   readonly gofer: GoferClient;
+  /** The container has ended, or never came to be: its Gofer and its files are let go. */
+  close(): void;
 }
 
 export interface MountParts {
@@ -52,10 +55,20 @@ export interface MountParts {
   readonly pids: PidNamespace;
 }
 
-/** Throws BootFailure. */
+/** Throws BootFailure; the Gofer's socket is taken over in any case. */
 export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMounts {
+  const served = new ServedFiles(parts.goferFd, config, parts.kernel.clock);
+  try {
+    return build(config, parts, served);
+  } catch (error) {
+    served.close();
+    throw error;
+  }
+}
+
+function build(config: ContainerConfig, parts: MountParts, served: ServedFiles): GuestMounts {
   const { kernel } = parts;
-  const builder = new Builder(config, parts);
+  const builder = new Builder(config, parts, served);
   for (const mount of config.mounts) builder.add(mount);
   const { namespace, caller } = builder;
   const devpts = builder.devpts ?? new DevptsFileSystem(kernel);
@@ -69,7 +82,39 @@ export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMo
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
   if (config.isInit) ensurePath(caller, config.process.cwd, S_IFDIR);
   if (config.root.readOnly) builder.closeRoot();
-  return { namespace, devpts, caller, gofer: builder.client };
+  return { namespace, devpts, caller, gofer: served.client, close: () => served.close() };
+}
+
+/** What the container's Gofer serves. */
+class ServedFiles {
+  readonly client: GoferClient;
+  readonly #clock: Clock;
+  readonly #fileSystems: GoferFileSystem[] = [];
+
+  constructor(goferFd: number, { ids = sameIdRanges }: ContainerConfig, clock: Clock) {
+    this.client = new GoferClient(goferFd, {
+      uids: new IdMap(ids.uids),
+      gids: new IdMap(ids.gids),
+    });
+    this.#clock = clock;
+  }
+
+  attach(attachPoint: number, exclusive: boolean): GoferFileSystem {
+    const { client } = this;
+    const clock = this.#clock;
+    const filesystem = GoferFileSystem.attach({ client, attachPoint, exclusive, clock });
+    if (isErrno(filesystem))
+      throw new BootFailure(
+        `the gofer cannot serve attach point ${attachPoint}: ${failureOf('', filesystem).message}`,
+      );
+    this.#fileSystems.push(filesystem);
+    return filesystem;
+  }
+
+  close(): void {
+    this.client.close();
+    for (const filesystem of this.#fileSystems) filesystem.close();
+  }
 }
 
 class Builder {
@@ -78,19 +123,16 @@ class Builder {
   /** The first one that is mounted. */
   devpts: DevptsFileSystem | undefined = undefined;
   readonly #parts: MountParts;
-  readonly client: GoferClient;
+  readonly #files: ServedFiles;
   readonly #rootServed: GoferFileSystem;
   /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
   readonly #served = new Map<string, GoferFileSystem>();
 
-  constructor({ root: config, ids = sameIdRanges }: ContainerConfig, parts: MountParts) {
+  constructor({ root: config }: ContainerConfig, parts: MountParts, files: ServedFiles) {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
-    this.client = new GoferClient(parts.goferFd, {
-      uids: new IdMap(ids.uids),
-      gids: new IdMap(ids.gids),
-    });
-    this.#rootServed = this.#attach(config.attach, config.overlay);
+    this.#files = files;
+    this.#rootServed = files.attach(config.attach, config.overlay);
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
       : this.#rootServed;
@@ -148,7 +190,7 @@ class Builder {
 
   /** A volume that is a single file is the one entry of its attach point. */
   #volume({ target, flags, source, data, attach, isFile }: VolumeConfig): Mount {
-    const served = this.#attach(attach, false);
+    const served = this.#files.attach(attach, false);
     if (!isFile) {
       const known = this.#served.get(served.hostKey);
       const filesystem = known ?? served;
@@ -159,21 +201,6 @@ class Builder {
     const file = lookupChild(top.root, 'file', this.caller);
     if (isErrno(file)) throw new BootFailure(`volume: ${failureOf(target, file).message}`);
     return new Mount(served, { flags, source, data, root: file });
-  }
-
-  #attach(attachPoint: number, exclusive: boolean): GoferFileSystem {
-    const { clock } = this.#parts.kernel;
-    const filesystem = GoferFileSystem.attach({
-      client: this.client,
-      attachPoint,
-      exclusive,
-      clock,
-    });
-    if (isErrno(filesystem))
-      throw new BootFailure(
-        `the gofer cannot serve attach point ${attachPoint}: ${failureOf('', filesystem).message}`,
-      );
-    return filesystem;
   }
 }
 

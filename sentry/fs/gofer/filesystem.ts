@@ -44,6 +44,7 @@ export class GoferFileSystem implements FileSystem {
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
   readonly #idleFiles = new Set<GoferFile>();
+  #isClosed = false;
   readonly #listed = new Map<GoferDirectory, number>();
   #listedEntries = 0;
 
@@ -153,8 +154,19 @@ export class GoferFileSystem implements FileSystem {
     };
   }
 
+  /** Its container has ended: descriptors of files are closed as soon as nobody uses them. */
+  close(): void {
+    this.#isClosed = true;
+    for (const file of this.#idleFiles) file.closeHostFds();
+    this.#idleFiles.clear();
+  }
+
   /** A file whose descriptors nobody uses right now: they stay open for a while. */
   fileIdle(file: GoferFile): void {
+    if (this.#isClosed) {
+      file.closeHostFds();
+      return;
+    }
     this.#idleFiles.add(file);
     if (this.#idleFiles.size <= maxIdleFds) return;
     for (const oldest of this.#idleFiles) {
