@@ -59,10 +59,11 @@ export class ProcessControl implements ChannelListener {
     else this.#obey(request);
   }
 
-  /** Nobody is left to hear of the process. */
+  /** Nobody is left to hear of the process. That of the first container is the sandbox's own end; others have theirs. */
   hangUp(): void {
     const { task, container } = this.#process;
-    if (container.main === task.group) container.kernel.kill(signaledStatus(SIGKILL, false));
+    const { kernel } = container;
+    if (kernel.mainGroup === task.group) kernel.kill(signaledStatus(SIGKILL, false));
     else task.group.send({ signal: SIGKILL, code: 0, fromOutside: true });
   }
 
