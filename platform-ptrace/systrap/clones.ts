@@ -62,7 +62,7 @@ export interface CloneHost extends SpaceHost, StrangerHost {
 const SYS_clone = 56;
 const MOST_NOTIFICATIONS = 16;
 /** How often one clone is let through: the host starts it anew where a signal, a stop or a freezer comes in between. */
-const MOST_GRANTS = 16;
+const MOST_GRANTS = 256;
 const CHILD_PATIENCE_NS = 1e9;
 /** Random words drawn at once. */
 const NONCE_WORDS = 512;

@@ -39,11 +39,11 @@ function surplus(pid: number): string[] | undefined {
 
 describe.skipIf(!asRoot)('stubs', () => {
   it('make their threads and processes, however often they are stopped', async () => {
-    const { child, finished } = start(['do', '--', program, 'clones', '4']);
+    const { child, finished } = start(['do', '--', program, 'clones', '5']);
     await until(() => sandboxProcesses(child.pid as number), 5000);
-    for (const end = Date.now() + 2500; Date.now() < end; await sleep(1)) {
+    for (const end = Date.now() + 3500; Date.now() < end; await sleep(1)) {
       for (const pid of sandboxProcesses(child.pid as number)?.stubs ?? []) {
-        for (let turn = 0; turn < 100; turn++) {
+        for (let turn = 0; turn < 2000; turn++) {
           signal(pid, 'SIGSTOP');
           signal(pid, 'SIGCONT');
         }
@@ -54,10 +54,10 @@ describe.skipIf(!asRoot)('stubs', () => {
 
   it('leave children none of the descriptors that other threads just use', async () => {
     const { child, finished } = start(['do', '--', program, 'forks', '5']);
-    await until(() => sandboxProcesses(child.pid as number), 5000);
     let looks = 0;
-    for (const end = Date.now() + 3500; Date.now() < end; await sleep(2)) {
-      for (const pid of sandboxProcesses(child.pid as number)?.stubs ?? []) {
+    const { sentry } = await until(() => sandboxProcesses(child.pid as number), 5000);
+    for (const end = Date.now() + 3500; Date.now() < end; await sleep(1)) {
+      for (const pid of childrenOfMain(sentry)) {
         const held = surplus(pid);
         if (held === undefined) continue;
         expect(held).toEqual([]);
@@ -68,6 +68,12 @@ describe.skipIf(!asRoot)('stubs', () => {
     await finished;
   });
 });
+
+function childrenOfMain(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+  // The first is the zygote.
+  return text.split(' ').slice(1).map(Number);
+}
 
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
