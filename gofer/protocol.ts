@@ -1,6 +1,8 @@
 // Messages between the Sentry and the Gofer: one SEQPACKET message a request, one a reply, little-endian.
 // Only directories have ids (made by the Gofer); everything else is named by its directory's id and a name.
 // Both sides check every field: see MessageReader.
+// A *place* is u32 id, name ('': the directory itself, or what is held), f64 inode number: the file that has that name,
+// which must still be the one with that number (0: whichever it is).
 //
 //   request:  u32 operation, fields
 //   reply:    i32 result (0, a count, or -errno), fields; descriptors by SCM_RIGHTS
@@ -14,7 +16,7 @@ export const OP = {
   walk: 2,
   /** u32 id, u32 part (0: the first; 1: the one after that of the request before) -> u32 more, u32 count, count * (name, attributes) */
   list: 3,
-  /** u32 id, name ('': the directory), u32 access mode (O_RDONLY, O_RDWR) -> attributes; one descriptor */
+  /** place, u32 access mode (O_RDONLY, O_RDWR) -> attributes; one descriptor */
   open: 4,
   /** u32 id -> eight f64: type bsize blocks bfree bavail files ffree namelen */
   statfs: 6,
@@ -28,27 +30,27 @@ export const OP = {
   remove: 10,
   /** u32 id, name, u32 new id, new name, u32 flags */
   rename: 11,
-  /** u32 id, name, u32 new id, new name */
+  /** place, u32 new id, new name */
   link: 12,
   /** u32 id, name, u32 uid, u32 gid, target -> entry */
   symlink: 13,
   /** u32 id, name, u32 mode (no directory, link or regular file), u32 uid, u32 gid, u32 rdev -> entry */
   makeNode: 14,
-  /** u32 id, name, u32 mask (CHANGE), u32 mode, u32 uid, u32 gid, f64 size, f64 u32 atime, f64 u32 mtime -> attributes */
+  /** place, u32 mask (CHANGE), u32 mode, u32 uid, u32 gid, f64 size, f64 u32 atime, f64 u32 mtime -> attributes */
   setAttributes: 15,
-  /** u32 id, name, attribute name -> u16 length, bytes */
+  /** place, attribute name -> u16 length, bytes */
   getXattr: 16,
-  /** u32 id, name -> bytes of listxattr(2) */
+  /** place -> bytes of listxattr(2) */
   listXattr: 17,
-  /** u32 id, name, attribute name, bytes, u32 flags */
+  /** place, attribute name, bytes, u32 flags */
   setXattr: 18,
-  /** u32 id, name, attribute name */
+  /** place, attribute name */
   removeXattr: 19,
   /** u32 id: the Sentry does not use it any more; not answered */
   forget: 20,
   /** u32 index: the attach point is read-only from now on; not answered */
   freeze: 21,
-  /** u32 id, name -> u32 held id: the file stays reachable when its name is gone. A held id stands for (id, name) with name ''. */
+  /** u32 id, name -> u32 held id: the file stays reachable when its name is gone. In a place with name '' a held id stands for it. */
   hold: 22,
   /** u32 id, u32 mode, u32 uid, u32 gid -> attributes, u32 held id; one descriptor, O_RDWR: a file without a name */
   createUnnamed: 23,

@@ -1,5 +1,14 @@
 // The Gofer's operations that change a writable volume.
-import { EBADF, EINVAL, EISDIR, EOPNOTSUPP, EPERM, EROFS, type SysResult } from '../abi/errno.ts';
+import {
+  EBADF,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  EOPNOTSUPP,
+  EPERM,
+  EROFS,
+  type SysResult,
+} from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_REMOVEDIR,
@@ -25,7 +34,7 @@ import { native } from '../native/addon.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
 import { type DeviceNode, PLACEHOLDER_MODE, writePlaceholder } from './placeholder.ts';
 import { CHANGE, isEntryName } from './protocol.ts';
-import { entryOf, type GoferContext, giveTo } from './server-context.ts';
+import { entryOf, type GoferContext, giveTo, isMeant } from './server-context.ts';
 
 /** The descriptor of a directory that may be changed, or EROFS, EBADF. */
 function writableFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
@@ -108,16 +117,20 @@ function noteMoved(tree: HostTree, directory: HostDirectory, name: string): void
 
 export function linkEntry(context: GoferContext): SysResult {
   const { tree, request } = context;
-  const from = context.directory();
-  const name = request.text();
+  const target = context.target();
+  const { name } = target;
   const to = context.directory();
   const newName = request.text();
   if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
-  const fromFd = heldFd(tree, from);
+  const fromFd = heldFd(tree, target.directory);
   if (fromFd < 0) return fromFd;
-  const toFd = writableFd(tree, to);
-  // Flags 0: a symbolic link is linked itself, never followed.
-  const done = toFd < 0 ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
+  const found = tree.statAt(fromFd, name);
+  let done = typeof found === 'number' ? found : ENOENT;
+  if (typeof found !== 'number' && isMeant(target, found)) {
+    const toFd = writableFd(tree, to);
+    // Flags 0: a symbolic link is linked itself, never followed.
+    done = toFd < 0 ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
+  }
   native.close(fromFd);
   return done;
 }
@@ -179,7 +192,8 @@ function makePlaceholder(
 
 export function changeAttributes(context: GoferContext): SysResult {
   const { tree, request, reply } = context;
-  const { directory, held, name } = context.target();
+  const target = context.target();
+  const { directory, held, name } = target;
   const mask = request.u32();
   const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
   const size = request.f64();
@@ -196,7 +210,9 @@ export function changeAttributes(context: GoferContext): SysResult {
   if (held !== undefined) place = held.readOnly ? EROFS : native.dup(held.fd);
   else if (directory !== undefined) place = changeablePlace(tree, directory, name);
   if (place < 0) return place;
-  const done = change();
+  const found = held === undefined ? tree.statFd(place) : undefined;
+  let done: SysResult = typeof found === 'number' ? found : ENOENT;
+  if (found === undefined || (typeof found !== 'number' && isMeant(target, found))) done = change();
   const attributes = done < 0 ? done : tree.statFd(place);
   native.close(place);
   if (typeof attributes === 'number') return attributes;

@@ -1,5 +1,5 @@
 // What the Gofer's operations share: the request at hand, and the safe ways to an entry.
-import { EBADF, EINVAL, EIO, EOPNOTSUPP, EPERM, type SysResult } from '../abi/errno.ts';
+import { EBADF, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM, type SysResult } from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
@@ -13,11 +13,18 @@ import { native } from '../native/addon.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
 import type { HostAttributes, HostEntry, MessageReader, MessageWriter } from './protocol.ts';
 
-/** A file that the fields (id, name) of a request mean: an entry of a directory ('': itself), or a held one. */
+/** What a place in a request means: an entry of a directory ('': itself), or a held file. */
 export interface Target {
   readonly directory: HostDirectory | undefined;
   readonly held: { readonly fd: number; readonly readOnly: boolean } | undefined;
   readonly name: string;
+  /** Inode number that it must have; 0: any. */
+  readonly ino: number;
+}
+
+/** Whether the file that was found is the one that was meant: its name may be another's by now. */
+export function isMeant({ ino }: Target, found: HostAttributes): boolean {
+  return ino === 0 || ino === found.ino;
 }
 
 /** What the handlers of single operations work with. */
@@ -29,7 +36,7 @@ export interface GoferContext {
   passFd(fd: number): void;
   /** A directory named by the next field; undefined: no such id. */
   directory(): HostDirectory | undefined;
-  /** The next two fields. */
+  /** The next three fields. */
   target(): Target;
 }
 
@@ -82,13 +89,16 @@ export function openFileOrDirectory(
 }
 
 /** The same for whatever a request means. */
-export function openTarget(
-  tree: HostTree,
-  { directory, held, name }: Target,
-  mode: number,
-): SysResult {
+export function openTarget(tree: HostTree, target: Target, mode: number): SysResult {
+  const { directory, held, name } = target;
   if (held !== undefined) return native.reopen(held.fd, mode | O_NONBLOCK);
-  return directory === undefined ? EBADF : openFileOrDirectory(tree, directory, name, mode);
+  if (directory === undefined) return EBADF;
+  const fd = openFileOrDirectory(tree, directory, name, mode);
+  if (fd < 0 || target.ino === 0) return fd;
+  const attributes = tree.statFd(fd);
+  if (typeof attributes !== 'number' && isMeant(target, attributes)) return fd;
+  native.close(fd);
+  return typeof attributes === 'number' ? attributes : ENOENT;
 }
 
 function isOpenable(mode: number): boolean {

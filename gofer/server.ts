@@ -140,8 +140,9 @@ class GoferServer implements GoferContext {
   target(): Target {
     const id = this.request.u32();
     const name = this.request.text();
+    const ino = this.request.f64();
     const held = id > FIRST_HELD && name === '' ? this.tree.heldFile(id) : undefined;
-    return { directory: this.tree.get(id), held, name };
+    return { directory: this.tree.get(id), held, name, ino };
   }
 
   #answer(length: number): SysResult {

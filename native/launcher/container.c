@@ -8,6 +8,7 @@
 #include <linux/mount.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,8 +304,17 @@ static void await_gate(struct container *container) {
   container->gate_fd = -1;
 }
 
+/* `start` and `kill` may come before there is anybody to carry them out (front.c): they wait, instead of ending us. */
+static void hold_orders(void) {
+  sigset_t orders;
+  sigemptyset(&orders);
+  sigaddset(&orders, ORDER_SIGNAL);
+  sigprocmask(SIG_BLOCK, &orders, NULL);
+}
+
 void enter_container(struct options *options) {
   struct container *container = &options->container;
+  hold_orders();
   /* An engine's PDEATHSIG is for the command line, not for what it leaves behind. */
   prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   /* Else it stays in the session of the terminal that it is given. */

@@ -16,6 +16,9 @@ int high(int fd, const char *what) {
   if (fd < 0) fatal("%s: %s", what, strerror(errno));
   if (fd >= HIGH) return fd;
   int moved = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
+  if (moved < 0 && (errno == EINVAL || errno == EMFILE)) {
+    fatal("%s: too few descriptors are allowed (RLIMIT_NOFILE)", what);
+  }
   if (moved < 0) fatal("%s: %s", what, strerror(errno));
   close(fd);
   return moved;

@@ -22,63 +22,6 @@ static void make_channel(int pair[2], int type) {
   pair[1] = high(pair[1], "socketpair");
 }
 
-/* In the launcher: the descriptors that launcher.h lists. */
-static void take_places(const struct options *options, int control, int report) {
-  dup2(control, FD_CONTROL);
-  dup2(report, FD_REPORT);
-  const int given[][2] = {{options->log_fd, FD_LOG},
-                          {options->strace_fd, FD_STRACE},
-                          {options->container.listen_fd, FD_LISTEN},
-                          {options->zygote_fd, FD_ZYGOTE},
-                          {options->addon_fd, FD_ADDON}};
-  for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
-    if (given[i][0] >= 0)
-      dup2(given[i][0], given[i][1]);
-    else
-      close(given[i][1]);
-  }
-  close_range(FD_GIVEN, preboot.last_fd, 0);
-  report_open = true;
-}
-
-static int kept(int fd, const char *what) { return fd < 0 ? -1 : high(dup(fd), what); }
-
-static int open_program(const char *path) {
-  return path == NULL ? -1 : high(open(path, O_PATH | O_CLOEXEC), path);
-}
-
-static void keep_given(struct options *options) {
-  struct container *container = &options->container;
-  close_range(HIGH, preboot.last_fd, 0);
-  options->config_fd = kept(options->config_fd, "configuration");
-  options->log_fd = kept(options->log_fd, "log");
-  options->strace_fd = kept(options->strace_fd, "strace");
-  container->state_dir = kept(container->state_dir, "state directory");
-  container->status_fd = kept(container->status_fd, "status");
-  container->gate_fd = kept(container->gate_fd, "gate");
-  container->error_log_fd = kept(container->error_log_fd, "error log");
-  for (int i = 0; i < container->preserved_count; i++) {
-    container->preserved[i] = kept(3 + i, "preserved descriptor");
-  }
-  options->preboot_fd = kept(options->preboot_fd, "preboot");
-  options->zygote_fd = open_program(options->zygote);
-  options->addon_fd = open_program(options->addon);
-  /* Whatever else the caller left open is nobody's here. */
-  close_range(3, HIGH - 1, 0);
-}
-
-/* What outlives the command line must not hold the caller's streams: the guest has its copies. */
-static void let_streams_go(const struct options *options) {
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return;
-  for (int fd = options->terminal ? 1 : 0; fd < 3; fd++) dup2(null, fd);
-  close(null);
-}
-
-static void let_preserved_go(const struct container *container) {
-  for (int i = 0; i < container->preserved_count; i++) close(container->preserved[i]);
-}
-
 /* A child that has booted Node already becomes the launcher: it gets its ends of the two channels. */
 static pid_t take_preboot(const struct options *options, int control, int report) {
   const int fds[2] = {control, report};

@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -205,7 +204,7 @@ static void obey_event(const char *line) {
     long code = strtol(rest, &text, 10);
     fail(code > 0 && code < 256 ? (int)code : EXIT_OWN_FAILURE, *text == ' ' ? text + 1 : text);
   } else if (starts_with(line, "warning", &rest)) {
-    complain("%s", rest);
+    if (front.warnings++ < MOST_WARNINGS) complain("%s", rest);
   } else if (starts_with(line, "stopped", &rest)) {
     if (is_command()) stop_self(atoi(rest));
   } else if (!starts_with(line, "continued", &rest)) {
@@ -375,7 +374,8 @@ static int next_wait(long long timeout_at) {
 static void watch(int signals) {
   const long timeout = front.options->timeout_ms;
   const long long timeout_at = timeout > 0 ? now_ms() + timeout : 0;
-  for (bool running = true; running;) {
+  /* One that ended before its end was watched for is not told of. */
+  for (bool running = reap_launcher(); running;) {
     int wait = next_wait(timeout_at);
     if (is_guest_of_another() && front.control.fd < 0 && front.launcher == 0) break;
     bool writes = front.config >= 0 || front.request_bytes > 0;

@@ -27,6 +27,9 @@ struct lines {
 
 enum { KILL_PATIENCE_MS = 3000 };
 
+/* A Sentry that was taken over must not fill the engine's log. */
+enum { MOST_WARNINGS = 100 };
+
 enum end { END_UNKNOWN, END_EXITED, END_FAILED };
 
 struct front {
@@ -44,6 +47,7 @@ struct front {
   bool timed_out;
   long long kill_by_ms; /* 0: no SIGKILL is under way */
   bool was_killed;
+  unsigned warnings; /* so far */
   enum end end;
   int code;              /* END_EXITED: wait status; END_FAILED: exit code */
   char text[LINE_BYTES]; /* END_FAILED */

@@ -210,6 +210,14 @@ bool send_with_descriptors(int socket, const void *bytes, size_t length, const i
 /* Answers how many bytes came, and as a negative number that it failed; `count` is the room for descriptors and their number. */
 ssize_t receive_with_descriptors(int socket, void *bytes, size_t length, int *fds, size_t *count);
 
+/* given.c: the options' descriptors move to HIGH and above, all others of the caller are closed. */
+void keep_given(struct options *options);
+/* In the launcher: the descriptors that are listed above. */
+void take_places(const struct options *options, int control, int report);
+/* What outlives the command line must not hold the caller's streams: the guest has its copies. */
+void let_streams_go(const struct options *options);
+void let_preserved_go(const struct container *container);
+
 /* container.c: what a container's front does before there is a sandbox, and its reports to the command line. */
 void enter_container(struct options *options);
 void enter_root(struct options *options);

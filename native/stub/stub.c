@@ -59,7 +59,8 @@ struct stashed {
 struct process_page {
   uint32_t lock; /* 0 free, 1 held, 2 held and waited for */
   int32_t control_fd;
-  uint32_t holders; /* threads that hold passed descriptors now */
+  uint32_t holders;  /* threads that hold passed descriptors now */
+  uint32_t releases; /* how often one had held some */
   struct stashed stash[STASH_ENTRIES];
 };
 
@@ -224,7 +225,7 @@ static long take_descriptors(uint32_t id, int32_t fds[2]) {
       fds[0] = entry->fds[0];
       fds[1] = entry->fds[1];
       entry->count = 0;
-      page->holders++;
+      __atomic_fetch_add(&page->holders, 1, __ATOMIC_RELAXED);
       unlock_process(page);
       return 0;
     }
@@ -235,7 +236,9 @@ static long take_descriptors(uint32_t id, int32_t fds[2]) {
 }
 
 static void release_descriptors(void) {
-  __atomic_fetch_sub(&process()->holders, 1, __ATOMIC_RELAXED);
+  struct process_page *page = process();
+  __atomic_fetch_add(&page->releases, 1, __ATOMIC_SEQ_CST);
+  __atomic_fetch_sub(&page->holders, 1, __ATOMIC_SEQ_CST);
 }
 
 /* ---- registers ---- */
@@ -413,16 +416,24 @@ static long run_operations(struct slot *slot, const struct frame *frame) {
 
 /* ---- clone ---- */
 
+/*
+ * Whether other threads of the parent may have held descriptors when the host kernel copied its table: then they are the
+ * child's too. It copies the memory later, so one that let go in between shows by the count of releases alone.
+ */
+static int others_held(const struct process_page *page, uint32_t releases_before) {
+  return page->holders > 1 || page->lock != 0 || page->releases != releases_before;
+}
+
 /* In the child: nothing of the parent's channel may stay. */
-static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *frame) {
+static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *frame,
+                  uint32_t releases_before) {
   struct process_page *page = process();
   long place = (long)(stub_base + STUB_MAILBOX_OFFSET);
   long mapped = stub_syscall(SYS_mmap, place, STUB_MAILBOX_BYTES, PROT_READ_WRITE,
                              MAP_SHARED | MAP_FIXED, fds[1], 0);
   if (mapped != place) stub_syscall(SYS_exit, 1, 0, 0, 0, 0, 0);
   close_fd(fds[1]);
-  if (page->holders > 1) {
-    /* Other threads of the parent held descriptors just now: they are this process's too. */
+  if (others_held(page, releases_before)) {
     for (long fd = 0; fd < 64; fd++) {
       if (fd != STUB_WAKE_FD && fd != fds[0]) close_fd(fd);
     }
@@ -446,9 +457,10 @@ static uint32_t clone_process(struct slot *slot, const struct frame *frame) {
   volatile int32_t own_id = 0; /* the host kernel stores it in the child's copy of this stack */
   long result = take_descriptors(slot->message_id, fds);
   if (result == 0) {
+    uint32_t releases = __atomic_load_n(&process()->releases, __ATOMIC_SEQ_CST);
     result = stub_syscall(SYS_clone, CLONE_PROCESS_FLAGS, 0, 0, (long)&own_id, 0, 0);
     if (result == 0) {
-      adopt(slot, fds, frame);
+      adopt(slot, fds, frame, releases);
       slot->child_id = own_id;
       return EVENT_READY;
     }

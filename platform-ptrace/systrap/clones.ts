@@ -39,6 +39,9 @@ export interface PendingClone {
   readonly nonce: readonly [number, number];
   /** The notification was answered: the clone has been let through. */
   allowed: boolean;
+  /** To which host thread, and how often. */
+  allowedTid: number;
+  grants: number;
   /** What the parent's clone answered. */
   parentResult: number | undefined;
   childReady: boolean;
@@ -58,6 +61,8 @@ export interface CloneHost extends SpaceHost, StrangerHost {
 
 const SYS_clone = 56;
 const MOST_NOTIFICATIONS = 16;
+/** How often one clone is let through: the host starts it anew where a signal, a stop or a freezer comes in between. */
+const MOST_GRANTS = 256;
 const CHILD_PATIENCE_NS = 1e9;
 /** Random words drawn at once. */
 const NONCE_WORDS = 512;
@@ -179,8 +184,9 @@ export class Clones {
       if (native.notifyReceive(this.#listener, this.#notification) !== 0) break;
       any = true;
       const clone = this.#orderedBy(this.#notification);
-      if (clone) clone.allowed = true;
-      native.notifyAnswer(this.#listener, this.#notification, clone ? 0 : EPERM);
+      const answered = native.notifyAnswer(this.#listener, this.#notification, clone ? 0 : EPERM);
+      // ENOENT: a signal took the call back, which asks again.
+      if (clone && answered >= 0) grant(clone, this.#notification[2] as number);
     }
     return any;
   }
@@ -238,6 +244,8 @@ export class Clones {
       done,
       nonce,
       allowed: false,
+      allowedTid: 0,
+      grants: 0,
       parentResult: undefined,
       childReady: false,
       abandonedUntilNs: 0,
@@ -255,7 +263,11 @@ export class Clones {
     if (number !== SYS_clone || upper !== 0) return undefined;
     for (const clone of this.#pending) {
       const wanted = clone.kind === 'process' ? CLONE_PROCESS_FLAGS : CLONE_THREAD_FLAGS;
-      if (clone.allowed || flags !== wanted) continue;
+      if (flags !== wanted) continue;
+      if (clone.allowed) {
+        if (clone.allowedTid === tid && clone.grants < MOST_GRANTS) return clone;
+        continue;
+      }
       const pid = clone.via.space.pid;
       if (pid === tid || native.tgkill(pid, tid, 0) === 0) return clone;
     }
@@ -320,6 +332,8 @@ export class Clones {
     clone.child.clone = undefined;
     if (this.#pending.size === 0) this.#reapedEarly.clear();
     this.#strangers.settled(clone);
+    // Whoever asked again may have made a child each time.
+    if (clone.kind === 'process' && clone.grants > 1) this.#strangers.suspect(this.#pending);
     if (clone.via.leavesAtStop && clone.via.state === 'stopped') clone.via.exit();
   }
 
@@ -339,4 +353,10 @@ export class Clones {
     const second = this.#nonces[this.#nextNonce++] as number;
     return [first, second | 1];
   }
+}
+
+function grant(clone: PendingClone, tid: number): void {
+  clone.allowed = true;
+  clone.allowedTid = tid;
+  clone.grants += 1;
 }

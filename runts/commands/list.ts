@@ -11,24 +11,12 @@ export interface ListOptions {
 
 export function list(context: OciContext, { format, quiet = false }: ListOptions): void {
   if (format !== 'table' && format !== 'json') throw new Failure('invalid format option', 1);
-  const records = readAll(context);
+  const records = context.store.records((error) => {
+    process.stderr.write(`runts: ${describe(error)}\n`);
+  });
   if (quiet) process.stdout.write(records.map(({ id }) => `${id}\n`).join(''));
   else if (format === 'json') printJson(context, records);
   else printTable(context, records);
-}
-
-/** What cannot be read is told and passed over. */
-function readAll(context: OciContext): ContainerRecord[] {
-  const records: ContainerRecord[] = [];
-  for (const id of context.store.ids()) {
-    try {
-      const record = context.store.find(id);
-      if (record !== undefined) records.push(record);
-    } catch (error) {
-      process.stderr.write(`runts: ${describe(error)}\n`);
-    }
-  }
-  return records;
 }
 
 function printJson(context: OciContext, records: readonly ContainerRecord[]): void {

@@ -245,10 +245,8 @@ function containerOf(
   const match = /^\/proc\/(\d+)\/ns\/(\w+)$/.exec(path);
   if (match?.[2] !== type) return undefined;
   const pid = Number(match[1]);
-  for (const id of context.store.ids()) {
-    const other = context.store.find(id);
-    if (other?.front?.pid === pid && (other.sandbox ?? other.id) === sandbox.id) return other.id;
-  }
+  for (const { id, front, sandbox: its = id } of context.store.records())
+    if (front?.pid === pid && its === sandbox.id) return id;
   return undefined;
 }
 

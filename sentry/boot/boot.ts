@@ -66,6 +66,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
     moreFds: channel.takeDescriptors(),
     isOwned: false,
+    taken: () => undefined,
   });
   timeline.mark('first program');
   rest.prepare();

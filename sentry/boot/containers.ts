@@ -45,12 +45,13 @@ export interface GivenDescriptors {
   readonly moreFds: readonly number[];
   /** They are closed when the guest has closed its files of them. */
   readonly isOwned: boolean;
+  /** Told of each that somebody will close. */
+  readonly taken: (hostFd: number) => void;
 }
 
 interface KnownContainer {
   readonly container: Container;
   readonly mounts: GuestMounts;
-  readonly gofer: GoferClient;
   readonly seccomp: Seccomp | undefined;
 }
 
@@ -74,7 +75,9 @@ export class Containers implements RequestHandler {
   ): ControlledProcess {
     const kernel = this.#kernel;
     const gofer = new GoferClient(given.goferFd, this.#hostFiles);
+    given.taken(given.goferFd);
     let container: Container | undefined;
+    let mounts: GuestMounts | undefined;
     try {
       if (this.#known.has(config.id))
         throw new BootFailure(`container ${config.id} is there already`);
@@ -82,7 +85,7 @@ export class Containers implements RequestHandler {
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
       const uts = utsFor(config, this.#joined(given.joinsUtsOf)?.uts);
-      const mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
+      mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
       container = new Container({
         kernel,
         id: config.id,
@@ -99,12 +102,13 @@ export class Containers implements RequestHandler {
         ...(config.ids === undefined ? {} : { ids: config.ids }),
         ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
       });
-      const known = { container, mounts, gofer, seccomp };
+      const known = { container, mounts, seccomp };
       const process = this.#load(known, config.process, given, true);
       this.#known.set(config.id, known);
       return process;
     } catch (error) {
       if (container !== undefined) kernel.forgetContainer(container);
+      mounts?.close();
       gofer.close();
       throw error;
     }
@@ -115,11 +119,30 @@ export class Containers implements RequestHandler {
     hostFds: readonly number[],
     ended: (status: number) => void,
   ): ControlledProcess {
-    const [input, output, error, ...others] = hostFds as [number, number, number, ...number[]];
-    const given = { hostFds: [input, output, error] as const, isOwned: true };
-    if (request.type === 'exec')
-      return this.#execute(request, { ...given, moreFds: others }, ended);
-    const [goferFd = -1, ...moreFds] = others;
+    const left = new Set(hostFds);
+    const [input, output, error, ...moreFds] = hostFds as [number, number, number, ...number[]];
+    const given: GivenDescriptors = {
+      hostFds: [input, output, error],
+      moreFds,
+      isOwned: true,
+      taken: (fd) => left.delete(fd),
+    };
+    try {
+      return request.type === 'exec'
+        ? this.#execute(request, given, ended)
+        : this.#createFurther(request, given, ended);
+    } catch (failure) {
+      for (const fd of left) native.close(fd);
+      throw failure;
+    }
+  }
+
+  #createFurther(
+    request: ProcessRequest & { readonly type: 'create' },
+    given: GivenDescriptors,
+    ended: (status: number) => void,
+  ): ControlledProcess {
+    const [goferFd = -1, ...moreFds] = given.moreFds;
     const process = this.create(request.container, {
       ...given,
       ...request.joins,
@@ -127,13 +150,13 @@ export class Containers implements RequestHandler {
       goferFd,
     });
     const { container } = process;
-    const gofer = this.#known.get(container.id)?.gofer;
+    const mounts = this.#known.get(container.id)?.mounts;
     // One container's loss is not the others'.
-    if (gofer !== undefined) gofer.died = () => container.signal(SIGKILL);
+    if (mounts !== undefined) mounts.gofer.died = () => container.signal(SIGKILL);
     container.ended = (status) => {
       this.#known.delete(container.id);
       this.#kernel.forgetContainer(container);
-      gofer?.close();
+      mounts?.close();
       if (container.time !== undefined) native.close(container.time.vdso.codeFd);
       ended(status);
     };
@@ -194,13 +217,12 @@ export class Containers implements RequestHandler {
     };
     checkScheduling(config);
     const streams = openStreams(config, sources);
-    const isShell = container.pids.init?.isVirtual === true;
-    if (asMain && !isShell && streams.terminalIndex !== undefined)
-      mountConsole(mounts.namespace, mounts.caller, streams.terminalIndex);
-    const task = prepare(known, config, streams, asMain);
-    const command = config.argv[0] ?? '';
-    if (isErrno(task)) {
-      throw isShell ? programFailure(command, task) : containerProgramFailure(command, task);
+    let task: Task;
+    try {
+      task = loaded(known, config, streams, asMain);
+    } catch (error) {
+      streams.disconnect();
+      throw error;
     }
     applyScheduling(task, config);
     streams.giveTerminalTo(task);
@@ -217,6 +239,22 @@ function utsFor(
   if (hostname !== undefined) joined.hostname = hostname;
   if (domainname !== undefined) joined.domainname = domainname;
   return joined;
+}
+
+function loaded(
+  known: KnownContainer,
+  config: ProcessConfig,
+  streams: Streams,
+  asMain: boolean,
+): Task {
+  const { container, mounts } = known;
+  const isShell = container.pids.init?.isVirtual === true;
+  if (asMain && !isShell && streams.terminalIndex !== undefined)
+    mountConsole(mounts.namespace, mounts.caller, streams.terminalIndex);
+  const task = prepare(known, config, streams, asMain);
+  const command = config.argv[0] ?? '';
+  if (!isErrno(task)) return task;
+  throw isShell ? programFailure(command, task) : containerProgramFailure(command, task);
 }
 
 function prepare(

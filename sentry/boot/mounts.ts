@@ -4,6 +4,7 @@ import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import type { Clock } from '../base/clock.ts';
 import { registerDevices } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import type { GoferClient } from '../fs/gofer/client.ts';
@@ -43,6 +44,9 @@ export interface GuestMounts {
   readonly devpts: DevptsFileSystem;
   /** Root of the container, for what boot itself looks up and opens. */
   readonly caller: FsCaller;
+  readonly gofer: GoferClient;
+  /** The container has ended, or never came to be: its Gofer and its files are let go. */
+  close(): void;
 }
 
 export interface MountParts {
@@ -55,10 +59,20 @@ export interface MountParts {
   readonly uts: UtsNamespace;
 }
 
-/** Throws BootFailure. */
+/** Throws BootFailure; the Gofer's socket is taken over in any case. */
 export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMounts {
+  const served = new ServedFiles(parts.gofer, config, parts.kernel.clock);
+  try {
+    return build(config, parts, served);
+  } catch (error) {
+    served.close();
+    throw error;
+  }
+}
+
+function build(config: ContainerConfig, parts: MountParts, served: ServedFiles): GuestMounts {
   const { kernel } = parts;
-  const builder = new Builder(config, parts);
+  const builder = new Builder(config, parts, served);
   for (const mount of config.mounts) builder.add(mount);
   const { namespace, caller } = builder;
   const devpts = builder.devpts ?? new DevptsFileSystem(kernel);
@@ -72,7 +86,48 @@ export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMo
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
   if (config.isInit) ensurePath(caller, config.process.cwd, S_IFDIR);
   if (config.root.readOnly) builder.closeRoot();
-  return { namespace, devpts, caller };
+  return { namespace, devpts, caller, gofer: served.client, close: () => served.close() };
+}
+
+type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;
+
+/** What the container's Gofer serves. */
+class ServedFiles {
+  readonly client: GoferClient;
+  readonly #clock: Clock;
+  readonly #ids: IdRanges | undefined;
+  readonly #fileSystems: GoferFileSystem[] = [];
+
+  constructor(client: GoferClient, { ids }: ContainerConfig, clock: Clock) {
+    this.client = client;
+    this.#ids = ids;
+    this.#clock = clock;
+  }
+
+  attach(attachPoint: number, exclusive: boolean, how: AttachOptions): GoferFileSystem {
+    const ids = idMapsOf(this.#ids, how.ids);
+    const filesystem = GoferFileSystem.attach({
+      client: this.client,
+      attachPoint,
+      exclusive,
+      clock: this.#clock,
+      keepsNothing: how.follows === true,
+      ids,
+      isIdMapped: how.ids !== undefined,
+      idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),
+    });
+    if (isErrno(filesystem))
+      throw new BootFailure(
+        `the gofer cannot serve attach point ${attachPoint}: ${failureOf('', filesystem).message}`,
+      );
+    this.#fileSystems.push(filesystem);
+    return filesystem;
+  }
+
+  close(): void {
+    this.client.close();
+    for (const filesystem of this.#fileSystems) filesystem.close();
+  }
 }
 
 class Builder {
@@ -81,16 +136,16 @@ class Builder {
   /** The first one that is mounted. */
   devpts: DevptsFileSystem | undefined = undefined;
   readonly #parts: MountParts;
+  readonly #files: ServedFiles;
   readonly #rootServed: GoferFileSystem;
-  readonly #ids: IdRanges | undefined;
   /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
   readonly #served = new Map<string, GoferFileSystem>();
 
-  constructor({ root: config, ids }: ContainerConfig, parts: MountParts) {
+  constructor({ root: config }: ContainerConfig, parts: MountParts, files: ServedFiles) {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
-    this.#ids = ids;
-    this.#rootServed = this.#attach(config.attach, config.overlay, {});
+    this.#files = files;
+    this.#rootServed = files.attach(config.attach, config.overlay, {});
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
       : this.#rootServed;
@@ -149,7 +204,7 @@ class Builder {
   /** A volume that is a single file is the one entry of its attach point. */
   #volume(config: VolumeConfig): Mount {
     const { target, flags, source, data, attach, isFile, ids, mapsBelow, follows } = config;
-    const served = this.#attach(attach, false, config);
+    const served = this.#files.attach(attach, false, config);
     if (!isFile) {
       const key = JSON.stringify([served.hostKey, ids, mapsBelow, follows]);
       const known = this.#served.get(key);
@@ -161,30 +216,6 @@ class Builder {
     const file = lookupChild(top.root, 'file', this.caller);
     if (isErrno(file)) throw new BootFailure(`volume: ${failureOf(target, file).message}`);
     return new Mount(served, { flags, source, data, root: file });
-  }
-
-  #attach(
-    attachPoint: number,
-    exclusive: boolean,
-    how: Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>,
-  ): GoferFileSystem {
-    const { clock } = this.#parts.kernel;
-    const ids = idMapsOf(this.#ids, how.ids);
-    const filesystem = GoferFileSystem.attach({
-      client: this.#parts.gofer,
-      attachPoint,
-      exclusive,
-      clock,
-      keepsNothing: how.follows === true,
-      ids,
-      isIdMapped: how.ids !== undefined,
-      idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),
-    });
-    if (isErrno(filesystem))
-      throw new BootFailure(
-        `the gofer cannot serve attach point ${attachPoint}: ${failureOf('', filesystem).message}`,
-      );
-    return filesystem;
   }
 }
 

@@ -3,6 +3,7 @@ import { isErrno, type Result } from '../../abi/errno.ts';
 import { AT_FDCWD, O_RDONLY } from '../../abi/fcntl.ts';
 import { RLIM_INFINITY } from '../../abi/resource.ts';
 import { SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_UTIL_CLAMP } from '../../abi/sched.ts';
+import { S_IFREG } from '../../abi/stat.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { Limits } from '../kernel/limits.ts';
 import { checkRequest, install } from '../kernel/scheduling.ts';
@@ -69,6 +70,9 @@ function homeOf(uid: number, caller: FsCaller): string {
 
 /** '' for a file that is not there or is no regular one. */
 function readText(caller: FsCaller, path: string, limit: number): string {
+  const at = walkPath(caller, AT_FDCWD, path, WALK_FOLLOW);
+  // A terminal or a FIFO would ask who opens it.
+  if (isErrno(at) || at.node.kind !== S_IFREG) return '';
   const file = openNow(caller, AT_FDCWD, path, { flags: O_RDONLY, mode: 0, resolve: 0 });
   if (isErrno(file)) return '';
   file.acquire();

@@ -1,6 +1,6 @@
 // One process that stands in for something on the host, and the channel to what stands there for it (the front of
 // native/launcher): requests are carried out, and stops and the end are told.
-import { SIGCONT, SIGKILL, SIGSTOP } from '../../abi/signal.ts';
+import { SIGCONT, SIGKILL, SIGRTMAX, SIGSTOP } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { ChannelListener, ControlChannel } from '../host/control-channel.ts';
 import type { Container } from '../kernel/container.ts';
@@ -52,11 +52,14 @@ export class ProcessControl implements ChannelListener {
     this.tell(isStopped ? { type: 'stopped', signal } : { type: 'continued' });
   }
 
+  /** Nonsense is a hang-up: what stands there for the process is not what it was. */
   line(text: string): void {
-    this.#obey(JSON.parse(text) as ControlRequest);
+    const request = parseRequest(text);
+    if (request === undefined) this.hangUp();
+    else this.#obey(request);
   }
 
-  /** Nobody is left to hear of the process. */
+  /** Nobody is left to hear of the process. That of the first container is the sandbox's own end; others have theirs. */
   hangUp(): void {
     const { task, container } = this.#process;
     const { kernel } = container;
@@ -94,4 +97,24 @@ export class ProcessControl implements ChannelListener {
     if (all) container.signalAll(signal);
     else task.group.send({ signal, code: 0, fromOutside: true });
   }
+}
+
+function parseRequest(text: string): ControlRequest | undefined {
+  try {
+    const request = JSON.parse(text) as ControlRequest | null;
+    if (typeof request !== 'object' || request === null) return undefined;
+    return isSound(request) ? request : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isSound(request: ControlRequest): boolean {
+  if (request.type === 'signal') return isWithin(request.signal, 1, SIGRTMAX);
+  if (request.type !== 'window') return true;
+  return isWithin(request.rows, 0, 0xffff) && isWithin(request.columns, 0, 0xffff);
+}
+
+function isWithin(value: number, least: number, most: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= most;
 }

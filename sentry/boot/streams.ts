@@ -42,6 +42,8 @@ export interface StreamSources {
   readonly moreFds: readonly number[];
   /** The host descriptors are closed with the guest's last file of them; else they stay while the Sentry lives. */
   readonly isOwned: boolean;
+  /** Told of each host descriptor that an open file, or its end, will close. */
+  readonly taken: (hostFd: number) => void;
   readonly devpts: DevptsFileSystem;
   /** Root of the container. */
   readonly caller: FsCaller;
@@ -51,16 +53,17 @@ export function openStreams(process: ProcessConfig, sources: StreamSources): Str
   const { terminal, user } = process;
   const streams =
     terminal === undefined ? plainStreams(sources) : terminalStreams(terminal, user.uid, sources);
-  const more = sources.moreFds.map((fd) => openHost(sources.kernel, fd, true));
+  const more = sources.moreFds.map((fd) => openHost(sources, fd, true));
   return { ...streams, files: [...streams.files, ...more] };
 }
 
 function hostStream(sources: StreamSources, fd: number): OpenFile {
-  return openHost(sources.kernel, sources.hostFds[fd] as number, sources.isOwned);
+  return openHost(sources, sources.hostFds[fd] as number, sources.isOwned);
 }
 
-function openHost(kernel: Kernel, hostFd: number, isOwned: boolean): OpenFile {
+function openHost({ kernel, taken }: StreamSources, hostFd: number, isOwned: boolean): OpenFile {
   const descriptor = new HostDescriptor(hostFd, kernel.platform, isOwned);
+  taken(hostFd);
   if ((descriptor.mode & S_IFMT) === S_IFSOCK)
     return new HostSocket(descriptor, kernel.platform, kernel.clock);
   return openHostDescriptor(descriptor, kernel.clock);
@@ -90,10 +93,15 @@ function terminalStreams(config: TerminalConfig, uid: number, sources: StreamSou
     },
   });
   if (isErrno(console)) throw new BootFailure(`cannot make a terminal: errno ${-console}`);
+  sources.taken(hostFds[0]);
   console.setWindowSize(config.window.rows, config.window.columns);
   const slave = openSlave(console, sources.caller);
   const isShared = (fd: number): boolean => config.streams[fd] === true;
-  if (isOwned) for (const fd of [1, 2]) if (isShared(fd)) native.close(hostFds[fd] as number);
+  for (const fd of [1, 2]) {
+    if (!isOwned || !isShared(fd)) continue;
+    sources.taken(hostFds[fd] as number);
+    native.close(hostFds[fd] as number);
+  }
   return {
     files: [0, 1, 2].map((fd) => (isShared(fd) ? slave : hostStream(sources, fd))),
     terminalIndex: console.terminal.index,

@@ -31,6 +31,7 @@ export class ControlChannel implements HostFdWatcher {
   #pieceBytes = 0;
   #platform: Platform | undefined = undefined;
   #listener: ChannelListener | undefined = undefined;
+  #isClosed = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -67,6 +68,8 @@ export class ControlChannel implements HostFdWatcher {
 
   /** Nothing is delivered any more. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#platform?.unwatch(this.#fd);
     this.#platform = undefined;
     this.#listener = undefined;
@@ -84,6 +87,7 @@ export class ControlChannel implements HostFdWatcher {
 
   /** Dropped where the other side does not read: the Sentry never waits for it. */
   send(text: string): void {
+    if (this.#isClosed) return; // The number is another's by now.
     const line = Buffer.from(text, 'latin1');
     native.sendMessage(this.#fd, line, line.length, undefined, 0, DONT_WAIT);
   }

@@ -213,8 +213,14 @@ export abstract class Node extends FileIdentity {
     return EPERM;
   }
 
-  /** Renames `name` here to `newName` in `newParent` (same file system). `flags` are RENAME_*. */
-  rename(_name: string, _newParent: Node, _newName: string, _flags: number): SysResult {
+  /** Renames `name` here to `newName` in `newParent` (same file system), which is `victim`'s so far. `flags` are RENAME_*. */
+  rename(
+    _name: string,
+    _newParent: Node,
+    _newName: string,
+    _flags: number,
+    _victim: Node | undefined,
+  ): SysResult {
     return EPERM;
   }
 

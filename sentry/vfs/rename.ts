@@ -52,7 +52,8 @@ export function renamePath(
   const allowed = mayRename(caller, from, to, source, victim, flags);
   if (allowed < 0) return allowed;
 
-  const done = from.parent.node.rename(from.name, to.parent.node, to.name, flags);
+  const { node } = from.parent;
+  const done = node.rename(from.name, to.parent.node, to.name, flags, victim?.node);
   if (done < 0) return done;
   settle(from, to, source, victim, flags);
   return 0;

@@ -190,3 +190,85 @@ TEST(set_user_id_files_of_the_host_keep_their_owner) {
   OK(stat("/shared/file", &st));
   CHECK(chown("/shared/file", 1234, 1234) < 0 || stat("/shared/file", &st) == 0);
 }
+
+// ---- handles of files that are gone ----
+
+// A name in a directory that all may write to, held, removed, and made anew by somebody else.
+static void make_and_lose(const char *name, int kind) {
+  if (kind == 0) OK(close(OK(open(name, O_WRONLY | O_CREAT | O_EXCL, 0644))));
+  if (kind == 1) OK(mkfifo(name, 0644));
+  if (kind == 2) OK(mkdir(name, 0755));
+}
+
+static void lose(const char *name, int kind, int way) {
+  if (kind == 2) {
+    OK(rmdir(name));
+  } else if (way == 0) {
+    OK(unlink(name));
+  } else {
+    make_and_lose("other", 0);
+    OK(rename("other", name));
+    OK(unlink(name));
+  }
+}
+
+static void use_handle(int handle) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", handle);
+  // Natively these reach the removed file; here they may also fail.
+  chmod(path, 0777);
+  fchmodat(handle, "", 0777, AT_EMPTY_PATH);
+  truncate(path, 0);
+  struct timespec times[2] = {{1, 0}, {1, 0}};
+  utimensat(AT_FDCWD, path, times, 0);
+  syscall(SYS_setxattr, path, "user.mark", "1", 1, 0);
+  linkat(AT_FDCWD, path, AT_FDCWD, "stolen", AT_SYMLINK_FOLLOW);
+}
+
+TEST(handles_of_removed_files) {
+  if (getuid() != 0) return;
+  OK(chdir("/shared"));
+  OK(chmod(".", 01777));
+  for (int turn = 0; turn < 6; turn++) {
+    int kind = turn % 3, lost[2], made[2];
+    char byte;
+    OK(pipe(lost));
+    OK(pipe(made));
+    pid_t thief = OK(fork());
+    if (thief == 0) {
+      OK(setresgid(1000, 1000, 1000));
+      OK(setresuid(1000, 1000, 1000));
+      make_and_lose("mine", kind);
+      int handle = OK(open("mine", O_PATH));
+      lose("mine", kind, turn / 3);
+      CHECK_EQ(write(lost[1], "", 1), 1);
+      CHECK_EQ(read(made[0], &byte, 1), 1);
+      use_handle(handle);
+      _exit(0);
+    }
+    CHECK_EQ(read(lost[0], &byte, 1), 1);
+    // Many, so that one has the inode number of what was removed.
+    for (int i = 0; i < 20; i++) {
+      char name[32];
+      snprintf(name, sizeof name, i == 0 ? "mine" : "mine%d", i);
+      int fd = OK(open(name, O_WRONLY | O_CREAT | O_EXCL, 0600));
+      CHECK_EQ(write(fd, "secret", 6), 6);
+      OK(close(fd));
+    }
+    CHECK_EQ(write(made[1], "", 1), 1);
+    CHECK_EXIT(thief, 0);
+    for (int i = 0; i < 20; i++) {
+      char name[32];
+      struct stat status;
+      snprintf(name, sizeof name, i == 0 ? "mine" : "mine%d", i);
+      OK(stat(name, &status));
+      CHECK_EQ(status.st_mode & 0777, 0600);
+      CHECK_EQ(status.st_size, 6);
+      CHECK_EQ(status.st_nlink, 1);
+      CHECK(status.st_mtime > 1000);
+      CHECK(syscall(SYS_getxattr, name, "user.mark", NULL, 0) < 0);
+      OK(unlink(name));
+    }
+    unlink("stolen");
+  }
+}

@@ -359,6 +359,40 @@ boxCases('bad-input', [
     },
   },
   {
+    name: 'a state that is not ours beside others',
+    only: 'runts',
+    body: async (box) => {
+      await box.running();
+      const at = join(box.dir, 'state/odd');
+      const good = JSON.parse(readFileSync(join(box.dir, 'state/a/state.json'), 'utf8'));
+      const broken: unknown[] = [
+        null,
+        { version: 1 },
+        { ...good },
+        { ...good, id: '../a' },
+        { ...good, id: 'odd', front: { pid: 'x' } },
+        { ...good, id: 'odd', creator: null },
+        { ...good, id: 'odd', cgroup: { directories: [null], limits: {} } },
+        { ...good, id: 'odd', hooks: { poststop: [7] } },
+      ];
+      for (const record of broken) {
+        mkdirSync(at);
+        writeFileSync(join(at, 'state.json'), JSON.stringify(record));
+        expect(await box.do('list', ['-q'])).toMatchObject({ code: 0, stdout: 'a\n' });
+        for (const verb of ['state', 'start', 'kill', 'delete'])
+          expect(await box.do(verb, ['odd'])).toMatchObject({
+            code: 1,
+            stderr: expect.stringMatching(
+              /^runts: container odd: .* is no record of a container\n$/,
+            ),
+          });
+        expect(await box.do('delete', ['--force', 'odd'])).toMatchObject({ code: 0, stderr: '' });
+        expect(existsSync(at)).toBe(false);
+      }
+      expect(await box.state()).toMatchObject({ status: 'running' });
+    },
+  },
+  {
     name: 'texts for a person',
     body: async (box) => {
       box.bundle((spec) => set(spec, 'process.args', ['nosuchcommand']));

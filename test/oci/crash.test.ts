@@ -59,6 +59,40 @@ function crash(victim: string, state: 'created' | 'running' | 'paused'): BoxCase
   };
 }
 
+/** kill -9 of a process of one container of a pod: that container ends, and nothing else. */
+function crashInPod(victim: 'front' | 'launcher' | 'gofer', isStarted: boolean): BoxCase {
+  return {
+    name: `the ${victim} of a ${isStarted ? 'running' : 'created'} container in a pod`,
+    only: 'runts',
+    body: async (box) => {
+      for (const id of ['a', 'b', 'c']) {
+        box.bundle((spec) => {
+          script(spec, 'exec sleep 1000');
+          spec.annotations = {
+            'io.kubernetes.cri.container-type': id === 'a' ? 'sandbox' : 'container',
+            'io.kubernetes.cri.sandbox-id': 'a',
+          };
+        }, id);
+        expect(await box.create(id), box.said(id)).toMatchObject({ code: 0 });
+        if (id !== 'b' || isStarted) await box.do('start', [id]);
+      }
+      const cgroup = `${box.cgroup}/b`;
+      const gofer = processesIn(cgroup).find((pid) => /^runts-gofer/.test(commandLine(pid)));
+      const pids = { front: box.pid('b'), gofer, launcher: Number(status(gofer ?? 0, 'PPid')) };
+      process.kill(pids[victim] as number, 'SIGKILL');
+      await box.until(async () => (await box.state('b')).status === 'stopped', 'stopped');
+      await box.until(() => processesIn(cgroup).length === 0, 'all gone');
+      expect(await box.do('delete', ['b'])).toMatchObject({ code: 0, stderr: '' });
+      for (const id of ['a', 'c']) {
+        expect(await box.state(id)).toMatchObject({ status: 'running' });
+        const ran = await box.do('exec', [id, 'echo', 'well']);
+        expect(ran).toMatchObject({ code: 0, stdout: 'well\n' });
+      }
+      expect(await box.create('b'), box.said('b')).toMatchObject({ code: 0 });
+    },
+  };
+}
+
 /** Kills `runts VERB` after a while, for many whiles; the engine's way out is delete --force. */
 function interrupted(verb: 'create' | 'start' | 'exec' | 'delete'): BoxCase {
   return {
@@ -104,6 +138,10 @@ function interrupted(verb: 'create' | 'start' | 'exec' | 'delete'): BoxCase {
 boxCases('crash', [
   ...Object.keys(victims).flatMap((victim) => [crash(victim, 'created'), crash(victim, 'running')]),
   crash('sentry', 'paused'),
+  crashInPod('front', true),
+  crashInPod('front', false),
+  crashInPod('launcher', true),
+  crashInPod('gofer', true),
   interrupted('create'),
   interrupted('start'),
   interrupted('exec'),

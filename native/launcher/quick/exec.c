@@ -151,7 +151,8 @@ static bool write_pid_file(const char *path, pid_t pid) {
     errno = ENAMETOOLONG;
     return false;
   }
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  unlink(temporary);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return false;
   bool good = dprintf(fd, "%d", (int)pid) > 0;
   close(fd);

@@ -31,3 +31,42 @@ export interface ContainerRecord {
   /** Containers that share another's Sentry: the id of that one. */
   readonly sandbox?: string;
 }
+
+/** Whether a file's content can be taken for the record of container `id`: whatever else uses it relies on these. */
+export function isRecordOf(id: string, value: unknown): value is ContainerRecord {
+  if (!isObject(value) || value['id'] !== id) return false;
+  const { front, cgroup, sandbox } = value;
+  return (
+    ['ociVersion', 'bundle', 'rootfs', 'created'].every((key) => typeof value[key] === 'string') &&
+    typeof value['owner'] === 'number' &&
+    isObject(value['annotations']) &&
+    isIdentity(value['creator']) &&
+    (front === undefined || isIdentity(front)) &&
+    (cgroup === null || isCgroup(cgroup)) &&
+    (sandbox === undefined || typeof sandbox === 'string') &&
+    isObject(value['hooks']) &&
+    Object.values(value['hooks']).every(isListOfObjects)
+  );
+}
+
+function isCgroup(value: unknown): boolean {
+  if (!isObject(value) || !isObject(value['limits'])) return false;
+  const { directories } = value;
+  return isListOfObjects(directories) && directories.every(isDirectory);
+}
+
+function isDirectory({ path, controllers }: Readonly<Record<string, unknown>>): boolean {
+  return typeof path === 'string' && Array.isArray(controllers);
+}
+
+function isIdentity(value: unknown): boolean {
+  return isObject(value) && Number(value['pid']) > 0 && typeof value['startTime'] === 'number';
+}
+
+function isListOfObjects(value: unknown): value is readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) && value.every(isObject);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}

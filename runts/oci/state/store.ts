@@ -5,6 +5,7 @@
 //   ROOT/ID/started        there once the container was started
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, Failure } from '../../failure.ts';
-import { type ContainerRecord, RECORD_VERSION } from './container-record.ts';
+import { type ContainerRecord, isRecordOf, RECORD_VERSION } from './container-record.ts';
 import { quickRecord } from './quick-record.ts';
 
 const RECORD = 'state.json';
@@ -29,6 +30,13 @@ export function defaultRoot(): string {
   if (process.geteuid?.() !== 0 && runtimeDirectory !== undefined && runtimeDirectory !== '')
     return join(runtimeDirectory, 'runts');
   return '/run/runts';
+}
+
+/** There is a file, and nothing can be learned from it. */
+export class BrokenRecord extends Failure {
+  constructor(text: string) {
+    super(text, 1);
+  }
 }
 
 export class Store {
@@ -79,15 +87,19 @@ export class Store {
   /** Undefined: there is no container of that id, or what is there of it was never finished. */
   find(id: string): ContainerRecord | undefined {
     const path = join(this.directory(id), RECORD);
-    let record: ContainerRecord;
+    let record: unknown;
     try {
-      record = JSON.parse(readFileSync(path, 'utf8')) as ContainerRecord;
+      record = JSON.parse(readFileSync(path, 'utf8'));
     } catch (error) {
       if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return undefined;
-      throw new Failure(`container ${id}: cannot read ${path}: ${describe(error)}`, 1);
+      const text = `container ${id}: cannot read ${path}: ${describe(error)}`;
+      throw error instanceof SyntaxError ? new BrokenRecord(text) : new Failure(text, 1);
     }
-    if (record.version === RECORD_VERSION) return record;
-    throw new Failure(`container ${id}: ${path} was written by another version of runts`, 1);
+    const version = (record as { readonly version?: unknown } | null)?.version;
+    if (typeof version === 'number' && version !== RECORD_VERSION)
+      throw new Failure(`container ${id}: ${path} was written by another version of runts`, 1);
+    if (version === RECORD_VERSION && isRecordOf(id, record)) return record;
+    throw new BrokenRecord(`container ${id}: ${path} is no record of a container`);
   }
 
   /** Ids of all containers, those included that cannot be read. */
@@ -103,6 +115,18 @@ export class Store {
     }
   }
 
+  /** Those of all containers; `broken` hears of what cannot be read. */
+  records(broken: (error: unknown) => void = () => undefined): ContainerRecord[] {
+    return this.ids().flatMap((id) => {
+      try {
+        return this.find(id) ?? [];
+      } catch (error) {
+        broken(error);
+        return [];
+      }
+    });
+  }
+
   /** True for the one caller who is to start the container. */
   markStarted(id: string): boolean {
     try {
@@ -115,7 +139,7 @@ export class Store {
   }
 
   isStarted(id: string): boolean {
-    return readdirSync(this.directory(id)).includes(STARTED);
+    return existsSync(join(this.directory(id), STARTED));
   }
 
   /** Whether anything at all is there under the id. */

@@ -5,6 +5,7 @@ import {
   EIO,
   type Errno,
   errnoName,
+  isErrno,
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
@@ -59,6 +60,14 @@ export interface UnnamedHost extends OpenedHost {
   readonly heldId: number;
 }
 
+/**
+ * What a request is about: an id of the Gofer's, a name there, and the inode number that the file must still have, as
+ * the name may be another's by now.
+ */
+export type Place = readonly [id: number, name: string, ino: number];
+
+const MALFORMED = 'a malformed reply';
+
 /** chown(2): leave it as it is. */
 const UNCHANGED = 0xffff_ffff;
 
@@ -104,6 +113,7 @@ export class GoferClient {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.hostFiles.leave(this);
+    this.#dropFd();
     native.close(this.#socketFd);
   }
 
@@ -127,7 +137,8 @@ export class GoferClient {
     const count = this.#reply.u32();
     for (let index = 0; index < count && !this.#reply.bad; index += 1)
       entries.push(this.#reply.entry());
-    return this.#checked({ entries, errno });
+    const walked = this.#checked({ entries, errno });
+    return isErrno(walked) ? { entries: [], errno: walked } : walked;
   }
 
   list(id: number, goesOn: boolean): Result<ListedPart> {
@@ -149,11 +160,10 @@ export class GoferClient {
   }
 
   /** The descriptor belongs to the caller. */
-  open(id: number, name: string, mode: number): Result<OpenedHost> {
-    this.#start(OP.open).u32(id).text(name).u32(mode);
+  open(place: Place, mode: number): Result<OpenedHost> {
+    this.#startAt(OP.open, place).u32(mode);
     const result = this.#call();
-    if (result < 0) return result as Errno;
-    return this.#checked({ attributes: this.#reply.attributes(), fd: this.#passedFd() });
+    return result < 0 ? (result as Errno) : this.#withFd({ attributes: this.#reply.attributes() });
   }
 
   statfs(id: number): Result<number[]> {
@@ -180,9 +190,7 @@ export class GoferClient {
   ): Result<HostEntry & { readonly fd: number }> {
     this.#start(OP.create).u32(id).text(name).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
-    if (result < 0) return result as Errno;
-    const entry = this.#checked(this.#reply.entry());
-    return { ...entry, fd: this.#passedFd() };
+    return result < 0 ? (result as Errno) : this.#withFd(this.#reply.entry());
   }
 
   makeDirectory(
@@ -219,12 +227,12 @@ export class GoferClient {
     return this.#call();
   }
 
-  link(id: number, name: string, newId: number, newName: string): SysResult {
-    this.#start(OP.link).u32(id).text(name).u32(newId).text(newName);
+  link(place: Place, newId: number, newName: string): SysResult {
+    this.#startAt(OP.link, place).u32(newId).text(newName);
     return this.#call();
   }
 
-  setAttributes(id: number, name: string, change: AttributeChange): Result<HostAttributes> {
+  setAttributes(place: Place, change: AttributeChange): Result<HostAttributes> {
     const { mode, uid, gid, sizeBytes, atime, mtime } = change;
     let mask = 0;
     if (mode !== undefined) mask |= CHANGE.mode;
@@ -232,12 +240,9 @@ export class GoferClient {
     if (sizeBytes !== undefined) mask |= CHANGE.size;
     if (atime !== undefined) mask |= CHANGE.atime;
     if (mtime !== undefined) mask |= CHANGE.mtime;
-    this.#start(OP.setAttributes)
-      .u32(id)
-      .text(name)
+    this.#startAt(OP.setAttributes, place)
       .u32(mask)
-      .u32(mode ?? 0);
-    this.#request
+      .u32(mode ?? 0)
       .u32(uid ?? UNCHANGED)
       .u32(gid ?? UNCHANGED)
       .f64(sizeBytes ?? 0);
@@ -250,29 +255,23 @@ export class GoferClient {
     return result < 0 ? (result as Errno) : this.#checked(this.#reply.attributes());
   }
 
-  getXattr(id: number, name: string, attribute: string): Result<Uint8Array> {
-    this.#start(OP.getXattr).u32(id).text(name).text(attribute);
+  getXattr(place: Place, attribute: string): Result<Uint8Array> {
+    this.#startAt(OP.getXattr, place).text(attribute);
     return this.#blob();
   }
 
-  listXattr(id: number, name: string): Result<Uint8Array> {
-    this.#start(OP.listXattr).u32(id).text(name);
+  listXattr(place: Place): Result<Uint8Array> {
+    this.#startAt(OP.listXattr, place);
     return this.#blob();
   }
 
-  setXattr(
-    id: number,
-    name: string,
-    attribute: string,
-    value: Uint8Array,
-    flags: number,
-  ): SysResult {
-    this.#start(OP.setXattr).u32(id).text(name).text(attribute).blob(value).u32(flags);
+  setXattr(place: Place, attribute: string, value: Uint8Array, flags: number): SysResult {
+    this.#startAt(OP.setXattr, place).text(attribute).blob(value).u32(flags);
     return this.#call();
   }
 
-  removeXattr(id: number, name: string, attribute: string): SysResult {
-    this.#start(OP.removeXattr).u32(id).text(name).text(attribute);
+  removeXattr(place: Place, attribute: string): SysResult {
+    this.#startAt(OP.removeXattr, place).text(attribute);
     return this.#call();
   }
 
@@ -280,18 +279,16 @@ export class GoferClient {
   hold(id: number, name: string): SysResult {
     this.#start(OP.hold).u32(id).text(name);
     const result = this.#call();
-    return result < 0 ? result : this.#checked(this.#reply.u32());
+    if (result < 0) return result;
+    const held = this.#reply.u32();
+    return this.#reply.isComplete ? held : this.#lost(MALFORMED);
   }
 
   createUnnamed(id: number, mode: number, uid: number, gid: number): Result<UnnamedHost> {
     this.#start(OP.createUnnamed).u32(id).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
     if (result < 0) return result as Errno;
-    const made = this.#checked({
-      attributes: this.#reply.attributes(),
-      heldId: this.#reply.u32(),
-    });
-    return { ...made, fd: this.#passedFd() };
+    return this.#withFd({ attributes: this.#reply.attributes(), heldId: this.#reply.u32() });
   }
 
   linkHeld(heldId: number, newId: number, newName: string): SysResult {
@@ -315,6 +312,10 @@ export class GoferClient {
     return this.#request.reset().u32(operation);
   }
 
+  #startAt(operation: number, [id, name, ino]: Place): MessageWriter {
+    return this.#start(operation).u32(id).text(name).f64(ino);
+  }
+
   #entry(): Result<HostEntry> {
     const result = this.#call();
     return result < 0 ? (result as Errno) : this.#checked(this.#reply.entry());
@@ -329,6 +330,7 @@ export class GoferClient {
   #call(): SysResult {
     if (this.#isClosed) return this.#failed();
     this.requests += 1;
+    this.#dropFd();
     const sent = this.#send();
     if (sent < 0) return this.#lost(errnoName(sent));
     for (;;) {
@@ -337,8 +339,7 @@ export class GoferClient {
       if (length === 0) return this.#lost('it closed its socket');
       if (length < 0) return this.#lost(errnoName(length));
       const result = this.#reply.start(length).i32();
-      if (this.#reply.bad || result > 0 || result < -4095) throw new GoferDied('a malformed reply');
-      return result;
+      return this.#reply.bad || result > 0 || result < -4095 ? this.#lost(MALFORMED) : result;
     }
   }
 
@@ -356,7 +357,9 @@ export class GoferClient {
     return EIO;
   }
 
+  /** Where it is closed the descriptor's number is another's by now. */
   #send(): SysResult {
+    if (this.#isClosed) return EIO;
     for (;;) {
       const sent = native.sendMessage(
         this.#socketFd,
@@ -370,13 +373,21 @@ export class GoferClient {
     }
   }
 
-  #passedFd(): number {
-    if (this.#fds[0] !== 1) throw new GoferDied('a reply without its descriptor');
-    return this.#fds[1] as number;
+  /** What came with the descriptor of this reply, which is the caller's from here on. */
+  #withFd<T extends object>(value: T): Result<T & { readonly fd: number }> {
+    if (!this.#reply.isComplete || this.#fds[0] !== 1)
+      return this.#lost('a reply without its descriptor') as Errno;
+    this.#fds[0] = 0;
+    return { ...value, fd: this.#fds[1] as number };
   }
 
-  #checked<T>(value: T): T {
-    if (!this.#reply.isComplete) throw new GoferDied('a malformed reply');
-    return value;
+  /** One that came with a reply and was not asked for. */
+  #dropFd(): void {
+    if (this.#fds[0] === 1) native.close(this.#fds[1] as number);
+    this.#fds[0] = 0;
+  }
+
+  #checked<T extends object>(value: T): Result<T> {
+    return this.#reply.isComplete ? value : (this.#lost(MALFORMED) as Errno);
   }
 }

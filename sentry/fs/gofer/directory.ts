@@ -217,9 +217,11 @@ export class GoferDirectory extends GoferNode implements Listing {
     if (this.filesystem.readOnly) return EROFS;
     const node = target as GoferNode;
     const { client } = this.filesystem;
+    const { place } = node;
+    if (isErrno(place)) return place;
     const done =
       node.heldId === 0
-        ? client.link(node.directoryId(), node.name, this.id(), name)
+        ? client.link(place, this.id(), name)
         : client.linkHeld(node.heldId, this.id(), name);
     this.#changed();
     if (done >= 0 && node.heldId !== 0) this.#relocate(this, name);
@@ -235,19 +237,26 @@ export class GoferDirectory extends GoferNode implements Listing {
     return this.#remove(name, target as GoferNode, true);
   }
 
-  override rename(name: string, newParent: Node, newName: string, flags: number): SysResult {
+  override rename(
+    name: string,
+    newParent: Node,
+    newName: string,
+    flags: number,
+    victim: Node | undefined,
+  ): SysResult {
     if (this.filesystem.readOnly) return EROFS;
     const to = newParent as GoferDirectory;
     for (const tree of this.filesystem.client.hostFiles.filesystems()) {
-      if (tree === this.filesystem) {
-        if ((flags & RENAME_EXCHANGE) === 0) tree.entryWillMove(to, newName);
-        continue;
-      }
+      if (tree === this.filesystem) continue;
       tree.entryWillMove(this, name);
       tree.entryWillMove(to, newName);
     }
+    const replaced =
+      (flags & RENAME_EXCHANGE) === 0 && victim instanceof GoferNode ? victim : undefined;
+    if (replaced instanceof GoferFile) replaced.beforeUnlink();
     const done = this.filesystem.client.rename(this.id(), name, to.id(), newName, flags);
     if (done < 0) return done;
+    replaced?.unlinked();
     this.#changed();
     to.#changed();
     // The nodes learn their new names when they are looked up; both are, as shared trees are never cached.

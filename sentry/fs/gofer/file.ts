@@ -64,7 +64,9 @@ export class GoferFile extends GoferNode implements Mappable {
   hostFd(writable: boolean): SysResult {
     if (writable ? this.#writeFd >= 0 : this.#readFd >= 0)
       return writable ? this.#writeFd : this.#readFd;
-    const opened = this.filesystem.client.open(...this.place, writable ? O_RDWR : O_RDONLY);
+    const { place } = this;
+    if (isErrno(place)) return place;
+    const opened = this.filesystem.client.open(place, writable ? O_RDWR : O_RDONLY);
     if (isErrno(opened)) return opened;
     if (opened.attributes.ino !== this.ino) {
       // The name is another file's by now.

@@ -55,9 +55,10 @@ export class GoferFileSystem implements FileSystem {
   readonly #nodes = new Map<string, GoferNode>();
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
-  /** Of a writable tree: those whose name may go while they are used. */
-  readonly openFiles: Set<GoferFile> = new Set();
   readonly #idleFiles = new Set<GoferFile>();
+  /** Of a writable tree: those whose name may go while they are used, by way of another tree. */
+  readonly openFiles: Set<GoferFile> = new Set();
+  #isClosed = false;
   readonly #listed = new Map<GoferDirectory, number>();
   #listedEntries = 0;
 
@@ -128,6 +129,7 @@ export class GoferFileSystem implements FileSystem {
     const key = keyOf(entry.attributes);
     const attributes = this.localAttributes(entry.attributes);
     const known = this.#nodes.get(key);
+    // The number of a removed file may come back as another's.
     if (known?.isStill(attributes) === true) {
       known.placed(parent, name, attributes, entry);
       return known;
@@ -199,8 +201,19 @@ export class GoferFileSystem implements FileSystem {
     };
   }
 
+  /** Its container has ended: descriptors of files are closed as soon as nobody uses them. */
+  close(): void {
+    this.#isClosed = true;
+    for (const file of this.#idleFiles) file.closeHostFds();
+    this.#idleFiles.clear();
+  }
+
   /** A file whose descriptors nobody uses right now: they stay open for a while. */
   fileIdle(file: GoferFile): void {
+    if (this.#isClosed) {
+      file.closeHostFds();
+      return;
+    }
     this.#idleFiles.add(file);
     if (this.#idleFiles.size <= this.#maxIdleFds) return;
     for (const oldest of this.#idleFiles) {

@@ -37,6 +37,7 @@ import {
   removeFile,
 } from '../../vfs/directory-operations.ts';
 import { BufferSink, BufferSource } from '../../vfs/io.ts';
+import type { Node } from '../../vfs/node.ts';
 import { openNow } from '../../vfs/open.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { WALK_FOLLOW, walkPath } from '../../vfs/path-walk.ts';
@@ -290,6 +291,27 @@ describe('a shared volume', () => {
     other.stop();
   });
 
+  it('leaves a file alone that has the name of one that is gone', () => {
+    for (const use of [
+      (node: Node) => node.setAttributes({ mode: 0o666 }),
+      (node: Node) => node.setXattr('user.a', Buffer.from('1'), 0),
+      (node: Node) => node.getXattr('user.mine'),
+      (node: Node) => node.removeXattr('user.mine'),
+      (node: Node) => shared.namespace.root.root.node?.link('stolen', node) ?? 0,
+    ]) {
+      // As an O_PATH descriptor has it: not open.
+      open(shared, '/mine', O_RDWR | O_CREAT).release();
+      const path = walkPath(shared, AT_FDCWD, '/mine', WALK_FOLLOW);
+      assert.ok(!isErrno(path));
+      removeFile(shared, AT_FDCWD, '/mine');
+      writeFileSync(join(directory, 'rw/mine'), 'secret', { mode: 0o600 });
+      assert.equal(use(path.node), ENOENT);
+      assert.equal(statSync(join(directory, 'rw/mine')).mode & 0o777, 0o600);
+      assert.equal(statSync(join(directory, 'rw/mine')).nlink, 1);
+      rmSync(join(directory, 'rw/mine'));
+    }
+  });
+
   it('shows what fstat must know of a file that is gone', () => {
     const file = open(shared, '/fleeting', O_RDWR | O_CREAT);
     chmodSync(join(directory, 'rw/fleeting'), 0o640);
@@ -313,8 +335,8 @@ describe('the protocol', () => {
     assert.equal(client.walk(1, 'a/../../secret').errno, EINVAL);
     assert.equal(client.walk(1, '').errno, EINVAL);
     assert.equal(client.walk(77_777, 'a').errno, EBADF);
-    assert.equal(client.open(1, 'a/b', O_RDONLY), EINVAL);
-    assert.equal(client.open(1, '..', O_RDONLY), EINVAL);
+    assert.equal(client.open([1, 'a/b', 0], O_RDONLY), EINVAL);
+    assert.equal(client.open([1, '..', 0], O_RDONLY), EINVAL);
     assert.equal(client.remove(1, 'second', false), EROFS);
     assert.equal(contents(readOnly, '/second'), 'hello');
   });

@@ -7,7 +7,7 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
-import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
 import {
   type AttributeChange,
@@ -17,6 +17,7 @@ import {
   Node,
   type Ownership,
 } from '../../vfs/node.ts';
+import type { Place } from './client.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 
@@ -38,6 +39,8 @@ export abstract class GoferNode extends Node {
   name: string;
   /** The Gofer's id of a file that has lost its name while it is open, or never had one; else 0. */
   heldId = 0;
+  /** The name that is known of it was removed. */
+  #isNameless = false;
   #attributes: Attributes;
   #freshUntilNs: number;
   #learnedNs: number;
@@ -81,6 +84,7 @@ export abstract class GoferNode extends Node {
   placed(parent: GoferDirectory, name: string, attributes: Attributes, _entry: HostEntry): void {
     this.parent = parent;
     this.name = name;
+    this.#isNameless = false;
     this.learn(attributes);
   }
 
@@ -110,21 +114,26 @@ export abstract class GoferNode extends Node {
     this.stale();
   }
 
-  /** Its name was removed just now: a file's last one, or that of a directory, is not asked for any more. */
+  /**
+   * Its name was removed just now: whatever is found under that from now on is another file. A file that nothing keeps
+   * on the host may also leave its inode number to another one.
+   */
   unlinked(): void {
-    if (this.kind !== S_IFDIR && this.#attributes.nlink > 1) this.stale();
-    else {
-      this.#attributes = { ...this.#attributes, nlink: 0 };
-      for (const tree of this.filesystem.client.hostFiles.filesystems()) tree.removed(this.key);
+    this.#isNameless = true;
+    const nlink = this.kind === S_IFDIR ? 0 : Math.max(0, this.#attributes.nlink - 1);
+    this.#attributes = { ...this.#attributes, nlink };
+    if (nlink > 0) {
+      this.stale();
+      return;
     }
+    for (const tree of this.filesystem.client.hostFiles.filesystems()) tree.removed(this.key);
+    if (this.heldId === 0) this.filesystem.forget(this);
   }
 
   /** Seen with these attributes, it is the same file: the number of a removed one may come back. */
   isStill({ mode, btime }: Attributes): boolean {
-    if (this.kind !== (mode & S_IFMT)) return false;
-    if (this.kind === S_IFREG || this.kind === S_IFDIR) return true;
-    const known = this.#attributes.btime;
-    return known.sec === btime.sec && known.nsec === btime.nsec;
+    const { btime: known } = this.#attributes;
+    return this.kind === (mode & S_IFMT) && known.sec === btime.sec && known.nsec === btime.nsec;
   }
 
   /** Its file is no more, here or by another way: what the host gives the same numbers next is another one. */
@@ -163,7 +172,7 @@ export abstract class GoferNode extends Node {
 
   /** Asks the host. Open files ask their descriptor instead (GoferFile). */
   protected fetch(): Result<Attributes> {
-    if (this.heldId !== 0) return this.#attributes;
+    if (this.heldId !== 0 || this.#isNameless) return this.#attributes;
     const host = this.filesystem.client.getAttributes(this.directoryId(), this.name);
     if (host === ENOENT) {
       // Removed while somebody holds it (O_PATH, a working directory).
@@ -177,9 +186,11 @@ export abstract class GoferNode extends Node {
     return this.#attributes;
   }
 
-  /** What requests name it by. */
-  protected get place(): readonly [id: number, name: string] {
-    return this.heldId !== 0 ? [this.heldId, ''] : [this.directoryId(), this.name];
+  /** What requests name it by. ENOENT: it has no name that is known. */
+  get place(): Result<Place> {
+    const { ino } = this.#attributes;
+    if (this.heldId !== 0) return [this.heldId, '', ino];
+    return this.#isNameless ? ENOENT : [this.directoryId(), this.name, ino];
   }
 
   /** Id of the directory that the node's name is in (a root: its own). */
@@ -207,10 +218,12 @@ export abstract class GoferNode extends Node {
 
   override setAttributes(change: AttributeChange): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    const { place } = this;
+    if (isErrno(place)) return place;
     const { uid, gid } = change;
     const owner = this.hostOwner(uid, gid);
     if (isErrno(owner)) return owner;
-    const changed = this.filesystem.client.setAttributes(...this.place, {
+    const changed = this.filesystem.client.setAttributes(place, {
       ...change,
       ...(uid === undefined ? {} : { uid: owner.uid }),
       ...(gid === undefined ? {} : { gid: owner.gid }),
@@ -222,11 +235,13 @@ export abstract class GoferNode extends Node {
   }
 
   override getXattr(name: string): Result<Uint8Array> {
-    return this.filesystem.client.getXattr(...this.place, name);
+    const { place } = this;
+    return isErrno(place) ? place : this.filesystem.client.getXattr(place, name);
   }
 
   override listXattr(): Result<string[]> {
-    const bytes = this.filesystem.client.listXattr(...this.place);
+    const { place } = this;
+    const bytes = isErrno(place) ? place : this.filesystem.client.listXattr(place);
     if (isErrno(bytes)) return bytes;
     return Buffer.from(bytes)
       .toString('latin1')
@@ -236,14 +251,18 @@ export abstract class GoferNode extends Node {
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    const { place } = this;
+    if (isErrno(place)) return place;
     this.filesystem.client.changed();
-    return this.filesystem.client.setXattr(...this.place, name, value, flags);
+    return this.filesystem.client.setXattr(place, name, value, flags);
   }
 
   override removeXattr(name: string): SysResult {
     if (this.filesystem.readOnly) return EROFS;
+    const { place } = this;
+    if (isErrno(place)) return place;
     this.filesystem.client.changed();
-    return this.filesystem.client.removeXattr(...this.place, name);
+    return this.filesystem.client.removeXattr(place, name);
   }
 
   override forgotten(): void {

@@ -96,6 +96,8 @@ const ttyDrivers = [
 
 /** ENOENT for somebody of another namespace. */
 function ownDirectory(pids: PidNamespace, caller: Task): Result<string> {
+  // What boot looks up for a container is done by no process.
+  if ((caller as Partial<Task>).group === undefined) return ENOENT;
   const id = pidSeenFrom(pids, caller.pids, caller.group.id);
   return id === 0 ? ENOENT : String(id);
 }
