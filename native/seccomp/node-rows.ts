@@ -15,8 +15,6 @@ export const nodeRows: readonly FilterRow[] = [
   { name: 'clock_nanosleep', number: 230, why: 'node: back-off of V8 threads' },
   { name: 'sched_yield', number: 24, why: 'node: spin locks of V8' },
   { name: 'sched_getaffinity', number: 204, why: 'node: number of processors' },
-  { name: 'sched_getparam', number: 143, why: 'node: priority of its threads' },
-  { name: 'sched_getscheduler', number: 145, why: 'node: priority of its threads' },
   { name: 'getpid', number: 39, why: 'node: worker threads' },
   { name: 'gettid', number: 186, why: 'node: locks of glibc, abort' },
   { name: 'restart_syscall', number: 219, why: 'a sleep goes on after SIGSTOP and SIGCONT' },

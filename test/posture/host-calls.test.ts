@@ -58,7 +58,7 @@ const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
 
 describe('lists', () => {
   it('are short', () => {
-    expect(distinct(sentryFilter)).toBeLessThanOrEqual(52);
+    expect(distinct(sentryFilter)).toBeLessThanOrEqual(50);
     expect(distinct(networkFilter)).toBe(distinct(sentryFilter) + 5);
     expect(distinct(goferFilter)).toBeLessThanOrEqual(50);
     expect(distinct(stubFilter)).toBeLessThanOrEqual(14);
