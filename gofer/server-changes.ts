@@ -48,7 +48,7 @@ function answerEntry(
 }
 
 export function makeDirectory(context: GoferContext): SysResult {
-  const { tree, request } = context;
+  const { tree, request, reply } = context;
   const directory = context.directory();
   const name = request.text();
   const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
@@ -60,8 +60,21 @@ export function makeDirectory(context: GoferContext): SysResult {
   const own = tree.openEntry(directory, name, O_RDONLY | O_DIRECTORY, 0);
   if (own < 0) return own;
   const given = giveTo(own, '', uid, gid, mode);
+  const done = given < 0 ? given : answerEntry(context, directory, name);
+  if (done >= 0) reply.u32(isEmpty(own) ? 1 : 0);
   native.close(own);
-  return given < 0 ? given : answerEntry(context, directory, name);
+  return done;
+}
+
+const someEntries = new Uint8Array(1024);
+/** Of a directory without entries: '.' and '..', whose records end at a multiple of 8. */
+const emptyBytes = 2 * 24;
+
+/** Looked at after the watch was made: the Sentry knows that no other name is in it. */
+function isEmpty(fd: number): boolean {
+  return (
+    native.getdents64(fd, someEntries) === emptyBytes && native.getdents64(fd, someEntries) === 0
+  );
 }
 
 export function removeEntry(context: GoferContext): SysResult {

@@ -43,11 +43,25 @@ export function entryOf(
   const kind = attributes.mode & S_IFMT;
   if (kind === S_IFDIR) {
     const child = tree.child(directory, name, attributes);
-    return typeof child === 'number' ? child : { attributes, id: child.id, target: '' };
+    return typeof child === 'number' ? child : directoryEntry(tree, child, attributes);
   }
-  if (kind !== S_IFLNK) return { attributes, id: 0, target: '' };
+  if (kind !== S_IFLNK) return { attributes, id: 0, watch: 0, target: '' };
   const target = readLink(tree, directory, name);
-  return typeof target === 'number' ? target : { attributes, id: 0, target };
+  return typeof target === 'number' ? target : { attributes, id: 0, watch: 0, target };
+}
+
+/** With attributes from after the watch was there: changes since then are told. */
+function directoryEntry(
+  tree: HostTree,
+  directory: HostDirectory,
+  attributes: HostAttributes,
+): HostEntry {
+  const { id, watch: before } = directory;
+  tree.watch(directory);
+  const { watch } = directory;
+  const fd = watch === before ? -1 : tree.fdOf(directory);
+  const again = fd < 0 ? attributes : tree.statFd(fd);
+  return { attributes: typeof again === 'number' ? attributes : again, id, watch, target: '' };
 }
 
 const linkBytes = Buffer.alloc(4096);

@@ -155,10 +155,13 @@ class GoferServer implements GoferContext {
       this.tree.freeze(this.request.u32());
       return 0;
     }
+    if (operation === OP.watch && this.request.u32() === 0) {
+      this.tree.watches.stop();
+      return 0;
+    }
     this.#passed = -1;
     this.reply.reset().i32(0);
-    const result =
-      operation === OP.attach ? this.#attach() : (operations.get(operation)?.(this) ?? EINVAL);
+    const result = this.#operate(operation);
     this.reply.i32At(0, result);
     const count = this.#passed >= 0 ? 1 : 0;
     this.#fds[0] = this.#passed;
@@ -172,6 +175,22 @@ class GoferServer implements GoferContext {
     );
     if (this.#passed >= 0) native.close(this.#passed);
     return Math.min(sent, 0);
+  }
+
+  #operate(operation: number): SysResult {
+    if (operation === OP.attach) return this.#attach();
+    if (operation === OP.watch) return this.#startWatching();
+    return operations.get(operation)?.(this) ?? EINVAL;
+  }
+
+  #startWatching(): SysResult {
+    if (!this.request.isComplete) return EINVAL;
+    const fd = this.tree.watches.start();
+    if (fd < 0) return fd;
+    const passed = native.dup(fd);
+    if (passed < 0) return passed;
+    this.passFd(passed);
+    return 0;
   }
 
   #attach(): SysResult {
@@ -197,6 +216,8 @@ function walk(context: GoferContext): SysResult {
   const names = request.text().split('/');
   if (!request.isComplete || names.length > WALK_MAX || !names.every(isEntryName)) return EINVAL;
   if (start === undefined) return EBADF;
+  context.tree.watch(start);
+  reply.u32(start.watch);
   const countAt = reply.length;
   reply.u32(0);
   let at = start;
@@ -208,7 +229,7 @@ function walk(context: GoferContext): SysResult {
       result = entry;
       break;
     }
-    if (reply.room < ATTRIBUTES_BYTES + 6 + entry.target.length) break;
+    if (reply.room < ATTRIBUTES_BYTES + 10 + entry.target.length) break;
     reply.entry(entry);
     count += 1;
     const next = entry.id === 0 ? undefined : context.tree.get(entry.id);
@@ -245,6 +266,8 @@ function list(context: GoferContext): SysResult {
   const goesOn = request.u32() !== 0;
   if (!request.isComplete) return EINVAL;
   if (directory === undefined) return EBADF;
+  tree.watch(directory);
+  reply.u32(directory.watch);
   const headAt = reply.length;
   reply.u32(0).u32(0);
   if (directory.sealed) return 0;
@@ -373,7 +396,7 @@ function create(context: GoferContext): SysResult {
     native.close(fd);
     return attributes;
   }
-  reply.entry({ attributes, id: 0, target: '' });
+  reply.entry({ attributes, id: 0, watch: 0, target: '' });
   context.passFd(fd);
   return 0;
 }

@@ -2,7 +2,7 @@
 // (sentry/host/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
-import { GoferDied } from '../fs/gofer/client.ts';
+import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
 import { newLog } from '../host/log.ts';

@@ -12,7 +12,7 @@ import { sentryFilter as sentryFilterFor } from '../../sentry/host/sentry-filter
 import { runtsPath } from '../lifecycle/command.ts';
 import { callsByProcess, type Role } from './strace-log.ts';
 
-const goferFilter = goferFilterFor(true);
+const goferFilter = goferFilterFor({ writable: true, watches: true });
 const sentryFilter = sentryFilterFor(30, 'none');
 const networkFilter = sentryFilterFor(30, 'host');
 const stubFilter = stubFilterAt(0x7f0000000000);
@@ -51,7 +51,7 @@ const cases = [
 
 const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
   sentry: sentryFilter,
-  gofer: goferFilterFor(false),
+  gofer: goferFilterFor({ writable: false, watches: false }),
   stub: stubFilter,
   other: undefined,
 };

@@ -31,8 +31,9 @@ export class GoferSymlink extends GoferNode {
     name: string,
     attributes: Attributes,
     entry: HostEntry,
+    sinceNs: number,
   ): void {
-    super.placed(parent, name, attributes, entry);
+    super.placed(parent, name, attributes, entry, sinceNs);
     if (entry.target !== '') this.#target = entry.target;
   }
 
