@@ -144,8 +144,7 @@ export class HostTree {
   /** Watches a directory, if that can be; what is learned of it and of its entries from now on stays known. */
   watch(directory: HostDirectory): void {
     const held = directory as Held;
-    if (held.watch !== 0) this.watches.touch(held);
-    else if (this.watches.isOn && !held.sealed) this.watches.add(held, this.#fdOf(held, 0));
+    if (this.watches.isOn && !held.sealed) this.watches.add(held, this.#fdOf(held, 0));
   }
 
   /** Takes over the descriptor of a file below `directory`. Its id from now on, or an errno. */

@@ -34,6 +34,10 @@ export interface Watchable {
 
 const statfsValues = new Float64Array(8);
 
+function isWatchable(fd: number): boolean {
+  return native.fstatfs(fd, statfsValues) >= 0 && watchableTypes.has(statfsValues[0] as number);
+}
+
 export class Watches {
   readonly #limit: number;
   #fd = -1;
@@ -67,26 +71,27 @@ export class Watches {
     this.#holders.clear();
   }
 
-  /** Watches the directory behind `fd`. Where that cannot be, `directory.watch` stays 0. */
+  /**
+   * Watches the directory behind `fd`. Where that cannot be, `directory.watch` is 0. Asks the kernel each time: a watch
+   * goes with its directory, and the number of a removed directory is given to a new one.
+   */
   add(directory: Watchable, fd: number): void {
-    if (this.#fd < 0 || fd < 0 || directory.watch !== 0) return;
-    if (native.fstatfs(fd, statfsValues) < 0 || !watchableTypes.has(statfsValues[0] as number))
-      return;
-    const watch = native.watchDirectory(this.#fd, fd, WATCH_MASK);
+    if (this.#fd < 0) return;
+    const watch = fd < 0 ? 0 : this.#watchOf(directory, fd);
+    if (watch !== directory.watch) this.remove(directory);
     if (watch <= 0) return;
-    const holders = this.#holders.get(watch);
-    if (holders === undefined) this.#holders.set(watch, [directory]);
-    else holders.push(directory);
+    const holders = this.#holders.get(watch) ?? [];
+    if (!holders.includes(directory)) holders.push(directory);
     directory.watch = watch;
+    // To the end: it was asked for just now.
+    this.#holders.delete(watch);
+    this.#holders.set(watch, holders);
     this.#removeOldest();
   }
 
-  /** It was asked for just now. */
-  touch({ watch }: Watchable): void {
-    const holders = this.#holders.get(watch);
-    if (holders === undefined) return;
-    this.#holders.delete(watch);
-    this.#holders.set(watch, holders);
+  #watchOf(directory: Watchable, fd: number): SysResult {
+    if (directory.watch === 0 && !isWatchable(fd)) return 0;
+    return Math.max(0, native.watchDirectory(this.#fd, fd, WATCH_MASK));
   }
 
   /** The Sentry does not use this directory any more. */
@@ -94,7 +99,7 @@ export class Watches {
     const { watch } = directory;
     directory.watch = 0;
     const holders = this.#holders.get(watch);
-    if (holders === undefined) return;
+    if (holders === undefined || !holders.includes(directory)) return;
     holders.splice(holders.indexOf(directory), 1);
     if (holders.length > 0) return;
     this.#holders.delete(watch);

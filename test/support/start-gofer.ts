@@ -15,6 +15,11 @@ export interface TestGofer {
 }
 
 export function startGofer(...directories: string[]): TestGofer {
+  return startWatchingGofer(0, ...directories);
+}
+
+/** One that may watch so many directories. */
+export function startWatchingGofer(maxWatches: number, ...directories: string[]): TestGofer {
   const pair = new Int32Array(2);
   const made = native.socketpair(SOCK_SEQPACKET, pair);
   if (made < 0) throw new Error(`socketpair: ${made}`);
@@ -22,6 +27,7 @@ export function startGofer(...directories: string[]): TestGofer {
   const script = fileURLToPath(new URL('./gofer-child.ts', import.meta.url));
   const child = spawn(node, ['--no-warnings', script, ...directories], {
     stdio: ['ignore', 'inherit', 'inherit', theirs],
+    env: { ...process.env, GOFER_WATCHES: String(maxWatches) },
   });
   native.close(theirs);
   return {

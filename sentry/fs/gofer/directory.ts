@@ -112,6 +112,9 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     if (entry.id !== 0) {
       this.#id = entry.id;
       this.#setWatch(entry.watch);
+    } else if (parent !== this.parent || name !== this.name) {
+      // Known from a listing: the Gofer learns of the new name by being asked for it.
+      this.#id = 0;
     }
     super.placed(parent, name, attributes, entry, sinceNs);
   }

@@ -33,8 +33,11 @@ export class GoferSymlink extends GoferNode {
     entry: HostEntry,
     sinceNs: number,
   ): void {
+    const { ctime } = this.lastKnown;
     super.placed(parent, name, attributes, entry, sinceNs);
-    if (entry.target !== '') this.#target = entry.target;
+    // The number of a removed link may come back as another's, and listings do not tell targets.
+    const isSame = ctime.sec === attributes.ctime.sec && ctime.nsec === attributes.ctime.nsec;
+    if (entry.target !== '' || !isSame) this.#target = entry.target;
   }
 
   override readlink(_caller: Caller): Result<string> {
