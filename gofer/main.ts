@@ -28,6 +28,8 @@ function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);
   if (procFd < 0) return procFd;
   const { maxWatches } = config;
+  // The Sentry says what mode a file has.
+  process.umask(0);
   if (maxWatches > 0 && native.watchFromDescriptors() < 0) return EIO;
   const rest = new Rest();
   rest.prepare();

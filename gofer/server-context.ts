@@ -109,6 +109,29 @@ function isOpenable(mode: number): boolean {
   return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === S_IFDIR;
 }
 
+/** As whom new files are made. */
+const ownUid = process.geteuid?.() ?? -1;
+
+/** The mode to make something with: the one it is to have, unless somebody else's rights would go with it for a moment. */
+export function firstMode(uid: number, mode: number, otherwise: number): number {
+  return uid === ownUid ? mode & 0o777 : otherwise;
+}
+
+/** Attributes of something made just now, with this owner and mode: only what differs is set, as watches tell of it. */
+export function given(
+  tree: HostTree,
+  fd: number,
+  uid: number,
+  gid: number,
+  mode: number,
+): HostAttributes | SysResult {
+  const made = tree.statFd(fd);
+  if (typeof made === 'number') return made;
+  if (made.uid === uid && made.gid === gid && (made.mode & 0o7777) === (mode & 0o7777)) return made;
+  const done = giveTo(fd, '', uid, gid, mode);
+  return done < 0 ? done : tree.statFd(fd);
+}
+
 /** Owner and mode of something made just now. A Gofer without CAP_CHOWN makes files of its own user only. */
 export function giveTo(
   fd: number,

@@ -48,7 +48,14 @@ import {
   removeEntry,
   renameEntry,
 } from './server-changes.ts';
-import { entryOf, type GoferContext, giveTo, openTarget, type Target } from './server-context.ts';
+import {
+  entryOf,
+  firstMode,
+  type GoferContext,
+  given,
+  openTarget,
+  type Target,
+} from './server-context.ts';
 import { createUnnamed, hold, linkHeld } from './server-held.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from './server-xattr.ts';
 
@@ -388,10 +395,10 @@ function create(context: GoferContext): SysResult {
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   // Set-id bits only once the owner is right.
-  const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const first = firstMode(uid, mode, 0o600);
+  const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, first);
   if (fd < 0) return fd;
-  const owned = giveTo(fd, '', uid, gid, mode);
-  const attributes = owned < 0 ? owned : tree.statFd(fd);
+  const attributes = given(tree, fd, uid, gid, mode);
   if (typeof attributes === 'number') {
     native.close(fd);
     return attributes;

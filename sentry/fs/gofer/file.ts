@@ -98,6 +98,8 @@ export class GoferFile extends GoferNode implements Mappable {
   release(): void {
     this.#users -= 1;
     if (this.#users !== 0) return;
+    // What was written is over: one look at the descriptor, and it is known until somebody else writes.
+    if (this.#writeFd >= 0 && this.isOwnershipKnown && this.isReported()) this.fetch();
     this.filesystem.openFiles.delete(this);
     if (this.isForgotten) this.closeHostFds();
     else this.filesystem.fileIdle(this);
@@ -176,9 +178,9 @@ export class GoferFile extends GoferNode implements Mappable {
     return this.lastKnown;
   }
 
-  /** What is written through a mapping is not told: while there may be one, the descriptor is asked. */
+  /** What is written through a mapping is not told: while there may be one of ours, the descriptor is asked. */
   protected override isReported(): boolean {
-    return this.#writeFd < 0 && super.isReported();
+    return (this.#writeFd < 0 || this.#users === 0) && super.isReported();
   }
 
   /** Size right now, for O_APPEND and SEEK_END. */

@@ -130,12 +130,24 @@ beforeEach(() => {
 
 describe('names and attributes', () => {
   it('are asked for once', () => {
-    assert.equal(cost(() => assert.equal(size('/d/e/f'), 3)), 0);
+    assert.equal(
+      cost(() => assert.equal(size('/d/e/f'), 3)),
+      0,
+    );
     assert.equal(stat('/d/e/g'), ENOENT);
-    assert.equal(cost(() => assert.equal(stat('/d/e/g'), ENOENT)), 0);
+    assert.equal(
+      cost(() => assert.equal(stat('/d/e/g'), ENOENT)),
+      0,
+    );
     list('/d/e');
-    assert.equal(cost(() => assert.deepEqual(list('/d/e'), ['f'])), 0);
-    assert.equal(cost(() => assert.equal(stat('/d/e/never-asked-for'), ENOENT)), 0);
+    assert.equal(
+      cost(() => assert.deepEqual(list('/d/e'), ['f'])),
+      0,
+    );
+    assert.equal(
+      cost(() => assert.equal(stat('/d/e/never-asked-for'), ENOENT)),
+      0,
+    );
   });
 
   it('follow what others make, write, change and remove', () => {
@@ -203,10 +215,19 @@ describe('changes of our own', () => {
     assert.ok(first <= 2);
     assert.deepEqual(list('/made'), ['a', 'b']);
     turn();
-    assert.equal(cost(() => assert.equal(removeFile(caller, AT_FDCWD, '/made/a'), 0)), 1);
+    assert.equal(
+      cost(() => assert.equal(removeFile(caller, AT_FDCWD, '/made/a'), 0)),
+      1,
+    );
     turn();
-    assert.equal(cost(() => assert.equal(removeFile(caller, AT_FDCWD, '/made/b'), 0)), 1);
-    assert.equal(cost(() => assert.equal(stat('/made/a'), ENOENT)), 0);
+    assert.equal(
+      cost(() => assert.equal(removeFile(caller, AT_FDCWD, '/made/b'), 0)),
+      1,
+    );
+    assert.equal(
+      cost(() => assert.equal(stat('/made/a'), ENOENT)),
+      0,
+    );
     turn();
     assert.ok(cost(() => assert.equal(removeDirectory(caller, AT_FDCWD, '/made'), 0)) <= 2);
     assert.equal(stat('/made'), ENOENT);
@@ -274,8 +295,14 @@ describe('limits', () => {
 
   it('of time: what is not told of shows after a second', () => {
     clock.pass(2e9);
-    assert.equal(cost(() => size('/d/e/f')), 1);
-    assert.equal(cost(() => size('/d/e/f')), 0);
+    assert.equal(
+      cost(() => size('/d/e/f')),
+      1,
+    );
+    assert.equal(
+      cost(() => size('/d/e/f')),
+      0,
+    );
   });
 
   it('of use: watches that are given up are made again when they pay', () => {
@@ -286,7 +313,10 @@ describe('limits', () => {
     for (let count = 0; count < 250; count += 1) stat('/d/e/f');
     assert.ok(client.watches.isOn);
     size('/d/e/f');
-    assert.equal(cost(() => size('/d/e/f')), 0);
+    assert.equal(
+      cost(() => size('/d/e/f')),
+      0,
+    );
     writeFileSync(host('d/e/f'), 'watched');
     assert.equal(size('/d/e/f'), 7);
   });
