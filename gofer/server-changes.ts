@@ -25,7 +25,7 @@ import { native } from '../native/addon.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
 import { type DeviceNode, PLACEHOLDER_MODE, writePlaceholder } from './placeholder.ts';
 import { CHANGE, isEntryName } from './protocol.ts';
-import { entryOf, firstMode, type GoferContext, given, giveTo } from './server-context.ts';
+import { entryOf, firstMode, type GoferContext, giveTo, madeFor } from './server-context.ts';
 
 /** The descriptor of a directory that may be changed, or EROFS, EBADF. */
 function writableFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
@@ -59,7 +59,7 @@ export function makeDirectory(context: GoferContext): SysResult {
   if (made < 0) return made;
   const own = tree.openEntry(directory, name, O_RDONLY | O_DIRECTORY, 0);
   if (own < 0) return own;
-  const attributes = given(tree, own, uid, gid, mode);
+  const attributes = madeFor(tree, own, uid, gid, mode);
   const done = typeof attributes === 'number' ? attributes : answerEntry(context, directory, name);
   if (done >= 0) reply.u32(isEmpty(own) ? 1 : 0);
   native.close(own);

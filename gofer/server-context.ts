@@ -118,7 +118,7 @@ export function firstMode(uid: number, mode: number, otherwise: number): number 
 }
 
 /** Attributes of something made just now, with this owner and mode: only what differs is set, as watches tell of it. */
-export function given(
+export function madeFor(
   tree: HostTree,
   fd: number,
   uid: number,

@@ -52,7 +52,7 @@ import {
   entryOf,
   firstMode,
   type GoferContext,
-  given,
+  madeFor,
   openTarget,
   type Target,
 } from './server-context.ts';
@@ -398,7 +398,7 @@ function create(context: GoferContext): SysResult {
   const first = firstMode(uid, mode, 0o600);
   const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, first);
   if (fd < 0) return fd;
-  const attributes = given(tree, fd, uid, gid, mode);
+  const attributes = madeFor(tree, fd, uid, gid, mode);
   if (typeof attributes === 'number') {
     native.close(fd);
     return attributes;
