@@ -10,6 +10,8 @@ const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.u
 
 export interface TestGofer {
   readonly client: GoferClient;
+  /** For requests that the client would not make. */
+  readonly socketFd: number;
   readonly process: ChildProcess;
   stop(): void;
 }
@@ -32,6 +34,7 @@ export function startWatchingGofer(maxWatches: number, ...directories: string[])
   native.close(theirs);
   return {
     client: new GoferClient(ours),
+    socketFd: ours,
     process: child,
     stop: () => void native.close(ours),
   };

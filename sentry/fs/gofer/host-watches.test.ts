@@ -17,8 +17,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
-import { ENOENT, type Errno, isErrno } from '../../../abi/errno.ts';
+import { EINVAL, ENOENT, type Errno, isErrno } from '../../../abi/errno.ts';
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
+import { MessageWriter, OP, REPLY_BYTES, REQUEST_BYTES } from '../../../gofer/protocol.ts';
+import { native } from '../../../native/addon.ts';
 import { FakeCaller, FakeClock } from '../../../test/support/fake-caller.ts';
 import { startWatchingGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
 import { nextTurn } from '../../base/turn.ts';
@@ -34,6 +36,8 @@ import { openNow } from '../../vfs/open.ts';
 import { walkPath } from '../../vfs/path-walk.ts';
 import { renamePath } from '../../vfs/rename.ts';
 import { GoferFileSystem } from './filesystem.ts';
+import { GoferDied } from './gofer-died.ts';
+import { HostWatches, type WatchedDirectory } from './host-watches.ts';
 
 const LIMIT = 20;
 
@@ -319,5 +323,60 @@ describe('limits', () => {
     );
     writeFileSync(host('d/e/f'), 'watched');
     assert.equal(size('/d/e/f'), 7);
+  });
+});
+
+describe('nonsense', () => {
+  const asked = new MessageWriter(REQUEST_BYTES);
+
+  function openDescriptors(): number {
+    return readdirSync(`/proc/${gofer.process.pid}/fd`).length;
+  }
+
+  it('from the Sentry costs the Gofer nothing', () => {
+    const fds = new Int32Array(2);
+    const reply = Buffer.alloc(REPLY_BYTES);
+    const before = openDescriptors();
+    for (let count = 0; count < 300; count += 1) {
+      asked.reset().u32(OP.watch).u32(1);
+      native.sendMessage(gofer.socketFd, asked.bytes, asked.length, undefined, 0, 0);
+      assert.ok(native.recvMessage(gofer.socketFd, reply, fds, 0) === 4 && fds[0] === 1);
+      native.close(fds[1] as number);
+      // Ids of nothing, and one directory over and over.
+      for (const id of [77_777, 1]) gofer.client.walk(id, 'd/e');
+    }
+    asked.reset().u32(OP.watch).u32(1).u32(5);
+    native.sendMessage(gofer.socketFd, asked.bytes, asked.length, undefined, 0, 0);
+    assert.equal(native.recvMessage(gofer.socketFd, reply, fds, 0), 4);
+    assert.equal(reply.readInt32LE(0), EINVAL);
+    asked.reset().u32(OP.watch);
+    native.sendMessage(gofer.socketFd, asked.bytes, asked.length, undefined, 0, 0);
+    assert.ok(!isErrno(gofer.client.statfs(1)));
+    assert.ok(openDescriptors() <= before + 3);
+  });
+
+  it('from the Gofer ends the sandbox', () => {
+    const nobody: WatchedDirectory = {
+      hostChanged: () => undefined,
+      unwatched: () => undefined,
+    };
+    const one = Buffer.alloc(16);
+    one.writeInt32LE(5, 0);
+    const endless = Buffer.from(one);
+    endless.writeUInt32LE(0xffff_fff0, 12);
+    const overlong = Buffer.from(one);
+    overlong.writeUInt32LE(32, 12);
+    for (const bytes of [one.subarray(0, 7), endless, overlong, Buffer.concat([one, overlong])]) {
+      const ends = new Int32Array(2);
+      assert.ok(native.pipe(ends) >= 0);
+      native.write(ends[1] as number, bytes, 0, bytes.length);
+      const watches = new HostWatches();
+      watches.start(ends[0] as number);
+      watches.add(5, nobody);
+      nextTurn();
+      assert.throws(() => watches.look(), GoferDied);
+      watches.stop();
+      native.close(ends[1] as number);
+    }
   });
 });
