@@ -207,10 +207,9 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   #remember(name: string, known: GoferNode | 'missing'): void {
     const names = this.#names;
     if (names === undefined) return;
-    const before = names.size;
     names.set(name, known);
     if (names.size > maxRemembered) this.dropListing();
-    else this.filesystem.listingKept(this, names.size - before);
+    else this.filesystem.listingKept(this, names.size);
   }
 
   /** There is no such name. Who looks for it may look for many. */
@@ -514,8 +513,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
         all.set(name, node);
       } else all.set(name, attributes);
     }
-    const before = names.size;
     names.fill(all, now);
-    this.filesystem.listingKept(this, names.size - before);
+    this.filesystem.listingKept(this, names.size);
   }
 }

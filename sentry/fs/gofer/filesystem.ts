@@ -190,10 +190,10 @@ export class GoferFileSystem implements FileSystem {
     this.#idleFiles.delete(file);
   }
 
-  /** A directory keeps `count` more entries from now on; those of older ones may have to go. */
+  /** A directory keeps `count` entries now; those of older ones may have to go. */
   listingKept(directory: GoferDirectory, count: number): void {
-    this.#listed.set(directory, (this.#listed.get(directory) ?? 0) + count);
-    this.#listedEntries += count;
+    this.#listedEntries += count - (this.#listed.get(directory) ?? 0);
+    this.#listed.set(directory, count);
     for (const [oldest, size] of this.#listed) {
       if (this.#listedEntries <= maxListed || oldest === directory) break;
       this.#listed.delete(oldest);
