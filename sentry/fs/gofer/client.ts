@@ -3,6 +3,7 @@
 import {
   EINTR,
   EIO,
+  EOPNOTSUPP,
   type Errno,
   errnoName,
   type Result,
@@ -21,15 +22,9 @@ import {
 import { native } from '../../../native/addon.ts';
 import type { AttributeChange, NewNode } from '../../vfs/node.ts';
 import type { GoferFileSystem } from './filesystem.ts';
+import { GoferDied } from './gofer-died.ts';
 import { HostFiles } from './host-files.ts';
-
-/** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
-export class GoferDied extends Error {
-  constructor(reason: string) {
-    super(`gofer died: ${reason}`);
-    this.name = 'GoferDied';
-  }
-}
+import { HostWatches } from './host-watches.ts';
 
 export interface Attached {
   readonly id: number;
@@ -38,12 +33,16 @@ export interface Attached {
 }
 
 export interface Walked {
+  /** Watch of the directory that the walk began at; 0: none. */
+  readonly watch: number;
   readonly entries: HostEntry[];
   /** Why the walk ended before the last name; 0 if it did not, or at a link or file. */
   readonly errno: SysResult;
 }
 
 export interface ListedPart {
+  /** From before the names were read; 0: none. */
+  readonly watch: number;
   readonly names: string[];
   readonly attributes: HostAttributes[];
   /** Ask for the next part at once: the Gofer remembers one listing. */
@@ -55,12 +54,19 @@ export interface OpenedHost {
   readonly fd: number;
 }
 
+export interface MadeDirectory extends HostEntry {
+  /** There was no name in it when its watch was there. */
+  readonly isEmpty: boolean;
+}
+
 export interface UnnamedHost extends OpenedHost {
   readonly heldId: number;
 }
 
 /** chown(2): leave it as it is. */
 const UNCHANGED = 0xffff_ffff;
+/** Requests after which directories are watched: what only starts and serves has no need, and instances are few. */
+const REQUESTS_BEFORE_WATCHES = 200;
 
 export class GoferClient {
   readonly #socketFd: number;
@@ -81,6 +87,10 @@ export class GoferClient {
   /** Its trees. */
   readonly filesystems: Set<GoferFileSystem> = new Set();
   #changes = 0;
+  readonly watches: HostWatches = new HostWatches();
+  /** Told when watches begin: somebody has to look whether they are still used. */
+  watching: (() => void) | undefined = undefined;
+  #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
   constructor(socketFd: number, hostFiles: HostFiles = new HostFiles()) {
     this.#socketFd = socketFd;
@@ -104,6 +114,7 @@ export class GoferClient {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.hostFiles.leave(this);
+    this.watches.stop();
     native.close(this.#socketFd);
   }
 
@@ -123,11 +134,12 @@ export class GoferClient {
     this.#start(OP.walk).u32(id).text(path);
     const errno = this.#call();
     const entries: HostEntry[] = [];
-    if (errno < 0 && this.#reply.isComplete) return { entries, errno };
+    if (errno < 0 && this.#reply.isComplete) return { watch: 0, entries, errno };
+    const watch = this.#reply.u32();
     const count = this.#reply.u32();
     for (let index = 0; index < count && !this.#reply.bad; index += 1)
       entries.push(this.#reply.entry());
-    return this.#checked({ entries, errno });
+    return this.#checked({ watch, entries, errno });
   }
 
   list(id: number, goesOn: boolean): Result<ListedPart> {
@@ -137,6 +149,7 @@ export class GoferClient {
     const result = this.#call();
     if (result < 0) return result as Errno;
     const reply = this.#reply;
+    const watch = reply.u32();
     const more = reply.u32() !== 0;
     const count = reply.u32();
     const names: string[] = [];
@@ -145,7 +158,7 @@ export class GoferClient {
       names.push(reply.text());
       attributes.push(reply.attributes());
     }
-    return this.#checked({ names, attributes, more });
+    return this.#checked({ watch, names, attributes, more });
   }
 
   /** The descriptor belongs to the caller. */
@@ -191,9 +204,11 @@ export class GoferClient {
     mode: number,
     uid: number,
     gid: number,
-  ): Result<HostEntry> {
+  ): Result<MadeDirectory> {
     this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(uid).u32(gid);
-    return this.#entry();
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    return this.#checked({ ...this.#reply.entry(), isEmpty: this.#reply.u32() === 1 });
   }
 
   makeNode(id: number, name: string, as: NewNode, rdev: number): Result<HostEntry> {
@@ -302,6 +317,29 @@ export class GoferClient {
   /** The attach point is read-only from now on. Not answered. */
   freeze(index: number): void {
     this.#start(OP.freeze).u32(index);
+    this.#send();
+  }
+
+  /** Files that others change too are in use: it may pay to watch them. */
+  shareFiles(): void {
+    if (this.requests < this.#watchesDueAt || this.watches.isOn || this.#isClosed) return;
+    // Where it cannot be (EMFILE: the user has too many instances), it may be later.
+    this.#watchesDueAt = this.requests + 50 * REQUESTS_BEFORE_WATCHES;
+    this.#start(OP.watch).u32(1);
+    const result = this.#call();
+    if (result === EOPNOTSUPP) this.#watchesDueAt = Number.POSITIVE_INFINITY;
+    if (result < 0) return;
+    this.#checked(0);
+    this.watches.start(this.#passedFd());
+    this.watching?.();
+  }
+
+  /** Until they are wanted again. */
+  stopWatches(): void {
+    this.watches.stop();
+    this.#watchesDueAt = this.requests + REQUESTS_BEFORE_WATCHES;
+    if (this.#isClosed) return;
+    this.#start(OP.watch).u32(0);
     this.#send();
   }
 
