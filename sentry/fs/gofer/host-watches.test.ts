@@ -170,6 +170,35 @@ describe('names and attributes', () => {
     assert.equal(size('/d/e/f'), 1);
   });
 
+  it('of an open file follow without its name being looked up', () => {
+    turn();
+    const found = walkPath(caller, AT_FDCWD, '/d/e/f', 0);
+    assert.ok(!isErrno(found));
+    const flags = O_RDONLY;
+    const file = openNow(caller, AT_FDCWD, '/d/e/f', { flags, mode: 0, resolve: 0 });
+    assert.ok(!isErrno(file));
+    file.acquire();
+    assert.equal((found.node.attributes() as Attributes).sizeBytes, 3);
+    writeFileSync(host('d/e/f'), 'four');
+    chmodSync(host('d/e/f'), 0o610);
+    turn();
+    assert.equal((found.node.attributes() as Attributes).sizeBytes, 4);
+    chmodSync(host('d/e/f'), 0o611);
+    turn();
+    assert.equal((found.node.ownership() as Attributes).mode & 0o777, 0o611);
+    file.release();
+  });
+
+  it('follow what another Gofer of the sandbox did in the same system call', () => {
+    assert.equal(size('/d/e/f'), 3);
+    writeFileSync(host('d/e/f'), 'four');
+    // As that one's client says after a change.
+    gofer.client.hostFiles.changes += 1;
+    const again = walkPath(caller, AT_FDCWD, '/d/e/f', 0);
+    assert.ok(!isErrno(again));
+    assert.equal((again.node.attributes() as Attributes).sizeBytes, 4);
+  });
+
   it('follow what others move', () => {
     mkdirSync(host('other'));
     renameSync(host('d/e'), host('other/e'));
