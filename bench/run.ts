@@ -1,7 +1,8 @@
 // npm run bench: native, runsc (where installed) and runts side by side, from one run on one machine.
-// `node bench/run.ts micro` runs one group only: micro, programs, idle or lifecycle.
+// `node bench/run.ts micro` runs one group only: micro, programs, files, idle or lifecycle.
 import { cpus, release } from 'node:os';
 import { engines, isUsable } from './engines.ts';
+import { fileBenchmarks } from './files.ts';
 import { idleBenchmarks } from './idle.ts';
 import { lifecycleBenchmarks } from './lifecycle.ts';
 import { microBenchmarks } from './micro.ts';
@@ -20,4 +21,5 @@ console.log(
 if (wanted('micro')) printTable('system calls', 'ns', names, microBenchmarks(usable));
 if (wanted('programs')) printTable('programs', 'ms', names, programBenchmarks(usable));
 if (wanted('idle')) printTable('an idle sandbox', '', names, await idleBenchmarks(usable));
+if (wanted('files')) fileBenchmarks();
 if (wanted('lifecycle')) await lifecycleBenchmarks();

@@ -1,7 +1,9 @@
 // The host calls of the Gofer once it serves: everything else kills it. 'node' is what V8, libuv and glibc ask
 // for by themselves. `runts debug seccomp` prints this list and test/posture compares it with strace(1).
+import { IN_CLOEXEC, IN_NONBLOCK } from '../abi/inotify.ts';
 import type { FilterRow, FilterSpec } from '../native/seccomp/bpf.ts';
 import { nodeRows } from '../native/seccomp/node-rows.ts';
+import { WATCH_MASK } from './watches.ts';
 
 const F_DUPFD_CLOEXEC = 1030;
 
@@ -52,10 +54,34 @@ const writing: readonly FilterRow[] = [
   { name: 'fremovexattr', number: 199, why: 'writable volumes' },
 ];
 
-export function goferFilter(writable: boolean): FilterSpec {
+/** Only with files that others change too. The working directory is /proc/self/fd: names of descriptors are all it can name. */
+const watching: readonly FilterRow[] = [
+  {
+    name: 'inotify_init1',
+    number: 294,
+    why: 'an instance for watches; the sentry reads its events',
+    args: [{ arg: 0, width: 32, eq: IN_NONBLOCK | IN_CLOEXEC }],
+  },
+  {
+    name: 'inotify_add_watch',
+    number: 254,
+    why: 'directories that the sentry has cached',
+    args: [{ arg: 2, width: 32, eq: WATCH_MASK }],
+  },
+  { name: 'inotify_rm_watch', number: 255, why: 'the number of watches is bounded' },
+];
+
+export interface GoferDuties {
+  /** It serves a writable volume. */
+  readonly writable: boolean;
+  /** It serves files that others change too. */
+  readonly watches: boolean;
+}
+
+export function goferFilter({ writable, watches }: GoferDuties): FilterSpec {
   return {
     name: writable ? 'gofer' : 'gofer without writable volumes',
     otherwise: 'killProcess',
-    rows: [...always, ...(writable ? writing : [])],
+    rows: [...always, ...(writable ? writing : []), ...(watches ? watching : [])],
   };
 }

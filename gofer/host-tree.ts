@@ -13,10 +13,11 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from '../abi/fcntl.ts';
-import { S_IFDIR, S_IFMT, statxLayout } from '../abi/stat.ts';
+import { S_IFDIR, S_IFMT, STATX_ATTR_MOUNT_ROOT, statxLayout } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
 import { type DeviceNode, mayBePlaceholder, readPlaceholder } from './placeholder.ts';
 import { FIRST_HELD, type HostAttributes } from './protocol.ts';
+import { Watches } from './watches.ts';
 
 export interface AttachPoint {
   /** O_PATH (or other) descriptor of the directory. */
@@ -31,6 +32,8 @@ export interface TreeOptions {
   readonly maxOpen?: number;
   /** Ids that the user namespace cannot show (65534) are shown as 0. */
   readonly unmappedAsRoot?: boolean;
+  /** Directories watched at once; 0 or none: the Sentry asks each time. */
+  readonly maxWatches?: number;
 }
 
 export interface HostDirectory {
@@ -43,12 +46,15 @@ export interface HostDirectory {
   readonly readOnly: boolean;
   /** A file system with nothing for a guest (proc, sysfs): shown as an empty directory. */
   readonly sealed: boolean;
+  /** Watch descriptor; 0: none. */
+  readonly watch: number;
 }
 
 interface Held extends HostDirectory {
   parent: HostDirectory | undefined;
   name: string;
   fd: number;
+  watch: number;
   readonly rights: Rights;
 }
 
@@ -91,8 +97,10 @@ export class HostTree {
   /** Files without a name that are still in use: id to a descriptor (O_PATH or other). */
   readonly #held = new Map<number, { readonly fd: number; readonly rights: Rights }>();
   #lastHeld = FIRST_HELD;
+  readonly watches: Watches;
 
   constructor(options: TreeOptions = {}) {
+    this.watches = new Watches(options.maxWatches ?? 0);
     this.#maxOpen = options.maxOpen ?? 512;
     this.#unmappedAsRoot = options.unmappedAsRoot ?? false;
   }
@@ -151,6 +159,14 @@ export class HostTree {
     return this.#enter(parent as Held, name, -1, attributes, rights);
   }
 
+  /** Watches a directory, if that can be; what is learned of it and of its entries from now on stays known. */
+  watch(directory: HostDirectory): void {
+    const held = directory as Held;
+    // inotify(7) does not tell of what is mounted and unmounted.
+    const follows = held.rights.ownMount !== undefined;
+    if (this.watches.isOn && !held.sealed && !follows) this.watches.add(held, this.#fdOf(held, 0));
+  }
+
   /** Takes over the descriptor of a file below `directory`. Its id from now on, or an errno. */
   hold(directory: HostDirectory, fd: number): SysResult {
     if (fd < 0) return fd;
@@ -179,6 +195,7 @@ export class HostTree {
     const directory = this.#directories.get(id);
     if (directory === undefined || directory.parent === undefined) return;
     this.#directories.delete(id);
+    this.watches.remove(directory);
     this.#byInode.delete(inodeKey(directory.rights, directory));
     this.#open.delete(id);
     if (directory.fd >= 0) native.close(directory.fd);
@@ -258,6 +275,7 @@ export class HostTree {
       parent,
       name,
       fd,
+      watch: 0,
       dev: attributes.dev,
       ino: attributes.ino,
       rights,
@@ -351,6 +369,7 @@ export class HostTree {
       ctimeNsec: u32(at.ctime + 8),
       btimeSec: i64(at.btime),
       btimeNsec: u32(at.btime + 8),
+      mountRoot: (u32(at.attributes) & STATX_ATTR_MOUNT_ROOT) === 0 ? 0 : 1,
     };
   }
 

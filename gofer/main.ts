@@ -1,5 +1,6 @@
 // Entry of the Gofer process. The launcher has made its namespaces and put the attach points where they stay;
 // once the sealer has taken everything else away and the filter is on, it serves.
+import { EIO } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
 import { Rest } from '../native/footprint.ts';
@@ -22,20 +23,27 @@ interface GoferConfig {
   readonly seccomp: 'kill' | 'log';
   /** Started by root: every id of the host is mapped. */
   readonly privileged: boolean;
+  /** Directories that it may watch at once; 0: nobody else changes what it serves. */
+  readonly maxWatches: number;
 }
 
 function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);
   if (procFd < 0) return procFd;
-  // Modes come with the guest's own umask in them.
+  const { maxWatches } = config;
+  // The Sentry says what mode a file has.
   process.umask(0);
+  if (maxWatches > 0 && native.watchFromDescriptors() < 0) return EIO;
   const rest = new Rest();
   rest.prepare();
   awaitThreads();
   const sealed = sealRoot(FD_SEALER);
   if (sealed < 0) return sealed;
   const writable = config.readOnly.some((readOnly) => !readOnly);
-  const filtered = installFilter(goferFilter(writable), config.seccomp);
+  const filtered = installFilter(
+    goferFilter({ writable, watches: maxWatches > 0 }),
+    config.seccomp,
+  );
   if (filtered < 0) return filtered;
   return runGofer({
     socketFd: FD_SOCKET,
@@ -44,6 +52,7 @@ function main(config: GoferConfig): number {
       readOnly,
       follows: config.follows[index] === true,
     })),
+    maxWatches,
     unmappedAsRoot: !config.privileged,
     rest,
   });

@@ -12,9 +12,9 @@
 export const OP = {
   /** u32 index -> u32 id, u32 readOnly, attributes */
   attach: 1,
-  /** u32 id, path 'a/b/c' -> u32 count, count * entry; result: errno that ended it, 0 if all were found */
+  /** u32 id, path 'a/b/c' -> u32 watch of id, u32 count, count * entry; result: errno that ended it, 0 if all were found */
   walk: 2,
-  /** u32 id, u32 part (0: the first; 1: the one after that of the request before) -> u32 more, u32 count, count * (name, attributes) */
+  /** u32 id, u32 part (0: the first; 1: the one after that of the request before) -> u32 watch, u32 more, u32 count, count * (name, attributes) */
   list: 3,
   /** place, u32 access mode (O_RDONLY, O_RDWR) -> attributes; one descriptor */
   open: 4,
@@ -24,7 +24,7 @@ export const OP = {
   getAttributes: 7,
   /** u32 id, name, u32 mode, u32 uid, u32 gid -> entry; one descriptor, O_RDWR */
   create: 8,
-  /** u32 id, name, u32 mode, u32 uid, u32 gid -> entry */
+  /** u32 id, name, u32 mode, u32 uid, u32 gid -> entry, u32 1: it has a watch and was empty after that was made */
   makeDirectory: 9,
   /** u32 id, name, u32 isDirectory */
   remove: 10,
@@ -56,6 +56,8 @@ export const OP = {
   createUnnamed: 23,
   /** u32 held id, u32 new id, new name */
   linkHeld: 24,
+  /** u32 1: directories are watched from now on -> a descriptor, inotify(7). 0: no more; not answered. See watches.ts */
+  watch: 25,
 } as const;
 
 /** Ids from here on are held files, below directories. */
@@ -90,13 +92,17 @@ export interface HostAttributes {
   readonly ctimeNsec: number;
   readonly btimeSec: number;
   readonly btimeNsec: number;
+  /** 1: something is mounted under this name, so that a watch of the directory does not tell of changes to it. */
+  readonly mountRoot: number;
 }
 export const ATTRIBUTES_BYTES = 9 * 8 + 9 * 4 + 4;
 
-/** One step of a walk: attributes, the id of a directory (else 0), the target of a symbolic link (else ''). */
+/** One step of a walk: attributes, the id and watch of a directory (else 0), the target of a symbolic link (else ''). */
 export interface HostEntry {
   readonly attributes: HostAttributes;
   readonly id: number;
+  /** Watch descriptor, from before the attributes were read; 0: none. */
+  readonly watch: number;
   readonly target: string;
 }
 
@@ -179,11 +185,12 @@ export class MessageWriter {
       .f64(a.btimeSec)
       .f64(a.rdev);
     this.u32(a.mode).u32(a.nlink).u32(a.uid).u32(a.gid).u32(a.blockSize);
-    return this.u32(a.atimeNsec).u32(a.mtimeNsec).u32(a.ctimeNsec).u32(a.btimeNsec).u32(0);
+    this.u32(a.atimeNsec).u32(a.mtimeNsec).u32(a.ctimeNsec).u32(a.btimeNsec);
+    return this.u32(a.mountRoot);
   }
 
   entry(entry: HostEntry): this {
-    return this.attributes(entry.attributes).u32(entry.id).text(entry.target);
+    return this.attributes(entry.attributes).u32(entry.id).u32(entry.watch).text(entry.target);
   }
 }
 
@@ -280,7 +287,7 @@ export class MessageReader {
       this.u32(),
       this.u32(),
     ];
-    this.u32();
+    const mountRoot = this.u32();
     return {
       dev,
       ino,
@@ -300,11 +307,17 @@ export class MessageReader {
       ctimeNsec,
       btimeSec,
       btimeNsec,
+      mountRoot,
     };
   }
 
   entry(): HostEntry {
-    return { attributes: this.attributes(), id: this.u32(), target: this.text() };
+    return {
+      attributes: this.attributes(),
+      id: this.u32(),
+      watch: this.u32(),
+      target: this.text(),
+    };
   }
 
   #advance(bytes: number): number {

@@ -34,7 +34,14 @@ import { native } from '../native/addon.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
 import { type DeviceNode, PLACEHOLDER_MODE, writePlaceholder } from './placeholder.ts';
 import { CHANGE, isEntryName } from './protocol.ts';
-import { entryOf, type GoferContext, giveTo, isMeant } from './server-context.ts';
+import {
+  entryOf,
+  firstMode,
+  type GoferContext,
+  giveTo,
+  isMeant,
+  madeFor,
+} from './server-context.ts';
 
 /** The descriptor of a directory that may be changed, or EROFS, EBADF. */
 function writableFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
@@ -57,20 +64,33 @@ function answerEntry(
 }
 
 export function makeDirectory(context: GoferContext): SysResult {
-  const { tree, request } = context;
+  const { tree, request, reply } = context;
   const directory = context.directory();
   const name = request.text();
   const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   const fd = writableFd(tree, directory);
   if (fd < 0 || directory === undefined) return fd;
-  const made = native.mkdirat(fd, name, 0o700);
+  const made = native.mkdirat(fd, name, firstMode(uid, mode, 0o700));
   if (made < 0) return made;
   const own = tree.openEntry(directory, name, O_RDONLY | O_DIRECTORY, 0);
   if (own < 0) return own;
-  const given = giveTo(own, '', uid, gid, mode);
+  const attributes = madeFor(tree, own, uid, gid, mode);
+  const done = typeof attributes === 'number' ? attributes : answerEntry(context, directory, name);
+  if (done >= 0) reply.u32(isEmpty(own) ? 1 : 0);
   native.close(own);
-  return given < 0 ? given : answerEntry(context, directory, name);
+  return done;
+}
+
+const someEntries = new Uint8Array(1024);
+/** Of a directory without entries: '.' and '..', whose records end at a multiple of 8. */
+const emptyBytes = 2 * 24;
+
+/** Looked at after the watch was made: the Sentry knows that no other name is in it. */
+function isEmpty(fd: number): boolean {
+  return (
+    native.getdents64(fd, someEntries) === emptyBytes && native.getdents64(fd, someEntries) === 0
+  );
 }
 
 export function removeEntry(context: GoferContext): SysResult {

@@ -50,11 +50,25 @@ export function entryOf(
   const kind = attributes.mode & S_IFMT;
   if (kind === S_IFDIR) {
     const child = tree.child(directory, name, attributes);
-    return typeof child === 'number' ? child : { attributes, id: child.id, target: '' };
+    return typeof child === 'number' ? child : directoryEntry(tree, child, attributes);
   }
-  if (kind !== S_IFLNK) return { attributes, id: 0, target: '' };
+  if (kind !== S_IFLNK) return { attributes, id: 0, watch: 0, target: '' };
   const target = readLink(tree, directory, name);
-  return typeof target === 'number' ? target : { attributes, id: 0, target };
+  return typeof target === 'number' ? target : { attributes, id: 0, watch: 0, target };
+}
+
+/** With attributes from after the watch was there: changes since then are told. */
+function directoryEntry(
+  tree: HostTree,
+  directory: HostDirectory,
+  attributes: HostAttributes,
+): HostEntry {
+  const { id, watch: before } = directory;
+  tree.watch(directory);
+  const { watch } = directory;
+  const fd = watch === before ? -1 : tree.fdOf(directory);
+  const again = fd < 0 ? attributes : tree.statFd(fd);
+  return { attributes: typeof again === 'number' ? attributes : again, id, watch, target: '' };
 }
 
 const linkBytes = Buffer.alloc(4096);
@@ -103,6 +117,29 @@ export function openTarget(tree: HostTree, target: Target, mode: number): SysRes
 
 function isOpenable(mode: number): boolean {
   return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === S_IFDIR;
+}
+
+/** As whom new files are made. */
+const ownUid = process.geteuid?.() ?? -1;
+
+/** The mode to make something with: the one it is to have, unless somebody else's rights would go with it for a moment. */
+export function firstMode(uid: number, mode: number, otherwise: number): number {
+  return uid === ownUid ? mode & 0o777 : otherwise;
+}
+
+/** Attributes of something made just now, with this owner and mode: only what differs is set, as watches tell of it. */
+export function madeFor(
+  tree: HostTree,
+  fd: number,
+  uid: number,
+  gid: number,
+  mode: number,
+): HostAttributes | SysResult {
+  const made = tree.statFd(fd);
+  if (typeof made === 'number') return made;
+  if (made.uid === uid && made.gid === gid && (made.mode & 0o7777) === (mode & 0o7777)) return made;
+  const done = giveTo(fd, '', uid, gid, mode);
+  return done < 0 ? done : tree.statFd(fd);
 }
 
 /** Owner and mode of something made just now. A Gofer without CAP_CHOWN makes files of its own user only. */

@@ -48,7 +48,14 @@ import {
   removeEntry,
   renameEntry,
 } from './server-changes.ts';
-import { entryOf, type GoferContext, giveTo, openTarget, type Target } from './server-context.ts';
+import {
+  entryOf,
+  firstMode,
+  type GoferContext,
+  madeFor,
+  openTarget,
+  type Target,
+} from './server-context.ts';
 import { createUnnamed, hold, linkHeld } from './server-held.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from './server-xattr.ts';
 
@@ -156,10 +163,13 @@ class GoferServer implements GoferContext {
       this.tree.freeze(this.request.u32());
       return 0;
     }
+    if (operation === OP.watch && this.request.u32() === 0) {
+      this.tree.watches.stop();
+      return 0;
+    }
     this.#passed = -1;
     this.reply.reset().i32(0);
-    const result =
-      operation === OP.attach ? this.#attach() : (operations.get(operation)?.(this) ?? EINVAL);
+    const result = this.#operate(operation);
     this.reply.i32At(0, result);
     const count = this.#passed >= 0 ? 1 : 0;
     this.#fds[0] = this.#passed;
@@ -174,6 +184,22 @@ class GoferServer implements GoferContext {
     if (this.#passed >= 0) native.close(this.#passed);
     this.tree.requestEnds();
     return Math.min(sent, 0);
+  }
+
+  #operate(operation: number): SysResult {
+    if (operation === OP.attach) return this.#attach();
+    if (operation === OP.watch) return this.#startWatching();
+    return operations.get(operation)?.(this) ?? EINVAL;
+  }
+
+  #startWatching(): SysResult {
+    if (!this.request.isComplete) return EINVAL;
+    const fd = this.tree.watches.start();
+    if (fd < 0) return fd;
+    const passed = native.dup(fd);
+    if (passed < 0) return passed;
+    this.passFd(passed);
+    return 0;
   }
 
   #attach(): SysResult {
@@ -199,6 +225,8 @@ function walk(context: GoferContext): SysResult {
   const names = request.text().split('/');
   if (!request.isComplete || names.length > WALK_MAX || !names.every(isEntryName)) return EINVAL;
   if (start === undefined) return EBADF;
+  context.tree.watch(start);
+  reply.u32(start.watch);
   const countAt = reply.length;
   reply.u32(0);
   let at = start;
@@ -210,7 +238,7 @@ function walk(context: GoferContext): SysResult {
       result = entry;
       break;
     }
-    if (reply.room < ATTRIBUTES_BYTES + 6 + entry.target.length) break;
+    if (reply.room < ATTRIBUTES_BYTES + 10 + entry.target.length) break;
     reply.entry(entry);
     count += 1;
     const next = entry.id === 0 ? undefined : context.tree.get(entry.id);
@@ -247,6 +275,8 @@ function list(context: GoferContext): SysResult {
   const goesOn = request.u32() !== 0;
   if (!request.isComplete) return EINVAL;
   if (directory === undefined) return EBADF;
+  tree.watch(directory);
+  reply.u32(directory.watch);
   const headAt = reply.length;
   reply.u32(0).u32(0);
   if (directory.sealed) return 0;
@@ -367,15 +397,15 @@ function create(context: GoferContext): SysResult {
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   // Set-id bits only once the owner is right.
-  const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const first = firstMode(uid, mode, 0o600);
+  const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, first);
   if (fd < 0) return fd;
-  const owned = giveTo(fd, '', uid, gid, mode);
-  const attributes = owned < 0 ? owned : tree.statFd(fd);
+  const attributes = madeFor(tree, fd, uid, gid, mode);
   if (typeof attributes === 'number') {
     native.close(fd);
     return attributes;
   }
-  reply.entry({ attributes, id: 0, target: '' });
+  reply.entry({ attributes, id: 0, watch: 0, target: '' });
   context.passFd(fd);
   return 0;
 }

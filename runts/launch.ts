@@ -1,6 +1,6 @@
 // Starts a sandbox: this process becomes the launcher. See native/launcher/launcher.h for the descriptors and
 // sentry/boot/control-protocol.ts for the messages.
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { native } from '../native/addon.ts';
 import type { SandboxConfig } from '../sentry/boot/config.ts';
@@ -98,5 +98,21 @@ function goferConfig(plan: LaunchPlan): object {
     follows: plan.attach.map((point) => point.follows === true),
     seccomp: plan.config.seccomp,
     privileged: process.geteuid?.() === 0,
+    maxWatches: isAlone(plan) ? 0 : maxWatches(),
   };
+}
+
+/** Nobody else changes what the Gofer serves: the root alone, and that below an overlay. */
+function isAlone({ attach, config }: LaunchPlan): boolean {
+  return attach.length === 1 && config.container.root.overlay;
+}
+
+/** A part of what the user may have (inotify(7)): the host's other programs need some too. */
+function maxWatches(): number {
+  try {
+    const limit = Number(readFileSync('/proc/sys/fs/inotify/max_user_watches', 'utf8'));
+    return Math.min(4096, Math.floor(limit / 32)) || 0;
+  } catch {
+    return 0;
+  }
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -282,6 +283,36 @@ static napi_value Symlinkat(napi_env env, napi_callback_info info) {
   return answer(env, host(symlinkat(target, arg_int(env, argv[1]), name)));
 }
 
+/*
+ * watchFromDescriptors(): the working directory becomes /proc/self/fd, so that watchDirectory can name a descriptor:
+ * inotify_add_watch(2) takes paths only. Before the process is confined, after reopen(-1, 0).
+ */
+static napi_value WatchFromDescriptors(napi_env env, napi_callback_info info) {
+  (void)info;
+  int descriptors = open_own_descriptors();
+  return answer(env, descriptors < 0 ? descriptors : host(fchdir(descriptors)));
+}
+
+/* inotifyInit() */
+static napi_value InotifyInit(napi_env env, napi_callback_info info) {
+  (void)info;
+  return answer(env, host(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)));
+}
+
+/* watchDirectory(inotifyFd, fd, mask): the directory behind `fd`, which may be O_PATH */
+static napi_value WatchDirectory(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  char name[16];
+  snprintf(name, sizeof name, "%d", arg_int(env, argv[1]));
+  return answer(env, host(inotify_add_watch(arg_int(env, argv[0]), name, arg_u32(env, argv[2]))));
+}
+
+/* unwatch(inotifyFd, watch) */
+static napi_value Unwatch(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  return answer(env, host(inotify_rm_watch(arg_int(env, argv[0]), arg_int(env, argv[1]))));
+}
+
 /* fchmod(fd, mode) */
 static napi_value Fchmod(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -419,6 +450,10 @@ const struct addon_function files_functions[] = {
     {"renameat2", Renameat2},
     {"linkat", Linkat},
     {"symlinkat", Symlinkat},
+    {"watchFromDescriptors", WatchFromDescriptors},
+    {"inotifyInit", InotifyInit},
+    {"watchDirectory", WatchDirectory},
+    {"unwatch", Unwatch},
     {"fchmod", Fchmod},
     {"chmodHeld", ChmodHeld},
     {"linkHeld", LinkHeld},

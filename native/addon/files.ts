@@ -38,6 +38,14 @@ export interface FileCalls {
   renameat2(dirfd: number, name: string, newDirfd: number, newName: string, flags: number): number;
   linkat(fd: number, name: string, newDirfd: number, newName: string, flags: number): number;
   symlinkat(target: string, dirfd: number, name: string): number;
+  /** Before the process is confined, after reopen(-1, 0): watchDirectory works from then on. Changes the working directory. */
+  watchFromDescriptors(): number;
+  /** inotify_init1(IN_NONBLOCK | IN_CLOEXEC). */
+  inotifyInit(): number;
+  /** inotify_add_watch(2) of the directory behind `fd`, which may be O_PATH. The watch descriptor. */
+  watchDirectory(inotifyFd: number, fd: number, mask: number): number;
+  /** inotify_rm_watch(2). */
+  unwatch(inotifyFd: number, watch: number): number;
   fchmod(fd: number, mode: number): number;
   /** Of any kind of file; `fd` may be O_PATH. After reopen(-1, 0), as linkHeld. */
   chmodHeld(fd: number, mode: number): number;

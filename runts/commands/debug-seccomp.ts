@@ -12,7 +12,7 @@ export function printFilters(): void {
   for (const filter of [
     sentryFilter(SAMPLE_DESCRIPTOR, 'none'),
     sentryFilter(SAMPLE_DESCRIPTOR, 'host'),
-    goferFilter(true),
+    goferFilter({ writable: true, watches: true }),
     stubFilter(SAMPLE_BASE),
   ])
     process.stdout.write(`${describeFilter(filter)}\n\n`);

@@ -1,7 +1,9 @@
 // The sandbox's control socket: connections from `runts exec` and, in a pod, from further containers. Whoever can
 // connect has the state directory, and so is the user or root; a request that makes no sense ends its connection.
+
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
+import { nextTurn } from '../base/turn.ts';
 import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
 import { FD_LISTEN } from '../host/descriptors.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
@@ -102,6 +104,7 @@ class ControlServer implements HostFdWatcher {
     let control: ProcessControl | undefined;
     try {
       const request = parseRequest(text, fds);
+      nextTurn();
       if (request.type === 'ps' || request.type === 'update') {
         channel.send(eventLine(this.#answer(request)));
         channel.close();

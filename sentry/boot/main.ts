@@ -3,7 +3,7 @@
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { startAs } from '../../native/roles.ts';
-import { GoferDied } from '../fs/gofer/client.ts';
+import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
 import { newLog } from '../host/log.ts';

@@ -145,6 +145,7 @@ class Builder {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
     this.#files = files;
+    releaseUnusedWatches(parts.gofer, parts.kernel);
     this.#rootServed = files.attach(config.attach, config.overlay, {});
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
@@ -217,6 +218,23 @@ class Builder {
     if (isErrno(file)) throw new BootFailure(`volume: ${failureOf(target, file).message}`);
     return new Mount(served, { flags, source, data, root: file });
   }
+}
+
+/** Watches unused so long are given up: instances of inotify are few for each user of the host (128). */
+const UNUSED_WATCHES_NS = 10e9;
+
+function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): void {
+  const { watches } = client;
+  let looks = 0;
+  const check = (): void => {
+    if (watches.isOn && watches.looks === looks) client.stopWatches();
+    if (watches.isOn) later();
+  };
+  const later = (): void => {
+    looks = watches.looks;
+    timers.add(clock.monotonicNs() + UNUSED_WATCHES_NS, check);
+  };
+  client.watching = later;
 }
 
 /** Boot has no guest memory; nothing that it calls asks for any. */

@@ -5,6 +5,7 @@ import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
+import { nextTurn } from '../base/turn.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Container } from './container.ts';
@@ -122,6 +123,7 @@ export class Kernel {
   /** Runs until the main process has ended. Its wait status. */
   run(): number {
     while (this.#exitStatus === undefined) {
+      nextTurn();
       this.scheduler.runReady();
       this.timers.runDue(this.clock.monotonicNs());
       this.#memoryGuard.look(this.clock.monotonicNs());
@@ -138,6 +140,7 @@ export class Kernel {
   #pollBatch(): boolean {
     for (let count = 0; count < BATCH; count += 1) {
       if (this.#exitStatus !== undefined) return true;
+      nextTurn();
       const delivered = this.platform.poll();
       if (this.scheduler.hasReady) return true;
       if (!delivered) return count > 0;

@@ -4,6 +4,7 @@
 import { EFAULT, EINTR, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { nextTurn } from '../base/turn.ts';
 import type { Blocking, Sleep, Wake } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
@@ -53,6 +54,7 @@ export class Scheduler implements PlatformEvents {
       return;
     }
     this.current = task;
+    nextTurn();
     const kind = thread.outcome.kind;
     if (task.mm.map.busyThreads !== 0 && kind !== 'operationFailed') task.mm.begin(task);
     if (kind === 'syscall') {
@@ -119,6 +121,7 @@ export class Scheduler implements PlatformEvents {
   #run(task: Task, call: Blocking<SysResult>, first: Wake | undefined): void {
     task.sleeper = call;
     this.current = task;
+    if (first !== undefined) nextTurn();
     let step = first === undefined ? call.next() : call.next(first);
     for (;;) {
       if (task.isDead) {

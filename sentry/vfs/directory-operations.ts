@@ -32,7 +32,7 @@ import { isCapable } from './credentials.ts';
 import { addChild, lookupChild, removeName } from './dentry.ts';
 import type { FsCaller } from './fs-context.ts';
 import type { NewNode, Node } from './node.ts';
-import { notifyAttributes, notifyCreated, notifyDeleted } from './notify.ts';
+import { hasObservers, notifyAttributes, notifyCreated, notifyDeleted } from './notify.ts';
 import { Path } from './path.ts';
 import {
   childOf,
@@ -184,7 +184,7 @@ function removeAt(
   const node = victim.node;
   const done = asDirectory ? parent.node.rmdir(name, node) : parent.node.unlink(name, node);
   if (done < 0) return done;
-  notifyDeleted(parent.node, name, node, asDirectory || linkCount(node) === 0);
+  if (hasObservers()) notifyDeleted(parent.node, name, node, asDirectory || linkCount(node) === 0);
   removeName(victim.dentry);
   return 0;
 }

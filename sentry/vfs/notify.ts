@@ -31,6 +31,11 @@ export interface NodeObserver {
 let observerCount = 0;
 let lastCookie = 0;
 
+/** Does anybody watch anything? What only they are told need not be found out. */
+export function hasObservers(): boolean {
+  return observerCount > 0;
+}
+
 /** Watches a node. The watcher also pins a path of the node, so that the node stays the same object. */
 export function addObserver(node: Node, observer: NodeObserver): void {
   const { identity } = node;

@@ -208,7 +208,8 @@ export class PathWalk {
     if (kind === 'dotdot') return this.#up();
     if (kind !== 'name') return 0;
     const parent = this.#dentry;
-    if (this.#at < this.#rest.length && parent.children?.has(name) !== true) {
+    const mayBeKnown = parent.node?.cacheable === true && parent.children?.has(name) === true;
+    if (this.#at < this.#rest.length && !mayBeKnown) {
       parent.node?.lookupAhead(`${name}/${this.#rest.slice(this.#at)}`, 0);
     }
     const child = lookupChild(parent, name, this.#caller);

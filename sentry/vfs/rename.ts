@@ -16,7 +16,7 @@ import { exchangeNames, isWithin, moveName } from './dentry.ts';
 import { childNoMount } from './directory-operations.ts';
 import type { FsCaller } from './fs-context.ts';
 import type { Node } from './node.ts';
-import { notifyDeleted, notifyMoved } from './notify.ts';
+import { hasObservers, notifyDeleted, notifyMoved } from './notify.ts';
 import type { Path } from './path.ts';
 import { type ParentWalk, walkParent } from './path-walk.ts';
 import { MAY_WRITE, mayAccess, mayCreateIn, mayDelete, mayWriteMount } from './permission.ts';
@@ -125,7 +125,8 @@ function settle(
     notifyMoved(toNode, to.name, fromNode, from.name, victim.node);
     return;
   }
-  if (victim !== undefined) notifyDeleted(toNode, to.name, victim.node, isGone(victim.node));
+  if (victim !== undefined && hasObservers())
+    notifyDeleted(toNode, to.name, victim.node, isGone(victim.node));
   moveName(source.dentry, to.parent.dentry, to.name);
 }
 

@@ -23,7 +23,8 @@ const unmount = (path: string): void => {
 
 /** The guest looks when it is told to, and reports. */
 const looks = `
-report() { cat /v/a/f 2>/dev/null || echo nothing; touch /v/a/made 2>/dev/null; }
+n=0; while [ $n -lt 400 ]; do [ -e /v/none$n ]; [ -e /v/a/none$n ]; n=$((n+1)); done; ls /v /v/a >/dev/null
+report() { touch /v/a/made 2>/dev/null; cat /v/a/f 2>/dev/null || echo nothing; }
 report >/v/first; until [ -e /v/go ]; do sleep 0.02; done
 report >/v/second; until [ -e /v/gone ]; do sleep 0.02; done
 report >/v/third`;

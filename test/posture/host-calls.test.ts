@@ -1,7 +1,7 @@
 // Real programs under `strace -f`: after it has installed its filter, no process makes a host call outside its list.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import { sentryFilter as sentryFilterFor } from '../../sentry/host/sentry-filter
 import { runtsPath } from '../lifecycle/command.ts';
 import { callsByProcess, type Role } from './strace-log.ts';
 
-const goferFilter = goferFilterFor(true);
+const goferFilter = goferFilterFor({ writable: true, watches: true });
 const sentryFilter = sentryFilterFor(30, 'none');
 const networkFilter = sentryFilterFor(30, 'host');
 const stubFilter = stubFilterAt(0x7f0000000000);
@@ -44,17 +44,29 @@ print(socket.getaddrinfo('localhost',80), socket.if_nameindex())
 "; ip addr; ip route; cat /proc/net/tcp /sys/class/net/lo/mtu; curl -s http://127.0.0.1:1/; :`,
 };
 
+/** With a directory of the host at /v: looked at often enough that it is watched, and changed. */
+const volumePrograms: Readonly<Record<string, string>> = {
+  'files of a volume':
+    'cd /v; for i in $(seq 400); do [ -e none$i ]; done; for d in a b; do mkdir -p $d/c; for i in 1 2 3; do echo x >$d/c/$i; mv $d/c/$i $d/$i; done; done; ls -lR; chmod 700 a; rm -r a b; sleep 1; ls',
+};
+
 const cases = [
-  ...Object.entries(programs).map(([name, script]) => ({ name, script, network: 'none' })),
-  ...Object.entries(networkPrograms).map(([name, script]) => ({ name, script, network: 'host' })),
+  ...Object.entries(programs).map(([name, script]) => ({ name, script, more: 'none' })),
+  ...Object.entries(networkPrograms).map(([name, script]) => ({ name, script, more: 'network' })),
+  ...Object.entries(volumePrograms).map(([name, script]) => ({ name, script, more: 'volume' })),
 ];
 
 const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
   sentry: sentryFilter,
-  gofer: goferFilterFor(false),
+  gofer: goferFilterFor({ writable: false, watches: false }),
   stub: stubFilter,
   other: undefined,
 };
+
+function listFor(role: Role, more: string): FilterSpec | undefined {
+  if (role === 'sentry' && more === 'network') return networkFilter;
+  return role === 'gofer' && more === 'volume' ? goferFilter : lists[role];
+}
 
 describe('lists', () => {
   it('are short', () => {
@@ -72,13 +84,19 @@ describe('lists', () => {
 });
 
 describe('strace sees nothing outside the lists', () => {
-  for (const { name, script, network } of cases) {
+  for (const { name, script, more } of cases) {
     it(name, () => {
       const folder = mkdtempSync(join(tmpdir(), 'runts-strace-'));
       const log = join(folder, 'log');
+      const network = more === 'network' ? 'host' : 'none';
+      const options = ['--network', network];
+      if (more === 'volume') {
+        mkdirSync(join(folder, 'v'));
+        options.push('--volume', `${join(folder, 'v')}:/v`);
+      }
       const run = spawnSync(
         'strace',
-        ['-f', '-i', '-o', log, runtsPath, 'do', '--network', network, '--', 'sh', '-c', script],
+        ['-f', '-i', '-o', log, runtsPath, 'do', ...options, '--', 'sh', '-c', script],
         {
           encoding: 'utf8',
           timeout: 110_000,
@@ -88,12 +106,13 @@ describe('strace sees nothing outside the lists', () => {
       rmSync(folder, { recursive: true });
       expect(run.stderr).toBe(run.stderr.replace(/^runts:.*$/m, ''));
       for (const role of ['sentry', 'gofer', 'stub'] as const) {
-        const list = role === 'sentry' && network === 'host' ? networkFilter : lists[role];
+        const list = listFor(role, more);
         const allowed = new Set(list?.rows.map((row) => row.name));
         const outside = [...(calls.get(role) ?? [])].filter((call) => !allowed.has(call));
         expect(calls.get(role)?.size ?? 0, role).toBeGreaterThan(0);
         expect(outside, role).toEqual([]);
       }
+      if (more === 'volume') expect([...(calls.get('gofer') ?? [])]).toContain('inotify_add_watch');
     });
   }
 });

@@ -101,7 +101,7 @@ it('is as confined as with files of its own', () => {
   expect(run.stderr).toBe('');
   const filters = {
     sentry: sentryFilter(30, 'none'),
-    gofer: goferFilter(false),
+    gofer: goferFilter({ writable: false, watches: false }),
     stub: stubFilter(0x7f0000000000),
   };
   for (const [role, { rows }] of Object.entries(filters)) {

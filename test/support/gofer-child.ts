@@ -1,5 +1,5 @@
 // A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before writable ones)
-// on descriptor 3.
+// on descriptor 3. GOFER_WATCHES: how many directories it may watch.
 import { O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
 import { runGofer } from '../../gofer/server.ts';
 import { native } from '../../native/addon.ts';
@@ -20,4 +20,6 @@ const attachPoints = process.argv.slice(2).map((argument) => {
     readOnly,
   };
 });
-process.exit(runGofer({ socketFd: 3, attachPoints, maxOpen: 8 }) === 0 ? 0 : 1);
+native.watchFromDescriptors();
+const maxWatches = Number(process.env['GOFER_WATCHES'] ?? 0);
+process.exit(runGofer({ socketFd: 3, attachPoints, maxOpen: 8, maxWatches }) === 0 ? 0 : 1);

@@ -10,11 +10,18 @@ const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.u
 
 export interface TestGofer {
   readonly client: GoferClient;
+  /** For requests that the client would not make. */
+  readonly socketFd: number;
   readonly process: ChildProcess;
   stop(): void;
 }
 
 export function startGofer(...directories: string[]): TestGofer {
+  return startWatchingGofer(0, ...directories);
+}
+
+/** One that may watch so many directories. */
+export function startWatchingGofer(maxWatches: number, ...directories: string[]): TestGofer {
   const pair = new Int32Array(2);
   const made = native.socketpair(SOCK_SEQPACKET, pair);
   if (made < 0) throw new Error(`socketpair: ${made}`);
@@ -22,10 +29,12 @@ export function startGofer(...directories: string[]): TestGofer {
   const script = fileURLToPath(new URL('./gofer-child.ts', import.meta.url));
   const child = spawn(node, ['--no-warnings', script, ...directories], {
     stdio: ['ignore', 'inherit', 'inherit', theirs],
+    env: { ...process.env, GOFER_WATCHES: String(maxWatches) },
   });
   native.close(theirs);
   return {
     client: new GoferClient(ours),
+    socketFd: ours,
     process: child,
     stop: () => void native.close(ours),
   };

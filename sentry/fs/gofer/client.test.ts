@@ -6,7 +6,8 @@ import { EAGAIN, EIO, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
 import { MessageWriter } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
-import { GoferClient, GoferDied } from './client.ts';
+import { GoferClient } from './client.ts';
+import { GoferDied } from './gofer-died.ts';
 
 const SOCK_SEQPACKET = 5;
 const MSG_DONTWAIT = 0x40;

@@ -3,6 +3,7 @@
 import {
   EINTR,
   EIO,
+  EOPNOTSUPP,
   type Errno,
   errnoName,
   isErrno,
@@ -22,15 +23,9 @@ import {
 import { native } from '../../../native/addon.ts';
 import type { AttributeChange, NewNode } from '../../vfs/node.ts';
 import type { GoferFileSystem } from './filesystem.ts';
+import { GoferDied } from './gofer-died.ts';
 import { HostFiles } from './host-files.ts';
-
-/** Thrown: no guest can cause it but by killing the Gofer, and nothing can go on after it. */
-export class GoferDied extends Error {
-  constructor(reason: string) {
-    super(`gofer died: ${reason}`);
-    this.name = 'GoferDied';
-  }
-}
+import { HostWatches } from './host-watches.ts';
 
 export interface Attached {
   readonly id: number;
@@ -39,12 +34,16 @@ export interface Attached {
 }
 
 export interface Walked {
+  /** Watch of the directory that the walk began at; 0: none. */
+  readonly watch: number;
   readonly entries: HostEntry[];
   /** Why the walk ended before the last name; 0 if it did not, or at a link or file. */
   readonly errno: SysResult;
 }
 
 export interface ListedPart {
+  /** From before the names were read; 0: none. */
+  readonly watch: number;
   readonly names: string[];
   readonly attributes: HostAttributes[];
   /** Ask for the next part at once: the Gofer remembers one listing. */
@@ -54,6 +53,11 @@ export interface ListedPart {
 export interface OpenedHost {
   readonly attributes: HostAttributes;
   readonly fd: number;
+}
+
+export interface MadeDirectory extends HostEntry {
+  /** There was no name in it when its watch was there. */
+  readonly isEmpty: boolean;
 }
 
 export interface UnnamedHost extends OpenedHost {
@@ -70,6 +74,8 @@ const MALFORMED = 'a malformed reply';
 
 /** chown(2): leave it as it is. */
 const UNCHANGED = 0xffff_ffff;
+/** Requests after which directories are watched: what only starts and serves has no need, and instances are few. */
+const REQUESTS_BEFORE_WATCHES = 200;
 
 export class GoferClient {
   readonly #socketFd: number;
@@ -90,6 +96,12 @@ export class GoferClient {
   /** Its trees. */
   readonly filesystems: Set<GoferFileSystem> = new Set();
   #changes = 0;
+  readonly watches: HostWatches = new HostWatches((reason) => {
+    this.#lost(reason);
+  });
+  /** Told when watches begin: somebody has to look whether they are still used. */
+  watching: (() => void) | undefined = undefined;
+  #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
   constructor(socketFd: number, hostFiles: HostFiles = new HostFiles()) {
     this.#socketFd = socketFd;
@@ -114,6 +126,7 @@ export class GoferClient {
     this.#isClosed = true;
     this.hostFiles.leave(this);
     this.#dropFd();
+    this.watches.stop();
     native.close(this.#socketFd);
   }
 
@@ -133,12 +146,13 @@ export class GoferClient {
     this.#start(OP.walk).u32(id).text(path);
     const errno = this.#call();
     const entries: HostEntry[] = [];
-    if (errno < 0 && this.#reply.isComplete) return { entries, errno };
+    if (errno < 0 && this.#reply.isComplete) return { watch: 0, entries, errno };
+    const watch = this.#reply.u32();
     const count = this.#reply.u32();
     for (let index = 0; index < count && !this.#reply.bad; index += 1)
       entries.push(this.#reply.entry());
-    const walked = this.#checked({ entries, errno });
-    return isErrno(walked) ? { entries: [], errno: walked } : walked;
+    const walked = this.#checked({ watch, entries, errno });
+    return isErrno(walked) ? { watch: 0, entries: [], errno: walked } : walked;
   }
 
   list(id: number, goesOn: boolean): Result<ListedPart> {
@@ -148,6 +162,7 @@ export class GoferClient {
     const result = this.#call();
     if (result < 0) return result as Errno;
     const reply = this.#reply;
+    const watch = reply.u32();
     const more = reply.u32() !== 0;
     const count = reply.u32();
     const names: string[] = [];
@@ -156,7 +171,7 @@ export class GoferClient {
       names.push(reply.text());
       attributes.push(reply.attributes());
     }
-    return this.#checked({ names, attributes, more });
+    return this.#checked({ watch, names, attributes, more });
   }
 
   /** The descriptor belongs to the caller. */
@@ -199,9 +214,11 @@ export class GoferClient {
     mode: number,
     uid: number,
     gid: number,
-  ): Result<HostEntry> {
+  ): Result<MadeDirectory> {
     this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(uid).u32(gid);
-    return this.#entry();
+    const result = this.#call();
+    if (result < 0) return result as Errno;
+    return this.#checked({ ...this.#reply.entry(), isEmpty: this.#reply.u32() === 1 });
   }
 
   makeNode(id: number, name: string, as: NewNode, rdev: number): Result<HostEntry> {
@@ -299,6 +316,30 @@ export class GoferClient {
   /** The attach point is read-only from now on. Not answered. */
   freeze(index: number): void {
     this.#start(OP.freeze).u32(index);
+    this.#send();
+  }
+
+  /** Files that others change too are in use: it may pay to watch them. */
+  shareFiles(): void {
+    if (this.requests < this.#watchesDueAt || this.watches.isOn || this.#isClosed) return;
+    // Where it cannot be (EMFILE: the user has too many instances), it may be later.
+    this.#watchesDueAt = this.requests + 50 * REQUESTS_BEFORE_WATCHES;
+    this.#start(OP.watch).u32(1);
+    const result = this.#call();
+    if (result === EOPNOTSUPP) this.#watchesDueAt = Number.POSITIVE_INFINITY;
+    if (result < 0) return;
+    const passed = this.#withFd({});
+    if (isErrno(passed)) return;
+    this.watches.start(passed.fd);
+    this.watching?.();
+  }
+
+  /** Until they are wanted again. */
+  stopWatches(): void {
+    this.watches.stop();
+    this.#watchesDueAt = this.requests + REQUESTS_BEFORE_WATCHES;
+    if (this.#isClosed) return;
+    this.#start(OP.watch).u32(0);
     this.#send();
   }
 

@@ -10,18 +10,31 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../../../abi/fs.ts';
+import {
+  IN_ATTRIB,
+  IN_CREATE,
+  IN_DELETE,
+  IN_ISDIR,
+  IN_MODIFY,
+  IN_MOVED_FROM,
+} from '../../../abi/inotify.ts';
 import { S_IFMT } from '../../../abi/stat.ts';
 import { type HostAttributes, type HostEntry, WALK_MAX } from '../../../gofer/protocol.ts';
+import { currentTurn } from '../../base/turn.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { DirectoryFile, type ListedEntry, type Listing } from '../../vfs/directory-file.ts';
-import type { Attributes, NewNode, Node, Ownership } from '../../vfs/node.ts';
+import type { Attributes, NewNode, Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { GoferFile } from './file.ts';
 import type { GoferFileSystem } from './filesystem.ts';
-import { GoferNode, type HostOwner } from './node.ts';
+import type { WatchedDirectory } from './host-watches.ts';
+import { type KnownName, KnownNames } from './known-names.ts';
+import { GoferNode, type HostOwner, reportedNs } from './node.ts';
 
 /** A host directory that never ends must not keep us here. */
 const maxEntries = 5_000_000;
+/** Names of a directory that are kept while it is watched. */
+const maxRemembered = 50_000;
 
 /** What a walk ahead found out about one name: used by the lookup that follows, once. */
 interface Hint {
@@ -29,33 +42,35 @@ interface Hint {
   readonly entry: HostEntry | undefined;
   readonly errno: SysResult;
   readonly next: Hint | undefined;
+  /** The turn that it is good for. */
+  readonly turn: number;
 }
 
-export class GoferDirectory extends GoferNode implements Listing {
+export class GoferDirectory extends GoferNode implements Listing, WatchedDirectory {
   /** The Gofer's id; 0: not asked for yet. */
   #id: number;
   #hint: Hint | undefined = undefined;
   /** All entries, while the listing is kept (exclusive trees). */
   #listing: Map<string, HostAttributes> | undefined = undefined;
+  /** Watch descriptor (shared trees); 0: the host tells nothing of changes. */
+  #watch = 0;
+  /** While there is a watch. */
+  #names: KnownNames | undefined = undefined;
 
   constructor(
     filesystem: GoferFileSystem,
     parent: GoferDirectory | undefined,
     name: string,
     attributes: Attributes,
-    id: number,
+    entry: Pick<HostEntry, 'id' | 'watch'>,
   ) {
     super(filesystem, parent, name, attributes);
-    this.#id = id;
+    this.#id = entry.id;
+    this.#setWatch(entry.watch);
   }
 
   get ino(): number {
     return this.lastKnown.ino;
-  }
-
-  /** Entries that come and go change its times, not its owner: a burst of them does not ask for it each time. */
-  override ownership(): Result<Ownership> {
-    return this.isOwnershipFresh ? this.lastKnown : this.attributes();
   }
 
   get parentIno(): number {
@@ -64,11 +79,24 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   /** The Gofer's id of this directory; an id of nothing (its requests answer EBADF) where the directory is gone. */
   id(): number {
-    if (this.#id === 0 && this.parent !== undefined) {
-      const { entries } = this.filesystem.client.walk(this.parent.id(), this.name);
-      this.#id = entries[0]?.id ?? 0;
-    }
+    if (this.#id === 0) this.#find();
     return this.#id;
+  }
+
+  /** Asks for it by its name: id, watch and attributes. */
+  #find(): void {
+    const { parent, name, filesystem } = this;
+    if (parent === undefined) return;
+    const { entries } = filesystem.client.walk(parent.id(), name);
+    const entry = entries[0];
+    if (entry === undefined || !filesystem.isNodeOf(this, entry.attributes)) return;
+    this.placed(
+      parent,
+      name,
+      filesystem.localAttributes(entry.attributes),
+      entry,
+      filesystem.nowNs(),
+    );
   }
 
   override directoryId(): number {
@@ -80,9 +108,16 @@ export class GoferDirectory extends GoferNode implements Listing {
     name: string,
     attributes: Attributes,
     entry: HostEntry,
+    sinceNs: number,
   ): void {
-    super.placed(parent, name, attributes, entry);
-    if (entry.id !== 0) this.#id = entry.id;
+    if (entry.id !== 0) {
+      this.#id = entry.id;
+      this.#setWatch(entry.watch);
+    } else if (parent !== this.parent || name !== this.name) {
+      // Known from a listing: the Gofer learns of the new name by being asked for it.
+      this.#id = 0;
+    }
+    super.placed(parent, name, attributes, entry, sinceNs);
   }
 
   override lookupAhead(path: string, position: number): void {
@@ -93,56 +128,181 @@ export class GoferDirectory extends GoferNode implements Listing {
     const dotdot = names.indexOf('..');
     const usable = names.slice(0, Math.min(dotdot < 0 ? names.length : dotdot, WALK_MAX));
     const first = usable[0];
-    if (
-      first === undefined ||
-      usable.length < 2 ||
-      this.#hint?.name === first ||
-      this.#listing !== undefined
-    )
-      return;
+    if (first === undefined || usable.length < 2 || this.#listing !== undefined) return;
+    if (this.#hint?.name === first && this.#hint.turn === currentTurn()) return;
+    if (this.trustedNames()?.get(first) !== undefined) return;
     if (usable.some((name) => name.length > 255)) return;
-    const { entries, errno } = this.filesystem.client.walk(this.id(), usable.join('/'));
+    this.#hint = this.#walkAhead(usable);
+  }
+
+  #walkAhead(usable: readonly string[]): Hint | undefined {
+    const { watch, entries, errno } = this.filesystem.client.walk(this.id(), usable.join('/'));
+    this.#setWatch(watch);
+    const turn = currentTurn();
     let hint: Hint | undefined;
     if (entries.length < usable.length && errno < 0)
-      hint = { name: usable[entries.length] as string, entry: undefined, errno, next: undefined };
+      hint = {
+        name: usable[entries.length] as string,
+        entry: undefined,
+        errno,
+        next: undefined,
+        turn,
+      };
     for (let index = entries.length - 1; index >= 0; index -= 1) {
-      hint = { name: usable[index] as string, entry: entries[index], errno: 0, next: hint };
+      const entry = entries[index];
+      hint = { name: usable[index] as string, entry, errno: 0, next: hint, turn };
     }
-    this.#hint = hint;
+    return hint;
   }
 
   override lookup(name: string, _caller: Caller): Result<Node> {
+    const { filesystem } = this;
+    if (!filesystem.exclusive) filesystem.client.shareFiles();
     const hint = this.#hint;
     if (hint !== undefined) {
       this.#hint = undefined;
-      if (hint.name === name) return this.#fromHint(hint);
+      if (hint.name === name && hint.turn === currentTurn()) return this.#fromHint(hint);
     }
     const listed = this.#listing;
     if (listed !== undefined) {
       const attributes = listed.get(name);
       return attributes === undefined
         ? ENOENT
-        : this.filesystem.node(this, name, { attributes, id: 0, target: '' });
+        : filesystem.node(this, name, { attributes, id: 0, watch: 0, target: '' });
     }
-    const { entries, errno } = this.filesystem.client.walk(this.id(), name);
-    const entry = entries[0];
-    if (entry === undefined) return (errno < 0 ? errno : EIO) as Errno;
-    return this.filesystem.node(this, name, entry);
+    return this.#known(name) ?? this.#walkTo(name);
   }
 
-  #fromHint(hint: Hint): Result<Node> {
-    if (hint.entry === undefined) return hint.errno as Errno;
-    const node = this.filesystem.node(this, hint.name, hint.entry);
-    if (node instanceof GoferDirectory) node.#hint = hint.next;
+  /** What is known without asking; undefined: nothing. */
+  #known(name: string): Result<GoferNode> | undefined {
+    const names = this.trustedNames();
+    const known = names?.get(name);
+    if (names === undefined || known === undefined) return undefined;
+    if (known === 'missing') return ENOENT;
+    if (known instanceof GoferNode) {
+      // One of several names: requests go by the one that is known to be there.
+      known.foundAt(this, name);
+      return known;
+    }
+    const entry = { attributes: known, id: 0, watch: 0, target: '' };
+    const node = this.filesystem.node(this, name, entry, names.listedNs);
+    // The directory is not told of what another container did by another name.
+    const isTold = known.nlink === 1 && known.mountRoot === 0;
+    if (!isTold && names.foreignChanges !== this.filesystem.client.foreignChanges) node.stale();
+    names.set(name, node);
     return node;
   }
 
+  #walkTo(name: string): Result<Node> {
+    const { watch, entries, errno } = this.filesystem.client.walk(this.id(), name);
+    const entry = entries[0];
+    this.#setWatch(watch);
+    if (entry === undefined)
+      return errno === ENOENT ? this.#missed(name) : ((errno < 0 ? errno : EIO) as Errno);
+    return this.#remembered(name, this.filesystem.node(this, name, entry));
+  }
+
+  #remembered(name: string, node: GoferNode): GoferNode {
+    this.#remember(name, node);
+    return node;
+  }
+
+  #remember(name: string, known: GoferNode | 'missing'): void {
+    const names = this.#names;
+    if (names === undefined) return;
+    names.set(name, known);
+    if (names.size > maxRemembered) this.dropListing();
+    else this.filesystem.listingKept(this, names.size);
+  }
+
+  /** There is no such name. Who looks for it may look for many. */
+  #missed(name: string): Errno {
+    this.#remember(name, 'missing');
+    if (this.#names?.countMiss() === true) this.#fetchListing(1);
+    return ENOENT;
+  }
+
+  /** What is known of the names in it, if everything up to now is; undefined: ask. */
+  trustedNames(): KnownNames | undefined {
+    if (this.#watch === 0) return undefined;
+    const { client } = this.filesystem;
+    client.watches.look(client.foreignChanges);
+    return this.#names;
+  }
+
+  /** Is it known to be what has this name? */
+  knows(name: string, node: GoferNode): boolean {
+    return this.trustedNames()?.get(name) === node;
+  }
+
+  protected override isReported(): boolean {
+    return this.trustedNames() !== undefined;
+  }
+
+  #setWatch(watch: number): void {
+    const { watches } = this.filesystem.client;
+    const wanted = watches.isOn && !this.filesystem.exclusive ? watch : 0;
+    if (wanted === this.#watch) return;
+    if (this.#watch !== 0) watches.remove(this.#watch, this);
+    this.#watch = wanted;
+    this.filesystem.listingDropped(this);
+    this.#names = wanted === 0 ? undefined : new KnownNames();
+    if (wanted !== 0) watches.add(wanted, this);
+    // What was learned before the watch was there may have changed unseen.
+    this.changedOnHost();
+  }
+
+  unwatched(): void {
+    this.#setWatch(0);
+  }
+
+  hostChanged(mask: number, name: string): void {
+    if (name === '') {
+      this.changedOnHost();
+      return;
+    }
+    const names = this.#names;
+    const known = names?.get(name);
+    if ((mask & (IN_ATTRIB | IN_MODIFY)) === 0) {
+      this.#hint = undefined;
+      this.stale();
+      names?.changed(name)?.changedOnHost();
+    } else if (known instanceof GoferNode) {
+      // A directory with a watch tells by that.
+      if (known instanceof GoferDirectory && known.#watch !== 0) return;
+      if ((mask & IN_ATTRIB) !== 0) known.changedOnHost();
+      else known.stale();
+    } else if (known !== 'missing') names?.changed(name);
+  }
+
+  /** The vfs does not hold the node of this name any more. */
+  nodeForgotten(name: string, node: GoferNode): void {
+    const known = this.#names?.get(name);
+    if (known === undefined || known === node) this.#names?.changed(name);
+  }
+
+  #fromHint(hint: Hint): Result<Node> {
+    if (hint.entry === undefined)
+      return hint.errno === ENOENT ? this.#missed(hint.name) : (hint.errno as Errno);
+    const node = this.filesystem.node(this, hint.name, hint.entry);
+    if (node instanceof GoferDirectory) node.#hint = hint.next;
+    return this.#remembered(hint.name, node);
+  }
+
   list(): Result<readonly ListedEntry[]> {
+    const names = this.trustedNames();
+    const known = names === undefined || this.#isOld(names) ? undefined : names.list();
+    if (known !== undefined) return known;
     const listing = this.#listing ?? this.#fetchListing();
     if (isErrno(listing)) return listing;
     const entries: ListedEntry[] = [];
     for (const [name, { ino, mode }] of listing) entries.push({ name, ino, kind: mode & S_IFMT });
     return entries;
+  }
+
+  /** Who lists will ask for attributes: better have them all again at once than each by itself. */
+  #isOld(names: KnownNames): boolean {
+    return this.filesystem.nowNs() - names.listedNs > reportedNs;
   }
 
   /** Entries with everything that the host said, for fs/overlay. */
@@ -157,7 +317,9 @@ export class GoferDirectory extends GoferNode implements Listing {
   wasRead(): void {}
 
   dropListing(): void {
+    this.filesystem.listingDropped(this);
     this.#listing = undefined;
+    if (this.#names !== undefined) this.#names = new KnownNames();
   }
 
   override open(flags: number, _caller: Caller): Result<OpenFile> {
@@ -171,7 +333,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     const { client } = this.filesystem;
     const made = client.create(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid);
     if (isErrno(made)) return made;
-    const node = this.#added(name, made);
+    const node = this.#added(name, made, IN_CREATE);
     if (node instanceof GoferFile) node.adoptHostFd(made.fd);
     else this.filesystem.closeFd(made.fd);
     return node;
@@ -191,10 +353,11 @@ export class GoferDirectory extends GoferNode implements Listing {
     const owner = this.#ownerOf(as);
     if (isErrno(owner)) return owner;
     const { client } = this.filesystem;
-    return this.#made(
-      name,
-      client.makeDirectory(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid),
-    );
+    const made = client.makeDirectory(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid);
+    if (isErrno(made)) return made;
+    const node = this.#added(name, made, IN_CREATE | IN_ISDIR);
+    if (made.isEmpty && node instanceof GoferDirectory) node.#names?.setEmpty();
+    return node;
   }
 
   override mknod(name: string, as: NewNode, rdev: number): Result<Node> {
@@ -224,8 +387,9 @@ export class GoferDirectory extends GoferNode implements Listing {
         ? client.link(place, this.id(), name)
         : client.linkHeld(node.heldId, this.id(), name);
     this.#changed();
+    this.#names?.changed(name);
     if (done >= 0 && node.heldId !== 0) this.#relocate(this, name);
-    node.stale();
+    node.changedOnHost();
     return done;
   }
 
@@ -254,12 +418,21 @@ export class GoferDirectory extends GoferNode implements Listing {
     const replaced =
       (flags & RENAME_EXCHANGE) === 0 && victim instanceof GoferNode ? victim : undefined;
     if (replaced instanceof GoferFile) replaced.beforeUnlink();
+    const moved = this.trustedNames()?.get(name);
     const done = this.filesystem.client.rename(this.id(), name, to.id(), newName, flags);
-    if (done < 0) return done;
-    replaced?.unlinked();
     this.#changed();
     to.#changed();
-    // The nodes learn their new names when they are looked up; both are, as shared trees are never cached.
+    // What is at the new name is looked up: the event does not tell our change from one right after it.
+    to.#names?.changed(newName);
+    if (done < 0 || (flags & RENAME_EXCHANGE) !== 0) this.#names?.changed(name);
+    else this.#removed(name, IN_MOVED_FROM, moved);
+    if (done < 0) return done;
+    replaced?.unlinked();
+    if (moved instanceof GoferNode && (flags & RENAME_EXCHANGE) === 0) {
+      moved.foundAt(to, newName);
+      moved.stale();
+      return 0;
+    }
     this.#relocate(to, newName);
     if ((flags & RENAME_EXCHANGE) !== 0) this.#relocate(this, name);
     return 0;
@@ -268,6 +441,9 @@ export class GoferDirectory extends GoferNode implements Listing {
   override forgotten(): void {
     this.filesystem.listingDropped(this);
     this.#listing = undefined;
+    if (this.#watch !== 0) this.filesystem.client.watches.remove(this.#watch, this);
+    this.#watch = 0;
+    this.#names = undefined;
     super.forgotten();
     if (this.#id !== 0 && this.parent !== undefined) this.filesystem.client.forget(this.#id);
     this.#id = 0;
@@ -286,8 +462,22 @@ export class GoferDirectory extends GoferNode implements Listing {
         tree.nameWillGo(target.key);
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();
-    if (done >= 0) target.unlinked();
+    if (done < 0) {
+      this.#names?.changed(name);
+      return done;
+    }
+    this.#removed(name, IN_DELETE, target);
+    target.unlinked();
     return done;
+  }
+
+  /** By us: the event that tells of it is no news. */
+  #removed(name: string, mask: number, what: unknown): void {
+    if (this.#names === undefined) return;
+    this.#remember(name, 'missing');
+    const isDirectory = what instanceof GoferDirectory;
+    const bits = isDirectory ? mask | IN_ISDIR : mask;
+    this.filesystem.client.watches.expect(this.#watch, bits, name, this);
   }
 
   /** Tells the moved node where it is now. */
@@ -298,35 +488,68 @@ export class GoferDirectory extends GoferNode implements Listing {
   }
 
   #made(name: string, entry: Result<HostEntry>): Result<Node> {
-    return isErrno(entry) ? entry : this.#added(name, entry);
+    return isErrno(entry) ? entry : this.#added(name, entry, IN_CREATE);
   }
 
-  #added(name: string, entry: HostEntry): GoferNode {
+  /** By us: the event that tells of it is no news. */
+  #added(name: string, entry: HostEntry, mask: number): GoferNode {
     this.#changed();
-    return this.filesystem.node(this, name, entry);
+    if (this.#names !== undefined)
+      this.filesystem.client.watches.expect(this.#watch, mask, name, this);
+    return this.#remembered(name, this.filesystem.node(this, name, entry));
   }
 
   #changed(): void {
     this.#hint = undefined;
-    this.filesystem.listingDropped(this);
-    this.#listing = undefined;
     this.filesystem.client.changed();
     this.stale();
   }
 
-  #fetchListing(): Result<Map<string, HostAttributes>> {
+  /** By name: so it gets a watch. */
+  protected override fetch(): Result<Attributes> {
+    const { client, exclusive } = this.filesystem;
+    if (this.#watch !== 0 || exclusive || !client.watches.isOn) return super.fetch();
+    const before = this.learnedNs;
+    this.#find();
+    return this.learnedNs > before ? this.lastKnown : super.fetch();
+  }
+
+  /** Of at most `maxParts`; what is more is not believed to be all. */
+  #fetchListing(maxParts: number = Number.POSITIVE_INFINITY): Result<Map<string, HostAttributes>> {
+    const { filesystem } = this;
+    if (!filesystem.exclusive) filesystem.client.shareFiles();
     const listing = new Map<string, HostAttributes>();
-    for (let goesOn = false; ; goesOn = true) {
-      const part = this.filesystem.client.list(this.id(), goesOn);
+    let isWhole = false;
+    for (let parts = 0; parts < maxParts && listing.size <= maxEntries; parts += 1) {
+      const part = filesystem.client.list(this.id(), parts > 0);
       if (isErrno(part)) return part;
+      if (parts === 0) this.#setWatch(part.watch);
       for (const [index, name] of part.names.entries())
         listing.set(name, part.attributes[index] as HostAttributes);
-      if (!part.more || listing.size > maxEntries) break;
+      isWhole = !part.more;
+      if (isWhole) break;
     }
-    if (this.filesystem.exclusive) {
+    if (filesystem.exclusive) {
       this.#listing = listing;
-      this.filesystem.listingKept(this, listing.size);
-    }
+      filesystem.listingKept(this, listing.size);
+    } else if (isWhole && listing.size <= maxRemembered) this.#fill(listing);
     return listing;
+  }
+
+  #fill(listing: ReadonlyMap<string, HostAttributes>): void {
+    const names = this.#names;
+    if (names === undefined) return;
+    const now = this.filesystem.nowNs();
+    const all = new Map<string, KnownName>();
+    for (const [name, attributes] of listing) {
+      const node = names.get(name);
+      if (node instanceof GoferNode && this.filesystem.isNodeOf(node, attributes)) {
+        // Of a directory without a watch it says nothing of what comes.
+        node.learn(this.filesystem.localAttributes(attributes), now);
+        all.set(name, node);
+      } else all.set(name, attributes);
+    }
+    names.fill(all, now, this.filesystem.client.foreignChanges);
+    this.filesystem.listingKept(this, names.size);
   }
 }

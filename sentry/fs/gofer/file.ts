@@ -35,7 +35,6 @@ export class GoferFile extends GoferNode implements Mappable {
   #writeFd = -1;
   /** Open file descriptions and mappings. */
   #users = 0;
-  #isForgotten = false;
   #capabilities: { readonly ctime: WallTime; readonly value: Result<Uint8Array> } | undefined =
     undefined;
 
@@ -107,8 +106,10 @@ export class GoferFile extends GoferNode implements Mappable {
   release(): void {
     this.#users -= 1;
     if (this.#users !== 0) return;
+    // What was written is over: one look at the descriptor, and it is known until somebody else writes.
+    if (this.#writeFd >= 0 && this.isOwnershipKnown && this.isReported()) this.fetch();
     this.filesystem.openFiles.delete(this);
-    if (this.#isForgotten) this.closeHostFds();
+    if (this.isForgotten) this.closeHostFds();
     else this.filesystem.fileIdle(this);
   }
 
@@ -121,7 +122,6 @@ export class GoferFile extends GoferNode implements Mappable {
 
   override forgotten(): void {
     super.forgotten();
-    this.#isForgotten = true;
     if (this.#users > 0) return;
     this.filesystem.fileUsed(this);
     this.closeHostFds();
@@ -155,6 +155,14 @@ export class GoferFile extends GoferNode implements Mappable {
   /** An open file is asked by its descriptor: it may have no name any more, and this needs no request. */
   protected override fetch(): Result<Attributes> {
     const fd = this.#writeFd >= 0 ? this.#writeFd : this.#readFd;
+    // It does not tell the owner as the Gofer does.
+    if (!this.isOwnershipKnown && this.heldId === 0) {
+      const host = this.filesystem.client.getAttributes(this.directoryId(), this.name);
+      if (!isErrno(host) && host.ino === this.ino) {
+        this.learn(this.filesystem.localAttributes(host));
+        return this.lastKnown;
+      }
+    }
     if (fd < 0 || native.statx(fd, '', AT_EMPTY_PATH, statxBytes, 0) < 0) return super.fetch();
     const { at } = statxLayout;
     const known = this.lastKnown;
@@ -176,6 +184,11 @@ export class GoferFile extends GoferNode implements Mappable {
       ctime: time(at.ctime),
     });
     return this.lastKnown;
+  }
+
+  /** What is written through a mapping is not told: while there may be one of ours, the descriptor is asked. */
+  protected override isReported(): boolean {
+    return (this.#writeFd < 0 || this.#users === 0) && super.isReported();
   }
 
   /** Size right now, for O_APPEND and SEEK_END. */

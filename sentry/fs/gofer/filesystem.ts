@@ -1,5 +1,6 @@
 // A host directory tree served by the Gofer. Read-only trees that only the sandbox uses (`exclusive`) are cached for
-// good: attributes, listings, link targets. Shared ones are asked again at every lookup.
+// good: attributes, listings, link targets. Of shared ones what the host tells the changes of (host-watches.ts); the rest
+// is asked again at every lookup.
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { MS_RDONLY, V9FS_MAGIC } from '../../../abi/fs.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
@@ -79,7 +80,14 @@ export class GoferFileSystem implements FileSystem {
     this.#attachPoint = options.attachPoint;
     this.hostKey = `${keyOf(attributes)}:${readOnly ? 'r' : 'w'}`;
     this.#devices.set(attributes.dev, this.dev);
-    this.root = new GoferDirectory(this, undefined, '', this.localAttributes(attributes), rootId);
+    const rootEntry = { id: rootId, watch: 0 };
+    this.root = new GoferDirectory(
+      this,
+      undefined,
+      '',
+      this.localAttributes(attributes),
+      rootEntry,
+    );
     this.root.key = keyOf(attributes);
     this.#nodes.set(this.root.key, this.root);
     this.client.filesystems.add(this);
@@ -124,20 +132,36 @@ export class GoferFileSystem implements FileSystem {
     return 0;
   }
 
-  /** The node of an entry: the same object for the same host file. */
-  node(parent: GoferDirectory, name: string, entry: HostEntry): GoferNode {
+  /** The node of an entry: the same object for the same host file. `sinceNs`: when the host said so. */
+  node(
+    parent: GoferDirectory,
+    name: string,
+    entry: HostEntry,
+    sinceNs: number = this.nowNs(),
+  ): GoferNode {
     const key = keyOf(entry.attributes);
     const attributes = this.localAttributes(entry.attributes);
     const known = this.#nodes.get(key);
     // The number of a removed file may come back as another's.
     if (known?.isStill(attributes) === true) {
-      known.placed(parent, name, attributes, entry);
+      known.placed(parent, name, attributes, entry, sinceNs);
       return known;
     }
     const made = this.#make(parent, name, attributes, entry);
+    made.learn(attributes, sinceNs);
+    made.isMountRoot = entry.attributes.mountRoot !== 0;
     this.#nodes.set(key, made);
     made.key = key;
     return made;
+  }
+
+  /** Is it the node of this host file? */
+  isNodeOf(node: GoferNode, attributes: HostAttributes): boolean {
+    return node.key === keyOf(attributes) && node.isStill(this.localAttributes(attributes));
+  }
+
+  nowNs(): number {
+    return this.clock.monotonicNs();
   }
 
   /** A file that was made without a name. */
@@ -227,10 +251,10 @@ export class GoferFileSystem implements FileSystem {
     this.#idleFiles.delete(file);
   }
 
-  /** A directory keeps a listing of `count` entries from now on; older ones may have to go. */
+  /** A directory keeps `count` entries now; those of older ones may have to go. */
   listingKept(directory: GoferDirectory, count: number): void {
+    this.#listedEntries += count - (this.#listed.get(directory) ?? 0);
     this.#listed.set(directory, count);
-    this.#listedEntries += count;
     for (const [oldest, size] of this.#listed) {
       if (this.#listedEntries <= maxListed || oldest === directory) break;
       this.#listed.delete(oldest);
@@ -253,7 +277,7 @@ export class GoferFileSystem implements FileSystem {
   #make(parent: GoferDirectory, name: string, attributes: Attributes, entry: HostEntry): GoferNode {
     switch (attributes.mode & S_IFMT) {
       case S_IFDIR:
-        return new GoferDirectory(this, parent, name, attributes, entry.id);
+        return new GoferDirectory(this, parent, name, attributes, entry);
       case S_IFREG:
         return new GoferFile(this, parent, name, attributes);
       case S_IFLNK:

@@ -42,8 +42,8 @@ import { openNow } from '../../vfs/open.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { WALK_FOLLOW, walkPath } from '../../vfs/path-walk.ts';
 import { renamePath } from '../../vfs/rename.ts';
-import { GoferDied } from './client.ts';
 import { GoferFileSystem } from './filesystem.ts';
+import { GoferDied } from './gofer-died.ts';
 
 let directory = '';
 let gofer: TestGofer;

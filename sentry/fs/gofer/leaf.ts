@@ -31,9 +31,13 @@ export class GoferSymlink extends GoferNode {
     name: string,
     attributes: Attributes,
     entry: HostEntry,
+    sinceNs: number,
   ): void {
-    super.placed(parent, name, attributes, entry);
-    if (entry.target !== '') this.#target = entry.target;
+    const { ctime } = this.lastKnown;
+    super.placed(parent, name, attributes, entry, sinceNs);
+    // The number of a removed link may come back as another's, and listings do not tell targets.
+    const isSame = ctime.sec === attributes.ctime.sec && ctime.nsec === attributes.ctime.nsec;
+    if (entry.target !== '' || !isSame) this.#target = entry.target;
   }
 
   override readlink(_caller: Caller): Result<string> {

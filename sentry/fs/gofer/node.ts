@@ -23,6 +23,11 @@ import type { GoferFileSystem } from './filesystem.ts';
 
 /** Attributes of shared trees are believed this long: a lookup and the stat after it are one request. */
 const freshNs = 1_000_000;
+/**
+ * And this long where the host tells of changes: it does not tell of those through a mapping, and through a hard link that
+ * was made meanwhile.
+ */
+export const reportedNs = 1_000_000_000;
 
 export interface HostOwner {
   readonly uid: number;
@@ -41,9 +46,16 @@ export abstract class GoferNode extends Node {
   heldId = 0;
   /** The name that is known of it was removed. */
   #isNameless = false;
+  /** Nobody in the vfs holds it, and the file system does not know it any more. */
+  isForgotten = false;
+  /** Something is mounted under its name: the watch of the directory does not tell of changes. */
+  isMountRoot = false;
   #attributes: Attributes;
   #freshUntilNs: number;
   #learnedNs: number;
+  /** Nothing is known to have changed since. */
+  #isKnown = true;
+  #isOwnershipKnown = true;
   #foreignChanges = 0;
   #identity: FileIdentity | undefined = undefined;
   #isIdentityTaken = false;
@@ -61,7 +73,7 @@ export abstract class GoferNode extends Node {
     this.parent = parent;
     this.name = name;
     this.#attributes = attributes;
-    this.#learnedNs = filesystem.exclusive ? 0 : filesystem.clock.monotonicNs();
+    this.#learnedNs = filesystem.exclusive ? 0 : filesystem.nowNs();
     this.#freshUntilNs = filesystem.exclusive
       ? Number.POSITIVE_INFINITY
       : this.#learnedNs + freshNs;
@@ -80,12 +92,24 @@ export abstract class GoferNode extends Node {
     return this.#identity;
   }
 
-  /** Seen again under a name, with attributes of this moment. */
-  placed(parent: GoferDirectory, name: string, attributes: Attributes, _entry: HostEntry): void {
+  /** It is known to have this name. */
+  foundAt(parent: GoferDirectory, name: string): void {
     this.parent = parent;
     this.name = name;
     this.#isNameless = false;
-    this.learn(attributes);
+  }
+
+  /** Seen again under a name, with attributes of `sinceNs`. */
+  placed(
+    parent: GoferDirectory,
+    name: string,
+    attributes: Attributes,
+    entry: HostEntry,
+    sinceNs: number,
+  ): void {
+    this.foundAt(parent, name);
+    this.isMountRoot = entry.attributes.mountRoot !== 0;
+    if (sinceNs >= this.#learnedNs) this.learn(attributes, sinceNs);
   }
 
   override get knownIdentity(): FileIdentity | undefined {
@@ -95,17 +119,27 @@ export abstract class GoferNode extends Node {
   }
 
   /** New attributes from the host. */
-  learn(attributes: Attributes): void {
+  learn(attributes: Attributes, sinceNs: number = this.filesystem.nowNs()): void {
     this.#attributes = attributes;
     if (this.filesystem.exclusive) return;
-    this.#learnedNs = this.filesystem.clock.monotonicNs();
-    this.#freshUntilNs = this.#learnedNs + freshNs;
+    this.#learnedNs = sinceNs;
+    this.#freshUntilNs = sinceNs + freshNs;
+    this.#isKnown = true;
+    this.#isOwnershipKnown = true;
     this.#foreignChanges = this.filesystem.client.foreignChanges;
   }
 
   /** The next question goes to the host. */
   stale(): void {
     this.#freshUntilNs = 0;
+    this.#isKnown = false;
+  }
+
+  /** The host tells of a change: it may be one of owner or mode. */
+  changedOnHost(): void {
+    this.stale();
+    this.#learnedNs = 0;
+    this.#isOwnershipKnown = false;
   }
 
   /** A guest changes it. */
@@ -143,9 +177,30 @@ export abstract class GoferNode extends Node {
 
   /** Learned this recently, whatever became stale by entries made or removed since. */
   protected get isOwnershipFresh(): boolean {
+    if (this.filesystem.exclusive) return true;
+    const age = this.filesystem.nowNs() - this.#learnedNs;
+    if (age <= freshNs && this.#isUnchanged) return true;
     return (
-      this.filesystem.exclusive ||
-      (this.filesystem.clock.monotonicNs() <= this.#learnedNs + freshNs && this.#isUnchanged)
+      (this.kind === S_IFDIR || age <= reportedNs) && this.isReported() && this.#isOwnershipKnown
+    );
+  }
+
+  protected get isOwnershipKnown(): boolean {
+    return this.#isOwnershipKnown;
+  }
+
+  protected get learnedNs(): number {
+    return this.#learnedNs;
+  }
+
+  /** Changes of its attributes are told, and those up to now have been: what is known is looked at after this. */
+  protected isReported(): boolean {
+    const { parent } = this;
+    return (
+      parent !== undefined &&
+      this.#attributes.nlink === 1 &&
+      !this.isMountRoot &&
+      parent.knows(this.name, this)
     );
   }
 
@@ -161,13 +216,15 @@ export abstract class GoferNode extends Node {
 
   override attributes(): Result<Attributes> {
     if (this.#freshUntilNs === Number.POSITIVE_INFINITY) return this.#attributes;
-    if (this.filesystem.clock.monotonicNs() <= this.#freshUntilNs && this.#isUnchanged)
-      return this.#attributes;
+    const age = this.filesystem.nowNs() - this.#learnedNs;
+    if (age <= reportedNs && this.isReported() && this.#isKnown) return this.#attributes;
+    if (age <= freshNs && this.#freshUntilNs !== 0 && this.#isUnchanged) return this.#attributes;
     return this.fetch();
   }
 
+  /** Entries that come and go change a directory's times, not its owner: a burst of them does not ask for it each time. */
   override ownership(): Result<Ownership> {
-    return this.attributes();
+    return this.isOwnershipFresh ? this.#attributes : this.attributes();
   }
 
   /** Asks the host. Open files ask their descriptor instead (GoferFile). */
@@ -266,6 +323,8 @@ export abstract class GoferNode extends Node {
   }
 
   override forgotten(): void {
+    this.isForgotten = true;
+    this.parent?.nodeForgotten(this.name, this);
     this.filesystem.forget(this);
     if (this.heldId !== 0) this.filesystem.client.forget(this.heldId);
     this.heldId = 0;

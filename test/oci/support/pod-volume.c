@@ -508,8 +508,18 @@ static const struct {
     {"rights", rights_case}, {"ids", ids_case},
 };
 
+/* Reads so much that the directories are watched, and known. */
+static void look_around(void) {
+  char name[32];
+  for (int index = 0; index < 400; index++) {
+    snprintf(name, sizeof name, "missing%d", index);
+    if (access(name, F_OK) == 0) fail(name);
+  }
+}
+
 int main(int count, char **arguments) {
-  if (count != 4 || chdir(arguments[3]) < 0) fail("usage");
+  if (count < 4 || chdir(arguments[3]) < 0) fail("usage");
+  if (count > 4) look_around();
   signal(SIGTERM, SIG_DFL);
   for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
     if (strcmp(cases[index].name, arguments[1]) != 0) continue;
