@@ -199,7 +199,7 @@ export class GoferFileSystem implements FileSystem {
   /** The last name of what had this key was removed. */
   removed(key: string): void {
     const node = this.#nodes.get(key);
-    if (node === undefined || !isUnpinned(node.kind)) return;
+    if (node === undefined || (node.heldId !== 0 && !isUnpinned(node.kind))) return;
     this.#nodes.delete(key);
     node.gone();
   }

@@ -7,7 +7,7 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
-import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
 import {
   type AttributeChange,
@@ -164,10 +164,15 @@ export abstract class GoferNode extends Node {
     if (this.heldId === 0) this.filesystem.forget(this);
   }
 
-  /** Seen with these attributes, it is the same file: the number of a removed one may come back. */
+  /**
+   * Seen with these attributes, it is the same file. The number of a removed one may come back: where that can happen
+   * unseen the time of birth tells. (That of a directory or a regular file changes in an overlayfs when it is copied up.)
+   */
   isStill({ mode, btime }: Attributes): boolean {
-    const { btime: known } = this.#attributes;
-    return this.kind === (mode & S_IFMT) && known.sec === btime.sec && known.nsec === btime.nsec;
+    if (this.kind !== (mode & S_IFMT)) return false;
+    if (this.kind === S_IFREG || this.kind === S_IFDIR) return true;
+    const known = this.#attributes.btime;
+    return known.sec === btime.sec && known.nsec === btime.nsec;
   }
 
   /** Its file is no more, here or by another way: what the host gives the same numbers next is another one. */
