@@ -25,11 +25,14 @@ function isAtRest(pid: number): boolean {
   return readFileSync(`/proc/${pid}/syscall`, 'utf8').startsWith('202 ');
 }
 
+/** A stub that is being made has the listener of its own filter, until the Sentry has taken it. */
+const OWN_LISTENER = 'anon_inode:seccomp notify';
+
 /** What it holds beside its socket and the eventfd; undefined where it does something, or is gone. */
 function surplus(pid: number): string[] | undefined {
   try {
     if (!isAtRest(pid)) return undefined;
-    const held = [...descriptors(pid).values()];
+    const held = [...descriptors(pid).values()].filter((target) => target !== OWN_LISTENER);
     if (!isAtRest(pid)) return undefined;
     return held.length <= 2 ? [] : held;
   } catch {

@@ -80,9 +80,19 @@ class Pod {
     return text.replace(/^\S+ (stdout|stderr) F /gm, '');
   }
 
+  /** As the kubelet, which tries again: containerd's shim may leave while it is asked to kill a container that has ended. */
+  async #stop(): Promise<void> {
+    try {
+      await cri.call('StopPodSandbox', { 1: this.id });
+    } catch (error) {
+      if (!String(error).includes('ttrpc: closed')) throw error;
+      await cri.call('StopPodSandbox', { 1: this.id });
+    }
+  }
+
   async remove(): Promise<void> {
     if (this.id !== '') {
-      await cri.call('StopPodSandbox', { 1: this.id });
+      await this.#stop();
       await cri.call('RemovePodSandbox', { 1: this.id });
     }
     rmSync(this.logs, { recursive: true, force: true });
