@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { ownExecutable } from '../installation.ts';
 import { parseCount } from '../quantities.ts';
 
 interface LogLine {
@@ -28,11 +29,9 @@ export function printBootTimeline({ runs }: { readonly runs: string }): void {
 }
 
 function timeOne(log: string): Step[] {
-  // The single file is its own program; else our script comes first.
-  const script = process.argv[1] === process.execPath ? [] : process.argv.slice(1, 2);
-  const args = [...process.execArgv, ...script, 'do', '--debug-log', log, '--', 'true'];
+  const args = ['do', '--debug-log', log, '--', 'true'];
   const begin = performance.timeOrigin + performance.now();
-  const result = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const result = spawnSync(ownExecutable(), args, { encoding: 'utf8' });
   const end = performance.timeOrigin + performance.now();
   if (result.status !== 0) throw new Failure(`the sandbox did not run: ${result.stderr.trim()}`);
   const lines = readFileSync(log, 'utf8')
@@ -53,25 +52,27 @@ function steps(lines: readonly LogLine[], begin: number): Step[] {
     (match): Step => [(match[1] as string).replace('start, ms: ', '').trim(), Number(match[2])],
   );
   const sentryBegan = marks.time - (inside.at(-1)?.[1] ?? 0) - begin;
-  return [
+  // Of a preboot (native/preboot) it is the command line's Node that the Sentry's marks are counted from.
+  const all: Step[] = [
     ['command line: planned', find('runts', 'do').time - begin],
-    ['sentry: process began', sentryBegan],
+    ['node: process began', sentryBegan],
     ...inside.map(([name, ms]): Step => [`sentry: ${name}`, sentryBegan + ms]),
     ['front: program ended', find('runts', 'ended').time - begin],
   ];
+  return all.sort(([, one], [, other]) => one - other);
 }
 
 function print(all: readonly (readonly Step[])[]): void {
   const [first = []] = all;
   let before = 0;
   process.stdout.write(`${'ms'.padStart(7)} ${'step'.padStart(6)}  medians of ${all.length}\n`);
-  first.forEach(([name], index) => {
-    const ms = median(all.map((run) => run[index]?.[1] ?? 0));
+  for (const [name] of first) {
+    const ms = median(all.map((run) => run.find(([step]) => step === name)?.[1] ?? 0));
     process.stdout.write(
       `${ms.toFixed(1).padStart(7)} ${(ms - before).toFixed(1).padStart(6)}  ${name}\n`,
     );
     before = ms;
-  });
+  }
 }
 
 function median(values: readonly number[]): number {
