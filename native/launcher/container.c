@@ -163,21 +163,7 @@ void enter_root(struct options *options) {
 /* ---- its terminal ---- */
 
 static void send_descriptor(struct container *container, int socket, int fd, const char *name) {
-  union {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-  } control = {0};
-  struct iovec payload = {(void *)name, strlen(name)};
-  struct msghdr message = {.msg_iov = &payload,
-                           .msg_iovlen = 1,
-                           .msg_control = control.bytes,
-                           .msg_controllen = sizeof control.bytes};
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fd);
-  memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) fail(container, "console socket");
+  if (!send_with_descriptors(socket, name, strlen(name), &fd, 1)) fail(container, "console socket");
 }
 
 static void send_console(struct container *container, int master, const char *name) {
@@ -244,23 +230,7 @@ static void listen_for_commands(struct container *container) {
 
 /* One byte ahead of a request, for descriptors to travel with. */
 static void send_descriptors(struct container *container, int socket, const int *fds, int count) {
-  union {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE((4 + MAX_PRESERVED) * sizeof(int))];
-  } control = {0};
-  const size_t size = (size_t)count * sizeof(int);
-  char space = ' ';
-  struct iovec payload = {&space, 1};
-  struct msghdr message = {.msg_iov = &payload,
-                           .msg_iovlen = 1,
-                           .msg_control = control.bytes,
-                           .msg_controllen = CMSG_SPACE(size)};
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(size);
-  memcpy(CMSG_DATA(header), fds, size);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) fail(container, socket_name);
+  if (!send_with_descriptors(socket, " ", 1, fds, (size_t)count)) fail(container, socket_name);
 }
 
 /* The three streams, a Gofer's socket where there is one, and what else the process is given. */

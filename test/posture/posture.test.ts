@@ -2,7 +2,7 @@
 // descriptors, no_new_privs, seccomp.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Running, startSleeper } from '../lifecycle/command.ts';
+import { type Running, startSleeper, until } from '../lifecycle/command.ts';
 import {
   descriptors,
   namespace,
@@ -119,6 +119,8 @@ describe('file systems', () => {
 
 describe('descriptors', () => {
   it.runIf(asRoot)('stubs hold a control socket and the wake-up eventfd', async () => {
+    // One that is being made has what it is made with.
+    await until(() => processes.stubs.every((pid) => descriptors(pid).size <= 2), 2000);
     for (const pid of processes.stubs) {
       for (const [fd, target] of descriptors(pid)) {
         expect(target, `${pid}:${fd}`).toMatch(/^socket:|^anon_inode:\[eventfd\]$/);

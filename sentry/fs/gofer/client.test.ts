@@ -67,7 +67,7 @@ describe('a Gofer that talks nonsense', () => {
     assert.equal(client.statfs(1), EIO);
     assert.equal(deaths, 1);
     assert.equal(isOpen(own), false);
-    assert.deepEqual(client.walk(1, 'a'), { entries: [], errno: EIO });
+    assert.deepEqual(client.walk(1, 'a'), { watch: 0, entries: [], errno: EIO });
     native.close(other);
   });
 
