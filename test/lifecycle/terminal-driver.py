@@ -43,6 +43,9 @@ if pid == 0:
             os.kill(job, signal.SIGCONT)
             os._exit(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
         os.setpgid(0, 0)
+        # Else ^Z may stop our parent, which is to see the job stop.
+        while os.tcgetpgrp(0) != os.getpgrp():
+            time.sleep(0.001)
     os.execv(runts, [runts, 'do', '--', 'sh', '-c', scripts[scenario]])
 
 output = b''

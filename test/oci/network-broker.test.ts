@@ -249,7 +249,7 @@ function brokerOf(box: Box, id = 'a'): number | undefined {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 0 && commandLine(pid) !== '' && inCgroup(pid, `${box.cgroup}/${id}`))
-    .find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'runts-broker');
+    .find((pid) => commandName(pid) === 'runts-broker');
 }
 
 function inCgroup(pid: number, cgroup: string): boolean {
@@ -257,5 +257,14 @@ function inCgroup(pid: number, cgroup: string): boolean {
     return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`:${cgroup}\n`);
   } catch {
     return false;
+  }
+}
+
+/** Empty for one that has just ended. */
+function commandName(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
   }
 }
