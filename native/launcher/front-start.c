@@ -1,10 +1,9 @@
 /*
- * How the front begins: what it was given, the launcher as its child, and what it lets go of afterwards.
+ * How the front begins: the launcher as its child, and how it goes on in its own program after a preboot.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

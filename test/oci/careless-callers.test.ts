@@ -53,7 +53,7 @@ boxCases('careless callers', [
     },
   },
   {
-    name: 'few descriptors allowed for now',
+    name: 'a soft limit of descriptors that is low',
     only: 'runts',
     body: async (box) => {
       box.bundle();
