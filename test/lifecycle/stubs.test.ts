@@ -43,7 +43,7 @@ function surplus(pid: number): string[] | undefined {
 describe.skipIf(!asRoot)('stubs', () => {
   it('make their threads and processes, however often they are stopped', async () => {
     const { child, finished } = start(['do', '--', program, 'clones', '5']);
-    await until(() => sandboxProcesses(child.pid as number), 5000);
+    await until(() => sandboxProcesses(child.pid as number));
     for (const end = Date.now() + 3500; Date.now() < end; await sleep(1)) {
       for (const pid of sandboxProcesses(child.pid as number)?.stubs ?? []) {
         for (let turn = 0; turn < 2000; turn++) {
@@ -58,7 +58,7 @@ describe.skipIf(!asRoot)('stubs', () => {
   it('leave children none of the descriptors that other threads just use', async () => {
     const { child, finished } = start(['do', '--', program, 'forks', '5']);
     let looks = 0;
-    const { sentry } = await until(() => sandboxProcesses(child.pid as number), 5000);
+    const { sentry } = await until(() => sandboxProcesses(child.pid as number));
     for (const end = Date.now() + 3500; Date.now() < end; await sleep(1)) {
       for (const pid of childrenOfMain(sentry)) {
         const held = surplus(pid);
