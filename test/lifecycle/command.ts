@@ -69,7 +69,7 @@ export async function firstOutput({ child, finished }: Running): Promise<void> {
 }
 
 /** Longest wait for what takes milliseconds on an idle machine: a failure, not a duration that is part of a test. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export async function until<T>(probe: () => T | undefined | false): Promise<T> {
   const end = Date.now() + PATIENCE_MS;
