@@ -26,15 +26,13 @@ import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { MailboxRegion } from './mailbox-region.ts';
+import { Patience } from './patience.ts';
 import { type IdleRest, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
 const SIGKILL = 9;
 /** Prepared address spaces kept for exec. */
 const POOL_SIZE = 2;
-/** No stub may take longer than this for what the Sentry waits for. */
-const PATIENCE_NS = 1e9;
-const START_PATIENCE_NS = 5e9;
 /** Host process numbers past the highest known one where an unknown child is looked for. */
 const STRANGER_RANGE = 1024;
 /** Host descriptors are looked at once in so many busy polls. */
@@ -90,10 +88,10 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   newAddressSpace(): Result<FreshAddressSpace> {
-    const deadline = this.#clock.monotonicNs() + PATIENCE_NS;
+    const patience = new Patience(this.#clock);
     while (this.#pool.length === 0) {
       this.#fillPool();
-      if (this.#clock.monotonicNs() > deadline) return EAGAIN;
+      if (!patience.isLeft()) return EAGAIN;
       if (!this.#spawnStep()) this.#waiter.pause(1e6);
     }
     const fresh = this.#pool.shift() as FreshAddressSpace;
@@ -171,7 +169,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     if (failed !== 0) return failed;
     if (!thread.hasOperations) return 0;
     thread.answer(ORDER_STOP);
-    if (!this.#awaitPost(thread, PATIENCE_NS)) {
+    if (!this.#awaitPost(thread)) {
       this.spaceBroke(thread.space, 'did not do a memory operation in time');
       return EIO;
     }
@@ -315,12 +313,12 @@ export class SystrapPlatform implements Platform, CloneHost {
   // ---- own waits and the zygote ----
 
   /** Waits for a stopped thread that was given an order which ends in a post. */
-  #awaitPost(thread: SystrapThread, patienceNs: number): boolean {
-    const deadline = this.#clock.monotonicNs() + patienceNs;
+  #awaitPost(thread: SystrapThread): boolean {
+    const patience = new Patience(this.#clock);
     this.#waiter.add(thread);
     let state = Atomics.load(this.words, thread.base);
     while (state === STATE_ANSWERED || state === STATE_RUNNING) {
-      if (this.#clock.monotonicNs() > deadline) break;
+      if (!patience.isLeft()) break;
       this.#waiter.pause(10e6);
       state = Atomics.load(this.words, thread.base);
     }
@@ -338,7 +336,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     if (isErrno(thread)) throw new Error('no room for mailboxes');
     const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
     if (sent < 0) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
-    if (!this.#awaitPost(thread, START_PATIENCE_NS)) {
+    if (!this.#awaitPost(thread)) {
       throw new Error('the stub zygote did not start');
     }
     thread.state = 'stopped';

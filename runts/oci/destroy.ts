@@ -8,7 +8,7 @@ import { isAlive, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument } from './state/status.ts';
 
 /** How long the processes of a killed container may take to be gone. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000;
 
 export async function destroy(
   context: OciContext,
