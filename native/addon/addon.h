@@ -104,6 +104,24 @@ static inline long arg_string(napi_env env, napi_value value, char *buffer, size
   return strlen(buffer) == needed ? 0 : -EINVAL;
 }
 
+enum { MAX_WORDS = 4096 };
+
+/*
+ * Texts that end in a 0 each, as execve(2) takes them: `words` has room for MAX_WORDS and a NULL. The bytes stay
+ * JavaScript's. 0 or -errno: EINVAL where the last has no end, E2BIG.
+ */
+static inline long split_words(struct span bytes, char **words) {
+  char *text = (char *)bytes.data;
+  size_t count = 0;
+  if (bytes.length > 0 && text[bytes.length - 1] != 0) return -EINVAL;
+  for (size_t at = 0; at < bytes.length; at += strlen(text + at) + 1) {
+    if (count == MAX_WORDS) return -E2BIG;
+    words[count++] = text + at;
+  }
+  words[count] = NULL;
+  return 0;
+}
+
 static inline napi_value answer(napi_env env, long result) {
   napi_value out = NULL;
   if (result >= INT32_MIN && result <= INT32_MAX) {
