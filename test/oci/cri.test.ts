@@ -15,6 +15,8 @@ const NODE = 2;
 const CONTAINER = 1;
 const POD = 0;
 const EXITED = 2;
+/** With 50 ms between them: longer than anything takes. */
+const TRIES = 1200;
 let cri: Cri;
 let pods = 0;
 
@@ -80,6 +82,12 @@ class Pod {
     return text.replace(/^\S+ (stdout|stderr) F /gm, '');
   }
 
+  /** The log says that, or soon does: containerd writes what it has read from the container. */
+  async says(name: string, wanted: string): Promise<void> {
+    for (let tries = 0; tries < TRIES && this.log(name) !== wanted; tries++) await sleep(50);
+    expect(this.log(name)).toBe(wanted);
+  }
+
   /** As the kubelet, which tries again: containerd's shim may leave while it is asked to kill a container that has ended. */
   async #stop(): Promise<void> {
     try {
@@ -96,10 +104,12 @@ class Pod {
       await cri.call('RemovePodSandbox', { 1: this.id });
     }
     rmSync(this.logs, { recursive: true, force: true });
-    for (let tries = 0; tries < 100 && processesIn(this.cgroup).length > 0; tries++)
-      await sleep(50);
-    expect(processesIn(this.cgroup).map(commandLine)).toEqual([]);
-    expect(cgroupsBelow(this.cgroup).filter((path) => !path.endsWith(this.cgroup))).toEqual([]);
+    const left = (): string[] => [
+      ...processesIn(this.cgroup).map(commandLine),
+      ...cgroupsBelow(this.cgroup).filter((path) => !path.endsWith(this.cgroup)),
+    ];
+    for (let tries = 0; tries < TRIES && left().length > 0; tries++) await sleep(50);
+    expect(left()).toEqual([]);
   }
 }
 
@@ -107,7 +117,7 @@ async function exec(
   id: string,
   ...command: string[]
 ): Promise<{ code: number; out: string; err: string }> {
-  const reply = await cri.call('ExecSync', { 1: id, 2: command, 3: 20 });
+  const reply = await cri.call('ExecSync', { 1: id, 2: command, 3: 120 });
   return { code: reply.number(3), out: reply.text(1), err: reply.text(2) };
 }
 
@@ -116,7 +126,7 @@ async function status(id: string): Promise<Reply> {
 }
 
 async function exited(id: string): Promise<Reply> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < TRIES; tries++) {
     const now = await status(id);
     if (now.number(3) === EXITED) return now;
     await sleep(50);
@@ -175,8 +185,8 @@ describe.skipIf(dir === '')('cri', () => {
         (await exec(id, 'sh', '-c', 'cat /proc/1/comm; ls /proc | grep -c "^[0-9]"')).out,
       ).toMatch(/^(sh|sleep)\n[1-6]\n$/);
     }
-    for (let tries = 0; tries < 200 && pod.log('second') === ''; tries++) await sleep(50);
-    expect([pod.log('first'), pod.log('second')]).toEqual(['hello\n', 'words\n']);
+    await pod.says('first', 'hello\n');
+    await pod.says('second', 'words\n');
     if (pod.runtime.name === 'runts') {
       const sentries = processesIn(pod.cgroup).filter((pid) =>
         commandLine(pid).startsWith('runts-sentry'),
@@ -218,14 +228,14 @@ describe.skipIf(dir === '')('cri', () => {
   one('containers reach one another through the loopback', async (pod) => {
     await pod.container('server', 'echo up; nc -l -p 7777 -e echo from the server');
     const client = await pod.container('client', 'sleep 1000');
-    for (let tries = 0; tries < 200 && pod.log('server') === ''; tries++) await sleep(50);
+    await pod.says('server', 'up\n');
     expect(
       (
         await exec(
           client,
           'sh',
           '-c',
-          'for i in 1 2 3 4 5 6 7 8 9; do nc 127.0.0.1 7777 && break; sleep 0.1; done',
+          'for i in $(seq 300); do nc 127.0.0.1 7777 && break; sleep 0.1; done',
         )
       ).out,
     ).toBe('from the server\n');
@@ -258,7 +268,7 @@ describe.skipIf(dir === '')('cri', () => {
     await expect(cri.call('ExecSync', { 1: id, 2: ['sleep', '555'], 3: 1 })).rejects.toThrow(
       /timeout|deadline/i,
     );
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < TRIES; tries++) {
       if (!(await exec(id, 'ps')).out.includes('sleep 555')) return;
       await sleep(50);
     }
@@ -271,12 +281,12 @@ describe.skipIf(dir === '')('cri', () => {
       'trap "echo bye; exit 5" TERM; echo ready; while :; do sleep 0.05; done',
       { 15: { 1: { 4: 67108864 } } },
     );
-    for (let tries = 0; tries < 200 && pod.log('a') === ''; tries++) await sleep(50);
+    await pod.says('a', 'ready\n');
     const stats = (await cri.call('ContainerStats', { 1: id })).message(1);
     expect(stats.message(3).message(2).number(1)).toBeGreaterThan(0);
     await cri.call('UpdateContainerResources', { 1: id, 2: { 4: 83886080, 10: 83886080 } });
-    await cri.call('StopContainer', { 1: id, 2: 20 });
+    await cri.call('StopContainer', { 1: id, 2: 60 });
     expect((await status(id)).number(7)).toBe(5);
-    expect(pod.log('a')).toBe('ready\nbye\n');
+    await pod.says('a', 'ready\nbye\n');
   });
 });
