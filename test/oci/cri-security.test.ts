@@ -161,9 +161,9 @@ criSuite('cri-security', () => {
   one('no_new_privs', async (pod) => {
     const script = 'grep NoNewPrivs /proc/self/status';
     const without = await pod.secured('without', { 11: false, 5: { 1: 1000 } });
-    const held = await pod.secured('held', { 11: true, 5: { 1: 1000 } });
+    const bound = await pod.secured('bound', { 11: true, 5: { 1: 1000 } });
     expect(await sh(without, script)).toBe('NoNewPrivs:\t0\n');
-    expect(await sh(held, script)).toBe('NoNewPrivs:\t1\n');
+    expect(await sh(bound, script)).toBe('NoNewPrivs:\t1\n');
     // A set-user-ID program: su(1) of busybox works only where the kernel made it root.
     const volume = join(pod.logs, 'v');
     mkdirSync(volume);
