@@ -86,7 +86,7 @@ const OOM_LEAD_BYTES = 128 * 1024 * 1024;
  * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5): thousandths of the
  * limit), more than Sentry and Gofer need: so it goes first, and none of it is ahead of a larger one elsewhere.
  */
-function oomMargin(limitBytes: number): number {
+export function oomMargin(limitBytes: number): number {
   const bytes = limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
   return Math.min(1000, Math.ceil((1000 * OOM_LEAD_BYTES) / bytes));
 }
