@@ -119,7 +119,7 @@ criSuite('cri', () => {
     await expect(call('ExecSync', { 1: id, 2: ['sleep', '555'], 3: 1 })).rejects.toThrow(
       /timeout|deadline/i,
     );
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (!(await exec(id, 'ps')).out.includes('sleep 555')) return;
       await sleep(50);
     }
