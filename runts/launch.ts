@@ -5,6 +5,7 @@ import { totalmem } from 'node:os';
 import { native } from '../native/addon.ts';
 import type { SandboxConfig } from '../sentry/boot/config.ts';
 import type { IdRanges } from '../sentry/kernel/id-ranges.ts';
+import { become } from './become.ts';
 import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Installation } from './installation.ts';
@@ -69,8 +70,7 @@ export function handOver(plan: LaunchPlan): never {
     native.keepAtExec(preboot.socket);
     args.push('--preboot', String(preboot.socket), '--preboot-pid', String(preboot.pid));
   }
-  if (process.execve === undefined) throw new Failure('this Node has no process.execve');
-  return process.execve(launcher, args, {});
+  return become(launcher, args);
 }
 
 /** The launcher's arguments, those aside that name descriptors. */
