@@ -48,7 +48,7 @@ scriptCases(
     {
       name: 'update, pause, resume; a log that is opened anew',
       script: `${crio} pins; up a container 'c["process"]["args"] = ["sh", "-c", "while :; do echo line; sleep 0.05; done"]; c["linux"]["resources"] = {"memory": {"limit": 100000000}}'
-        echo '{"memory":{"limit":90000000},"cpu":{"quota":50000,"period":100000}}' | runtime update --resources - a; cat /sys/fs/cgroup/memory$G/crio-a/memory.limit_in_bytes /sys/fs/cgroup$G/crio-a/memory.max 2>/dev/null
+        echo '{"memory":{"limit":90000000},"cpu":{"quota":50000,"period":100000}}' | runtime update --resources - a; cat /sys/fs/cgroup/memory$G/$C-a/memory.limit_in_bytes /sys/fs/cgroup$G/$C-a/memory.max 2>/dev/null
         runtime pause a; runtime state a | grep -oE '"status": ?"[a-z]+"'; runtime resume a
         until_ eval 'lines a | grep -q line'; mv a.log old.log; echo 2 0 0 >a/ctl; until_ test -s a.log; echo again; runtime delete --force a`,
       says: '89997312\n"status": "paused"\nagain',

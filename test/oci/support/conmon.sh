@@ -20,7 +20,7 @@ c['annotations'] = {'io.kubernetes.cri-o.ContainerType': kind, 'io.kubernetes.cr
                     'io.kubernetes.cri-o.ContainerID': name, 'io.container.manager': 'cri-o'}
 paths = {'network': 'net', 'ipc': 'ipc', 'uts': 'uts'}
 c['linux']['namespaces'] = [{'type': 'pid'}, {'type': 'mount'}] + [{'type': t, 'path': f'{W}/ns/{f}'} for t, f in paths.items()]
-c['linux']['cgroupsPath'] = os.environ['G'] + '/crio-' + name
+c['linux']['cgroupsPath'] = os.environ['G'] + '/' + os.environ['C'] + '-' + name
 exec(change)
 json.dump(c, open(path, 'w'))
 END
