@@ -5,6 +5,7 @@ import { native } from '../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
 import { Rest } from '../native/footprint.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
+import { useAllTiers } from '../native/tiers.ts';
 import { goferFilter } from './gofer-filter.ts';
 import { runGofer } from './server.ts';
 
@@ -45,6 +46,7 @@ function main(config: GoferConfig): number {
     config.seccomp,
   );
   if (filtered < 0) return filtered;
+  useAllTiers();
   return runGofer({
     socketFd: FD_SOCKET,
     attachPoints: config.readOnly.map((readOnly, index) => ({

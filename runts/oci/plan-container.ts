@@ -93,7 +93,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       sysctl: sysctls.own,
       ...planNames(spec, pod?.role === 'container' && !hasOwn(namespaces, 'uts')),
       limits: guestLimits(spec.linux?.resources ?? {}),
-      guardsMemory: memoryGuarding(spec, pod),
+      guardsMemory: memoryGuarding(spec),
       ...ids,
       ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
@@ -129,12 +129,8 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
   return { ids: { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) } };
 }
 
-/**
- * The cgroup of a sandbox holds its processes to its limit, unless that is too small for both; those of a container that joins
- * another's Sentry are not in its own.
- */
-function memoryGuarding({ linux }: Spec, pod: PodRole | undefined): MemoryGuarding {
-  if (pod?.role === 'container') return 'resident';
+/** Its cgroup holds a container to its limit, unless that is too small for runts' own processes beside it. */
+function memoryGuarding({ linux }: Spec): MemoryGuarding {
   return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'anonymous' : 'none';
 }
 

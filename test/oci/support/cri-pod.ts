@@ -16,6 +16,8 @@ export const mode = { pod: 0, container: 1, node: 2 } as const;
 /** ContainerState. */
 export const RUNNING = 1;
 const EXITED = 2;
+/** With 50 ms between them: longer than anything takes. */
+const TRIES = 1200;
 
 const dir = inject('enginesDir');
 let cri: Cri;
@@ -142,6 +144,12 @@ export class Pod {
     return this.log(name);
   }
 
+  /** The log says that, or soon does: containerd writes what it has read from the container. */
+  async says(name: string, wanted: string): Promise<void> {
+    for (let tries = 0; tries < TRIES && this.log(name) !== wanted; tries++) await sleep(50);
+    expect(this.log(name)).toBe(wanted);
+  }
+
   /** As the kubelet, which tries again: containerd's shim may leave while it is asked to kill a container that has ended. */
   async #stop(): Promise<void> {
     try {
@@ -158,10 +166,12 @@ export class Pod {
       await call('RemovePodSandbox', { 1: this.id });
     }
     rmSync(this.logs, { recursive: true, force: true });
-    for (let tries = 0; tries < 100 && processesIn(this.cgroup).length > 0; tries++)
-      await sleep(50);
-    expect(processesIn(this.cgroup).map(commandLine)).toEqual([]);
-    expect(cgroupsBelow(this.cgroup).filter((path) => !path.endsWith(this.cgroup))).toEqual([]);
+    const left = (): string[] => [
+      ...processesIn(this.cgroup).map(commandLine),
+      ...cgroupsBelow(this.cgroup).filter((path) => !path.endsWith(this.cgroup)),
+    ];
+    for (let tries = 0; tries < TRIES && left().length > 0; tries++) await sleep(50);
+    expect(left()).toEqual([]);
   }
 }
 
@@ -172,7 +182,7 @@ export interface Ran {
 }
 
 export async function exec(id: string, ...command: string[]): Promise<Ran> {
-  const reply = await call('ExecSync', { 1: id, 2: command, 3: 20 });
+  const reply = await call('ExecSync', { 1: id, 2: command, 3: 120 });
   return { code: reply.number(3), out: reply.text(1), err: reply.text(2) };
 }
 
@@ -188,7 +198,7 @@ export async function status(id: string): Promise<Reply> {
 }
 
 export async function exited(id: string): Promise<Reply> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < TRIES; tries++) {
     const now = await status(id);
     if (now.number(3) === EXITED) return now;
     await sleep(50);
@@ -199,7 +209,7 @@ export async function exited(id: string): Promise<Reply> {
 export async function until(
   holds: () => boolean | Promise<boolean>,
   what: string,
-  tries = 400,
+  tries = TRIES,
 ): Promise<void> {
   for (let n = 0; n < tries; n++) {
     if (await holds()) return;
