@@ -50,7 +50,17 @@ export async function createContainer(
   const bundle = resolve(request.bundle);
   const spec = loadSpec(bundle, context.log);
   checkTerminal(spec.process.terminal === true, request);
-  const plan = planContainer(spec, { id: request.id, bundle, flags: context.flags });
+  const plan = planContainer(spec, {
+    id: request.id,
+    bundle,
+    flags: context.flags,
+    hasContainer: (id) => context.store.exists(id),
+  });
+  if (plan.pod === undefined && spec.annotations?.['io.kubernetes.cri-o.SandboxID'] !== undefined)
+    context.log.write(
+      'warning',
+      'the pod has no sandbox container (drop_infra_ctr of CRI-O): the container gets a sandbox of its own',
+    );
   if (plan.settings.network === 'sandbox')
     context.log.write(
       'info',

@@ -35,6 +35,7 @@ export interface ContainerRequest {
   readonly bundle: string;
   /** What the command line says of settings. */
   readonly flags: Parameters<typeof readSettings>[1];
+  readonly hasContainer: (id: string) => boolean;
 }
 
 export interface ContainerPlan {
@@ -77,7 +78,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
   const sysctls = planSysctls(spec.linux?.sysctl ?? {}, settings.network === 'host');
-  const pod = readPodRole(request.id, annotations);
+  const pod = readPodRole(request.id, annotations, request.hasContainer);
   return {
     spec,
     settings,
