@@ -53,7 +53,7 @@ timeout -k 5 "${RUNTS_VM_SECONDS:-600}" qemu-system-x86_64 -nodefaults -no-user-
   -serial "${RUNTS_VM_CONSOLE:-file:$dir/console.log}" -device virtio-rng-pci -nic none \
   -fsdev "local,id=host,path=/,readonly=on,$mount_options" -device virtio-9p-pci,fsdev=host,mount_tag=host \
   -fsdev "local,id=exchange,path=$exchange,$mount_options" -device virtio-9p-pci,fsdev=exchange,mount_tag=exchange \
-  </dev/null &
+  ${RUNTS_VM_QEMU:-} </dev/null &
 vm=$!
 tail -n +1 -F --pid=$vm "$exchange/output" 2>/dev/null
 wait $vm
