@@ -187,6 +187,20 @@ boxCases('verbs', [
     },
   },
   {
+    name: 'signal 0 asks whether there is anybody',
+    body: async (box) => {
+      await box.running();
+      expect(await box.do('kill', ['a', '0'])).toMatchObject({ code: 0, stdout: '', stderr: '' });
+      expect((await box.state()).status).toBe('running');
+      await box.do('kill', ['a', '9']);
+      expect(await box.wait()).toBe(137);
+      expect(await box.do('kill', ['a', '0'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/container not running/),
+      });
+    },
+  },
+  {
     name: 'exec without a container’s end goes with it',
     body: async (box) => {
       await box.running(waiting);
