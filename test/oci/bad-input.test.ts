@@ -332,6 +332,15 @@ boxCases('bad-input', [
     },
   },
   {
+    name: 'a state directory that cannot be made',
+    body: async (box) => {
+      const log = ['--log', join(box.dir, 'log.json'), '--log-format', 'json'];
+      const args = ['--bundle', box.bundle(), 'a'];
+      const argv = [box.runtime.path, '--root', '/proc/nosuch/x', ...log, 'create', ...args];
+      refused(box, await box.shim.run({ cwd: box.dir, argv }), /no such file or directory/);
+    },
+  },
+  {
     name: 'a state directory that is read-only at the end',
     only: 'runts',
     body: async (box) => {

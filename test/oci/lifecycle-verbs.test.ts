@@ -201,6 +201,22 @@ boxCases('verbs', [
     },
   },
   {
+    name: 'exec of what cannot be',
+    body: async (box) => {
+      await box.running();
+      for (const [says, ...args] of [
+        [/tty/, '--tty', 'a', 'true'],
+        [/2:3/, '--user', '1:2:3', 'a', 'true'],
+        [/preserve/, '--preserve-fds', '1000', 'a', 'true'],
+      ] as const) {
+        const ran = await box.do('exec', args);
+        expect(ran.code).toBeGreaterThan(0);
+        expect(ran.stderr).toMatch(says);
+        expect(box.log().trim().split('\n').at(-1)).toMatch(says);
+      }
+    },
+  },
+  {
     name: 'exec without a container’s end goes with it',
     body: async (box) => {
       await box.running(waiting);

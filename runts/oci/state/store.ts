@@ -14,9 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { makeDirectories, removeFile, removeTree } from '../../directories.ts';
 import { describe, Failure, isCode } from '../../failure.ts';
 import { type ContainerRecord, isRecordOf, RECORD_VERSION } from './container-record.ts';
-import { makeDirectories, removeFile, removeTree } from './directories.ts';
 import { quickRecord } from './quick-record.ts';
 
 const RECORD = 'state.json';

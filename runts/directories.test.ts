@@ -20,7 +20,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 it('makes a directory with those above it', () => {
-  for (let i = 0; i < 2; i++) makeDirectories(join(directory, 'a/b/c'), 0o711);
+  expect(makeDirectories(join(directory, 'a/b/c'), 0o711)).toBe(join(directory, 'a'));
+  expect(makeDirectories(join(directory, 'a/b/c'), 0o711)).toBe(undefined);
   expect(statSync(join(directory, 'a/b')).mode & 0o777).toBe(0o711);
   expect(readdirSync(join(directory, 'a/b'))).toEqual(['c']);
 });

@@ -1,25 +1,28 @@
 // Directories made and removed step by step: Node's own `recursive` says ENOENT, or "Unknown error" without a code, where
-// the file system is read-only.
+// the file system is read-only, and does not end where a file system makes no directories (proc).
 import { mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isCode } from '../../failure.ts';
+import { isCode } from './failure.ts';
 
-/** With its parents; those that are there stay as they are. */
-export function makeDirectories(path: string, mode: number): void {
+/** With its parents; those that are there stay as they are. Answers the first one that was made. */
+export function makeDirectories(path: string, mode: number): string | undefined {
   try {
-    makeOne(path, mode);
+    return makeOne(path, mode);
   } catch (error) {
     if (!isCode(error, 'ENOENT') || dirname(path) === path) throw error;
-    makeDirectories(dirname(path), mode);
-    makeOne(path, mode);
+    const first = makeDirectories(dirname(path), mode);
+    const last = makeOne(path, mode);
+    return first ?? last;
   }
 }
 
-function makeOne(path: string, mode: number): void {
+function makeOne(path: string, mode: number): string | undefined {
   try {
     mkdirSync(path, { mode });
+    return path;
   } catch (error) {
     if (!isCode(error, 'EEXIST')) throw error;
+    return undefined;
   }
 }
 
