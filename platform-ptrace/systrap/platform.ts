@@ -34,6 +34,8 @@ import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts
 const SIGKILL = 9;
 /** No stub may take longer than this for what the Sentry waits for. */
 const PATIENCE_NS = 1e9;
+/** Where somebody can wait instead: the host may not let a container's processes run (CPU limits), and others go on meanwhile. */
+const SOON_NS = 2e6;
 const START_PATIENCE_NS = 5e9;
 /** Host process numbers past the highest known one where an unknown child is looked for. */
 const STRANGER_RANGE = 1024;
@@ -104,6 +106,22 @@ export class SystrapPlatform implements Platform, CloneHost {
       if (filled < 0 || this.#clock.monotonicNs() > deadline) return EAGAIN;
       if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
     }
+  }
+
+  freshSoon(
+    home: ProcessHome | undefined,
+    ready: (isReady: boolean) => void,
+  ): Result<FreshAddressSpace> | undefined {
+    const nursery = home instanceof Nursery ? home : this.#nursery;
+    const deadline = this.#clock.monotonicNs() + SOON_NS;
+    for (;;) {
+      const fresh = nursery.take();
+      if (fresh !== undefined) return fresh;
+      if (nursery.fill() < 0) return EAGAIN;
+      if (this.#clock.monotonicNs() > deadline) break;
+      if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
+    }
+    return nursery.whenNext(ready) ? undefined : EAGAIN;
   }
 
   newHome(cgroupFds: readonly number[]): Result<ProcessHome> {
@@ -195,6 +213,21 @@ export class SystrapPlatform implements Platform, CloneHost {
       this.spaceBroke(thread.space, 'did not do a memory operation in time');
       return EIO;
     }
+    return this.#flushedResult(thread);
+  }
+
+  flushSoon(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined {
+    const failed = thread.takeFailure();
+    if (failed !== 0) return failed;
+    if (!thread.hasOperations) return 0;
+    thread.answer(ORDER_STOP);
+    if (this.#awaitPost(thread, SOON_NS)) return this.#flushedResult(thread);
+    thread.flushed = done;
+    this.threadRuns(thread);
+    return undefined;
+  }
+
+  #flushedResult(thread: SystrapThread): SysResult {
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (kind === EVENT_OPERATIONS_DONE) return 0;
     if (kind === EVENT_OPERATION_FAILED && thread.readStop(kind)) return thread.outcome.errno;
@@ -253,6 +286,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
       this.spaceBroke(thread.space, `slot in state ${state}`);
+    } else if (thread.flushed !== undefined) {
+      const { flushed } = thread;
+      thread.flushed = undefined;
+      flushed(this.#flushedResult(thread));
     } else if (thread.clone !== undefined) {
       this.#cloneStopped(thread, kind);
     } else if (thread.readStop(kind)) {
@@ -328,9 +365,11 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   #forget(space: SystrapSpace): void {
-    for (const thread of space.threads.values()) this.#waiter.remove(thread);
+    const threads = [...space.threads.values()];
+    for (const thread of threads) this.#waiter.remove(thread);
     this.clones.spaceGone(space);
     space.release();
+    for (const thread of threads) thread.flushed?.(EIO);
   }
 
   // ---- own waits and the zygote ----
@@ -342,7 +381,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     let state = Atomics.load(this.words, thread.base);
     while (state === STATE_ANSWERED || state === STATE_RUNNING) {
       if (this.#clock.monotonicNs() > deadline) break;
-      this.#waiter.pause(10e6);
+      this.#waiter.pause(Math.min(10e6, patienceNs));
       state = Atomics.load(this.words, thread.base);
     }
     this.#waiter.remove(thread);
