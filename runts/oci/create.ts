@@ -5,7 +5,7 @@ import type { SandboxConfig } from '../../sentry/boot/config.ts';
 import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { Failure } from '../failure.ts';
 import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
-import { windowSize } from '../terminal.ts';
+import { needTerminal, windowSize } from '../terminal.ts';
 import { type Cgroup, type CgroupState, restoreCgroup } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
 import { planCgroup } from './cgroups/plan.ts';
@@ -50,7 +50,17 @@ export async function createContainer(
   const bundle = resolve(request.bundle);
   const spec = loadSpec(bundle, context.log);
   checkTerminal(spec.process.terminal === true, request);
-  const plan = planContainer(spec, { id: request.id, bundle, flags: context.flags });
+  const plan = planContainer(spec, {
+    id: request.id,
+    bundle,
+    flags: context.flags,
+    hasContainer: (id) => context.store.exists(id),
+  });
+  if (plan.pod === undefined && spec.annotations?.['io.kubernetes.cri-o.SandboxID'] !== undefined)
+    context.log.write(
+      'warning',
+      'the pod has no sandbox container (drop_infra_ctr of CRI-O): the container gets a sandbox of its own',
+    );
   if (plan.settings.network === 'sandbox')
     context.log.write(
       'info',
@@ -293,4 +303,5 @@ function checkTerminal(hasTerminal: boolean, request: CreateRequest): void {
     throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
   if (!hasTerminal && request.consoleSocket !== undefined)
     throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+  if (hasTerminal && request.consoleSocket === undefined) needTerminal();
 }

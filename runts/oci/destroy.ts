@@ -18,6 +18,8 @@ export async function destroy(
 ): Promise<void> {
   const cgroup = record.cgroup === null ? undefined : restoreCgroup(record.cgroup);
   const launchers = record.front === undefined ? [] : childrenOf(record.front);
+  // Of what is frozen nothing ends by itself: all is killed first, and thawed then.
+  if (cgroup?.isFrozen() === true) cgroup.kill();
   if (record.front !== undefined) await kill(record.front);
   if (cgroup !== undefined) {
     cgroup.kill();

@@ -210,6 +210,29 @@ criSuite('cri-streaming', () => {
     expect(stats.message(2).message(1).message(2).number(1)).toBeGreaterThan(0);
   });
 
+  one('a memory limit that kills', async (pod) => {
+    // critest's own is 15 MiB and one dd.
+    const limit = 64 * 1024 * 1024;
+    // containerd may read of the end before it reads of its reason, and then never tells it.
+    await until(async () => {
+      const name = `a${Date.now()}`;
+      const id = await pod.container(name, 'exec dd if=/dev/zero of=/dev/null bs=120M', {
+        15: { 1: { 4: limit, 10: limit } },
+      });
+      const end = await exited(id);
+      expect(end.number(7)).toBe(137);
+      return end.text(10) === 'OOMKilled';
+    }, 'it is told why');
+    const small = 15 * 1024 * 1024;
+    const little = await pod.container('b', 'exec dd if=/dev/zero of=/dev/null bs=20M', {
+      15: { 1: { 4: small, 10: small } },
+    });
+    expect((await exited(little)).number(7)).toBe(137);
+    expect((await exec(await pod.container('c', 'exec sleep 1000'), 'echo', 'alive')).out).toBe(
+      'alive\n',
+    );
+  });
+
   one('removal of what runs, twice', async (pod) => {
     const id = await asleep(pod);
     await call('RemoveContainer', { 1: id });
