@@ -19,6 +19,8 @@ export class Rest {
   /** Before confinement. */
   prepare(): void {
     native.learnProgram();
+    // An ordinary user may not lock as much. Then a guest at its memory limit may be slow instead of being killed.
+    native.keepProgram();
   }
 
   /** How long nothing has to happen before `rest` is due; Infinity: no need. */

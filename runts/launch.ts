@@ -4,6 +4,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { native } from '../native/addon.ts';
 import type { SandboxConfig } from '../sentry/boot/config.ts';
+import type { IdRanges } from '../sentry/kernel/id-ranges.ts';
 import { become } from './become.ts';
 import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
@@ -17,6 +18,15 @@ export interface AttachPoint {
   readonly recursive?: boolean;
   /** What the host mounts below `path` later is shown too. */
   readonly follows?: boolean;
+  /** The container's ids are others on the host, or those of the mount are. */
+  readonly owners?: AttachOwners;
+}
+
+/** Twin of gofer/owners.ts. */
+export interface AttachOwners {
+  readonly container: IdRanges;
+  readonly mount?: IdRanges;
+  readonly mapsBelow?: boolean;
 }
 
 export interface LaunchPlan {
@@ -96,6 +106,7 @@ function goferConfig(plan: LaunchPlan): object {
   return {
     readOnly: plan.attach.map((point) => !point.writable),
     follows: plan.attach.map((point) => point.follows === true),
+    owners: plan.attach.map((point) => point.owners ?? null),
     seccomp: plan.config.seccomp,
     privileged: process.geteuid?.() === 0,
     maxWatches: isAlone(plan) ? 0 : maxWatches(),

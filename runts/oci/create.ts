@@ -5,7 +5,7 @@ import type { SandboxConfig } from '../../sentry/boot/config.ts';
 import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { Failure } from '../failure.ts';
 import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
-import { windowSize } from '../terminal.ts';
+import { needTerminal, windowSize } from '../terminal.ts';
 import type { Cgroup, CgroupState } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
 import { planCgroup } from './cgroups/plan.ts';
@@ -296,4 +296,5 @@ function checkTerminal(hasTerminal: boolean, request: CreateRequest): void {
     throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
   if (!hasTerminal && request.consoleSocket !== undefined)
     throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+  if (hasTerminal && request.consoleSocket === undefined) needTerminal();
 }

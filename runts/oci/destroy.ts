@@ -16,6 +16,8 @@ export async function destroy(
   { runsHooks }: { readonly runsHooks: boolean },
 ): Promise<void> {
   const cgroup = record.cgroup === null ? undefined : restoreCgroup(record.cgroup);
+  // Of what is frozen nothing ends by itself: all is killed first, and thawed then.
+  if (cgroup?.isFrozen() === true) cgroup.kill();
   if (record.front !== undefined) await kill(record.front);
   if (cgroup !== undefined) {
     cgroup.kill();

@@ -6,7 +6,7 @@ import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { become } from '../become.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
-import { windowSize } from '../terminal.ts';
+import { needTerminal, windowSize } from '../terminal.ts';
 import { restoreCgroup } from './cgroups/cgroup.ts';
 import type { OciContext } from './context.ts';
 import { Front, type FrontPlan, frontArguments, StartFailure } from './front.ts';
@@ -40,6 +40,7 @@ export function execute(context: OciContext, request: ExecRequest): void {
   if (!hasTerminal && request.consoleSocket !== undefined)
     throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
   const plan = frontPlan(context, record, process, request);
+  if (hasTerminal && request.consoleSocket === undefined) needTerminal();
   if (request.isDetached || request.consoleSocket !== undefined) detach(plan, request);
   else becomeFront(plan, request, hasTerminal);
 }

@@ -17,6 +17,7 @@ import {
   readPodRole,
   readSettings,
 } from './annotations.ts';
+import { foldUnified } from './fold-unified.ts';
 import type { CommandLog } from './log.ts';
 import { defaultPropagation } from './mount-options.ts';
 import { idRange, planFiles } from './plan-mounts.ts';
@@ -61,7 +62,9 @@ export function loadSpec(bundle: string, log: CommandLog): Spec {
   }
   const { spec, warnings } = parseSpec(text, path);
   for (const warning of warnings) log.write('warning', warning);
-  return spec;
+  const { linux } = spec;
+  if (linux?.resources?.unified === undefined) return spec;
+  return { ...spec, linux: { ...linux, resources: foldUnified(linux.resources) } };
 }
 
 export function planContainer(spec: Spec, request: ContainerRequest): ContainerPlan {

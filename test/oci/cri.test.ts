@@ -140,4 +140,23 @@ criSuite('cri', () => {
     expect((await status(id)).number(7)).toBe(5);
     await pod.says('a', 'ready\nbye\n');
   });
+
+  one('metrics count what the guests of a container use', async (pod) => {
+    const busy = await pod.container('busy', 'while :; do :; done');
+    const idle = await pod.container(
+      'idle',
+      'x=$(head -c 40000000 /dev/zero | tr "\\0" x); sleep 1000',
+    );
+    const statsOf = async (id: string): Promise<{ cpuNs: number; memoryBytes: number }> => {
+      const stats = (await call('ContainerStats', { 1: id })).message(1);
+      const used = (field: number): number => stats.message(field).message(2).number(1);
+      return { cpuNs: used(2), memoryBytes: used(3) };
+    };
+    const until = async (probe: () => Promise<boolean>): Promise<void> => {
+      while (!(await probe())) await sleep(50);
+    };
+    const before = await statsOf(busy);
+    await until(async () => (await statsOf(busy)).cpuNs > before.cpuNs + 300e6);
+    await until(async () => (await statsOf(idle)).memoryBytes > 40e6);
+  });
 });
