@@ -15,10 +15,29 @@ static unsigned any(unsigned below) {
 }
 
 static const char *const words[] = {
-    "created",   "started", "exited",         "failed",   "warning",      "stopped",
-    "continued", "error",   "sentry",         "signal 9", "gofer exit 1", "",
-    " ",         "exited ", "failed 999999 ", "\0",       "\xff\xfe",     "%s%n%d",
-    "-1",        "0",       "256",            "\x1b[2J",  "99999999999999999999999",
+    "created",
+    "started",
+    "exited",
+    "failed",
+    "warning",
+    "stopped",
+    "continued",
+    "error",
+    "sentry",
+    "signal 9",
+    "gofer exit 1",
+    "",
+    " ",
+    "exited ",
+    "failed 999999 ",
+    "\0",
+    "\xff\xfe",
+    "%s%n%d",
+    "-1",
+    "0",
+    "256",
+    "\x1b[2J",
+    "99999999999999999999999",
 };
 
 static size_t make_line(char *line, size_t room) {
