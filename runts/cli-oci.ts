@@ -238,7 +238,7 @@ function addChanging(program: Command): void {
       .action((id: string) =>
         within(program, async (context) => {
           const commands = await import('./commands/pause.ts');
-          commands[verb](context, id);
+          await commands[verb](context, id);
         }),
       );
   }

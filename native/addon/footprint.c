@@ -1,6 +1,6 @@
 /*
  * Memory that an idle process does not need: pages of program files, which come back from the page cache when they
- * are touched, and free memory of malloc.
+ * are touched, and free memory of malloc. While it works, the pages of program files that it has touched stay.
  */
 #define _GNU_SOURCE
 #include <link.h>
@@ -11,6 +11,10 @@
 #include <sys/mman.h>
 
 #include "addon/addon.h"
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
 
 enum { PAGE_BYTES = 4096, MOST_RANGES = 128 };
 
@@ -70,12 +74,28 @@ static napi_value LearnProgram(napi_env env, napi_callback_info info) {
   return answer(env, (long)program_count);
 }
 
+/*
+ * keepProgram(): the kernel takes back no page of these mappings that this process has touched. At a cgroup's memory limit
+ * it would take them first and go on like this, reading them again and again, and never kill anybody. -ENOMEM or
+ * -EPERM where RLIMIT_MEMLOCK forbids it: that can be lived with.
+ */
+static napi_value KeepProgram(napi_env env, napi_callback_info info) {
+  (void)info;
+  for (size_t i = 0; i < program_count; i++) {
+    size_t bytes = program[i].end - program[i].start;
+    if (mlock2((void *)program[i].start, bytes, MLOCK_ONFAULT) < 0) return answer(env, -errno);
+  }
+  return answer(env, 0);
+}
+
 /* dropPages(): takes the pages of these mappings, and free memory of malloc, out of this process. */
 static napi_value DropPages(napi_env env, napi_callback_info info) {
   (void)info;
   malloc_trim(0);
   for (size_t i = 0; i < program_count; i++) {
-    madvise((void *)program[i].start, program[i].end - program[i].start, MADV_DONTNEED);
+    void *start = (void *)program[i].start;
+    size_t bytes = program[i].end - program[i].start;
+    if (madvise(start, bytes, MADV_DONTNEED_LOCKED) < 0) madvise(start, bytes, MADV_DONTNEED);
   }
   return answer(env, 0);
 }
@@ -90,6 +110,7 @@ static napi_value AwaitInput(napi_env env, napi_callback_info info) {
 
 const struct addon_function footprint_functions[] = {
     {"learnProgram", LearnProgram},
+    {"keepProgram", KeepProgram},
     {"dropPages", DropPages},
     {"awaitInput", AwaitInput},
     {NULL, NULL},

@@ -2,6 +2,8 @@
 export interface FootprintCalls {
   /** Finds the mappings of program files, for dropPages. Reads /proc/self/maps: once, before confinement. */
   learnProgram(): number;
+  /** The kernel takes back no page of them that was touched (mlock2(2)). -ENOMEM, -EPERM: not allowed to. */
+  keepProgram(): number;
   /** Takes the pages of program files (they come back when touched) and free memory of malloc out of this process. */
   dropPages(): number;
   /** poll(2) for input: 1, or 0 after this time. Negative: for ever. */

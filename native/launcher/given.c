@@ -41,17 +41,22 @@ static void close_others(void) {
   close_range(next, preboot.last_fd, 0);
 }
 
-/* A shell's soft limit may be lower than HIGH. What a guest may open is the Sentry's to say. */
-static void raise_limit(void) {
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) < 0) return;
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+static void raise_limits(void) {
+  struct rlimit files, locked = {RLIM_INFINITY, RLIM_INFINITY};
+  /* A shell's soft limit may be lower than HIGH. What a guest may open is the Sentry's to say. */
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  /* For keepProgram (addon/footprint.c), which comes when the capability is gone. Who has none has what there is. */
+  if (setrlimit(RLIMIT_MEMLOCK, &locked) == 0 || getrlimit(RLIMIT_MEMLOCK, &locked) < 0) return;
+  locked.rlim_cur = locked.rlim_max;
+  setrlimit(RLIMIT_MEMLOCK, &locked);
 }
 
 void keep_given(struct options *options) {
   struct container *container = &options->container;
-  raise_limit();
+  raise_limits();
   options->config_fd = keep(options->config_fd, "configuration");
   options->log_fd = keep(options->log_fd, "log");
   options->strace_fd = keep(options->strace_fd, "strace");

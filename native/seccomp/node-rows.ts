@@ -13,6 +13,8 @@ export const nodeRows: readonly FilterRow[] = [
   { name: 'brk', number: 12, why: 'node: malloc' },
   { name: 'epoll_pwait', number: 281, why: 'node: timer thread of its platform' },
   { name: 'clock_nanosleep', number: 230, why: 'node: back-off of V8 threads' },
+  { name: 'clock_gettime', number: 228, why: 'hosts whose vDSO has no clock (hpet, acpi_pm, xen)' },
+  { name: 'gettimeofday', number: 96, why: 'the same hosts: Date.now' },
   { name: 'sched_yield', number: 24, why: 'node: spin locks of V8' },
   { name: 'sched_getaffinity', number: 204, why: 'node: number of processors' },
   { name: 'getpid', number: 39, why: 'node: worker threads' },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, Failure } from '../failure.ts';
 import { restoreCgroup } from '../oci/cgroups/cgroup.ts';
 import type { OciContext } from '../oci/context.ts';
+import { foldUnified } from '../oci/fold-unified.ts';
 import { guestLimits, hostResources } from '../oci/plan-resources.ts';
 import { parseResources } from '../oci/spec/parse.ts';
 import type { CpuResources, MemoryResources, Resources } from '../oci/spec/types.ts';
@@ -37,8 +38,9 @@ export async function update(
   options: UpdateOptions,
 ): Promise<void> {
   const record = context.store.load(id);
-  const resources =
-    options.resources === undefined ? fromOptions(options) : fromFile(options.resources);
+  const resources = foldUnified(
+    options.resources === undefined ? fromOptions(options) : fromFile(options.resources),
+  );
   if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
   if (record.cgroup === null)
     throw new Failure(`container ${id} has no cgroup: its limits cannot be changed`, 1);
@@ -51,7 +53,8 @@ export async function update(
   const cgroup = restoreCgroup(record.cgroup);
   cgroup.update(hostResources(resources));
   context.store.save({ ...record, cgroup: cgroup.toJSON() });
-  await tellSentry(context, record, guestLimits(resources));
+  const request = { type: 'update', container: id, limits: guestLimits(resources) } as const;
+  await tellSentry(context, record, request, 'the container does not know of its new limits');
 }
 
 function fromFile(path: string): Resources {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../sentry/boot/config.ts';
 import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import { become } from '../become.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
 import { needTerminal, windowSize } from '../terminal.ts';
@@ -41,7 +42,7 @@ export function execute(context: OciContext, request: ExecRequest): void {
   const plan = frontPlan(context, record, process, request);
   if (hasTerminal && request.consoleSocket === undefined) needTerminal();
   if (request.isDetached || request.consoleSocket !== undefined) detach(plan, request);
-  else become(plan, request, hasTerminal);
+  else becomeFront(plan, request, hasTerminal);
 }
 
 function checkStatus(context: OciContext, record: ContainerRecord, ignoresPause: boolean): void {
@@ -109,12 +110,11 @@ function detach(plan: FrontPlan, request: ExecRequest): never {
 }
 
 /** No Node idles beside the process: this one becomes its front. */
-function become(plan: FrontPlan, request: ExecRequest, hasTerminal: boolean): never {
+function becomeFront(plan: FrontPlan, request: ExecRequest, hasTerminal: boolean): never {
   const { args, kept } = frontArguments(plan);
   if (hasTerminal) args.push('--terminal');
   args.push('--foreground');
   for (const fd of kept) native.keepAtExec(fd);
   if (request.pidFile !== undefined) writePidFile(request.pidFile, process.pid);
-  if (process.execve === undefined) throw new Failure('this Node has no process.execve');
-  return process.execve(plan.launcher, args, {});
+  return become(plan.launcher, args);
 }

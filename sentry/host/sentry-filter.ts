@@ -106,7 +106,6 @@ const rows = (procFd: number): FilterRow[] => [
   },
   { name: 'lseek', number: 8, why: 'guest streams that are files' },
   { name: 'getrandom', number: 318, why: 'random numbers for the guest' },
-  { name: 'clock_gettime', number: 228, why: 'hosts whose vDSO has no clock' },
   { name: 'rt_sigreturn', number: 15, why: 'return from the SIGCHLD handler' },
   {
     name: 'openat2',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { runts, runtsPath, start, startSleeper, until } from './command.ts';
+import { firstOutput, runts, runtsPath, start, startSleeper, until } from './command.ts';
 import { everyProcess, isAlive, processState } from './sandbox-processes.ts';
 
 describe('exit codes', () => {
@@ -29,10 +29,10 @@ describe('exit codes', () => {
 describe('signals', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s reaches the program', async (signal) => {
     const script = `trap 'echo got; exit 9' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-    const { child, finished } = start(['do', '--', 'sh', '-c', script]);
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
-    child.kill(signal);
-    expect(await finished).toMatchObject({ code: 9, stdout: 'ready\ngot\n' });
+    const running = start(['do', '--', 'sh', '-c', script]);
+    await firstOutput(running);
+    running.child.kill(signal);
+    expect(await running.finished).toMatchObject({ code: 9, stdout: 'ready\ngot\n' });
   });
 
   it('without a handler ends the sandbox', async () => {
@@ -51,14 +51,14 @@ describe('a stop by the shell', () => {
     child.stdout?.on('data', () => {
       ticks += 1;
     });
-    await until(() => ticks > 2, 5000);
+    await until(() => ticks > 2);
     child.kill('SIGTSTP');
-    await until(() => processState(child.pid as number) === 'T', 2000);
+    await until(() => processState(child.pid as number) === 'T');
     const stoppedAt = ticks;
     await sleep(300);
     expect(ticks).toBeLessThanOrEqual(stoppedAt + 1);
     child.kill('SIGCONT');
-    await until(() => ticks > stoppedAt + 3, 5000);
+    await until(() => ticks > stoppedAt + 3);
     child.kill('SIGTERM');
     expect((await running.finished).code).toBe(128 + 15);
   });
@@ -88,7 +88,9 @@ print(os.WSTOPSIG(status), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
 
 describe('streams', () => {
   it('pass through', async () => {
-    const { finished } = start(['do', '--', 'sh', '-c', 'cat; echo error >&2'], 'some input\n');
+    const { finished } = start(['do', '--', 'sh', '-c', 'cat; echo error >&2'], {
+      input: 'some input\n',
+    });
     expect(await finished).toMatchObject({ code: 0, stdout: 'some input\n', stderr: 'error\n' });
   });
 

@@ -168,7 +168,7 @@ describe('an ordinary user’s sandbox', () => {
       child.on('close', (code) => resolve(code));
     });
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    const processes = await until(() => sandboxProcesses(child.pid as number), 5000);
+    const processes = await until(() => sandboxProcesses(child.pid as number));
     return { child, ended, processes };
   };
   /** Files that could be ours. */
@@ -200,7 +200,7 @@ describe('an ordinary user’s sandbox', () => {
       const { child, ended, processes } = await start();
       child.kill(signal);
       expect(await ended).toBe({ SIGTERM: 143, SIGINT: 130, SIGKILL: null }[signal]);
-      await until(() => !everyProcess(processes).some(isAlive), 5000);
+      await until(() => !everyProcess(processes).some(isAlive));
       expect(files()).toEqual(before);
     },
   );

@@ -120,7 +120,7 @@ describe('file systems', () => {
 describe('descriptors', () => {
   it.runIf(asRoot)('stubs hold a control socket and the wake-up eventfd', async () => {
     // One that is being made has what it is made with.
-    await until(() => processes.stubs.every((pid) => descriptors(pid).size <= 2), 2000);
+    await until(() => processes.stubs.every((pid) => descriptors(pid).size <= 2));
     for (const pid of processes.stubs) {
       for (const [fd, target] of descriptors(pid)) {
         expect(target, `${pid}:${fd}`).toMatch(/^socket:|^anon_inode:\[eventfd\]$/);
@@ -148,7 +148,7 @@ describe('descriptors', () => {
 describe('with the network of the host', () => {
   let host: Running & { readonly processes: SandboxProcesses };
   beforeAll(async () => {
-    host = await startSleeper('--network', 'host');
+    host = await startSleeper(['--network', 'host']);
   });
   afterAll(async () => {
     host.child.kill('SIGKILL');

@@ -46,7 +46,7 @@ describe.runIf(asRoot)('a sandbox from a preboot', () => {
   beforeAll(async () => {
     child = started({ WORD: SECRET }, []);
     await new Promise((resolve) => child.stdout?.once('data', resolve));
-    processes = await until(() => sandboxProcesses(child.pid as number), 5000);
+    processes = await until(() => sandboxProcesses(child.pid as number));
   });
   afterAll(() => child.kill('SIGKILL'));
   const both = (): number[] => [processes.sentry, processes.gofer];
@@ -125,5 +125,5 @@ it('leaves no process where the command line refuses', async () => {
   const run = spawnSync(runtsPath, ['do', mark], { encoding: 'utf8' });
   expect(run.status).not.toBe(0);
   expect(run.stderr).toContain('unknown option');
-  await until(() => of(mark) === 0, 1000);
+  await until(() => of(mark) === 0);
 });

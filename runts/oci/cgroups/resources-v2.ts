@@ -31,6 +31,11 @@ export function weightOfShares(shares: number): number {
   return 1 + Math.floor(((clamped - 2) * 9999) / 262_142);
 }
 
+/** The least shares that make this weight. */
+export function sharesOfWeight(weight: number): number {
+  return 2 + Math.ceil(((weight - 1) * 262_142) / 9999);
+}
+
 /** 10..1000 → 1..10000. */
 export function ioWeightOf(blockIoWeight: number): number {
   if (blockIoWeight === 0) return 0;

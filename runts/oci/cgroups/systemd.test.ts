@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  expandSlice,
-  parseSystemdPath,
-  unitCgroup,
-  unitProperties,
-  updateScope,
-} from './systemd.ts';
+import { expandSlice, parseSystemdPath, unitCgroup, updateScope } from './systemd.ts';
+import { unitProperties } from './systemd-properties.ts';
 
 const parse = (path: string, isUsers = false): ReturnType<typeof parseSystemdPath> =>
   parseSystemdPath(path, 'id', isUsers, true);
@@ -56,6 +51,7 @@ describe('limits in the words of systemd', () => {
       'MemoryLow t 500',
       'MemorySwapMax t 2000',
       'CPUWeight t 20',
+      'CPUQuotaPeriodUSec t 100000',
       'CPUQuotaPerSecUSec t 500000',
       'TasksMax t 7',
       'AllowedCPUs ay 2 1 2',
@@ -63,8 +59,23 @@ describe('limits in the words of systemd', () => {
     expect(unitProperties('hybrid', resources).map(([name]) => name)).toEqual([
       'MemoryLimit',
       'CPUShares',
+      'CPUQuotaPeriodUSec',
       'CPUQuotaPerSecUSec',
       'TasksMax',
+    ]);
+  });
+
+  it('have those of `unified` that have no field of their own', () => {
+    const unified = {
+      'memory.high': '80000000\n',
+      'memory.min': 'max',
+      'memory.swap.max': '1G',
+      'io.latency': '8:0 target=1',
+    };
+    expect(unitProperties('v2', { unified, blockIO: { weight: 500 } })).toEqual([
+      ['IOWeight', 't', '4950'],
+      ['MemoryMin', 't', '18446744073709551615'],
+      ['MemoryHigh', 't', '80000000'],
     ]);
   });
 
