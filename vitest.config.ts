@@ -1,12 +1,15 @@
 // Four groups of tests: units beside the code, guest programs in C, real programs, and the OCI runtime
-// under real engines. The last three start sandboxes and compilers, so they get more time and share the cores.
+// under real engines. The last three start sandboxes and compilers, so they get more time and share the cores. Limits
+// only end what hangs: no test may need them on a machine that is ten times slower.
 import { defineConfig } from 'vitest/config';
 
-const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
+const slow = { testTimeout: 300_000, hookTimeout: 400_000 };
 
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    // Engines take a while to go.
+    teardownTimeout: 180_000,
     reporters: process.env['CI'] === undefined ? ['default'] : ['default', 'json'],
     outputFile: { json: 'build/test-results.json' },
     projects: [
@@ -18,7 +21,7 @@ export default defineConfig({
             '{abi,sentry,gofer,native,platform-ptrace,platform-kvm,runts,tools}/**/*.test.ts',
             'test/support/**/*.test.ts',
           ],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
         },
       },
       {

@@ -15,6 +15,7 @@ import {
 } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT, STATX_ATTR_MOUNT_ROOT, statxLayout } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
+import { MAY_READ, mayUse, OwnerRules, type OwnersConfig } from './owners.ts';
 import { type DeviceNode, mayBePlaceholder, readPlaceholder } from './placeholder.ts';
 import { FIRST_HELD, type HostAttributes } from './protocol.ts';
 import { Watches } from './watches.ts';
@@ -25,6 +26,8 @@ export interface AttachPoint {
   readonly readOnly: boolean;
   /** The host mounts and unmounts below it (a slave): no descriptor of a mount below is kept, which would make it busy. */
   readonly follows?: boolean;
+  /** The container's ids are others on the host; undefined: they are not, or there are no rights to guard. */
+  readonly owners?: OwnersConfig | undefined;
 }
 
 export interface TreeOptions {
@@ -48,6 +51,15 @@ export interface HostDirectory {
   readonly sealed: boolean;
   /** Watch descriptor; 0: none. */
   readonly watch: number;
+  /** What the container's ids are here. */
+  readonly owners: OwnerRules | undefined;
+}
+
+/** A file without a name that is still in use. */
+export interface HeldFile {
+  readonly fd: number;
+  readonly readOnly: boolean;
+  readonly owners: OwnerRules | undefined;
 }
 
 interface Held extends HostDirectory {
@@ -64,6 +76,7 @@ interface Rights {
   readOnly: boolean;
   /** The mount of the attach point, where those below it come and go; else undefined. */
   readonly ownMount: number | undefined;
+  readonly owners: OwnerRules | undefined;
 }
 
 const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
@@ -112,7 +125,10 @@ export class HostTree {
     if ((attributes.mode & S_IFMT) !== S_IFDIR) return ENOTDIR;
     const ownMount =
       point.follows === true ? statxView.getUint32(statxLayout.at.mntId, true) : undefined;
-    const rights = this.#rights.get(index) ?? { index, readOnly: point.readOnly, ownMount };
+    const owners =
+      point.owners === undefined ? undefined : new OwnerRules(point.owners, attributes.dev);
+    const { readOnly } = point;
+    const rights = this.#rights.get(index) ?? { index, readOnly, ownMount, owners };
     this.#rights.set(index, rights);
     return this.#enter(undefined, '', point.fd, attributes, rights);
   }
@@ -164,7 +180,9 @@ export class HostTree {
     const held = directory as Held;
     // inotify(7) does not tell of what is mounted and unmounted.
     const follows = held.rights.ownMount !== undefined;
-    if (this.watches.isOn && !held.sealed && !follows) this.watches.add(held, this.#fdOf(held, 0));
+    if (!this.watches.isOn || held.sealed || follows) return;
+    // It tells names, as listing does.
+    if (mayUse(this, held, MAY_READ) === 0) this.watches.add(held, this.#fdOf(held, 0));
   }
 
   /** Takes over the descriptor of a file below `directory`. Its id from now on, or an errno. */
@@ -180,9 +198,11 @@ export class HostTree {
   }
 
   /** The descriptor of a held file, and whether it may be changed. */
-  heldFile(id: number): { readonly fd: number; readonly readOnly: boolean } | undefined {
+  heldFile(id: number): HeldFile | undefined {
     const held = this.#held.get(id);
-    return held === undefined ? undefined : { fd: held.fd, readOnly: held.rights.readOnly };
+    if (held === undefined) return undefined;
+    const { readOnly, owners } = held.rights;
+    return { fd: held.fd, readOnly, owners };
   }
 
   forget(id: number): void {
@@ -279,6 +299,7 @@ export class HostTree {
       dev: attributes.dev,
       ino: attributes.ino,
       rights,
+      owners: rights.owners,
       get readOnly() {
         return rights.readOnly;
       },

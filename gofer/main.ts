@@ -5,7 +5,9 @@ import { native } from '../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
 import { Rest } from '../native/footprint.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
+import { useAllTiers } from '../native/tiers.ts';
 import { goferFilter } from './gofer-filter.ts';
+import type { OwnersConfig } from './owners.ts';
 import { runGofer } from './server.ts';
 
 /** Descriptors: twin of native/launcher/launcher.h. */
@@ -20,6 +22,8 @@ interface GoferConfig {
   readonly readOnly: readonly boolean[];
   /** What the host mounts below later shows up. */
   readonly follows: readonly boolean[];
+  /** null: the container's ids are the host's. */
+  readonly owners: readonly (OwnersConfig | null)[];
   readonly seccomp: 'kill' | 'log';
   /** Started by root: every id of the host is mapped. */
   readonly privileged: boolean;
@@ -45,12 +49,15 @@ function main(config: GoferConfig): number {
     config.seccomp,
   );
   if (filtered < 0) return filtered;
+  useAllTiers();
   return runGofer({
     socketFd: FD_SOCKET,
     attachPoints: config.readOnly.map((readOnly, index) => ({
       fd: FD_ATTACH + index,
       readOnly,
       follows: config.follows[index] === true,
+      // Without privileges the host judges: this process is the user, and nobody else.
+      owners: config.privileged ? (config.owners[index] ?? undefined) : undefined,
     })),
     maxWatches,
     unmappedAsRoot: !config.privileged,

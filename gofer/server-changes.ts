@@ -1,5 +1,6 @@
 // The Gofer's operations that change a writable volume.
 import {
+  EACCES,
   EBADF,
   EINVAL,
   EISDIR,
@@ -31,7 +32,18 @@ import {
   UTIME_OMIT,
 } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import type { HostDirectory, HostTree } from './host-tree.ts';
+import type { HeldFile, HostDirectory, HostTree } from './host-tree.ts';
+import {
+  givenMode,
+  MAY_EXECUTE,
+  MAY_WRITE,
+  mayChange,
+  mayLink,
+  mayMake,
+  mayTake,
+  mayUse,
+  rightsTo,
+} from './owners.ts';
 import { type DeviceNode, PLACEHOLDER_MODE, writePlaceholder } from './placeholder.ts';
 import { CHANGE, isEntryName } from './protocol.ts';
 import {
@@ -43,10 +55,34 @@ import {
   madeFor,
 } from './server-context.ts';
 
-/** The descriptor of a directory that may be changed, or EROFS, EBADF. */
+/** The descriptor of a directory whose entries may be changed, or EROFS, EBADF, EACCES. */
 function writableFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
+  return changeableFd(tree, directory, MAY_WRITE | MAY_EXECUTE);
+}
+
+/** That of one which is changed itself, or whose entries are. */
+function changeableFd(
+  tree: HostTree,
+  directory: HostDirectory | undefined,
+  mask: number,
+): SysResult {
   if (directory === undefined) return EBADF;
-  return directory.readOnly || directory.sealed ? EROFS : tree.fdOf(directory);
+  if (directory.readOnly || directory.sealed) return EROFS;
+  const allowed = mask === 0 ? 0 : mayUse(tree, directory, mask);
+  return allowed < 0 ? allowed : tree.fdOf(directory);
+}
+
+/** The same for a new entry of these owners. */
+function makingFd(
+  tree: HostTree,
+  directory: HostDirectory | undefined,
+  uid: number,
+  gid: number,
+): SysResult {
+  if (directory === undefined) return EBADF;
+  if (directory.readOnly || directory.sealed) return EROFS;
+  const allowed = mayMake(tree, directory, uid, gid);
+  return allowed < 0 ? allowed : tree.fdOf(directory);
 }
 
 /** Answers the entry that was just made. */
@@ -69,7 +105,7 @@ export function makeDirectory(context: GoferContext): SysResult {
   const name = request.text();
   const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
-  const fd = writableFd(tree, directory);
+  const fd = makingFd(tree, directory, uid, gid);
   if (fd < 0 || directory === undefined) return fd;
   const made = native.mkdirat(fd, name, firstMode(uid, mode, 0o700));
   if (made < 0) return made;
@@ -93,14 +129,22 @@ function isEmpty(fd: number): boolean {
   );
 }
 
+/** writableFd of a directory from which this entry may go. */
+function takingFd(tree: HostTree, directory: HostDirectory | undefined, name: string): SysResult {
+  const fd = writableFd(tree, directory);
+  if (fd < 0 || directory === undefined) return fd;
+  const allowed = mayTake(tree, directory, name);
+  return allowed < 0 ? allowed : tree.fdOf(directory);
+}
+
 export function removeEntry(context: GoferContext): SysResult {
   const { tree, request } = context;
   const directory = context.directory();
   const name = request.text();
   const isDirectory = request.u32() !== 0;
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
-  const fd = writableFd(tree, directory);
-  return fd < 0 ? fd : native.unlinkat(fd, name, isDirectory ? AT_REMOVEDIR : 0);
+  const taken = takingFd(tree, directory, name);
+  return taken < 0 ? taken : native.unlinkat(taken, name, isDirectory ? AT_REMOVEDIR : 0);
 }
 
 export function renameEntry(context: GoferContext): SysResult {
@@ -112,9 +156,9 @@ export function renameEntry(context: GoferContext): SysResult {
   const flags = request.u32();
   if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return EINVAL;
-  const fromFd = heldFd(tree, from);
+  const fromFd = heldFd(takingFd(tree, from, name));
   if (fromFd < 0 || from === undefined) return fromFd;
-  const toFd = writableFd(tree, to);
+  const toFd = replacingFd(tree, { from, name, to, newName });
   const done = toFd < 0 ? toFd : native.renameat2(fromFd, name, toFd, newName, flags);
   native.close(fromFd);
   if (done < 0 || to === undefined) return done;
@@ -123,9 +167,27 @@ export function renameEntry(context: GoferContext): SysResult {
   return 0;
 }
 
+interface Renaming {
+  readonly from: HostDirectory;
+  readonly name: string;
+  readonly to: HostDirectory | undefined;
+  readonly newName: string;
+}
+
+/** The directory that something is renamed to. What has that name goes; a directory that moves is written. */
+function replacingFd(tree: HostTree, { from, name, to, newName }: Renaming): SysResult {
+  const taken = takingFd(tree, to, newName);
+  const fd = taken === ENOENT ? writableFd(tree, to) : taken;
+  if (fd < 0 || from.owners === undefined || from === to || to === undefined) return fd;
+  const moving = tree.stat(from, name);
+  if (typeof moving === 'number') return moving;
+  const isDirectory = (moving.mode & S_IFMT) === S_IFDIR;
+  if (isDirectory && (rightsTo(from, moving) & MAY_WRITE) === 0) return EACCES;
+  return tree.fdOf(to);
+}
+
 /** A descriptor of its own: looking up the second directory may close the first one's. */
-function heldFd(tree: HostTree, directory: HostDirectory | undefined): SysResult {
-  const fd = writableFd(tree, directory);
+function heldFd(fd: SysResult): SysResult {
   return fd < 0 ? fd : native.dup(fd);
 }
 
@@ -142,12 +204,14 @@ export function linkEntry(context: GoferContext): SysResult {
   const to = context.directory();
   const newName = request.text();
   if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
-  const fromFd = heldFd(tree, target.directory);
-  if (fromFd < 0) return fromFd;
+  const { directory } = target;
+  const fromFd = heldFd(changeableFd(tree, directory, MAY_EXECUTE));
+  if (fromFd < 0 || directory === undefined) return fromFd;
   const found = tree.statAt(fromFd, name);
   let done = typeof found === 'number' ? found : ENOENT;
   if (typeof found !== 'number' && isMeant(target, found)) {
-    const toFd = writableFd(tree, to);
+    const allowed = mayLink(directory, found);
+    const toFd = allowed < 0 ? allowed : writableFd(tree, to);
     // Flags 0: a symbolic link is linked itself, never followed.
     done = toFd < 0 ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
   }
@@ -162,7 +226,7 @@ export function makeSymlink(context: GoferContext): SysResult {
   const [uid, gid] = [request.u32(), request.u32()];
   const target = request.text();
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
-  const fd = writableFd(tree, directory);
+  const fd = makingFd(tree, directory, uid, gid);
   if (fd < 0 || directory === undefined) return fd;
   const made = native.symlinkat(target, fd, name);
   if (made < 0) return made;
@@ -180,7 +244,7 @@ export function makeNode(context: GoferContext): SysResult {
   const isDevice = kind === S_IFCHR || kind === S_IFBLK;
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   if (!isDevice && kind !== S_IFIFO && kind !== S_IFSOCK) return EINVAL;
-  const fd = writableFd(tree, directory);
+  const fd = makingFd(tree, directory, uid, gid);
   if (fd < 0 || directory === undefined) return fd;
   if (isDevice) {
     const made = makePlaceholder(tree, directory, name, { mode, uid, gid, rdev });
@@ -230,23 +294,28 @@ export function changeAttributes(context: GoferContext): SysResult {
   if (held !== undefined) place = held.readOnly ? EROFS : native.dup(held.fd);
   else if (directory !== undefined) place = changeablePlace(tree, directory, name);
   if (place < 0) return place;
-  const found = held === undefined ? tree.statFd(place) : undefined;
+  const found = tree.statFd(place);
   let done: SysResult = typeof found === 'number' ? found : ENOENT;
-  if (found === undefined || (typeof found !== 'number' && isMeant(target, found))) done = change();
+  if (typeof found !== 'number' && (held !== undefined || isMeant(target, found))) {
+    const change = { mask, mode, uid, gid };
+    const owned = (held ?? directory) as HostDirectory | HeldFile;
+    done = mayChange(owned, found, change);
+    if (done >= 0) done = changeAll(givenMode(owned, found, change));
+  }
   const attributes = done < 0 ? done : tree.statFd(place);
   native.close(place);
   if (typeof attributes === 'number') return attributes;
   reply.attributes(attributes);
   return 0;
 
-  function change(): SysResult {
+  function changeAll(newMode: number): SysResult {
     const owned =
       (mask & CHANGE.owner) === 0
         ? 0
         : native.fchownat(place, '', idOf(uid), idOf(gid), AT_EMPTY_PATH);
     if (owned < 0) return owned;
     if ((mask & (CHANGE.mode | CHANGE.size)) !== 0) {
-      const changed = changeContents(tree, place, mask, mode, size);
+      const changed = changeContents(tree, place, mask, newMode, size);
       if (changed < 0) return changed;
     }
     if ((mask & (CHANGE.atime | CHANGE.mtime)) === 0) return 0;
@@ -261,9 +330,9 @@ export function changeAttributes(context: GoferContext): SysResult {
 }
 
 function changeablePlace(tree: HostTree, directory: HostDirectory, name: string): SysResult {
-  if (name === '') return heldFd(tree, directory);
-  if (directory.readOnly || directory.sealed) return EROFS;
-  return tree.openEntry(directory, name, O_PATH, 0);
+  const fd = changeableFd(tree, directory, name === '' ? 0 : MAY_EXECUTE);
+  if (fd < 0) return fd;
+  return name === '' ? native.dup(fd) : tree.openEntry(directory, name, O_PATH, 0);
 }
 
 /** A size needs a real descriptor, of a regular file. Links have no mode. */

@@ -10,13 +10,13 @@ import {
 } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import type { HostDirectory, HostTree } from './host-tree.ts';
+import type { HeldFile, HostDirectory, HostTree } from './host-tree.ts';
 import type { HostAttributes, HostEntry, MessageReader, MessageWriter } from './protocol.ts';
 
 /** What a place in a request means: an entry of a directory ('': itself), or a held file. */
 export interface Target {
   readonly directory: HostDirectory | undefined;
-  readonly held: { readonly fd: number; readonly readOnly: boolean } | undefined;
+  readonly held: HeldFile | undefined;
   readonly name: string;
   /** Inode number that it must have; 0: any. */
   readonly ino: number;

@@ -4,6 +4,7 @@ import { EBADF, EINVAL, EOPNOTSUPP, EROFS, type SysResult } from '../abi/errno.t
 import { O_PATH, O_RDWR, O_TMPFILE } from '../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
+import { MAY_EXECUTE, MAY_WRITE, mayLink, mayMake, mayUse } from './owners.ts';
 import { isEntryName } from './protocol.ts';
 import { type GoferContext, giveTo } from './server-context.ts';
 
@@ -14,6 +15,8 @@ export function hold(context: GoferContext): SysResult {
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   if (directory === undefined) return EBADF;
   if (directory.sealed) return EOPNOTSUPP;
+  const found = mayUse(tree, directory, MAY_EXECUTE);
+  if (found < 0) return found;
   const fd = tree.openEntry(directory, name, O_PATH, 0);
   if (fd < 0) return fd;
   const attributes = tree.statFd(fd);
@@ -34,6 +37,8 @@ export function createUnnamed(context: GoferContext): SysResult {
   if (!request.isComplete) return EINVAL;
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
+  const allowed = mayMake(tree, directory, uid, gid);
+  if (allowed < 0) return allowed;
   const parentFd = tree.fdOf(directory);
   const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, '.', O_TMPFILE | O_RDWR, 0o600, 0);
   if (fd < 0) return fd;
@@ -56,6 +61,10 @@ export function linkHeld({ tree, request }: GoferContext): SysResult {
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   if (held === undefined || directory === undefined) return EBADF;
   if (held.readOnly || directory.readOnly || directory.sealed) return EROFS;
-  const fd = tree.fdOf(directory);
+  const file = tree.statFd(held.fd);
+  if (typeof file === 'number') return file;
+  const linked = mayLink(held, file);
+  const allowed = linked < 0 ? linked : mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
+  const fd = allowed < 0 ? allowed : tree.fdOf(directory);
   return fd < 0 ? fd : native.linkHeld(held.fd, fd, name);
 }

@@ -1,9 +1,28 @@
 // Extended attributes of regular files and directories. user.* is served, and security.capability, which the Sentry honours
 // at exec; other security.* and trusted.* of the host mean nothing inside.
-import { EBADF, EINVAL, ENODATA, EOPNOTSUPP, EROFS, type SysResult } from '../abi/errno.ts';
+import {
+  EACCES,
+  EBADF,
+  EINVAL,
+  ENODATA,
+  EOPNOTSUPP,
+  EPERM,
+  EROFS,
+  type SysResult,
+} from '../abi/errno.ts';
 import { O_RDONLY } from '../abi/fcntl.ts';
 import { XATTR_NAME_CAPS, XATTR_SIZE_MAX, XATTR_USER_PREFIX } from '../abi/xattr.ts';
 import { native } from '../native/addon.ts';
+import { bind, unbind } from './bound-capabilities.ts';
+import {
+  capabilityRoot,
+  MAY_EXECUTE,
+  MAY_READ,
+  MAY_RULE,
+  MAY_WRITE,
+  mayUse,
+  rightsTo,
+} from './owners.ts';
 import { PLACEHOLDER_PREFIX } from './placeholder.ts';
 import { isEntryName } from './protocol.ts';
 import { type GoferContext, openTarget } from './server-context.ts';
@@ -18,7 +37,7 @@ const value = Buffer.alloc(XATTR_SIZE_MAX);
 /** The file that the next fields (id, name) mean; `writes` needs a writable attach point. */
 function target(
   context: GoferContext,
-  use: (fd: number, attribute: string) => SysResult,
+  use: (fd: number, attribute: string, root: CapabilityRoot) => SysResult,
   options: { readonly writes: boolean; readonly named: boolean },
   rest: () => void = () => undefined,
 ): SysResult {
@@ -39,20 +58,44 @@ function target(
   if (options.writes && rights.readOnly) return EROFS;
   if (options.named && !isServed(attribute)) return options.writes ? EOPNOTSUPP : ENODATA;
   if (directory?.sealed === true) return EOPNOTSUPP;
-  const fd = openTarget(tree, place, O_RDONLY);
+  const isEntry = place.held === undefined && directory !== undefined && name !== '';
+  const found = isEntry ? mayUse(tree, directory, MAY_EXECUTE) : 0;
+  const fd = found < 0 ? found : openTarget(tree, place, O_RDONLY);
   if (fd < 0) return fd;
-  const done = use(fd, attribute);
+  const file = rights.owners === undefined ? undefined : tree.statFd(fd);
+  let done: SysResult = 0;
+  let root: CapabilityRoot = 'host';
+  if (typeof file === 'number') done = file;
+  else if (file !== undefined) {
+    root = capabilityRoot(rights, file);
+    if ((neededFor(options.writes, attribute) & ~rightsTo(rights, file)) !== 0) done = EACCES;
+  }
+  if (done >= 0) done = use(fd, attribute, root);
   native.close(fd);
   return done;
+}
+
+/** Whom capabilities of files are bound to: undefined for nobody; 'host' where the container's ids are the host's. */
+type CapabilityRoot = number | undefined | 'host';
+
+function neededFor(writes: boolean, attribute: string): number {
+  // Who executes a program has its capabilities, without reading them; and all may list.
+  if (!writes) return attribute === XATTR_NAME_CAPS || attribute === '' ? 0 : MAY_READ;
+  return attribute === XATTR_NAME_CAPS ? MAY_RULE : MAY_WRITE;
 }
 
 export function getXattr(context: GoferContext): SysResult {
   return target(
     context,
-    (fd, attribute) => {
+    (fd, attribute, root) => {
       const length = native.fgetxattr(fd, attribute, value);
-      if (length >= 0) context.reply.blob(value.subarray(0, length));
-      return Math.min(length, 0);
+      if (length < 0) return length;
+      const bytes = value.subarray(0, length);
+      const isBound = attribute === XATTR_NAME_CAPS && root !== 'host';
+      const shown = isBound ? unbind(bytes, root) : bytes;
+      if (shown === undefined) return ENODATA;
+      context.reply.blob(shown);
+      return 0;
     },
     { writes: false, named: true },
   );
@@ -77,7 +120,15 @@ export function setXattr(context: GoferContext): SysResult {
   let flags = 0;
   return target(
     context,
-    (fd, attribute) => native.fsetxattr(fd, attribute, bytes, bytes.length, flags),
+    (fd, attribute, root) => {
+      if (attribute !== XATTR_NAME_CAPS || root === 'host')
+        return native.fsetxattr(fd, attribute, bytes, bytes.length, flags);
+      if (root === undefined) return EPERM;
+      const bound = bind(bytes, root);
+      return bound === undefined
+        ? EINVAL
+        : native.fsetxattr(fd, attribute, bound, bound.length, flags);
+    },
     { writes: true, named: true },
     () => {
       bytes = context.request.blob(XATTR_SIZE_MAX) as Uint8Array<ArrayBuffer>;

@@ -19,14 +19,17 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
+  O_WRONLY,
 } from '../abi/fcntl.ts';
 import { dirent64Layout } from '../abi/fs.ts';
 import { S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
 import type { Rest } from '../native/footprint.ts';
 import { type AttachPoint, type HostDirectory, HostTree, type TreeOptions } from './host-tree.ts';
+import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayMake, mayUse, rightsTo } from './owners.ts';
 import {
   ATTRIBUTES_BYTES,
   FIRST_HELD,
@@ -231,8 +234,8 @@ function walk(context: GoferContext): SysResult {
   reply.u32(0);
   let at = start;
   let count = 0;
-  let result: SysResult = 0;
-  for (const name of names) {
+  let result = mayUse(context.tree, start, MAY_EXECUTE);
+  for (const name of result < 0 ? [] : names) {
     const entry = step(context.tree, at, name);
     if (typeof entry === 'number') {
       result = entry;
@@ -243,6 +246,10 @@ function walk(context: GoferContext): SysResult {
     count += 1;
     const next = entry.id === 0 ? undefined : context.tree.get(entry.id);
     if (next === undefined) break;
+    if ((rightsTo(next, entry.attributes) & MAY_EXECUTE) === 0) {
+      result = count < names.length ? EACCES : 0;
+      break;
+    }
     at = next;
   }
   reply.i32At(countAt, count);
@@ -275,6 +282,8 @@ function list(context: GoferContext): SysResult {
   const goesOn = request.u32() !== 0;
   if (!request.isComplete) return EINVAL;
   if (directory === undefined) return EBADF;
+  const listed = mayUse(tree, directory, MAY_READ);
+  if (listed < 0) return listed;
   tree.watch(directory);
   reply.u32(directory.watch);
   const headAt = reply.length;
@@ -347,7 +356,7 @@ function open(context: GoferContext): SysResult {
   if (place === undefined) return EBADF;
   if (place.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
   if (directory?.sealed === true) return EACCES;
-  const fd = openTarget(tree, target, mode);
+  const fd = openAllowed(tree, target, mode);
   if (fd < 0) return fd;
   const attributes = tree.statFd(fd);
   // A directory's descriptor would be a way past this process: it is never passed.
@@ -358,6 +367,33 @@ function open(context: GoferContext): SysResult {
   reply.attributes(attributes);
   context.passFd(fd);
   return 0;
+}
+
+/** What is open for both is open for writing alone where the container may not read it. */
+function openAllowed(tree: HostTree, target: Target, mode: number): SysResult {
+  const { held, directory } = target;
+  const place = held ?? directory;
+  if (place?.owners === undefined) return openTarget(tree, target, mode);
+  if (held === undefined && directory !== undefined && target.name !== '') {
+    const found = mayUse(tree, directory, MAY_EXECUTE);
+    if (found < 0) return found;
+  }
+  const fd = openTarget(tree, target, O_RDONLY);
+  if (fd < 0) return fd;
+  const attributes = tree.statFd(fd);
+  if (typeof attributes === 'number') {
+    native.close(fd);
+    return attributes;
+  }
+  const rights = rightsTo(place, attributes);
+  // A program that may be executed has to be read for it.
+  const reads = (rights & (MAY_READ | MAY_EXECUTE)) !== 0;
+  let opened: SysResult = fd;
+  if (mode === O_RDONLY) opened = reads ? fd : EACCES;
+  else if ((rights & MAY_WRITE) === 0) opened = EACCES;
+  else opened = native.reopen(fd, ((rights & MAY_READ) === 0 ? O_WRONLY : mode) | O_NONBLOCK);
+  if (opened !== fd) native.close(fd);
+  return opened;
 }
 
 const statfsValues = new Float64Array(8);
@@ -382,6 +418,8 @@ function getAttributes(context: GoferContext): SysResult {
   if (!request.isComplete || (name !== '' && !isEntryName(name))) return EINVAL;
   if (directory === undefined) return EBADF;
   if (directory.sealed) return name === '' ? EACCES : ENOENT;
+  const found = name === '' ? 0 : mayUse(tree, directory, MAY_EXECUTE);
+  if (found < 0) return found;
   const attributes = tree.stat(directory, name);
   if (typeof attributes === 'number') return attributes;
   reply.attributes(attributes);
@@ -396,6 +434,8 @@ function create(context: GoferContext): SysResult {
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
+  const allowed = mayMake(tree, directory, uid, gid);
+  if (allowed < 0) return allowed;
   // Set-id bits only once the owner is right.
   const first = firstMode(uid, mode, 0o600);
   const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, first);

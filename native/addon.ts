@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ClockCalls } from './addon/clock.ts';
 import type { ConfineCalls } from './addon/confine.ts';
+import type { EngineCalls } from './addon/engine.ts';
 import type { FileCalls } from './addon/files.ts';
 import type { FootprintCalls } from './addon/footprint.ts';
 import type { InetCalls } from './addon/inet.ts';
@@ -22,7 +23,8 @@ export interface Native
     ConfineCalls,
     PlatformCalls,
     ClockCalls,
-    FootprintCalls {}
+    FootprintCalls,
+    EngineCalls {}
 
 /** Loaded once, when this module is first imported (before the process is confined). */
 export const native: Native = load();

@@ -2,7 +2,8 @@
 // Done again only after new work, and less and less often, so that an idle process takes no CPU time.
 import { native } from './addon.ts';
 
-const FIRST_QUIET_NS = 300e6;
+/** Longer than the pauses of a start while many others start beside it: a collection costs what a third of a start does. */
+const FIRST_QUIET_NS = 2e9;
 const LONGEST_QUIET_NS = 60e9;
 /** V8's own threads sweep for a while after a collection. */
 const AFTER_COLLECTION_NS = 100e6;

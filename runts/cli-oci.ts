@@ -1,5 +1,5 @@
 // The verbs of an OCI runtime and their options: what runc takes, so that engines can drive either.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { CreateOptions } from './commands/create.ts';
 import type { DeleteOptions } from './commands/delete.ts';
 import type { EventsOptions } from './commands/events.ts';
@@ -9,14 +9,13 @@ import type { ListOptions } from './commands/list.ts';
 import type { PsOptions } from './commands/ps.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { UpdateOptions } from './commands/update.ts';
-import { Failure } from './failure.ts';
 import { type GlobalOptions, inContext, type OciContext } from './oci/context.ts';
 
 /** --preserve-fds: twin of MAX_PRESERVED in native/launcher/launcher.h. */
 function preservedCount(text: string): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && count <= 200) return count;
-  throw new Failure(`--preserve-fds: '${text}' is no number from 0 to 200`, 1);
+  throw new InvalidArgumentError('It is no number from 0 to 200.');
 }
 
 const collect = (value: string, list: readonly string[]): string[] => [...list, value];
@@ -239,7 +238,7 @@ function addChanging(program: Command): void {
       .action((id: string) =>
         within(program, async (context) => {
           const commands = await import('./commands/pause.ts');
-          commands[verb](context, id);
+          await commands[verb](context, id);
         }),
       );
   }

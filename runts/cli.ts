@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addOciCommands } from './cli-oci.ts';
 import type { InstallOptions } from './commands/install.ts';
 import { Failure } from './failure.ts';
+import { type GlobalOptions, inContext } from './oci/context.ts';
 import { NEWEST_VERSION } from './oci/spec/version.ts';
 import { version } from './version.ts';
 
@@ -15,8 +16,27 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) process.exit(0);
-    throw new Failure(error.message.replace(/^error: /, ''));
+    await refuseUsage(program, error.message.replace(/^error: /, ''));
   }
+}
+
+/** Those that no engine calls: what is wrong with them is nobody's but the user's. */
+const ownVerbs: readonly (string | undefined)[] = [
+  undefined,
+  'do',
+  'install',
+  'uninstall',
+  'debug',
+  'help',
+];
+
+/** An engine that is newer than we are may use an option that we do not know: it looks for the reason in its log. */
+async function refuseUsage(program: Command, text: string): Promise<void> {
+  const isEngines = program.opts<GlobalOptions>().log !== undefined;
+  if (!isEngines && ownVerbs.includes(program.args[0])) throw new Failure(text);
+  await inContext(program.opts<GlobalOptions>(), () => {
+    throw new Failure(text, 1);
+  });
 }
 
 function newProgram(): Command {
@@ -31,8 +51,10 @@ function newProgram(): Command {
   addDo(program);
   addInstall(program);
   addDebug(program);
-  program.action(() => {
-    throw new Failure("no command given; 'runts help' lists them");
+  program.allowExcessArguments().action(async () => {
+    const verb = program.args[0];
+    if (verb === undefined) throw new Failure("no command given; 'runts help' lists them");
+    await refuseUsage(program, `no command '${verb}'; 'runts help' lists them`);
   });
   return program;
 }

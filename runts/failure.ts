@@ -32,6 +32,10 @@ export function describe(error: unknown): string {
   return (code !== undefined && errorTexts[code]) || error.message;
 }
 
+export function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
+}
+
 const errorTexts: Readonly<Record<string, string>> = {
   ENOENT: 'No such file or directory',
   EACCES: 'Permission denied',

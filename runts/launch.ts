@@ -4,6 +4,8 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { native } from '../native/addon.ts';
 import type { SandboxConfig } from '../sentry/boot/config.ts';
+import type { IdRanges } from '../sentry/kernel/id-ranges.ts';
+import { become } from './become.ts';
 import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Installation } from './installation.ts';
@@ -16,6 +18,15 @@ export interface AttachPoint {
   readonly recursive?: boolean;
   /** What the host mounts below `path` later is shown too. */
   readonly follows?: boolean;
+  /** The container's ids are others on the host, or those of the mount are. */
+  readonly owners?: AttachOwners;
+}
+
+/** Twin of gofer/owners.ts. */
+export interface AttachOwners {
+  readonly container: IdRanges;
+  readonly mount?: IdRanges;
+  readonly mapsBelow?: boolean;
 }
 
 export interface LaunchPlan {
@@ -59,8 +70,7 @@ export function handOver(plan: LaunchPlan): never {
     native.keepAtExec(preboot.socket);
     args.push('--preboot', String(preboot.socket), '--preboot-pid', String(preboot.pid));
   }
-  if (process.execve === undefined) throw new Failure('this Node has no process.execve');
-  return process.execve(launcher, args, {});
+  return become(launcher, args);
 }
 
 /** The launcher's arguments, those aside that name descriptors. */
@@ -86,7 +96,7 @@ const OOM_LEAD_BYTES = 128 * 1024 * 1024;
  * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5): thousandths of the
  * limit), more than Sentry and Gofer need: so it goes first, and none of it is ahead of a larger one elsewhere.
  */
-function oomMargin(limitBytes: number): number {
+export function oomMargin(limitBytes: number): number {
   const bytes = limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
   return Math.min(1000, Math.ceil((1000 * OOM_LEAD_BYTES) / bytes));
 }
@@ -96,6 +106,7 @@ function goferConfig(plan: LaunchPlan): object {
   return {
     readOnly: plan.attach.map((point) => !point.writable),
     follows: plan.attach.map((point) => point.follows === true),
+    owners: plan.attach.map((point) => point.owners ?? null),
     seccomp: plan.config.seccomp,
     privileged: process.geteuid?.() === 0,
     maxWatches: isAlone(plan) ? 0 : maxWatches(),

@@ -2,6 +2,7 @@
 // (native/launcher/front.c).
 import { native } from '../native/addon.ts';
 import type { WindowSize } from '../sentry/boot/config.ts';
+import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {
   const out = new Int32Array(2);
@@ -15,6 +16,12 @@ export function windowSize(fd: number): WindowSize {
  */
 export function wantsTerminal(): boolean {
   return isTerminal(0) && isTerminal(1);
+}
+
+/** A container's process in the foreground that has `terminal` set is given ours, for input and output. */
+export function needTerminal(): void {
+  if (!isTerminal(0))
+    throw new Failure('cannot allocate tty: standard input is no terminal (--console-socket)', 1);
 }
 
 /** isatty(3), without the streams and sockets that node:tty loads. */

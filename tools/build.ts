@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
-import { trainCodeCaches, writeLoader } from './code-cache.ts';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { COMPILE_ALL, cacheGofer, trainCodeCaches, writeLoader } from './code-cache.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -32,6 +32,11 @@ const importMeta = {
   },
   footer: { js: '})' },
 };
+
+function commonJs(name: string): Pick<BuildOptions, 'define' | 'banner' | 'footer'> {
+  if (name !== 'gofer.cjs') return importMeta;
+  return { ...importMeta, banner: { js: `${COMPILE_ALL}\n${importMeta.banner.js}` } };
+}
 
 /** commander and pino are CommonJS: inside an ES module they need a require of their own. */
 const ownRequire = {
@@ -84,7 +89,7 @@ async function buildBundle(entry: string, name: string): Promise<void> {
     legalComments: 'none',
     logLevel: 'warning',
     plugins: name === 'cli.cjs' ? [lateChildProcess] : [],
-    ...(isProcess ? importMeta : isCommonJs ? {} : ownRequire),
+    ...(isProcess ? commonJs(name) : isCommonJs ? {} : ownRequire),
   });
   if (isProcess) writeLoader(outfile, join(root, 'build', name));
 }
@@ -99,4 +104,5 @@ for (const name of readdirSync(join(root, 'build'))) {
 for (const { entry, name } of bundles) {
   if (existsSync(join(root, entry))) await buildBundle(entry, name);
 }
+if (existsSync(join(root, 'build/gofer.body.js'))) cacheGofer(root);
 trainCodeCaches(root);

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { nodeFlags } from '../runts/node-flags.ts';
 
 /** Set to a file for the Sentry's cache: this run is there to make caches. */
 const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
@@ -136,6 +137,22 @@ const trainingSpec = {
   },
 };
 
+/** At the head of a body: V8 compiles all of it at once instead of at the first call. */
+export const COMPILE_ALL = '//# allFunctionsCalledOnLoad';
+
+const cacheWhole = `const { readFileSync, writeFileSync } = require('node:fs');
+const [filename, cache] = process.argv.slice(1);
+const script = new (require('node:vm').Script)(readFileSync(filename, 'latin1'), { filename });
+writeFileSync(cache, script.createCachedData());`;
+
+/** The Gofer's: small enough that all of it is worth having, and no run is needed to learn what. */
+export function cacheGofer(root: string): void {
+  const body = join(root, 'build/gofer.body.js');
+  const cache = join(root, 'build', cacheName(body));
+  const run = spawnSync(process.execPath, [...nodeFlags, '-e', cacheWhole, body, cache]);
+  if (run.status !== 0) throw new Error(`no code cache for the Gofer: ${run.stderr}`);
+}
+
 export function trainCodeCaches(root: string): void {
   const build = join(root, 'build');
   const loader = join(build, 'sentry.cjs');
@@ -148,7 +165,9 @@ export function trainCodeCaches(root: string): void {
     !trainSandbox(program, [], made) ||
     !keep(made, join(build, target))
   ) {
-    for (const name of readdirSync(build)) if (name.endsWith('.cache')) rmSync(join(build, name));
+    for (const name of readdirSync(build)) {
+      if (/^(cli|sentry)-.*\.cache$/.test(name)) rmSync(join(build, name));
+    }
     console.log('no code cache: a first sandbox did not run; start-up takes longer');
     return;
   }

@@ -36,6 +36,7 @@ extern const struct addon_function confine_functions[];
 extern const struct addon_function platform_functions[];
 extern const struct addon_function clock_functions[];
 extern const struct addon_function footprint_functions[];
+extern const struct addon_function engine_functions[];
 
 /* Declares argv[0..count) (undefined where the caller passed fewer). */
 #define ARGS(count)                                     \
@@ -102,6 +103,24 @@ static inline long arg_string(napi_env env, napi_value value, char *buffer, size
   if (needed >= size) return -ENAMETOOLONG;
   napi_get_value_string_latin1(env, value, buffer, size, &needed);
   return strlen(buffer) == needed ? 0 : -EINVAL;
+}
+
+enum { MAX_WORDS = 4096 };
+
+/*
+ * Texts that end in a 0 each, as execve(2) takes them: `words` has room for MAX_WORDS and a NULL. The bytes stay
+ * JavaScript's. 0 or -errno: EINVAL where the last has no end, E2BIG.
+ */
+static inline long split_words(struct span bytes, char **words) {
+  char *text = (char *)bytes.data;
+  size_t count = 0;
+  if (bytes.length > 0 && text[bytes.length - 1] != 0) return -EINVAL;
+  for (size_t at = 0; at < bytes.length; at += strlen(text + at) + 1) {
+    if (count == MAX_WORDS) return -E2BIG;
+    words[count++] = text + at;
+  }
+  words[count] = NULL;
+  return 0;
 }
 
 static inline napi_value answer(napi_env env, long result) {

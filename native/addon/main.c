@@ -21,5 +21,6 @@ NAPI_MODULE_INIT() {
   register_all(env, exports, platform_functions);
   register_all(env, exports, clock_functions);
   register_all(env, exports, footprint_functions);
+  register_all(env, exports, engine_functions);
   return exports;
 }

@@ -14,6 +14,11 @@ export interface ProcessCalls {
    * and its arguments, each ended by a 0; `streams` become its standard ones (above 2 each). Its pid.
    */
   spawn(args: Uint8Array, streams?: Int32Array): number;
+  /**
+   * execve(2) with an empty environment, the standard streams and the descriptors that keepAtExec was called for. `words`
+   * is the program's path and then argv from its name on, each ended by a 0. Answers only where it fails.
+   */
+  execute(words: Uint8Array): number;
   /** execve(2) does not close this descriptor. */
   keepAtExec(fd: number): number;
   /** Rows and columns to out[0] and out[1]. */

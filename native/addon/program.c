@@ -15,8 +15,6 @@
 
 #include "addon/addon.h"
 
-enum { MAX_WORDS = 4096 };
-
 /* Where what it says on one of its streams is kept, up to `room`; the rest is read and forgotten. */
 struct kept {
   int reader;
@@ -29,19 +27,6 @@ struct program {
   char *words[MAX_WORDS + 1], *environment[MAX_WORDS + 1];
   int input, outputs[2];
 };
-
-/* Texts that end in a 0 each; the bytes stay JavaScript's. False: too many, or no text. */
-static bool split(struct span bytes, char **words) {
-  char *text = (char *)bytes.data;
-  size_t count = 0;
-  if (bytes.length > 0 && text[bytes.length - 1] != 0) return false;
-  for (size_t at = 0; at < bytes.length; at += strlen(text + at) + 1) {
-    if (count == MAX_WORDS) return false;
-    words[count++] = text + at;
-  }
-  words[count] = NULL;
-  return true;
-}
 
 /* In the child, which has this process's memory until it executes: system calls only. */
 static int become_program(const struct program *program) {
@@ -141,8 +126,8 @@ static napi_value RunProgram(napi_env env, napi_callback_info info) {
   int readers[2], pair[2], result[3] = {0};
   long refused = arg_string(env, argv[0], path, sizeof path);
   if (refused == 0) refused = arg_string(env, argv[3], directory, sizeof directory);
-  if (refused == 0 && (!split(arg_span(env, argv[1]), program.words) ||
-                       !split(arg_span(env, argv[2]), program.environment))) {
+  if (refused == 0 && (split_words(arg_span(env, argv[1]), program.words) < 0 ||
+                       split_words(arg_span(env, argv[2]), program.environment) < 0)) {
     refused = -E2BIG;
   }
   if (refused != 0 || out.length < sizeof result) return answer(env, refused ? refused : -EINVAL);

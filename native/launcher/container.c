@@ -233,13 +233,25 @@ static void send_descriptors(struct container *container, int socket, const int 
   if (!send_with_descriptors(socket, " ", 1, fds, (size_t)count)) fail(container, socket_name);
 }
 
-/* The three streams, a Gofer's socket where there is one, and what else the process is given. */
+/*
+ * The three streams, what a container has beside its processes, and what else the process is given. Of a container: its
+ * Gofer's socket, and its cgroups' lists of processes to be written, by which the Sentry puts its guest processes there. The
+ * host kernel knows the numbers that the Sentry writes as those of the Sentry's own PID namespace: it can move nothing
+ * but itself and its stubs, and only there.
+ */
 static void send_streams(struct container *container, int socket, int gofer) {
-  int fds[4 + MAX_PRESERVED] = {0, 1, 2};
-  int count = 3;
+  int fds[4 + MAX_CGROUPS + MAX_PRESERVED] = {0, 1, 2};
+  int count = 3, first_cgroup;
   if (gofer >= 0) fds[count++] = gofer;
+  first_cgroup = count;
+  for (int i = 0; gofer >= 0 && i < container->cgroup_count; i++) {
+    fds[count] = open(container->cgroups[i], O_WRONLY | O_CLOEXEC);
+    if (fds[count++] < 0) fail(container, container->cgroups[i]);
+  }
+  int preserved = count;
   for (int i = 0; i < container->preserved_count; i++) fds[count++] = container->preserved[i];
   send_descriptors(container, socket, fds, count);
+  while (preserved > first_cgroup) close(fds[--preserved]);
 }
 
 void send_preserved(struct options *options, int control) {

@@ -68,6 +68,7 @@ export class SystrapSpace implements AddressSpace {
   /** The host process; 0 until the clone that makes it is done. */
   pid = 0;
   isDead = false;
+  isFrozen = false;
   /** Live threads by slot. */
   readonly threads: Map<number, SystrapThread> = new Map();
   readonly #host: SpaceHost;

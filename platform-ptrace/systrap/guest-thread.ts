@@ -195,7 +195,8 @@ export class SystrapThread implements GuestThread {
     // The host answers for whole processes only; a thread among several must ask for itself.
     const processNs = this.space.usage().cpuNs;
     if (this.space.threads.size <= 1 && this.#cpuNs === 0) return processNs;
-    if (this.state === 'stopped' && this.#failure === 0 && this.clone === undefined) {
+    const canAnswer = this.state === 'stopped' && !this.space.isFrozen;
+    if (canAnswer && this.#failure === 0 && this.clone === undefined) {
       this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
       const flushed = this.#host.flush(this);
       if (flushed < 0) this.failOperation(flushed, this.outcome.addr);

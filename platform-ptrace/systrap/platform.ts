@@ -21,20 +21,18 @@ import type {
   HostFdWatcher,
   Platform,
   PlatformEvents,
+  ProcessHome,
 } from '../../sentry/platform/platform.ts';
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { MailboxRegion } from './mailbox-region.ts';
+import { Nursery } from './nursery.ts';
+import { Patience } from './patience.ts';
 import { type IdleRest, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
 const SIGKILL = 9;
-/** Prepared address spaces kept for exec. */
-const POOL_SIZE = 2;
-/** No stub may take longer than this for what the Sentry waits for. */
-const PATIENCE_NS = 1e9;
-const START_PATIENCE_NS = 5e9;
 /** Host process numbers past the highest known one where an unknown child is looked for. */
 const STRANGER_RANGE = 1024;
 /** Host descriptors are looked at once in so many busy polls. */
@@ -69,8 +67,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   #events: PlatformEvents | undefined;
   /** Live host processes; a destroyed one stays until it is reaped. */
   readonly #processes: Map<number, SystrapSpace> = new Map();
-  readonly #pool: FreshAddressSpace[] = [];
-  #spawning = false;
+  /** Of the sandbox's own cgroups, and of all others. */
+  readonly #nursery: Nursery;
+  readonly #homes: Set<Nursery> = new Set();
   /** Spaces that broke their stubs, and threads whose outcome waits: delivered by poll. */
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
@@ -82,23 +81,42 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#zygote = this.#startZygote(options.zygoteSocketFd);
     this.clones = new Clones(this, this.#takeListener());
-    this.#fillPool();
+    this.#nursery = new Nursery(
+      () => this.#zygote,
+      () => undefined,
+    );
+    this.#nursery.fill();
   }
 
   start(events: PlatformEvents): void {
     this.#events = events;
   }
 
-  newAddressSpace(): Result<FreshAddressSpace> {
-    const deadline = this.#clock.monotonicNs() + PATIENCE_NS;
-    while (this.#pool.length === 0) {
-      this.#fillPool();
-      if (this.#clock.monotonicNs() > deadline) return EAGAIN;
-      if (!this.#spawnStep()) this.#waiter.pause(1e6);
+  newAddressSpace(home?: ProcessHome): Result<FreshAddressSpace> {
+    const nursery = home instanceof Nursery ? home : this.#nursery;
+    const patience = new Patience(this.#clock);
+    for (;;) {
+      const fresh = nursery.take();
+      if (fresh !== undefined) return fresh;
+      const filled = nursery.fill();
+      if (filled < 0 || !patience.isLeft()) return EAGAIN;
+      if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
     }
-    const fresh = this.#pool.shift() as FreshAddressSpace;
-    this.#fillPool();
-    return fresh;
+  }
+
+  newHome(cgroupFds: readonly number[]): Result<ProcessHome> {
+    const home = new Nursery(
+      () => this.#zygoteIn(cgroupFds),
+      () => {
+        this.#homes.delete(home);
+        for (const fd of cgroupFds) native.close(fd);
+      },
+    );
+    this.#homes.add(home);
+    const filled = home.fill();
+    if (filled >= 0) return home;
+    home.end();
+    return filled as Result<ProcessHome>;
   }
 
   poll(): boolean {
@@ -171,7 +189,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     if (failed !== 0) return failed;
     if (!thread.hasOperations) return 0;
     thread.answer(ORDER_STOP);
-    if (!this.#awaitPost(thread, PATIENCE_NS)) {
+    if (!this.#awaitPost(thread)) {
       this.spaceBroke(thread.space, 'did not do a memory operation in time');
       return EIO;
     }
@@ -267,7 +285,7 @@ export class SystrapPlatform implements Platform, CloneHost {
       if (broken !== undefined && !broken.space.isDead) {
         any = true;
         if (broken.space.pid !== 0) native.kill(broken.space.pid, SIGKILL);
-        this.#died(broken.space, broken.reason);
+        this.#died(broken.space, broken.reason, 0);
       }
     }
     while (this.#later.length > 0) {
@@ -295,15 +313,16 @@ export class SystrapPlatform implements Platform, CloneHost {
       this.#processes.delete(pid);
       const status = this.#status[0] as number;
       if (space === this.#zygote.space) throw new Error(`the stub zygote died (status ${status})`);
-      if (!space.isDead) this.#died(space, `its host process died (status ${status})`);
+      if (!space.isDead)
+        this.#died(space, `its host process died (status ${status})`, status & 0x7f);
     }
   }
 
-  #died(space: SystrapSpace, reason: string): void {
+  #died(space: SystrapSpace, reason: string, signal: number): void {
     this.#forget(space);
-    const pooled = this.#pool.findIndex((fresh) => fresh.space === space);
-    if (pooled >= 0) this.#pool.splice(pooled, 1);
-    else this.#events?.addressSpaceDied(space, reason);
+    if (this.#nursery.lost(space)) return;
+    for (const home of this.#homes) if (home.lost(space)) return;
+    this.#events?.addressSpaceDied(space, reason, signal);
   }
 
   #forget(space: SystrapSpace): void {
@@ -315,12 +334,12 @@ export class SystrapPlatform implements Platform, CloneHost {
   // ---- own waits and the zygote ----
 
   /** Waits for a stopped thread that was given an order which ends in a post. */
-  #awaitPost(thread: SystrapThread, patienceNs: number): boolean {
-    const deadline = this.#clock.monotonicNs() + patienceNs;
+  #awaitPost(thread: SystrapThread): boolean {
+    const patience = new Patience(this.#clock);
     this.#waiter.add(thread);
     let state = Atomics.load(this.words, thread.base);
     while (state === STATE_ANSWERED || state === STATE_RUNNING) {
-      if (this.#clock.monotonicNs() > deadline) break;
+      if (!patience.isLeft()) break;
       this.#waiter.pause(10e6);
       state = Atomics.load(this.words, thread.base);
     }
@@ -338,7 +357,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     if (isErrno(thread)) throw new Error('no room for mailboxes');
     const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
     if (sent < 0) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
-    if (!this.#awaitPost(thread, START_PATIENCE_NS)) {
+    if (!this.#awaitPost(thread)) {
       throw new Error('the stub zygote did not start');
     }
     thread.state = 'stopped';
@@ -361,25 +380,31 @@ export class SystrapPlatform implements Platform, CloneHost {
     return listener;
   }
 
-  #fillPool(): void {
-    if (this.#spawning || this.#pool.length >= POOL_SIZE) return;
-    this.#spawning = true;
-    this.#zygote.space.fork(this.#zygote, (fresh) => {
-      this.#spawning = false;
-      if (isErrno(fresh)) return;
-      (fresh.thread as SystrapThread).clearRegisters();
-      this.#pool.push(fresh);
-      this.#fillPool();
-    });
+  /**
+   * A stub that has no other use than to fork, moved to other cgroups. Each descriptor is one's cgroup.procs, opened outside
+   * (cgroups(7); with the rights of who opened it, and process numbers of this namespace).
+   */
+  #zygoteIn(cgroupFds: readonly number[]): Result<SystrapThread> {
+    const fresh = this.newAddressSpace();
+    if (isErrno(fresh)) return fresh;
+    const thread = fresh.thread as SystrapThread;
+    const number = Buffer.from(String(thread.space.pid), 'latin1');
+    for (const fd of cgroupFds) {
+      const wrote = native.write(fd, number, 0, number.length);
+      if (wrote === number.length) continue;
+      fresh.space.destroy();
+      return (wrote < 0 ? wrote : EIO) as Result<SystrapThread>;
+    }
+    return thread;
   }
 
   /** Moves a pending spawn on without delivering any guest's events. True if something happened. */
-  #spawnStep(): boolean {
+  #spawnStep({ zygote }: Nursery): boolean {
     let any = this.clones.answerNotifications();
     const running = this.#waiter.running;
     for (let i = running.length - 1; i >= 0; i--) {
       const thread = running[i];
-      if (thread?.clone?.via !== this.#zygote) continue;
+      if (thread?.clone === undefined || thread.clone.via !== zygote) continue;
       const state = Atomics.load(this.words, thread.base);
       if (state === STATE_ANSWERED || state === STATE_RUNNING) continue;
       any = true;

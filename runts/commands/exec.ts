@@ -72,7 +72,8 @@ function changedUser(user: User, options: ProcessOptions): User {
     ...options.additionalGids.map((id) => parseId(id, '--additional-gids')),
   ];
   if (options.user === undefined) return { ...user, additionalGids };
-  const [uid = '', gid] = options.user.split(':', 2);
+  const [uid = '', gid, ...more] = options.user.split(':');
+  if (more.length > 0) throw new Failure(`--user: '${options.user}' is not UID[:GID]`, 1);
   return {
     ...user,
     uid: parseId(uid, '--user'),

@@ -176,3 +176,8 @@ test('uninstall leaves what is not ours, and what dockerd would miss', () => {
   expect(() => runUninstall(options())).toThrow(/default-runtime/);
   expect(read()).toBe(wanted);
 });
+
+test('a directory that cannot be made', () => {
+  const nowhere = options({ dockerConfig: '/proc/nosuch/daemon.json' });
+  expect(() => runInstall(nowhere)).toThrow('/proc/nosuch/daemon.json: No such file');
+});

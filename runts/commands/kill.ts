@@ -17,6 +17,8 @@ export function kill(context: OciContext, id: string, name: string, options: Kil
   if (status === 'stopped' && options.all === true) return;
   if (record.front === undefined || status === 'stopped' || status === 'creating')
     throw new Failure('container not running', 1);
+  // Nothing is sent, as with kill(2): whether it could be is the answer.
+  if (signal === 0) return;
   orderSignal(record.front.pid, signal, options.all === true);
   // What is frozen cannot die.
   if (status === 'paused' && signal === signals.SIGKILL && record.cgroup !== null)
@@ -27,7 +29,7 @@ export function kill(context: OciContext, id: string, name: string, options: Kil
 export function parseSignal(text: string): number {
   if (/^\d+$/.test(text)) {
     const number = Number(text);
-    if (number > 0 && number <= 64) return number;
+    if (number <= 64) return number;
     throw new Failure(`unknown signal "${text}"`, 1);
   }
   const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`;

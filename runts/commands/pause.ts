@@ -1,24 +1,47 @@
-// `runts pause` and `runts resume`: all processes of a container rest, the Sentry with them (the cgroup freezer).
-import { Failure } from '../failure.ts';
+// `runts pause` and `runts resume`: all processes of a container rest (the cgroup freezer), and its Sentry with them where it is
+// the container's own. That of a pod goes on for the others: it is told, so that it waits for nobody who is frozen.
+import { describe, Failure } from '../failure.ts';
 import { type Cgroup, restoreCgroup } from '../oci/cgroups/cgroup.ts';
 import type { OciContext } from '../oci/context.ts';
+import type { ContainerRecord } from '../oci/state/container-record.ts';
 import { type Status, statusOf } from '../oci/state/status.ts';
+import { tellSentry } from '../oci/tell-sentry.ts';
 
-export function pause(context: OciContext, id: string): void {
-  const { cgroup, status } = find(context, id);
+export async function pause(context: OciContext, id: string): Promise<void> {
+  const { record, cgroup, status } = find(context, id);
   if (status !== 'running' && status !== 'created') throw new Failure('container not running', 1);
-  cgroup.freeze();
+  await tellRest(context, record, 'rest');
+  try {
+    cgroup.freeze();
+  } catch (error) {
+    await tellRest(context, record, 'go-on');
+    throw new Failure(describe(error), 1);
+  }
 }
 
-export function resume(context: OciContext, id: string): void {
-  const { cgroup, status } = find(context, id);
+export async function resume(context: OciContext, id: string): Promise<void> {
+  const { record, cgroup, status } = find(context, id);
   if (status !== 'paused') throw new Failure('container not paused', 1);
   cgroup.thaw();
+  await tellRest(context, record, 'go-on');
 }
 
-function find(context: OciContext, id: string): { cgroup: Cgroup; status: Status } {
+async function tellRest(
+  context: OciContext,
+  record: ContainerRecord,
+  type: 'rest' | 'go-on',
+): Promise<void> {
+  if (record.sandbox === undefined) return;
+  await tellSentry(context, record, { type, container: record.id }, 'the pod does not know of it');
+}
+
+function find(
+  context: OciContext,
+  id: string,
+): { record: ContainerRecord; cgroup: Cgroup; status: Status } {
   const record = context.store.load(id);
   if (record.cgroup === null)
     throw new Failure(`container ${id} has no cgroup: it cannot be paused`, 1);
-  return { cgroup: restoreCgroup(record.cgroup), status: statusOf(context.store, record) };
+  const cgroup = restoreCgroup(record.cgroup);
+  return { record, cgroup, status: statusOf(context.store, record) };
 }

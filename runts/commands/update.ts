@@ -53,7 +53,8 @@ export async function update(
   const cgroup = restoreCgroup(record.cgroup);
   cgroup.update(hostResources(resources));
   context.store.save({ ...record, cgroup: cgroup.toJSON() });
-  await tellSentry(context, record, guestLimits(resources));
+  const request = { type: 'update', container: id, limits: guestLimits(resources) } as const;
+  await tellSentry(context, record, request, 'the container does not know of its new limits');
 }
 
 function fromFile(path: string): Resources {

@@ -6,7 +6,6 @@ import {
   closeSync,
   copyFileSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -17,14 +16,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { describe, Failure } from '../failure.ts';
+import { makeDirectories } from '../directories.ts';
+import { describe, Failure, isCode } from '../failure.ts';
 
 /** Undefined: there is no such file. */
 export function readConfig(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isCode(error, 'ENOENT')) return undefined;
     throw new Failure(`${path}: ${describe(error)}`);
   }
 }
@@ -35,7 +35,7 @@ export function replaceFile(path: string, text: string): string | undefined {
     const target = realPath(path);
     const before = statSync(target, { throwIfNoEntry: false });
     // As packages make it, whatever the caller's umask: others read it too (docker info of an ordinary user).
-    const made = mkdirSync(dirname(target), { recursive: true });
+    const made = makeDirectories(dirname(target), 0o755);
     if (made !== undefined) openDirectories(made, dirname(target));
     const backup = `${target}.before-runts`;
     if (before !== undefined) copyFileSync(target, backup);
@@ -72,11 +72,7 @@ function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if (isMissing(error)) return path;
+    if (isCode(error, 'ENOENT')) return path;
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

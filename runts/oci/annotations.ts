@@ -58,20 +58,26 @@ export interface PodRole {
   readonly sandbox: string;
 }
 
+/**
+ * Undefined for a container of its own. So is one that names a sandbox of CRI-O's which does not exist: CRI-O makes none for
+ * pods without a PID namespace of their own (drop_infra_ctr, its default), and keeps their namespaces itself.
+ */
 export function readPodRole(
   id: string,
   annotations: Readonly<Record<string, string>>,
+  exists: (sandbox: string) => boolean,
 ): PodRole | undefined {
   const role =
     annotations['io.kubernetes.cri.container-type'] ??
     annotations['io.kubernetes.cri-o.ContainerType'];
   if (role === undefined) return undefined;
   if (role === 'sandbox') return { role, sandbox: id };
-  const sandbox =
-    annotations['io.kubernetes.cri.sandbox-id'] ?? annotations['io.kubernetes.cri-o.SandboxID'];
+  const ofContainerd = annotations['io.kubernetes.cri.sandbox-id'];
+  const sandbox = ofContainerd ?? annotations['io.kubernetes.cri-o.SandboxID'];
   if (role !== 'container')
     throw new Failure(`annotations: a container of the unknown type '${role}'`, 1);
   if (sandbox === undefined || sandbox === '')
     throw new Failure('annotations: a container of a pod without the id of its sandbox', 1);
+  if (ofContainerd === undefined && !exists(sandbox)) return undefined;
   return { role, sandbox };
 }

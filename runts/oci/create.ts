@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import type { SandboxConfig } from '../../sentry/boot/config.ts';
 import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { Failure } from '../failure.ts';
-import { type LaunchPlan, launcherArguments } from '../launch.ts';
-import { windowSize } from '../terminal.ts';
+import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
+import { needTerminal, windowSize } from '../terminal.ts';
 import type { Cgroup, CgroupState } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
 import { planCgroup } from './cgroups/plan.ts';
@@ -13,6 +13,7 @@ import type { OciContext } from './context.ts';
 import { destroy } from './destroy.ts';
 import { Front, StartFailure } from './front.ts';
 import { runHooks } from './hooks.ts';
+import { setGuestOomScore } from './oom-scores.ts';
 import { writePidFile } from './pid-file.ts';
 import {
   type ContainerPlan,
@@ -49,7 +50,17 @@ export async function createContainer(
   const bundle = resolve(request.bundle);
   const spec = loadSpec(bundle, context.log);
   checkTerminal(spec.process.terminal === true, request);
-  const plan = planContainer(spec, { id: request.id, bundle, flags: context.flags });
+  const plan = planContainer(spec, {
+    id: request.id,
+    bundle,
+    flags: context.flags,
+    hasContainer: (id) => context.store.exists(id),
+  });
+  if (plan.pod === undefined && spec.annotations?.['io.kubernetes.cri-o.SandboxID'] !== undefined)
+    context.log.write(
+      'warning',
+      'the pod has no sandbox container (drop_infra_ctr of CRI-O): the container gets a sandbox of its own',
+    );
   if (plan.settings.network === 'sandbox')
     context.log.write(
       'info',
@@ -104,6 +115,11 @@ function make(making: Making): void {
     runCreateHooks(making);
     front.open();
     awaitCreated(front, cgroup);
+    if (making.record.sandbox !== undefined) {
+      const { process: guest, limits } = making.plan.container;
+      const score = guest.oomScoreAdjustment + oomMargin(limits.memoryBytes ?? 0);
+      setGuestOomScore(cgroup, front.pid, score);
+    }
     if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
   } finally {
     front.close();
@@ -150,6 +166,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
   const { process: guest } = plan.container;
   const config = configOf(making);
   const launch = launchPlan(plan, config);
+  const cgroupFiles = cgroup.procsFiles();
   const front = Front.start(
     {
       launcher: plan.installation.launcher,
@@ -161,9 +178,10 @@ function startFront(making: Making, cgroup: Cgroup): Front {
         ...logArguments(launch),
       ],
       title: guest.argv.join(' '),
-      request: record.sandbox === undefined ? config : joinRequest(making, config),
+      request:
+        record.sandbox === undefined ? config : joinRequest(making, config, cgroupFiles.length),
       stateDirectory: context.store.directory(record.sandbox ?? record.id),
-      cgroupFiles: cgroup.procsFiles(),
+      cgroupFiles,
       log: context.log,
       consoleSocket: request.consoleSocket,
       window: guest.terminal?.window,
@@ -193,7 +211,11 @@ function configOf({ plan, request }: Making): SandboxConfig {
 }
 
 /** What the Sentry of a pod's sandbox is asked for. */
-function joinRequest({ context, plan, record }: Making, config: SandboxConfig): ConnectionRequest {
+function joinRequest(
+  { context, plan, record }: Making,
+  config: SandboxConfig,
+  cgroups: number,
+): ConnectionRequest {
   const sandbox = context.store.load(record.sandbox as string);
   const status = statusOf(context.store, sandbox);
   if (status !== 'running' && status !== 'created')
@@ -204,6 +226,7 @@ function joinRequest({ context, plan, record }: Making, config: SandboxConfig): 
   return {
     type: 'create',
     container: config.container,
+    cgroups,
     joins: {
       ...(pidsOf === undefined ? {} : { joinsPidsOf: pidsOf }),
       ...(ipcOf === undefined ? {} : { joinsIpcOf: ipcOf }),
@@ -273,4 +296,5 @@ function checkTerminal(hasTerminal: boolean, request: CreateRequest): void {
     throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
   if (!hasTerminal && request.consoleSocket !== undefined)
     throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+  if (hasTerminal && request.consoleSocket === undefined) needTerminal();
 }

@@ -8,7 +8,7 @@ import { isAlive, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument } from './state/status.ts';
 
 /** How long the processes of a killed container may take to be gone. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000;
 
 export async function destroy(
   context: OciContext,
@@ -16,6 +16,8 @@ export async function destroy(
   { runsHooks }: { readonly runsHooks: boolean },
 ): Promise<void> {
   const cgroup = record.cgroup === null ? undefined : restoreCgroup(record.cgroup);
+  // Of what is frozen nothing ends by itself: all is killed first, and thawed then.
+  if (cgroup?.isFrozen() === true) cgroup.kill();
   if (record.front !== undefined) await kill(record.front);
   if (cgroup !== undefined) {
     cgroup.kill();

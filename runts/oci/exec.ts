@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../sentry/boot/config.ts';
 import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import { become } from '../become.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
-import { windowSize } from '../terminal.ts';
+import { needTerminal, windowSize } from '../terminal.ts';
 import { restoreCgroup } from './cgroups/cgroup.ts';
 import type { OciContext } from './context.ts';
 import { Front, type FrontPlan, frontArguments, StartFailure } from './front.ts';
@@ -39,8 +40,9 @@ export function execute(context: OciContext, request: ExecRequest): void {
   if (!hasTerminal && request.consoleSocket !== undefined)
     throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
   const plan = frontPlan(context, record, process, request);
+  if (hasTerminal && request.consoleSocket === undefined) needTerminal();
   if (request.isDetached || request.consoleSocket !== undefined) detach(plan, request);
-  else become(plan, request, hasTerminal);
+  else becomeFront(plan, request, hasTerminal);
 }
 
 function checkStatus(context: OciContext, record: ContainerRecord, ignoresPause: boolean): void {
@@ -108,12 +110,11 @@ function detach(plan: FrontPlan, request: ExecRequest): never {
 }
 
 /** No Node idles beside the process: this one becomes its front. */
-function become(plan: FrontPlan, request: ExecRequest, hasTerminal: boolean): never {
+function becomeFront(plan: FrontPlan, request: ExecRequest, hasTerminal: boolean): never {
   const { args, kept } = frontArguments(plan);
   if (hasTerminal) args.push('--terminal');
   args.push('--foreground');
   for (const fd of kept) native.keepAtExec(fd);
   if (request.pidFile !== undefined) writePidFile(request.pidFile, process.pid);
-  if (process.execve === undefined) throw new Failure('this Node has no process.execve');
-  return process.execve(plan.launcher, args, {});
+  return become(plan.launcher, args);
 }

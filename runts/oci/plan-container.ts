@@ -36,6 +36,7 @@ export interface ContainerRequest {
   readonly bundle: string;
   /** What the command line says of settings. */
   readonly flags: Parameters<typeof readSettings>[1];
+  readonly hasContainer: (id: string) => boolean;
 }
 
 export interface ContainerPlan {
@@ -80,7 +81,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
   const namespaces = spec.linux?.namespaces ?? [];
   const seccomp = spec.linux?.seccomp;
   const sysctls = planSysctls(spec.linux?.sysctl ?? {}, settings.network === 'host');
-  const pod = readPodRole(request.id, annotations);
+  const pod = readPodRole(request.id, annotations, request.hasContainer);
   return {
     spec,
     settings,
@@ -95,7 +96,7 @@ export function planContainer(spec: Spec, request: ContainerRequest): ContainerP
       sysctl: sysctls.own,
       ...planNames(spec, pod?.role === 'container' && !hasOwn(namespaces, 'uts')),
       limits: guestLimits(spec.linux?.resources ?? {}),
-      guardsMemory: memoryGuarding(spec, pod),
+      guardsMemory: memoryGuarding(spec),
       ...ids,
       ...planTime(spec),
       ...(seccomp !== undefined && { seccomp: planSeccomp(seccomp) }),
@@ -131,12 +132,8 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
   return { ids: { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) } };
 }
 
-/**
- * The cgroup of a sandbox holds its processes to its limit, unless that is too small for both; those of a container that joins
- * another's Sentry are not in its own.
- */
-function memoryGuarding({ linux }: Spec, pod: PodRole | undefined): MemoryGuarding {
-  if (pod?.role === 'container') return 'resident';
+/** Its cgroup holds a container to its limit, unless that is too small for runts' own processes beside it. */
+function memoryGuarding({ linux }: Spec): MemoryGuarding {
   return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'anonymous' : 'none';
 }
 

@@ -87,7 +87,11 @@ function planRoot(spec: Spec, settings: FileSettings, attach: AttachPoint[]): Ro
   if (!status.isDirectory()) throw new Failure(`rootfs (${path}) is not a directory`);
   const readOnly = spec.root.readonly ?? false;
   // A read-only root is writable until its mount points are made, as with runc; then the Gofer is told.
-  attach.push({ path: realpathSync(path), writable: !settings.overlay });
+  attach.push({
+    path: realpathSync(path),
+    writable: !settings.overlay,
+    ...ownersOf(settings.ids, undefined, false),
+  });
   return { attach: 0, overlay: settings.overlay, readOnly };
 }
 
@@ -215,8 +219,23 @@ function planBind(
     writable: !readOnly,
     recursive,
     follows,
+    ...ownersOf(settings.ids, ids, options.idMap === 'recursive'),
   });
   return planned;
+}
+
+function ownersOf(
+  container: IdRanges | undefined,
+  mount: IdRanges | undefined,
+  mapsBelow: boolean,
+): Pick<AttachPoint, 'owners'> {
+  if (container === undefined && mount === undefined) return {};
+  return {
+    owners: {
+      container: container ?? { uids: [], gids: [] },
+      ...(mount === undefined ? {} : { mount, mapsBelow }),
+    },
+  };
 }
 
 function planTmpfs(

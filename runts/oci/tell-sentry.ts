@@ -1,28 +1,26 @@
-// The guest's own view of limits that were changed: the host's cgroups have them by now, so a Sentry that does not hear
-// of it (it is frozen, or busy) is no failure.
+// What a container's Sentry is told on its control socket beside processes to be made. One that does not hear of it in time (it
+// is frozen, or busy) is no failure: what the host's cgroups do holds without it.
 import { closeSync, openSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import type { LimitsConfig } from '../../sentry/boot/config.ts';
-import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import type { ConnectionRequest, ProcessRequest } from '../../sentry/boot/control-protocol.ts';
 import type { OciContext } from './context.ts';
 import type { ContainerRecord } from './state/container-record.ts';
 
 const PATIENCE_MS = 1000;
 
+/** `problem` starts the warning where there is nobody to be told. */
 export function tellSentry(
   { store, log }: OciContext,
   { id, sandbox }: ContainerRecord,
-  limits: LimitsConfig,
+  request: Exclude<ConnectionRequest, ProcessRequest>,
+  problem: string,
 ): Promise<void> {
-  const request: ConnectionRequest = { type: 'update', container: id, limits };
   // The path of a socket may be 107 bytes long; that of a state directory longer.
   const directory = openSync(store.directory(sandbox ?? id), 'r');
   return new Promise<void>((resolve) => {
     const socket = createConnection(`/proc/self/fd/${directory}/control.sock`);
     socket.setTimeout(PATIENCE_MS, () => socket.destroy());
-    socket.on('error', (error) =>
-      log.write('warning', `the container does not know of its new limits: ${error.message}`),
-    );
+    socket.on('error', (error) => log.write('warning', `${problem}: ${error.message}`));
     socket.on('close', () => {
       closeSync(directory);
       resolve();

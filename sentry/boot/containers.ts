@@ -17,6 +17,7 @@ import type { Task } from '../kernel/task.ts';
 import type { TimeNamespace, TimeOffsets } from '../kernel/time-offsets.ts';
 import { UtsNamespace } from '../kernel/uts-namespace.ts';
 import { prepareProcess } from '../loader/start.ts';
+import type { ProcessHome } from '../platform/platform.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
@@ -49,6 +50,12 @@ export interface GivenDescriptors {
   readonly taken: (hostFd: number) => void;
 }
 
+/** What a further container of a pod comes with. */
+interface OwnPlace {
+  /** The cgroup.procs of its cgroups, to be written. */
+  readonly cgroupFds: readonly number[];
+}
+
 interface KnownContainer {
   readonly container: Container;
   readonly mounts: GuestMounts;
@@ -71,9 +78,10 @@ export class Containers implements RequestHandler {
   /** Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. */
   create(
     config: ContainerConfig,
-    given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number },
+    given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number } & Partial<OwnPlace>,
   ): ControlledProcess {
     const kernel = this.#kernel;
+    const { home, problem } = this.#newHome(given);
     const gofer = new GoferClient(given.goferFd, this.#hostFiles);
     given.taken(given.goferFd);
     let container: Container | undefined;
@@ -94,10 +102,13 @@ export class Containers implements RequestHandler {
         ipc,
         uts,
         hasVirtualInit: !config.isInit,
+        home,
         allowance: {
           limits: changedLimits(noLimits, config.limits),
           machineBytes: this.#machine.memoryBytes,
-          guardsMemory: config.guardsMemory,
+          // Its limit does not bind in cgroups where its processes are not.
+          guardsMemory:
+            given.cgroupFds === undefined || home !== undefined ? config.guardsMemory : 'resident',
         },
         ...(config.ids === undefined ? {} : { ids: config.ids }),
         ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
@@ -105,13 +116,30 @@ export class Containers implements RequestHandler {
       const known = { container, mounts, seccomp };
       const process = this.#load(known, config.process, given, true);
       this.#known.set(config.id, known);
-      return process;
+      return problem === undefined ? process : { ...process, warning: problem };
     } catch (error) {
       if (container !== undefined) kernel.forgetContainer(container);
+      home?.end();
       mounts?.close();
       gofer.close();
       throw error;
     }
+  }
+
+  /** Its own cgroups, where it has any; or why its processes are in those of the sandbox. */
+  #newHome({ cgroupFds, taken }: GivenDescriptors & Partial<OwnPlace>): {
+    readonly home?: ProcessHome;
+    readonly problem?: string;
+  } {
+    if (cgroupFds === undefined) return {};
+    if (cgroupFds.length === 0) return {};
+    for (const fd of cgroupFds) taken(fd);
+    const home = this.#kernel.platform.newHome(cgroupFds);
+    if (!isErrno(home)) return { home };
+    const reason = failureOf('', home).message;
+    return {
+      problem: `the container's processes stay in the cgroups of its pod's sandbox: ${reason}`,
+    };
   }
 
   handle(
@@ -142,11 +170,13 @@ export class Containers implements RequestHandler {
     given: GivenDescriptors,
     ended: (status: number) => void,
   ): ControlledProcess {
-    const [goferFd = -1, ...moreFds] = given.moreFds;
+    const [goferFd = -1, ...others] = given.moreFds;
+    const cgroups = Math.min(Math.max(Math.trunc(Number(request.cgroups)) || 0, 0), others.length);
     const process = this.create(request.container, {
       ...given,
       ...request.joins,
-      moreFds,
+      moreFds: others.slice(cgroups),
+      cgroupFds: others.slice(0, cgroups),
       goferFd,
     });
     const { container } = process;
@@ -182,6 +212,15 @@ export class Containers implements RequestHandler {
     allowance.limits = changedLimits(allowance.limits, limits);
   }
 
+  rest(id: string, rests: boolean): void {
+    const { container } = this.#known.get(id) ?? {};
+    if (container === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    const { scheduler } = this.#kernel;
+    if (!rests) scheduler.goOn(container);
+    // Who made the pod rests with its Sentry.
+    else if (container !== this.#kernel.mainContainer) scheduler.rest(container);
+  }
+
   #execute(
     request: ProcessRequest & { readonly type: 'exec' },
     given: GivenDescriptors,
@@ -190,6 +229,8 @@ export class Containers implements RequestHandler {
     const known = this.#known.get(request.container);
     if (known === undefined || known.container.state === 'stopped')
       throw new BootFailure(`container ${request.container} is not running`);
+    if (this.#kernel.scheduler.rests(known.container))
+      throw new BootFailure(`container ${request.container} is paused`);
     const process = this.#load(known, request.process, given, false);
     known.container.watch(process.task.group, ended);
     return process;

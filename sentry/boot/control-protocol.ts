@@ -25,19 +25,29 @@ export type ControlRequest =
 export type ConnectionRequest =
   /** A further process of a container. */
   | { readonly type: 'exec'; readonly container: string; readonly process: ProcessConfig }
-  /** A further container of the sandbox; the fourth descriptor is its Gofer's socket. */
+  /**
+   * A further container of the sandbox; the fourth descriptor is its Gofer's socket, those after it its cgroups'
+   * cgroup.procs files.
+   */
   | {
       readonly type: 'create';
       readonly container: ContainerConfig;
+      readonly cgroups: number;
       readonly joins: JoinedNamespaces;
     }
   /** Which host processes run a container's processes. No descriptors; 'processes' is the only answer. */
   | { readonly type: 'ps'; readonly container: string }
   /** The container's limits were changed: 'updated' is the only answer. No descriptors. */
-  | { readonly type: 'update'; readonly container: string; readonly limits: LimitsConfig };
+  | { readonly type: 'update'; readonly container: string; readonly limits: LimitsConfig }
+  /**
+   * Before a container of a pod is frozen, and once it has thawed: 'rests' and 'goes-on' are the only answers. Nothing is done
+   * for its processes in between. No descriptors.
+   */
+  | { readonly type: 'rest'; readonly container: string }
+  | { readonly type: 'go-on'; readonly container: string };
 
 /** Those that make a process. */
-export type ProcessRequest = Exclude<ConnectionRequest, { readonly type: 'ps' | 'update' }>;
+export type ProcessRequest = Extract<ConnectionRequest, { readonly type: 'exec' | 'create' }>;
 
 /** The containers whose namespaces a container of a pod is in, where it has none of its own. */
 export interface JoinedNamespaces {
@@ -60,6 +70,8 @@ export type ControlEvent =
   /** Numbers in the Sentry's PID namespace. Nothing follows. */
   | { readonly type: 'processes'; readonly pids: readonly number[] }
   | { readonly type: 'updated' }
+  | { readonly type: 'rests' }
+  | { readonly type: 'goes-on' }
   /** Something for the user to know, while the guest goes on. */
   | { readonly type: 'warning'; readonly text: string }
   /** The sandbox cannot start or go on. `code` is for the shell. Nothing follows. */

@@ -34,10 +34,20 @@ export interface RequestHandler {
 
   /** What the guest sees of its limits. */
   update(container: string, limits: LimitsConfig): void;
+
+  /** Whether anything is done for a container's processes. Throws BootFailure. */
+  rest(container: string, rests: boolean): void;
 }
 
 /** How many come with a request at least. */
-const DESCRIPTORS: Readonly<Record<string, number>> = { exec: 3, create: 4, ps: 0, update: 0 };
+const DESCRIPTORS: Readonly<Record<string, number>> = {
+  exec: 3,
+  create: 4,
+  ps: 0,
+  update: 0,
+  rest: 0,
+  'go-on': 0,
+};
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
 
@@ -93,10 +103,16 @@ class ControlServer implements HostFdWatcher {
   }
 
   #answer(request: Exclude<ConnectionRequest, ProcessRequest>): ControlEvent {
+    const { container } = request;
     if (request.type === 'ps')
-      return { type: 'processes', pids: this.#handler.hostProcesses(request.container) };
-    this.#handler.update(request.container, request.limits);
-    return { type: 'updated' };
+      return { type: 'processes', pids: this.#handler.hostProcesses(container) };
+    if (request.type === 'update') {
+      this.#handler.update(container, request.limits);
+      return { type: 'updated' };
+    }
+    const rests = request.type === 'rest';
+    this.#handler.rest(container, rests);
+    return { type: rests ? 'rests' : 'goes-on' };
   }
 
   #obey(channel: ControlChannel, text: string): void {
@@ -105,7 +121,7 @@ class ControlServer implements HostFdWatcher {
     try {
       const request = parseRequest(text, fds);
       nextTurn();
-      if (request.type === 'ps' || request.type === 'update') {
+      if (request.type !== 'exec' && request.type !== 'create') {
         channel.send(eventLine(this.#answer(request)));
         channel.close();
         return;
@@ -116,6 +132,7 @@ class ControlServer implements HostFdWatcher {
       });
       control = new ProcessControl(process, channel);
       channel.listener = control;
+      if (process.warning !== undefined) control.tell({ type: 'warning', text: process.warning });
       control.begin(request.type === 'create');
     } catch (error) {
       const failure =

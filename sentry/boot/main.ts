@@ -3,6 +3,7 @@
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { startAs } from '../../native/roles.ts';
+import { useAllTiers } from '../../native/tiers.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
@@ -39,6 +40,8 @@ function run(
   const log = newLog(config.debug);
   try {
     const sandbox = bootSandbox(config, { channel, log, tracer });
+    // A code cache is for the flags of a start.
+    if (!config.writeCodeCache) useAllTiers();
     const status = sandbox.run();
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));

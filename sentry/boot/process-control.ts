@@ -16,6 +16,8 @@ export interface ControlledProcess {
   readonly streams: Streams;
   /** Its first instruction finds the caller's terminal raw. */
   readonly hasTerminal: boolean;
+  /** Something for the user to know. */
+  readonly warning?: string;
 }
 
 export class ProcessControl implements ChannelListener {
@@ -65,7 +67,7 @@ export class ProcessControl implements ChannelListener {
     const { kernel } = container;
     // The sandbox ends with its first container, and with no other of a pod.
     if (kernel.mainGroup === task.group) kernel.kill(signaledStatus(SIGKILL, false));
-    else task.group.send({ signal: SIGKILL, code: 0, fromOutside: true });
+    else this.#signal(SIGKILL, false);
   }
 
   #start(): void {
@@ -96,6 +98,9 @@ export class ProcessControl implements ChannelListener {
     const { task, container } = this.#process;
     if (all) container.signalAll(signal);
     else task.group.send({ signal, code: 0, fromOutside: true });
+    // Whoever rests would not hear of it; who sends it has the container thaw as well.
+    if (signal === SIGKILL && task.group === container.main)
+      container.kernel.scheduler.goOn(container);
   }
 }
 

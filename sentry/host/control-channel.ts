@@ -11,7 +11,7 @@ const DONT_WAIT = 0x40;
 /** A configuration holds the environment and arguments of a program: Linux allows 6 MiB of them. */
 const MAX_LINE_BYTES = 64 << 20;
 /** Descriptors that one message may carry. */
-const MAX_DESCRIPTORS = 208;
+const MAX_DESCRIPTORS = 228;
 
 export interface ChannelListener {
   line(text: string): void;

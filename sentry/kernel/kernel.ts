@@ -117,7 +117,9 @@ export class Kernel {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);
     this.#memoryGuard.remove(container);
+    this.scheduler.forget(container);
     container.ipc.release();
+    container.home?.end();
   }
 
   /** Runs until the main process has ended. Its wait status. */

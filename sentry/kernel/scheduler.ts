@@ -2,13 +2,14 @@
 // them, and decides on the way back to the guest whether a signal is to be delivered first.
 // docs/run-states.md draws the states.
 import { EFAULT, EINTR, type SysResult } from '../../abi/errno.ts';
-import { SIGBUS, SIGSEGV } from '../../abi/signal.ts';
+import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { nextTurn } from '../base/turn.ts';
 import type { Blocking, Sleep, Wake } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
 import type { PlatformEvents } from '../platform/platform.ts';
+import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
 import { HANDED_OVER, REGISTERS_SET } from './result.ts';
@@ -16,10 +17,17 @@ import { applyRestart, deliverSignals, forceSignal } from './signal-delivery.ts'
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
 
+/** What a container that rests has yet to do. */
+interface Resting {
+  readonly stopped: GuestThread[];
+  readonly ready: Task[];
+}
+
 export class Scheduler implements PlatformEvents {
   readonly #kernel: Kernel;
   /** Tasks whose sleep has ended, in order. */
   #ready: Task[] = [];
+  readonly #resting: Map<Container, Resting> = new Map();
   /** On whose behalf a handler runs right now; between handlers the last one. */
   current: Task | undefined = undefined;
 
@@ -39,6 +47,11 @@ export class Scheduler implements PlatformEvents {
     for (const task of ready) {
       const reason = task.wakeReason;
       if (task.state !== 'sleeping' || reason === undefined) continue;
+      const resting = this.#restingOf(task);
+      if (resting !== undefined) {
+        resting.ready.push(task);
+        continue;
+      }
       this.#endSleep(task);
       task.state = 'kernel';
       if (task.sleeper !== undefined) this.#run(task, task.sleeper, reason);
@@ -51,6 +64,11 @@ export class Scheduler implements PlatformEvents {
     const task = thread.owner as Task | undefined;
     if (task === undefined || task.state === 'dead') {
       thread.exit(); // Its task ended while it ran.
+      return;
+    }
+    const resting = this.#restingOf(task);
+    if (resting !== undefined) {
+      resting.stopped.push(thread);
       return;
     }
     this.current = task;
@@ -70,13 +88,17 @@ export class Scheduler implements PlatformEvents {
     else this.returnToGuest(task, undefined);
   }
 
-  addressSpaceDied(space: AddressSpace, reason: string): void {
+  addressSpaceDied(space: AddressSpace, reason: string, signal: number): void {
     for (const task of [...this.#kernel.tasks]) {
       if (task.isDead || task.thread?.space !== space) continue;
       this.#kernel.log(
         'warn',
         `process ${task.group.id} (${task.comm}): its host process died: ${reason}`,
       );
+      // Whom a cgroup's limit of memory killed, it killed with a signal that nobody here sent.
+      const { allowance } = task.group.container;
+      const isLimited = allowance.limits.memoryBytes !== Number.POSITIVE_INFINITY;
+      if (signal === SIGKILL && isLimited && !task.group.isExiting) allowance.memoryKills += 1;
       groupExit(task.group, signaledStatus(9, false));
     }
   }
@@ -84,6 +106,40 @@ export class Scheduler implements PlatformEvents {
   /** A new task's thread is ready, its registers set: it runs. */
   start(task: Task): void {
     this.returnToGuest(task, undefined);
+  }
+
+  // Containers that rest
+
+  /**
+   * Nothing is done for `container`'s tasks from here on: its host processes are about to be frozen, and who waited for
+   * one of them, or for its Gofer, would keep all others of the pod waiting.
+   */
+  rest(container: Container): void {
+    if (this.#resting.has(container)) return;
+    this.#resting.set(container, { stopped: [], ready: [] });
+    setFrozen(container, true);
+  }
+
+  goOn(container: Container): void {
+    const resting = this.#resting.get(container);
+    if (resting === undefined) return;
+    this.#resting.delete(container);
+    setFrozen(container, false);
+    this.#ready.push(...resting.ready);
+    for (const thread of resting.stopped) this.threadStopped(thread);
+  }
+
+  rests(container: Container): boolean {
+    return this.#resting.has(container);
+  }
+
+  /** All its tasks have ended. */
+  forget(container: Container): void {
+    this.#resting.delete(container);
+  }
+
+  #restingOf(task: Task): Resting | undefined {
+    return this.#resting.size === 0 ? undefined : this.#resting.get(task.group.container);
   }
 
   // Sleeping and waking
@@ -246,6 +302,11 @@ export class Scheduler implements PlatformEvents {
     }
     this.complete(task, task.mm.operationFailed(outcome, task.thread));
   }
+}
+
+function setFrozen(container: Container, isFrozen: boolean): void {
+  for (const { anyTask } of container.processes())
+    if (anyTask !== undefined) anyTask.mm.space.isFrozen = isFrozen;
 }
 
 // biome-ignore lint/correctness/useYield: a stopped task is resumed through the ready list like a sleeper, but has nothing to wait for.

@@ -39,7 +39,7 @@ export interface ExecRequest {
 
 /** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. */
 export function execute(task: Task, request: ExecRequest): SysResult {
-  const fresh = task.kernel.platform.newAddressSpace();
+  const fresh = task.kernel.platform.newAddressSpace(task.group.container.home);
   if (isErrno(fresh)) return fresh;
   const image = load(task, request, fresh);
   if (isErrno(image)) {
@@ -56,7 +56,7 @@ export function execute(task: Task, request: ExecRequest): SysResult {
 
 /** The very first program of the sandbox: `task` has no memory yet. 0 or an errno. */
 export function executeFirst(task: Task, request: ExecRequest): SysResult {
-  const fresh = task.kernel.platform.newAddressSpace();
+  const fresh = task.kernel.platform.newAddressSpace(task.group.container.home);
   if (isErrno(fresh)) return fresh;
   const image = load(task, request, fresh);
   if (isErrno(image)) {

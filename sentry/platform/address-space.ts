@@ -72,6 +72,9 @@ export interface AddressSpace {
   /** Its process on the host, as the Sentry's PID namespace numbers it; 0: none. */
   readonly hostId: number;
 
+  /** The host does not let its process run now: nobody may wait for it. */
+  isFrozen: boolean;
+
   /** Does what is queued on `via` now and waits for it. 0 or the errno of the first that failed. */
   flushOperations(via: GuestThread): SysResult;
 

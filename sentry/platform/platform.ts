@@ -10,9 +10,15 @@ export interface PlatformEvents {
   threadStopped(thread: GuestThread): void;
   /**
    * The host processes behind an address space are gone although nobody asked (killed by the host's
-   * OOM killer, or the guest broke its own stub). All its threads are dead.
+   * OOM killer, or the guest broke its own stub). All its threads are dead. `signal`: of the host's that ended them, or 0.
    */
-  addressSpaceDied(space: AddressSpace, reason: string): void;
+  addressSpaceDied(space: AddressSpace, reason: string, signal: number): void;
+}
+
+/** Where host processes of address spaces are born: the cgroups of one container. */
+export interface ProcessHome {
+  /** No more are born. Those that live are their users'. */
+  end(): void;
 }
 
 /** A host descriptor that the Sentry's one wait also watches (guest stdio, control socket). */
@@ -30,8 +36,17 @@ export interface Platform {
   /** Tells where events go. Called once, before any address space is made. */
   start(events: PlatformEvents): void;
 
-  /** An empty address space with one guest thread, not yet running, zero registers. For exec. */
-  newAddressSpace(): Result<FreshAddressSpace>;
+  /**
+   * An empty address space with one guest thread, not yet running, zero registers. For exec. Its host process, and all that
+   * are forked from it, are in the cgroups of `home`; without one in the sandbox's own.
+   */
+  newAddressSpace(home?: ProcessHome): Result<FreshAddressSpace>;
+
+  /**
+   * A home in other cgroups than the sandbox's: `cgroupFds` are their cgroup.procs files, opened for writing, and the
+   * home's from here on, also where an errno says that the host does not let it be.
+   */
+  newHome(cgroupFds: readonly number[]): Result<ProcessHome>;
 
   /**
    * Handles everything that has already happened, without sleeping: returns true when any event was

@@ -20,8 +20,15 @@ export interface Running {
   readonly finished: Promise<Finished>;
 }
 
-export function start(args: readonly string[], input?: string): Running {
-  const child = spawn(runtsPath, args, {
+interface StartOptions {
+  readonly input?: string;
+  /** A command that becomes the one given to it, in other surroundings. */
+  readonly enter?: readonly string[];
+}
+
+export function start(args: readonly string[], { input, enter = [] }: StartOptions = {}): Running {
+  const [program, ...words] = [...enter, runtsPath, ...args] as [string, ...string[]];
+  const child = spawn(program, words, {
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   let stdout = '';
@@ -45,24 +52,31 @@ export function runts(...args: string[]): Promise<Finished> {
 
 /** A sandbox that runs until somebody ends it, and its processes. */
 export async function startSleeper(
-  ...options: string[]
+  flags: readonly string[] = [],
+  options: StartOptions = {},
 ): Promise<Running & { readonly processes: SandboxProcesses }> {
-  const running = start(['do', ...options, '--', 'sh', '-c', 'echo ready; sleep 1000']);
-  await new Promise((resolve) => running.child.stdout?.once('data', resolve));
-  const processes = await until(() => sandboxProcesses(running.child.pid as number), 5000);
+  const running = start(['do', ...flags, '--', 'sh', '-c', 'echo ready; sleep 1000'], options);
+  await firstOutput(running);
+  const processes = await until(() => sandboxProcesses(running.child.pid as number));
   return { ...running, processes };
 }
 
-/** Polls for at most `milliseconds`. */
-export async function until<T>(
-  probe: () => T | undefined | false,
-  milliseconds: number,
-): Promise<T> {
-  const end = Date.now() + milliseconds;
+/** Until it has written something; fails with what it said where it ends before. */
+export async function firstOutput({ child, finished }: Running): Promise<void> {
+  const written = new Promise<true>((resolve) => child.stdout?.once('data', () => resolve(true)));
+  const first = await Promise.race([written, finished]);
+  if (first !== true) throw new Error(`ended without output: ${JSON.stringify(first)}`);
+}
+
+/** Longest wait for what takes milliseconds on an idle machine: a failure, not a duration that is part of a test. */
+const PATIENCE_MS = 60_000;
+
+export async function until<T>(probe: () => T | undefined | false): Promise<T> {
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const value = probe();
     if (value !== undefined && value !== false) return value;
-    if (Date.now() > end) throw new Error(`nothing after ${milliseconds} ms`);
+    if (Date.now() > end) throw new Error(`never: ${probe}`);
     await sleep(20);
   }
 }

@@ -20,8 +20,7 @@ export function sandboxProcesses(cli: number): SandboxProcesses | undefined {
   const sentry = pair.find((pid) => commandLine(pid).startsWith('runts-sentry'));
   if (gofer === undefined || sentry === undefined) return undefined;
   // The zygote is older than the stubs it makes.
-  const guests = (children.get(sentry) ?? []).filter((pid) => processState(pid) !== 'Z');
-  const [zygote, ...stubs] = guests.sort((a, b) => a - b);
+  const [zygote, ...stubs] = childrenByAge(sentry).filter((pid) => processState(pid) !== 'Z');
   return zygote === undefined ? undefined : { cli, launcher, gofer, sentry, zygote, stubs };
 }
 
@@ -36,6 +35,16 @@ export function isAlive(pid: number): boolean {
 
 export function childrenOf(parent: number): readonly number[] {
   return childrenByParent().get(parent) ?? [];
+}
+
+/** Those of its main thread, the oldest first: numbers tell no age, they come around. */
+export function childrenByAge(parent: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1');
+    return text.split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 /** A field of /proc/PID/status. */
@@ -54,9 +63,20 @@ export function namespace(pid: number, kind: string): string {
 export function descriptors(pid: number): Map<number, string> {
   const found = new Map<number, string>();
   for (const name of readdirSync(`/proc/${pid}/fd`)) {
-    found.set(Number(name), readlinkSync(`/proc/${pid}/fd/${name}`));
+    const target = linkIfThere(`/proc/${pid}/fd/${name}`);
+    if (target !== undefined) found.set(Number(name), target);
   }
   return found;
+}
+
+/** Undefined where it has gone since it was listed. */
+function linkIfThere(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
 export function commandLine(pid: number): string {

@@ -16,7 +16,7 @@ function after(
   streams = {},
 ): Promise<Ran> {
   const command = [box.runtime.path, ...box.flags, verb, ...args];
-  const argv = ['bash', '-c', `${words}; exec timeout 30 "$@"`, 'bash', ...command];
+  const argv = ['bash', '-c', `${words}; exec timeout 120 "$@"`, 'bash', ...command];
   return box.shim.run({ cwd: box.dir, ...streams, argv });
 }
 

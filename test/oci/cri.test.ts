@@ -1,150 +1,13 @@
 // Pods over containerd's CRI, as a kubelet asks for them.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
+import { expect } from 'vitest';
 import { commandLine } from '../lifecycle/sandbox-processes.ts';
-import { itMayFail } from '../support/expected.ts';
-import { cgroupsBelow, enginesIn, processesIn } from './engines/daemons.ts';
-import { Cri, type Message, type Reply } from './support/cri.ts';
-import { type Runtime, runtimes } from './support/runtimes.ts';
+import { processesIn } from './engines/daemons.ts';
+import { call, criSuite, exec, exited, mode, one, status } from './support/cri-pod.ts';
 
-const dir = inject('enginesDir');
-const NODE = 2;
-const CONTAINER = 1;
-const POD = 0;
-const EXITED = 2;
-let cri: Cri;
-let pods = 0;
-
-interface Options {
-  readonly pid?: number;
-  readonly network?: number;
-}
-
-/** A pod of one case: its calls. */
-class Pod {
-  readonly runtime: Runtime;
-  readonly logs = mkdtempSync(join(tmpdir(), 'cri-logs-'));
-  readonly cgroup: string;
-  readonly #config: Message;
-  readonly #namespaces: Message;
-  id = '';
-
-  constructor(runtime: Runtime, { pid = CONTAINER, network = POD }: Options = {}) {
-    this.runtime = runtime;
-    pods += 1;
-    this.cgroup = `${enginesIn(dir).cgroup}/pod-${pods}`;
-    this.#namespaces = { 1: network, 2: pid };
-    const metadata = { 1: `pod-${pods}`, 2: `uid-${pods}`, 3: 'tests' };
-    const linux = { 1: this.cgroup, 2: { 1: this.#namespaces } };
-    this.#config = {
-      1: metadata,
-      2: network === NODE ? '' : `host-${pods}`,
-      3: this.logs,
-      8: linux,
-    };
-  }
-
-  async run(): Promise<this> {
-    const reply = await cri.call('RunPodSandbox', { 1: this.#config, 2: this.runtime.name });
-    this.id = reply.text(1);
-    return this;
-  }
-
-  /** Makes and starts a container; `more` are further fields of its configuration. */
-  async container(name: string, script: string, more: Message = {}): Promise<string> {
-    const id = await this.create(name, ['/bin/sh', '-c', script], more);
-    await cri.call('StartContainer', { 1: id });
-    return id;
-  }
-
-  async create(name: string, command: readonly string[], more: Message = {}): Promise<string> {
-    const { 15: linux = {}, ...rest } = more;
-    const config = {
-      1: { 1: name },
-      2: { 1: 'docker.io/local/busybox:latest' },
-      3: command,
-      11: `${name}.log`,
-      15: { 2: { 3: this.#namespaces }, ...(linux as Message) },
-      ...rest,
-    };
-    const reply = await cri.call('CreateContainer', { 1: this.id, 2: config, 3: this.#config });
-    return reply.text(1);
-  }
-
-  /** What the container wrote, without the log's times. */
-  log(name: string): string {
-    const text = readFileSync(join(this.logs, `${name}.log`), 'utf8');
-    return text.replace(/^\S+ (stdout|stderr) F /gm, '');
-  }
-
-  /** As the kubelet, which tries again: containerd's shim may leave while it is asked to kill a container that has ended. */
-  async #stop(): Promise<void> {
-    try {
-      await cri.call('StopPodSandbox', { 1: this.id });
-    } catch (error) {
-      if (!String(error).includes('ttrpc: closed')) throw error;
-      await cri.call('StopPodSandbox', { 1: this.id });
-    }
-  }
-
-  async remove(): Promise<void> {
-    if (this.id !== '') {
-      await this.#stop();
-      await cri.call('RemovePodSandbox', { 1: this.id });
-    }
-    rmSync(this.logs, { recursive: true, force: true });
-    for (let tries = 0; tries < 100 && processesIn(this.cgroup).length > 0; tries++)
-      await sleep(50);
-    expect(processesIn(this.cgroup).map(commandLine)).toEqual([]);
-    expect(cgroupsBelow(this.cgroup).filter((path) => !path.endsWith(this.cgroup))).toEqual([]);
-  }
-}
-
-async function exec(
-  id: string,
-  ...command: string[]
-): Promise<{ code: number; out: string; err: string }> {
-  const reply = await cri.call('ExecSync', { 1: id, 2: command, 3: 20 });
-  return { code: reply.number(3), out: reply.text(1), err: reply.text(2) };
-}
-
-async function status(id: string): Promise<Reply> {
-  return (await cri.call('ContainerStatus', { 1: id })).message(1);
-}
-
-async function exited(id: string): Promise<Reply> {
-  for (let tries = 0; tries < 400; tries++) {
-    const now = await status(id);
-    if (now.number(3) === EXITED) return now;
-    await sleep(50);
-  }
-  throw new Error('never exited');
-}
-
-function one(name: string, body: (pod: Pod) => Promise<void>, options?: Options): void {
-  for (const runtime of runtimes) {
-    const suffix = runtime.name === 'runc' ? ' (runc)' : '';
-    itMayFail(`${name}${suffix}`, `oci/cri: ${name}${suffix}`, async () => {
-      const pod = new Pod(runtime, options);
-      try {
-        await pod.run();
-        await body(pod);
-      } finally {
-        await pod.remove();
-      }
-    });
-  }
-}
-
-describe.skipIf(dir === '')('cri', () => {
-  beforeAll(() => {
-    cri = new Cri(enginesIn(dir).env['CONTAINERD_ADDRESS'] ?? '');
-  });
-  afterAll(() => cri.close());
-
+criSuite('cri', () => {
   one('two containers of a pod', async (pod) => {
     const shared = join(pod.logs, 'shared');
     mkdirSync(shared);
@@ -166,7 +29,7 @@ describe.skipIf(dir === '')('cri', () => {
     });
     expect(await exec(second, 'sh', '-c', 'ls /own; hostname')).toMatchObject({
       code: 0,
-      out: `host-${pods}\n`,
+      out: `${pod.hostname}\n`,
       err: expect.stringMatching(/No such file/),
     });
     // Each is pid 1 of its own.
@@ -175,8 +38,8 @@ describe.skipIf(dir === '')('cri', () => {
         (await exec(id, 'sh', '-c', 'cat /proc/1/comm; ls /proc | grep -c "^[0-9]"')).out,
       ).toMatch(/^(sh|sleep)\n[1-6]\n$/);
     }
-    for (let tries = 0; tries < 200 && pod.log('second') === ''; tries++) await sleep(50);
-    expect([pod.log('first'), pod.log('second')]).toEqual(['hello\n', 'words\n']);
+    await pod.says('first', 'hello\n');
+    await pod.says('second', 'words\n');
     if (pod.runtime.name === 'runts') {
       const sentries = processesIn(pod.cgroup).filter((pid) =>
         commandLine(pid).startsWith('runts-sentry'),
@@ -184,9 +47,9 @@ describe.skipIf(dir === '')('cri', () => {
       expect(sentries).toHaveLength(1);
     }
     // One ends, the other does not notice.
-    await cri.call('StopContainer', { 1: first, 2: 0 });
+    await call('StopContainer', { 1: first, 2: 0 });
     expect((await status(first)).number(7)).toBe(137);
-    await cri.call('RemoveContainer', { 1: first });
+    await call('RemoveContainer', { 1: first });
     expect((await exec(second, 'echo', 'alive')).out).toBe('alive\n');
     const third = await pod.container('third', 'exit 3');
     expect((await exited(third)).number(7)).toBe(3);
@@ -202,7 +65,7 @@ describe.skipIf(dir === '')('cri', () => {
       expect(out).toMatch(/sleep 777/);
       expect(out).toMatch(/sleep 888/);
     },
-    { pid: POD },
+    { pid: mode.pod },
   );
 
   one('one IPC namespace for the pod', async (pod) => {
@@ -218,14 +81,14 @@ describe.skipIf(dir === '')('cri', () => {
   one('containers reach one another through the loopback', async (pod) => {
     await pod.container('server', 'echo up; nc -l -p 7777 -e echo from the server');
     const client = await pod.container('client', 'sleep 1000');
-    for (let tries = 0; tries < 200 && pod.log('server') === ''; tries++) await sleep(50);
+    await pod.says('server', 'up\n');
     expect(
       (
         await exec(
           client,
           'sh',
           '-c',
-          'for i in 1 2 3 4 5 6 7 8 9; do nc 127.0.0.1 7777 && break; sleep 0.1; done',
+          'for i in $(seq 300); do nc 127.0.0.1 7777 && break; sleep 0.1; done',
         )
       ).out,
     ).toBe('from the server\n');
@@ -239,14 +102,12 @@ describe.skipIf(dir === '')('cri', () => {
         readFileSync('/proc/sys/kernel/hostname', 'utf8'),
       );
     },
-    { network: NODE },
+    { network: mode.node },
   );
 
   one('what cannot start', async (pod) => {
     const id = await pod.create('a', ['/no/such']);
-    await expect(cri.call('StartContainer', { 1: id })).rejects.toThrow(
-      /no such file or directory/,
-    );
+    await expect(call('StartContainer', { 1: id })).rejects.toThrow(/no such file or directory/);
     expect((await status(id)).number(7)).toBeGreaterThan(0);
     const good = await pod.container('b', 'sleep 1000');
     await expect(exec(good, '/no/such')).rejects.toThrow(/no such file or directory/);
@@ -255,10 +116,10 @@ describe.skipIf(dir === '')('cri', () => {
 
   one('a time-out of an exec', async (pod) => {
     const id = await pod.container('a', 'sleep 1000');
-    await expect(cri.call('ExecSync', { 1: id, 2: ['sleep', '555'], 3: 1 })).rejects.toThrow(
+    await expect(call('ExecSync', { 1: id, 2: ['sleep', '555'], 3: 1 })).rejects.toThrow(
       /timeout|deadline/i,
     );
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (!(await exec(id, 'ps')).out.includes('sleep 555')) return;
       await sleep(50);
     }
@@ -271,12 +132,31 @@ describe.skipIf(dir === '')('cri', () => {
       'trap "echo bye; exit 5" TERM; echo ready; while :; do sleep 0.05; done',
       { 15: { 1: { 4: 67108864 } } },
     );
-    for (let tries = 0; tries < 200 && pod.log('a') === ''; tries++) await sleep(50);
-    const stats = (await cri.call('ContainerStats', { 1: id })).message(1);
+    await pod.says('a', 'ready\n');
+    const stats = (await call('ContainerStats', { 1: id })).message(1);
     expect(stats.message(3).message(2).number(1)).toBeGreaterThan(0);
-    await cri.call('UpdateContainerResources', { 1: id, 2: { 4: 83886080, 10: 83886080 } });
-    await cri.call('StopContainer', { 1: id, 2: 20 });
+    await call('UpdateContainerResources', { 1: id, 2: { 4: 83886080, 10: 83886080 } });
+    await call('StopContainer', { 1: id, 2: 60 });
     expect((await status(id)).number(7)).toBe(5);
-    expect(pod.log('a')).toBe('ready\nbye\n');
+    await pod.says('a', 'ready\nbye\n');
+  });
+
+  one('metrics count what the guests of a container use', async (pod) => {
+    const busy = await pod.container('busy', 'while :; do :; done');
+    const idle = await pod.container(
+      'idle',
+      'x=$(head -c 40000000 /dev/zero | tr "\\0" x); sleep 1000',
+    );
+    const statsOf = async (id: string): Promise<{ cpuNs: number; memoryBytes: number }> => {
+      const stats = (await call('ContainerStats', { 1: id })).message(1);
+      const used = (field: number): number => stats.message(field).message(2).number(1);
+      return { cpuNs: used(2), memoryBytes: used(3) };
+    };
+    const until = async (probe: () => Promise<boolean>): Promise<void> => {
+      while (!(await probe())) await sleep(50);
+    };
+    const before = await statsOf(busy);
+    await until(async () => (await statsOf(busy)).cpuNs > before.cpuNs + 300e6);
+    await until(async () => (await statsOf(idle)).memoryBytes > 40e6);
   });
 });

@@ -2,7 +2,7 @@
 import { scriptCases } from './support/script.ts';
 
 const networkOfAnother = `up -h first local/busybox sh -c 'echo up; nc -l -p 99 -e echo from the other'; logged up; trap 'docker rm -f "$C-2" >/dev/null 2>&1; cleanup' EXIT
-  docker run --rm --label "case=$C" --cgroup-parent "$G" --runtime "$RT" --network "container:$C" local/busybox sh -c 'hostname; for i in $(seq 50); do nc 127.0.0.1 99 2>/dev/null && break; sleep 0.1; done'`;
+  docker run --rm --label "case=$C" --cgroup-parent "$G" --runtime "$RT" --network "container:$C" local/busybox sh -c 'hostname; for i in $(seq 300); do nc 127.0.0.1 99 2>/dev/null && break; sleep 0.1; done'`;
 
 const sleeper = 'up local/busybox sleep 1000;';
 
@@ -42,7 +42,7 @@ scriptCases('docker-live', [
   },
   {
     name: 'an exec that outlives its client goes with the container',
-    script: `${sleeper} timeout -s KILL 1 /usr/bin/docker exec "$C" sleep 500; docker exec "$C" sh -c 'ps -o args | grep -c "^sleep 500"'; docker kill "$C" >/dev/null; ended`,
+    script: `${sleeper} /usr/bin/docker exec "$C" sleep 500 & client=$!; running() { docker exec "$C" sh -c 'ps -o args | grep -c "^sleep 500"'; }; until_ running; kill -9 $client; wait $client 2>/dev/null; running; docker kill "$C" >/dev/null; ended`,
     says: '1\n137',
   },
   {
@@ -64,12 +64,12 @@ scriptCases('docker-live', [
   },
   {
     name: 'stop lets a container end itself',
-    script: `up local/busybox sh -c 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.05; done'; logged ready; docker stop -t 20 "$C" >/dev/null; docker logs "$C"; inspect '{{.State.ExitCode}} {{.State.Status}}'`,
+    script: `up local/busybox sh -c 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.05; done'; logged ready; docker stop -t 60 "$C" >/dev/null; docker logs "$C"; inspect '{{.State.ExitCode}} {{.State.Status}}'`,
     says: 'ready\nbye\n3 exited',
   },
   {
     name: 'stop kills what does not listen',
-    script: `up local/busybox sh -c 'trap "echo no" TERM; echo ready; while :; do sleep 0.05; done'; logged ready; docker stop -t 1 "$C" >/dev/null; docker logs "$C"; inspect '{{.State.ExitCode}}'`,
+    script: `up local/busybox sh -c 'trap "echo no" TERM; echo ready; while :; do sleep 0.05; done'; logged ready; docker stop -t 5 "$C" >/dev/null; docker logs "$C"; inspect '{{.State.ExitCode}}'`,
     says: 'ready\nno\n137',
   },
   {
@@ -102,17 +102,17 @@ scriptCases('docker-live', [
   },
   {
     name: 'restart',
-    script: `up local/busybox sh -c 'trap "exit 0" TERM; echo up >>/tmp/f; echo ready; while :; do sleep 0.05; done'; logged ready; docker restart -t 10 "$C" >/dev/null; until_ eval '[ $(docker logs $C | grep -c ready) = 2 ]'; docker exec "$C" cat /tmp/f`,
+    script: `up local/busybox sh -c 'trap "exit 0" TERM; echo up >>/tmp/f; echo ready; while :; do sleep 0.05; done'; logged ready; docker restart -t 60 "$C" >/dev/null; until_ eval '[ $(docker logs $C | grep -c ready) = 2 ]'; docker exec "$C" cat /tmp/f`,
     says: 'up\nup',
   },
   {
     name: 'rename and wait',
-    script: `up local/busybox sh -c 'sleep 0.3; exit 6'; docker rename "$C" "$C-new"; docker wait "$C-new"; docker start "$C-new" >/dev/null; docker kill "$C-new" >/dev/null; ended "$C-new"`,
+    script: `up local/busybox sh -c '[ -e /again ] && exec sleep 1000; >/again; exit 6'; docker rename "$C" "$C-new"; docker wait "$C-new"; docker start "$C-new" >/dev/null; docker kill "$C-new" >/dev/null; ended "$C-new"`,
     says: '6\n137',
   },
   {
     name: 'logs that follow',
-    script: `up local/busybox sh -c 'for i in 1 2 3; do echo $i; sleep 0.1; done'; timeout 20 /usr/bin/docker logs -f "$C"; docker logs --tail 1 "$C"`,
+    script: `up local/busybox sh -c 'for i in 1 2 3; do echo $i; sleep 0.1; done'; timeout 120 /usr/bin/docker logs -f "$C"; docker logs --tail 1 "$C"`,
     says: '1\n2\n3\n3',
   },
   {
@@ -136,7 +136,6 @@ scriptCases('docker-live', [
     name: '20 containers at once',
     script: `for i in $(seq 20); do run local/busybox sh -c "echo $i; exit $i" >out.$i & pids="$pids $!"; done; for p in $pids; do wait $p; echo -n "$? "; done; echo; cat out.* | sort -n | tr '\\n' ' '`,
     says: `${numbers(20)}\n${numbers(20).trim()}`,
-    seconds: 120,
   },
 ]);
 

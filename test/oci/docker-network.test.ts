@@ -23,7 +23,7 @@ scriptCases('docker-network', [
      net_run --network "$C" local/busybox wget -qO- "http://$IP/"
      net_run --network "$C" local/busybox wget -qO- http://shop/
      net_run --network "$C" local/busybox wget -qO- "http://$C-web/"
-     net_run --network "$C" local/busybox ping -c1 -w5 shop | sed -n 's/^\\(1 packets.*received\\).*/\\1/p'
+     net_run --network "$C" local/busybox ping -c1 -w30 shop | sed -n 's/^\\(1 packets.*received\\).*/\\1/p'
      net_run --network "$C" local/busybox nslookup nowhere.invalid >/dev/null 2>&1 || echo no such name`,
     'from the shop\nfrom the shop\nfrom the shop\n1 packets transmitted, 1 packets received\nno such name',
   ),
@@ -46,19 +46,19 @@ scriptCases('docker-network', [
   ),
   host(
     'the network of the host',
-    `lasting() { grep -v '^br-\\|^veth\\|^docker\\|^bonding' | sort; }; net_run --network host local/busybox ls /sys/class/net | lasting >inside; ls /sys/class/net | lasting | cmp - inside && echo same
+    `lasting() { grep -v '^br-\\|^veth\\|^docker\\|^bonding' | sort; }; same() { net_run --network host local/busybox ls /sys/class/net | lasting >inside; ls /sys/class/net | lasting | cmp - inside; }; until_ same && echo same
      net_run --network host --sysctl net.core.somaxconn=5 local/busybox true 2>/dev/null; echo $?`,
     /^same\n12[56]$/,
   ),
   host(
     'no network',
-    `net_run --network none local/busybox sh -c 'ls /sys/class/net; ping -c1 -w2 127.0.0.1 | sed -n 2p | cut -d: -f1; nc 10.0.0.1 80'; echo $?`,
+    `net_run --network none local/busybox sh -c 'ls /sys/class/net; ping -c1 -w30 127.0.0.1 | sed -n 2p | cut -d: -f1; nc 10.0.0.1 80'; echo $?`,
     'lo\n64 bytes from 127.0.0.1\n1',
   ),
   host(
     'settings of the network',
     `net_run --network none --sysctl net.core.somaxconn=321 --sysctl net.ipv4.conf.lo.rp_filter=2 local/busybox sh -c 'cd /proc/sys/net; cat core/somaxconn ipv4/conf/lo/rp_filter ipv4/ip_unprivileged_port_start ipv4/ping_group_range'
-     net_run --network none -u 1000 local/busybox sh -c 'nc -l -p 81 -w1 2>&1 </dev/null & sleep 0.3; netstat -tln | grep -c ":81 "'
+     net_run --network none -u 1000 local/busybox sh -c 'nc -l -p 81 2>&1 </dev/null & for i in $(seq 600); do netstat -tln | grep ":81 " >/dev/null && break; sleep 0.05; done; netstat -tln | grep -c ":81 "'
      net_run --network none --sysctl net.ipv4.ip_unprivileged_port_start=1024 -u 1000 local/busybox sh -c 'nc -l -p 81 -w1 2>&1 </dev/null'
      net_run --network none --sysctl net.core.nothing=1 local/busybox true 2>/dev/null; echo $?`,
     '321\n2\n0\n0\t2147483647\n1\nnc: bind: Permission denied\n127',

@@ -187,6 +187,36 @@ boxCases('verbs', [
     },
   },
   {
+    name: 'signal 0 asks whether there is anybody',
+    body: async (box) => {
+      await box.running();
+      expect(await box.do('kill', ['a', '0'])).toMatchObject({ code: 0, stdout: '', stderr: '' });
+      expect((await box.state()).status).toBe('running');
+      await box.do('kill', ['a', '9']);
+      expect(await box.wait()).toBe(137);
+      expect(await box.do('kill', ['a', '0'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/container not running/),
+      });
+    },
+  },
+  {
+    name: 'exec of what cannot be',
+    body: async (box) => {
+      await box.running();
+      for (const [says, ...args] of [
+        [/tty/, '--tty', 'a', 'true'],
+        [/2:3/, '--user', '1:2:3', 'a', 'true'],
+        [/preserve/, '--preserve-fds', '1000', 'a', 'true'],
+      ] as const) {
+        const ran = await box.do('exec', args);
+        expect(ran.code).toBeGreaterThan(0);
+        expect(ran.stderr).toMatch(says);
+        expect(box.log().trim().split('\n').at(-1)).toMatch(says);
+      }
+    },
+  },
+  {
     name: 'exec without a container’s end goes with it',
     body: async (box) => {
       await box.running(waiting);

@@ -11,6 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import {
   commandLine,
@@ -72,6 +73,16 @@ const raiseLoopback =
 /** What runc's container printed, for runts' to be compared with. */
 const said = new Map<string, Promise<string>>();
 
+/** The oracle is tried again where it fails (ORACLE_RETRIES). */
+async function oracleSays(name: string): Promise<string | undefined> {
+  for (;;) {
+    const attempt = said.get(name);
+    const text = await attempt?.catch(() => undefined);
+    if (attempt === undefined || text !== undefined) return text;
+    await sleep(100);
+  }
+}
+
 function comparison(name: string, capabilities: readonly string[], has: RegExp) {
   return {
     name,
@@ -79,8 +90,8 @@ function comparison(name: string, capabilities: readonly string[], has: RegExp) 
       const own = output(box, (spec) => keepCapabilities(spec, capabilities));
       if (box.runtime.name === 'runc') said.set(name, own);
       expect(await own).toMatch(has);
-      const oracle = said.get(name);
-      if (oracle !== undefined) expect(await own).toBe(await oracle);
+      const oracle = await oracleSays(name);
+      if (oracle !== undefined) expect(await own).toBe(oracle);
     },
   };
 }
@@ -122,9 +133,7 @@ boxCases('network-broker', [
         withHostNetwork(spec);
         script(spec, 'exec sleep 1000');
       });
-      const broker = brokerOf(box);
-      expect(broker).toBeDefined();
-      if (broker === undefined) return;
+      const broker = await confinedBroker(box);
       for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
         expect(status(broker, set)).toBe('0000000000002400');
       for (const set of ['CapInh', 'CapAmb']) expect(status(broker, set)).toBe('0000000000000000');
@@ -154,35 +163,31 @@ boxCases('network-broker', [
         );
       });
       await box.until(() => box.output().includes('yes'), 'an answer');
-      const broker = brokerOf(box);
-      expect(broker).toBeDefined();
-      process.kill(broker as number, 'SIGKILL');
+      const broker = await confinedBroker(box);
+      process.kill(broker, 'SIGKILL');
+      await box.until(() => !isAlive(broker), 'its end');
       await box.until(() => box.output().endsWith('no\n'), 'no answer');
       expect((await box.state()).status).toBe('running');
-      expect(isAlive(broker as number)).toBe(false);
     },
   },
   {
     name: 'there is no broker for who has neither, or has them in another user namespace',
     only: 'runts',
     body: async (box) => {
-      const start = async (
-        id: string,
-        change: (spec: Spec) => void,
-      ): Promise<number | undefined> => {
+      const start = async (id: string, change: (spec: Spec) => void): Promise<void> => {
         await box.running((spec) => {
           withHostNetwork(spec);
           script(spec, 'exec sleep 1000');
           keepCapabilities(spec, ['CHOWN']);
           change(spec);
         }, id);
-        return brokerOf(box, id);
       };
-      expect(await start('none', (spec) => delete spec.linux['sysctl'])).toBeUndefined();
-      const pinging = await start('ping', () => undefined);
-      expect(status(pinging as number, 'CapPrm')).toBe('0000000000000000');
-      expect(status(pinging as number, 'Gid')).toBe('4321\t4321\t4321\t4321');
-      const elsewhere = await start('users', (spec) => {
+      await start('none', (spec) => delete spec.linux['sysctl']);
+      await start('ping', () => undefined);
+      const pinging = await confinedBroker(box, 'ping');
+      expect(status(pinging, 'CapPrm')).toBe('0000000000000000');
+      expect(status(pinging, 'Gid')).toBe('4321\t4321\t4321\t4321');
+      await start('users', (spec) => {
         keepCapabilities(spec, ['NET_RAW', 'NET_BIND_SERVICE']);
         const namespaces = spec.linux.namespaces.filter(({ type }) => type !== 'network');
         spec.linux.namespaces = [...namespaces, { type: 'user' }];
@@ -190,7 +195,11 @@ boxCases('network-broker', [
         const ids = [{ containerID: 0, hostID: 0, size: 1000 }];
         Object.assign(spec.linux, { uidMappings: ids, gidMappings: ids });
       });
-      expect(elsewhere).toBeUndefined();
+      // By now there would be one: what serves an exec is later than the broker's start.
+      for (const id of ['none', 'users']) {
+        expect(await box.do('exec', [id, 'true'])).toMatchObject({ code: 0 });
+        expect(brokerOf(box, id), id).toBeUndefined();
+      }
     },
   },
   {
@@ -241,6 +250,16 @@ boxCases('network-broker', [
     },
   },
 ]);
+
+/** The container may be running before its broker does (native/launcher/supervise.c). */
+async function confinedBroker(box: Box, id = 'a'): Promise<number> {
+  let found: number | undefined;
+  await box.until(() => {
+    found = brokerOf(box, id);
+    return found !== undefined && status(found, 'Seccomp') === '2';
+  }, `a broker for ${id}, confined`);
+  return found as number;
+}
 
 /** Among the processes in the cgroup of the container. */
 function brokerOf(box: Box, id = 'a'): number | undefined {

@@ -37,10 +37,9 @@ scriptCases(
       script: `${podman} pup $image sh -c 'trap "echo usr1" USR1; trap "exit 4" TERM; echo up; while :; do sleep 0.05; done'; plogged up
         p exec c sh -c 'echo in; exit 3'; echo $?; echo words | p exec -i c cat; p exec c /nope >/dev/null 2>&1; echo $?
         p kill -s USR1 c >/dev/null; plogged usr1; p pause c >/dev/null; p inspect -f '{{.State.Status}}' c; p unpause c >/dev/null
-        echo copied >f; p cp f "c:/tmp/$C"; p exec c cat "/tmp/$C"; [ ! -e "/tmp/$C" ] || echo on the host; p stop -t 20 c >/dev/null; p inspect -f '{{.State.Status}} {{.State.ExitCode}}' c; p logs c
+        echo copied >f; p cp f "c:/tmp/$C"; p exec c cat "/tmp/$C"; [ ! -e "/tmp/$C" ] || echo on the host; p stop -t 60 c >/dev/null; p inspect -f '{{.State.Status}} {{.State.ExitCode}}' c; p logs c
         p start c >/dev/null; until_ eval '[ $(p logs c | grep -c up) = 2 ]'; p kill c >/dev/null; p wait c; p rm c; p ps -aq`,
       says: 'in\n3\nwords\n127\npaused\ncopied\nexited 4\nup\nusr1\n137\nc',
-      seconds: 90,
     },
   ],
   { only: 'runts', isPossible: isInstalled },

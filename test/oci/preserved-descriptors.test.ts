@@ -29,11 +29,11 @@ ours.sendall(b'hello')
 # Descriptors of the host that come along are none of the guest's.
 socket.send_fds(ours, [b'fds'], [0, 1])
 packets.send(b'p' * 1000)
-ours.settimeout(10); packets.settimeout(10)
+ours.settimeout(90); packets.settimeout(90)
 assert ours.recv(100) == b'answer'
 for at in range(2):
     c = socket.socket(socket.AF_UNIX if at == 0 else socket.AF_INET)
-    c.settimeout(10)
+    c.settimeout(90)
     c.connect(listener.getsockname() if at == 0 else tcp.getsockname())
     c.sendall(b'ping')
     assert c.recv(100) == b'pong', 'no pong'
@@ -94,7 +94,7 @@ int main(void) {
   SAY(send(3, "answer", 6, MSG_NOSIGNAL) == 6);
   for (int fd = 4; fd < 6; fd++) {
     struct pollfd ready = {fd, POLLIN, 0};
-    SAY(poll(&ready, 1, 20000) == 1);
+    SAY(poll(&ready, 1, 90000) == 1);
     length = sizeof name;
     int c = accept4(fd, (void *)&name, &length, SOCK_CLOEXEC);
     SAY(c > 6 && name.ss_family == (fd == 4 ? AF_UNIX : AF_INET));
@@ -131,7 +131,7 @@ boxCases('preserved descriptors', [
       });
       const flags = [...box.flags, 'run', '--preserve-fds', '4', '--bundle', bundle, 'a'];
       const argv = [join(box.dir, 'driver.py'), box.runtime.path, ...flags];
-      const { stdout } = await run('python3', argv, { timeout: 20_000 });
+      const { stdout } = await run('python3', argv, { timeout: 150_000 });
       expect(stdout.split('\n').filter((line) => !line.startsWith('ok '))).toEqual(['']);
     },
   },
@@ -148,7 +148,7 @@ for at in range(3, 153):
 for at in range(3, 153): os.set_inheritable(at, True)
 os.execv(sys.argv[2], sys.argv[2:])`;
       const argv = ['-c', text, join(box.dir, 'last'), box.runtime.path, ...flags];
-      const { stdout } = await run('python3', argv, { timeout: 20_000 });
+      const { stdout } = await run('python3', argv, { timeout: 150_000 });
       const [count, last] = stdout.split('\n');
       expect(Number(count)).toBeGreaterThanOrEqual(153);
       expect(last).toBe('the last');

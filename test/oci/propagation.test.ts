@@ -21,13 +21,13 @@ const unmount = (path: string): void => {
   execFileSync('umount', [path]);
 };
 
-/** The guest looks when it is told to, and reports. */
+/** The guest looks when it is told to, and reports when it has closed what it looked at. */
 const looks = `
 n=0; while [ $n -lt 400 ]; do [ -e /v/none$n ]; [ -e /v/a/none$n ]; n=$((n+1)); done; ls /v /v/a >/dev/null
 report() { touch /v/a/made 2>/dev/null; cat /v/a/f 2>/dev/null || echo nothing; }
-report >/v/first; until [ -e /v/go ]; do sleep 0.02; done
-report >/v/second; until [ -e /v/gone ]; do sleep 0.02; done
-report >/v/third`;
+report >/v/new; mv /v/new /v/first; until [ -e /v/go ]; do sleep 0.02; done
+report >/v/new; mv /v/new /v/second; until [ -e /v/gone ]; do sleep 0.02; done
+report >/v/new; mv /v/new /v/third`;
 
 async function answer(box: Box, file: string): Promise<string> {
   await box.until(() => existsSync(file) && readFileSync(file, 'utf8') !== '', file);

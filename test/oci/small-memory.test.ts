@@ -33,7 +33,7 @@ boxCases('small memory', [
     name: 'the guard kills who takes a little more, and the others live',
     only: 'runts',
     body: async (box) => {
-      const holds = `awk 'BEGIN { x = "0123456789abcdef"; while (length(x) < 2097152) x = x x; y = x "a"; z = x "b"; system("sleep 2"); print length(y z) }'`;
+      const holds = `awk 'BEGIN { x = "0123456789abcdef"; while (length(x) < 2097152) x = x x; y = x "a"; z = x "b"; system("sleep 60"); print length(y z) }'`;
       box.bundle((spec) => {
         limit(spec, 6);
         script(spec, `${holds}; echo $?`);

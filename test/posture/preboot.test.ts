@@ -45,8 +45,11 @@ describe.runIf(asRoot)('a sandbox from a preboot', () => {
   let processes: SandboxProcesses;
   beforeAll(async () => {
     child = started({ WORD: SECRET }, []);
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
-    processes = await until(() => sandboxProcesses(child.pid as number), 5000);
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.once('data', () => resolve());
+      child.once('close', (code) => reject(new Error(`ended with ${code}`)));
+    });
+    processes = await until(() => sandboxProcesses(child.pid as number));
   });
   afterAll(() => child.kill('SIGKILL'));
   const both = (): number[] => [processes.sentry, processes.gofer];
@@ -125,5 +128,5 @@ it('leaves no process where the command line refuses', async () => {
   const run = spawnSync(runtsPath, ['do', mark], { encoding: 'utf8' });
   expect(run.status).not.toBe(0);
   expect(run.stderr).toContain('unknown option');
-  await until(() => of(mark) === 0, 1000);
+  await until(() => of(mark) === 0);
 });

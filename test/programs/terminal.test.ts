@@ -514,7 +514,7 @@ inHostShell('the host’s terminal', () => {
     await unharmed(async () => {
       const end = await terminal.finish(async () => {
         await enterGuest(terminal);
-        const of = await until(() => sandboxProcesses(commandLinePid()), 5000);
+        const of = await until(() => sandboxProcesses(commandLinePid()));
         process.kill(pid(of), 'SIGKILL');
       });
       expect(end.status).toBe(status);
@@ -562,14 +562,14 @@ inHostShell('the host’s terminal', () => {
     await unharmed(async () => {
       const stopped = await terminal.finish(async () => {
         terminal.line(`${runts} do -- sleep 1000`);
-        await until(() => isRaw(), 10_000);
+        await until(() => isRaw());
         terminal.keys('C-z');
       });
       expect(stopped.output).toMatch(/Stopped/);
       expect(isRaw()).toBe(false);
       const end = await terminal.finish(async () => {
         terminal.line('fg');
-        await until(() => isRaw(), 10_000);
+        await until(() => isRaw());
         terminal.keys('C-c');
       });
       expect(end.status).toBe(130);
@@ -587,7 +587,7 @@ inHostShell('the host’s terminal', () => {
       expect((await terminal.run('echo between')).output).toBe('between');
       const end = await terminal.finish(async () => {
         terminal.line('fg');
-        await until(() => isRaw(), 10_000);
+        await until(() => isRaw());
         terminal.line('two');
         await terminal.see(/^two\ntwo$/m);
         terminal.keys('C-d');
@@ -610,7 +610,7 @@ inHostShell('the host’s terminal', () => {
       expect(await edited('echo ac', ['Left'], 'b')).toBe('abc');
       const end = await terminal.finish(async () => {
         terminal.line('fg');
-        await until(() => isRaw(), 10_000);
+        await until(() => isRaw());
         terminal.line('words');
       });
       expect(end.output).toMatch(/words\ngot words$/);

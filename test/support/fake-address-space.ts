@@ -24,6 +24,7 @@ export class FakeAddressSpace implements AddressSpace {
   /** Every operation that was queued, for tests to look at. */
   readonly log: MemoryOperation[] = [];
   destroyed = false;
+  isFrozen = false;
   /** Operations of this kind fail with the errno and change nothing. */
   failing: { kind: MemoryOperation['kind']; errno: Errno } | undefined = undefined;
   #firstError: SysResult = 0;

@@ -1,12 +1,15 @@
 // A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before writable ones)
 // on descriptor 3. GOFER_WATCHES: how many directories it may watch.
 import { O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
+import type { OwnersConfig } from '../../gofer/owners.ts';
 import { runGofer } from '../../gofer/server.ts';
 import { native } from '../../native/addon.ts';
 
 const AT_FDCWD = -100;
 // As the real one does before it is confined.
 native.reopen(-1, 0);
+/** Of all attach points. */
+const owners = process.env['GOFER_OWNERS'];
 const attachPoints = process.argv.slice(2).map((argument) => {
   const readOnly = !argument.startsWith('rw:');
   return {
@@ -18,6 +21,7 @@ const attachPoints = process.argv.slice(2).map((argument) => {
       0,
     ),
     readOnly,
+    owners: owners === undefined ? undefined : (JSON.parse(owners) as OwnersConfig),
   };
 });
 native.watchFromDescriptors();

@@ -110,7 +110,7 @@ export function testGuestProgram(
   variant: Variant = 'dynamic',
   flags: readonly string[] = [],
 ): void {
-  const seconds = 60;
+  const seconds = 150;
   const label = [
     'guest/',
     name,

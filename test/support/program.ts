@@ -31,8 +31,9 @@ export function program(name: string, script: string, options: ProgramOptions = 
     it.skip(`${name} (not installed: ${missing.join(', ')})`, () => undefined);
     return;
   }
-  const seconds = options.seconds ?? 60;
-  const dir = `/tmp/runts-program-${name.replace(/\W+/g, '-')}`;
+  const seconds = options.seconds ?? 150;
+  // The same for both, and no other test run's.
+  const dir = `/tmp/runts-program-${process.pid}-${name.replace(/\W+/g, '-')}`;
   const command = [options.shell ?? '/bin/bash', '-c', script];
   const runOptions: RunOptions = {
     cwd: dir,

@@ -17,6 +17,7 @@ export interface Outcome {
 }
 
 export interface RunOptions {
+  /** Longest time, where it hangs; the default is enough for a slow machine that has much else to do. */
   readonly seconds?: number;
   readonly cwd?: string;
   readonly stdin?: string;
@@ -43,7 +44,7 @@ const signalCodes: Readonly<Record<string, number>> = { SIGKILL: 137, SIGTERM: 1
 
 export function run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const [program, ...args] = command as [string, ...string[]];
-  const seconds = options.seconds ?? 60;
+  const seconds = options.seconds ?? 200;
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: options.cwd ?? '/',

@@ -1,6 +1,7 @@
 // Starts test/support/gofer-child.ts and connects to it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { OwnersConfig } from '../../gofer/owners.ts';
 import { native } from '../../native/addon.ts';
 import { GoferClient } from '../../sentry/fs/gofer/client.ts';
 
@@ -17,11 +18,23 @@ export interface TestGofer {
 }
 
 export function startGofer(...directories: string[]): TestGofer {
-  return startWatchingGofer(0, ...directories);
+  return startWith({ GOFER_WATCHES: '0' }, directories);
+}
+
+/** One that knows whose the files may be. */
+export function startOwnedGofer(owners: OwnersConfig, ...directories: string[]): TestGofer {
+  return startWith({ GOFER_WATCHES: '16', GOFER_OWNERS: JSON.stringify(owners) }, directories);
 }
 
 /** One that may watch so many directories. */
 export function startWatchingGofer(maxWatches: number, ...directories: string[]): TestGofer {
+  return startWith({ GOFER_WATCHES: String(maxWatches) }, directories);
+}
+
+function startWith(
+  environment: Readonly<Record<string, string>>,
+  directories: readonly string[],
+): TestGofer {
   const pair = new Int32Array(2);
   const made = native.socketpair(SOCK_SEQPACKET, pair);
   if (made < 0) throw new Error(`socketpair: ${made}`);
@@ -29,7 +42,7 @@ export function startWatchingGofer(maxWatches: number, ...directories: string[])
   const script = fileURLToPath(new URL('./gofer-child.ts', import.meta.url));
   const child = spawn(node, ['--no-warnings', script, ...directories], {
     stdio: ['ignore', 'inherit', 'inherit', theirs],
-    env: { ...process.env, GOFER_WATCHES: String(maxWatches) },
+    env: { ...process.env, ...environment },
   });
   native.close(theirs);
   return {

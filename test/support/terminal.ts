@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Longest wait for anything to show up: a failure, not a duration that is part of a test. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const POLL_MS = 25;
 
 /** The prompts carry bash's command number: a new one tells that the command before has ended. */

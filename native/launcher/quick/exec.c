@@ -116,7 +116,8 @@ static void make_plan(struct exec *exec) {
   struct window own = own_window(exec);
   if (!(exec->process == NULL ? plan_changes : plan_file)(exec, &own)) fall_back();
   bool has_console = exec->console_socket != NULL;
-  if (exec->plan.terminal != has_console && (has_console || exec->detach != NULL)) fall_back();
+  if (exec->plan.terminal == has_console) return;
+  if (has_console || exec->detach != NULL || !isatty(0)) fall_back();
 }
 
 static void open_descriptors(struct exec *exec) {

@@ -115,7 +115,8 @@ int quick_pause(const struct call *call) {
   enum { TRIES = 40 };
   struct record record;
   load_only(call, &record);
-  if (record.freezer_version == 0) fall_back();
+  /* A pod's Sentry is told of it. */
+  if (record.freezer_version == 0 || strcmp(record.sandbox, record.id) != 0) fall_back();
   enum status status = find_status(&record);
   if (status != STATUS_RUNNING && status != STATUS_CREATED) fall_back();
   open_log(call);
@@ -136,7 +137,10 @@ int quick_pause(const struct call *call) {
 int quick_resume(const struct call *call) {
   struct record record;
   load_only(call, &record);
-  if (record.freezer_version == 0 || find_status(&record) != STATUS_PAUSED) fall_back();
+  if (record.freezer_version == 0 || strcmp(record.sandbox, record.id) != 0 ||
+      find_status(&record) != STATUS_PAUSED) {
+    fall_back();
+  }
   open_log(call);
   write_freezer(&record, false);
   return 0;

@@ -11,11 +11,11 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { describe, Failure } from '../../failure.ts';
+import { makeDirectories, removeFile, removeTree } from '../../directories.ts';
+import { describe, Failure, isCode } from '../../failure.ts';
 import { type ContainerRecord, isRecordOf, RECORD_VERSION } from './container-record.ts';
 import { quickRecord } from './quick-record.ts';
 
@@ -55,7 +55,7 @@ export class Store {
   claim(id: string): void {
     const directory = this.directory(id);
     try {
-      mkdirSync(this.root, { recursive: true, mode: 0o711 });
+      makeDirectories(this.root, 0o711);
       mkdirSync(directory, { mode: 0o700 });
     } catch (error) {
       if (isCode(error, 'EEXIST'))
@@ -70,7 +70,7 @@ export class Store {
     const quick = quickRecord(record);
     try {
       // In this order: there is never a quick record that does not tell what the record does.
-      rmSync(quickPath, { force: true });
+      removeFile(quickPath);
       replace(path, `${JSON.stringify(record)}\n`);
       if (quick !== undefined) replace(quickPath, quick);
     } catch (error) {
@@ -153,7 +153,12 @@ export class Store {
   }
 
   remove(id: string): void {
-    rmSync(this.directory(id), { recursive: true, force: true });
+    const directory = this.directory(id);
+    try {
+      removeTree(directory);
+    } catch (error) {
+      throw new Failure(`cannot remove ${directory}: ${describe(error)}`, 1);
+    }
   }
 }
 
@@ -167,8 +172,4 @@ function checkId(id: string): void {
   if (id === '') throw new Failure('container id cannot be empty', 1);
   if (id.length > MAX_ID_LENGTH || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
     throw new Failure(`invalid container id format: ${JSON.stringify(id.slice(0, 128))}`, 1);
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
 }

@@ -73,11 +73,11 @@ export async function stopEngines(dir: string): Promise<void> {
   const dockerd = daemonPid(dir, 'dockerd');
   if (dockerd !== undefined) {
     const script = `${dockerCommand} ps -aq | xargs -r ${dockerCommand} rm -fv`;
-    spawnSync('sh', ['-c', script], { env: { ...process.env, ...env }, timeout: 60_000 });
-    await end(dockerd, 20);
+    spawnSync('sh', ['-c', script], { env: { ...process.env, ...env }, timeout: 100_000 });
+    await end(dockerd, 30);
   }
   const containerd = daemonPid(dir, 'containerd');
-  if (containerd !== undefined) await end(containerd, 10);
+  if (containerd !== undefined) await end(containerd, 20);
   // Shims that lost their engine: known by our socket in their arguments.
   for (const pid of processesNaming(`${dir}/run/containerd.sock`)) await end(pid, 2);
   for (const pid of processesIn(cgroup)) await end(pid, 0);
@@ -107,7 +107,7 @@ export function cgroupsBelow(path: string): string[] {
     .map((line) => line.split(' '))
     .filter((fields) => fields[2] === 'cgroup' || fields[2] === 'cgroup2')
     .map((fields) => join(fields[1] ?? '', path));
-  return hierarchies.filter(existsSync).flatMap(directoriesBelow);
+  return hierarchies.flatMap(directoriesBelow);
 }
 
 export function mountsBelow(dir: string): string[] {
@@ -214,10 +214,9 @@ async function answers(
   daemon: string,
 ): Promise<void> {
   const [program, ...args] = command;
-  for (let tries = 0; tries < 300; tries++) {
+  for (const until = Date.now() + 150_000; Date.now() < until; await sleep(100)) {
     if (spawnSync(program, args, { env: engines.env, timeout: 10_000 }).status === 0) return;
-    if (daemonPid(engines.dir, daemon) === undefined && tries > 10) break;
-    await sleep(100);
+    if (!existsSync(`/proc/${read(join(engines.dir, 'run', `${daemon}.pid`))}`)) break;
   }
   const log = read(join(engines.dir, 'log', `${daemon}.log`));
   throw new Error(`${daemon} does not answer: ${log.slice(-1000)}`);
@@ -255,9 +254,15 @@ async function removeStale(): Promise<void> {
   }
 }
 
+/** None where it has just gone. */
 function directoriesBelow(path: string): string[] {
-  const children = readdirSync(path, { withFileTypes: true }).filter((one) => one.isDirectory());
-  return [path, ...children.flatMap((one) => directoriesBelow(join(path, one.name)))];
+  try {
+    const children = readdirSync(path, { withFileTypes: true }).filter((one) => one.isDirectory());
+    return [path, ...children.flatMap((one) => directoriesBelow(join(path, one.name)))];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return [];
+  }
 }
 
 function pids(): number[] {

@@ -21,6 +21,9 @@ import { MiniShim, type Ran, type RunRequest } from './mini-shim.ts';
 import { isRoot, lacks, type Need, ORACLE_RETRIES, type Runtime, runtimes } from './runtimes.ts';
 import { plainSpec, type Spec } from './spec.ts';
 
+/** Longest wait for anything: a failure, not a duration that is part of a test. */
+const PATIENCE_MS = 60_000;
+
 export interface State {
   readonly ociVersion: string;
   readonly id: string;
@@ -164,10 +167,8 @@ export class Box {
   }
 
   async until(probe: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    for (let tries = 0; tries < 400; tries++) {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(50))
       if (await probe()) return;
-      await sleep(50);
-    }
     throw new Error(`never: ${what}`);
   }
 
@@ -175,10 +176,8 @@ export class Box {
   async leftovers(): Promise<string[]> {
     const ids = existsSync(join(this.dir, 'state')) ? readdirSync(join(this.dir, 'state')) : [];
     for (const id of ids) await this.do('delete', ['--force', id]);
-    for (let tries = 0; tries < 60; tries++) {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(50))
       if ((await this.shim.descendants()).length === 0) break;
-      await sleep(50);
-    }
     const processes = (await this.shim.descendants()).map(commandLine);
     const sockets = readFileSync('/proc/net/unix', 'utf8')
       .split('\n')

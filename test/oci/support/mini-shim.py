@@ -66,6 +66,8 @@ class Run:
             os.close(fd)
         for fd in ours:
             readers[fd] = lambda fd=fd: self.read(fd)
+        # Numbers come around.
+        dead.pop(self.pid, None)
         running[self.pid] = self
 
     @staticmethod
@@ -101,7 +103,7 @@ class Run:
         if self.pid not in dead:
             return False
         self.died = self.died or time.monotonic()
-        if self.open and time.monotonic() - self.died < 2:
+        if self.open and time.monotonic() - self.died < 10:
             return False
         for fd in list(self.open):
             self.held = True

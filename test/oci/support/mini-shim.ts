@@ -37,6 +37,7 @@ interface Answer extends Partial<Ran>, Partial<ConsoleEvent> {
 export class MiniShim {
   readonly #child: ChildProcess;
   readonly #open = new Map<number, (answer: Answer) => void>();
+  readonly #gone: Promise<void>;
   #tags = 0;
   readonly consoles: ConsoleEvent[] = [];
 
@@ -44,6 +45,12 @@ export class MiniShim {
     this.#child = spawn('python3', [join(import.meta.dirname, 'mini-shim.py')], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    this.#gone = new Promise((resolve) => this.#child.once('exit', () => resolve()));
+    // Nobody is to wait for what it can no longer answer.
+    void this.#gone.then(() => {
+      for (const [tag, answer] of this.#open) answer({ tag, error: 'the shim has ended' });
+    });
+    this.#child.stdin?.on('error', () => undefined);
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       const answer = JSON.parse(line) as Answer;
       if (answer.tag === undefined) this.consoles.push(answer as ConsoleEvent);
@@ -89,9 +96,8 @@ export class MiniShim {
 
   /** Kills what is left. */
   async close(): Promise<void> {
-    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.stdin?.end();
-    await gone;
+    await this.#gone;
   }
 
   #ask(verb: string, request: object): Promise<Answer> {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, inject } from 'vitest';
+import { commandLine } from '../../lifecycle/sandbox-processes.ts';
 import { itMayFail } from '../../support/expected.ts';
 import { type Outcome, run } from '../../support/run.ts';
 import { cgroupsBelow, enginesIn, processesIn } from '../engines/daemons.ts';
@@ -19,6 +20,7 @@ export interface ScriptCase {
   readonly code?: number;
   /** Not run where the machine lacks it: not even runc could. */
   readonly needs?: Need;
+  /** Longest time, where it hangs. */
   readonly seconds?: number;
   /** With the sockets of the container's network namespace, where runts is to be told (docs/oci.md). */
   readonly network?: 'host';
@@ -32,6 +34,8 @@ export interface GroupOptions {
   /** Skipped where that is false. */
   readonly isPossible?: boolean;
 }
+
+const SECONDS = 200;
 
 const prelude = readFileSync(join(import.meta.dirname, 'prelude.sh'), 'utf8');
 
@@ -53,7 +57,7 @@ export function scriptCases(
           await options.prepare?.(dir, runtime);
           await runCase(dir, `${parent}-${runtime.name}`, one, runtime);
         };
-        const seconds = (one.seconds ?? 60) + 30;
+        const seconds = (one.seconds ?? SECONDS) + 30;
         if (runtime.name === 'runc')
           itMayFail(`${one.name} (runc)`, `${id} (runc)`, check, seconds * 1000, ORACLE_RETRIES);
         else itMayFail(one.name, id, check, seconds * 1000);
@@ -76,7 +80,7 @@ async function runCase(
   let outcome: Outcome;
   try {
     outcome = await run(['bash', '-c', `${prelude}\n${script}`], {
-      seconds: seconds ?? 60,
+      seconds: seconds ?? SECONDS,
       env: {
         ...enginesIn(dir).env,
         RT: network === 'host' && runtime.name === 'runts' ? 'runts-host' : runtime.name,
@@ -100,9 +104,11 @@ async function runCase(
 /** Every container is gone, so every process and every cgroup of theirs must be. */
 async function nothingLeft(cgroup: string): Promise<void> {
   // The engine removes a container when it knows of its end, which the last process may outlive a little.
-  for (let tries = 0; tries < 100 && processesIn(cgroup).length > 0; tries++) await sleep(50);
-  const left = processesIn(cgroup).map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
-  expect(left.map((line) => line.replaceAll('\0', ' '))).toEqual([]);
-  expect(cgroupsBelow(cgroup).filter((path) => !path.endsWith(cgroup))).toEqual([]);
+  const left = (): string[] => [
+    ...processesIn(cgroup).map(commandLine),
+    ...cgroupsBelow(cgroup).filter((path) => !path.endsWith(cgroup)),
+  ];
+  for (let tries = 0; tries < 600 && left().length > 0; tries++) await sleep(50);
+  expect(left()).toEqual([]);
   for (const path of cgroupsBelow(cgroup)) rmdirSync(path);
 }

@@ -1,0 +1,76 @@
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { EBADF, isErrno } from '../../abi/errno.ts';
+import { native } from '../../native/addon.ts';
+import type { FreshAddressSpace, ProcessHome } from '../../sentry/platform/platform.ts';
+import { TestGuests } from './test-guest.ts';
+
+const guests = new TestGuests();
+const { platform } = guests;
+const folder = mkdtempSync(join(tmpdir(), 'runts-home-'));
+const list = join(folder, 'cgroup.procs');
+afterAll(() => {
+  platform.shutdown();
+  rmSync(folder, { recursive: true });
+});
+
+function newHome(): ProcessHome {
+  // Appended, as a cgroup's list takes it.
+  const home = platform.newHome([openSync(list, 'a')]);
+  if (isErrno(home)) throw new Error(`no home: ${home}`);
+  return home;
+}
+
+function born(home?: ProcessHome): FreshAddressSpace {
+  const fresh = platform.newAddressSpace(home);
+  if (isErrno(fresh)) throw new Error(`no address space: ${fresh}`);
+  return fresh;
+}
+
+const isAlive = (pid: number): boolean =>
+  existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+
+it('a home has its zygote moved once, and nobody else', () => {
+  const home = newHome();
+  const zygote = Number(readFileSync(list, 'latin1'));
+  expect(isAlive(zygote)).toBe(true);
+  const spaces = [born(home), born(home), born(home), born()].map(({ space }) => space);
+  expect(new Set(spaces.map((space) => space.hostId)).size).toBe(4);
+  expect(spaces.map((space) => space.hostId)).not.toContain(zygote);
+  expect(Number(readFileSync(list, 'latin1'))).toBe(zygote);
+  home.end();
+  guests.until(() => !isAlive(zygote));
+  expect(isAlive(zygote)).toBe(false);
+  // What was born lives on; more are not.
+  for (const space of spaces) expect(isAlive(space.hostId)).toBe(true);
+  expect(isErrno(platform.newAddressSpace(home))).toBe(true);
+  for (const space of spaces) space.destroy();
+  expect(guests.deaths).toEqual([]);
+});
+
+it('a zygote that the host kills is replaced, and nobody hears of it', () => {
+  rmSync(list);
+  const home = newHome();
+  const zygote = Number(readFileSync(list, 'latin1'));
+  const before = born(home);
+  native.kill(zygote, 9);
+  // Reaped, too.
+  guests.until(() => !existsSync(`/proc/${zygote}`));
+  // Two may be ready still.
+  const after = [born(home), born(home), born(home), born(home)];
+  const [, next = '0'] = /^\d+?(?=(\d+)$)/.exec(readFileSync(list, 'latin1')) ?? [];
+  expect(Number(next)).not.toBe(0);
+  for (const { space } of [before, ...after]) expect(isAlive(space.hostId)).toBe(true);
+  expect(guests.deaths).toEqual([]);
+  for (const { space } of [before, ...after]) space.destroy();
+  home.end();
+});
+
+it('where it cannot be moved there is no home, and nothing is left', () => {
+  const fd = openSync(list, 'r');
+  expect(platform.newHome([fd])).toBe(EBADF);
+  expect(() => closeSync(fd)).toThrow('EBADF');
+  born().space.destroy();
+});
