@@ -145,7 +145,8 @@ criSuite('cri', () => {
     const busy = await pod.container('busy', 'while :; do :; done');
     const idle = await pod.container(
       'idle',
-      'x=$(head -c 40000000 /dev/zero | tr "\\0" x); sleep 1000',
+      // The last command of all would be what the shell becomes.
+      'x=$(head -c 40000000 /dev/zero | tr "\\0" x); sleep 1000; :',
     );
     const statsOf = async (id: string): Promise<{ cpuNs: number; memoryBytes: number }> => {
       const stats = (await call('ContainerStats', { 1: id })).message(1);
