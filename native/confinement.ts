@@ -27,7 +27,8 @@ const settledNames: ReadonlySet<string> = new Set([
   'node-V8Worker',
   'SignalInspector',
 ]);
-const PATIENCE_MS = 100;
+/** On a busy machine they take their time; who has not waited for them is killed by the filter. */
+const PATIENCE_MS = 30_000;
 
 /**
  * Waits until the threads that Node has started run: a filter that met them before would kill them for what

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, only those whose command or file is missing.
-# usage: setup-host.sh build|check|test ...
+# usage: setup-host.sh npm|build|check|test|engines ...
 set -eu
 
 missing=''
@@ -14,6 +14,9 @@ need() { # need PACKAGE COMMAND-OR-FILE
 
 for step in "$@"; do
   case $step in
+    npm)
+      need npm npm
+      ;;
     build)
       need gcc cc
       need make make
@@ -72,12 +75,22 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     chmod 755 /usr/sbin/policy-rc.d
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
   fi
-  # shellcheck disable=SC2086 # a list of words
-  if ! apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1; then
-    apt-get update -q >/dev/null
+  # A mirror may be away for a moment, and a new machine's own updates may hold the lock.
+  options='-q -o Acquire::Retries=5 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=300'
+  log=$(mktemp)
+  # shellcheck disable=SC2086 # lists of words
+  install() { apt-get $options install -y --no-install-recommends $missing >"$log" 2>&1; }
+  for pause in 0 1 5 15 45 last; do
+    install && break
+    if [ "$pause" = last ]; then
+      cat "$log" >&2
+      exit 1
+    fi
+    sleep "$pause"
     # shellcheck disable=SC2086
-    apt-get install -y -q --no-install-recommends $missing >/dev/null
-  fi
+    apt-get $options update >/dev/null || true
+  done
+  rm -f "$log"
 else
   echo "setup-host: please install:$missing (on Debian: apt-get install$missing)" >&2
   exit 1

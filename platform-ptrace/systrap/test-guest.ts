@@ -32,6 +32,9 @@ export function assemble(source: string): Uint8Array {
   }
 }
 
+/** Longest wait for anything that is to happen. */
+const PATIENCE_MS = 60_000;
+
 export class TestGuests {
   readonly clock = new SystrapClock();
   readonly platform: SystrapPlatform;
@@ -82,12 +85,12 @@ export class TestGuests {
   }
 
   /** The next thread to stop, or undefined after `ms`. */
-  next(ms = 2000): GuestThread | undefined {
+  next(ms = PATIENCE_MS): GuestThread | undefined {
     this.until(() => this.#stops.length > 0, ms);
     return this.#stops.shift();
   }
 
-  until(condition: () => boolean, ms = 2000): void {
+  until(condition: () => boolean, ms = PATIENCE_MS): void {
     const end = this.clock.monotonicNs() + ms * 1e6;
     while (!condition() && this.clock.monotonicNs() < end) this.platform.wait(end);
   }

@@ -59,10 +59,10 @@ describe('hooks', () => {
 
   it('end when their time is over', () => {
     const started = Date.now();
-    expect(() => run(sh('exec sleep 20', { timeout: 1 }))).toThrow(
+    expect(() => run(sh('exec sleep 1000', { timeout: 1 }))).toThrow(
       'hook ran past specified timeout of 1.0s',
     );
-    expect(Date.now() - started).toBeLessThan(5000);
+    expect(Date.now() - started).toBeLessThan(100_000);
   });
 
   it('need not read their state, however long it is', () => {
@@ -74,13 +74,13 @@ describe('hooks', () => {
 
   it('that leave children behind hold up nobody, whether they fail or not', () => {
     const started = Date.now();
-    run(sh('sleep 20 & echo $! > out'));
+    run(sh('sleep 1000 & echo $! > out'));
     process.kill(Number(output()));
-    expect(() => run(sh('echo said; sleep 20 & echo $! > out; exit 1'))).toThrow(
+    expect(() => run(sh('echo said; sleep 1000 & echo $! > out; exit 1'))).toThrow(
       'exit status 1, stdout: said\n',
     );
     process.kill(Number(output()));
-    expect(Date.now() - started).toBeLessThan(5000);
+    expect(Date.now() - started).toBeLessThan(100_000);
   });
 
   it('may write more than is kept', () => {

@@ -39,9 +39,9 @@ TEST(clocks_advance) {
     sleep_ms(12);
     OK(clock_gettime(clocks[i], &b));
     long long passed = (b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec - a.tv_nsec;
-    CHECK(passed > 4000000 && passed < 2000000000);
+    CHECK(passed > 4000000 && passed < 60000000000);
     OK(syscall(SYS_clock_gettime, clocks[i], &a));
-    CHECK(a.tv_sec - b.tv_sec >= 0 && a.tv_sec - b.tv_sec < 2);
+    CHECK(a.tv_sec - b.tv_sec >= 0 && a.tv_sec - b.tv_sec < 60);
   }
   CHECK_ERR(clock_gettime(77, &(struct timespec){0}), EINVAL);
 }
@@ -65,8 +65,8 @@ TEST(wall_clocks_agree) {
   struct timespec ts;
   OK(gettimeofday(&tv, NULL));
   OK(clock_gettime(CLOCK_REALTIME, &ts));
-  CHECK(ts.tv_sec - tv.tv_sec <= 1);
-  CHECK(time(NULL) - ts.tv_sec <= 1);
+  CHECK(ts.tv_sec - tv.tv_sec <= 60);
+  CHECK(time(NULL) - ts.tv_sec <= 60);
   CHECK(tv.tv_sec > 1600000000);
 }
 
@@ -100,7 +100,7 @@ TEST(sleeping) {
   long long start = now_ns();
   OK(nanosleep(&t, NULL));
   long long passed = now_ns() - start;
-  CHECK(passed >= 20000000 && passed < 500000000);
+  CHECK(passed >= 20000000 && passed < 60000000000);
   t.tv_nsec = 1000000000;
   CHECK_ERR(nanosleep(&t, NULL), EINVAL);
   t = (struct timespec){-1, 0};
@@ -131,10 +131,15 @@ TEST(real_interval_timer) {
 
 TEST(alarm_answers_the_rest) {
   handle(SIGALRM);
-  CHECK_EQ(alarm(100), 0);
-  CHECK_EQ(alarm(0), 100);
+  CHECK_EQ(alarm(1000000), 0);
+  unsigned rest = alarm(0);
+  CHECK(rest > 999900 && rest <= 1000000);
+  sigset_t mask, old;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGALRM);
+  OK(sigprocmask(SIG_BLOCK, &mask, &old));
   CHECK_EQ(alarm(1), 0);
-  CHECK_EQ(pause(), -1);
+  CHECK_ERR(sigsuspend(&old), EINTR);
   CHECK_EQ(fired, 1);
 }
 
@@ -144,7 +149,7 @@ TEST(cpu_interval_timers) {
   OK(setitimer(ITIMER_PROF, &t, NULL));
   sleep_ms(60);
   CHECK_EQ(fired, 0);
-  long long end = now_ns() + 5000000000LL;
+  long long end = now_ns() + 60000000000LL;
   while (fired == 0 && now_ns() < end) {
   }
   CHECK_EQ(fired, 1);
@@ -156,11 +161,17 @@ TEST(posix_timer_with_signal) {
       .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 66};
   timer_t timer;
   OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
-  struct itimerspec t = {{0, 0}, {0, 20000000}}, left;
+  struct itimerspec t = {{0, 0}, {1000, 0}}, left;
   OK(timer_settime(timer, 0, &t, NULL));
   OK(timer_gettime(timer, &left));
-  CHECK(left.it_value.tv_nsec > 0);
-  pause();
+  CHECK(left.it_value.tv_sec > 0 && left.it_value.tv_sec <= 1000);
+  sigset_t mask, old;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGRTMIN);
+  OK(sigprocmask(SIG_BLOCK, &mask, &old));
+  t.it_value = (struct timespec){0, 20000000};
+  OK(timer_settime(timer, 0, &t, NULL));
+  CHECK_ERR(sigsuspend(&old), EINTR);
   CHECK_EQ(fired, 1);
   CHECK_EQ(last.si_code, SI_TIMER);
   CHECK_EQ(last.si_value.sival_int, 66);
@@ -198,7 +209,7 @@ TEST(posix_timer_with_thread) {
   OK(timer_create(CLOCK_REALTIME, &event, &timer));
   struct itimerspec t = {{0, 0}, {0, 10000000}};
   OK(timer_settime(timer, 0, &t, NULL));
-  for (int i = 0; i < 2000 && thread_value == 0; i++) sleep_ms(1);
+  for (int i = 0; i < 60000 && thread_value == 0; i++) sleep_ms(1);
   CHECK_EQ(thread_value, 5);
 }
 
@@ -238,7 +249,7 @@ TEST(overruns_count_until_the_signal_is_taken) {
   siginfo_t info;
   CHECK_EQ(sigwaitinfo(&set, &info), SIGRTMIN);
   CHECK_EQ(info.si_code, SI_TIMER);
-  CHECK(info.si_overrun >= 7 && info.si_overrun <= 30);
+  CHECK(info.si_overrun >= 7 && info.si_overrun <= 6000);
   CHECK_EQ(syscall(SYS_timer_getoverrun, timer), info.si_overrun);
   struct itimerspec left;
   OK(syscall(SYS_timer_gettime, timer, &left));

@@ -52,15 +52,17 @@ TEST(eventfd_blocks) {
 
 TEST(timerfd_once) {
   int fd = OK(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
-  struct itimerspec t = {{0, 0}, {0, 30000000}}, left;
-  long long start = now_ns();
+  struct itimerspec t = {{0, 0}, {1000, 0}}, left;
   OK(timerfd_settime(fd, 0, &t, NULL));
   OK(timerfd_gettime(fd, &left));
-  CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 30000000);
+  CHECK(left.it_value.tv_sec > 900 && left.it_value.tv_sec <= 1000);
   uint64_t value;
   CHECK_ERR(read(fd, &value, 8), EAGAIN);
+  t.it_value = (struct timespec){0, 30000000};
+  long long start = now_ns();
+  OK(timerfd_settime(fd, 0, &t, NULL));
   struct pollfd set = {fd, POLLIN, 0};
-  CHECK_EQ(poll(&set, 1, 5000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   CHECK(now_ns() - start >= 30000000);
   CHECK_EQ(read_u64(fd), 1);
   OK(timerfd_gettime(fd, &left));
@@ -73,7 +75,7 @@ TEST(timerfd_periodic) {
   OK(timerfd_settime(fd, 0, &t, NULL));
   sleep_ms(55);
   uint64_t ticks = read_u64(fd);
-  CHECK(ticks >= 5 && ticks < 50);
+  CHECK(ticks >= 5 && ticks < 6000);
   CHECK(read_u64(fd) >= 1);
   t.it_value.tv_nsec = 0;
   OK(timerfd_settime(fd, 0, &t, NULL));

@@ -54,7 +54,7 @@ static void *receive_with(int fd, int flags, int level, int type) {
   static struct msghdr message;
   message = (struct msghdr){NULL, 0, &part, 1, control, sizeof control, 0};
   struct pollfd set = {fd, POLLIN, 0};
-  CHECK_EQ(poll(&set, 1, 5000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   if (recvmsg(fd, &message, flags) < 0) return NULL;
   for (struct cmsghdr *each = CMSG_FIRSTHDR(&message); each != NULL;
        each = CMSG_NXTHDR(&message, each)) {
@@ -119,7 +119,7 @@ TEST(times_of_leaving_are_in_the_error_queue) {
   OK(setsockopt(peer, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags));
   CHECK_EQ(sendto(peer, "x", 1, 0, (void *)&at, sizeof at), 1);
   struct pollfd set = {peer, 0, 0};
-  CHECK_EQ(poll(&set, 1, 5000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   CHECK_EQ(set.revents, POLLERR);
   struct timespec *times = receive_with(peer, MSG_ERRQUEUE, SOL_SOCKET, SO_TIMESTAMPING);
   CHECK(times != NULL && near(times[0].tv_sec));

@@ -65,7 +65,7 @@ TEST(tcp_nonblocking_connect) {
   int fd = OK(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
   if (connect(fd, (void *)&name4, sizeof name4) < 0) CHECK_EQ(errno, EINPROGRESS);
   struct pollfd set = {fd, POLLOUT, 0};
-  CHECK_EQ(poll(&set, 1, 2000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   int error = 5;
   socklen_t length = sizeof error;
   OK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));

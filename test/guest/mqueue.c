@@ -162,8 +162,8 @@ TEST(mq_timeouts) {
   mqd_t q = new_queue(1, 8, 0);
   char text[8];
   struct timespec t;
-  after(&t, 30);
   long long start = now_ns();
+  after(&t, 30);
   CHECK_ERR(mq_timedreceive(q, text, 8, NULL, &t), ETIMEDOUT);
   CHECK(now_ns() - start >= 20000000);
   send_text(q, "full", 0);
@@ -219,7 +219,8 @@ TEST(mq_signals_while_waiting) {
   char text[8];
   struct sigaction action = {.sa_handler = nothing};
   sigaction(SIGALRM, &action, NULL);
-  struct itimerval soon = {.it_value = {0, 20000}};
+  // Again and again: the first may come before the call.
+  struct itimerval soon = {{0, 20000}, {0, 20000}};
   setitimer(ITIMER_REAL, &soon, NULL);
   CHECK_ERR(mq_receive(q, text, 8, NULL), EINTR);
   action.sa_flags = SA_RESTART;
@@ -245,7 +246,7 @@ TEST(mq_poll_and_epoll) {
     send_text(q, "here", 0);
     _exit(0);
   }
-  CHECK_EQ(epoll_wait(ep, &got, 1, 5000), 1);
+  CHECK_EQ(epoll_wait(ep, &got, 1, 60000), 1);
   CHECK_EQ(got.events, EPOLLIN);
   CHECK_EQ(poll(&set, 1, 0), 1);
   CHECK_EQ(set.revents, POLLIN);
@@ -322,7 +323,7 @@ TEST(mq_notify_by_signal) {
   int status;
   while (waitpid(child, &status, 0) < 0) CHECK_EQ(errno, EINTR);
   CHECK_EQ(status, 0);
-  for (int i = 0; i < 100 && !told; i++) sleep_ms(5);
+  for (int i = 0; i < 12000 && !told; i++) sleep_ms(5);
   CHECK_EQ(told, 1);
   CHECK_EQ(told_info.si_code, SI_MESGQ);
   CHECK_EQ(told_info.si_pid, child);
@@ -355,7 +356,7 @@ TEST(mq_notify_not_where_someone_waits) {
     receive_text(q, NULL);
     _exit(0);
   }
-  sleep_ms(50);
+  until_asleep(child);
   send_text(q, "for the child", 0);
   CHECK_EXIT(child, 0);
   CHECK_EQ(told, 0);

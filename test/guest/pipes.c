@@ -116,7 +116,7 @@ TEST(interrupted_large_write_is_short) {
   OK(sigaction(SIGUSR1, &action, NULL));
   pid_t parent = getpid();
   if (OK(fork()) == 0) {
-    sleep_ms(50);
+    until_asleep(parent);
     kill(parent, SIGUSR1);
     _exit(0);
   }
@@ -159,7 +159,7 @@ TEST(poll_timeout_and_wakeup) {
     CHECK_EQ(write(fds[1], "x", 1), 1);
     _exit(0);
   }
-  CHECK_EQ(poll(&set, 1, 5000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   CHECK_EQ(poll(NULL, 0, 5), 0);
   struct pollfd file = {OK(open("/dev/null", O_RDWR)), POLLIN | POLLOUT, 0};
   CHECK_EQ(poll(&file, 1, 0), 1);

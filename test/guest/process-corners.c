@@ -23,8 +23,11 @@ static void handle(int signal, void (*handler)(int), int flags) {
   OK(sigaction(signal, &action, NULL));
 }
 
+// Cleared by the end of the first thread: set_tid_address(2).
+static volatile int first_thread = 1;
+
 static void *exit_thread(void *arg) {
-  sleep_ms(50);
+  while (first_thread) sleep_ms(1);
   syscall(SYS_exit, (int)(long)arg);
   return NULL;
 }
@@ -34,6 +37,7 @@ TEST(the_last_threads_code_is_the_processs) {
   if (pid == 0) {
     pthread_t thread;
     pthread_create(&thread, NULL, exit_thread, (void *)7L);
+    syscall(SYS_set_tid_address, &first_thread);
     syscall(SYS_exit, 3);
   }
   CHECK_EXIT(pid, 7);
@@ -87,11 +91,13 @@ TEST(wait_by_nobodys_pid) {
   CHECK_ERR(syscall(SYS_waitid, 3, self, &info, WEXITED, NULL), ECHILD);
   pid_t pid = OK(fork());
   if (pid == 0) {
-    sleep_ms(100);
+    char byte;
+    OK(read(fds[0], &byte, 1));
     _exit(5);
   }
   int child = OK(syscall(SYS_pidfd_open, pid, O_NONBLOCK));
   CHECK_ERR(syscall(SYS_waitid, 3, child, &info, WEXITED, NULL), EAGAIN);
+  CHECK_EQ(write(fds[1], "x", 1), 1);
   CHECK_EXIT(pid, 5);
 }
 
@@ -107,33 +113,41 @@ TEST(wnowait_leaves_the_report) {
   CHECK_EXIT(pid, 6);
 }
 
-static void *fork_and_wait(void *arg) {
-  (void)arg;
+static volatile pid_t forked;
+
+static void *fork_in_thread(void *arg) {
+  int *fds = arg;
   pid_t pid = fork();
   if (pid == 0) {
-    sleep_ms(100);
+    char byte;
+    OK(read(fds[0], &byte, 1));
     _exit(0);
   }
-  return (void *)(long)pid;
+  forked = pid;
+  return NULL;
 }
 
 TEST(wnothread_sees_own_children_only) {
   pthread_t thread;
-  void *made;
-  CHECK_EQ(pthread_create(&thread, NULL, fork_and_wait, NULL), 0);
-  sleep_ms(20);
+  int fds[2];
+  OK(pipe(fds));
+  CHECK_EQ(pthread_create(&thread, NULL, fork_in_thread, fds), 0);
+  while (forked == 0) sleep_ms(1);
   CHECK_EQ(syscall(SYS_wait4, -1, NULL, WNOHANG, NULL), 0);
-  pthread_join(thread, &made);
-  CHECK_EXIT((pid_t)(long)made, 0);
+  pthread_join(thread, NULL);
+  CHECK_EQ(write(fds[1], "x", 1), 1);
+  CHECK_EXIT(forked, 0);
 }
 
 TEST(an_exec_resets_the_exit_signal) {
   pid_t pid = OK(syscall(SYS_clone, 0, 0, 0, 0, 0));
   if (pid == 0) {
-    execl("/bin/sleep", "sleep", "0.3", NULL);
+    execl("/bin/sleep", "sleep", "0.1", NULL);
     _exit(9);
   }
-  sleep_ms(100);
+  // Before, it is none that a plain wait sees.
+  siginfo_t info;
+  while (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0) sleep_ms(1);
   CHECK_EXIT(pid, 0);
   pid = OK(syscall(SYS_clone, 200, 0, 0, 0, 0));
   if (pid == 0) _exit(0);
@@ -237,10 +251,13 @@ TEST(a_new_orphan_is_hung_up) {
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 11);
 }
 
+static volatile pid_t sleeper_tid;
+
 static void *sleeper(void *arg) {
   (void)arg;
+  sleeper_tid = gettid();
   struct pollfd none = {.fd = -1};
-  return (void *)(long)(poll(&none, 1, 3000) < 0 ? errno : 0);
+  return (void *)(long)(poll(&none, 1, 60000) < 0 ? errno : 0);
 }
 
 TEST(a_signal_moves_on_when_its_thread_blocks_it) {
@@ -254,7 +271,8 @@ TEST(a_signal_moves_on_when_its_thread_blocks_it) {
   sigaddset(&both, SIGUSR1);
   pthread_t thread;
   CHECK_EQ(pthread_create(&thread, NULL, sleeper, NULL), 0);
-  sleep_ms(50);
+  while (sleeper_tid == 0) sleep_ms(1);
+  until_asleep(sleeper_tid);
   OK(sigprocmask(SIG_BLOCK, &both, &old));
   OK(kill(getpid(), SIGUSR1));
   void *result;

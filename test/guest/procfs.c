@@ -203,7 +203,7 @@ TEST(cmdline_and_environ) {
   char path[64], text[256];
   snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
   ssize_t n = 0;
-  for (int tries = 0; tries < 1000 && n != 20; tries++, sleep_ms(2)) {
+  for (int tries = 0; tries < 30000 && n != 20; tries++, sleep_ms(2)) {
     int fd = OK(open(path, O_RDONLY));
     n = OK(read(fd, text, sizeof text));
     close(fd);

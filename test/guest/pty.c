@@ -18,7 +18,7 @@ static void open_pair(void) {
 static const char *read_some(int fd) {
   static char text[4096];
   struct pollfd set = {fd, POLLIN, 0};
-  CHECK_EQ(poll(&set, 1, 3000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   ssize_t n = OK(read(fd, text, sizeof text - 1));
   text[n] = 0;
   return text;
@@ -276,7 +276,7 @@ TEST(flush) {
   CHECK_EQ(poll(&set, 1, 0), 0);
   int ready;
   type("four\n");
-  CHECK_EQ(poll(&set, 1, 3000), 1);
+  CHECK_EQ(poll(&set, 1, 60000), 1);
   OK(ioctl(slave, FIONREAD, &ready));
   CHECK_EQ(ready, 5);
 }

@@ -124,11 +124,13 @@ TEST(strict_mode_has_sigreturn) {
   if (pid == 0) {
     signal(SIGUSR1, count_signal);
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+    write(fds[1], "x", 1);
     while (!handled) {
     }
     syscall(SYS_exit, 6);
   }
-  sleep_ms(30);
+  char byte;
+  OK(read(fds[0], &byte, 1));
   kill(pid, SIGUSR1);
   CHECK_EXIT(pid, 6);
 }
@@ -257,13 +259,22 @@ TEST(trap_without_handler_kills) {
   }
 }
 
+// Set right before the call.
+static volatile int called;
+
 static void *call_getppid(void *arg) {
+  called = 1;
   syscall(SYS_getppid);
   return arg;
 }
 
+static void wait_for_the_call(void) {
+  while (!called) sleep_ms(1);
+  sleep_ms(300);
+}
+
 static void *exit_later(void *arg) {
-  sleep_ms(60);
+  wait_for_the_call();
   _exit(9);
   return arg;
 }
@@ -278,11 +289,12 @@ static int ends_with(unsigned action, int leader_calls) {
     answer_to(SYS_getppid, action, 0);
     if (leader_calls) {
       pthread_create(&thread, NULL, exit_later, NULL);
+      called = 1;
       syscall(SYS_getppid);
       _exit(1);
     }
     pthread_create(&thread, NULL, call_getppid, NULL);
-    sleep_ms(60);
+    wait_for_the_call();
     _exit(9);
   }
   int ended = -1;
@@ -521,7 +533,7 @@ TEST(filters_after_interrupted_calls) {
   OK(pipe(fds));
   pid_t pid = fork();
   if (pid == 0) {
-    struct timespec time = {0, 300000000};
+    struct timespec time = {1000, 0};
     no_new_privs();
     answer_to(SYS_restart_syscall, SECCOMP_RET_ERRNO | 80, 0);
     write(fds[1], "x", 1);
@@ -532,7 +544,7 @@ TEST(filters_after_interrupted_calls) {
   char byte;
   int ended;
   OK(read(fds[0], &byte, 1));
-  sleep_ms(50);
+  until_asleep(pid);
   kill(pid, SIGSTOP);
   OK(waitpid(pid, &ended, WUNTRACED));
   kill(pid, SIGCONT);

@@ -214,15 +214,17 @@ TEST(msg_wait_ends_early) {
   int id = new_queue();
   struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
   sigaction(SIGALRM, &action, NULL);
-  struct itimerval soon = {.it_value = {0, 20000}};
+  // Again and again: the first may come before the call.
+  struct itimerval soon = {{0, 20000}, {0, 20000}}, never = {0};
   setitimer(ITIMER_REAL, &soon, NULL);
   CHECK_ERR(msgrcv(id, &got, 64, 0, 0), EINTR);
+  setitimer(ITIMER_REAL, &never, NULL);
   pid_t child = OK(fork());
   if (child == 0) {
     CHECK_ERR(msgrcv(id, &got, 64, 0, 0), EIDRM);
     _exit(0);
   }
-  sleep_ms(30);
+  until_asleep(child);
   remove_queue();
   CHECK_EXIT(child, 0);
   id = new_queue();
@@ -233,12 +235,13 @@ TEST(msg_wait_ends_early) {
   OK(put(id, 1, "x", 0));
   setitimer(ITIMER_REAL, &soon, NULL);
   CHECK_ERR(put(id, 1, "y", 0), EINTR);
+  setitimer(ITIMER_REAL, &never, NULL);
   child = OK(fork());
   if (child == 0) {
     CHECK_ERR(put(id, 1, "y", 0), EIDRM);
     _exit(0);
   }
-  sleep_ms(30);
+  until_asleep(child);
   remove_queue();
   CHECK_EXIT(child, 0);
 }
@@ -313,7 +316,7 @@ TEST(msg_permissions) {
     CHECK_ERR(msgrcv(id, &got, 64, 0, 0), EACCES);
     _exit(0);
   }
-  sleep_ms(50);
+  until_asleep(child);
   ds.msg_perm.mode = 0600;
   OK(msgctl(id, IPC_SET, &ds));
   CHECK_EXIT(child, 0);

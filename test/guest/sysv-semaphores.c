@@ -120,7 +120,7 @@ TEST(sem_all_values) {
 
 // Waits until `count` processes wait for semaphore `num` (`command`: GETNCNT or GETZCNT).
 static void until_waiting(int id, int num, int command, int count) {
-  for (int i = 0; i < 400 && semctl(id, num, command) != count; i++) sleep_ms(5);
+  for (int i = 0; i < 12000 && semctl(id, num, command) != count; i++) sleep_ms(5);
   CHECK_EQ(semctl(id, num, command), count);
 }
 
@@ -184,9 +184,11 @@ TEST(sem_wait_ends_early) {
   // Never restarted, whatever SA_RESTART says.
   struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
   sigaction(SIGALRM, &action, NULL);
-  struct itimerval soon = {.it_value = {0, 20000}};
+  // Again and again: the first may come before the call.
+  struct itimerval soon = {{0, 20000}, {0, 20000}}, never = {0};
   setitimer(ITIMER_REAL, &soon, NULL);
   CHECK_ERR(semop(id, &take, 1), EINTR);
+  setitimer(ITIMER_REAL, &never, NULL);
   pid_t child = OK(fork());
   if (child == 0) {
     CHECK_ERR(semop(id, &take, 1), EIDRM);

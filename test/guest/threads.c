@@ -282,21 +282,29 @@ struct waiter {
   unsigned *word;
   unsigned bits;
   volatile long result;
+  volatile pid_t tid;
 };
 
 static void *futex_waiter(void *arg) {
   struct waiter *waiter = arg;
+  waiter->tid = gettid();
   waiter->result = futex(waiter->word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, waiter->bits);
   return NULL;
 }
 
+static void until_waiting(struct waiter *waiter) {
+  while (waiter->tid == 0) sleep_ms(1);
+  until_asleep(waiter->tid);
+}
+
 TEST(futex_bitsets_choose) {
   static unsigned word;
-  struct waiter a = {&word, 1, 9}, b = {&word, 2, 9};
+  struct waiter a = {&word, 1, 9, 0}, b = {&word, 2, 9, 0};
   pthread_t ta, tb;
   pthread_create(&ta, NULL, futex_waiter, &a);
   pthread_create(&tb, NULL, futex_waiter, &b);
-  sleep_ms(50);
+  until_waiting(&a);
+  until_waiting(&b);
   CHECK_EQ(futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 10, NULL, NULL, 2), 1);
   pthread_join(tb, NULL);
   CHECK_EQ(b.result, 0);
@@ -310,10 +318,10 @@ TEST(futex_requeue) {
   struct waiter waiters[4];
   pthread_t threads[4];
   for (int i = 0; i < 4; i++) {
-    waiters[i] = (struct waiter){&from, ~0u, 9};
+    waiters[i] = (struct waiter){&from, ~0u, 9, 0};
     pthread_create(&threads[i], NULL, futex_waiter, &waiters[i]);
   }
-  sleep_ms(50);
+  for (int i = 0; i < 4; i++) until_waiting(&waiters[i]);
   CHECK_ERR(futex(&from, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)10L, &to, 5), EAGAIN);
   CHECK_EQ(futex(&from, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)10L, &to, 0), 4);
   CHECK_EQ(futex(&from, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 0);

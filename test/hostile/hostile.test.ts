@@ -20,7 +20,7 @@ import { type Outcome, root, runInSandbox } from '../support/run.ts';
 const sources = import.meta.dirname;
 const binaries = join(root, 'build/hostile');
 const headers = [join(sources, 'hostile.h'), join(sources, '../guest/check.h')];
-const SECONDS = 60;
+const SECONDS = 200;
 
 const compilerFlags = [
   '-O1',
@@ -69,7 +69,7 @@ function testHostile(name: string, start: (binary: string) => Promise<Outcome>):
     let outcome: Outcome = { stdout: '', stderr: '', code: -1, timedOut: false };
     beforeAll(async () => {
       outcome = await start(compile(name));
-    }, 180_000);
+    }, 400_000);
     it.each(caseNames(name))('%s', (test) => expect(verdict(outcome, test)).toBe('ok'));
     it('leaves the sandbox alive', () => {
       expect(outcome.timedOut).toBe(false);

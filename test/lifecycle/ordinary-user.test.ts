@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -15,8 +14,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { asUser, gid, runtsFor, uid, userDirectory } from '../support/ordinary-user.ts';
 import { type Outcome, run } from '../support/run.ts';
 import { until } from './command.ts';
+import { OwnPlaces } from './own-places.ts';
 import { everyProcess, isAlive, sandboxProcesses, status } from './sandbox-processes.ts';
 
+const asRoot = process.geteuid?.() === 0;
 let dir: string;
 let runts: string;
 
@@ -153,15 +154,9 @@ describe('an ordinary user’s sandbox', () => {
   afterEach(() => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
   });
-  const start = async () => {
-    const [program, ...args] = asUser([
-      runts,
-      'do',
-      '--',
-      'sh',
-      '-c',
-      'echo ready; exec sleep 1000',
-    ]);
+  const start = async (enter: readonly string[] = []) => {
+    const command = [runts, 'do', '--', 'sh', '-c', 'echo ready; exec sleep 1000'];
+    const [program, ...args] = [...enter, ...asUser(command)];
     const child = spawn(program as string, args, { cwd: dir, env: { ...process.env, ...env } });
     children.push(child);
     const ended = new Promise<number | null>((resolve) => {
@@ -171,15 +166,6 @@ describe('an ordinary user’s sandbox', () => {
     const processes = await until(() => sandboxProcesses(child.pid as number));
     return { child, ended, processes };
   };
-  /** Files that could be ours. */
-  const files = (): string[] =>
-    ['/tmp', '/dev/shm', '/run'].flatMap((place) =>
-      readdirSync(place, { withFileTypes: true })
-        .filter(
-          (entry) => lstatSync(join(place, entry.name), { throwIfNoEntry: false })?.uid === uid,
-        )
-        .map((entry) => join(place, entry.name)),
-    );
 
   it('has that user’s id in every process, and no capability', async () => {
     const { child, ended, processes } = await start();
@@ -196,12 +182,13 @@ describe('an ordinary user’s sandbox', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
     'leaves nothing behind after %s',
     async (signal) => {
-      const before = files();
-      const { child, ended, processes } = await start();
+      const places = asRoot ? await OwnPlaces.make(dir) : undefined;
+      const { child, ended, processes } = await start(places?.enter);
       child.kill(signal);
       expect(await ended).toBe({ SIGTERM: 143, SIGINT: 130, SIGKILL: null }[signal]);
       await until(() => !everyProcess(processes).some(isAlive));
-      expect(files()).toEqual(before);
+      expect(places?.leftovers() ?? []).toEqual([]);
+      places?.close();
     },
   );
 });

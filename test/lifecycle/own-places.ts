@@ -8,17 +8,20 @@ import { runtsPath } from './command.ts';
 const places = ['/dev/shm', '/run', '/tmp', '/var/tmp'];
 
 /**
- * The tree and the command line may lie below one of the places: they stay where they are. Mounts are shared within the
- * namespace, as on a host of systemd's: one that a sandbox does not keep to itself shows.
+ * The directories given may lie below one of the places: they stay where they are. Mounts are shared within the namespace,
+ * as on a host of systemd's: one that a sandbox does not keep to itself shows.
  */
 const script = `set -e
-exec 3<"$1" 4<"$2"
+fds=
+for kept; do exec {fd}<"$kept"; fds="$fds $fd"; done
 for place in ${places.join(' ')}; do mount -t tmpfs -o mode=1777 fresh "$place"; done
-mkdir -p "$1" "$2"
-mount --no-canonicalize --bind /proc/self/fd/3 "$1"
-mount --no-canonicalize --bind /proc/self/fd/4 "$2"
+for kept; do mkdir -p "$kept"; done
+for fd in $fds; do
+  mount --no-canonicalize --bind /proc/self/fd/$fd "$1"
+  exec {fd}<&-
+  shift
+done
 mount --make-rshared /
-exec 3<&- 4<&-
 echo ready
 exec sleep infinity`;
 
@@ -31,11 +34,11 @@ export class OwnPlaces {
     this.#fresh = contentsFor(holder);
   }
 
-  /** Only root may make one. */
-  static async make(): Promise<OwnPlaces> {
+  /** Only root may make one. This tree and the command line are there, and what is `kept`. */
+  static async make(...kept: readonly string[]): Promise<OwnPlaces> {
     const tree = join(import.meta.dirname, '../..');
-    const command = ['--mount', '--propagation', 'private', '--', 'sh', '-c', script, 'sh'];
-    const holder = spawn('unshare', [...command, tree, join(runtsPath, '..')], {
+    const command = ['--mount', '--propagation', 'private', '--', 'bash', '-c', script, 'bash'];
+    const holder = spawn('unshare', [...command, tree, join(runtsPath, '..'), ...kept], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise<void>((resolve, reject) => {

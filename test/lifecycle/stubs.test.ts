@@ -56,10 +56,11 @@ describe.skipIf(!asRoot)('stubs', () => {
   });
 
   it('leave children none of the descriptors that other threads just use', async () => {
-    const { child, finished } = start(['do', '--', program, 'forks', '5']);
+    const { child, finished } = start(['do', '--', program, 'forks', '1000']);
     let looks = 0;
     const { sentry } = await until(() => sandboxProcesses(child.pid as number));
-    for (const end = Date.now() + 3500; Date.now() < end; await sleep(1)) {
+    // On a busy machine few of them are at rest when they are looked at.
+    for (const end = Date.now() + 3500; Date.now() < end || looks < 50; await sleep(1)) {
       // The first is the zygote.
       for (const pid of childrenByAge(sentry).slice(1)) {
         const held = surplus(pid);
@@ -68,7 +69,7 @@ describe.skipIf(!asRoot)('stubs', () => {
         looks += 1;
       }
     }
-    expect(looks).toBeGreaterThan(50);
+    child.kill('SIGTERM');
     await finished;
   });
 });

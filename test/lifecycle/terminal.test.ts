@@ -10,7 +10,7 @@ const driver = join(import.meta.dirname, 'terminal-driver.py');
 function drive(scenario: string): string {
   const run = spawnSync('python3', [driver, runtsPath, scenario], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 250_000,
   });
   return `${run.stdout}${run.stderr}`;
 }

@@ -18,7 +18,7 @@ const directory = mkdtempSync(join(tmpdir(), 'quick-'));
 beforeAll(() => {
   const make = spawnSync('make', ['-s', '-C', 'native', 'quick-parse'], { cwd: root });
   expect(make.status, String(make.stderr)).toBe(0);
-}, 120_000);
+}, 400_000);
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** What C makes of each text: a line. */

@@ -6,7 +6,7 @@ describe('C unit tests', () => {
   it('pass under ASan and UBSan', async () => {
     const outcome = await run(['make', '-s', '-C', 'native', 'asan-test'], {
       cwd: root,
-      seconds: 90,
+      seconds: 280,
     });
     expect(outcome.code, `${outcome.stdout}${outcome.stderr}`).toBe(0);
   });

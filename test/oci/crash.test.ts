@@ -81,6 +81,11 @@ const frontReadsNoFiles: BoxCase = {
   },
 };
 
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
 /** kill -9 of a process of one container of a pod: that container ends, and nothing else. */
 function crashInPod(victim: 'front' | 'launcher' | 'gofer', isStarted: boolean): BoxCase {
   return {
@@ -99,8 +104,11 @@ function crashInPod(victim: 'front' | 'launcher' | 'gofer', isStarted: boolean):
         if (id !== 'b' || isStarted) await box.do('start', [id]);
       }
       const cgroup = `${box.cgroup}/b`;
-      const gofer = processesIn(cgroup).find((pid) => /^runts-gofer/.test(commandLine(pid)));
-      const pids = { front: box.pid('b'), gofer, launcher: Number(status(gofer ?? 0, 'PPid')) };
+      // Its Gofer is where the Sentry is.
+      const front = box.pid('b');
+      const [launcher = 0] = childrenOf(front);
+      const gofer = childrenOf(launcher).find((pid) => /^runts-gofer/.test(commandLine(pid)));
+      const pids = { front, gofer, launcher };
       process.kill(pids[victim] as number, 'SIGKILL');
       await box.until(async () => (await box.state('b')).status === 'stopped', 'stopped');
       await box.until(() => processesIn(cgroup).length === 0, 'all gone');

@@ -99,7 +99,7 @@ describe('strace sees nothing outside the lists', () => {
         ['-f', '-i', '-o', log, runtsPath, 'do', ...options, '--', 'sh', '-c', script],
         {
           encoding: 'utf8',
-          timeout: 110_000,
+          timeout: 280_000,
         },
       );
       const calls = callsByProcess(readFileSync(log, 'latin1'));

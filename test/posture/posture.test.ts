@@ -5,8 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, startSleeper, until } from '../lifecycle/command.ts';
 import {
   descriptors,
+  isAlive,
   namespace,
   type SandboxProcesses,
+  sandboxProcesses,
   status,
 } from '../lifecycle/sandbox-processes.ts';
 
@@ -17,12 +19,22 @@ const NO_CAPABILITIES = '0000000000000000';
 const READ_ONLY_GOFER = '0000000000000004';
 const capabilitySets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'] as const;
 
+/** Its processes, when it makes no more: a stub that is being made is not yet confined. */
+function atRest({ child }: Running): Promise<SandboxProcesses> {
+  return until(() => {
+    const processes = sandboxProcesses(child.pid as number);
+    const isMade = (pid: number): boolean =>
+      isAlive(pid) && status(pid, 'Seccomp') === '2' && descriptors(pid).size <= 2;
+    return processes?.stubs.every(isMade) === true ? processes : undefined;
+  });
+}
+
 let sandbox: Running & { readonly processes: SandboxProcesses };
 let processes: SandboxProcesses;
 
 beforeAll(async () => {
   sandbox = await startSleeper();
-  processes = sandbox.processes;
+  processes = await atRest(sandbox);
 });
 
 afterAll(async () => {
@@ -129,7 +141,7 @@ describe('descriptors', () => {
     }
     // While a stub is being made the zygote holds that one's socket as well.
     await expect
-      .poll(() => descriptors(processes.zygote).size, { timeout: 5000 })
+      .poll(() => descriptors(processes.zygote).size, { timeout: 60_000 })
       .toBeLessThanOrEqual(3);
   });
 
@@ -148,7 +160,8 @@ describe('descriptors', () => {
 describe('with the network of the host', () => {
   let host: Running & { readonly processes: SandboxProcesses };
   beforeAll(async () => {
-    host = await startSleeper(['--network', 'host']);
+    const started = await startSleeper(['--network', 'host']);
+    host = { ...started, processes: await atRest(started) };
   });
   afterAll(async () => {
     host.child.kill('SIGKILL');

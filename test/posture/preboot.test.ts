@@ -45,7 +45,10 @@ describe.runIf(asRoot)('a sandbox from a preboot', () => {
   let processes: SandboxProcesses;
   beforeAll(async () => {
     child = started({ WORD: SECRET }, []);
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.once('data', () => resolve());
+      child.once('close', (code) => reject(new Error(`ended with ${code}`)));
+    });
     processes = await until(() => sandboxProcesses(child.pid as number));
   });
   afterAll(() => child.kill('SIGKILL'));

@@ -167,7 +167,7 @@ describe('node', () => {
   const options = { seconds: 120 };
   program(
     'node basics',
-    `${node} -e 'const c = require("crypto"); console.log(process.version, c.createHash("sha256").update("x".repeat(1e6)).digest("hex")); setTimeout(() => console.log("late"), 30); setImmediate(() => console.log("immediate")); Promise.resolve().then(() => console.log("micro")); process.on("exit", (c) => console.log("exit", c)); process.exitCode = 4'`,
+    `${node} -e 'const c = require("crypto"); console.log(process.version, c.createHash("sha256").update("x".repeat(1e6)).digest("hex")); setTimeout(() => console.log("late"), 1000); setImmediate(() => console.log("immediate")); Promise.resolve().then(() => console.log("micro")); process.on("exit", (c) => console.log("exit", c)); process.exitCode = 4'`,
     options,
   );
   program(

@@ -1,6 +1,5 @@
 // dist/runts, built once for a state of the bundles.
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 
@@ -10,17 +9,17 @@ export const executable = join(root, 'dist/runts');
 
 const sources = ['build/sentry.body.js', 'native/build/entry'];
 
-function isBuilt(): boolean {
-  if (!existsSync(executable)) return false;
-  const built = statSync(executable).mtimeMs;
-  return sources.every((source) => statSync(join(root, source)).mtimeMs < built);
-}
+/** Builds it where it is older than its sources. */
+const build = `for source; do [ dist/runts -nt "$source" ] || exec "$NODE" tools/single-file.ts; done`;
 
+/** One test file builds it, the others wait. */
 export function buildExecutable(): void {
-  if (isBuilt()) return;
-  const build = spawnSync(process.execPath, [join(root, 'tools/single-file.ts')], {
+  const command = [join(root, 'build/single-file.lock'), 'sh', '-c', build, 'sh', ...sources];
+  const { stderr, status } = spawnSync('flock', command, {
+    cwd: root,
     encoding: 'utf8',
+    env: { ...process.env, NODE: process.execPath },
   });
-  expect(build.stderr).toBe('');
-  expect(build.status).toBe(0);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
 }

@@ -26,7 +26,7 @@ function alone(args: readonly string[], env: Readonly<Record<string, string>> = 
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const run = spawnSync('unshare', [...command, ...variables, '/usr/local/bin/runts', ...args], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 200_000,
   });
   return { code: run.status, stdout: run.stdout, stderr: run.stderr };
 }
@@ -94,7 +94,7 @@ it('is as confined as with files of its own', () => {
   const command = [executable, 'do', '--', 'sh', '-c', 'ls -l /usr/lib | sort | head -20'];
   const run = spawnSync('strace', ['-f', '-i', '-o', log, ...command], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 200_000,
   });
   const calls = callsByProcess(readFileSync(log, 'latin1'));
   rmSync(folder, { recursive: true });

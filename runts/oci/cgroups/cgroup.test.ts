@@ -233,7 +233,7 @@ describe('limits of v1', () => {
     let events = 0;
     const watch = cgroup.oomEvents(20, () => events++);
     await inhabit(cgroup, 'tail /dev/zero');
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 60_000;
     while (events === 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 20));
     watch.stop();
     expect(events).toBe(1);

@@ -38,7 +38,7 @@ export interface CgroupState {
   readonly unit?: SystemdUnit;
 }
 
-const KILL_PATIENCE_MS = 5000;
+const KILL_PATIENCE_MS = 20_000;
 
 export class Cgroup {
   /** What the user should know of, and which stopped nothing. */

@@ -65,7 +65,7 @@ export async function removeTree(path: string): Promise<void> {
   for (let delayMs = 1; ; delayMs *= 2) {
     const error = tryRemove(path);
     if (error === undefined) return;
-    if (!isErrnoOf(error, 'EBUSY') || delayMs > 1024)
+    if (!isErrnoOf(error, 'EBUSY') || delayMs > 8192)
       throw new Failure(`cannot remove the cgroup ${path}: ${describe(error)}`, 1);
     await new Promise((resolve) => setTimeout(resolve, delayMs));
   }

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000, STEP_MS = 2 };
+enum { PATIENCE_MS = 90000, STEP_MS = 2 };
 
 static void say(const char *format, ...) {
   va_list arguments;
@@ -279,20 +279,21 @@ static void memory_case(int is_a) {
     pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
     pthread_mutex_init(&shared->mutex, &attributes);
     reach("mapped");
-    struct timespec patience = {20, 0};
-    long woken = 0;
-    while (__atomic_load_n(&shared->word, __ATOMIC_SEQ_CST) == 0 && woken == 0)
-      woken = syscall(SYS_futex, &shared->word, FUTEX_WAIT, 0, &patience, NULL, 0);
-    say("a: %s, word %u", woken == 0 ? "woken" : strerror(errno), shared->word);
+    struct timespec patience = {90, 0};
+    long woken = syscall(SYS_futex, &shared->word, FUTEX_WAIT, 0, &patience, NULL, 0);
+    const char *how = woken == 0 ? "woken" : strerror(errno);
+    await("changed");
+    say("a: %s, word %u", how, __atomic_load_n(&shared->word, __ATOMIC_SEQ_CST));
   } else {
     await("mapped");
-    usleep(50000);
+    // As soon as the other has come to wait. Only then the word changes: nobody waits for another value.
     long count = 0;
-    shared->word = 7;
-    for (int tries = 0; tries < 100 && count == 0; tries++) {
+    for (int waited = 0; count == 0 && waited < PATIENCE_MS; waited += STEP_MS) {
       count = syscall(SYS_futex, &shared->word, FUTEX_WAKE, 1, NULL, NULL, 0);
-      if (count == 0) usleep(10000);
+      if (count == 0) usleep(STEP_MS * 1000);
     }
+    __atomic_store_n(&shared->word, 7, __ATOMIC_SEQ_CST);
+    reach("changed");
     say("b: woke %ld", count);
   }
   for (int round = 0; round < 2000; round++) {
