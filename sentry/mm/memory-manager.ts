@@ -18,6 +18,7 @@ import { SIGSEGV } from '../../abi/signal.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import { type Credentials, isCapable } from '../vfs/credentials.ts';
+import type { FileIdentity } from '../vfs/node.ts';
 import type { Mappable, OpenFile } from '../vfs/open-file.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { AddressSpaceMemory } from './guest-memory-unsafe.ts';
@@ -112,6 +113,8 @@ export class MemoryManager {
   userCount = 1;
   /** The program that runs here (/proc/PID/exe), held. */
   executable: OpenFile | undefined = undefined;
+  /** What says so of that file. */
+  #program: FileIdentity | undefined = undefined;
   /** The program break. */
   brkEnd = 0;
   /** VMA_LOCKED | VMA_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */
@@ -404,15 +407,23 @@ export class MemoryManager {
     if (this.userCount > 0) return false;
     this.space.destroy();
     this.map.clear();
-    this.executable?.release();
+    this.#dropExecutable();
     return true;
   }
 
   /** Sets what /proc/PID/exe shows. Takes a reference of its own. */
   setExecutable(file: OpenFile): void {
     file.acquire();
-    this.executable?.release();
+    this.#dropExecutable();
     this.executable = file;
+    this.#program = file.node.identity;
+    this.#program.running += 1;
+  }
+
+  #dropExecutable(): void {
+    if (this.#program !== undefined) this.#program.running -= 1;
+    this.#program = undefined;
+    this.executable?.release();
   }
 
   /** True: the fault is repaired (a stack grew), the thread may go on. False: it is the guest's signal. */

@@ -7,6 +7,7 @@ import {
   ENODEV,
   EOPNOTSUPP,
   ESPIPE,
+  ETXTBSY,
   isErrno,
   type SysResult,
 } from '../../abi/errno.ts';
@@ -55,6 +56,7 @@ function sysTruncate(task: Task, args: SyscallArgs): SysResult {
   if (path.node.kind !== S_IFREG) return EINVAL;
   const allowed = mayAccessPath(task.credentials, path, MAY_WRITE);
   if (allowed < 0) return allowed;
+  if (path.node.isRunning) return ETXTBSY;
   const limited = withinFileLimit(task, sizeBytes);
   if (limited < 0) return limited;
   dropSetIds(path.node, task.credentials);

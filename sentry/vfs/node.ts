@@ -115,6 +115,8 @@ export class FileIdentity {
   locks: FileLocks | undefined = undefined;
   /** Who watches the file (vfs/notify.ts), once somebody does. */
   observers: Set<NodeObserver> | undefined = undefined;
+  /** Address spaces whose program it is (mm/memory-manager.ts): nobody writes to it meanwhile. */
+  running = 0;
 }
 
 /** An inode. The same object must be answered for the same file as long as anyone holds it: dentries are keyed by it. */
@@ -138,6 +140,11 @@ export abstract class Node extends FileIdentity {
   /** The same without making one: undefined where nothing can hang on it yet. */
   get knownIdentity(): FileIdentity | undefined {
     return this;
+  }
+
+  /** ETXTBSY for opening for writing, and for truncate(2). */
+  get isRunning(): boolean {
+    return (this.knownIdentity?.running ?? 0) > 0;
   }
 
   abstract attributes(): Result<Attributes>;

@@ -9,6 +9,7 @@ import {
   ENOTDIR,
   ENXIO,
   EPERM,
+  ETXTBSY,
   isErrno,
   type Result,
   type SysResult,
@@ -224,6 +225,7 @@ function mayOpen(caller: FsCaller, path: Path, flags: number): SysResult {
   if ((mask & MAY_WRITE) !== 0 && node.kind === S_IFREG) {
     const writable = mayWriteMount(path.mount);
     if (writable < 0) return writable;
+    if (node.isRunning) return ETXTBSY;
   }
   if ((flags & O_NOATIME) === 0) return 0;
   const owner = node.ownership();
@@ -278,6 +280,7 @@ function adopt(opened: Result<OpenFile>, path: Path, flags?: number): Result<Ope
 /**
  * Opens a program for execve(2): a regular file that may be executed, read permission or not
  * (do_open_execat of fs/exec.c). `walkFlags` as for walkPath.
+ * Differs from Linux: a file that somebody has open for writing is executed all the same (there: ETXTBSY).
  */
 export function openForExec(
   caller: FsCaller,

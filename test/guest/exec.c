@@ -275,6 +275,49 @@ TEST(execveat_relative_to_a_directory) {
   CHECK_EXIT(pid, 25);
 }
 
+HELPER(waits_for_end_of_input) {
+  char byte;
+  return read(0, &byte, 1) == 0 ? 0 : 1;
+}
+
+// A program that runs is not written to, under whatever name; when it has ended it is.
+TEST(running_program_is_busy) {
+  char buffer[65536], link_name[] = "busy-link", text[64];
+  int in = OK(open(check_self, O_RDONLY));
+  int out = OK(open("busy", O_WRONLY | O_CREAT, 0755));
+  for (ssize_t n; (n = OK(read(in, buffer, sizeof buffer))) > 0;)
+    CHECK_EQ(write(out, buffer, n), n);
+  close(in), close(out);
+  OK(link("busy", link_name));
+  int ends[2], started[2];
+  OK(pipe(ends)), OK(pipe(started));
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    close(ends[1]), close(started[0]);
+    OK(dup2(ends[0], 0)), OK(fcntl(started[1], F_SETFD, FD_CLOEXEC));
+    execl("busy", "prog", "@waits_for_end_of_input", NULL);
+    _exit(99);
+  }
+  close(started[1]);
+  CHECK_EQ(read(started[0], buffer, 1), 0);  // it runs: exec closed the other end
+  sprintf(text, "/proc/%d/exe", pid);
+  const char *names[] = {"busy", link_name, text};
+  for (int i = 0; i < 3; i++) {
+    CHECK_ERR(open(names[i], O_WRONLY), ETXTBSY);
+    CHECK_ERR(open(names[i], O_RDWR | O_CREAT, 0755), ETXTBSY);
+    CHECK_ERR(open(names[i], O_RDONLY | O_TRUNC), ETXTBSY);
+    CHECK_ERR(truncate(names[i], 5), ETXTBSY);
+    close(OK(open(names[i], O_RDONLY)));
+  }
+  // Of a child of its own too, after it has ended.
+  OK(chmod("busy", 0700));
+  OK(rename("busy", "busy-2"));
+  close(ends[1]);
+  CHECK_EXIT(pid, 0);
+  close(OK(open("busy-2", O_WRONLY)));
+  OK(truncate(link_name, 5));
+}
+
 TEST(memfd_is_executable) {
   int in = OK(open(check_self, O_RDONLY));
   int fd = OK(memfd_create("program", 0));

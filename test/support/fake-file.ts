@@ -1,11 +1,11 @@
 // An OpenFile over an array, mappable through a FakeAddressSpace's `files`.
 import type { Result, SysResult } from '../../abi/errno.ts';
 import { BufferSource, type Sink } from '../../sentry/vfs/io.ts';
-import type { Node } from '../../sentry/vfs/node.ts';
+import { FileIdentity, type Node } from '../../sentry/vfs/node.ts';
 import { type Mappable, OpenFile } from '../../sentry/vfs/open-file.ts';
 
-/** No inode: only its identity is looked at (locks). */
-const nowhere = {} as Node;
+/** No inode: only its identity is looked at (locks, programs that run). */
+const nowhere = { identity: new FileIdentity() } as Node;
 
 export class FakeFile extends OpenFile implements Mappable {
   readonly contents: Uint8Array;
