@@ -153,11 +153,14 @@ static void become_zygote(void *argument) {
 /*
  * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
  * always an empty one: where the Sentry shares the host's, guest code does not.
+ * Memory is not shared with it, as it is with the sealer: the kernel gives the score to all who share the writer's.
  */
 static void start_zygote(struct sandbox *sandbox, int oom_score) {
   int own_score = read_oom_score(oom_score);
   write_oom_score(oom_score, own_score + sandbox->options.oom_margin);
-  if (start_process(become_zygote, sandbox, true) < 0) fatal("fork: %s", strerror(errno));
+  pid_t pid = clone_process(0);
+  if (pid < 0) fatal("fork: %s", strerror(errno));
+  if (pid == 0) become_zygote(sandbox);
   write_oom_score(oom_score, own_score);
   close(oom_score);
 }

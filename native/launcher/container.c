@@ -71,6 +71,17 @@ static void write_file(struct container *container, const char *path, const char
   close(fd);
 }
 
+const char *move_to_cgroups(const char *const *files, int count, pid_t pid) {
+  char text[16];
+  size_t length = (size_t)snprintf(text, sizeof text, "%d\n", (int)pid);
+  for (int i = 0; i < count; i++) {
+    int fd = open(files[i], O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, length) < 0) return files[i];
+    close(fd);
+  }
+  return NULL;
+}
+
 /* As runc: a wish that a host without CAP_SYS_RESOURCE refuses is an error only there. */
 static void set_oom_score(struct container *container) {
   char text[16];
@@ -302,9 +313,8 @@ void enter_container(struct options *options) {
   /* Else it stays in the session of the terminal that it is given. */
   bool is_apart = !options->terminal && !container->is_foreground;
   if (is_apart || container->console_socket != NULL) setsid();
-  for (int i = 0; i < container->cgroup_count; i++) {
-    write_file(container, container->cgroups[i], "0\n");
-  }
+  const char *refused = move_to_cgroups(container->cgroups, container->cgroup_count, 0);
+  if (refused != NULL) fail(container, refused);
   set_oom_score(container);
   enter_network(container);
   if (options->mode == MODE_CONTAINER && !container->joins) listen_for_commands(container);

@@ -55,12 +55,29 @@ static bool fork_launcher(struct options *options) {
   return false;
 }
 
+/*
+ * Launcher and Gofer are where the Sentry is, which waits for the Gofer: a container that may not run for a while, by its limit
+ * of processor time or a freezer, must not keep the others of the pod waiting. Where the host does not let it, they stay.
+ */
+static bool fork_beside_sentry(struct options *options) {
+  const struct container *container = &options->container;
+  const char *const *cgroups = container->gofer_cgroups;
+  bool is_forked = options->preboot_fd >= 0;
+  move_to_cgroups(cgroups, container->gofer_cgroup_count, is_forked ? options->preboot_pid : 0);
+  if (fork_launcher(options)) return true;
+  if (!is_forked && move_to_cgroups(container->cgroups, container->cgroup_count, 0) != NULL) {
+    explain(EXIT_OWN_FAILURE, "cgroups: the way back failed");
+    exit(EXIT_OWN_FAILURE);
+  }
+  return false;
+}
+
 /* A container in another's Sentry: that one is told of its Gofer, which this one's launcher starts. */
 static bool join_sandbox(struct options *options) {
   int gofer[2];
   make_channel(gofer, SOCK_SEQPACKET);
   options->container.listen_fd = gofer[1];
-  if (fork_launcher(options)) return true;
+  if (fork_beside_sentry(options)) return true;
   close(front.control.fd);
   front.control.fd = connect_sandbox(options, gofer[0]);
   close(gofer[0]);

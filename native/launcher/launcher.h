@@ -101,6 +101,9 @@ struct container {
   bool error_log_json;
   const char *cgroups[MAX_CGROUPS]; /* files that take a process id */
   int cgroup_count;
+  /* MODE_CONTAINER that joins: those of the Sentry, where its Gofer goes too. */
+  const char *gofer_cgroups[MAX_CGROUPS];
+  int gofer_cgroup_count;
   const char *network;                /* "new", a path, or NULL: the caller's */
   const char *settings[MAX_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
   int setting_count;
@@ -212,6 +215,8 @@ ssize_t receive_with_descriptors(int socket, void *bytes, size_t length, int *fd
 
 /* given.c: the options' descriptors move to HIGH and above, all others of the caller are closed. */
 void keep_given(struct options *options);
+/* Process `pid`, 0 for this one, moves to cgroups. Answers the first where the host does not let it (errno), or NULL. */
+const char *move_to_cgroups(const char *const *files, int count, pid_t pid);
 /* In the launcher: the descriptors that are listed above. */
 void take_places(const struct options *options, int control, int report);
 /* What outlives the command line must not hold the caller's streams: the guest has its copies. */

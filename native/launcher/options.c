@@ -76,9 +76,9 @@ static bool add_attach(struct options *options, const char *name, const char *pa
   return true;
 }
 
-static void add_cgroup(struct container *container, const char *path) {
-  if (container->cgroup_count == MAX_CGROUPS) fatal("more than %d cgroups", MAX_CGROUPS);
-  container->cgroups[container->cgroup_count++] = path;
+static void add_cgroup(const char **list, int *count, const char *path) {
+  if (*count == MAX_CGROUPS) fatal("more than %d cgroups", MAX_CGROUPS);
+  list[(*count)++] = path;
 }
 
 static void add_setting(struct container *container, const char *setting) {
@@ -141,7 +141,9 @@ void parse_options(struct options *options, int argc, char **argv) {
     } else if (descriptor != NULL) {
       *descriptor = atoi(value);
     } else if (strcmp(name, "--cgroup") == 0) {
-      add_cgroup(container, value);
+      add_cgroup(container->cgroups, &container->cgroup_count, value);
+    } else if (strcmp(name, "--gofer-cgroup") == 0) {
+      add_cgroup(container->gofer_cgroups, &container->gofer_cgroup_count, value);
     } else if (strcmp(name, "--network-setting") == 0) {
       add_setting(container, value);
     } else if (strcmp(name, "--flag") == 0 && options->flag_count < MAX_FLAGS) {

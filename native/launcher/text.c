@@ -90,13 +90,30 @@ void append_quoted(struct text *text, const char *bytes, size_t length) {
   append(text, "\"", 1);
 }
 
+/* "How to convert a number of days to a date": years begin in March, so that leap days end them; eras are 400 years. */
+void format_time(long long seconds, char text[TIME_BYTES]) {
+  long long days = seconds / 86400 + 719468;
+  int second = (int)(seconds % 86400);
+  long long era = days / 146097;
+  int day = (int)(days % 146097);
+  int year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+  day -= 365 * year + year / 4 - year / 100;
+  int month = (5 * day + 2) / 153;
+  day -= (153 * month + 2) / 5;
+  int civil_year = (int)(400 * era) + year + (month >= 10 ? 1 : 0);
+  snprintf(text, TIME_BYTES, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)civil_year % 10000,
+           (unsigned)(month < 10 ? month + 3 : month - 9) % 100, (unsigned)(day + 1) % 100,
+           (unsigned)(second / 3600) % 100, (unsigned)(second / 60 % 60) % 100,
+           (unsigned)(second % 60) % 100);
+}
+
 void write_log(int fd, bool json, const char *level, const char *message) {
-  char when[32];
-  time_t now = time(NULL);
-  struct tm parts;
+  char when[TIME_BYTES];
+  struct timespec now;
   struct text line = {0};
   if (fd < 0) return;
-  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+  clock_gettime(CLOCK_REALTIME, &now);
+  format_time(now.tv_sec, when);
   if (json) {
     append_format(&line, "{\"level\":\"%s\",\"msg\":", level);
   } else {

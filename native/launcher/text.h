@@ -20,6 +20,14 @@ void append_quoted(struct text *text, const char *bytes, size_t length);
 /* Length of the UTF-8 sequence that `bytes` starts with, 0 where it is none. */
 size_t utf8_length(const char *bytes, size_t available);
 
+enum { TIME_BYTES = 32 };
+
+/*
+ * UTC as RFC 3339 has it, from 1970 on. Not by gmtime(3), which reads /etc/localtime: a container's front, which has the
+ * host's root for its user, would read the file of its guest.
+ */
+void format_time(long long seconds, char text[TIME_BYTES]);
+
 /* One line of the file that --log names (or -1), as runts/oci/log.ts writes it. */
 void write_log(int fd, bool json, const char *level, const char *message);
 

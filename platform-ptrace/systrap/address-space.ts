@@ -136,6 +136,10 @@ export class SystrapSpace implements AddressSpace {
     return this.#host.flush(this.#own(via));
   }
 
+  flushSoon(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined {
+    return this.#host.flushSoon(this.#own(via), done);
+  }
+
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;

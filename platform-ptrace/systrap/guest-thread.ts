@@ -46,6 +46,8 @@ export interface ThreadHost {
   answered(late: boolean): void;
   /** Does the operations queued on a stopped thread and waits for it. */
   flush(thread: SystrapThread): SysResult;
+  /** The same, but soon: undefined where it takes longer, `done` is told then. */
+  flushSoon(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
   /** The thread's outcome is known without running it: deliver it at the next poll. */
   deliverLater(thread: SystrapThread): void;
   /** The guest broke its own stub: its death is delivered at the next poll. */
@@ -101,6 +103,8 @@ export class SystrapThread implements GuestThread {
   leavesAtStop = false;
   /** Position in the platform's list of running threads, -1 if not in it. */
   runIndex = -1;
+  /** Operations are under way, and nothing else. */
+  flushed: ((result: SysResult) => void) | undefined;
   /** A clone that this thread makes, or that makes this thread. */
   clone: PendingClone | undefined;
   readonly #host: ThreadHost;

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { EBADF, isErrno } from '../../abi/errno.ts';
+import { EBADF, EIO, isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { FreshAddressSpace, ProcessHome } from '../../sentry/platform/platform.ts';
 import { TestGuests } from './test-guest.ts';
@@ -73,4 +73,56 @@ it('where it cannot be moved there is no home, and nothing is left', () => {
   expect(platform.newHome([fd])).toBe(EBADF);
   expect(() => closeSync(fd)).toThrow('EBADF');
   born().space.destroy();
+});
+
+const SIGSTOP = 19;
+const SIGCONT = 18;
+const SIGKILL = 9;
+
+it('nobody is waited for whom the host keeps from running', () => {
+  rmSync(list, { force: true });
+  const home = newHome();
+  const zygote = Number(readFileSync(list, 'latin1'));
+  const first = born(home);
+  guests.until(() => false, 50); // The pool is full.
+  native.kill(zygote, SIGSTOP);
+  const told: boolean[] = [];
+  const taken: FreshAddressSpace[] = [first];
+  for (;;) {
+    const fresh = platform.freshSoon(home, (isReady) => told.push(isReady));
+    if (fresh === undefined) break;
+    if (isErrno(fresh)) throw new Error(`no address space: ${fresh}`);
+    taken.push(fresh);
+  }
+  expect(taken.length).toBeGreaterThan(1);
+  // Others are born meanwhile.
+  born().space.destroy();
+  expect(told).toEqual([]);
+  native.kill(zygote, SIGCONT);
+  guests.until(() => told.length > 0);
+  expect(told).toEqual([true]);
+  for (const { space } of [...taken, born(home)]) space.destroy();
+  home.end();
+});
+
+it('operations of one that does not run are heard of later, and of one that died', () => {
+  const common = { kind: 'mapAnonymous', noreserve: false, populate: false, prot: 3 } as const;
+  for (const [signal, answer] of [
+    [SIGCONT, 0],
+    [SIGKILL, EIO],
+  ] as const) {
+    const { space, thread } = born();
+    native.kill(space.hostId, SIGSTOP);
+    const heard: number[] = [];
+    space.queueOperation({ ...common, addr: 0x20000, length: 0x1000 }, thread);
+    expect(space.flushSoon(thread, (result) => heard.push(result))).toBe(undefined);
+    expect(heard).toEqual([]);
+    native.kill(space.hostId, signal);
+    guests.until(() => heard.length > 0);
+    expect(heard).toEqual([answer]);
+    if (answer === 0) {
+      expect(space.write(0x20000, new Uint8Array(8), 8)).toBe(8);
+      space.destroy();
+    }
+  }
 });

@@ -14,6 +14,7 @@ export class Nursery implements ProcessHome {
   readonly #ended: (nursery: Nursery) => void;
   #zygote: SystrapThread | undefined;
   readonly #pool: FreshAddressSpace[] = [];
+  readonly #waiting: ((isThere: boolean) => void)[] = [];
   #spawning = false;
   #hasEnded = false;
 
@@ -47,11 +48,22 @@ export class Nursery implements ProcessHome {
     return 0;
   }
 
+  /** Told once, of what comes of the fork that is under way. False: there is none. */
+  whenNext(told: (isThere: boolean) => void): boolean {
+    if (this.#spawning) this.#waiting.push(told);
+    return this.#spawning;
+  }
+
+  #tell(isThere: boolean): void {
+    for (const told of this.#waiting.splice(0)) told(isThere);
+  }
+
   /** The host process of `space` has died. True: it was the nursery's, and nobody else has to hear of it. */
   lost(space: AddressSpace): boolean {
     if (this.#zygote?.space === space) {
       this.#zygote = undefined;
       this.#spawning = false;
+      this.#tell(true); // Another zygote is made for who asks again.
       return true;
     }
     const pooled = this.#pool.findIndex((fresh) => fresh.space === space);
@@ -66,6 +78,7 @@ export class Nursery implements ProcessHome {
     for (const fresh of this.#pool.splice(0)) fresh.space.destroy();
     this.#zygote?.space.destroy();
     this.#zygote = undefined;
+    this.#tell(false);
   }
 
   #spawn(zygote: SystrapThread): void {
@@ -73,13 +86,17 @@ export class Nursery implements ProcessHome {
     zygote.space.fork(zygote, (fresh) => {
       const isCurrent = zygote === this.#zygote;
       if (isCurrent) this.#spawning = false;
-      if (isErrno(fresh)) return;
+      if (isErrno(fresh)) {
+        this.#tell(false);
+        return;
+      }
       if (!isCurrent) {
         fresh.space.destroy();
         return;
       }
       (fresh.thread as SystrapThread).clearRegisters();
       this.#pool.push(fresh);
+      this.#tell(true);
       this.fill();
     });
   }

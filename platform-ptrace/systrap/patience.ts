@@ -11,11 +11,12 @@ const MOST_COUNTED_NS = 20e6;
 
 export class Patience {
   readonly #clock: Pick<Clock, 'monotonicNs'>;
-  #leftNs = PATIENCE_NS;
+  #leftNs: number;
   #lastNs: number;
 
-  constructor(clock: Pick<Clock, 'monotonicNs'>) {
+  constructor(clock: Pick<Clock, 'monotonicNs'>, patienceNs: number = PATIENCE_NS) {
     this.#clock = clock;
+    this.#leftNs = patienceNs;
     this.#lastNs = clock.monotonicNs();
   }
 

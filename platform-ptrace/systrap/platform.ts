@@ -33,6 +33,8 @@ import { type IdleRest, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
 const SIGKILL = 9;
+/** Where somebody can wait instead: the host may not let a container's processes run (CPU limits), and others go on meanwhile. */
+const SOON_NS = 2e6;
 /** Host process numbers past the highest known one where an unknown child is looked for. */
 const STRANGER_RANGE = 1024;
 /** Host descriptors are looked at once in so many busy polls. */
@@ -102,6 +104,22 @@ export class SystrapPlatform implements Platform, CloneHost {
       if (filled < 0 || !patience.isLeft()) return EAGAIN;
       if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
     }
+  }
+
+  freshSoon(
+    home: ProcessHome | undefined,
+    ready: (isReady: boolean) => void,
+  ): Result<FreshAddressSpace> | undefined {
+    const nursery = home instanceof Nursery ? home : this.#nursery;
+    const patience = new Patience(this.#clock, SOON_NS);
+    for (;;) {
+      const fresh = nursery.take();
+      if (fresh !== undefined) return fresh;
+      if (nursery.fill() < 0) return EAGAIN;
+      if (!patience.isLeft()) break;
+      if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
+    }
+    return nursery.whenNext(ready) ? undefined : EAGAIN;
   }
 
   newHome(cgroupFds: readonly number[]): Result<ProcessHome> {
@@ -193,6 +211,21 @@ export class SystrapPlatform implements Platform, CloneHost {
       this.spaceBroke(thread.space, 'did not do a memory operation in time');
       return EIO;
     }
+    return this.#flushedResult(thread);
+  }
+
+  flushSoon(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined {
+    const failed = thread.takeFailure();
+    if (failed !== 0) return failed;
+    if (!thread.hasOperations) return 0;
+    thread.answer(ORDER_STOP);
+    if (this.#awaitPost(thread, SOON_NS)) return this.#flushedResult(thread);
+    thread.flushed = done;
+    this.threadRuns(thread);
+    return undefined;
+  }
+
+  #flushedResult(thread: SystrapThread): SysResult {
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (kind === EVENT_OPERATIONS_DONE) return 0;
     if (kind === EVENT_OPERATION_FAILED && thread.readStop(kind)) return thread.outcome.errno;
@@ -251,6 +284,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
       this.spaceBroke(thread.space, `slot in state ${state}`);
+    } else if (thread.flushed !== undefined) {
+      const { flushed } = thread;
+      thread.flushed = undefined;
+      flushed(this.#flushedResult(thread));
     } else if (thread.clone !== undefined) {
       this.#cloneStopped(thread, kind);
     } else if (thread.readStop(kind)) {
@@ -326,21 +363,23 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   #forget(space: SystrapSpace): void {
-    for (const thread of space.threads.values()) this.#waiter.remove(thread);
+    const threads = [...space.threads.values()];
+    for (const thread of threads) this.#waiter.remove(thread);
     this.clones.spaceGone(space);
     space.release();
+    for (const thread of threads) thread.flushed?.(EIO);
   }
 
   // ---- own waits and the zygote ----
 
   /** Waits for a stopped thread that was given an order which ends in a post. */
-  #awaitPost(thread: SystrapThread): boolean {
-    const patience = new Patience(this.#clock);
+  #awaitPost(thread: SystrapThread, patienceNs?: number): boolean {
+    const patience = new Patience(this.#clock, patienceNs);
     this.#waiter.add(thread);
     let state = Atomics.load(this.words, thread.base);
     while (state === STATE_ANSWERED || state === STATE_RUNNING) {
       if (!patience.isLeft()) break;
-      this.#waiter.pause(10e6);
+      this.#waiter.pause(patienceNs === undefined ? 10e6 : 1e6);
       state = Atomics.load(this.words, thread.base);
     }
     this.#waiter.remove(thread);

@@ -6,7 +6,7 @@ import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
 import { Failure } from '../failure.ts';
 import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
 import { needTerminal, windowSize } from '../terminal.ts';
-import type { Cgroup, CgroupState } from './cgroups/cgroup.ts';
+import { type Cgroup, type CgroupState, restoreCgroup } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
 import { planCgroup } from './cgroups/plan.ts';
 import type { OciContext } from './context.ts';
@@ -172,7 +172,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
       launcher: plan.installation.launcher,
       args: [
         '--container',
-        ...(record.sandbox === undefined ? [] : ['--join']),
+        ...(record.sandbox === undefined ? [] : joinArguments(context, record.sandbox)),
         ...networkArguments(plan.network),
         ...launcherArguments(launch),
         ...logArguments(launch),
@@ -208,6 +208,13 @@ function configOf({ plan, request }: Making): SandboxConfig {
     return config;
   const terminal = { streams: [true, true, true], window: windowSize(0) } as const;
   return { ...config, container: { ...container, process: { ...container.process, terminal } } };
+}
+
+/** The Gofer goes where the Sentry is. */
+function joinArguments({ store }: OciContext, sandbox: string): string[] {
+  const { cgroup } = store.load(sandbox);
+  const files = cgroup === null ? [] : restoreCgroup(cgroup).procsFiles();
+  return ['--join', ...files.flatMap((file) => ['--gofer-cgroup', file])];
 }
 
 /** What the Sentry of a pod's sandbox is asked for. */

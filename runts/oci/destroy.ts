@@ -1,10 +1,11 @@
 // The end of a container: its processes, its cgroups, its state. Works from every state, half-made ones included.
+import { readFileSync } from 'node:fs';
 import { complain, describe } from '../failure.ts';
 import { restoreCgroup } from './cgroups/cgroup.ts';
 import type { OciContext } from './context.ts';
 import { runHooks } from './hooks.ts';
 import type { ContainerRecord } from './state/container-record.ts';
-import { isAlive, type ProcessIdentity } from './state/process-identity.ts';
+import { identify, isAlive, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument } from './state/status.ts';
 
 /** How long the processes of a killed container may take to be gone. */
@@ -16,11 +17,14 @@ export async function destroy(
   { runsHooks }: { readonly runsHooks: boolean },
 ): Promise<void> {
   const cgroup = record.cgroup === null ? undefined : restoreCgroup(record.cgroup);
+  const launchers = record.front === undefined ? [] : childrenOf(record.front);
   // Of what is frozen nothing ends by itself: all is killed first, and thawed then.
   if (cgroup?.isFrozen() === true) cgroup.kill();
   if (record.front !== undefined) await kill(record.front);
   if (cgroup !== undefined) {
     cgroup.kill();
+    // That of a container of a pod is not in its cgroups.
+    for (const launcher of launchers) await gone(launcher);
     await cgroup.remove();
   }
   context.store.remove(record.id);
@@ -43,6 +47,22 @@ async function kill(front: ProcessIdentity): Promise<void> {
     killed = true;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+function childrenOf(front: ProcessIdentity): ProcessIdentity[] {
+  if (!isAlive(front)) return [];
+  try {
+    const text = readFileSync(`/proc/${front.pid}/task/${front.pid}/children`, 'latin1');
+    const pids = text.split(' ').filter((word) => word !== '');
+    return pids.map((pid) => identify(Number(pid))).filter((child) => child !== undefined);
+  } catch {
+    return [];
+  }
+}
+
+async function gone(identity: ProcessIdentity): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
+  while (isAlive(identity) && Date.now() < end) await new Promise((done) => setTimeout(done, 2));
 }
 
 function signalQuietly(pid: number): void {

@@ -1,10 +1,11 @@
 // execve(2), execveat(2): a new program in a fresh address space, and what of the task survives.
-import { EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { EAGAIN, EINTR, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { MS_NOSUID } from '../../abi/fs.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
 import { XATTR_NAME_CAPS } from '../../abi/xattr.ts';
+import type { Blocking, MaybeBlocking } from '../base/wait.ts';
 import {
   credentialsAfterExec,
   type ExecIdentity,
@@ -15,13 +16,21 @@ import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
 import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
 import { REGISTERS_SET } from '../kernel/result.ts';
 import { noAlternateStack, type Task } from '../kernel/task.ts';
+import { Told } from '../kernel/told.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
 import { isOwned } from '../vfs/node.ts';
 import { openForExec } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { Path } from '../vfs/path.ts';
 import { WALK_FOLLOW } from '../vfs/path-walk.ts';
-import { type LoadedImage, loadProgram, type ProgramIdentity } from './load.ts';
+import {
+  type LaidOutImage,
+  type LoadedImage,
+  type LoadRequest,
+  layOutProgram,
+  loadProgram,
+  type ProgramIdentity,
+} from './load.ts';
 
 const ADDR_NO_RANDOMIZE = 0x0040000;
 /** READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO: cleared for set-ID programs. */
@@ -37,28 +46,19 @@ export interface ExecRequest {
   readonly envp: readonly string[];
 }
 
-/** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. */
-export function execute(task: Task, request: ExecRequest): SysResult {
-  const fresh = task.kernel.platform.newAddressSpace(task.group.container.home);
-  if (isErrno(fresh)) return fresh;
-  const image = load(task, request, fresh);
-  if (isErrno(image)) {
-    fresh.space.destroy();
-    return image;
-  }
-  becomeLeader(task);
-  dropThreadLists(task);
-  releaseMemory(task, false);
-  adopt(task, fresh, image);
-  resetState(task, image.identity, request.path);
-  return REGISTERS_SET;
+/** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. Sleeps where the host is slow. */
+export function execute(task: Task, request: ExecRequest): MaybeBlocking {
+  const ready = new Told<boolean>();
+  const fresh = freshSoon(task, ready);
+  if (fresh === undefined) return executeOnceReady(task, request, ready);
+  return isErrno(fresh) ? fresh : loadInto(fresh, task, request);
 }
 
 /** The very first program of the sandbox: `task` has no memory yet. 0 or an errno. */
 export function executeFirst(task: Task, request: ExecRequest): SysResult {
   const fresh = task.kernel.platform.newAddressSpace(task.group.container.home);
   if (isErrno(fresh)) return fresh;
-  const image = load(task, request, fresh);
+  const image = loadProgram(loadRequest(task, request, fresh));
   if (isErrno(image)) {
     fresh.space.destroy();
     return image;
@@ -68,9 +68,79 @@ export function executeFirst(task: Task, request: ExecRequest): SysResult {
   return 0;
 }
 
-function load(task: Task, request: ExecRequest, fresh: FreshAddressSpace): Result<LoadedImage> {
+function freshSoon(task: Task, ready: Told<boolean>): Result<FreshAddressSpace> | undefined {
+  const { home } = task.group.container;
+  return task.kernel.platform.freshSoon(home, (isReady) => ready.tell(isReady));
+}
+
+function* executeOnceReady(
+  task: Task,
+  request: ExecRequest,
+  ready: Told<boolean>,
+): Blocking<SysResult> {
+  for (let told = ready; ; ) {
+    if (!(yield* told.wait())) return EAGAIN;
+    told = new Told();
+    const fresh = freshSoon(task, told);
+    if (fresh === undefined) continue;
+    if (isErrno(fresh)) return fresh;
+    const loaded = loadInto(fresh, task, request);
+    return typeof loaded === 'number' ? loaded : yield* loaded;
+  }
+}
+
+function loadInto(fresh: FreshAddressSpace, task: Task, request: ExecRequest): MaybeBlocking {
+  const image = layOutProgram(loadRequest(task, request, fresh));
+  if (isErrno(image)) {
+    fresh.space.destroy();
+    return image;
+  }
+  const done = new Told<SysResult>();
+  const flushed = fresh.space.flushSoon(fresh.thread, (result) => done.tell(result));
+  const start = (result: SysResult): SysResult => startProgram(task, request, fresh, image, result);
+  return flushed === undefined ? startOnceDone(task, done, start) : start(flushed);
+}
+
+function* startOnceDone(
+  task: Task,
+  done: Told<SysResult>,
+  start: (flushed: SysResult) => SysResult,
+): Blocking<SysResult> {
+  const { noNewPrivileges } = task;
+  let isLeft = true;
+  try {
+    const flushed = yield* done.wait();
+    isLeft = false;
+    // Another thread's seccomp(2) can set it meanwhile, and what the program gets was judged without.
+    return start(task.noNewPrivileges === noNewPrivileges ? flushed : EAGAIN);
+  } finally {
+    if (isLeft) start(EINTR);
+  }
+}
+
+function startProgram(
+  task: Task,
+  request: ExecRequest,
+  fresh: FreshAddressSpace,
+  image: LaidOutImage,
+  flushed: SysResult,
+): SysResult {
+  const finished = image.finish(flushed);
+  if (finished < 0) {
+    fresh.space.destroy();
+    return finished;
+  }
+  becomeLeader(task);
+  dropThreadLists(task);
+  releaseMemory(task, false);
+  adopt(task, fresh, image);
+  resetState(task, image.identity, request.path);
+  return REGISTERS_SET;
+}
+
+function loadRequest(task: Task, request: ExecRequest, fresh: FreshAddressSpace): LoadRequest {
   const { kernel } = task;
-  return loadProgram({
+  return {
     ...request,
     ...kernel.program,
     ...(task.group.container.time !== undefined && { vdso: task.group.container.time.vdso }),
@@ -81,7 +151,7 @@ function load(task: Task, request: ExecRequest, fresh: FreshAddressSpace): Resul
     randomFill: kernel.randomFill,
     open: (path) => openForExec(task, AT_FDCWD, path, WALK_FOLLOW),
     identify: (executable) => identify(task, executable),
-  });
+  };
 }
 
 function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {

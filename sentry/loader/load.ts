@@ -76,8 +76,23 @@ export interface LoadedImage {
   readonly identity: ProgramIdentity;
 }
 
-/** Loads, and leaves the fresh thread ready to run the program's first instruction. */
+/** One whose memory is laid out by operations that are still queued on the fresh thread. */
+export interface LaidOutImage extends LoadedImage {
+  /** With what became of them. 0: the fresh thread is ready to run the program's first instruction; else all is undone. */
+  readonly finish: (flushed: SysResult) => SysResult;
+}
+
+/** All of it. */
 export function loadProgram(request: LoadRequest): Result<LoadedImage> {
+  const image = layOutProgram(request);
+  if (isErrno(image)) return image;
+  const { space, thread } = request.fresh;
+  const finished = image.finish(space.flushOperations(thread));
+  return finished < 0 ? (finished as Errno) : image;
+}
+
+/** Up to what the guest's own process has to do for it. */
+export function layOutProgram(request: LoadRequest): Result<LaidOutImage> {
   const argv = request.argv.length > 0 ? request.argv : [''];
   const found = findProgram(request.file, request.path, argv, request.open);
   if (isErrno(found)) return found;
@@ -166,7 +181,7 @@ function parseProgram(request: LoadRequest, found: FoundProgram): Result<ParsedP
   return { elf, interpreter: { file, elf: parsed } };
 }
 
-function loadElf(request: LoadRequest, found: FoundProgram): Result<LoadedImage> {
+function loadElf(request: LoadRequest, found: FoundProgram): Result<LaidOutImage> {
   const { limits } = request;
   const sizeError = checkArgumentSize(
     found.argv,
@@ -188,7 +203,7 @@ function build(
   found: FoundProgram,
   program: ParsedProgram,
   identity: ProgramIdentity,
-): Result<LoadedImage> {
+): Result<LaidOutImage> {
   const { fresh, limits, guestTop } = request;
   const random = request.randomize ? numberSource(request.randomFill) : undefined;
   const layout = chooseLayout(guestTop, limits.soft(RLIMIT_STACK), random);
@@ -204,17 +219,28 @@ function build(
     credentials: identity.credentials,
     group: unlimited,
   };
-  const error = fill(request, found, program, identity, mm, caller, layout);
-  if (error < 0) {
+  const finish = lay(request, found, program, identity, mm, caller, layout);
+  if (typeof finish === 'number') {
     mm.map.clear();
-    return error as Errno;
+    return finish;
   }
   mm.setExecutable(found.file);
-  return { mm, identity };
+  return {
+    mm,
+    identity,
+    finish: (flushed) => {
+      const error = flushed < 0 ? flushed : finish();
+      if (error >= 0) return 0;
+      mm.map.clear();
+      mm.executable?.release();
+      mm.executable = undefined;
+      return error;
+    },
+  };
 }
 
-/** Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. 0 or an errno. */
-function fill(
+/** Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be done then, or an errno. */
+function lay(
   request: LoadRequest,
   found: FoundProgram,
   program: ParsedProgram,
@@ -222,16 +248,16 @@ function fill(
   mm: MemoryManager,
   caller: MemoryCaller,
   layout: ProgramLayout,
-): SysResult {
+): Errno | (() => SysResult) {
   const stackError = mapStack(mm, caller, layout, program.elf.executableStack);
-  if (stackError < 0) return stackError;
+  if (stackError < 0) return stackError as Errno;
   const bias = program.interpreter === undefined ? undefined : layout.pieBase;
   const main = mapSegments(mm, caller, found.file, program.elf, bias);
   if (isErrno(main)) return main === ENODEV ? ENOEXEC : main;
   const linker = mapInterpreter(mm, caller, program);
   if (linker !== undefined && isErrno(linker)) return linker;
   const vdsoAddr = request.vdso === undefined ? 0 : mapVdso(mm, caller, request.vdso);
-  if (vdsoAddr < 0) return vdsoAddr;
+  if (vdsoAddr < 0) return vdsoAddr as Errno;
   placeBreak(mm, program.elf, main, layout);
 
   const stack = initialStack(
@@ -246,14 +272,14 @@ function fill(
   );
   if (isErrno(stack)) return stack;
   if (stack.bytes.length > layout.stackReserveBytes) return ENOMEM;
-  const flushed = mm.space.flushOperations(caller.thread);
-  if (flushed < 0) return flushed;
-  mm.begin(caller);
-  const written = writeContents(mm, stack, [...main.tails, ...(linker?.tails ?? [])]);
-  if (written < 0) return written;
-  describeImage(mm.image, main, stack);
-  setRegisters(caller.thread, linker?.entry ?? main.entry, stack.stackPointer);
-  return 0;
+  return () => {
+    mm.begin(caller);
+    const written = writeContents(mm, stack, [...main.tails, ...(linker?.tails ?? [])]);
+    if (written < 0) return written;
+    describeImage(mm.image, main, stack);
+    setRegisters(caller.thread, linker?.entry ?? main.entry, stack.stackPointer);
+    return 0;
+  };
 }
 
 function mapStack(

@@ -78,6 +78,9 @@ export interface AddressSpace {
   /** Does what is queued on `via` now and waits for it. 0 or the errno of the first that failed. */
   flushOperations(via: GuestThread): SysResult;
 
+  /** The same, but soon: undefined where it takes longer, and `done` hears of it from Platform.poll or wait. */
+  flushSoon(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined;
+
   /** Copies guest memory to dst[0..length). Bytes copied from the front, EFAULT if none. */
   read(addr: number, dst: Uint8Array, length: number): SysResult;
   /** Copies src[0..length) to guest memory. Bytes copied from the front, EFAULT if none. */

@@ -43,6 +43,15 @@ export interface Platform {
   newAddressSpace(home?: ProcessHome): Result<FreshAddressSpace>;
 
   /**
+   * The same, but soon: undefined where there is none yet. `ready` is called from poll or wait when it pays to ask again, or
+   * (false) when none could be made.
+   */
+  freshSoon(
+    home: ProcessHome | undefined,
+    ready: (isReady: boolean) => void,
+  ): Result<FreshAddressSpace> | undefined;
+
+  /**
    * A home in other cgroups than the sandbox's: `cgroupFds` are their cgroup.procs files, opened for writing, and the
    * home's from here on, also where an errno says that the host does not let it be.
    */

@@ -11,12 +11,14 @@ import {
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { RLIMIT_STACK } from '../../abi/resource.ts';
 import { getU64 } from '../../abi/time.ts';
+import type { Blocking, MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { execute } from '../loader/exec.ts';
 import { openForExec } from '../vfs/open.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
 import { WALK_EMPTY, WALK_FOLLOW } from '../vfs/path-walk.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
+import { type Row, sleeps } from './entry.ts';
 
 /** MAX_ARG_STRLEN: 32 pages, the NUL included. */
 const MAX_STRING_BYTES = 131_072;
@@ -48,15 +50,24 @@ function exec(
   argvAddr: number,
   envpAddr: number,
   flags: number,
-): SysResult {
+): MaybeBlocking {
   const follow = (flags & AT_SYMLINK_NOFOLLOW) === 0 ? WALK_FOLLOW : 0;
   const empty = (flags & AT_EMPTY_PATH) !== 0 ? WALK_EMPTY : 0;
   const file = openForExec(task, dirfd, path, follow | empty);
   if (isErrno(file)) return file;
   file.acquire();
   const result = execOpened(task, file, nameOf(dirfd, path), argvAddr, envpAddr);
+  if (typeof result !== 'number') return releasing(file, result);
   file.release();
   return result;
+}
+
+function* releasing(file: OpenFile, call: Blocking<SysResult>): Blocking<SysResult> {
+  try {
+    return yield* call;
+  } finally {
+    file.release();
+  }
 }
 
 /** What scripts are called by, as Linux makes it up for execveat. */
@@ -67,11 +78,11 @@ function nameOf(dirfd: number, path: string): string {
 
 function execOpened(
   task: Task,
-  file: Parameters<typeof execute>[1]['file'],
+  file: OpenFile,
   path: string,
   argvAddr: number,
   envpAddr: number,
-): SysResult {
+): MaybeBlocking {
   const quarter = task.group.limits.soft(RLIMIT_STACK) / 4;
   const budget = { left: Math.max(MAX_STRING_BYTES, Math.min(MAX_TOTAL_BYTES, quarter)) };
   const argv = readStrings(task, argvAddr, budget);
@@ -80,12 +91,12 @@ function execOpened(
   return isErrno(envp) ? envp : execute(task, { file, path, argv, envp });
 }
 
-function sysExecve(task: Task, args: SyscallArgs): SysResult {
+function sysExecve(task: Task, args: SyscallArgs): MaybeBlocking {
   const path = task.memory.path(args.addr(0));
   return isErrno(path) ? path : exec(task, AT_FDCWD, path, args.addr(1), args.addr(2), 0);
 }
 
-function sysExecveat(task: Task, args: SyscallArgs): SysResult {
+function sysExecveat(task: Task, args: SyscallArgs): MaybeBlocking {
   const flags = args.u32(4);
   if ((flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) !== 0) return EINVAL;
   const path = task.memory.path(args.addr(1));
@@ -93,6 +104,6 @@ function sysExecveat(task: Task, args: SyscallArgs): SysResult {
 }
 
 export const execRows: readonly Row[] = [
-  direct(59, 'execve', ['path', 'argv', 'argv'], sysExecve),
-  direct(322, 'execveat', ['dirfd', 'path', 'argv', 'argv', 'atFlags'], sysExecveat),
+  sleeps(59, 'execve', ['path', 'argv', 'argv'], sysExecve),
+  sleeps(322, 'execveat', ['dirfd', 'path', 'argv', 'argv', 'atFlags'], sysExecveat),
 ];

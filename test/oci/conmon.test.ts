@@ -29,6 +29,13 @@ scriptCases(
       says: 'stdout the-pod\nstdout 1\n0\nstdout 2\n0\n137\nstdout alive\n0\n137\n137',
     },
     {
+      name: 'containers of such a pod on its network',
+      script: `${crio} pins; nsenter --net=ns/net ip link set lo up; net='c["annotations"]["dev.runts.network"] = "host"'
+        up a container "$net"'; c["process"]["args"] = ["sh", "-c", "while :; do nc -l -p 7755 -e echo from a; done"]'; up b container "$net"
+        exec_sync b 20 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do nc 127.0.0.1 7755 2>/dev/null && break; sleep 0.2; done'; runtime delete --force a; runtime delete --force b`,
+      says: 'stdout from a\n0',
+    },
+    {
       name: 'what cannot be created',
       script: `${crio} pins; bundle a container 'c["process"]["args"] = ["/no/such"]'; create a 2>/dev/null; grep -oE '"(pid|data)": ?-1' a.sync | tr -cd -- '-1\\n'; grep -oE 'no such file or directory' a.sync | head -1; runtime delete --force a; runtime list -q`,
       says: '-1\nno such file or directory',

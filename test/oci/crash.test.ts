@@ -59,6 +59,33 @@ function crash(victim: string, state: 'created' | 'running' | 'paused'): BoxCase
   };
 }
 
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/**
+ * The front runs as root outside of the sandbox, with the container's files for its root: it must not read them. glibc's
+ * gmtime(3) would open /etc/localtime.
+ */
+const frontReadsNoFiles: BoxCase = {
+  name: 'the sentry, and a front that could be led to read files of the container',
+  only: 'runts',
+  body: async (box) => {
+    box.bundle((spec) => {
+      script(spec, 'mkfifo /etc/localtime; echo ready; sleep 1000 & wait');
+      spec.root.readonly = false;
+    });
+    expect(await box.create()).toMatchObject({ code: 0 });
+    await box.do('start', ['a']);
+    await box.until(() => box.output() === 'ready\n', 'ready');
+    expect(existsSync(join(box.dir, 'bundles/a/rootfs/etc/localtime'))).toBe(true);
+    process.kill(victims['sentry']?.(box) as number, 'SIGKILL');
+    expect(await box.wait()).toBe(137);
+    expect(box.log()).toContain('the sentry was killed by signal 9');
+  },
+};
+
 /** kill -9 of a process of one container of a pod: that container ends, and nothing else. */
 function crashInPod(victim: 'front' | 'launcher' | 'gofer', isStarted: boolean): BoxCase {
   return {
@@ -77,8 +104,11 @@ function crashInPod(victim: 'front' | 'launcher' | 'gofer', isStarted: boolean):
         if (id !== 'b' || isStarted) await box.do('start', [id]);
       }
       const cgroup = `${box.cgroup}/b`;
-      const gofer = processesIn(cgroup).find((pid) => /^runts-gofer/.test(commandLine(pid)));
-      const pids = { front: box.pid('b'), gofer, launcher: Number(status(gofer ?? 0, 'PPid')) };
+      // Its Gofer is where the Sentry is.
+      const front = box.pid('b');
+      const [launcher = 0] = childrenOf(front);
+      const gofer = childrenOf(launcher).find((pid) => /^runts-gofer/.test(commandLine(pid)));
+      const pids = { front, gofer, launcher };
       process.kill(pids[victim] as number, 'SIGKILL');
       await box.until(async () => (await box.state('b')).status === 'stopped', 'stopped');
       await box.until(() => processesIn(cgroup).length === 0, 'all gone');
@@ -138,6 +168,7 @@ function interrupted(verb: 'create' | 'start' | 'exec' | 'delete'): BoxCase {
 boxCases('crash', [
   ...Object.keys(victims).flatMap((victim) => [crash(victim, 'created'), crash(victim, 'running')]),
   crash('sentry', 'paused'),
+  frontReadsNoFiles,
   crashInPod('front', true),
   crashInPod('front', false),
   crashInPod('launcher', true),

@@ -210,6 +210,30 @@ criSuite('cri-streaming', () => {
     expect(stats.message(2).message(1).message(2).number(1)).toBeGreaterThan(0);
   });
 
+  one(
+    'port-forward to a server in the pod’s network',
+    async (pod) => {
+      const port = 7788;
+      const id = await pod.container(
+        'a',
+        `mkdir /www; echo the page >/www/index.html; exec httpd -f -p ${port} -h /www`,
+      );
+      await until(async () => {
+        const ran = await exec(id, 'wget', '-q', '-O', '-', `http://127.0.0.1:${port}/`);
+        return ran.out === 'the page\n';
+      }, 'it serves');
+      const url = (await call('PortForward', { 1: pod.id, 2: [port] })).text(1);
+      const stream = new Stream(`${url}?port=${port}`);
+      await stream.write('GET / HTTP/1.0\r\n\r\n');
+      await until(() => stream.forwarded.includes('the page\n'), 'it answers');
+      stream.close();
+      // A second container of the pod has the same network.
+      const other = await pod.container('b', 'exec sleep 1000');
+      expect(await sh(other, `wget -q -O - http://127.0.0.1:${port}/`)).toBe('the page\n');
+    },
+    { more: { 7: [{ 1: 'dev.runts.network', 2: 'host' }] } },
+  );
+
   one('a memory limit that kills', async (pod) => {
     // critest's own is 15 MiB and one dd.
     const limit = 64 * 1024 * 1024;

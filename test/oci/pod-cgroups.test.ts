@@ -80,6 +80,10 @@ boxCases('pod cgroups', [
         const others = [...pidsIn(box, 'pod', name), ...pidsIn(box, 'b', name)];
         expect(others.filter((pid) => ofA.includes(pid))).toEqual([]);
       }
+      // Who the Sentry waits for is where it is itself.
+      const gofers = (id: string): number[] =>
+        pidsIn(box, id, 'pids').filter((pid) => commandOf(pid).startsWith('runts-gofer'));
+      expect([gofers('pod').length, gofers('a'), gofers('b')]).toEqual([3, [], []]);
       const a = directoryOf(box, 'a', 'memory');
       expect(await box.do('delete', ['--force', 'a'])).toMatchObject({ code: 0 });
       expect((await held).code).toBe(137);
@@ -201,6 +205,10 @@ boxCases('pod cgroups', [
     },
   },
 ]);
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+}
 
 function parentOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

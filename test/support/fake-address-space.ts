@@ -50,6 +50,10 @@ export class FakeAddressSpace implements AddressSpace {
     return error;
   }
 
+  flushSoon(via: GuestThread): SysResult {
+    return this.flushOperations(via);
+  }
+
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     return this.#copy(addr, length, PROT_READ, (page, inPage, at, count) =>
       dst.set(page.subarray(inPage, inPage + count), at),

@@ -152,6 +152,7 @@ function criConfig(dir: string, runtimes: Runtimes): string {
   const classes = plain.map(
     ([name, { path }]) => `[${cri}.containerd.runtimes.${name}]
   runtime_type = "io.containerd.runc.v2"
+  pod_annotations = ["dev.runts.*"]
 [${cri}.containerd.runtimes.${name}.options]
   BinaryName = "${path}"
 `,

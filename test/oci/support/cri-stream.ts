@@ -11,8 +11,8 @@ export class Stream {
   readonly #closed: Promise<void>;
   readonly #chunks: Buffer[][] = [[], [], [], []];
 
-  constructor(url: string, protocol = 'v4.channel.k8s.io') {
-    this.#socket = new WebSocket(url.replace(/^http/, 'ws'), protocol);
+  constructor(url: string) {
+    this.#socket = new WebSocket(url.replace(/^http/, 'ws'), 'v4.channel.k8s.io');
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.addEventListener('message', ({ data }) => {
       const bytes = Buffer.from(data as ArrayBuffer);
@@ -25,6 +25,11 @@ export class Stream {
       this.#socket.addEventListener('open', () => resolve());
       this.#socket.addEventListener('error', () => reject(new Error(`no WebSocket at ${url}`)));
     });
+  }
+
+  /** Port-forwarding has channel 0 for data and 1 for its error, each with the port's two bytes first. */
+  get forwarded(): string {
+    return this.#text(channel.stdin).slice(2);
   }
 
   get out(): string {
