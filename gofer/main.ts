@@ -2,10 +2,10 @@
 // once the sealer has taken everything else away and the filter is on, it serves.
 import { EIO } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
+import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
 import { Rest } from '../native/footprint.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
-import { useAllTiers } from '../native/tiers.ts';
 import { goferFilter } from './gofer-filter.ts';
 import type { OwnersConfig } from './owners.ts';
 import { runGofer } from './server.ts';
@@ -49,7 +49,7 @@ function main(config: GoferConfig): number {
     config.seccomp,
   );
   if (filtered < 0) return filtered;
-  useAllTiers();
+  useBaselineCompiler();
   return runGofer({
     socketFd: FD_SOCKET,
     attachPoints: config.readOnly.map((readOnly, index) => ({

@@ -8,10 +8,9 @@ export const nodeFlags: readonly string[] = [
   '--v8-pool-size=1',
   // A preboot (native/preboot) is a fork, in which only one thread is left. No difference measured otherwise.
   '--single-threaded',
-  // Most of what a start runs, it runs once: 7 ms of processor time go into compiling it. The Sentry and the Gofer turn
-  // these on when they are ready (native/tiers.ts).
+  // Most of what a start runs, it runs once: 5 ms of processor time would go into compiling it. The Sentry and the Gofer
+  // turn this on when they are ready (native/baseline-compiler.ts).
   '--no-sparkplug',
-  '--no-maglev',
   '--min-semi-space-size=4',
   // native/footprint.ts
   '--expose-gc',

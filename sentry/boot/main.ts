@@ -2,8 +2,8 @@
 // (sentry/host/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
+import { useBaselineCompiler } from '../../native/baseline-compiler.ts';
 import { startAs } from '../../native/roles.ts';
-import { useAllTiers } from '../../native/tiers.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
@@ -41,7 +41,7 @@ function run(
   try {
     const sandbox = bootSandbox(config, { channel, log, tracer });
     // A code cache is for the flags of a start.
-    if (!config.writeCodeCache) useAllTiers();
+    if (!config.writeCodeCache) useBaselineCompiler();
     const status = sandbox.run();
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));

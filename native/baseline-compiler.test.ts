@@ -4,8 +4,8 @@ import { nodeFlags } from '../runts/node-flags.ts';
 
 /** Prints what V8 says of one function while it becomes hot: bits that differ between its compilers. */
 const program = `
-const { useAllTiers } = await import(process.argv[1]);
-if (process.argv[2] === 'all') console.log(useAllTiers());
+const { useBaselineCompiler } = await import(process.argv[1]);
+if (process.argv[2] === 'all') console.log(useBaselineCompiler());
 function sum(values) { let all = 0; for (const value of values) all += value; return all; }
 const values = Array.from({ length: 100 }, (_, index) => index);
 const seen = new Set();
@@ -13,14 +13,14 @@ for (let round = 0; round < 20_000; round++) { sum(values); seen.add(%GetOptimiz
 console.log([...seen].sort().join(' '));`;
 
 function statuses(flags: readonly string[], ...args: readonly string[]): string[] {
-  const module = new URL('./tiers.ts', import.meta.url).href;
+  const module = new URL('./baseline-compiler.ts', import.meta.url).href;
   const node = ['--allow-natives-syntax', '--input-type=module', '-e', program, module, ...args];
   return execFileSync(process.execPath, [...flags, ...node], { encoding: 'utf8' }).split('\n');
 }
 
-it('compilers that a start goes without are there once they are asked for', () => {
+it('the compiler that a start goes without is there once it is asked for', () => {
   const words = (line: string | undefined): Set<string> => new Set(line?.split(' '));
-  // As without the two flags, one thread compiling.
+  // As without the flag, one thread compiling.
   const usual = words(statuses(['--single-threaded'])[0]);
   const started = words(statuses(nodeFlags)[0]);
   const [result, said] = statuses(nodeFlags, 'all');
