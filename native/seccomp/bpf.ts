@@ -72,10 +72,15 @@ export function compileFilter(spec: FilterSpec): Uint8Array {
   return program.assemble();
 }
 
+/** How many system calls reach the host: not those that the filter answers itself. */
+export function countCalls(spec: FilterSpec): number {
+  const reaching = spec.rows.filter((row) => typeof row.action !== 'object');
+  return new Set(reaching.map((row) => row.number)).size;
+}
+
 /** One line a row, for `runts debug seccomp` and the docs. */
 export function describeFilter(spec: FilterSpec): string {
-  const distinct = new Set(spec.rows.map((row) => row.number)).size;
-  const head = `${spec.name}: ${distinct} system calls, otherwise ${actionText(spec.otherwise)}`;
+  const head = `${spec.name}: ${countCalls(spec)} system calls, otherwise ${actionText(spec.otherwise)}`;
   const range = spec.codeRange
     ? [`  from outside the code range: ${actionText(spec.codeRange.outside)}`]
     : [];

@@ -4,6 +4,7 @@ import {
   STUB_MAGIC_HIGH,
   STUB_MAGIC_LOW,
   STUB_RANGE_BYTES,
+  STUB_TEXT_BYTES,
   ZYGOTE_INIT_BYTES,
 } from '../../abi/mailbox.ts';
 import { native } from '../../native/addon.ts';
@@ -22,7 +23,15 @@ export function randomStubBase(): number {
   const random = new Uint32Array(1);
   native.getRandom(new Uint8Array(random.buffer));
   const places = (STUB_TOP - GUEST_TOP - STUB_RANGE_BYTES) / PLACE_BYTES;
-  return GUEST_TOP + ((random[0] as number) % places) * PLACE_BYTES;
+  return stubBaseAt((random[0] as number) % places);
+}
+
+/** The filter compares the upper half of an address once: the stub's text does not reach into the next 4 GiB. */
+export function stubBaseAt(place: number): number {
+  const base = GUEST_TOP + place * PLACE_BYTES;
+  const end = base + STUB_TEXT_BYTES;
+  const fits = Math.floor(base / TWO_32) === Math.floor(end / TWO_32);
+  return fits ? base : base - Math.ceil((STUB_TEXT_BYTES + 1) / PLACE_BYTES) * PLACE_BYTES;
 }
 
 /** Tells the zygote what to become. 0 or an errno. */

@@ -73,8 +73,8 @@ describe('an ordinary user', () => {
   });
   it('cannot become root', async () => {
     const script = 'su -c id </dev/null; setpriv --reuid=0 id; unshare -r id; chown 0 /tmp';
-    const { stdout } = await inSandbox(`(${script}) 2>/dev/null; echo $?`);
-    expect(stdout).toMatch(/^[1-9]\d*\n$/);
+    const { stdout, stderr } = await inSandbox(`(${script}) 2>/dev/null; echo $?`);
+    expect(stdout, stderr).toMatch(/^[1-9]\d*\n$/);
   });
 });
 
