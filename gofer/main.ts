@@ -4,7 +4,7 @@ import { EIO } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
-import { Rest } from '../native/footprint.ts';
+import { MemoryTrim } from '../native/memory-trim.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
 import { goferFilter } from './gofer-filter.ts';
 import type { OwnersConfig } from './owners.ts';
@@ -38,8 +38,8 @@ function main(config: GoferConfig): number {
   // The Sentry says what mode a file has.
   process.umask(0);
   if (maxWatches > 0 && native.watchFromDescriptors() < 0) return EIO;
-  const rest = new Rest();
-  rest.prepare();
+  const memoryTrim = new MemoryTrim();
+  memoryTrim.prepare();
   awaitThreads();
   const sealed = sealRoot(FD_SEALER);
   if (sealed < 0) return sealed;
@@ -61,7 +61,7 @@ function main(config: GoferConfig): number {
     })),
     maxWatches,
     unmappedAsRoot: !config.privileged,
-    rest,
+    memoryTrim,
   });
 }
 
