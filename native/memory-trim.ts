@@ -16,7 +16,7 @@ export class MemoryTrim {
   #quietNs = FIRST_QUIET_NS;
   #step: 'active' | 'collected' | 'trimmed' = 'active';
 
-  /** Called before confinement, because it opens files of the host. */
+  /** Called before confinement, because it reads /proc/self/maps. */
   prepare(): void {
     native.learnProgram();
     // An ordinary user may not lock that much memory: then a guest at its memory limit may be slow instead of being killed.
