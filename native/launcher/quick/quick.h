@@ -146,7 +146,7 @@ extern const char *arguments_end;
 
 struct process_plan {
   struct text
-      request; /* the line for the Sentry: ConnectionRequest of sentry/boot/control-protocol.ts */
+      request; /* the line for the Sentry: ConnectionRequest of protocol/control.ts */
   struct text title; /* the arguments, with a 0 after them */
   bool terminal;
   int rows, columns; /* of the terminal */
