@@ -48,7 +48,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^sentry/',
-        pathNot: `^sentry/(boot|host|fs/(gofer|host|tmp|tty)|net/host(-inet)?)/|${testFile}`,
+        pathNot: `^sentry/(boot|host|fs/(gofer|given|tmp|tty)|net/(given|host-inet))/|${testFile}`,
       },
       to: {
         path: '^(gofer|platform-ptrace|platform-kvm|runts|native)/',

@@ -412,7 +412,7 @@ function rdevOf(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-/** Those of 52 bits and more (some network file systems) lose bits: that they did shows (sentry/fs/gofer/host-files.ts). */
+/** Those of 52 bits and more (some network file systems) lose bits: that they did shows (sentry/fs/gofer/shared-identities.ts). */
 function inodeNumber(value: number): number {
   return value < 2 ** 52 ? value : 2 ** 52 + (value % 2 ** 51);
 }

@@ -12,7 +12,7 @@ import type {
 import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
-import { HostFiles } from '../fs/gofer/host-files.ts';
+import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
@@ -71,7 +71,7 @@ export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
   readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
-  readonly #hostFiles = new HostFiles();
+  readonly #identities = new SharedIdentities();
   readonly #known: Map<string, KnownContainer> = new Map();
 
   constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
@@ -87,7 +87,7 @@ export class Containers implements RequestHandler {
   ): ControlledProcess {
     const kernel = this.#kernel;
     const { home, problem } = this.#newHome(given);
-    const gofer = new GoferClient(given.goferFd, this.#hostFiles);
+    const gofer = new GoferClient(given.goferFd, this.#identities);
     given.taken(given.goferFd);
     let container: Container | undefined;
     let mounts: GuestMounts | undefined;

@@ -5,7 +5,7 @@
 import { isErrno } from '../../../abi/errno.ts';
 import { BPF_JGE_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
 import type { SeccompProfile, SeccompProfileRule } from '../../../protocol/seccomp-profile.ts';
-import { BackwardAssembler, type Place } from './assembler.ts';
+import { BackwardAssembler, type JumpTarget } from './assembler.ts';
 import { checkProgram, type FilterProgram } from './check-program.ts';
 import { actionValue, ENOSYS_ANSWER, isPermissive, KILL_ANSWER } from './profile-action.ts';
 import {
@@ -39,7 +39,7 @@ interface Call {
 /** From `first` on, up to the next interval: the same instructions decide. */
 interface Interval {
   readonly first: number;
-  readonly place: Place;
+  readonly place: JumpTarget;
 }
 
 /** The verified program. Throws SeccompProfileError for what a profile cannot have. */
@@ -108,8 +108,8 @@ function assemble(
   last: number | undefined,
 ): Uint8Array | undefined {
   const assembler = new BackwardAssembler();
-  const answers: Map<number, Place> = new Map();
-  const answer = (value: number): Place => {
+  const answers: Map<number, JumpTarget> = new Map();
+  const answer = (value: number): JumpTarget => {
     const place = answers.get(value) ?? assembler.answer(value);
     answers.set(value, place);
     return place;
@@ -119,7 +119,7 @@ function assemble(
 
   const numbers = [...calls.keys()].sort((a, b) => a - b);
   const intervals: Interval[] = [{ first: 0, place: otherwise }];
-  const begin = (first: number, place: Place): void => {
+  const begin = (first: number, place: JumpTarget): void => {
     if (intervals.at(-1)?.first === first) intervals.pop();
     if (intervals.at(-1)?.place !== place) intervals.push({ first, place });
   };
@@ -138,9 +138,9 @@ function assemble(
 function emitCall(
   assembler: BackwardAssembler,
   call: Call,
-  answer: (value: number) => Place,
-  otherwise: Place,
-): Place {
+  answer: (value: number) => JumpTarget,
+  otherwise: JumpTarget,
+): JumpTarget {
   if (call.unconditional !== undefined) return answer(call.unconditional);
   let place = otherwise;
   for (const rule of call.conditional.sort(compareRules).reverse())
@@ -153,7 +153,7 @@ function bisect(
   intervals: readonly Interval[],
   from: number,
   to: number,
-): Place {
+): JumpTarget {
   if (from === to) return (intervals[from] as Interval).place;
   const middle = (from + to + 1) >> 1;
   const above = bisect(assembler, intervals, middle, to);
