@@ -1,8 +1,13 @@
 // How the Sentry waits: a short spell of polling the slots of running threads, then, announced in the page that all
 // stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
 import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
-import { GLOBAL, GLOBAL_PAGE_BYTES, STATE_ANSWERED, STATE_RUNNING } from '../../abi/mailbox.ts';
 import { native } from '../../native/addon.ts';
+import {
+  GLOBAL,
+  GLOBAL_PAGE_BYTES,
+  STATE_ANSWERED,
+  STATE_RUNNING,
+} from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';
