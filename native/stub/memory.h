@@ -88,9 +88,9 @@ static long map_memory(const struct operation *op, int fd) {
   long flags = op->flags & ~MAP_POPULATE;
   long result = -EEXIST;
   if (op->length > STUB_PIECE_BYTES) {
-    result = stub_syscall(SYS_mmap, (long)op->addr, (long)op->length, op->prot,
-                          (flags & ~MAP_FIXED) | MAP_FIXED_NOREPLACE, fd,
-                          fd < 0 ? 0 : (long)op->extra0);
+    result =
+        stub_syscall(SYS_mmap, (long)op->addr, (long)op->length, op->prot,
+                     (flags & ~MAP_FIXED) | MAP_FIXED_NOREPLACE, fd, fd < 0 ? 0 : (long)op->extra0);
   }
   if (result == -EEXIST) result = map_pieces(op, flags, fd);
   if (is_error(result)) return result;

@@ -590,7 +590,8 @@ void stub_boot_main(const struct stub_boot *boot) {
     memcpy(instructions, (const void *)boot->filter, bytes);
     stub_syscall(SYS_munmap, 0, start, 0, 0, 0, 0);
     stub_syscall(SYS_munmap, end, 0x7ffffffff000L - end, 0, 0, 0, 0);
-    listener = stub_syscall(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
+    listener =
+        stub_syscall(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
   }
   slot->child_id = listener < 0 ? (int32_t)listener : pid;
   slot->listener_fd = (int32_t)listener;

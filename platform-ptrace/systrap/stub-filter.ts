@@ -5,7 +5,7 @@
 // host kernel that is not counted (docs/security.md has the worst case of each): while one holds the lock of its address
 // space, the Sentry and the host's ps(1) wait for it. So no call touches pages on its own, and none walks more page tables
 // than those of STUB_PIECE_BYTES; the stub does large operations in pieces (native/stub/memory.h).
-import { STUB_PIECE_BYTES, STUB_TEXT_BYTES } from '../../abi/mailbox.ts';
+
 import {
   MADV_DONTNEED,
   MADV_DONTNEED_LOCKED,
@@ -20,6 +20,7 @@ import {
   MAP_SHARED,
 } from '../../abi/mman.ts';
 import type { ArgumentCondition, FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
+import { STUB_PIECE_BYTES, STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
 
 /** CLONE_PARENT|CLONE_CHILD_SETTID|SIGCHLD. */
 export const CLONE_PROCESS_FLAGS = 0x1008011;

@@ -133,8 +133,8 @@ TEST(calls_without_a_bound_are_refused) {
   const struct stub *stub = hunt();
   const long area = stub->base + AREAS_OFFSET, more = 0x10001000, page = 4096;
   const long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  static const int advice[] = {MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ,
-                               MADV_POPULATE_WRITE, MADV_COLLAPSE};
+  static const int advice[] = {MADV_WILLNEED,      MADV_COLD,           MADV_PAGEOUT,
+                               MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_COLLAPSE};
   for (unsigned i = 0; i < sizeof advice / sizeof *advice; i++) {
     CHECK(stub->call(SYS_madvise, area, page, advice[i], 0, 0, 0) < 0);
     CHECK_EQ(stub->call(SYS_madvise, area, page, advice[i], 0, 0, 0),
