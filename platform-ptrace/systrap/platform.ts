@@ -14,6 +14,7 @@ import {
   STATE_RUNNING,
   STATE_SLEEPING,
 } from '../../abi/mailbox.ts';
+import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type {
@@ -32,7 +33,6 @@ import { Patience } from './patience.ts';
 import { type IdleRest, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
-const SIGKILL = 9;
 /** Where somebody can wait instead: the host may not let a container's processes run (CPU limits), and others go on meanwhile. */
 const SOON_NS = 2e6;
 /** Host process numbers past the highest known one where an unknown child is looked for. */
@@ -101,7 +101,7 @@ export class SystrapPlatform implements Platform, CloneHost {
       const fresh = nursery.take();
       if (fresh !== undefined) return fresh;
       const filled = nursery.fill();
-      if (filled < 0 || !patience.isLeft()) return EAGAIN;
+      if (isErrno(filled) || !patience.isLeft()) return EAGAIN;
       if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
     }
   }
@@ -115,7 +115,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     for (;;) {
       const fresh = nursery.take();
       if (fresh !== undefined) return fresh;
-      if (nursery.fill() < 0) return EAGAIN;
+      if (isErrno(nursery.fill())) return EAGAIN;
       if (!patience.isLeft()) break;
       if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
     }
@@ -132,9 +132,9 @@ export class SystrapPlatform implements Platform, CloneHost {
     );
     this.#homes.add(home);
     const filled = home.fill();
-    if (filled >= 0) return home;
+    if (!isErrno(filled)) return home;
     home.end();
-    return filled as Result<ProcessHome>;
+    return filled;
   }
 
   poll(): boolean {
@@ -395,7 +395,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     const thread = space.addThread(0);
     if (isErrno(thread)) throw new Error('no room for mailboxes');
     const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
-    if (sent < 0) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
+    if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
     if (!this.#awaitPost(thread)) {
       throw new Error('the stub zygote did not start');
     }
@@ -412,9 +412,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   #takeListener(): number {
     const theirs = this.words[this.#zygote.base + SLOT.listenerFd] as number;
     const listener = native.fetchDescriptor(this.#zygote.space.pid, theirs);
-    if (listener < 0) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
+    if (isErrno(listener)) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
     this.#zygote.queueRaw({ kind: OP_CLOSE, addr: 0, prot: theirs });
-    if (this.flush(this.#zygote) < 0) throw new Error('the stub zygote does not answer');
+    if (isErrno(this.flush(this.#zygote))) throw new Error('the stub zygote does not answer');
     this.#waiter.watchQuietly(listener);
     return listener;
   }
@@ -432,7 +432,7 @@ export class SystrapPlatform implements Platform, CloneHost {
       const wrote = native.write(fd, number, 0, number.length);
       if (wrote === number.length) continue;
       fresh.space.destroy();
-      return (wrote < 0 ? wrote : EIO) as Result<SystrapThread>;
+      return isErrno(wrote) ? wrote : EIO;
     }
     return thread;
   }

@@ -11,6 +11,7 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_CLEARTID,
@@ -143,7 +144,7 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
     released = false;
     child.vforkDone = () => {
       released = true;
-      for (const waker of waiters) waker.wake(1);
+      for (const waker of waiters) waker.wake(POLLIN);
     };
   }
   kernel.scheduler.start(child);
@@ -177,7 +178,7 @@ function* hostResult<T extends GuestThread | ForkedAddressSpace>(
   begin((result) => {
     outcome = result;
     if (abandoned && !isErrno(result)) undo(result);
-    for (const waker of waiters) waker.wake(1);
+    for (const waker of waiters) waker.wake(POLLIN);
   });
   try {
     while (outcome === undefined)

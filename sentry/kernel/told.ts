@@ -1,4 +1,5 @@
 // A task's wait for one word from elsewhere in the Sentry: the platform, that a host process has done something.
+import { POLLIN } from '../../abi/poll.ts';
 import type { Blocking, Sleep, Waker } from '../base/wait.ts';
 
 export class Told<T> {
@@ -8,7 +9,7 @@ export class Told<T> {
   /** Once; nobody needs to wait any more. */
   tell(value: T): void {
     this.#value = value;
-    for (const waker of this.#wakers) waker.wake(1);
+    for (const waker of this.#wakers) waker.wake(POLLIN);
   }
 
   /** Only a fatal signal ends it early. */

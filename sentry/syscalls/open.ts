@@ -48,7 +48,7 @@ function* installLater(
   const file = yield* opening;
   if (isErrno(file)) return file;
   const fd = task.files.add(file, cloexec);
-  if (fd < 0) {
+  if (isErrno(fd)) {
     // Another thread took the last descriptor meanwhile.
     file.acquire();
     file.release();

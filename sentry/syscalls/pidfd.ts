@@ -1,5 +1,14 @@
 // pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2).
-import { EBADF, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
+import {
+  EBADF,
+  EINVAL,
+  EPERM,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { SI_USER, SIGRTMAX } from '../../abi/signal.ts';
 import { AnonymousFileSystem, AnonymousNode } from '../fs/anon/anonymous-node.ts';
 import { Subject } from '../fs/proc/subject.ts';
@@ -14,8 +23,6 @@ import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
 import { readQueuedInfo } from './signal.ts';
 
-const O_RDWR = 2;
-const O_NONBLOCK = 0o4000;
 const PIDFS_MAGIC = 0x50494446;
 const pidfs = new AnonymousFileSystem('pidfs', 12, PIDFS_MAGIC);
 
@@ -38,14 +45,14 @@ function sysPidfdOpen(task: Task, args: SyscallArgs): SysResult {
   return addPidfd(task, group, O_RDWR | args.u32(1));
 }
 
-function pidfdAt(task: Task, fd: number): PidFd | SysResult {
+function pidfdAt(task: Task, fd: number): Result<PidFd> {
   const file = task.files.get(fd);
   if (isErrno(file)) return file;
   return file instanceof PidFd ? file : EBADF;
 }
 
 /** A pidfd, or a directory /proc/PID: both name a process to signal. */
-function processAt(task: Task, fd: number): ThreadGroup | SysResult {
+function processAt(task: Task, fd: number): Result<ThreadGroup> {
   const file = task.files.getAny(fd);
   if (isErrno(file)) return file;
   if (file instanceof PidFd) return file.group;
@@ -60,11 +67,11 @@ function signalInfo(
   group: ThreadGroup,
   signal: number,
   addr: number,
-): SignalInfo | SysResult {
+): Result<SignalInfo> {
   if (addr === 0) return { signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid };
   const toSelf = group.id === task.tid; // Of one namespace, both.
   const info = readQueuedInfo(task, addr, signal, toSelf);
-  if (typeof info === 'number' || info.raw === undefined) return info;
+  if (isErrno(info) || info.raw === undefined) return info;
   const { buffer } = info.raw;
   return new DataView(buffer).getInt32(0, true) === signal ? info : EINVAL;
 }
@@ -72,11 +79,11 @@ function signalInfo(
 function sysPidfdSendSignal(task: Task, args: SyscallArgs): SysResult {
   if (args.u32(3) !== 0) return EINVAL;
   const group = processAt(task, args.i32(0));
-  if (typeof group === 'number') return group;
+  if (isErrno(group)) return group;
   if (group.pids !== task.pids) return EINVAL; // Came from another container; Linux's access_pidfd_pidns().
   const signal = args.i32(1);
   const info = signalInfo(task, group, signal, args.addr(2));
-  if (typeof info === 'number') return info;
+  if (isErrno(info)) return info;
   if (group.state === 'reaped') return ESRCH;
   if (signal < 0 || signal > SIGRTMAX) return EINVAL;
   if (!maySignal(task, group, signal)) return EPERM;
@@ -87,7 +94,7 @@ function sysPidfdSendSignal(task: Task, args: SyscallArgs): SysResult {
 function sysPidfdGetfd(task: Task, args: SyscallArgs): SysResult {
   if (args.u32(2) !== 0) return EINVAL;
   const file = pidfdAt(task, args.i32(0));
-  if (typeof file === 'number') return file;
+  if (isErrno(file)) return file;
   const other = file.group.anyTask;
   if (other === undefined || other.isDead) return ESRCH;
   if (!mayAccessProcess(task, file.group)) return EPERM;

@@ -1,6 +1,14 @@
 // inotify(7): a queue of what happened to watched nodes. Events come from vfs/notify.ts.
 // Differs from Linux: IN_EXCL_UNLINK is taken and has no effect; IN_UNMOUNT never comes.
-import { EAGAIN, EEXIST, EINVAL, ENOSPC, ENOTTY, type SysResult } from '../../../abi/errno.ts';
+import {
+  EAGAIN,
+  EEXIST,
+  EINVAL,
+  ENOSPC,
+  ENOTTY,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
 import {
   IN_ALL_EVENTS,
@@ -109,7 +117,7 @@ export class Inotify extends OpenFile {
       const bytes = encode(event);
       if (bytes.length > sink.remaining) break;
       const put = sink.put(bytes);
-      if (put < 0) {
+      if (isErrno(put)) {
         if (total === 0) return put;
         break;
       }

@@ -9,6 +9,7 @@ import {
   EPERM,
   ESRCH,
   isErrno,
+  type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
 import {
@@ -299,9 +300,9 @@ function setTermios(
   caller: Caller,
 ): SysResult {
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const wanted = readTermiosArgument(terminal, command, argument, caller);
-  if (typeof wanted === 'number') return wanted;
+  if (isErrno(wanted)) return wanted;
   if (command === TCSETSF || command === TCSETSF2 || command === TCSETAF) terminal.flushInput();
   terminal.setTermios(wanted);
   return 0;
@@ -312,7 +313,7 @@ function readTermiosArgument(
   command: number,
   argument: number,
   caller: Caller,
-): Termios | SysResult {
+): Result<Termios> {
   if (command === TCSETA || command === TCSETAW || command === TCSETAF) {
     const view = caller.memory.view(argument, termioLayout.size);
     return isErrno(view) ? view : readTermio(view, terminal.termios);
@@ -348,7 +349,7 @@ function setWindowSize(terminal: Terminal, argument: number, caller: Caller): Sy
 /** tcflush(3). */
 function flush(terminal: Terminal, which: number, caller: Caller): SysResult {
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   if (which !== TCIFLUSH && which !== TCOFLUSH && which !== TCIOFLUSH) return EINVAL;
   if (which !== TCOFLUSH) terminal.flushInput();
   if (which !== TCIFLUSH) terminal.flushOutput();
@@ -358,7 +359,7 @@ function flush(terminal: Terminal, which: number, caller: Caller): SysResult {
 /** tcflow(3). */
 function slaveFlow(terminal: Terminal, action: number, caller: Caller): SysResult {
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const { cc } = terminal.termios;
   switch (action) {
     case TCOOFF:
@@ -424,7 +425,7 @@ function sessionId(terminal: Terminal, argument: number, caller: Caller): SysRes
 function setForeground(terminal: Terminal, argument: number, caller: Caller): SysResult {
   const task = caller as Task;
   const allowed = checkForeground(task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed === EIO ? ENOTTY : allowed;
+  if (isErrno(allowed)) return allowed === EIO ? ENOTTY : allowed;
   const view = task.memory.view(argument, 4);
   if (isErrno(view)) return view;
   const id = view.getInt32(0, true);
@@ -478,7 +479,7 @@ function setDiscipline(terminal: Terminal, argument: number, caller: Caller): Sy
   const wanted = caller.memory.view(argument, 4);
   if (isErrno(wanted)) return wanted;
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   return wanted.getInt32(0, true) === N_TTY ? 0 : EINVAL;
 }
 
@@ -497,6 +498,6 @@ function openPeer(master: PtyMaster, flags: number, caller: Caller): SysResult {
   const slave = master.terminal.openSlave(node, flags & ~O_CLOEXEC, caller);
   if (isErrno(slave)) return slave;
   const fd = (caller as Task).files.add(slave, (flags & O_CLOEXEC) !== 0);
-  if (fd < 0) slave.close();
+  if (isErrno(fd)) slave.close();
   return fd;
 }
