@@ -6,8 +6,8 @@ import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
 import { Rest } from '../native/footprint.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
+import type { GoferConfig } from '../protocol/attach-config.ts';
 import { goferFilter } from './gofer-filter.ts';
-import type { OwnersConfig } from './owners.ts';
 import { runGofer } from './server.ts';
 
 /** Descriptors: twin of native/launcher/launcher.h. */
@@ -15,21 +15,6 @@ const FD_LOG = 2;
 const FD_SOCKET = 3;
 const FD_SEALER = 4;
 const FD_ATTACH = 5;
-
-/** From runts/launch.ts, as the last argument. */
-interface GoferConfig {
-  /** One for each attach point. */
-  readonly readOnly: readonly boolean[];
-  /** What the host mounts below later shows up. */
-  readonly follows: readonly boolean[];
-  /** null: the container's ids are the host's. */
-  readonly owners: readonly (OwnersConfig | null)[];
-  readonly seccomp: 'kill' | 'log';
-  /** Started by root: every id of the host is mapped. */
-  readonly privileged: boolean;
-  /** Directories that it may watch at once; 0: nobody else changes what it serves. */
-  readonly maxWatches: number;
-}
 
 function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);

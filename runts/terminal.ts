@@ -2,7 +2,7 @@
 // (native/launcher/front.c).
 import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
-import type { WindowSize } from '../sentry/boot/config.ts';
+import type { WindowSize } from '../protocol/boot-config.ts';
 import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {

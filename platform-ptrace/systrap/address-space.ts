@@ -9,6 +9,16 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+} from '../../abi/mman.ts';
+import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../abi/socket.ts';
+import { native } from '../../native/addon.ts';
+import {
   OP_ADVISE,
   OP_MAP_ANONYMOUS,
   OP_MAP_FILE,
@@ -21,17 +31,7 @@ import {
   STATE_RUNNING,
   STUB_MAILBOX_BYTES,
   STUB_SLOTS,
-} from '../../abi/mailbox.ts';
-import {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_POPULATE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-} from '../../abi/mman.ts';
-import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../abi/socket.ts';
-import { native } from '../../native/addon.ts';
+} from '../../protocol/mailbox.ts';
 import type {
   AddressSpace,
   ArgumentPlace,

@@ -1,6 +1,8 @@
 // The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS; stops
 // and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { SIGKILL } from '../../abi/signal.ts';
+import { native } from '../../native/addon.ts';
 import {
   EVENT_CLONED,
   EVENT_OPERATION_FAILED,
@@ -13,9 +15,7 @@ import {
   STATE_POSTED,
   STATE_RUNNING,
   STATE_SLEEPING,
-} from '../../abi/mailbox.ts';
-import { SIGKILL } from '../../abi/signal.ts';
-import { native } from '../../native/addon.ts';
+} from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type {
   FreshAddressSpace,

@@ -2,8 +2,13 @@
 // stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
 import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
-import { GLOBAL, GLOBAL_PAGE_BYTES, STATE_ANSWERED, STATE_RUNNING } from '../../abi/mailbox.ts';
 import { native } from '../../native/addon.ts';
+import {
+  GLOBAL,
+  GLOBAL_PAGE_BYTES,
+  STATE_ANSWERED,
+  STATE_RUNNING,
+} from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';

@@ -7,11 +7,19 @@ import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.
 import { Rest } from '../../native/footprint.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
+import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import {
+  FD_GOFER,
+  FD_PAGE,
+  FD_SEALER,
+  FD_STDIO,
+  FD_WAKE,
+  FD_ZYGOTE,
+} from '../../protocol/sentry-descriptors.ts';
 import { openFifo } from '../fs/pipe/fifo.ts';
 import { setSocketLister } from '../fs/proc/net.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
-import { FD_GOFER, FD_PAGE, FD_SEALER, FD_STDIO, FD_WAKE, FD_ZYGOTE } from '../host/descriptors.ts';
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
@@ -23,7 +31,6 @@ import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/d
 import { table } from '../syscalls/table-x86-64.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { SandboxConfig } from './config.ts';
 import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';

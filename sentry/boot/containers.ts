@@ -3,27 +3,32 @@
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
+import type {
+  ContainerConfig,
+  LimitsConfig,
+  ProcessConfig,
+  TimeOffsets,
+} from '../../protocol/boot-config.ts';
+import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
+import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
-import { HostFiles } from '../fs/gofer/host-files.ts';
+import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
-import { sameIdRanges } from '../kernel/id-ranges.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
-import type { TimeNamespace, TimeOffsets } from '../kernel/time-offsets.ts';
+import type { TimeNamespace } from '../kernel/time-offsets.ts';
 import { UtsNamespace } from '../kernel/uts-namespace.ts';
 import { prepareProcess } from '../loader/start.ts';
 import type { ProcessHome } from '../platform/platform.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, LimitsConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { JoinedNamespaces, ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { changedLimits } from './limits.ts';
@@ -66,7 +71,7 @@ export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
   readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
-  readonly #hostFiles = new HostFiles();
+  readonly #identities = new SharedIdentities();
   readonly #known: Map<string, KnownContainer> = new Map();
 
   constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
@@ -82,7 +87,7 @@ export class Containers implements RequestHandler {
   ): ControlledProcess {
     const kernel = this.#kernel;
     const { home, problem } = this.#newHome(given);
-    const gofer = new GoferClient(given.goferFd, this.#hostFiles);
+    const gofer = new GoferClient(given.goferFd, this.#identities);
     given.taken(given.goferFd);
     let container: Container | undefined;
     let mounts: GuestMounts | undefined;

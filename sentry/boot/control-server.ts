@@ -4,18 +4,18 @@
 import { isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
-import { nextTurn } from '../base/turn.ts';
-import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
-import { FD_LISTEN } from '../host/descriptors.ts';
-import type { HostFdWatcher, Platform } from '../platform/platform.ts';
-import { BootFailure } from './boot-failure.ts';
-import type { LimitsConfig } from './config.ts';
+import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import {
   type ConnectionRequest,
   type ControlEvent,
   eventLine,
   type ProcessRequest,
-} from './control-protocol.ts';
+} from '../../protocol/control.ts';
+import { FD_LISTEN } from '../../protocol/sentry-descriptors.ts';
+import { nextTurn } from '../base/turn.ts';
+import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
+import type { HostFdWatcher, Platform } from '../platform/platform.ts';
+import { BootFailure } from './boot-failure.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
 /** What can be asked for on a connection. */

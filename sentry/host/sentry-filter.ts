@@ -7,7 +7,7 @@ import { AF_UNIX, SOL_SOCKET } from '../../abi/socket.ts';
 import { TIOCGWINSZ } from '../../abi/termios.ts';
 import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
 import { nodeRows } from '../../native/seccomp/node-rows.ts';
-import { readableOptions } from '../net/host/host-socket.ts';
+import { readableOptions } from '../net/given/given-socket.ts';
 import { networkRows } from './network-filter.ts';
 
 /** SOCK_SEQPACKET | SOCK_CLOEXEC. */

@@ -2,18 +2,19 @@
 // a sandbox is the sandbox: it ends the kernel. Others may join its PID namespace (a pod's shareProcessNamespace).
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import type { TimeOffsets } from '../../protocol/boot-config.ts';
+import { type IdRanges, sameIdRanges } from '../../protocol/id-ranges.ts';
 import type { ProcessHome } from '../platform/platform.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { Allowance, type AllowanceOptions, noLimits } from './allowance.ts';
 import { groupExit } from './exit.ts';
-import { type IdRanges, sameIdRanges } from './id-ranges.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { Kernel } from './kernel.ts';
 import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
 import { SignalActions } from './signal-state.ts';
 import { ThreadGroup } from './thread-group.ts';
-import { noTimeOffsets, type TimeNamespace, type TimeOffsets } from './time-offsets.ts';
+import { noTimeOffsets, type TimeNamespace } from './time-offsets.ts';
 import { UtsNamespace } from './uts-namespace.ts';
 
 /** As OCI names them. 'creating': there is no main process yet. 'created': it is loaded, and not started. */

@@ -12,6 +12,7 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import {
   SCHED_BATCH,
   SCHED_DEADLINE,
@@ -21,6 +22,7 @@ import {
   SCHED_OTHER,
   SCHED_RESET_ON_FORK,
   SCHED_RR,
+  type SchedulingRequest,
   schedAttr,
 } from '../../abi/sched.ts';
 import { fromNs, getU64, setI64, writeTimespec } from '../../abi/time.ts';
@@ -31,7 +33,6 @@ import {
   ownsScheduling,
   reschedule,
   type Scheduled,
-  type SchedulingRequest,
 } from '../kernel/scheduling.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
@@ -136,8 +137,6 @@ function sysRrGetInterval(task: Task, args: SyscallArgs): SysResult {
   return task.memory.write(args.addr(1), new Uint8Array(view.buffer));
 }
 
-/** Most of what the kernel copies of a struct that may grow. */
-const PAGE_SIZE = 4096;
 const { at } = schedAttr;
 
 function sysSetattr(task: Task, args: SyscallArgs): SysResult {
@@ -154,6 +153,7 @@ function readAttributes(task: Task, addr: number): Result<SchedulingRequest> {
   const given = task.memory.readU32(addr);
   if (isErrno(given)) return EFAULT;
   const size = given === 0 ? schedAttr.sizeVer0 : given;
+  // Linux copies no more than a page of a struct that may grow.
   const bytes = new Uint8Array(Math.max(schedAttr.size, Math.min(size, PAGE_SIZE)));
   const isSized = size >= schedAttr.sizeVer0 && size <= PAGE_SIZE;
   if (isSized && isErrno(task.memory.read(addr, bytes.subarray(0, size)))) return EFAULT;

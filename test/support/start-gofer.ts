@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isErrno } from '../../abi/errno.ts';
 import { SOCK_SEQPACKET } from '../../abi/socket.ts';
-import type { OwnersConfig } from '../../gofer/owners.ts';
 import { native } from '../../native/addon.ts';
+import type { OwnersConfig } from '../../protocol/attach-config.ts';
 import { GoferClient } from '../../sentry/fs/gofer/client.ts';
 
 /** The pinned Node: the machine's may be too old to run TypeScript. */

@@ -1,7 +1,7 @@
 // Messages on the control channels. Requests are JSON objects, one a line; events are a word and its values, for
 // native/launcher/front.c to read. A channel stands for one process: the command's, a container's first one, or one
 // of `runts exec`.
-import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './config.ts';
+import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './boot-config.ts';
 
 /** What a process's front sends. */
 export type ControlRequest =
