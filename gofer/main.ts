@@ -4,7 +4,7 @@ import { EIO, isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
-import { Rest } from '../native/footprint.ts';
+import { MemoryTrim } from '../native/memory-trim.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
 import type { GoferConfig } from '../protocol/attach-config.ts';
 import { goferFilter } from './gofer-filter.ts';
@@ -23,8 +23,8 @@ function main(config: GoferConfig): number {
   // The Sentry says what mode a file has.
   process.umask(0);
   if (maxWatches > 0 && isErrno(native.watchFromDescriptors())) return EIO;
-  const rest = new Rest();
-  rest.prepare();
+  const memoryTrim = new MemoryTrim();
+  memoryTrim.prepare();
   awaitThreads();
   const sealed = sealRoot(FD_SEALER);
   if (sealed < 0) return sealed;
@@ -46,7 +46,7 @@ function main(config: GoferConfig): number {
     })),
     maxWatches,
     unmappedAsRoot: !config.privileged,
-    rest,
+    memoryTrim,
   });
 }
 

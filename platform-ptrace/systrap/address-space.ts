@@ -134,8 +134,8 @@ export class SystrapSpace implements AddressSpace {
     return this.#host.flush(this.#own(via));
   }
 
-  flushSoon(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined {
-    return this.#host.flushSoon(this.#own(via), done);
+  tryFlush(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined {
+    return this.#host.tryFlush(this.#own(via), done);
   }
 
   read(addr: number, dst: Uint8Array, length: number): SysResult {

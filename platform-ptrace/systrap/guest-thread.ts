@@ -47,7 +47,7 @@ export interface ThreadHost {
   /** Does the operations queued on a stopped thread and waits for it. */
   flush(thread: SystrapThread): SysResult;
   /** The same, but soon: undefined where it takes longer, `done` is told then. */
-  flushSoon(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
+  tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
   /** The thread's outcome is known without running it: deliver it at the next poll. */
   deliverLater(thread: SystrapThread): void;
   /** The guest broke its own stub: its death is delivered at the next poll. */

@@ -4,7 +4,7 @@
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
-import { Rest } from '../../native/footprint.ts';
+import { MemoryTrim } from '../../native/memory-trim.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
@@ -60,8 +60,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const machine = readMachine();
   const clock = newClock();
   timeline.mark('clock');
-  const rest = new Rest();
-  const platform = newPlatform(clock, rest);
+  const memoryTrim = new MemoryTrim();
+  const platform = newPlatform(clock, memoryTrim);
   timeline.mark('platform');
   const kernel = newKernel(config, machine, { platform, clock }, connections);
   kernel.mainHasShell = config.hasShell;
@@ -77,7 +77,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     taken: () => undefined,
   });
   timeline.mark('first program');
-  rest.prepare();
+  memoryTrim.prepare();
   confine(config, procFd);
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
@@ -104,14 +104,14 @@ function newClock(): SystrapClock {
   }
 }
 
-function newPlatform(clock: SystrapClock, rest: Rest): Platform {
+function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   try {
     return createSystrapPlatform({
       zygoteSocketFd: FD_ZYGOTE,
       wakeEventFd: FD_WAKE,
       globalPageFd: FD_PAGE,
       clock,
-      rest,
+      memoryTrim,
     });
   } catch (error) {
     throw new BootFailure(

@@ -37,7 +37,7 @@ export interface RequestHandler {
   update(container: string, limits: LimitsConfig): void;
 
   /** Whether anything is done for a container's processes. Throws BootFailure. */
-  rest(container: string, rests: boolean): void;
+  setPaused(container: string, isPaused: boolean): void;
 }
 
 /** How many come with a request at least. */
@@ -46,8 +46,8 @@ const DESCRIPTORS: Readonly<Record<string, number>> = {
   create: 4,
   ps: 0,
   update: 0,
-  rest: 0,
-  'go-on': 0,
+  pause: 0,
+  resume: 0,
 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
@@ -111,9 +111,9 @@ class ControlServer implements HostFdWatcher {
       this.#handler.update(container, request.limits);
       return { type: 'updated' };
     }
-    const rests = request.type === 'rest';
-    this.#handler.rest(container, rests);
-    return { type: rests ? 'rests' : 'goes-on' };
+    const isPaused = request.type === 'pause';
+    this.#handler.setPaused(container, isPaused);
+    return { type: isPaused ? 'paused' : 'resumed' };
   }
 
   #obey(channel: ControlChannel, text: string): void {
