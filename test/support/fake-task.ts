@@ -10,6 +10,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
+import { IdPool } from '../../sentry/base/id-pool.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
 import {
@@ -173,6 +174,7 @@ export class FakeTask {
   readonly kernel = {
     clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
     timers: new TimerQueue(),
+    eventfdIds: new IdPool(),
     scheduler: { current: this as unknown as Task },
   };
 
