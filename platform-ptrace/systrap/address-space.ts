@@ -169,10 +169,13 @@ export class SystrapSpace implements AddressSpace {
     return {
       // Asked for rarely and dear: three host calls.
       get residentBytes(): number {
-        return pid === 0 ? 0 : native.residentBytes(pid, 0);
+        return pid === 0 ? 0 : native.residentBytes(pid);
       },
-      get anonymousBytes(): number {
-        return pid === 0 ? 0 : native.residentBytes(pid, 1);
+      get chargedBytes(): number {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 0);
+      },
+      get chargedAnonymousBytes(): number {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 1);
       },
       cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
     };
