@@ -216,7 +216,7 @@ export const failures = {
   },
   // Starting processes.
   RUNTS_E_START: {
-    about: "The container's process, or the sandbox around it, could not be started.",
+    about: 'A process of the container, or the sandbox around it, could not be started.',
     remedy:
       'The message tells the reason: often a program, user or directory that is not in the image.',
   },

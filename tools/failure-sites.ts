@@ -13,12 +13,24 @@ export interface FailureSite {
 
 const CODE = /^RUNTS_E_[A-Z_]+$/;
 
-/** Each call or `new` whose first argument is a code of the catalogue, in order of files and lines. */
+/** Each use of a code, in order of files and lines: in the command line and in its part that is C (the quick path). */
 export function findFailureSites(root: string): FailureSite[] {
-  const files = globSync('runts/**/*.ts', { cwd: root }).filter(
+  const files = globSync(['runts/**/*.ts', 'native/launcher/**/*.c'], { cwd: root }).filter(
     (file) => !file.endsWith('.test.ts') && file !== 'runts/errors.ts',
   );
-  return files.sort().flatMap((file) => sitesIn(file, readFileSync(join(root, file), 'utf8')));
+  return files.sort().flatMap((file) => {
+    const text = readFileSync(join(root, file), 'utf8');
+    return file.endsWith('.c') ? sitesInC(file, text) : sitesIn(file, text);
+  });
+}
+
+/** The messages of C are those of TypeScript, whose work it does. */
+function sitesInC(file: string, text: string): FailureSite[] {
+  return [...text.matchAll(/"(RUNTS_E_[A-Z_]+)"/g)].map(([, code = '']) => ({
+    file,
+    code,
+    messages: [],
+  }));
 }
 
 export function sitesIn(file: string, text: string): FailureSite[] {

@@ -12,7 +12,11 @@ function refused(box: Box, ran: Ran, says: RegExp): void {
   expect(ran).toMatchObject({ code: 1, stdout: '', held: false });
   expect(ran.stderr).toMatch(says);
   const last = JSON.parse(box.log().trim().split('\n').at(-1) ?? '{}') as Record<string, string>;
-  expect(last).toMatchObject({ level: 'error', msg: expect.stringMatching(says) });
+  expect(last).toMatchObject({
+    level: 'error',
+    msg: expect.stringMatching(says),
+    code: expect.stringMatching(/^RUNTS_E_(?!UNEXPECTED)/),
+  });
   expect(Date.parse(last['time'] ?? '')).toBeGreaterThan(Date.now() - 60_000);
   if (box.runtime.name === 'runts') expect(ran.stderr.trim().split('\n')).toHaveLength(1);
 }
