@@ -11,11 +11,11 @@ export async function pause(context: OciContext, id: string): Promise<void> {
   const { record, cgroup, status } = find(context, id);
   if (status !== 'running' && status !== 'created')
     throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
-  await tellRest(context, record, 'rest');
+  await tellPaused(context, record, 'pause');
   try {
     cgroup.freeze();
   } catch (error) {
-    await tellRest(context, record, 'go-on');
+    await tellPaused(context, record, 'resume');
     throw new Failure('RUNTS_E_CGROUP_FREEZE', describe(error));
   }
 }
@@ -24,13 +24,13 @@ export async function resume(context: OciContext, id: string): Promise<void> {
   const { record, cgroup, status } = find(context, id);
   if (status !== 'paused') throw new Failure('RUNTS_E_CONTAINER_STATE', 'container not paused');
   cgroup.thaw();
-  await tellRest(context, record, 'go-on');
+  await tellPaused(context, record, 'resume');
 }
 
-async function tellRest(
+async function tellPaused(
   context: OciContext,
   record: ContainerRecord,
-  type: 'rest' | 'go-on',
+  type: 'pause' | 'resume',
 ): Promise<void> {
   if (record.sandbox === undefined) return;
   await tellSentry(context, record, { type, container: record.id }, 'the pod does not know of it');
