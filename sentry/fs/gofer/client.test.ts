@@ -4,8 +4,8 @@ import { fstatSync } from 'node:fs';
 import { describe, it } from 'vitest';
 import { EAGAIN, EIO, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
-import { MessageWriter } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
+import { MessageWriter } from '../../../protocol/gofer/wire.ts';
 import { GoferClient } from './client.ts';
 import { GoferDied } from './gofer-died.ts';
 

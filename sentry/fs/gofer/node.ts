@@ -8,7 +8,8 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
-import type { HostEntry } from '../../../gofer/protocol.ts';
+import type { Place } from '../../../protocol/gofer/fields.ts';
+import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import {
   type AttributeChange,
   type Attributes,
@@ -17,7 +18,6 @@ import {
   Node,
   type Ownership,
 } from '../../vfs/node.ts';
-import type { Place } from './client.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 

@@ -1,18 +1,14 @@
 // Regular files without a name that the guest still uses: removed while they are open, or made without one (O_TMPFILE).
 // A descriptor here keeps them reachable for what the Sentry may not do by its own: owner, mode, times, opening anew.
-import { EBADF, EINVAL, EOPNOTSUPP, EROFS, type SysResult } from '../abi/errno.ts';
-import { O_PATH, O_RDWR, O_TMPFILE } from '../abi/fcntl.ts';
-import { S_IFMT, S_IFREG } from '../abi/stat.ts';
-import { native } from '../native/addon.ts';
-import { MAY_EXECUTE, MAY_WRITE, mayLink, mayMake, mayUse } from './owners.ts';
-import { isEntryName } from './protocol.ts';
-import { type GoferContext, giveTo } from './server-context.ts';
+import { EBADF, EOPNOTSUPP, EROFS } from '../../abi/errno.ts';
+import { O_PATH, O_RDWR, O_TMPFILE } from '../../abi/fcntl.ts';
+import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
+import { native } from '../../native/addon.ts';
+import { MAY_EXECUTE, MAY_WRITE, mayLink, mayMake, mayUse } from '../owners.ts';
+import { type Answer, type GoferContext, giveTo, type Request } from './context.ts';
 
-export function hold(context: GoferContext): SysResult {
-  const { tree, request, reply } = context;
-  const directory = context.directory();
-  const name = request.text();
-  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+export function hold({ tree }: GoferContext, { id, name }: Request<'hold'>): Answer<'hold'> {
+  const directory = tree.get(id);
   if (directory === undefined) return EBADF;
   if (directory.sealed) return EOPNOTSUPP;
   const found = mayUse(tree, directory, MAY_EXECUTE);
@@ -24,17 +20,15 @@ export function hold(context: GoferContext): SysResult {
     native.close(fd);
     return typeof attributes === 'number' ? attributes : EOPNOTSUPP;
   }
-  const id = tree.hold(directory, fd);
-  if (id < 0) return id;
-  reply.u32(id);
-  return 0;
+  const heldId = tree.hold(directory, fd);
+  return heldId < 0 ? heldId : { heldId };
 }
 
-export function createUnnamed(context: GoferContext): SysResult {
-  const { tree, request, reply } = context;
-  const directory = context.directory();
-  const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
-  if (!request.isComplete) return EINVAL;
+export function createUnnamed(
+  { tree }: GoferContext,
+  { id, mode, uid, gid }: Request<'createUnnamed'>,
+): Answer<'createUnnamed'> {
+  const directory = tree.get(id);
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
@@ -44,21 +38,20 @@ export function createUnnamed(context: GoferContext): SysResult {
   if (fd < 0) return fd;
   const owned = giveTo(fd, '', uid, gid, mode);
   const attributes = owned < 0 ? owned : tree.statFd(fd);
-  const id = typeof attributes === 'number' ? attributes : tree.hold(directory, native.dup(fd));
-  if (typeof attributes === 'number' || id < 0) {
+  const heldId = typeof attributes === 'number' ? attributes : tree.hold(directory, native.dup(fd));
+  if (typeof attributes === 'number' || heldId < 0) {
     native.close(fd);
-    return id;
+    return heldId;
   }
-  reply.attributes(attributes).u32(id);
-  context.passFd(fd);
-  return 0;
+  return { attributes, heldId, fd };
 }
 
-export function linkHeld({ tree, request }: GoferContext): SysResult {
-  const held = tree.heldFile(request.u32());
-  const directory = tree.get(request.u32());
-  const name = request.text();
-  if (!request.isComplete || !isEntryName(name)) return EINVAL;
+export function linkHeld(
+  { tree }: GoferContext,
+  { heldId, newId, newName }: Request<'linkHeld'>,
+): Answer<'linkHeld'> {
+  const held = tree.heldFile(heldId);
+  const directory = tree.get(newId);
   if (held === undefined || directory === undefined) return EBADF;
   if (held.readOnly || directory.readOnly || directory.sealed) return EROFS;
   const file = tree.statFd(held.fd);
@@ -66,5 +59,5 @@ export function linkHeld({ tree, request }: GoferContext): SysResult {
   const linked = mayLink(held, file);
   const allowed = linked < 0 ? linked : mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
   const fd = allowed < 0 ? allowed : tree.fdOf(directory);
-  return fd < 0 ? fd : native.linkHeld(held.fd, fd, name);
+  return fd < 0 ? fd : native.linkHeld(held.fd, fd, newName);
 }
