@@ -2,7 +2,7 @@
 // blocking; ends when the Sentry closes its side.
 import { EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, type SysResult } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
-import type { Rest } from '../native/footprint.ts';
+import type { MemoryTrim } from '../native/memory-trim.ts';
 import type { Message } from '../protocol/gofer/message.ts';
 import { REPLY_BYTES, REQUEST_BYTES } from '../protocol/gofer/operations.ts';
 import { MessageReader, MessageWriter } from '../protocol/gofer/wire.ts';
@@ -16,7 +16,7 @@ export interface GoferOptions extends TreeOptions {
   readonly socketFd: number;
   readonly attachPoints: readonly AttachPoint[];
   /** What it does when nothing has been asked for a while. */
-  readonly rest?: Rest;
+  readonly memoryTrim?: MemoryTrim;
 }
 
 const MSG_DONTWAIT = 0x40;
@@ -58,11 +58,11 @@ class GoferServer implements GoferContext {
   }
 
   #awaitRequest(): void {
-    const { socketFd, rest } = this.#options;
-    const quietNs = rest?.quietNs ?? Number.POSITIVE_INFINITY;
+    const { socketFd, memoryTrim } = this.#options;
+    const quietNs = memoryTrim?.quietNs ?? Number.POSITIVE_INFINITY;
     const milliseconds = quietNs === Number.POSITIVE_INFINITY ? -1 : quietNs / 1e6;
-    if (native.awaitInput(socketFd, milliseconds) === 0) rest?.rest();
-    else rest?.disturb();
+    if (native.awaitInput(socketFd, milliseconds) === 0) memoryTrim?.trim();
+    else memoryTrim?.disturb();
   }
 
   /** One request of `length` bytes. Answers the errno of sending the reply, or 0. */
