@@ -16,6 +16,11 @@ import { type IdMaps, sameIds } from './id-map.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
 import type { GoferNode } from './node.ts';
 
+/** A directory that keeps what it knows of its entries. */
+export interface KeepsListing {
+  dropListing(): void;
+}
+
 export interface GoferMountOptions {
   readonly client: GoferClient;
   /** Which of the Gofer's attach points. */
@@ -70,7 +75,7 @@ export class GoferFileSystem implements FileSystem {
   /** Of a writable tree: those whose name may go while they are used, by way of another tree. */
   readonly openFiles: Set<GoferFile> = new Set();
   #isClosed = false;
-  readonly #listed = new Map<GoferDirectory, number>();
+  readonly #listed = new Map<KeepsListing, number>();
   #listedEntries = 0;
 
   private constructor(
@@ -154,8 +159,8 @@ export class GoferFileSystem implements FileSystem {
       return known;
     }
     const made = this.#make(parent, name, attributes, entry);
-    made.learn(attributes, sinceNs);
-    made.isMountRoot = entry.attributes.mountRoot !== 0;
+    made.cache.learned(attributes, sinceNs);
+    made.cache.placed(entry.attributes.mountRoot !== 0);
     this.#nodes.set(key, made);
     made.key = key;
     return made;
@@ -258,7 +263,7 @@ export class GoferFileSystem implements FileSystem {
   }
 
   /** A directory keeps `count` entries now; those of older ones may have to go. */
-  listingKept(directory: GoferDirectory, count: number): void {
+  listingKept(directory: KeepsListing, count: number): void {
     this.#listedEntries += count - (this.#listed.get(directory) ?? 0);
     this.#listed.set(directory, count);
     for (const [oldest, size] of this.#listed) {
@@ -269,7 +274,7 @@ export class GoferFileSystem implements FileSystem {
     }
   }
 
-  listingDropped(directory: GoferDirectory): void {
+  listingDropped(directory: KeepsListing): void {
     const count = this.#listed.get(directory);
     if (count === undefined) return;
     this.#listed.delete(directory);
