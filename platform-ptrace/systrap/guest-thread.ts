@@ -1,7 +1,7 @@
 // A guest thread of the systrap platform: one host thread of a stub process, spoken to through its mailbox slot.
 // While the thread is stopped the slot is the Sentry's to write, but the guest's other threads can still
 // scribble on it: what is judged here is copied out of it first, and nonsense is that guest's death.
-import { EFAULT, ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { EFAULT, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_FAULT,
@@ -163,7 +163,7 @@ export class SystrapThread implements GuestThread {
     const words = this.#host.words;
     const at = this.base + SLOT.call;
     words[at] = result;
-    words[at + 1] = result >= 0 && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
+    words[at + 1] = !isErrno(result) && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
     this.#run(ORDER_RESULT);
   }
 
@@ -203,7 +203,7 @@ export class SystrapThread implements GuestThread {
     if (canAnswer && this.#failure === 0 && this.clone === undefined) {
       this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
       const flushed = this.#host.flush(this);
-      if (flushed < 0) this.failOperation(flushed, this.outcome.addr);
+      if (isErrno(flushed)) this.failOperation(flushed, this.outcome.addr);
       else {
         const shown = (this.#word(SLOT.cpuNs) >>> 0) + (this.#word(SLOT.cpuNs + 1) >>> 0) * TWO_32;
         this.#cpuNs = Math.max(this.#cpuNs, Math.min(shown, processNs));
@@ -229,7 +229,7 @@ export class SystrapThread implements GuestThread {
     if (this.#failure !== 0 || this.state === 'gone') return;
     if (this.#operationCount === SLOT_OPERATIONS) {
       const result = this.#host.flush(this);
-      if (result < 0) {
+      if (isErrno(result)) {
         this.failOperation(result, this.outcome.addr);
         return;
       }

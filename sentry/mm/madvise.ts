@@ -1,6 +1,6 @@
 // madvise(2): mm/madvise.c. What changes contents or speed is passed to the host; what only changes
 // fork and core dumps is a flag of the VMA; mere hints are checked and dropped.
-import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, type SysResult } from '../../abi/errno.ts';
+import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, isErrno, type SysResult } from '../../abi/errno.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/fcntl.ts';
 import * as mman from '../../abi/mman.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
@@ -87,7 +87,7 @@ export function adviseMemory(
     }
     const stop = Math.min(vma.end, end);
     const error = apply(mm, caller, vma, at, stop, advice, effect);
-    if (error < 0) return error;
+    if (isErrno(error)) return error;
     at = stop;
   }
   return result;
