@@ -3,6 +3,7 @@
 // the container could have (user_namespaces(7), "Interaction of user namespaces and other types of namespaces";
 // capable_wrt_inode_uidgid(), setattr_prepare() and may_delete() of the kernel).
 import { EACCES, EINVAL, EOVERFLOW, EPERM, isErrno, type SysResult } from '../abi/errno.ts';
+import { S_ISGID, S_ISVTX } from '../abi/stat.ts';
 import type { OwnersConfig } from '../protocol/attach-config.ts';
 import type { HostAttributes } from '../protocol/gofer/host-attributes.ts';
 import { CHANGE, UNCHANGED_ID } from '../protocol/gofer/operations.ts';
