@@ -1,6 +1,7 @@
 // The Gofer's main loop: takes a request, has it done on the host tree (operations/), answers. One request at a time,
 // blocking; ends when the Sentry closes its side.
-import { EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, type SysResult } from '../abi/errno.ts';
+import { EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, isErrno, type SysResult } from '../abi/errno.ts';
+import { MSG_DONTWAIT } from '../abi/socket.ts';
 import { native } from '../native/addon.ts';
 import type { MemoryTrim } from '../native/memory-trim.ts';
 import type { Message } from '../protocol/gofer/message.ts';
@@ -18,8 +19,6 @@ export interface GoferOptions extends TreeOptions {
   /** What it does when nothing has been asked for a while. */
   readonly memoryTrim?: MemoryTrim;
 }
-
-const MSG_DONTWAIT = 0x40;
 
 /** Serves until the socket is closed. Answers 0, or the errno that ended it. */
 export function runGofer(options: GoferOptions): number {
@@ -51,9 +50,9 @@ class GoferServer implements GoferContext {
       }
       if (length === 0 || length === ECONNRESET) return 0;
       if (length === EINTR) continue;
-      if (length < 0) return length;
+      if (isErrno(length)) return length;
       const answered = this.#serve(length);
-      if (answered < 0) return answered === EPIPE || answered === ECONNRESET ? 0 : answered;
+      if (isErrno(answered)) return answered === EPIPE || answered === ECONNRESET ? 0 : answered;
     }
   }
 
@@ -74,15 +73,15 @@ class GoferServer implements GoferContext {
     return Math.min(sent, 0);
   }
 
-  #answer({ operation, handle }: Row): unknown {
+  #answer({ operation, handle }: Row): object | number | undefined {
     const request = operation.request.decode(this.#request);
     return request === undefined ? EINVAL : handle(this, request);
   }
 
-  #send(row: Row | undefined, answer: unknown): SysResult {
-    this.#reply.reset();
+  #send(row: Row | undefined, answer: object | number | undefined): SysResult {
     let fd = -1;
-    if (typeof answer === 'number') this.#reply.i32(answer);
+    this.#reply.reset();
+    if (isErrno(answer)) this.#reply.i32(answer);
     else if (row !== undefined && row.operation.answer !== 'none') {
       (row.operation.reply as Message<unknown>).encode(this.#reply.i32(0), answer);
       if (row.operation.answer === 'descriptor') ({ fd } = answer as { readonly fd: number });

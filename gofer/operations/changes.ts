@@ -1,5 +1,5 @@
 // Operations that change the names of a writable volume: remove, rename, link.
-import { EACCES, EINVAL, ENOENT, type SysResult } from '../../abi/errno.ts';
+import { EACCES, EINVAL, ENOENT, isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_REMOVEDIR } from '../../abi/fcntl.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fs.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
@@ -14,7 +14,7 @@ export function remove(
   { id, name, isDirectory }: Request<'remove'>,
 ): Answer<'remove'> {
   const taken = takingFd(tree, tree.get(id), name);
-  return taken < 0 ? taken : native.unlinkat(taken, name, isDirectory ? AT_REMOVEDIR : 0);
+  return isErrno(taken) ? taken : native.unlinkat(taken, name, isDirectory ? AT_REMOVEDIR : 0);
 }
 
 export function rename(
@@ -25,11 +25,11 @@ export function rename(
   const to = tree.get(newId);
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return EINVAL;
   const fromFd = heldFd(takingFd(tree, from, name));
-  if (fromFd < 0 || from === undefined) return fromFd;
+  if (isErrno(fromFd) || from === undefined) return fromFd;
   const toFd = replacingFd(tree, { from, name, to, newName });
-  const done = toFd < 0 ? toFd : native.renameat2(fromFd, name, toFd, newName, flags);
+  const done = isErrno(toFd) ? toFd : native.renameat2(fromFd, name, toFd, newName, flags);
   native.close(fromFd);
-  if (done < 0 || to === undefined) return done;
+  if (isErrno(done) || to === undefined) return done;
   noteMoved(tree, to, newName);
   if ((flags & RENAME_EXCHANGE) !== 0) noteMoved(tree, from, name);
   return 0;
@@ -46,9 +46,9 @@ interface Renaming {
 function replacingFd(tree: HostTree, { from, name, to, newName }: Renaming): SysResult {
   const taken = takingFd(tree, to, newName);
   const fd = taken === ENOENT ? writableFd(tree, to) : taken;
-  if (fd < 0 || from.owners === undefined || from === to || to === undefined) return fd;
+  if (isErrno(fd) || from.owners === undefined || from === to || to === undefined) return fd;
   const moving = tree.stat(from, name);
-  if (typeof moving === 'number') return moving;
+  if (isErrno(moving)) return moving;
   const isDirectory = (moving.mode & S_IFMT) === S_IFDIR;
   if (isDirectory && (rightsTo(from, moving) & MAY_WRITE) === 0) return EACCES;
   return tree.fdOf(to);
@@ -56,12 +56,12 @@ function replacingFd(tree: HostTree, { from, name, to, newName }: Renaming): Sys
 
 /** A descriptor of its own: looking up the second directory may close the first one's. */
 function heldFd(fd: SysResult): SysResult {
-  return fd < 0 ? fd : native.dup(fd);
+  return isErrno(fd) ? fd : native.dup(fd);
 }
 
 function noteMoved(tree: HostTree, directory: HostDirectory, name: string): void {
   const attributes = tree.stat(directory, name);
-  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFDIR) return;
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFDIR) return;
   tree.moved(attributes, directory, name);
 }
 
@@ -74,14 +74,14 @@ export function link(
   // A directory itself has no second name.
   if (name === '') return EINVAL;
   const fromFd = heldFd(changeableFd(tree, directory, MAY_EXECUTE));
-  if (fromFd < 0 || directory === undefined) return fromFd;
+  if (isErrno(fromFd) || directory === undefined) return fromFd;
   const found = tree.statAt(fromFd, name);
-  let done = typeof found === 'number' ? found : ENOENT;
-  if (typeof found !== 'number' && isMeant(target, found)) {
+  let done: SysResult = isErrno(found) ? found : ENOENT;
+  if (!isErrno(found) && isMeant(target, found)) {
     const allowed = mayLink(directory, found);
-    const toFd = allowed < 0 ? allowed : writableFd(tree, tree.get(newId));
+    const toFd = isErrno(allowed) ? allowed : writableFd(tree, tree.get(newId));
     // Flags 0: a symbolic link is linked itself, never followed.
-    done = toFd < 0 ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
+    done = isErrno(toFd) ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
   }
   native.close(fromFd);
   return done;

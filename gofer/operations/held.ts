@@ -1,9 +1,11 @@
 // Regular files without a name that the guest still uses: removed while they are open, or made without one (O_TMPFILE).
 // A descriptor here keeps them reachable for what the Sentry may not do by its own: owner, mode, times, opening anew.
-import { EBADF, EOPNOTSUPP, EROFS } from '../../abi/errno.ts';
+import { EBADF, EOPNOTSUPP, EROFS, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { O_PATH, O_RDWR, O_TMPFILE } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
+import type { HostAttributes } from '../../protocol/gofer/host-attributes.ts';
+import type { HostDirectory, HostTree } from '../host-tree.ts';
 import { MAY_EXECUTE, MAY_WRITE, mayLink, mayMake, mayUse } from '../owners.ts';
 import { type Answer, type GoferContext, giveTo, type Request } from './context.ts';
 
@@ -12,16 +14,16 @@ export function hold({ tree }: GoferContext, { id, name }: Request<'hold'>): Ans
   if (directory === undefined) return EBADF;
   if (directory.sealed) return EOPNOTSUPP;
   const found = mayUse(tree, directory, MAY_EXECUTE);
-  if (found < 0) return found;
+  if (isErrno(found)) return found;
   const fd = tree.openEntry(directory, name, O_PATH, 0);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = tree.statFd(fd);
-  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFREG) {
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
     native.close(fd);
-    return typeof attributes === 'number' ? attributes : EOPNOTSUPP;
+    return isErrno(attributes) ? attributes : EOPNOTSUPP;
   }
   const heldId = tree.hold(directory, fd);
-  return heldId < 0 ? heldId : { heldId };
+  return isErrno(heldId) ? heldId : { heldId };
 }
 
 export function createUnnamed(
@@ -32,18 +34,31 @@ export function createUnnamed(
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const parentFd = tree.fdOf(directory);
-  const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, '.', O_TMPFILE | O_RDWR, 0o600, 0);
-  if (fd < 0) return fd;
-  const owned = giveTo(fd, '', uid, gid, mode);
-  const attributes = owned < 0 ? owned : tree.statFd(fd);
-  const heldId = typeof attributes === 'number' ? attributes : tree.hold(directory, native.dup(fd));
-  if (typeof attributes === 'number' || heldId < 0) {
+  const fd = isErrno(parentFd)
+    ? parentFd
+    : native.openat2(parentFd, '.', O_TMPFILE | O_RDWR, 0o600, 0);
+  if (isErrno(fd)) return fd;
+  const held = holdUnnamed(tree, directory, fd, giveTo(fd, '', uid, gid, mode));
+  if (isErrno(held)) {
     native.close(fd);
-    return heldId;
+    return held;
   }
-  return { attributes, heldId, fd };
+  return { ...held, fd };
+}
+
+/** What was made, unless giving it to its owner failed. */
+function holdUnnamed(
+  tree: HostTree,
+  directory: HostDirectory,
+  fd: number,
+  given: SysResult,
+): Result<{ readonly attributes: HostAttributes; readonly heldId: number }> {
+  const attributes = isErrno(given) ? given : tree.statFd(fd);
+  if (isErrno(attributes)) return attributes;
+  const heldId = tree.hold(directory, native.dup(fd));
+  return isErrno(heldId) ? heldId : { attributes, heldId };
 }
 
 export function linkHeld(
@@ -55,9 +70,9 @@ export function linkHeld(
   if (held === undefined || directory === undefined) return EBADF;
   if (held.readOnly || directory.readOnly || directory.sealed) return EROFS;
   const file = tree.statFd(held.fd);
-  if (typeof file === 'number') return file;
+  if (isErrno(file)) return file;
   const linked = mayLink(held, file);
-  const allowed = linked < 0 ? linked : mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
-  const fd = allowed < 0 ? allowed : tree.fdOf(directory);
-  return fd < 0 ? fd : native.linkHeld(held.fd, fd, newName);
+  const allowed = isErrno(linked) ? linked : mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
+  const fd = isErrno(allowed) ? allowed : tree.fdOf(directory);
+  return isErrno(fd) ? fd : native.linkHeld(held.fd, fd, newName);
 }

@@ -1,5 +1,5 @@
 // The operation that lists a directory, in parts of one reply each.
-import { EBADF, EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EBADF, EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_DIRECTORY, O_RDONLY } from '../../abi/fcntl.ts';
 import { dirent64Layout } from '../../abi/fs.ts';
 import { native } from '../../native/addon.ts';
@@ -32,8 +32,8 @@ export class OpenListing {
   start(tree: HostTree, directory: HostDirectory): SysResult {
     this.end();
     const parent = tree.fdOf(directory);
-    const fd = parent < 0 ? parent : native.openat2(parent, '.', O_RDONLY | O_DIRECTORY, 0, 0);
-    if (fd < 0) return fd;
+    const fd = isErrno(parent) ? parent : native.openat2(parent, '.', O_RDONLY | O_DIRECTORY, 0, 0);
+    if (isErrno(fd)) return fd;
     this.#id = directory.id;
     this.#fd = fd;
     this.#at = 0;
@@ -62,7 +62,7 @@ export class OpenListing {
       this.#at += this.#view.getUint16(this.#at + dirent64Layout.at.reclen, true);
       if (name === '.' || name === '..') continue;
       const attributes = tree.statAt(this.#fd, name);
-      if (typeof attributes === 'number') continue; // Gone meanwhile, or not ours to see.
+      if (isErrno(attributes)) continue; // Gone meanwhile, or not ours to see.
       entries.push({ name, attributes });
       room -= size;
     }
@@ -91,13 +91,13 @@ export function list(
   const directory = tree.get(id);
   if (directory === undefined) return EBADF;
   const listed = mayUse(tree, directory, MAY_READ);
-  if (listed < 0) return listed;
+  if (isErrno(listed)) return listed;
   tree.watch(directory);
   const { watch } = directory;
   if (directory.sealed) return { watch, entries: [], more: false };
   if (!goesOn) {
     const started = listing.start(tree, directory);
-    if (started < 0) return started;
+    if (isErrno(started)) return started;
   }
   return listing.isOf(directory) ? { watch, ...listing.next(tree) } : EINVAL;
 }

@@ -1,5 +1,5 @@
 // Operations that read names and attributes: walk, getAttributes, statfs.
-import { EACCES, EBADF, ENOENT, type SysResult } from '../../abi/errno.ts';
+import { EACCES, EBADF, ENOENT, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { entryBytes, type HostEntry } from '../../protocol/gofer/host-attributes.ts';
 import { REPLY_BYTES } from '../../protocol/gofer/operations.ts';
@@ -17,7 +17,7 @@ export function walk({ tree }: GoferContext, { id, path }: Request<'walk'>): Ans
   tree.watch(start);
   const { watch } = start;
   const allowed = mayUse(tree, start, MAY_EXECUTE);
-  if (allowed < 0) return { watch, entries: [], ended: allowed };
+  if (isErrno(allowed)) return { watch, entries: [], ended: allowed };
   return { watch, ...walkFrom(tree, start, path.split('/')) };
 }
 
@@ -31,7 +31,7 @@ function walkFrom(
   let at = start;
   for (const name of names) {
     const entry = step(tree, at, name);
-    if (typeof entry === 'number') return { entries, ended: entry };
+    if (isErrno(entry)) return { entries, ended: entry };
     room -= entryBytes(entry);
     if (room < 0) break;
     entries.push(entry);
@@ -44,10 +44,10 @@ function walkFrom(
   return { entries, ended: 0 };
 }
 
-function step(tree: HostTree, directory: HostDirectory, name: string): HostEntry | SysResult {
+function step(tree: HostTree, directory: HostDirectory, name: string): Result<HostEntry> {
   if (directory.sealed) return ENOENT;
   const attributes = tree.stat(directory, name);
-  return typeof attributes === 'number' ? attributes : entryOf(tree, directory, name, attributes);
+  return isErrno(attributes) ? attributes : entryOf(tree, directory, name, attributes);
 }
 
 export function getAttributes(
@@ -58,9 +58,9 @@ export function getAttributes(
   if (directory === undefined) return EBADF;
   if (directory.sealed) return name === '' ? EACCES : ENOENT;
   const found = name === '' ? 0 : mayUse(tree, directory, MAY_EXECUTE);
-  if (found < 0) return found;
+  if (isErrno(found)) return found;
   const attributes = tree.stat(directory, name);
-  return typeof attributes === 'number' ? attributes : { attributes };
+  return isErrno(attributes) ? attributes : { attributes };
 }
 
 const statfsValues = new Float64Array(8);
@@ -69,9 +69,9 @@ export function statfs({ tree }: GoferContext, { id }: Request<'statfs'>): Answe
   const directory = tree.get(id);
   if (directory === undefined) return EBADF;
   const fd = tree.fdOf(directory);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const done = native.fstatfs(fd, statfsValues);
-  if (done < 0) return done;
+  if (isErrno(done)) return done;
   const value = (index: number): number => {
     const found = statfsValues[index] as number;
     return Number.isSafeInteger(found) ? found : Number.MAX_SAFE_INTEGER;

@@ -1,5 +1,14 @@
 // Operations that make a file, directory, link or node in a writable volume.
-import { EBADF, EINVAL, EOPNOTSUPP, EPERM, EROFS, type SysResult } from '../../abi/errno.ts';
+import {
+  EBADF,
+  EINVAL,
+  EOPNOTSUPP,
+  EPERM,
+  EROFS,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
@@ -19,9 +28,9 @@ import {
 import { makingFd } from './rights.ts';
 
 /** The entry that was just made. */
-function madeEntry(tree: HostTree, directory: HostDirectory, name: string): HostEntry | SysResult {
+function madeEntry(tree: HostTree, directory: HostDirectory, name: string): Result<HostEntry> {
   const attributes = tree.stat(directory, name);
-  return typeof attributes === 'number' ? attributes : entryOf(tree, directory, name, attributes);
+  return isErrno(attributes) ? attributes : entryOf(tree, directory, name, attributes);
 }
 
 export function create(
@@ -32,13 +41,13 @@ export function create(
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   // Set-id bits only once the owner is right.
   const first = firstMode(uid, mode, 0o600);
   const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, first);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = madeFor(tree, fd, uid, gid, mode);
-  if (typeof attributes === 'number') {
+  if (isErrno(attributes)) {
     native.close(fd);
     return attributes;
   }
@@ -50,15 +59,16 @@ export function makeDirectory(
   { id, name, mode, uid, gid }: Request<'makeDirectory'>,
 ): Answer<'makeDirectory'> {
   const directory = tree.get(id);
+  if (directory === undefined) return EBADF;
   const fd = makingFd(tree, directory, uid, gid);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd)) return fd;
   const made = native.mkdirat(fd, name, firstMode(uid, mode, 0o700));
-  if (made < 0) return made;
+  if (isErrno(made)) return made;
   const own = tree.openEntry(directory, name, O_RDONLY | O_DIRECTORY, 0);
-  if (own < 0) return own;
+  if (isErrno(own)) return own;
   const attributes = madeFor(tree, own, uid, gid, mode);
-  const entry = typeof attributes === 'number' ? attributes : madeEntry(tree, directory, name);
-  const answer = typeof entry === 'number' ? entry : { entry, isEmpty: isEmpty(own) };
+  const entry = isErrno(attributes) ? attributes : madeEntry(tree, directory, name);
+  const answer = isErrno(entry) ? entry : { entry, isEmpty: isEmpty(own) };
   native.close(own);
   return answer;
 }
@@ -79,10 +89,11 @@ export function symlink(
   { id, name, uid, gid, target }: Request<'symlink'>,
 ): Answer<'symlink'> {
   const directory = tree.get(id);
+  if (directory === undefined) return EBADF;
   const fd = makingFd(tree, directory, uid, gid);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd)) return fd;
   const made = native.symlinkat(target, fd, name);
-  if (made < 0) return made;
+  if (isErrno(made)) return made;
   return givenEntry(tree, directory, name, giveTo(fd, name, uid, gid, undefined));
 }
 
@@ -95,14 +106,15 @@ export function makeNode(
   const kind = mode & S_IFMT;
   const isDevice = kind === S_IFCHR || kind === S_IFBLK;
   if (!isDevice && kind !== S_IFIFO && kind !== S_IFSOCK) return EINVAL;
+  if (directory === undefined) return EBADF;
   const fd = makingFd(tree, directory, uid, gid);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd)) return fd;
   if (isDevice) {
     const made = makePlaceholder(tree, directory, name, { mode, uid, gid, rdev });
     return givenEntry(tree, directory, name, made);
   }
   const made = native.mknodat(fd, name, kind | (mode & 0o777), 0);
-  if (made < 0) return made;
+  if (isErrno(made)) return made;
   return givenEntry(tree, directory, name, giveTo(fd, name, uid, gid, undefined));
 }
 
@@ -112,9 +124,9 @@ function givenEntry(
   directory: HostDirectory,
   name: string,
   given: SysResult,
-): { readonly entry: HostEntry } | SysResult {
-  const entry = given < 0 ? given : madeEntry(tree, directory, name);
-  return typeof entry === 'number' ? entry : { entry };
+): Result<{ readonly entry: HostEntry }> {
+  const entry = isErrno(given) ? given : madeEntry(tree, directory, name);
+  return isErrno(entry) ? entry : { entry };
 }
 
 function makePlaceholder(
@@ -124,13 +136,13 @@ function makePlaceholder(
   node: DeviceNode & { readonly uid: number; readonly gid: number },
 ): SysResult {
   const file = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL, 0o600);
-  if (file < 0) return file;
+  if (isErrno(file)) return file;
   let made = writePlaceholder(file, node);
-  if (made >= 0) made = giveTo(file, '', node.uid, node.gid, PLACEHOLDER_MODE);
+  if (!isErrno(made)) made = giveTo(file, '', node.uid, node.gid, PLACEHOLDER_MODE);
   native.close(file);
-  if (made >= 0) return 0;
+  if (!isErrno(made)) return 0;
   const fd = tree.fdOf(directory);
-  if (fd >= 0) native.unlinkat(fd, name, 0);
+  if (!isErrno(fd)) native.unlinkat(fd, name, 0);
   // A file system without such attributes holds no device nodes.
   return made === EOPNOTSUPP ? EPERM : made;
 }

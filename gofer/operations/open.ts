@@ -1,5 +1,5 @@
 // The operation that opens a file: the Sentry reads and writes by the descriptor that it gets.
-import { EACCES, EBADF, EINVAL, EISDIR, EROFS, type SysResult } from '../../abi/errno.ts';
+import { EACCES, EBADF, EINVAL, EISDIR, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
@@ -24,12 +24,12 @@ export function open({ tree }: GoferContext, { place, mode }: Request<'open'>): 
   if (owned.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
   if (directory?.sealed === true) return EACCES;
   const fd = openAllowed(tree, target, mode);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = tree.statFd(fd);
   // A directory's descriptor would be a way past this process: it is never passed.
-  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFREG) {
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
     native.close(fd);
-    return typeof attributes === 'number' ? attributes : EISDIR;
+    return isErrno(attributes) ? attributes : EISDIR;
   }
   return { attributes, fd };
 }
@@ -41,12 +41,12 @@ function openAllowed(tree: HostTree, target: Target, mode: number): SysResult {
   if (place?.owners === undefined) return openTarget(tree, target, mode);
   if (held === undefined && directory !== undefined && target.name !== '') {
     const found = mayUse(tree, directory, MAY_EXECUTE);
-    if (found < 0) return found;
+    if (isErrno(found)) return found;
   }
   const fd = openTarget(tree, target, O_RDONLY);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = tree.statFd(fd);
-  if (typeof attributes === 'number') {
+  if (isErrno(attributes)) {
     native.close(fd);
     return attributes;
   }

@@ -1,5 +1,5 @@
 // The directories that an operation may change: their descriptors, or the errno of why not.
-import { EBADF, EROFS, type SysResult } from '../../abi/errno.ts';
+import { EBADF, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
 import type { HostDirectory, HostTree } from '../host-tree.ts';
 import { MAY_EXECUTE, MAY_WRITE, mayMake, mayTake, mayUse } from '../owners.ts';
 
@@ -17,20 +17,19 @@ export function changeableFd(
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mask === 0 ? 0 : mayUse(tree, directory, mask);
-  return allowed < 0 ? allowed : tree.fdOf(directory);
+  return isErrno(allowed) ? allowed : tree.fdOf(directory);
 }
 
 /** The descriptor of a directory that may get a new entry of these owners. */
 export function makingFd(
   tree: HostTree,
-  directory: HostDirectory | undefined,
+  directory: HostDirectory,
   uid: number,
   gid: number,
 ): SysResult {
-  if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
-  return allowed < 0 ? allowed : tree.fdOf(directory);
+  return isErrno(allowed) ? allowed : tree.fdOf(directory);
 }
 
 /** The descriptor of a directory from which this entry may go. */
@@ -40,7 +39,7 @@ export function takingFd(
   name: string,
 ): SysResult {
   const fd = writableFd(tree, directory);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd) || directory === undefined) return fd;
   const allowed = mayTake(tree, directory, name);
-  return allowed < 0 ? allowed : tree.fdOf(directory);
+  return isErrno(allowed) ? allowed : tree.fdOf(directory);
 }

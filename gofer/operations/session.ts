@@ -1,5 +1,5 @@
 // Operations about what the Sentry uses of the Gofer: attach points, ids, the instance of inotify.
-import { EINVAL } from '../../abi/errno.ts';
+import { EINVAL, isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { Answer, GoferContext, Request } from './context.ts';
 
@@ -10,9 +10,9 @@ export function attach(
   const point = attachPoints[index];
   if (point === undefined) return EINVAL;
   const directory = tree.attach(point, index);
-  if (typeof directory === 'number') return directory;
+  if (isErrno(directory)) return directory;
   const attributes = tree.statFd(point.fd);
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   return { id: directory.id, readOnly: point.readOnly, attributes };
 }
 
@@ -27,9 +27,9 @@ export function forget({ tree }: GoferContext, { id }: Request<'forget'>): void 
 /** The Sentry gets a descriptor of its own, and reads the events itself. */
 export function startWatching({ tree }: GoferContext): Answer<'startWatching'> {
   const own = tree.watches.start();
-  if (own < 0) return own;
+  if (isErrno(own)) return own;
   const fd = native.dup(own);
-  return fd < 0 ? fd : { fd };
+  return isErrno(fd) ? fd : { fd };
 }
 
 export function stopWatching({ tree }: GoferContext): void {

@@ -1,5 +1,5 @@
 // The operation behind chmod, chown, truncate and utimensat.
-import { EBADF, EINVAL, EISDIR, ENOENT, EROFS, type SysResult } from '../../abi/errno.ts';
+import { EBADF, EINVAL, EISDIR, ENOENT, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, O_PATH, O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, UTIME_OMIT } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
@@ -18,17 +18,17 @@ export function setAttributes({ tree }: GoferContext, change: Change): Answer<'s
   let place: SysResult = EBADF;
   if (held !== undefined) place = held.readOnly ? EROFS : native.dup(held.fd);
   else if (directory !== undefined) place = changeablePlace(tree, directory, name);
-  if (place < 0) return place;
+  if (isErrno(place)) return place;
   const found = tree.statFd(place);
-  let done: SysResult = typeof found === 'number' ? found : ENOENT;
-  if (typeof found !== 'number' && (held !== undefined || isMeant(target, found))) {
+  let done: SysResult = isErrno(found) ? found : ENOENT;
+  if (!isErrno(found) && (held !== undefined || isMeant(target, found))) {
     const owned = (held ?? directory) as HostDirectory | HeldFile;
     done = mayChange(owned, found, change);
-    if (done >= 0) done = changeAll(tree, place, change, givenMode(owned, found, change));
+    if (!isErrno(done)) done = changeAll(tree, place, change, givenMode(owned, found, change));
   }
-  const attributes = done < 0 ? done : tree.statFd(place);
+  const attributes = isErrno(done) ? done : tree.statFd(place);
   native.close(place);
-  return typeof attributes === 'number' ? attributes : { attributes };
+  return isErrno(attributes) ? attributes : { attributes };
 }
 
 /** In the order that keeps set-id bits: chown(2) takes them away, and the mode that follows gives them. */
@@ -38,9 +38,9 @@ function changeAll(tree: HostTree, place: number, change: Change, newMode: numbe
     (mask & CHANGE.owner) === 0
       ? 0
       : native.fchownat(place, '', idOf(uid), idOf(gid), AT_EMPTY_PATH);
-  if (owned < 0) return owned;
+  if (isErrno(owned)) return owned;
   const changed = changeContents(tree, place, mask, newMode, size);
-  if (changed < 0) return changed;
+  if (isErrno(changed)) return changed;
   if ((mask & (CHANGE.atime | CHANGE.mtime)) === 0) return 0;
   const times: [number, number, number, number] = [
     atime.sec,
@@ -58,7 +58,7 @@ function idOf(id: number): number {
 
 function changeablePlace(tree: HostTree, directory: HostDirectory, name: string): SysResult {
   const fd = changeableFd(tree, directory, name === '' ? 0 : MAY_EXECUTE);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   return name === '' ? native.dup(fd) : tree.openEntry(directory, name, O_PATH, 0);
 }
 
@@ -72,7 +72,7 @@ function changeContents(
 ): SysResult {
   if ((mask & CHANGE.size) !== 0) {
     const resized = resize(tree, place, size);
-    if (resized < 0) return resized;
+    if (isErrno(resized)) return resized;
   }
   return (mask & CHANGE.mode) === 0 ? 0 : changeMode(tree, place, mode & 0o7777);
 }
@@ -81,7 +81,7 @@ function changeMode(tree: HostTree, place: number, mode: number): SysResult {
   const node = tree.placeholderAt(place);
   if (node === undefined) return native.chmodHeld(place, mode);
   const file = native.reopen(place, O_RDONLY);
-  if (file < 0) return file;
+  if (isErrno(file)) return file;
   const written = writePlaceholder(file, { mode: (node.mode & S_IFMT) | mode, rdev: node.rdev });
   native.close(file);
   return written;
@@ -90,11 +90,11 @@ function changeMode(tree: HostTree, place: number, mode: number): SysResult {
 /** The kind is looked at first: a device must not even be opened. */
 function resize(tree: HostTree, place: number, size: number): SysResult {
   const attributes = tree.statFd(place);
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   const kind = attributes.mode & S_IFMT;
   if (kind !== S_IFREG) return kind === S_IFDIR ? EISDIR : EINVAL;
   const fd = native.reopen(place, O_RDWR);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const done = native.ftruncate(fd, size);
   native.close(fd);
   return done;

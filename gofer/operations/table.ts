@@ -55,7 +55,7 @@ const handlers: { readonly [Name in OperationName]: Handler<Name> } = {
 export interface Row {
   readonly operation: Operations[OperationName];
   /** `request` is what `operation` decoded, and the answer is what it encodes: Handler ties the three by their name. */
-  readonly handle: (context: GoferContext, request: unknown) => unknown;
+  readonly handle: (context: GoferContext, request: unknown) => object | number | undefined;
 }
 
 /** By the operation's number. */

@@ -8,7 +8,8 @@ import {
   EOPNOTSUPP,
   EPERM,
   EROFS,
-  type SysResult,
+  type Errno,
+  isErrno,
 } from '../../abi/errno.ts';
 import { O_RDONLY } from '../../abi/fcntl.ts';
 import { XATTR_NAME_CAPS, XATTR_SIZE_MAX, XATTR_USER_PREFIX } from '../../abi/xattr.ts';
@@ -43,11 +44,11 @@ interface Access {
 }
 
 /** Opens the file, if the access may be, and has it used: `use` answers what the operation answers. */
-function withFile<T>(
+function withFile<T extends object | number>(
   { tree }: GoferContext,
   { place, attribute, writes }: Access,
-  use: (fd: number, root: CapabilityRoot) => T | SysResult,
-): T | SysResult {
+  use: (fd: number, root: CapabilityRoot) => T | Errno,
+): T | Errno {
   const target = targetOf(tree, place);
   const { directory, name } = target;
   const rights = target.held ?? directory;
@@ -57,12 +58,12 @@ function withFile<T>(
   if (directory?.sealed === true) return EOPNOTSUPP;
   const isEntry = target.held === undefined && directory !== undefined && name !== '';
   const found = isEntry ? mayUse(tree, directory, MAY_EXECUTE) : 0;
-  const fd = found < 0 ? found : openTarget(tree, target, O_RDONLY);
-  if (fd < 0) return fd;
+  const fd = isErrno(found) ? found : openTarget(tree, target, O_RDONLY);
+  if (isErrno(fd)) return fd;
   const file = rights.owners === undefined ? undefined : tree.statFd(fd);
-  let done: T | SysResult;
+  let done: T | Errno;
   if (file === undefined) done = use(fd, 'host');
-  else if (typeof file === 'number') done = file;
+  else if (isErrno(file)) done = file;
   else if ((neededFor(writes, attribute) & ~rightsTo(rights, file)) !== 0) done = EACCES;
   else done = use(fd, capabilityRoot(rights, file));
   native.close(fd);
@@ -83,7 +84,7 @@ export function getXattr(
 ): Answer<'getXattr'> {
   return withFile(context, { place, attribute, writes: false }, (fd, root) => {
     const length = native.fgetxattr(fd, attribute, scratch);
-    if (length < 0) return length;
+    if (isErrno(length)) return length;
     const bytes = scratch.subarray(0, length);
     const isBound = attribute === XATTR_NAME_CAPS && root !== 'host';
     const value = isBound ? unbind(bytes, root) : bytes;
@@ -97,7 +98,7 @@ export function listXattr(
 ): Answer<'listXattr'> {
   return withFile(context, { place, attribute: '', writes: false }, (fd) => {
     const length = native.flistxattr(fd, scratch);
-    if (length < 0) return length;
+    if (isErrno(length)) return length;
     const names = scratch.toString('latin1', 0, length).split('\0').filter(isServed);
     return { names: Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1') };
   });

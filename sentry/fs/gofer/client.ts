@@ -257,8 +257,8 @@ export class GoferClient {
 
   #ask<Q, R extends object>(operation: Answered<Q, R>, request: Q): Result<R> {
     const result = this.#call(operation, request);
-    if (result < 0) return result as Errno;
-    return operation.reply.decode(this.#reply) ?? (this.#lost(MALFORMED) as Errno);
+    if (isErrno(result)) return result;
+    return operation.reply.decode(this.#reply) ?? this.#lost(MALFORMED);
   }
 
   /** The descriptor that comes with the reply is the caller's from here on. */
@@ -267,10 +267,10 @@ export class GoferClient {
     request: Q,
   ): Result<R & { readonly fd: number }> {
     const result = this.#call(operation, request);
-    if (result < 0) return result as Errno;
+    if (isErrno(result)) return result;
     const reply = operation.reply.decode(this.#reply);
     if (reply === undefined || this.#fds[0] !== 1)
-      return this.#lost('a reply without its descriptor') as Errno;
+      return this.#lost('a reply without its descriptor');
     this.#fds[0] = 0;
     return { ...reply, fd: this.#fds[1] as number };
   }
@@ -286,7 +286,7 @@ export class GoferClient {
       const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
       if (length === EINTR) continue;
       if (length === 0) return this.#lost('it closed its socket');
-      if (length < 0) return this.#lost(errnoName(length));
+      if (isErrno(length)) return this.#lost(errnoName(length));
       const result = this.#reply.start(length).i32();
       const isSound =
         isEnding(result) && (result === 0 ? !this.#reply.bad : this.#reply.isComplete);
@@ -294,7 +294,7 @@ export class GoferClient {
     }
   }
 
-  #lost(reason: string): SysResult {
+  #lost(reason: string): Errno {
     const { died } = this;
     if (died === undefined) throw new GoferDied(reason);
     this.close();

@@ -31,8 +31,7 @@ const maxEntries = 5_000_000;
 /** What a walk ahead found out about one name: used by the lookup that follows, once. */
 interface Hint {
   readonly name: string;
-  readonly entry: HostEntry | undefined;
-  readonly errno: SysResult;
+  readonly found: Result<HostEntry>;
   readonly next: Hint | undefined;
   /** The turn that it is good for. */
   readonly turn: number;
@@ -130,17 +129,16 @@ export class GoferDirectory extends GoferNode implements Listing {
     this.#names.setWatch(watch);
     const turn = currentTurn();
     let hint: Hint | undefined;
-    if (entries.length < usable.length && errno < 0)
+    if (entries.length < usable.length && isErrno(errno))
       hint = {
         name: usable[entries.length] as string,
-        entry: undefined,
-        errno,
+        found: errno,
         next: undefined,
         turn,
       };
     for (let index = entries.length - 1; index >= 0; index -= 1) {
-      const entry = entries[index];
-      hint = { name: usable[index] as string, entry, errno: 0, next: hint, turn };
+      const found = entries[index] as HostEntry;
+      hint = { name: usable[index] as string, found, next: hint, turn };
     }
     return hint;
   }
@@ -189,7 +187,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     const entry = entries[0];
     this.#names.setWatch(watch);
     if (entry === undefined)
-      return errno === ENOENT ? this.#missed(name) : ((errno < 0 ? errno : EIO) as Errno);
+      return errno === ENOENT ? this.#missed(name) : isErrno(errno) ? errno : EIO;
     return this.#remembered(name, this.filesystem.node(this, name, entry));
   }
 
@@ -233,11 +231,11 @@ export class GoferDirectory extends GoferNode implements Listing {
   }
 
   #fromHint(hint: Hint): Result<Node> {
-    if (hint.entry === undefined)
-      return hint.errno === ENOENT ? this.#missed(hint.name) : (hint.errno as Errno);
-    const node = this.filesystem.node(this, hint.name, hint.entry);
+    const { name, found } = hint;
+    if (isErrno(found)) return found === ENOENT ? this.#missed(name) : found;
+    const node = this.filesystem.node(this, name, found);
     if (node instanceof GoferDirectory) node.#hint = hint.next;
-    return this.#remembered(hint.name, node);
+    return this.#remembered(name, node);
   }
 
   list(): Result<readonly ListedEntry[]> {
@@ -337,7 +335,7 @@ export class GoferDirectory extends GoferNode implements Listing {
         : client.linkHeld(node.heldId, this.id(), name);
     this.#changed();
     this.#names.changed(name);
-    if (done >= 0 && node.heldId !== 0) this.#relocate(this, name);
+    if (!isErrno(done) && node.heldId !== 0) this.#relocate(this, name);
     node.cache.changedByOthers();
     return done;
   }
@@ -373,9 +371,9 @@ export class GoferDirectory extends GoferNode implements Listing {
     to.#changed();
     // What is at the new name is looked up: the event does not tell our change from one right after it.
     to.#names.changed(newName);
-    if (done < 0 || (flags & RENAME_EXCHANGE) !== 0) this.#names.changed(name);
+    if (isErrno(done) || (flags & RENAME_EXCHANGE) !== 0) this.#names.changed(name);
     else this.#names.movedAway(name, moved);
-    if (done < 0) return done;
+    if (isErrno(done)) return done;
     replaced?.unlinked();
     if (moved instanceof GoferNode && (flags & RENAME_EXCHANGE) === 0) {
       moved.foundAt(to, newName);
@@ -408,7 +406,7 @@ export class GoferDirectory extends GoferNode implements Listing {
         tree.nameWillGo(target.key);
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();
-    if (done < 0) {
+    if (isErrno(done)) {
       this.#names.changed(name);
       return done;
     }

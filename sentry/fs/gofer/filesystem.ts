@@ -25,11 +25,11 @@ export interface GoferMountOptions {
   readonly client: GoferClient;
   /** Which of the Gofer's attach points. */
   readonly attachPoint: number;
-  /** Nobody else changes these files: cache everything. */
+  /** Nobody changes these files: what is known of them holds for good. See README.md for what goes with each kind of tree. */
   readonly exclusive: boolean;
   readonly clock: Clock;
-  /** No descriptor of an idle file is kept: it would keep the host from unmounting what it is in. */
-  readonly keepsNothing?: boolean;
+  /** The host mounts and unmounts below it: no descriptor of an idle file is kept, which would make such a mount busy. */
+  readonly follows?: boolean;
   readonly isIdMapped?: boolean;
   /** Owners as the container has them; absent: the host's. */
   readonly ids?: IdMaps;
@@ -88,7 +88,7 @@ export class GoferFileSystem implements FileSystem {
     this.exclusive = options.exclusive;
     this.clock = options.clock;
     this.#readOnly = readOnly;
-    this.#maxIdleFds = options.keepsNothing === true ? 0 : maxIdleFds;
+    this.#maxIdleFds = options.follows === true ? 0 : maxIdleFds;
     this.isIdMapped = options.isIdMapped ?? false;
     this.#ids = options.ids ?? sameIds;
     this.#idsBelow = options.idsBelow ?? this.#ids;

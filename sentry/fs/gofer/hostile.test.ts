@@ -1,13 +1,13 @@
 // The Sentry's end of the protocol against a Gofer that was taken over: its answers are refused, or are errnos.
 import { strict as assert } from 'node:assert';
 import { describe, it } from 'vitest';
+import { SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
 import { REPLY_BYTES } from '../../../protocol/gofer/operations.ts';
 import { MessageWriter } from '../../../protocol/gofer/wire.ts';
 import { generator, names } from '../../../test/support/nonsense.ts';
 import { GoferClient } from './client.ts';
 
-const SOCK_SEQPACKET = 5;
 const ROUNDS = 4000;
 
 describe('a hostile Gofer', () => {

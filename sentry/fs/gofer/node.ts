@@ -1,12 +1,5 @@
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
-import {
-  ENOENT,
-  EROFS,
-  type Errno,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../../abi/errno.ts';
+import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { Place } from '../../../protocol/gofer/fields.ts';
 import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';
@@ -30,6 +23,7 @@ export interface HostOwner {
 export abstract class GoferNode extends Node {
   readonly filesystem: GoferFileSystem;
   readonly kind: number;
+  /** The vfs may keep its names: so in exclusive trees. In others each lookup comes here, where it may need no request. */
   override readonly cacheable: boolean;
   /** In the file system's table of nodes. */
   key = '';
@@ -206,8 +200,8 @@ export abstract class GoferNode extends Node {
     const { uids, gids } = this.filesystem.idsOf(this.lastKnown.dev);
     const hostUid = uid === undefined ? 0 : uids.toHost(uid);
     const hostGid = gid === undefined ? 0 : gids.toHost(gid);
-    if (hostUid < 0) return hostUid as Errno;
-    return hostGid < 0 ? (hostGid as Errno) : { uid: hostUid, gid: hostGid };
+    if (isErrno(hostUid)) return hostUid;
+    return isErrno(hostGid) ? hostGid : { uid: hostUid, gid: hostGid };
   }
 
   override setAttributes(change: AttributeChange): SysResult {
