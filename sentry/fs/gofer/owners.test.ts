@@ -23,6 +23,7 @@ import {
   EPERM,
   isErrno,
   type Result,
+  type SysResult,
 } from '../../../abi/errno.ts';
 import { O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { S_IFIFO } from '../../../abi/stat.ts';
@@ -73,13 +74,14 @@ function idOf(name: string): number {
 }
 
 /** Closes what came with it. */
-function outcome(result: Result<object> | 0): number {
+function outcome(result: Result<object> | 0): SysResult {
   if (result === 0 || isErrno(result)) return result;
   if ('fd' in result) native.close(result.fd as number);
   return 0;
 }
 
-const opened = (name: string, mode: number): number => outcome(client.open([root, name, 0], mode));
+const opened = (name: string, mode: number): SysResult =>
+  outcome(client.open([root, name, 0], mode));
 const isRoot = process.geteuid?.() === 0;
 
 beforeAll(() => {
@@ -146,7 +148,7 @@ describe.skipIf(!isRoot)('a Gofer that knows whose files may be', () => {
   it('lets nobody change what is others', () => {
     make('theirs', 0o666, 0, 0);
     const place = [root, 'theirs', 0] as const;
-    const change = (what: Parameters<GoferClient['setAttributes']>[1]): number =>
+    const change = (what: Parameters<GoferClient['setAttributes']>[1]): SysResult =>
       outcome(client.setAttributes(place, what));
     expect(change({ mode: 0o4777 })).toBe(EPERM);
     expect(change({ uid: UID, gid: GID })).toBe(EPERM);
