@@ -8,6 +8,7 @@ import {
   EVENT_INTERRUPTED,
   EVENT_OPERATION_FAILED,
   EVENT_SYSCALL,
+  OP_ADVISE,
   OP_CPU_TIME,
   OP_LOAD_FP,
   OP_SAVE_FP,
@@ -57,6 +58,11 @@ export interface ThreadHost {
 /** SIGURG: free for us, since guests never get host signals. */
 const INTERRUPT_SIGNAL = 23;
 const TWO_32 = 0x100000000;
+
+/** FP states are copied, and MADV_POPULATE_READ touches pages, some of which a file may not have. */
+function touchesMemory(operationKind: number): boolean {
+  return [OP_SAVE_FP, OP_LOAD_FP, OP_ADVISE].includes(operationKind);
+}
 
 class ThreadOutcome implements Outcome {
   kind: OutcomeKind = 'syscall';
@@ -110,7 +116,7 @@ export class SystrapThread implements GuestThread {
   readonly #host: ThreadHost;
   readonly #registers = new Uint32Array(2 * REG_COUNT);
   readonly #operationAddrs: number[] = [];
-  readonly #operationIsFp: boolean[] = [];
+  readonly #operationMayFault: boolean[] = [];
   /** The CPU time last told by the thread itself. */
   #cpuNs = 0;
   /** What the host calls it, as far as known, and is to call it. */
@@ -245,8 +251,7 @@ export class SystrapThread implements GuestThread {
     words[at + OPERATION.flags] = operation.flags ?? 0;
     words[at + OPERATION.messageId] = operation.messageId ?? 0;
     this.#operationAddrs[this.#operationCount] = operation.addr;
-    this.#operationIsFp[this.#operationCount] =
-      operation.kind === OP_SAVE_FP || operation.kind === OP_LOAD_FP;
+    this.#operationMayFault[this.#operationCount] = touchesMemory(operation.kind);
     this.#operationCount++;
   }
 
@@ -378,10 +383,10 @@ export class SystrapThread implements GuestThread {
     const index = this.#word(SLOT.opIndex);
     if (errno >= 0 || errno < -4095) return false;
     this.outcome.kind = 'operationFailed';
-    // EFAULT is for FP states only. Of a mapping call it would mean that the host's mappings are not as the
-    // kernel believes: out of memory is the answer that a guest can do something with.
-    const isFp = this.#operationIsFp[index] === true;
-    this.outcome.errno = errno === EFAULT && !isFp ? ENOMEM : errno;
+    // Of a mapping call EFAULT would mean that the host's mappings are not as the kernel believes: out of memory is the
+    // answer that a guest can do something with.
+    const mayFault = this.#operationMayFault[index] === true;
+    this.outcome.errno = errno === EFAULT && !mayFault ? ENOMEM : errno;
     this.outcome.addr = this.#operationAddrs[index] ?? 0;
     return true;
   }

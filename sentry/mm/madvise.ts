@@ -25,6 +25,7 @@ type Effect =
 const always = (_vma: Vma): boolean => true;
 const notSpecial = (vma: Vma): boolean => (vma.flags & flag.VMA_SPECIAL) === 0;
 const notPinned = (vma: Vma): boolean => notSpecial(vma) && !vma.isLocked;
+const has = (vma: Vma, prot: number): boolean => (vma.prot & prot) !== 0;
 const hint = (allowed: (vma: Vma) => boolean): Effect => ({ kind: 'hint', allowed });
 const flags = (set: number, clear: number, allowed = always): Effect => ({
   kind: 'flags',
@@ -44,8 +45,8 @@ const effects = new Map<number, Effect>([
   [mman.MADV_DONTNEED, host(notPinned)],
   [mman.MADV_DONTNEED_LOCKED, host(notSpecial)],
   [mman.MADV_FREE, host((vma) => vma.isAnonymous && !vma.isLocked)],
-  [mman.MADV_POPULATE_READ, host(always)],
-  [mman.MADV_POPULATE_WRITE, host(always)],
+  [mman.MADV_POPULATE_READ, host((vma) => has(vma, mman.PROT_READ))],
+  [mman.MADV_POPULATE_WRITE, host((vma) => has(vma, mman.PROT_WRITE))],
   [mman.MADV_REMOVE, { kind: 'remove' }],
   [mman.MADV_DONTFORK, flags(flag.VMA_DONTFORK, 0)],
   [mman.MADV_DOFORK, flags(0, flag.VMA_DONTFORK, notSpecial)],
