@@ -1,7 +1,8 @@
-// What a stub process, and with it a hostile guest that jumps into the stub, may ask of the host kernel.
-// From guest code every call traps (SIGSYS); from the stub's text only these pass. Each is judged by what it does
-// with arguments of the guest's own choice: it must reach nothing beyond this process's own memory, and
-// descriptors that the process holds anyway (RLIMIT_NOFILE is 64).
+// The stub's filter lists the system calls that a stub process may make on the host, and with it a
+// hostile guest that jumps into the stub. Every call from guest code traps (SIGSYS); from the
+// stub's text only the listed calls pass. Each is judged by what it can do with arguments of the
+// guest's choice: it must reach nothing but the process's own memory and descriptors that the
+// process holds anyway (RLIMIT_NOFILE is 64).
 
 import type { FilterSpec } from '../../native/seccomp/bpf.ts';
 import { STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
@@ -17,8 +18,8 @@ const MAP_ANY = 0x1 | 0x2 | 0x10 | 0x20 | 0x4000 | 0x8000;
 /** FUTEX_WAIT, FUTEX_WAKE, and the two with FUTEX_PRIVATE_FLAG. */
 const FUTEX_OPERATIONS = [0, 1, 128, 129];
 /**
- * MADV_NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE HUGEPAGE NOHUGEPAGE DONTDUMP DODUMP WIPEONFORK KEEPONFORK
- * COLD PAGEOUT POPULATE_READ POPULATE_WRITE DONTNEED_LOCKED COLLAPSE.
+ * MADV_NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE HUGEPAGE NOHUGEPAGE DONTDUMP DODUMP
+ * WIPEONFORK KEEPONFORK COLD PAGEOUT POPULATE_READ POPULATE_WRITE DONTNEED_LOCKED COLLAPSE.
  */
 const ADVICE = [0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25];
 const LAST_FD = 63;

@@ -59,11 +59,13 @@ function planConfig(
   mounts: readonly MountConfig[],
 ): SandboxConfig {
   if (options.platform !== 'systrap')
-    throw new Failure(`--platform ${options.platform}: not there yet; systrap is`);
+    throw new Failure(
+      `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
+    );
   if (options.network !== 'none' && options.network !== 'host')
-    throw new Failure(`--network ${options.network}: not there yet; none and host are`);
+    throw new Failure(`--network: '${options.network}' is not supported yet; use none or host`);
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
-    throw new Failure(`--hostname: '${options.hostname}' is no host name`);
+    throw new Failure(`--hostname: '${options.hostname}' is not a valid host name`);
   }
   return {
     container: {

@@ -60,7 +60,7 @@ function change(
 
 function registrationOf(options: InstallOptions): Registration {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(options.name))
-    throw new Failure(`--name: '${options.name}' is no name for a runtime`);
+    throw new Failure(`--name: '${options.name}' is not a valid name for a runtime`);
   if (options.name === 'runc') throw new Failure("--name: runc is Docker's own");
   const path = options.path === undefined ? ownExecutable() : resolve(options.path);
   if (/[\x00-\x1f\x7f]/.test(path)) throw new Failure(`--path: control characters in ${path}`);

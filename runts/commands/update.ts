@@ -101,7 +101,7 @@ function setCount(
   option: string,
 ): void {
   if (text === undefined) return;
-  if (!/^-?\d+$/.test(text)) throw new Failure(`${option}: '${text}' is no number`, 1);
+  if (!/^-?\d+$/.test(text)) throw new Failure(`${option}: '${text}' is not a number`, 1);
   target[name] = Number(text);
 }
 

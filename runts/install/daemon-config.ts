@@ -68,7 +68,7 @@ const { rawJSON: raw, isRawJSON: isRaw } = JSON as unknown as {
 
 function asMembers(value: unknown, what: string): Members {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isRaw(value))
-    throw new Failure(`${what}: an object is wanted`);
+    throw new Failure(`${what}: expected an object`);
   return value as Members;
 }
 

@@ -40,7 +40,7 @@ export function readSettings(
   const value = (name: keyof ContainerSettings, otherwise: string): string => {
     const text = annotations[PREFIX + name] ?? flags[name] ?? otherwise;
     if (known[name].includes(text)) return text;
-    throw new Failure(`${name}: '${text}' is none of ${known[name].join(', ')}`, 1);
+    throw new Failure(`${name}: '${text}' is not one of ${known[name].join(', ')}`, 1);
   };
   return {
     platform: value('platform', 'systrap') as 'systrap',

@@ -69,5 +69,5 @@ function logFormat(text = 'text'): LogFormat {
 function isRootless(text = 'auto'): boolean {
   if (text === 'auto') return process.geteuid?.() !== 0;
   if (text === 'true' || text === 'false') return text === 'true';
-  throw new Failure(`--rootless: '${text}' is none of true, false, auto`, 1);
+  throw new Failure(`--rootless: '${text}' is not true, false or auto`, 1);
 }

@@ -134,17 +134,18 @@ function planMount(
     case 'cgroup2':
       return { kind: 'cgroup', ...place, data: '' };
     case '':
-      throw new Failure(`${where} (${mount.destination}): neither a type nor the option bind`);
+      throw new Failure(`${where} (${mount.destination}): needs a type or the option bind`);
     default:
       throw new Failure(`${where} (${mount.destination}): unknown file system type '${type}'`);
   }
 }
 
 function planTarget(mount: Mount, where: string): string {
-  if (mount.destination.includes('\0')) throw new Failure(`${where}.destination: has a NUL`);
+  if (mount.destination.includes('\0'))
+    throw new Failure(`${where}.destination: contains a NUL character`);
   const target = normalize(join('/', mount.destination));
   const clean = target.length > 1 && target.endsWith('/') ? target.slice(0, -1) : target;
-  if (clean === '/') throw new Failure(`${where}.destination: '/' is the root's own place`);
+  if (clean === '/') throw new Failure(`${where}.destination: '/' is the container's root itself`);
   return toByteString(clean);
 }
 
@@ -187,7 +188,7 @@ function planBind(
   attach: AttachPoint[],
 ): MountConfig {
   if (mount.source === undefined || mount.source === '')
-    throw new Failure(`${where} (${mount.destination}): a bind mount without a source`);
+    throw new Failure(`${where} (${mount.destination}): a bind mount needs a source`);
   refuseData(options, `${where} (${mount.destination})`);
   const source = resolve(settings.bundle, mount.source);
   let status: Stats;

@@ -36,7 +36,7 @@ export function planProcess(process: Process): ProcessConfig {
 
 /** A NUL cannot be handed to any program. */
 function checked(text: string, where: string): string {
-  if (text.includes('\0')) throw new Failure(`${where}: has a NUL`);
+  if (text.includes('\0')) throw new Failure(`${where}: contains a NUL character`);
   return toByteString(text);
 }
 
@@ -107,8 +107,8 @@ function planLimits(limits: readonly Rlimit[]): ProcessConfig['limits'] {
   return limits.map(({ type, soft, hard }, index) => {
     const resource = (rlimitNames as readonly string[]).indexOf(type);
     const where = `process.rlimits[${index}]`;
-    if (resource < 0) throw new Failure(`${where}.type: '${type}' is no resource limit`);
-    if (seen.has(type)) throw new Failure(`${where}: ${type} is there twice`);
+    if (resource < 0) throw new Failure(`${where}.type: '${type}' is not a resource limit`);
+    if (seen.has(type)) throw new Failure(`${where}: ${type} is listed twice`);
     seen.add(type);
     const [softValue, hardValue] = [limitOf(soft), limitOf(hard)];
     if ((softValue ?? RLIM_INFINITY) > (hardValue ?? RLIM_INFINITY))

@@ -37,12 +37,12 @@ function checkOwnSetting(key: string, name: string, value: string): void {
   if (rule === undefined)
     throw new Failure(`linux.sysctl: the sandbox's kernel has no setting '${name}' to start with`);
   if (sysctlValue(rule, value) === undefined)
-    throw new Failure(`linux.sysctl: '${value}' is no value of ${name}`);
+    throw new Failure(`linux.sysctl: '${value}' is not a value of ${name}`);
 }
 
 /** Each part is one file name: none leads out of /proc/sys/net. */
 function checkHostSetting(key: string, name: string, value: string): void {
   const isName = (part: string): boolean => /^[\w/:-]+$/.test(part) && !/^\/{1,2}$/.test(part);
-  if (!key.split('.').every(isName)) throw new Failure(`linux.sysctl: '${name}' is no setting`);
-  if (/[\0\n]/.test(value)) throw new Failure(`linux.sysctl: no value of ${name}`);
+  if (!key.split('.').every(isName)) throw new Failure(`linux.sysctl: '${name}' is not a setting`);
+  if (/[\0\n]/.test(value)) throw new Failure(`linux.sysctl: ${name} has no value`);
 }

@@ -80,7 +80,7 @@ function startUnit(plan: CgroupPlan, resources: Resources): number | undefined {
   const where =
     plan.directories.find(({ controllers }) => controllers.includes('name=systemd')) ??
     plan.directories.find(({ version }) => version === 2);
-  if (where === undefined) throw new Failure('systemd: no cgroup hierarchy of its is mounted', 1);
+  if (where === undefined) throw new Failure('systemd: its cgroup hierarchy is not mounted', 1);
   return startScope(plan.unit, where.path, plan.kind, resources);
 }
 

@@ -40,7 +40,7 @@ export function planCgroup(
   { systemd, rootless, layout = discoverLayout() }: PlanOptions,
 ): CgroupPlan {
   const asked = cgroupsPath ?? '';
-  if (asked.includes('\0')) throw new Failure('cgroupsPath: has a NUL', 1);
+  if (asked.includes('\0')) throw new Failure('cgroupsPath: contains a NUL character', 1);
   const common = { kind: layout.kind, isOptional: asked === '', rootless };
   if (systemd) {
     const unit = parseSystemdPath(asked, id, rootless);

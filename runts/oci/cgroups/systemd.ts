@@ -51,7 +51,7 @@ export function parseSystemdPath(
     );
   const name = `${prefix === '' ? '' : `${prefix}-`}${base}.scope`;
   if (!/^[\w:.\\@-]{1,250}$/.test(name))
-    throw new Failure(`cgroupsPath: '${name}' is no name for a unit of systemd`, 1);
+    throw new Failure(`cgroupsPath: '${name}' is not a valid name for a systemd unit`, 1);
   const fallback = isUsers ? 'user.slice' : 'system.slice';
   return { slice: slice === '' ? fallback : slice, name, isUsers };
 }
@@ -65,7 +65,7 @@ export function expandSlice(slice: string): string {
   if (slice === '-.slice') return '';
   const names = slice.replace(/\.slice$/, '').split('-');
   if (!slice.endsWith('.slice') || slice.includes('/') || names.some((name) => name === ''))
-    throw new Failure(`cgroupsPath: '${slice}' is no name for a slice of systemd`, 1);
+    throw new Failure(`cgroupsPath: '${slice}' is not a valid name for a systemd slice`, 1);
   return names.map((_, index) => `/${names.slice(0, index + 1).join('-')}.slice`).join('');
 }
 
@@ -95,7 +95,8 @@ export function startScope(
   // A failure to start is told by the missing pid.
   keeper.on('error', () => undefined);
   keeper.unref();
-  if (keeper.pid === undefined) throw new Failure('cannot start sleep to hold the scope', 1);
+  if (keeper.pid === undefined)
+    throw new Failure('cannot start the process (sleep) that holds the scope', 1);
   const properties = [
     ['Description', 's', `runts container ${unit.name}`],
     ['Slice', 's', unit.slice],

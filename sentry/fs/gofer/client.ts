@@ -1,5 +1,6 @@
-// The Sentry's end of the Gofer protocol: one blocking request at a time. Owners are the host's here. A Gofer that is gone or talks nonsense
-// ends the sandbox (GoferDied): without its files no guest can go on.
+// The Sentry's end of the Gofer protocol: one blocking request at a time. Owners of files are the
+// host's ids here. A Gofer that has died or sends nonsense ends the sandbox (GoferDied), because
+// without its files no guest can go on; in a pod only the Gofer's own container ends (`died`).
 import {
   EINTR,
   EIO,
@@ -34,19 +35,25 @@ export interface Attached {
 }
 
 export interface Walked {
-  /** Watch of the directory that the walk began at; 0: none. */
+  /** The watch of the directory that the walk began at; 0 where there is none. */
   readonly watch: number;
   readonly entries: HostEntry[];
-  /** Why the walk ended before the last name; 0 if it did not, or at a link or file. */
+  /**
+   * The errno that ended the walk before the last name; 0 where the walk came to its end, or to a
+   * link or file.
+   */
   readonly errno: SysResult;
 }
 
 export interface ListedPart {
-  /** From before the names were read; 0: none. */
+  /** The watch, which was there before the names were read; 0 where there is none. */
   readonly watch: number;
   readonly names: string[];
   readonly attributes: HostAttributes[];
-  /** Ask for the next part at once: the Gofer remembers one listing. */
+  /**
+   * There are more names. The next part must be asked for at once, because the Gofer remembers one
+   * listing.
+   */
   readonly more: boolean;
 }
 
@@ -56,7 +63,7 @@ export interface OpenedHost {
 }
 
 export interface MadeDirectory extends HostEntry {
-  /** There was no name in it when its watch was there. */
+  /** The directory was still empty after its watch was set. */
   readonly isEmpty: boolean;
 }
 
@@ -65,16 +72,20 @@ export interface UnnamedHost extends OpenedHost {
 }
 
 /**
- * What a request is about: an id of the Gofer's, a name there, and the inode number that the file must still have, as
- * the name may be another's by now.
+ * The file that a request is about: the Gofer's id of a directory, a name in it, and the inode
+ * number that the file must still have, because the name may have been given to another file
+ * meanwhile.
  */
 export type Place = readonly [id: number, name: string, ino: number];
 
 const MALFORMED = 'a malformed reply';
 
-/** chown(2): leave it as it is. */
+/** The id with which chown(2) leaves an owner as it is. */
 const UNCHANGED = 0xffff_ffff;
-/** Requests after which directories are watched: what only starts and serves has no need, and instances are few. */
+/**
+ * How many requests a container makes before its directories are watched. Most containers only
+ * start and then serve, and need no watches; the host allows each user few inotify instances.
+ */
 const REQUESTS_BEFORE_WATCHES = 200;
 
 export class GoferClient {
@@ -82,24 +93,28 @@ export class GoferClient {
   readonly #request = new MessageWriter(REQUEST_BYTES);
   readonly #reply = new MessageReader(REPLY_BYTES);
   readonly #fds = new Int32Array(2);
-  /** Requests so far, for tests and statistics. */
+  /** The number of requests so far, for tests and statistics. */
   requests = 0;
   /**
-   * Who is told that the Gofer has gone, instead of that being the sandbox's end: it was that of one container among
-   * others, whose files all answer EIO from then on.
+   * Called when the Gofer has died. It is set for the Gofer of one container among several in a
+   * pod: only that container ends, and its files answer EIO. Where it is not set, the death of the
+   * Gofer ends the sandbox.
    */
   died: (() => void) | undefined = undefined;
   #isClosed = false;
 
-  /** What it shares with other Gofers of the sandbox. */
+  /** The identities of host files, which all Gofers of the sandbox share. */
   readonly identities: SharedIdentities;
-  /** Its trees. */
+  /** The trees of this Gofer, one for each attach point in use. */
   readonly filesystems: Set<GoferFileSystem> = new Set();
   #changes = 0;
   readonly watches: HostWatches = new HostWatches((reason) => {
     this.#lost(reason);
   });
-  /** Told when watches begin: somebody has to look whether they are still used. */
+  /**
+   * Called when watches begin, so that somebody looks from time to time whether they are still
+   * used.
+   */
   watching: (() => void) | undefined = undefined;
   #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
@@ -109,18 +124,24 @@ export class GoferClient {
     identities.join(this);
   }
 
-  /** A guest changed a file through this Gofer. */
+  /** Takes note that a guest changed a file through this Gofer. */
   changed(): void {
     this.#changes += 1;
     this.identities.changes += 1;
   }
 
-  /** Changes through other Gofers so far: what was learned before the last of them may be old. */
+  /**
+   * The number of changes through other Gofers so far. What was learned before the last of them may
+   * be outdated.
+   */
   get foreignChanges(): number {
     return this.identities.changes - this.#changes;
   }
 
-  /** Its container has ended: what is still open of its files answers EIO. */
+  /**
+   * Closes the connection when its container has ended. Files that are still open answer EIO from
+   * then on.
+   */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -174,7 +195,7 @@ export class GoferClient {
     return this.#checked({ watch, names, attributes, more });
   }
 
-  /** The descriptor belongs to the caller. */
+  /** Opens a file. The descriptor belongs to the caller. */
   open(place: Place, mode: number): Result<OpenedHost> {
     this.#startAt(OP.open, place).u32(mode);
     const result = this.#call();
@@ -292,7 +313,10 @@ export class GoferClient {
     return this.#call();
   }
 
-  /** A file that is about to lose its name: an id that stands for it, with the name ''. */
+  /**
+   * Asks for an id that stands for a file which is about to lose its name; requests about it use
+   * the name ''.
+   */
   hold(id: number, name: string): SysResult {
     this.#start(OP.hold).u32(id).text(name);
     const result = this.#call();
@@ -313,16 +337,20 @@ export class GoferClient {
     return this.#call();
   }
 
-  /** The attach point is read-only from now on. Not answered. */
+  /** Makes the attach point read-only for good. The Gofer sends no reply. */
   freeze(index: number): void {
     this.#start(OP.freeze).u32(index);
     this.#send();
   }
 
-  /** Files that others change too are in use: it may pay to watch them. */
+  /**
+   * Tells that files which others change too are in use. After enough requests it pays to watch
+   * directories.
+   */
   shareFiles(): void {
     if (this.requests < this.#watchesDueAt || this.watches.isOn || this.#isClosed) return;
-    // Where it cannot be (EMFILE: the user has too many instances), it may be later.
+    // Where watching is refused (EMFILE: the user has too many inotify instances) it is tried again
+    // later.
     this.#watchesDueAt = this.requests + 50 * REQUESTS_BEFORE_WATCHES;
     this.#start(OP.watch).u32(1);
     const result = this.#call();
@@ -334,7 +362,7 @@ export class GoferClient {
     this.watching?.();
   }
 
-  /** Until they are wanted again. */
+  /** Stops watching directories, until `shareFiles` finds that it pays again. */
   stopWatches(): void {
     this.watches.stop();
     this.#watchesDueAt = this.requests + REQUESTS_BEFORE_WATCHES;
@@ -343,7 +371,7 @@ export class GoferClient {
     this.#send();
   }
 
-  /** Not answered. */
+  /** Tells the Gofer that `id` is not used any more. The Gofer sends no reply. */
   forget(id: number): void {
     this.#start(OP.forget).u32(id);
     this.#send();
@@ -367,7 +395,10 @@ export class GoferClient {
     return result < 0 ? (result as Errno) : this.#checked(this.#reply.blob(REPLY_BYTES));
   }
 
-  /** Sends the request, waits for the reply, answers its result; the reply's fields come next. */
+  /**
+   * Sends the request and waits for the reply. Returns its result; the reader then stands at the
+   * reply's fields.
+   */
   #call(): SysResult {
     if (this.#isClosed) return this.#failed();
     this.requests += 1;
@@ -392,13 +423,19 @@ export class GoferClient {
     return this.#failed();
   }
 
-  /** As a reply with nothing but this errno. */
+  /**
+   * Makes the reader an empty reply, and returns the errno of every request to a Gofer that is
+   * gone.
+   */
   #failed(): SysResult {
     this.#reply.start(0);
     return EIO;
   }
 
-  /** Where it is closed the descriptor's number is another's by now. */
+  /**
+   * Sends the request. After `close` nothing is sent: the descriptor's number may be in use for
+   * another file.
+   */
   #send(): SysResult {
     if (this.#isClosed) return EIO;
     for (;;) {
@@ -414,7 +451,9 @@ export class GoferClient {
     }
   }
 
-  /** What came with the descriptor of this reply, which is the caller's from here on. */
+  /**
+   * Returns `value` with the descriptor of this reply, which belongs to the caller from here on.
+   */
   #withFd<T extends object>(value: T): Result<T & { readonly fd: number }> {
     if (!this.#reply.isComplete || this.#fds[0] !== 1)
       return this.#lost('a reply without its descriptor') as Errno;
@@ -422,7 +461,7 @@ export class GoferClient {
     return { ...value, fd: this.#fds[1] as number };
   }
 
-  /** One that came with a reply and was not asked for. */
+  /** Closes a descriptor that came with a reply and was not asked for. */
   #dropFd(): void {
     if (this.#fds[0] === 1) native.close(this.#fds[1] as number);
     this.#fds[0] = 0;
