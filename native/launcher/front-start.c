@@ -100,7 +100,7 @@ static bool join_sandbox(struct options *options) {
 void take_over(struct options *options, int (*receive_channels)(int from, int channels[2])) {
   int channels[2];
   keep_given(options);
-  if (receive_channels(options->preboot_fd, channels) < 0) _exit(0); /* the front gave up before it needed a launcher */
+  if (receive_channels(options->preboot_fd, channels) < 0) _exit(0); /* the front gave up */
   take_places(options, high(channels[0], "channel"), high(channels[1], "channel"));
 }
 

@@ -46,7 +46,7 @@ struct front {
   size_t request_bytes;
   struct termios settings;
   bool raw;
-  int stop_asked;      /* the signal because of which the Sentry was asked to stop the guest, or 0 */
+  int stop_asked; /* the signal because of which the Sentry was asked to stop the guest, or 0 */
   bool wants_terminal; /* takes the terminal once it is in the foreground */
   bool timed_out;
   long long kill_by_ms; /* when the sandbox is ended after a SIGKILL; 0: there was none */

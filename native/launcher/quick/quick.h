@@ -63,7 +63,7 @@ struct option_spec {
   const char *name;   /* with its dashes */
   const char *letter; /* "-x", or NULL */
   bool takes_value;
-  const char **value; /* where the value goes (the option's name where it takes none); NULL: ignored */
+  const char **value;        /* gets the value, or the name of an option without one; may be NULL */
   struct option_values *all; /* instead of `value`, for an option that may be repeated */
 };
 
