@@ -1,14 +1,15 @@
-// A guest thread of the systrap platform: one host thread of a stub process, with which the Sentry
-// speaks through a mailbox slot. While the thread is stopped it is the Sentry's turn to write the
-// slot, but the guest's other threads can still scribble on it. The Sentry therefore copies a value
-// out of the slot before it judges the value, and kills a guest whose slot holds nonsense.
-import { EFAULT, ENOMEM, type SysResult } from '../../abi/errno.ts';
+// A guest thread of the systrap platform: one host thread of a stub process, with which the Sentry speaks through a mailbox
+// slot. While the thread is stopped it is the Sentry's turn to write the slot, but the guest's other threads can still
+// scribble on it. The Sentry therefore copies a value out of the slot before it judges the value, and kills a guest whose
+// slot holds nonsense.
+import { EFAULT, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_FAULT,
   EVENT_INTERRUPTED,
   EVENT_OPERATION_FAILED,
   EVENT_SYSCALL,
+  OP_ADVISE,
   OP_CPU_TIME,
   OP_LOAD_FP,
   OP_SAVE_FP,
@@ -65,6 +66,11 @@ export interface ThreadHost {
 const INTERRUPT_SIGNAL = 23;
 const TWO_32 = 0x100000000;
 
+/** FP states are copied, and MADV_POPULATE_READ touches pages, some of which a file may not have. */
+function touchesMemory(operationKind: number): boolean {
+  return [OP_SAVE_FP, OP_LOAD_FP, OP_ADVISE].includes(operationKind);
+}
+
 class ThreadOutcome implements Outcome {
   kind: OutcomeKind = 'syscall';
   signal = 0;
@@ -120,7 +126,7 @@ export class SystrapThread implements GuestThread {
   readonly #host: ThreadHost;
   readonly #registers = new Uint32Array(2 * REG_COUNT);
   readonly #operationAddrs: number[] = [];
-  readonly #operationIsFp: boolean[] = [];
+  readonly #operationMayFault: boolean[] = [];
   /** The CPU time that the thread itself last reported. */
   #cpuNs = 0;
   /**
@@ -178,7 +184,7 @@ export class SystrapThread implements GuestThread {
     const words = this.#host.words;
     const at = this.base + SLOT.call;
     words[at] = result;
-    words[at + 1] = result >= 0 && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
+    words[at + 1] = !isErrno(result) && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
     this.#run(ORDER_RESULT);
   }
 
@@ -219,7 +225,7 @@ export class SystrapThread implements GuestThread {
     if (canAnswer && this.#failure === 0 && this.clone === undefined) {
       this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
       const flushed = this.#host.flush(this);
-      if (flushed < 0) this.failOperation(flushed, this.outcome.addr);
+      if (isErrno(flushed)) this.failOperation(flushed, this.outcome.addr);
       else {
         const shown = (this.#word(SLOT.cpuNs) >>> 0) + (this.#word(SLOT.cpuNs + 1) >>> 0) * TWO_32;
         this.#cpuNs = Math.max(this.#cpuNs, Math.min(shown, processNs));
@@ -247,7 +253,7 @@ export class SystrapThread implements GuestThread {
     if (this.#failure !== 0 || this.state === 'gone') return;
     if (this.#operationCount === SLOT_OPERATIONS) {
       const result = this.#host.flush(this);
-      if (result < 0) {
+      if (isErrno(result)) {
         this.failOperation(result, this.outcome.addr);
         return;
       }
@@ -263,8 +269,7 @@ export class SystrapThread implements GuestThread {
     words[at + OPERATION.flags] = operation.flags ?? 0;
     words[at + OPERATION.messageId] = operation.messageId ?? 0;
     this.#operationAddrs[this.#operationCount] = operation.addr;
-    this.#operationIsFp[this.#operationCount] =
-      operation.kind === OP_SAVE_FP || operation.kind === OP_LOAD_FP;
+    this.#operationMayFault[this.#operationCount] = touchesMemory(operation.kind);
     this.#operationCount++;
   }
 
@@ -401,11 +406,10 @@ export class SystrapThread implements GuestThread {
     const index = this.#word(SLOT.opIndex);
     if (errno >= 0 || errno < -4095) return false;
     this.outcome.kind = 'operationFailed';
-    // EFAULT is expected for FP states only. From a mapping call it would mean that the host's
-    // mappings are not those that the kernel believes in; the guest then gets ENOMEM, with which it
-    // can do something.
-    const isFp = this.#operationIsFp[index] === true;
-    this.outcome.errno = errno === EFAULT && !isFp ? ENOMEM : errno;
+    // From any other operation EFAULT would mean that the host's mappings are not those that the
+    // kernel believes in. The guest then gets ENOMEM, with which it can do something.
+    const mayFault = this.#operationMayFault[index] === true;
+    this.outcome.errno = errno === EFAULT && !mayFault ? ENOMEM : errno;
     this.outcome.addr = this.#operationAddrs[index] ?? 0;
     return true;
   }

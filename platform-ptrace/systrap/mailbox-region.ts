@@ -2,7 +2,7 @@
 // Int32Array and cut into blocks of 64 slots. A block maps 64 slots of one guest process's mailbox
 // memfd.
 
-import { ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { native } from '../../native/addon.ts';
 import { SLOT_BYTES, SLOT_WORDS } from '../../protocol/mailbox.ts';
@@ -42,7 +42,7 @@ export class MailboxRegion {
       this.#start + block * BLOCK_BYTES,
       BLOCK_BYTES,
     );
-    if (mapped < 0) {
+    if (isErrno(mapped)) {
       this.#free.push(block);
       return mapped;
     }

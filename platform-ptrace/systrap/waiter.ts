@@ -1,6 +1,7 @@
-// The waiter makes the Sentry wait. First it polls the slots of running threads for a short while.
-// Then it announces in the page that all stubs read that the Sentry sleeps, and makes one
-// epoll_wait over the wake-up eventfd, the seccomp listener and the watched descriptors.
+// The waiter makes the Sentry wait. First it polls the slots of running threads for a short while. Then it announces in the
+// page that all stubs read that the Sentry sleeps, and makes one epoll_wait over the wake-up eventfd, the seccomp listener
+// and the watched descriptors.
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
 import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
@@ -14,10 +15,6 @@ import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { SpinBudget } from './spin-budget.ts';
 
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
-const EPOLLIN = 1;
 const MOST_EVENTS = 64;
 
 /** How long a stub may spin for its answer before it sleeps. */

@@ -1,6 +1,5 @@
-// The start of the zygote: its first message, which says where the stub shall lie, under which
-// filter, and with which mailbox.
-import { EIO, type SysResult } from '../../abi/errno.ts';
+// The start of the zygote: its first message, which says where the stub shall lie, under which filter, and with which mailbox.
+import { EIO, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { compileFilter } from '../../native/seccomp/bpf.ts';
 import {
@@ -60,7 +59,7 @@ export function sendInit(socketFd: number, stubBase: number, mailboxFd: number):
     1,
     0,
   );
-  if (sent < 0) return sent;
+  if (isErrno(sent)) return sent;
   return sent === message.length ? 0 : EIO;
 }
 

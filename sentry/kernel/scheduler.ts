@@ -1,7 +1,7 @@
-// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system
-// calls, puts tasks to sleep and wakes them, and decides on a task's way back to the guest whether
-// a signal has to be delivered first. docs/run-states.md draws the states of a task.
-import { EFAULT, EINTR, type SysResult } from '../../abi/errno.ts';
+// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system calls, puts tasks to
+// sleep and wakes them, and decides on a task's way back to the guest whether a signal has to be delivered first.
+// docs/run-states.md draws the states of a task.
+import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { nextTurn } from '../base/turn.ts';
@@ -12,7 +12,7 @@ import type { PlatformEvents } from '../platform/platform.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
-import { HANDED_OVER, REGISTERS_SET } from './result.ts';
+import { HANDED_OVER, isPlain, REGISTERS_SET } from './result.ts';
 import { applyRestart, deliverSignals, forceSignal } from './signal-delivery.ts';
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
@@ -127,6 +127,7 @@ export class Scheduler implements PlatformEvents {
   }
 
   /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
   resume(container: Container): void {
     const paused = this.#paused.get(container);
     if (paused === undefined) return;
@@ -136,6 +137,7 @@ export class Scheduler implements PlatformEvents {
     for (const thread of paused.stopped) this.threadStopped(thread);
   }
 
+  /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
   isPaused(container: Container): boolean {
     return this.#paused.has(container);
@@ -241,7 +243,7 @@ export class Scheduler implements PlatformEvents {
    * system call.
    */
   complete(task: Task, result: SysResult): void {
-    if (result > -512 && !task.workPending) {
+    if (isPlain(result) && !task.workPending) {
       task.state = 'guest';
       task.thread.resumeWithResult(result);
       return;
@@ -259,9 +261,8 @@ export class Scheduler implements PlatformEvents {
     if (task.isDead) return;
     task.state = 'kernel';
     let answer = result;
-    // As in Linux, a call that succeeded under a temporary mask ends the mask before signals are
-    // looked at.
-    if (answer !== undefined && answer > -512 && answer !== EINTR) task.restoreSignalMask();
+    // As in Linux, a call that succeeded under a temporary mask ends the mask before signals are looked at.
+    if (answer !== undefined && !isRestart(answer) && answer !== EINTR) task.restoreSignalMask();
     for (;;) {
       if (task.isDead) return;
       if (task.group.stopRequested) {
@@ -282,9 +283,8 @@ export class Scheduler implements PlatformEvents {
 
   #runGuest(task: Task, answer: SysResult | undefined): void {
     let result = answer;
-    if (result !== undefined && result <= -512) {
-      // The restart comes before a signal that only the old mask lets through: such a signal
-      // interrupts no call.
+    if (result !== undefined && isRestart(result)) {
+      // The restart comes before a signal that only the old mask lets through: such a signal interrupts no call.
       applyRestart(task, result);
       result = undefined;
     }
