@@ -2,7 +2,7 @@
 // page that all stubs read that the Sentry sleeps, and makes one epoll_wait over the wake-up eventfd, the seccomp listener
 // and the watched descriptors.
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
-import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EBUSY, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
   GLOBAL,
@@ -240,7 +240,7 @@ export class Waiter {
   }
 }
 
-function must(buffer: ArrayBuffer | number, what: string): ArrayBuffer {
-  if (typeof buffer === 'number') throw new Error(`${what}: errno ${-buffer}`);
+function must(buffer: Result<ArrayBuffer>, what: string): ArrayBuffer {
+  if (isErrno(buffer)) throw new Error(`${what}: errno ${-buffer}`);
   return buffer;
 }

@@ -302,7 +302,7 @@ export class GoferClient {
     this.requests += 1;
     this.#dropFd();
     const sent = this.#send(operation, request);
-    if (sent < 0) return this.#lost(errnoName(sent));
+    if (isErrno(sent)) return this.#lost(errnoName(sent));
     for (;;) {
       const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
       if (length === EINTR) continue;
@@ -358,7 +358,7 @@ function entryOf(reply: Result<{ readonly entry: HostEntry }>): Result<HostEntry
   return isErrno(reply) ? reply : reply.entry;
 }
 
-/** The codec of a reply that has no fields. */
+/** Returns the result of an operation whose reply has no fields: 0 or an errno. */
 function resultOf(reply: Result<object>): SysResult {
   return isErrno(reply) ? reply : 0;
 }
