@@ -1,4 +1,5 @@
-// A guest address space of the systrap platform: one stub process, its mailbox and its control socket.
+// A guest address space of the systrap platform: one stub process, its mailbox and its control
+// socket.
 import {
   EAGAIN,
   EFAULT,
@@ -44,14 +45,14 @@ import type { Clones } from './clones.ts';
 import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
 
-/** What a space needs of its platform. */
+/** The parts of the platform that an address space uses. */
 export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
-  /** The thread is not watched any more. */
+  /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
-  /** Kills the process, forgets its threads; no event. */
+  /** Kills the process and forgets its threads, without an event. */
   spaceDestroyed(space: SystrapSpace): void;
 }
 
@@ -63,7 +64,7 @@ const passedBytes = new Uint8Array(passedMessage.buffer);
 const passedFds = new Int32Array(2);
 
 export class SystrapSpace implements AddressSpace {
-  /** The host process; 0 until the clone that makes it is done. */
+  /** The pid of the host process; 0 until the clone that makes the process is done. */
   pid = 0;
   isDead = false;
   isFrozen = false;
@@ -74,7 +75,10 @@ export class SystrapSpace implements AddressSpace {
   readonly #mailboxFd: number;
   /** Region blocks by block of the mailbox file. */
   readonly #blocks: Map<number, number> = new Map();
-  /** Slots of threads that were told to exit: free once the host kernel has cleared `alive`. */
+  /**
+   * Slots of threads that were ordered to exit. A slot is free once the host kernel has cleared its
+   * `alive`.
+   */
   readonly #leaving: Set<number> = new Set();
   #leaderSlot = 0;
   /** Host threads whose guest threads have exited, ready for new ones. */
@@ -167,14 +171,14 @@ export class SystrapSpace implements AddressSpace {
   usage(): MemoryUsage {
     const pid = this.isDead ? 0 : this.pid;
     return {
-      // Asked for rarely and dear: three host calls.
-      get residentBytes(): number {
+      // Getters, because this costs three host calls and few callers want it.
+      get residentBytes(): SysResult {
         return pid === 0 ? 0 : native.residentBytes(pid);
       },
-      get chargedBytes(): number {
+      get chargedBytes(): SysResult {
         return pid === 0 ? 0 : native.chargedBytes(pid, 0);
       },
-      get chargedAnonymousBytes(): number {
+      get chargedAnonymousBytes(): SysResult {
         return pid === 0 ? 0 : native.chargedBytes(pid, 1);
       },
       cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
@@ -187,27 +191,30 @@ export class SystrapSpace implements AddressSpace {
     return this.#controlFd;
   }
 
-  /** Maps the block where the first thread's slot most likely is, and has its first page made. */
+  /**
+   * Maps the block where the first thread's slot most likely will be, and touches the first page of
+   * the block.
+   */
   attachFirstBlock(): void {
     const base = this.#slotWord(0);
-    if (base >= 0) this.#host.words[base] = STATE_RUNNING;
+    if (!isErrno(base)) this.#host.words[base] = STATE_RUNNING;
   }
 
-  /** Makes the thread object of a slot, mapping its block first where needed. */
+  /** Makes the thread object for a slot, whose block is mapped first where needed. */
   addThread(slot: number): Result<SystrapThread> {
     const base = this.#slotWord(slot);
-    if (base < 0) return ENOMEM;
+    if (isErrno(base)) return ENOMEM;
     const thread = new SystrapThread(this.#host, this, slot, base);
     if (this.threads.size === 0) this.#leaderSlot = slot;
     this.threads.set(slot, thread);
     return thread;
   }
 
-  /** The lowest slot that no thread uses, or EAGAIN. */
+  /** Returns the lowest slot that no thread uses, or EAGAIN. */
   freeSlot(): SysResult {
     for (const slot of this.#leaving) {
       const base = this.#slotWord(slot);
-      if (base >= 0 && Atomics.load(this.#host.words, base + SLOT.alive) !== 0) continue;
+      if (!isErrno(base) && Atomics.load(this.#host.words, base + SLOT.alive) !== 0) continue;
       this.#leaving.delete(slot);
     }
     for (let slot = 0; slot < STUB_SLOTS; slot++) {
@@ -232,8 +239,8 @@ export class SystrapSpace implements AddressSpace {
   }
 
   /**
-   * A new thread out of one that has exited, without asking the host for anything but a copy of the FP state.
-   * Undefined: there is none, or it does not work.
+   * Makes a new thread out of a parked host thread. It costs the host no clone, only a copy of the
+   * FP state. Returns undefined where no host thread is parked, or the FP state cannot be copied.
    */
   reuseThread(via: SystrapThread): SystrapThread | undefined {
     if (via.hasOperations) return undefined;
@@ -247,7 +254,10 @@ export class SystrapSpace implements AddressSpace {
     return undefined;
   }
 
-  /** Addresses and contents are the guest's own business: it can harm only itself. */
+  /**
+   * Copies the FP state. The guest can forge addresses and contents, and harms only its own memory
+   * by that.
+   */
   #copyFpState(from: SystrapThread, to: SystrapThread): boolean {
     const bytes = this.#host.fpStateBytes;
     if (fpState.length !== bytes) fpState = new Uint8Array(bytes);
@@ -257,15 +267,19 @@ export class SystrapSpace implements AddressSpace {
     );
   }
 
-  /** A thread that never came to be. */
+  /** Drops the object of a thread whose clone has failed. */
   dropThread(thread: SystrapThread): void {
     this.threads.delete(thread.slot);
-    // It counts as running since its clone was ordered; its slot must not be looked at once the space is gone.
+    // The thread has counted as running since its clone was ordered. Its slot must not be read once
+    // the space is gone.
     this.#host.threadDropped(thread);
     thread.state = 'gone';
   }
 
-  /** Sends descriptors for an order or operation. The message's id, or an errno. */
+  /**
+   * Sends the stub descriptors for an order or operation. Returns the id of the message, or an
+   * errno.
+   */
   pass(first: number, second?: number): SysResult {
     const id = this.#nextMessageId;
     this.#nextMessageId = id === 0x7fffffff ? 1 : id + 1;
@@ -289,7 +303,7 @@ export class SystrapSpace implements AddressSpace {
     return this.#mailboxFd;
   }
 
-  /** Lets go of host resources. The process is dead or about to be. */
+  /** Gives host resources back. The process is dead or about to die. */
   release(): void {
     this.isDead = true;
     for (const thread of this.threads.values()) thread.state = 'gone';
@@ -314,13 +328,13 @@ export class SystrapSpace implements AddressSpace {
     thread.queueRaw({ kind: OP_MAP_FILE, addr, length, prot, flags, extra0: offset, messageId });
   }
 
-  /** How many of `length` bytes at addr lie below guestTop. */
+  /** Returns how many of `length` bytes at `addr` lie below guestTop. */
   #inside(addr: number, length: number): number {
     if (!(addr >= 0)) return 0;
     return Math.min(length, this.#host.guestTop - addr);
   }
 
-  #slotWord(slot: number): number {
+  #slotWord(slot: number): SysResult {
     const fileBlock = Math.floor(slot / SLOTS_PER_BLOCK);
     let block = this.#blocks.get(fileBlock);
     if (block === undefined) {
@@ -340,7 +354,7 @@ export class SystrapSpace implements AddressSpace {
   }
 }
 
-/** A space whose process does not exist yet, and the stub's end of its control socket. */
+/** An address space whose process does not exist yet, and the stub's end of its control socket. */
 export interface PreparedSpace {
   readonly space: SystrapSpace;
   readonly stubFd: number;
