@@ -2,10 +2,10 @@
 // skipped, entries made since show after rewinddir(3). Positions are places in the snapshot, so telldir/seekdir
 // hold whatever changes in between.
 import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import type { Node } from './node.ts';
 import { type DirectoryEmit, OpenFile } from './open-file.ts';
+import { seekTarget } from './positioned-file.ts';
 
 export interface ListedEntry {
   readonly name: string;
@@ -67,9 +67,8 @@ export class DirectoryFile extends OpenFile {
   }
 
   override seek(position: number, whence: number): SysResult {
-    const target =
-      whence === SEEK_SET ? position : whence === SEEK_CUR ? this.offset + position : -1;
-    if (target < 0) return EINVAL;
+    const target = seekTarget(this.offset, position, whence);
+    if (target < 0) return target;
     this.offset = target;
     if (target === 0) this.#snapshot = undefined;
     return target;

@@ -8,11 +8,11 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import { type DirectoryEmit, OpenFile } from '../../vfs/open-file.ts';
+import { seekTarget } from '../../vfs/positioned-file.ts';
 import { type Entries, type Entry, type EntryOptions, rootOwner } from './entry.ts';
 import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
 
@@ -189,10 +189,8 @@ class PseudoDirectoryFile<S extends object> extends OpenFile {
   }
 
   override seek(position: number, whence: number): SysResult {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    const target = whence === SEEK_CUR ? this.offset + position : position;
-    if (target < 0) return EINVAL;
-    this.offset = target;
+    const target = seekTarget(this.offset, position, whence);
+    if (target >= 0) this.offset = target;
     return target;
   }
 }
