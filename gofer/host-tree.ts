@@ -15,7 +15,8 @@ import {
 } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT, STATX_ATTR_MOUNT_ROOT, statxLayout } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import { MAY_READ, mayUse, OwnerRules, type OwnersConfig } from './owners.ts';
+import type { OwnersConfig } from '../protocol/attach-config.ts';
+import { MAY_READ, mayUse, OwnerRules } from './owners.ts';
 import { type DeviceNode, mayBePlaceholder, readPlaceholder } from './placeholder.ts';
 import { FIRST_HELD, type HostAttributes } from './protocol.ts';
 import { Watches } from './watches.ts';

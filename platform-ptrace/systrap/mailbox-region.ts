@@ -2,9 +2,9 @@
 // blocks of 64 slots. A block shows 64 slots of one guest process's mailbox memfd.
 
 import { ENOMEM, type SysResult } from '../../abi/errno.ts';
-import { SLOT_BYTES, SLOT_WORDS } from '../../abi/mailbox.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { native } from '../../native/addon.ts';
+import { SLOT_BYTES, SLOT_WORDS } from '../../protocol/mailbox.ts';
 
 export const SLOTS_PER_BLOCK = 64;
 const BLOCK_BYTES = SLOTS_PER_BLOCK * SLOT_BYTES;

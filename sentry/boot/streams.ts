@@ -4,6 +4,7 @@ import { isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_NOCTTY, O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
+import type { ProcessConfig, TerminalConfig, WindowSize } from '../../protocol/boot-config.ts';
 import type { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import { GivenDescriptor } from '../fs/given/given-descriptor.ts';
 import { openGivenDescriptor } from '../fs/given/given-file.ts';
@@ -16,7 +17,6 @@ import type { FsCaller } from '../vfs/fs-context.ts';
 import { openNow } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ProcessConfig, TerminalConfig, WindowSize } from './config.ts';
 
 export interface Streams {
   readonly files: readonly OpenFile[];

@@ -2,8 +2,8 @@
 // files of the host's /proc: the Sentry sees none of it.
 import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
+import { FD_CPUINFO, FD_MEMINFO } from '../../protocol/sentry-descriptors.ts';
 import type { CpuFacts } from '../fs/proc/cpuinfo.ts';
-import { FD_CPUINFO, FD_MEMINFO } from './descriptors.ts';
 
 export interface Machine {
   readonly facts: CpuFacts;

@@ -2,6 +2,8 @@
 // test moves, a real descriptor table. Generators are stepped by hand.
 
 import { EFAULT, EINVAL, ENAMETOOLONG, type Result, type SysResult } from '../../abi/errno.ts';
+import { sameIdRanges } from '../../protocol/id-ranges.ts';
+import { IdPool } from '../../sentry/base/id-pool.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
 import {
@@ -11,7 +13,6 @@ import {
   type Wake,
   type Waker,
 } from '../../sentry/base/wait.ts';
-import { sameIdRanges } from '../../sentry/kernel/id-ranges.ts';
 import { Limits } from '../../sentry/kernel/limits.ts';
 import type { SignalInfo } from '../../sentry/kernel/signal-info.ts';
 import { PendingSignals } from '../../sentry/kernel/signal-state.ts';
@@ -166,6 +167,7 @@ export class FakeTask {
   readonly kernel = {
     clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
     timers: new TimerQueue(),
+    eventfdIds: new IdPool(),
     scheduler: { current: this as unknown as Task },
   };
 

@@ -1,6 +1,6 @@
 // /proc/PID/{stat,statm,status,limits,schedstat,sched,io,comm,wchan,syscall,...}: proc_pid_stat(5) and companions.
 
-import { CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
+import { CAP_SYS_RESOURCE, type CapabilitySet } from '../../../abi/capability.ts';
 import { EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import {
@@ -32,7 +32,7 @@ import type { Task } from '../../kernel/task.ts';
 import { noTimeOffsets } from '../../kernel/time-offsets.ts';
 import type { ImageLayout } from '../../mm/image-layout.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import { type CapabilitySet, isCapable } from '../../vfs/credentials.ts';
+import { isCapable } from '../../vfs/credentials.ts';
 import { accountMemory, type MemoryAccount, noMemory } from './memory-account.ts';
 import { parseInteger, rows, type Subject } from './subject.ts';
 

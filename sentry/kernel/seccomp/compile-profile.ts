@@ -4,9 +4,9 @@
 // libseccomp does it for long profiles. There is no test of the architecture: i386 calls never get as far.
 import { isErrno } from '../../../abi/errno.ts';
 import { BPF_JGE_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
+import type { SeccompProfile, SeccompProfileRule } from '../../../protocol/seccomp-profile.ts';
 import { BackwardAssembler, type JumpTarget } from './assembler.ts';
 import { checkProgram, type FilterProgram } from './check-program.ts';
-import { type SeccompProfile, SeccompProfileError, type SeccompProfileRule } from './profile.ts';
 import { actionValue, ENOSYS_ANSWER, isPermissive, KILL_ANSWER } from './profile-action.ts';
 import {
   type Condition,
@@ -15,6 +15,7 @@ import {
   emitConditions,
   type Rule,
 } from './profile-condition.ts';
+import { SeccompProfileError } from './profile-error.ts';
 
 /** The number of a system call's name; undefined where there is none. */
 export type NumberOf = (name: string) => number | undefined;

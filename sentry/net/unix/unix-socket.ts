@@ -303,6 +303,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     this.sent.announceRoom();
   }
 
+  override information(): string {
+    return `scm_fds: ${[...this.filesWaiting()].length}\n`;
+  }
+
   // FlyingSocket
 
   *filesWaiting(): Generator<OpenFile> {
