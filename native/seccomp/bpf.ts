@@ -1,7 +1,6 @@
 // Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic BPF.
 // seccomp(2), Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{seccomp,filter,bpf_common}.h.
 // Used for the stub (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
-
 import {
   BPF_AND_K,
   BPF_JEQ_K,
