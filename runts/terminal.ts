@@ -1,12 +1,13 @@
 // The caller's terminal, as the guest's own starts out. While the sandbox runs the launcher has it
 // (native/launcher/front.c).
+import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import type { WindowSize } from '../protocol/boot-config.ts';
 import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {
   const out = new Int32Array(2);
-  if (native.windowSize(fd, out) < 0) return { rows: 24, columns: 80 };
+  if (isErrno(native.windowSize(fd, out))) return { rows: 24, columns: 80 };
   return { rows: out[0] as number, columns: out[1] as number };
 }
 

@@ -1,5 +1,7 @@
 // Starts a process's front (native/launcher/front.c) and hears from it until the process is there.
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { isErrno } from '../../abi/errno.ts';
+import { SOCK_STREAM } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
@@ -7,8 +9,6 @@ import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
 import { askPreboot, KIND_FRONT } from '../preboot/ask.ts';
 import type { CommandLog } from './log.ts';
-
-const SOCK_STREAM = 1;
 
 export interface FrontPlan {
   readonly launcher: string;
@@ -57,7 +57,7 @@ export class Front {
   /** With `isGated` it waits for `open` before it starts anything. */
   static start(plan: FrontPlan, isGated: boolean): Front {
     const pair = new Int32Array(2);
-    if (native.socketpair(SOCK_STREAM, pair) < 0) throw new Failure('no descriptors left', 1);
+    if (isErrno(native.socketpair(SOCK_STREAM, pair))) throw new Failure('no descriptors left', 1);
     const [own, theirs] = pair as unknown as [number, number];
     const { args, kept, made } = frontArguments(plan);
     args.push('--status', String(theirs), ...(isGated ? ['--gate', String(theirs)] : []));

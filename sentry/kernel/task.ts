@@ -1,4 +1,5 @@
 // A task: one guest thread with all that the kernel keeps for it (clone(2)).
+import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
 import { SignalSet } from '../base/sigset.ts';
@@ -6,7 +7,7 @@ import type { Timer } from '../base/timer-queue.ts';
 import type { Blocking, Sleep, Wake, Waker } from '../base/wait.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
-import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import { type GuestThread, getRegister, REG } from '../platform/guest-thread.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
@@ -37,6 +38,16 @@ export interface AlternateStack {
   readonly flags: number;
 }
 
+/** set_mempolicy(2): kept and shown; a machine with one node has nothing to choose. */
+export interface MemoryPolicy {
+  /** MPOL_* with its flags. */
+  readonly mode: number;
+  /** Mask of the low 32 nodes. */
+  readonly nodes: number;
+}
+
+const defaultMemoryPolicy: MemoryPolicy = { mode: MPOL_DEFAULT, nodes: 0 };
+
 export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
 
 /** What a new task starts from. */
@@ -60,6 +71,8 @@ export class Task implements Caller, Waker {
   readonly kernel: Kernel;
   tid: number;
   group: ThreadGroup;
+  /** Unlike `tid` of this task alone, in all namespaces and times; a leader's is its process's. */
+  readonly serial: number;
   credentials: Credentials;
   mm: MemoryManager;
   files: FdTable;
@@ -102,6 +115,7 @@ export class Task implements Caller, Waker {
   affinity: Uint8Array | undefined = undefined;
   /** PR_MCE_KILL_*: kept and shown, the host tells guests of no broken memory. */
   memoryFailurePolicy = 2;
+  memoryPolicy: MemoryPolicy = defaultMemoryPolicy;
   readonly startTimeNs: number;
   /** The vfork parent waits for this task to exec or exit. */
   vforkDone: (() => void) | undefined = undefined;
@@ -119,6 +133,7 @@ export class Task implements Caller, Waker {
     this.kernel = parts.kernel;
     this.tid = parts.tid;
     this.group = parts.group;
+    this.serial = parts.group.leader === undefined ? parts.group.serial : parts.kernel.nextSerial();
     this.credentials = parts.credentials;
     this.mm = parts.mm;
     this.files = parts.files;
@@ -150,10 +165,7 @@ export class Task implements Caller, Waker {
 
   /** The stack pointer at the last stop, for sigaltstack's ONSTACK test. */
   get stackPointer(): number {
-    const registers = this.thread.registers();
-    return (
-      (registers[2 * REG.rsp + 1] as number) * 0x1_0000_0000 + (registers[2 * REG.rsp] as number)
-    );
+    return getRegister(this.thread.registers(), REG.rsp);
   }
 
   /** Waker: an event that this task sleeps for. */

@@ -68,7 +68,7 @@ export class DirectoryFile extends OpenFile {
 
   override seek(position: number, whence: number): SysResult {
     const target = seekTarget(this.offset, position, whence);
-    if (target < 0) return target;
+    if (isErrno(target)) return target;
     this.offset = target;
     if (target === 0) this.#snapshot = undefined;
     return target;

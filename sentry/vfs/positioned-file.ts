@@ -1,5 +1,5 @@
 // Open files with positions: read(2) and write(2) are pread(2) and pwrite(2) at the file offset, which lseek(2) moves.
-import { EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../../abi/fcntl.ts';
 import type { Sink, Source } from './io.ts';
 import { OpenFile } from './open-file.ts';
@@ -20,7 +20,7 @@ export abstract class PositionedFile extends OpenFile {
   override write(source: Source): SysResult {
     const position = this.#writePosition(this.offset);
     const count = this.writeAt(source, position);
-    if (count >= 0) this.offset = position + count;
+    if (!isErrno(count)) this.offset = position + count;
     return count;
   }
 
@@ -50,7 +50,7 @@ export abstract class PositionedFile extends OpenFile {
 
   override seek(position: number, whence: number): SysResult {
     const target = this.#seekTarget(position, whence);
-    if (target < 0) return target;
+    if (isErrno(target)) return target;
     if (target > this.maxOffset) return EINVAL;
     this.offset = target;
     return target;

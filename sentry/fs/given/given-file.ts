@@ -1,6 +1,13 @@
 // Open files over host descriptors that the sandbox was given: its standard input, output and error where they are no
 // terminals (those are fs/tty's) and no sockets (net/given). Pipes, /dev/null and regular files.
-import { EACCES, EINVAL, ESPIPE, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EACCES,
+  EINVAL,
+  ESPIPE,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import {
   O_ACCMODE,
   O_APPEND,
@@ -161,7 +168,7 @@ class ReopenedFile extends GivenFile {
   override seek(position: number, whence: number): SysResult {
     const end = whence === SEEK_END ? this.node.descriptor.sizeBytes() : undefined;
     const target = seekTarget(this.offset, position, whence, end);
-    if (target >= 0) this.offset = target;
+    if (!isErrno(target)) this.offset = target;
     return target;
   }
 

@@ -44,7 +44,7 @@ export class GoferFile extends GoferNode implements Mappable {
     const writes = canWrite(flags);
     if (writes && this.filesystem.readOnly) return EROFS;
     const fd = this.hostFd(writes);
-    if (fd < 0) return fd as Result<OpenFile>;
+    if (isErrno(fd)) return fd;
     return new GoferOpenFile(this, flags);
   }
 
@@ -134,7 +134,7 @@ export class GoferFile extends GoferNode implements Mappable {
     if (change.sizeBytes !== undefined && this.#writeFd >= 0) {
       const done = native.ftruncate(this.#writeFd, change.sizeBytes);
       this.changed();
-      if (done < 0) return done;
+      if (isErrno(done)) return done;
       const { sizeBytes: _done, ...rest } = change;
       return Object.keys(rest).length === 0 ? 0 : super.setAttributes(rest);
     }
@@ -152,7 +152,7 @@ export class GoferFile extends GoferNode implements Mappable {
         return this.lastKnown;
       }
     }
-    if (fd < 0 || native.statx(fd, '', AT_EMPTY_PATH, statxBytes, 0) < 0) return super.fetch();
+    if (fd < 0 || isErrno(native.statx(fd, '', AT_EMPTY_PATH, statxBytes, 0))) return super.fetch();
     const { at } = statxLayout;
     const known = this.lastKnown;
     const u32 = (offset: number): number => statxView.getUint32(offset, true);
@@ -204,7 +204,7 @@ export class GoferOpenFile extends PositionedFile {
     if (!canRead(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
     const fd = this.#fd();
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     let done = 0;
     while (sink.remaining > 0) {
       const count = native.pread(
@@ -216,7 +216,7 @@ export class GoferOpenFile extends PositionedFile {
       );
       if (count <= 0) return done > 0 ? done : count;
       const put = sink.put(staging.subarray(0, count));
-      if (put < 0) return done > 0 ? done : put;
+      if (isErrno(put)) return done > 0 ? done : put;
       done += put;
       if (put < count || count < staging.length) break;
     }
@@ -231,7 +231,7 @@ export class GoferOpenFile extends PositionedFile {
 
   protected override seekData(position: number, whence: number): SysResult {
     const fd = this.#fd();
-    return fd < 0 ? fd : native.lseek(fd, position, whence);
+    return isErrno(fd) ? fd : native.lseek(fd, position, whence);
   }
 
   override mappable(): Result<Mappable> {
@@ -245,14 +245,14 @@ export class GoferOpenFile extends PositionedFile {
 
   override fallocate(mode: number, offset: number, length: number): SysResult {
     const fd = this.node.hostFd(true);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     this.node.changed();
     return native.fallocate(fd, mode, offset, length);
   }
 
   override sync(): SysResult {
     const fd = this.#fd();
-    if (fd < 0 || !canWrite(this.flags)) return Math.min(fd, 0);
+    if (isErrno(fd) || !canWrite(this.flags)) return Math.min(fd, 0);
     return native.fsync(fd);
   }
 
@@ -260,7 +260,7 @@ export class GoferOpenFile extends PositionedFile {
     if (!canWrite(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
     const fd = this.node.hostFd(true);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     this.node.changed();
     let done = 0;
     while (source.remaining > 0) {

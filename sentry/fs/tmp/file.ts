@@ -119,7 +119,7 @@ export class TmpFile extends MemoryNode {
     const data = this.data();
     if (isErrno(data)) return data;
     const done = data.truncate(sizeBytes);
-    if (done >= 0) this.modified();
+    if (!isErrno(done)) this.modified();
     return done;
   }
 
@@ -182,7 +182,7 @@ export class TmpOpenFile extends PositionedFile {
     const data = this.node.data();
     if (isErrno(data)) return data;
     const done = allocateRange(data, mode, offset, length);
-    if (done >= 0) this.node.modified();
+    if (!isErrno(done)) this.node.modified();
     return done;
   }
 
@@ -213,7 +213,7 @@ export function allocateRange(
       return keepSize ? data.punch(offset, length) : EOPNOTSUPP;
     case FALLOC_FL_ZERO_RANGE: {
       const punched = data.punch(offset, length);
-      return punched < 0 ? punched : data.allocate(offset, length, keepSize);
+      return isErrno(punched) ? punched : data.allocate(offset, length, keepSize);
     }
     default:
       return EOPNOTSUPP;

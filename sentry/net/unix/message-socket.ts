@@ -9,9 +9,11 @@ import {
   EOPNOTSUPP,
   EPERM,
   EPIPE,
+  EPROTOTYPE,
   isErrno,
   type Result,
   type SysResult,
+  toErrno,
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
@@ -42,7 +44,7 @@ export class UnixMessageSocket extends UnixSocket {
       return 0;
     }
     const bound = this.autobindForCredentials();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const peer = this.#find(bytes, caller);
     if (isErrno(peer)) return peer;
     if (!this.#mayTalkTo(peer)) return EPERM;
@@ -58,7 +60,8 @@ export class UnixMessageSocket extends UnixSocket {
 
   /** Sockets of this one's type are of this class. */
   #find(bytes: Uint8Array, caller: SocketCaller): Result<UnixMessageSocket> {
-    return findSocket(bytes, this.type, caller) as Result<UnixMessageSocket>;
+    const found = findSocket(bytes, this.type, caller);
+    return isErrno(found) || found instanceof UnixMessageSocket ? found : EPROTOTYPE;
   }
 
   /** Only its own peer may send to a socket that has one. */
@@ -91,7 +94,7 @@ export class UnixMessageSocket extends UnixSocket {
     const bytes = new Uint8Array(lengthBytes);
     if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
     const bundle = bundleOf(control, caller);
-    if (typeof bundle === 'number') return bundle;
+    if (isErrno(bundle)) return bundle;
     target.#accept(this, bytes, sender, bundle);
     return lengthBytes;
   }
@@ -102,7 +105,7 @@ export class UnixMessageSocket extends UnixSocket {
   ): Result<UnixMessageSocket> {
     if (this.type === SOCK_SEQPACKET) {
       const error = this.takeError();
-      if (error !== 0) return -error as Result<UnixMessageSocket>;
+      if (error !== 0) return toErrno(error);
       // Linux ignores the address of a seqpacket send.
       if (!this.isConnected) return ENOTCONN;
     } else if (address !== undefined && caller !== undefined) return this.#find(address, caller);
@@ -157,7 +160,7 @@ export class UnixMessageSocket extends UnixSocket {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     if (this.type === SOCK_SEQPACKET && !this.isConnected) return ENOTCONN;
     const error = this.takeError();
-    if (error !== 0) return -error;
+    if (error !== 0) return toErrno(error);
     if (this.#inbox.count === 0) return this.isReadShut ? 0 : EAGAIN;
     const count = this.#inbox.take(sink, flags, received, this.options.passCredentials);
     this.wakeBlocked();

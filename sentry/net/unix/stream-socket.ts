@@ -6,7 +6,9 @@ import {
   ENOTCONN,
   EOPNOTSUPP,
   EPIPE,
+  isErrno,
   type SysResult,
+  toErrno,
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_STREAM } from '../../../abi/socket.ts';
@@ -52,7 +54,7 @@ export class UnixStreamSocket extends UnixSocket {
     const room = this.sent.leftBytes;
     if (room <= 0) return EAGAIN;
     const bundle = bundleOf(control, caller);
-    if (typeof bundle === 'number') return bundle;
+    if (isErrno(bundle)) return bundle;
     const count = peer.#inbox.put(source, room, sender, bundle);
     if (count <= 0) {
       bundle?.drop();
@@ -67,7 +69,7 @@ export class UnixStreamSocket extends UnixSocket {
     if ((flags & MSG_OOB) !== 0 || !this.isConnected) return EINVAL;
     if (this.#inbox.length === 0) {
       const error = this.takeError();
-      if (error !== 0) return -error;
+      if (error !== 0) return toErrno(error);
       return this.isReadShut ? 0 : EAGAIN;
     }
     if (sink.remaining === 0) return 0;

@@ -12,6 +12,7 @@ import {
   isErrno,
   type Result,
   type SysResult,
+  toErrno,
 } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
 import {
@@ -115,7 +116,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
 
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
     const bound = this.autobindForCredentials();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const listener = findSocket(bytes, this.type, caller);
     if (isErrno(listener)) return listener;
     if (this.isConnected) return EISCONN;
@@ -238,7 +239,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     if (caller !== undefined) {
       const bound = this.autobindForCredentials();
-      if (bound < 0) return bound;
+      if (isErrno(bound)) return bound;
     }
     const sender =
       control.credentials ?? (caller === undefined ? this.#owner.credentials : senderOf(caller));
@@ -303,6 +304,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     this.sent.announceRoom();
   }
 
+  override information(): string {
+    return `scm_fds: ${[...this.filesWaiting()].length}\n`;
+  }
+
   // FlyingSocket
 
   *filesWaiting(): Generator<OpenFile> {
@@ -320,7 +325,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
 export function bundleOf(
   control: SendControl,
   caller: SocketCaller | undefined,
-): FileBundle | SysResult | undefined {
+): Result<FileBundle> | undefined {
   return control.files.length === 0 || caller === undefined
     ? undefined
     : launch(control.files, caller);
