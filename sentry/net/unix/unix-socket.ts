@@ -12,7 +12,6 @@ import {
   isErrno,
   type Result,
   type SysResult,
-  toErrno,
 } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
 import {
