@@ -13,6 +13,7 @@ export function configFile(request: object): number {
     if (wrote <= 0) break;
     written += wrote;
   }
-  if (written < bytes.length) throw new Failure('no memory for the configuration');
+  if (written < bytes.length)
+    throw new Failure('RUNTS_E_HOST_RESOURCES', 'no memory for the configuration');
   return fd;
 }

@@ -44,7 +44,7 @@ export function handOver(plan: LaunchPlan): never {
   try {
     accessSync(launcher, constants.X_OK);
   } catch (error) {
-    throw new Failure(`cannot start ${launcher}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${launcher}: ${describe(error)}`);
   }
   const args = ['runts', ...launcherArguments(plan)];
   const config = configFile(plan.config);
@@ -55,7 +55,8 @@ export function handOver(plan: LaunchPlan): never {
     ['--strace', plan.straceFd],
   ] as const) {
     if (fd === undefined) continue;
-    if (isErrno(native.keepAtExec(fd))) throw new Failure(`${option}: bad descriptor`);
+    if (isErrno(native.keepAtExec(fd)))
+      throw new Failure('RUNTS_E_DESCRIPTOR', `${option}: bad descriptor`);
     args.push(option, String(fd));
     fds.push(fd);
   }

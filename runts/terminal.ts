@@ -22,7 +22,10 @@ export function wantsTerminal(): boolean {
 /** A container's process in the foreground that has `terminal` set is given ours, for input and output. */
 export function needTerminal(): void {
   if (!isTerminal(0))
-    throw new Failure('cannot allocate tty: standard input is no terminal (--console-socket)', 1);
+    throw new Failure(
+      'RUNTS_E_TERMINAL',
+      'cannot allocate tty: standard input is no terminal (--console-socket)',
+    );
 }
 
 /** isatty(3), without the streams and sockets that node:tty loads. */

@@ -52,15 +52,18 @@ async function runInside(
   try {
     front.await('started');
   } catch (error) {
-    throw new Failure(`error running hook #${index} (startContainer): ${describe(error)}`, 1);
+    throw new Failure(
+      'RUNTS_E_HOOK',
+      `error running hook #${index} (startContainer): ${describe(error)}`,
+    );
   } finally {
     front.close();
   }
   const status = await waitFor(front.pid, hook.timeout);
   if (status !== 0)
     throw new Failure(
+      'RUNTS_E_HOOK',
       `error running hook #${index} (startContainer): ${status === undefined ? `timed out after ${hook.timeout} s` : `exit status ${status}`}`,
-      1,
     );
 }
 

@@ -25,7 +25,7 @@ export function runHooks(
   for (const [index, hook] of hooks.entries()) {
     const complaint = runHook(hook, JSON.stringify(state), directory);
     if (complaint !== undefined)
-      throw new Failure(`error running hook #${index} (${kind}): ${complaint}`, 1);
+      throw new Failure('RUNTS_E_HOOK', `error running hook #${index} (${kind}): ${complaint}`);
   }
 }
 

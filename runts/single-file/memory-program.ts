@@ -10,17 +10,17 @@ import { Failure } from '../failure.ts';
 /** A path to start it by; with `flags` 0 also for what is started, for the descriptor survives execve. */
 export function memoryProgram(name: string, flags: number): string {
   const bytes = singleFile?.part(name);
-  if (bytes === undefined) throw new Failure(`no part ${name}`);
+  if (bytes === undefined) throw new Failure('RUNTS_E_INSTALLATION', `no part ${name}`);
   // Hosts where memory is not to be run (vm.memfd_noexec) want to be told; Linux before 6.3 does not know the flag.
   let fd = native.memfdCreate(`runts-${name}`, flags | MFD_ALLOW_SEALING | MFD_EXEC);
   if (isErrno(fd)) fd = native.memfdCreate(`runts-${name}`, flags | MFD_ALLOW_SEALING);
   for (let at = 0; !isErrno(fd) && at < bytes.length; ) {
     const wrote = native.pwrite(fd, bytes, at, bytes.length - at, at);
-    if (wrote <= 0) throw new Failure(`no memory for the ${name}`);
+    if (wrote <= 0) throw new Failure('RUNTS_E_HOST_RESOURCES', `no memory for the ${name}`);
     at += wrote;
   }
   const seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
   if (isErrno(fd) || isErrno(native.addSeals(fd, seals)))
-    throw new Failure(`no memory file for the ${name}`);
+    throw new Failure('RUNTS_E_HOST_RESOURCES', `no memory file for the ${name}`);
   return `/proc/self/fd/${fd}`;
 }
