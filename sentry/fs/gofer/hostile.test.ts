@@ -21,22 +21,12 @@ import { isErrno } from '../../../abi/errno.ts';
 import { SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { MessageWriter, OP, REPLY_BYTES, REQUEST_BYTES } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
+import { generator } from '../../../test/support/random.ts';
 import { startWatchingGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
 import { GoferClient } from './client.ts';
 
 const ROUNDS = 4000;
 const READ_ONLY = 0;
-
-/** Repeatable: mulberry32. */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 let directory = '';
 let gofer: TestGofer;

@@ -49,6 +49,11 @@ export class QueueFile extends PositionedFile {
     return put;
   }
 
+  /** SEEK_END counts from the size that stat(2) shows, whatever there is to read. */
+  protected override endFor(): number {
+    return this.node.attributes().sizeBytes;
+  }
+
   #status(): string {
     const { usedBytes, notification } = this.messages;
     const event = notification?.event;
