@@ -17,8 +17,7 @@ import {
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
-import type { OpenFile } from '../../vfs/open-file.ts';
+import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
 import { findSocket } from './bound-name.ts';
 import type { FileBundle } from './in-flight.ts';
@@ -30,7 +29,7 @@ const messageOverheadBytes = 768;
 
 export class UnixMessageSocket extends UnixSocket {
   declare peer: UnixMessageSocket | undefined;
-  readonly #inbox: MessageInbox = new MessageInbox(this.type);
+  protected override readonly inbox: MessageInbox = new MessageInbox(this.type);
 
   protected override newServed(caller: SocketCaller): UnixMessageSocket {
     return new UnixMessageSocket(this.type, 0, this.protocol, caller, this.clock);
@@ -131,13 +130,13 @@ export class UnixMessageSocket extends UnixSocket {
     const address =
       from.name.isUnnamed || from.isConnectionOriented ? undefined : from.localAddress();
     const credit = (count: number): void => from.sent.credit(count);
-    this.#inbox.put({ bytes, address, credentials, bundle, chargedBytes, credit });
+    this.inbox.put({ bytes, address, credentials, bundle, chargedBytes, credit });
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
   /** As many messages wait as strangers may bring. */
   get #isFull(): boolean {
-    return this.#inbox.count > maxDatagramQueue;
+    return this.inbox.count > maxDatagramQueue;
   }
 
   /** A connected datagram socket whose peer's queue is full is not writable; it is woken when that drains. */
@@ -161,39 +160,9 @@ export class UnixMessageSocket extends UnixSocket {
     if (this.type === SOCK_SEQPACKET && !this.isConnected) return ENOTCONN;
     const error = this.takeError();
     if (error !== 0) return toErrno(error);
-    if (this.#inbox.count === 0) return this.isReadShut ? 0 : EAGAIN;
-    const count = this.#inbox.take(sink, flags, received, this.options.passCredentials);
+    if (this.inbox.isEmpty) return this.isReadShut ? 0 : EAGAIN;
+    const count = this.inbox.take(sink, flags, received, this.options.passCredentials);
     this.wakeBlocked();
     return count;
   }
-
-  protected override get hasUnread(): boolean {
-    return this.#inbox.count > 0;
-  }
-
-  protected override get unreadBytes(): number {
-    return this.#inbox.nextBytes;
-  }
-
-  protected override clearInbox(): void {
-    this.#inbox.clear();
-  }
-
-  protected override filesUnread(): Iterable<OpenFile> {
-    return this.#inbox.filesWaiting();
-  }
-
-  protected override dropFilesUnread(): void {
-    this.#inbox.dropFiles();
-  }
-}
-
-function takeAll(source: Source, bytes: Uint8Array): number {
-  let at = 0;
-  while (at < bytes.length) {
-    const taken = source.take(at === 0 ? bytes : bytes.subarray(at));
-    if (taken <= 0) break;
-    at += taken;
-  }
-  return at;
 }

@@ -14,14 +14,13 @@ import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import type { OpenFile } from '../../vfs/open-file.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
 import { ByteInbox } from './byte-inbox.ts';
 import { bundleOf, UnixSocket } from './unix-socket.ts';
 
 export class UnixStreamSocket extends UnixSocket {
   declare peer: UnixStreamSocket | undefined;
-  readonly #inbox = new ByteInbox();
+  protected override readonly inbox = new ByteInbox();
 
   constructor(flags: number, protocol: number, caller: SocketCaller, clock: Clock) {
     super(SOCK_STREAM, flags, protocol, caller, clock);
@@ -55,7 +54,7 @@ export class UnixStreamSocket extends UnixSocket {
     if (room <= 0) return EAGAIN;
     const bundle = bundleOf(control, caller);
     if (isErrno(bundle)) return bundle;
-    const count = peer.#inbox.put(source, room, sender, bundle);
+    const count = peer.inbox.put(source, room, sender, bundle);
     if (count <= 0) {
       bundle?.drop();
       return count;
@@ -67,36 +66,16 @@ export class UnixStreamSocket extends UnixSocket {
 
   override receive(sink: Sink, flags: number, received: Received): SysResult {
     if ((flags & MSG_OOB) !== 0 || !this.isConnected) return EINVAL;
-    if (this.#inbox.length === 0) {
+    if (this.inbox.isEmpty) {
       const error = this.takeError();
       if (error !== 0) return toErrno(error);
       return this.isReadShut ? 0 : EAGAIN;
     }
     if (sink.remaining === 0) return 0;
-    const before = this.#inbox.length;
-    const count = this.#inbox.take(sink, flags, received, this.options.passCredentials);
-    const gone = before - this.#inbox.length;
+    const before = this.inbox.nextBytes;
+    const count = this.inbox.take(sink, flags, received, this.options.passCredentials);
+    const gone = before - this.inbox.nextBytes;
     if (gone > 0) this.peer?.sent.credit(gone);
     return count;
-  }
-
-  protected override get hasUnread(): boolean {
-    return this.#inbox.length > 0;
-  }
-
-  protected override get unreadBytes(): number {
-    return this.#inbox.length;
-  }
-
-  protected override clearInbox(): void {
-    this.#inbox.clear();
-  }
-
-  protected override filesUnread(): Iterable<OpenFile> {
-    return this.#inbox.filesWaiting();
-  }
-
-  protected override dropFilesUnread(): void {
-    this.#inbox.dropFiles();
   }
 }

@@ -40,6 +40,19 @@ import { SendAccount } from './send-account.ts';
 /** net.unix.max_dgram_qlen: messages that wait at a socket whose sender is not its peer. */
 export const maxDatagramQueue = 10;
 
+/** Bytes or messages that wait at a socket. */
+export interface Inbox {
+  readonly isEmpty: boolean;
+  /** How much the next read would give (FIONREAD). */
+  readonly nextBytes: number;
+  /** Throws all away. */
+  clear(): void;
+  /** Every file that waits. */
+  filesWaiting(): Iterable<OpenFile>;
+  /** Drops those files; the bytes stay. */
+  dropFiles(): void;
+}
+
 export abstract class UnixSocket extends Socket implements FlyingSocket {
   readonly domain: number = AF_UNIX;
   readonly type: number;
@@ -199,11 +212,11 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     if (pending !== undefined) for (const socket of pending) socket.#close(true);
     const { peer } = this;
     if (peer !== undefined && this.isConnectionOriented) {
-      if (unaccepted || this.hasUnread) peer.#fail(-ECONNRESET);
+      if (unaccepted || !this.inbox.isEmpty) peer.#fail(-ECONNRESET);
       peer.#shut(true, true);
     }
     this.peer = undefined;
-    this.clearInbox();
+    this.inbox.clear();
     this.wakeBlocked();
   }
 
@@ -270,12 +283,8 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     return this.sent.hasRoom;
   }
 
-  protected abstract get hasUnread(): boolean;
-  /** FIONREAD. */
-  protected abstract get unreadBytes(): number;
-  protected abstract clearInbox(): void;
-  protected abstract filesUnread(): Iterable<OpenFile>;
-  protected abstract dropFilesUnread(): void;
+  /** What waits here to be received. */
+  protected abstract readonly inbox: Inbox;
 
   override poll(): number {
     let events = 0;
@@ -285,7 +294,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     if (this.isReadShut) events |= POLLRDHUP | POLLIN | POLLRDNORM;
     if (this.isListening)
       return (this.#pending?.length ?? 0) > 0 ? events | POLLIN | POLLRDNORM : events;
-    if (this.hasUnread) events |= POLLIN | POLLRDNORM;
+    if (!this.inbox.isEmpty) events |= POLLIN | POLLRDNORM;
     if (this.isConnectionOriented && !this.isConnected) events |= POLLHUP;
     if (this.isWritable) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
     return events;
@@ -296,7 +305,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     if (command !== FIONREAD)
       return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
     if (this.isListening) return EINVAL;
-    return caller.memory.writeU32(argument, this.unreadBytes);
+    return caller.memory.writeU32(argument, this.inbox.nextBytes);
   }
 
   override optionsChanged(): void {
@@ -310,12 +319,12 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   // FlyingSocket
 
   *filesWaiting(): Generator<OpenFile> {
-    yield* this.filesUnread();
+    yield* this.inbox.filesWaiting();
     for (const socket of this.#pending ?? []) yield* socket.filesWaiting();
   }
 
   dropFilesWaiting(): void {
-    this.dropFilesUnread();
+    this.inbox.dropFiles();
     for (const socket of this.#pending ?? []) socket.dropFilesWaiting();
   }
 }
