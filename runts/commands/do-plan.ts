@@ -62,15 +62,18 @@ function planConfig(
   if (options.platform !== 'systrap')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
-      `--platform ${options.platform}: not there yet; systrap is`,
+      `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
     );
   if (options.network !== 'none' && options.network !== 'host')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
-      `--network ${options.network}: not there yet; none and host are`,
+      `--network: '${options.network}' is not supported yet; use none or host`,
     );
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
-    throw new Failure('RUNTS_E_OPTION_VALUE', `--hostname: '${options.hostname}' is no host name`);
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `--hostname: '${options.hostname}' is not a valid host name`,
+    );
   }
   return {
     container: {
@@ -99,7 +102,16 @@ function planConfig(
     network: options.network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
+    profile: isProfileWanted(options),
   };
+}
+
+/** Where the Sentry's CPU time goes is for developers, and asked for with a variable: docs/debugging.md. */
+function isProfileWanted({ debugLog, debugSeccomp }: DoOptions): boolean {
+  if (process.env['RUNTS_PROFILE'] !== '1') return false;
+  if (debugLog === undefined || debugSeccomp !== true)
+    throw new Failure('RUNTS_E_USAGE', 'RUNTS_PROFILE=1 wants --debug-log and --debug-seccomp');
+  return true;
 }
 
 function planProcess(command: readonly string[], options: DoOptions): ProcessConfig {

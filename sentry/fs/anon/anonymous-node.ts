@@ -1,6 +1,7 @@
 // Inodes without names: pipefs, sockfs and anon_inodefs as fstat(2) and statfs(2) show them.
 
 import { EINVAL, EIO, ENXIO, type Result, type SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFMT } from '../../../abi/stat.ts';
 import type { Clock, WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -87,7 +88,7 @@ export class AnonymousNode extends Node {
       gid: this.#gid,
       rdev: 0,
       sizeBytes: 0,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: this.#atime,
       mtime: this.#mtime,

@@ -1,5 +1,6 @@
 // nsfs: what /proc/PID/ns/* leads to. Open files of it are good for fstat, for comparing, and for setns(2).
 import { EINVAL, type Result, type SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
 import type { UtsNamespace } from '../../kernel/uts-namespace.ts';
@@ -63,7 +64,7 @@ class NamespaceNode extends Node {
       gid: 0,
       rdev: 0,
       sizeBytes: 0,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: epoch,
       mtime: epoch,

@@ -1,6 +1,7 @@
 // File systems whose contents are computed: proc, sysfs. A tree of values (entry.ts) becomes nodes
 // when names are looked up.
 import type { SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Clock, WallTime } from '../../base/clock.ts';
 import {
   type Attributes,
@@ -77,7 +78,7 @@ export class Inode {
       gid: owner.gid,
       rdev: 0,
       sizeBytes,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: born,
       mtime: born,
