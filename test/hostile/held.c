@@ -1,6 +1,7 @@
 // Guests that want the lock of their address space held for long, or the host kernel's memory: held.test.ts.
 //   held populate GIB   one call through the stub that touches so much of zeros; a second thread wants the lock for
 //                       writing, a third has the Sentry read this process's memory
+//   held mappings N     N processes with as many mappings as the host allows, made through the stub
 //   held sparse GIB     one page of zeros touched in each 2 MiB: page tables, and no other memory
 #define main check_main
 #include "hostile.h"
@@ -45,11 +46,38 @@ static void run_sparse(void) {
   for (long at = 0; at < bytes; at += 2 << 20) (void)*(volatile char *)(start + at);
 }
 
+// No two of them next to each other, and a page in each: nothing of what the host's kernel keeps can be shared.
+static void make_mappings(void) {
+  const long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  for (long i = 0; i < 65000; i++) {
+    long at = stub->call(SYS_mmap, 0x600000000000 + i * 8192, 4096, PROT_READ, flags, -1, 0);
+    if (at < 0 && at >= -4095) break;
+  }
+}
+
+static void run_mappings(long processes) {
+  stub = find_stub();
+  if (stub == NULL) exit(CHECK_SKIPPED);
+  for (long i = 0; i < processes; i++) {
+    pid_t pid = OK(fork());
+    if (pid == 0) {
+      make_mappings();
+      for (;;) pause();
+    }
+  }
+  int status;
+  CHECK(wait(&status) > 0);
+  printf("%s\n", WIFSIGNALED(status) ? "killed" : "ended");
+  exit(0);
+}
+
 int main(int count, char **words) {
   if (count != 3) return 2;
   bytes = atol(words[2]) << 30;
   if (strcmp(words[1], "populate") == 0) {
     run_populate();
+  } else if (strcmp(words[1], "mappings") == 0) {
+    run_mappings(atol(words[2]));
   } else {
     run_sparse();
   }

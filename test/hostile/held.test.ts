@@ -61,3 +61,12 @@ describe('page tables', () => {
     expect(outcome, outcome.stderr).toMatchObject({ code: 0, stdout: 'done\n' });
   });
 });
+
+describe('mappings that a guest made behind the back of the Sentry', () => {
+  // 30 MiB of the host's kernel a process.
+  it('count', async () => {
+    const limits = ['--memory', '256M', '--timeout', '100s'];
+    const outcome = await run([runts, 'do', ...limits, '--', binary, 'mappings', '40']);
+    expect(outcome, outcome.stderr).toMatchObject({ code: 0, stdout: 'killed\n' });
+  });
+});
