@@ -2,11 +2,12 @@
 // (native/launcher/front.c).
 import { native } from '../native/addon.ts';
 import type { WindowSize } from '../protocol/boot-config.ts';
+import { DEFAULT_COLUMNS, DEFAULT_ROWS } from '../protocol/process-defaults.ts';
 import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {
   const out = new Int32Array(2);
-  if (native.windowSize(fd, out) < 0) return { rows: 24, columns: 80 };
+  if (native.windowSize(fd, out) < 0) return { rows: DEFAULT_ROWS, columns: DEFAULT_COLUMNS };
   return { rows: out[0] as number, columns: out[1] as number };
 }
 

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { PREBOOT_VARIABLE } from '../protocol/processes.ts';
 import { nodeFlags } from '../runts/node-flags.ts';
 
 /** Set to a file for the Sentry's cache: this run is there to make caches. */
@@ -26,7 +27,7 @@ export function cacheName(body: string): string {
 }
 
 /** runts/preboot/fork.ts: the programs of the other two, loaded in a fork of the command line. */
-const prebootText = `if (process.env.RUNTS_PREBOOT?.startsWith('/')) {
+const prebootText = `if (process.env.${PREBOOT_VARIABLE}?.startsWith('/')) {
   const addon = { exports: {} };
   process.dlopen(addon, __dirname + '/../native/build/preboot.node');
   const programs = () => {

@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../protocol/boot-config.ts';
+import { STATUS_WORD } from '../../protocol/status.ts';
 import { toByteString } from '../byte-string.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
@@ -50,7 +51,7 @@ async function runInside(
 ): Promise<void> {
   const front = startInside(context, record, { hook, index, process });
   try {
-    front.await('started');
+    front.await(STATUS_WORD.started);
   } catch (error) {
     throw new Failure(`error running hook #${index} (startContainer): ${describe(error)}`, 1);
   } finally {
@@ -74,7 +75,7 @@ function startInside(
   const front = Front.start(
     {
       launcher: findInstallation().launcher,
-      args: ['--exec'],
+      options: { exec: true },
       title: hook.path,
       request: {
         type: 'exec',

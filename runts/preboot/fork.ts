@@ -1,7 +1,9 @@
 // The first thing that a command line does which is to start a sandbox: it forks a preboot (native/preboot), which loads
 // the Sentry's and the Gofer's programs while this process reads its arguments and config.json. So each of the three
 // has a booted Node for the price of one.
+
 import type { Roles } from '../../native/roles.ts';
+import { PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
 
 /** native/preboot/addon.c */
 export interface PrebootAddon {
@@ -21,8 +23,8 @@ export interface Preboot {
 
 /** True in the Sentry and the Gofer, when they have started: nothing more is to be done there. */
 export function forkPreboot(addon: PrebootAddon, loadPrograms: () => void): boolean {
-  const program = process.env['RUNTS_PREBOOT'];
-  delete process.env['RUNTS_PREBOOT'];
+  const program = process.env[PREBOOT_VARIABLE];
+  delete process.env[PREBOOT_VARIABLE];
   const socket = new Int32Array(1);
   const pid = addon.fork(socket);
   if (pid > 0) {
@@ -38,7 +40,7 @@ export function forkPreboot(addon: PrebootAddon, loadPrograms: () => void): bool
   loadPrograms();
   const [name, argument] = addon.awaitRole();
   roles.argument = argument;
-  const start = name === 'runts-sentry' ? roles.sentry : roles.gofer;
+  const start = name === SENTRY_NAME ? roles.sentry : roles.gofer;
   start?.();
   return true;
 }

@@ -1,9 +1,7 @@
 // The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory file from the launcher
 // (native/launcher/children.c), the command line, which makes such files with the addon, writes one without a name.
 import { closeSync, openSync, writeSync } from 'node:fs';
-
-/** Twin of ADDON_PLACE in native/launcher/launcher.h. */
-const ADDON_PLACE = 299;
+import { ADDON_PLACE } from '../../protocol/descriptors.ts';
 
 /** fcntl.h; node:fs does not have it. */
 const O_TMPFILE = 0o20200000;

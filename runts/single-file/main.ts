@@ -4,6 +4,7 @@
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 import type { SingleFile } from '../../native/single-file.ts';
+import { GOFER_NAME, PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
 import { forkPreboot, type PrebootAddon } from '../preboot/fork.ts';
 import { loadInheritedAddon, loadOwnAddon } from './load-addon.ts';
 
@@ -15,10 +16,9 @@ type Bundle = (
   directory: string,
 ) => void;
 
-/** native/launcher/children.c gives the names. */
 const roles: Readonly<Record<string, string>> = {
-  'runts-sentry': 'sentry',
-  'runts-gofer': 'gofer',
+  [SENTRY_NAME]: 'sentry',
+  [GOFER_NAME]: 'gofer',
 };
 
 const part = (name: string): Buffer => Buffer.from(getRawAsset(name) as ArrayBuffer);
@@ -58,7 +58,7 @@ function start(role: string): void {
 
 /** True where all is done: in what a preboot has become. */
 function forkedPreboot(): boolean {
-  if (process.env['RUNTS_PREBOOT']?.startsWith('/') !== true) return false;
+  if (process.env[PREBOOT_VARIABLE]?.startsWith('/') !== true) return false;
   const addon = { exports: {} };
   loadOwnAddon(addon, part('preboot.node'));
   ownExports();

@@ -8,13 +8,13 @@ import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import {
-  FD_GOFER,
-  FD_PAGE,
-  FD_SEALER,
-  FD_STDIO,
-  FD_WAKE,
-  FD_ZYGOTE,
-} from '../../protocol/sentry-descriptors.ts';
+  SENTRY_GOFER,
+  SENTRY_PAGE,
+  SENTRY_SEALER,
+  SENTRY_STDIO,
+  SENTRY_WAKE,
+  SENTRY_ZYGOTE,
+} from '../../protocol/descriptors.ts';
 import { openFifo } from '../fs/pipe/fifo.ts';
 import { setSocketLister } from '../fs/proc/net.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
@@ -69,8 +69,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   else setSocketLister(listInetSockets);
   const containers = new Containers(kernel, machine, (asked) => newTimeNamespace(clock, asked));
   const main = containers.create(config.container, {
-    goferFd: FD_GOFER,
-    hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
+    goferFd: SENTRY_GOFER,
+    hostFds: [SENTRY_STDIO, SENTRY_STDIO + 1, SENTRY_STDIO + 2],
     moreFds: channel.takeDescriptors(),
     isOwned: false,
     taken: () => undefined,
@@ -106,9 +106,9 @@ function newClock(): SystrapClock {
 function newPlatform(clock: SystrapClock, rest: Rest): Platform {
   try {
     return createSystrapPlatform({
-      zygoteSocketFd: FD_ZYGOTE,
-      wakeEventFd: FD_WAKE,
-      globalPageFd: FD_PAGE,
+      zygoteSocketFd: SENTRY_ZYGOTE,
+      wakeEventFd: SENTRY_WAKE,
+      globalPageFd: SENTRY_PAGE,
       clock,
       rest,
     });
@@ -146,7 +146,7 @@ function newKernel(
 /** From here on this process can do what its seccomp list says, and sees no file. */
 function confine(config: SandboxConfig, procFd: number): void {
   awaitThreads();
-  const sealed = sealRoot(FD_SEALER);
+  const sealed = sealRoot(SENTRY_SEALER);
   if (sealed < 0) throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);
   const filtered =

@@ -1,12 +1,12 @@
 // Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
-// (protocol/sentry-descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
+// (protocol/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { useBaselineCompiler } from '../../native/baseline-compiler.ts';
 import { startAs } from '../../native/roles.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import { eventLine } from '../../protocol/control.ts';
-import { FD_CONTROL, FD_LOG, FD_STRACE } from '../../protocol/sentry-descriptors.ts';
+import { SENTRY_CONTROL, SENTRY_STRACE, STDERR_LOG } from '../../protocol/descriptors.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { newLog } from '../host/log.ts';
@@ -16,7 +16,7 @@ import { BootFailure } from './boot-failure.ts';
 import { failureOf } from './start-failure.ts';
 
 startAs('sentry', () => {
-  const channel = new ControlChannel(FD_CONTROL);
+  const channel = new ControlChannel(SENTRY_CONTROL);
   const line = channel.readLine();
   if (line === undefined) native.exitNow(0); // The command line went before it said what to do.
   const config = JSON.parse(line) as SandboxConfig;
@@ -26,7 +26,7 @@ startAs('sentry', () => {
       run(
         config,
         channel,
-        newTracer(FD_STRACE, (error) => straceLost(channel, error)),
+        newTracer(SENTRY_STRACE, (error) => straceLost(channel, error)),
       ),
     );
   else run(config, channel, undefined);
@@ -74,7 +74,7 @@ function writeCodeCache(): void {
   const bytes = runtsCodeCache?.();
   if (bytes === undefined) return;
   for (let at = 0; at < bytes.length; ) {
-    const wrote = native.write(FD_LOG, bytes, at, bytes.length - at);
+    const wrote = native.write(STDERR_LOG, bytes, at, bytes.length - at);
     if (wrote <= 0) return;
     at += wrote;
   }

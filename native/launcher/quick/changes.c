@@ -1,5 +1,6 @@
 /*
- * What the options of `runts exec` make of the process of config.json: twin of runts/commands/exec.ts.
+ * What the options of `runts exec` make of the process of config.json: as runts/commands/exec.ts, with which
+ * test/native/quick-parse.test.ts compares it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * `runts delete` of a container that has stopped, or with --force of one that was never there: twin of
- * runts/oci/destroy.ts, for the case that there is nobody left to kill.
+ * `runts delete` of a container that has stopped, or with --force of one that was never there: what
+ * runts/oci/destroy.ts does where there is nobody left to kill. test/oci/quick.test.ts compares the two.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -16,7 +16,8 @@
 #include "launcher/quick/quick.h"
 
 /* What is removed, in this order: the first leaves it to Node to go on where this is killed. */
-static const char *const files[] = {"quick", "state.json", "started", "control.sock"};
+static const char *const files[] = {STATE_QUICK_FILE, STATE_RECORD_FILE, STATE_STARTED_FILE,
+                                    STATE_SOCKET_FILE};
 
 static bool is_known(const char *name) {
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

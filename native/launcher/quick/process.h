@@ -38,7 +38,7 @@ bool add_variable(struct parse *parse, const struct json_string *entry);
 /* "CAP_..." to one of the sets. */
 bool add_capability(unsigned long long *set, const struct json_string *name);
 
-/* changes.c: twin of runts/commands/exec.ts. */
+/* changes.c */
 bool apply_changes(struct parse *parse, const struct process_changes *changes);
 
 #endif

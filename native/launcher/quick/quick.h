@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "launcher/text.h"
+#include "protocol.h"
 
 /*
  * `arguments` are NAME SLOW... -- ARGUMENT...: the command to fall back to, and the user's arguments, which are added to it.
@@ -72,8 +73,6 @@ void start_with_preboot(const char *program, char **command);
 
 /* ---- record.c ---- */
 
-enum { QUICK_CGROUPS = 20 };
-
 enum hook { HOOK_START_CONTAINER = 1, HOOK_POSTSTART = 2, HOOK_POSTSTOP = 4 };
 
 struct record_cgroup {
@@ -81,7 +80,7 @@ struct record_cgroup {
   bool owned;
 };
 
-/* Twin of runts/oci/state/quick-record.ts. */
+/* What ROOT/ID/quick says: protocol/state-files.ts. */
 struct record {
   char *bytes; /* of the file: what follows points into it */
   int directory;

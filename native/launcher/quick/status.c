@@ -1,5 +1,5 @@
 /*
- * What a container is doing: twin of runts/oci/state/{status,process-identity}.ts.
+ * What a container is doing, found out as runts/oci/state/{status,process-identity}.ts do; test/oci/quick.test.ts compares.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -14,15 +14,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import {
+  LONGEST_ID,
+  STATE_QUICK_FILE,
+  STATE_RECORD_FILE,
+  STATE_STARTED_FILE,
+} from '../../../protocol/state-files.ts';
 import { makeDirectories, removeFile, removeTree } from '../../directories.ts';
 import { describe, Failure, isCode } from '../../failure.ts';
 import { type ContainerRecord, isRecordOf, RECORD_VERSION } from './container-record.ts';
 import { quickRecord } from './quick-record.ts';
-
-const RECORD = 'state.json';
-const QUICK = 'quick';
-const STARTED = 'started';
-const MAX_ID_LENGTH = 1024;
 
 /** Where the state is unless --root says otherwise. */
 export function defaultRoot(): string {
@@ -65,8 +66,8 @@ export class Store {
   }
 
   save(record: ContainerRecord): void {
-    const path = join(this.directory(record.id), RECORD);
-    const quickPath = join(this.directory(record.id), QUICK);
+    const path = join(this.directory(record.id), STATE_RECORD_FILE);
+    const quickPath = join(this.directory(record.id), STATE_QUICK_FILE);
     const quick = quickRecord(record);
     try {
       // In this order: there is never a quick record that does not tell what the record does.
@@ -86,7 +87,7 @@ export class Store {
 
   /** Undefined: there is no container of that id, or what is there of it was never finished. */
   find(id: string): ContainerRecord | undefined {
-    const path = join(this.directory(id), RECORD);
+    const path = join(this.directory(id), STATE_RECORD_FILE);
     let record: unknown;
     try {
       record = JSON.parse(readFileSync(path, 'utf8'));
@@ -130,7 +131,7 @@ export class Store {
   /** True for the one caller who is to start the container. */
   markStarted(id: string): boolean {
     try {
-      closeSync(openSync(join(this.directory(id), STARTED), 'wx', 0o600));
+      closeSync(openSync(join(this.directory(id), STATE_STARTED_FILE), 'wx', 0o600));
       return true;
     } catch (error) {
       if (isCode(error, 'EEXIST')) return false;
@@ -139,7 +140,7 @@ export class Store {
   }
 
   isStarted(id: string): boolean {
-    return existsSync(join(this.directory(id), STARTED));
+    return existsSync(join(this.directory(id), STATE_STARTED_FILE));
   }
 
   /** Whether anything at all is there under the id. */
@@ -170,6 +171,6 @@ function replace(path: string, text: string): void {
 /** As runc has it: what can be a directory's name on any system, and no path. */
 function checkId(id: string): void {
   if (id === '') throw new Failure('container id cannot be empty', 1);
-  if (id.length > MAX_ID_LENGTH || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
+  if (id.length > LONGEST_ID || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
     throw new Failure(`invalid container id format: ${JSON.stringify(id.slice(0, 128))}`, 1);
 }
