@@ -1,6 +1,6 @@
 // The command line's side of a preboot: what it is to become.
+import { globals } from '../../protocol/globals.ts';
 import type { PREBOOT_FRONT, PREBOOT_LAUNCHER } from '../../protocol/processes.ts';
-import type { Preboot } from './fork.ts';
 
 export interface Asked {
   readonly pid: number;
@@ -17,7 +17,7 @@ export function askPreboot(
   words: readonly string[],
   fds: readonly number[],
 ): Asked | undefined {
-  const { runtsPreboot: preboot } = globalThis as { runtsPreboot?: Preboot };
+  const preboot = globals.runtsPreboot;
   if (preboot === undefined || preboot.isAsked) return undefined;
   const bytes = Buffer.from(`${words.join('\0')}\0`, 'utf8');
   const all = Int32Array.from(new Set([...fds, ...words.flatMap(programFd)]));

@@ -2,24 +2,8 @@
 // the Sentry's and the Gofer's programs while this process reads its arguments and config.json. So each of the three
 // has a booted Node for the price of one.
 
-import type { Roles } from '../../native/roles.ts';
+import { globals, type Preboot, type PrebootAddon, type Roles } from '../../protocol/globals.ts';
 import { PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
-
-/** native/preboot/addon.c */
-export interface PrebootAddon {
-  fork(socket: Int32Array): number;
-  awaitRole(): readonly [name: string, argument: string | undefined];
-  ask(socket: number, kind: number, words: Uint8Array, fds: Int32Array): number;
-}
-
-/** What the command line knows of its preboot: `runtsPreboot` of the global object. */
-export interface Preboot {
-  readonly pid: number;
-  readonly socket: number;
-  readonly addon: PrebootAddon;
-  /** It has been told what to be, and is not to end with the command line. */
-  isAsked: boolean;
-}
 
 /** True in the Sentry and the Gofer, when they have started: nothing more is to be done there. */
 export function forkPreboot(addon: PrebootAddon, loadPrograms: () => void): boolean {
@@ -31,12 +15,12 @@ export function forkPreboot(addon: PrebootAddon, loadPrograms: () => void): bool
     // It was executed by a descriptor, and so /proc/self/exe has no name.
     process.execPath = program ?? process.execPath;
     const preboot: Preboot = { pid, socket: socket[0] as number, addon, isAsked: false };
-    Object.assign(globalThis, { runtsPreboot: preboot });
+    globals.runtsPreboot = preboot;
     process.on('exit', () => end(preboot));
   }
   if (pid !== 0) return false;
   const roles: Roles = {};
-  Object.assign(globalThis, { runtsRoles: roles });
+  globals.runtsRoles = roles;
   loadPrograms();
   const [name, argument] = addon.awaitRole();
   roles.argument = argument;

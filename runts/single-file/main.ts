@@ -3,9 +3,9 @@
 // it is started under says which.
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
-import type { SingleFile } from '../../native/single-file.ts';
+import { globals, type PrebootAddon, type SingleFile } from '../../protocol/globals.ts';
 import { GOFER_NAME, PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
-import { forkPreboot, type PrebootAddon } from '../preboot/fork.ts';
+import { forkPreboot } from '../preboot/fork.ts';
 import { loadInheritedAddon, loadOwnAddon } from './load-addon.ts';
 
 type Bundle = (
@@ -42,7 +42,7 @@ function provideParts(role: string): void {
       else loadInheritedAddon(module);
     },
   };
-  Object.assign(globalThis, { runtsSingleFile: single });
+  globals.runtsSingleFile = single;
 }
 
 function start(role: string): void {

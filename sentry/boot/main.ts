@@ -7,6 +7,7 @@ import { startAs } from '../../native/roles.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import { eventLine } from '../../protocol/control.ts';
 import { SENTRY_CONTROL, SENTRY_STRACE, STDERR_LOG } from '../../protocol/descriptors.ts';
+import { globals } from '../../protocol/globals.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { newLog } from '../host/log.ts';
@@ -70,8 +71,7 @@ function straceLost(channel: ControlChannel, error: SysResult): void {
 
 /** The loader of the bundle (tools/code-cache.ts) knows how to make it. */
 function writeCodeCache(): void {
-  const { runtsCodeCache } = globalThis as { runtsCodeCache?: () => Uint8Array };
-  const bytes = runtsCodeCache?.();
+  const bytes = globals.runtsCodeCache?.();
   if (bytes === undefined) return;
   for (let at = 0; at < bytes.length; ) {
     const wrote = native.write(STDERR_LOG, bytes, at, bytes.length - at);
