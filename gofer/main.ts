@@ -1,10 +1,10 @@
 // Entry of the Gofer process. The launcher has made its namespaces and put the attach points where they stay;
 // once the sealer has taken everything else away and the filter is on, it serves.
-import { EIO } from '../abi/errno.ts';
+import { EIO, isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
-import { Rest } from '../native/footprint.ts';
+import { MemoryTrim } from '../native/memory-trim.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
 import type { GoferConfig } from '../protocol/attach-config.ts';
 import { GOFER_ATTACH, GOFER_SEALER, GOFER_SOCKET, STDERR_LOG } from '../protocol/descriptors.ts';
@@ -13,13 +13,13 @@ import { runGofer } from './server.ts';
 
 function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);
-  if (procFd < 0) return procFd;
+  if (isErrno(procFd)) return procFd;
   const { maxWatches } = config;
   // The Sentry says what mode a file has.
   process.umask(0);
-  if (maxWatches > 0 && native.watchFromDescriptors() < 0) return EIO;
-  const rest = new Rest();
-  rest.prepare();
+  if (maxWatches > 0 && isErrno(native.watchFromDescriptors())) return EIO;
+  const memoryTrim = new MemoryTrim();
+  memoryTrim.prepare();
   awaitThreads();
   const sealed = sealRoot(GOFER_SEALER);
   if (sealed < 0) return sealed;
@@ -41,7 +41,7 @@ function main(config: GoferConfig): number {
     })),
     maxWatches,
     unmappedAsRoot: !config.privileged,
-    rest,
+    memoryTrim,
   });
 }
 

@@ -12,6 +12,8 @@ export const STUB_AREAS_OFFSET = 0x2000000;
 export const STUB_AREA_BYTES = 0x10000;
 /** The top of each area is left free, so that a stack pointer never equals the next area's start. */
 export const STUB_AREA_RESERVED = 0x100;
+/** The most that a memory call of a stub may be about. */
+export const STUB_PIECE_BYTES = 0x10000000;
 export const STUB_SLOTS = 4096;
 export const SLOT_BYTES = 4096;
 export const SLOT_WORDS = 1024;

@@ -2,6 +2,7 @@
 // protocol/control.ts for the messages.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import type { GoferConfig, OwnersConfig } from '../protocol/attach-config.ts';
 import type { SandboxConfig } from '../protocol/boot-config.ts';
@@ -45,7 +46,7 @@ export function handOver(plan: LaunchPlan): never {
   try {
     accessSync(launcher, constants.X_OK);
   } catch (error) {
-    throw new Failure(`cannot start ${launcher}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${launcher}: ${describe(error)}`);
   }
   const config = configFile(plan.config);
   const { logFd: log, straceFd: strace } = plan;
@@ -53,7 +54,8 @@ export function handOver(plan: LaunchPlan): never {
   const fds = [config];
   for (const [option, fd] of Object.entries({ log, strace })) {
     if (fd === undefined) continue;
-    if (native.keepAtExec(fd) < 0) throw new Failure(`--${option}: bad descriptor`);
+    if (isErrno(native.keepAtExec(fd)))
+      throw new Failure('RUNTS_E_DESCRIPTOR', `--${option}: bad descriptor`);
     fds.push(fd);
   }
   const preboot = askPreboot(PREBOOT_LAUNCHER, [launcher, ...args.slice(1)], fds);

@@ -13,6 +13,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['blocking calls', 'node', 'tools/check-blocking.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
+  ['errors page', 'node', 'tools/gen-errors.ts', '--check'],
   ['C format', 'node', 'tools/format-c.ts'],
 ];
 

@@ -120,7 +120,8 @@ struct stub_header {
 
 /* From the zygote's own code to the stub's boot function. */
 struct stub_boot {
-  uint64_t filter_program; /* struct sock_fprog* */
+  uint64_t filter; /* struct sock_filter* */
+  uint32_t filter_instructions;
   int32_t pid;
 };
 

@@ -1,4 +1,5 @@
 // What `runts start` and `runts kill` tell a container's front (native/launcher/front.c): protocol/orders.ts.
+import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { ORDER_ALL, ORDER_MARK, ORDER_SIGNAL, ORDER_START } from '../../protocol/orders.ts';
 import { describeErrno } from './errno-text.ts';
@@ -15,5 +16,5 @@ export function orderSignal(pid: number, signal: number, all: boolean): void {
 
 function send(pid: number, value: number): void {
   const result = native.queueSignal(pid, ORDER_SIGNAL, value);
-  if (result < 0) throw describeErrno(`signal to process ${pid}`, result);
+  if (isErrno(result)) throw describeErrno(`signal to process ${pid}`, result);
 }

@@ -1,9 +1,10 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
 // first process; then confines this process.
 
+import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
-import { Rest } from '../../native/footprint.ts';
+import { MemoryTrim } from '../../native/memory-trim.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
@@ -27,6 +28,7 @@ import { Kernel } from '../kernel/kernel.ts';
 import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
+import { newPidfd } from '../syscalls/pidfd.ts';
 import { table } from '../syscalls/table-x86-64.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
@@ -59,8 +61,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const machine = readMachine();
   const clock = newClock();
   timeline.mark('clock');
-  const rest = new Rest();
-  const platform = newPlatform(clock, rest);
+  const memoryTrim = new MemoryTrim();
+  const platform = newPlatform(clock, memoryTrim);
   timeline.mark('platform');
   const kernel = newKernel(config, machine, { platform, clock }, connections);
   kernel.mainHasShell = config.hasShell;
@@ -76,7 +78,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     taken: () => undefined,
   });
   timeline.mark('first program');
-  rest.prepare();
+  memoryTrim.prepare();
   confine(config, procFd);
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
@@ -103,14 +105,14 @@ function newClock(): SystrapClock {
   }
 }
 
-function newPlatform(clock: SystrapClock, rest: Rest): Platform {
+function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   try {
     return createSystrapPlatform({
       zygoteSocketFd: SENTRY_ZYGOTE,
       wakeEventFd: SENTRY_WAKE,
       globalPageFd: SENTRY_PAGE,
       clock,
-      rest,
+      memoryTrim,
     });
   } catch (error) {
     throw new BootFailure(
@@ -140,6 +142,7 @@ function newKernel(
       cpu: { hwcap: machine.hwcap, hwcap2: machine.hwcap2 },
     },
     randomFill: (bytes) => void native.getRandom(bytes),
+    newPidfd,
   });
 }
 
@@ -149,9 +152,8 @@ function confine(config: SandboxConfig, procFd: number): void {
   const sealed = sealRoot(SENTRY_SEALER);
   if (sealed < 0) throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);
-  const filtered =
-    undumpable < 0
-      ? undumpable
-      : installFilter(sentryFilter(procFd, config.network), config.seccomp);
+  const filtered = isErrno(undumpable)
+    ? undumpable
+    : installFilter(sentryFilter(procFd, config.network), config.seccomp);
   if (filtered < 0) throw new BootFailure(`cannot install the seccomp filter: errno ${-filtered}`);
 }

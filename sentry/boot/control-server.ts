@@ -1,6 +1,7 @@
 // The sandbox's control socket: connections from `runts exec` and, in a pod, from further containers. Whoever can
 // connect has the state directory, and so is the user or root; a request that makes no sense ends its connection.
 
+import { isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
 import type { LimitsConfig } from '../../protocol/boot-config.ts';
@@ -36,7 +37,7 @@ export interface RequestHandler {
   update(container: string, limits: LimitsConfig): void;
 
   /** Whether anything is done for a container's processes. Throws BootFailure. */
-  rest(container: string, rests: boolean): void;
+  setPaused(container: string, isPaused: boolean): void;
 }
 
 /** How many come with a request at least. */
@@ -45,8 +46,8 @@ const DESCRIPTORS: Readonly<Record<string, number>> = {
   create: 4,
   ps: 0,
   update: 0,
-  rest: 0,
-  'go-on': 0,
+  pause: 0,
+  resume: 0,
 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
@@ -75,7 +76,7 @@ class ControlServer implements HostFdWatcher {
   ready(_events: number): void {
     while (this.#pending < MAX_PENDING) {
       const fd = native.acceptConnection(this.#fd);
-      if (fd < 0) return;
+      if (isErrno(fd)) return;
       this.#serve(new ControlChannel(fd));
     }
     // Who comes next waits in the kernel's queue.
@@ -110,9 +111,9 @@ class ControlServer implements HostFdWatcher {
       this.#handler.update(container, request.limits);
       return { type: 'updated' };
     }
-    const rests = request.type === 'rest';
-    this.#handler.rest(container, rests);
-    return { type: rests ? 'rests' : 'goes-on' };
+    const isPaused = request.type === 'pause';
+    this.#handler.setPaused(container, isPaused);
+    return { type: isPaused ? 'paused' : 'resumed' };
   }
 
   #obey(channel: ControlChannel, text: string): void {

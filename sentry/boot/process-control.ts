@@ -100,7 +100,7 @@ export class ProcessControl implements ChannelListener {
     else task.group.send({ signal, code: 0, fromOutside: true });
     // Whoever rests would not hear of it; who sends it has the container thaw as well.
     if (signal === SIGKILL && task.group === container.main)
-      container.kernel.scheduler.goOn(container);
+      container.kernel.scheduler.resume(container);
   }
 }
 

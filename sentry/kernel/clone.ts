@@ -2,15 +2,8 @@
 // the kernel decides what is shared and what is copied.
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
-import {
-  EAGAIN,
-  EINVAL,
-  EMFILE,
-  EPERM,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_CLEARTID,
@@ -31,13 +24,14 @@ import {
   CLONE_VM,
   SCHED_DEADLINE,
 } from '../../abi/sched.ts';
-import type { Blocking, Sleep, Waker } from '../base/wait.ts';
+import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { watchCpuLimit } from './cpu-limit.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { UndoList } from './ipc/semaphore-undo.ts';
+import { OneShot } from './one-shot.ts';
 import { inheritScheduling } from './scheduling.ts';
 import { setRegister } from './signal-delivery.ts';
 import { SyscallArgs } from './syscall-args.ts';
@@ -90,7 +84,7 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
     if ((flags & CLONE_NEWIPC) !== 0 && (flags & CLONE_SYSVSEM) !== 0) return EINVAL;
   }
   if ((flags & CLONE_PIDFD) !== 0) {
-    if ((flags & CLONE_THREAD) !== 0) return EINVAL; // A pidfd stands for a process here.
+    // Both would be written to one place: always so in clone(2), which has one argument for them.
     if ((flags & CLONE_PARENT_SETTID) !== 0 && request.pidfdAddr === request.parentTidAddr)
       return EINVAL;
   }
@@ -121,11 +115,13 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   const isThread = (flags & CLONE_VM) !== 0;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
   if (isErrno(made)) return made;
-  if ((flags & CLONE_PIDFD) !== 0 && !task.files.hasRoom()) {
-    undo(made);
-    return EMFILE;
+  if ((flags & CLONE_PIDFD) !== 0) {
+    const announced = announcePidfd(task, request.pidfdAddr);
+    if (isErrno(announced)) {
+      undo(made);
+      return announced;
+    }
   }
-
   const ipc = (flags & CLONE_NEWIPC) === 0 ? task.ipc : IpcNamespace.forGuest(kernel);
   if (isErrno(ipc)) {
     undo(made);
@@ -135,28 +131,31 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   setUpRegisters(child.thread, request);
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
-  if ((flags & CLONE_PIDFD) !== 0)
-    task.memory.writeU32(request.pidfdAddr, kernel.addPidfd(task, child.group));
-  let released = true;
-  const waiters: Set<Waker> = new Set();
-  if ((flags & CLONE_VFORK) !== 0) {
-    released = false;
-    child.vforkDone = () => {
-      released = true;
-      for (const waker of waiters) waker.wake(1);
-    };
+  if ((flags & CLONE_PIDFD) !== 0) addPidfd(task, child, flags);
+  if ((flags & CLONE_VFORK) === 0) {
+    kernel.scheduler.start(child);
+    return tid;
   }
+  const released = new OneShot<true>();
+  child.vforkDone = () => released.set(true);
   kernel.scheduler.start(child);
-  while (!released) yield { ...neverAlone(waiters), killable: true };
+  yield* released.wait();
   return tid;
 }
 
-function neverAlone(waiters: Set<Waker>): Sleep {
-  return {
-    join: (waker) => void waiters.add(waker),
-    leave: (waker) => void waiters.delete(waker),
-    deadlineNs: Number.POSITIVE_INFINITY,
-  };
+/** Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd() gives it away. */
+function announcePidfd(task: Task, addr: number): SysResult {
+  const fd = task.files.next();
+  return isErrno(fd) ? fd : task.memory.writeU32(addr, fd);
+}
+
+/** After the child has got its copy of the descriptors: the pidfd is not among them. */
+function addPidfd(task: Task, child: Task, flags: number): void {
+  const file =
+    (flags & CLONE_THREAD) === 0
+      ? task.kernel.newPidfd(task, child.group, 0)
+      : task.kernel.newPidfd(task, child.group, PIDFD_THREAD, child);
+  task.files.add(file, true);
 }
 
 function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
@@ -167,24 +166,23 @@ function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
   thread.registersChanged();
 }
 
-/** Waits for the platform; when the task is killed meanwhile, what was made is undone. */
+/**
+ * Begins work of the platform and sleeps until its result is there. A task that is killed meanwhile abandons the result:
+ * the callback then undoes what the platform has made, because nobody else will ever know of it.
+ */
 function* hostResult<T extends GuestThread | ForkedAddressSpace>(
   begin: (done: (result: Result<T>) => void) => void,
 ): Blocking<Result<T>> {
-  let outcome: Result<T> | undefined;
-  let abandoned = false;
-  const waiters: Set<Waker> = new Set();
+  const outcome = new OneShot<Result<T>>({ threadIsBusy: true });
+  let isAwaited = true;
   begin((result) => {
-    outcome = result;
-    if (abandoned && !isErrno(result)) undo(result);
-    for (const waker of waiters) waker.wake(1);
+    if (!isAwaited && !isErrno(result)) undo(result);
+    outcome.set(result);
   });
   try {
-    while (outcome === undefined)
-      yield { ...neverAlone(waiters), killable: true, threadIsBusy: true };
-    return outcome;
+    return yield* outcome.wait();
   } finally {
-    if (outcome === undefined) abandoned = true;
+    isAwaited = false;
   }
 }
 
@@ -239,6 +237,7 @@ function newTask(
   inheritScheduling(child, parent);
   child.timerSlackNs = parent.timerSlackNs;
   child.memoryFailurePolicy = parent.memoryFailurePolicy;
+  child.memoryPolicy = parent.memoryPolicy;
   thread.owner = child;
   group.leader ??= child;
   group.tasks.add(child);

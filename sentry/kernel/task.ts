@@ -1,4 +1,5 @@
 // A task: one guest thread with all that the kernel keeps for it (clone(2)).
+import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
 import { SignalSet } from '../base/sigset.ts';
@@ -37,6 +38,16 @@ export interface AlternateStack {
   readonly flags: number;
 }
 
+/** set_mempolicy(2): kept and shown; a machine with one node has nothing to choose. */
+export interface MemoryPolicy {
+  /** MPOL_* with its flags. */
+  readonly mode: number;
+  /** Mask of the low 32 nodes. */
+  readonly nodes: number;
+}
+
+const defaultMemoryPolicy: MemoryPolicy = { mode: MPOL_DEFAULT, nodes: 0 };
+
 export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
 
 /** What a new task starts from. */
@@ -60,6 +71,8 @@ export class Task implements Caller, Waker {
   readonly kernel: Kernel;
   tid: number;
   group: ThreadGroup;
+  /** Unlike `tid` of this task alone, in all namespaces and times; a leader's is its process's. */
+  readonly serial: number;
   credentials: Credentials;
   mm: MemoryManager;
   files: FdTable;
@@ -102,6 +115,7 @@ export class Task implements Caller, Waker {
   affinity: Uint8Array | undefined = undefined;
   /** PR_MCE_KILL_*: kept and shown, the host tells guests of no broken memory. */
   memoryFailurePolicy = 2;
+  memoryPolicy: MemoryPolicy = defaultMemoryPolicy;
   readonly startTimeNs: number;
   /** The vfork parent waits for this task to exec or exit. */
   vforkDone: (() => void) | undefined = undefined;
@@ -119,6 +133,7 @@ export class Task implements Caller, Waker {
     this.kernel = parts.kernel;
     this.tid = parts.tid;
     this.group = parts.group;
+    this.serial = parts.group.leader === undefined ? parts.group.serial : parts.kernel.nextSerial();
     this.credentials = parts.credentials;
     this.mm = parts.mm;
     this.files = parts.files;
@@ -158,11 +173,11 @@ export class Task implements Caller, Waker {
 
   /** Waker: an event that this task sleeps for. */
   wake(_events: number): void {
-    this.kernel.scheduler.wake(this, 'event');
+    this.kernel.scheduler.makeReady(this, 'event');
   }
 
   /** A signal that this task does not block waits for it, or it is to stop or die. */
-  hasPendingSignal(): boolean {
+  recheckPendingSignal(): boolean {
     return this.workPending && this.recalculateWork();
   }
 

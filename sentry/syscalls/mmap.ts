@@ -28,6 +28,7 @@ import {
 } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { Task } from '../kernel/task.ts';
+import { moveBreak } from '../mm/brk.ts';
 import { lockAll, lockMemory, unlockAll, unlockMemory } from '../mm/lock.ts';
 import { adviseMemory } from '../mm/madvise.ts';
 import { remapMemory } from '../mm/mremap.ts';
@@ -58,7 +59,7 @@ function sysMunmap(task: Task, args: SyscallArgs): SysResult {
 }
 
 function sysBrk(task: Task, args: SyscallArgs): SysResult {
-  return task.mm.brk(task, args.addr(0));
+  return moveBreak(task.mm, task, args.addr(0));
 }
 
 function sysMremap(task: Task, args: SyscallArgs): SysResult {
@@ -107,7 +108,7 @@ function sysMincore(task: Task, args: SyscallArgs): SysResult {
     page += resident.length
   ) {
     const count = Math.min(resident.length, (end - addr) / PAGE_SIZE - page);
-    if (task.memory.write(vector + page, resident.subarray(0, count)) < 0) return EFAULT;
+    if (isErrno(task.memory.write(vector + page, resident.subarray(0, count)))) return EFAULT;
   }
   return 0;
 }
@@ -123,7 +124,7 @@ function sysMsync(task: Task, args: SyscallArgs): SysResult {
     if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;
     const file = vma.isShared && (flags & MS_SYNC) !== 0 ? vma.backing?.file : undefined;
     const synced = file?.sync() ?? 0;
-    if (synced < 0 && synced !== EINVAL) return synced;
+    if (isErrno(synced) && synced !== EINVAL) return synced;
   }
   return task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
 }

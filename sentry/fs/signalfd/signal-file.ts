@@ -1,10 +1,11 @@
 // signalfd(2): pending signals as a file. As in Linux they are those of whoever reads or polls, not
 // of whoever made the descriptor.
-import { EAGAIN, EINVAL, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, EINVAL, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { signalfdSiginfo as at } from '../../../abi/signalfd.ts';
 import { setI64 } from '../../../abi/time.ts';
+import { hexadecimal } from '../../base/hexadecimal.ts';
 import { SignalSet } from '../../base/sigset.ts';
 import { WaitQueue, type Waker } from '../../base/wait.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -37,8 +38,9 @@ export class SignalFile extends OpenFile {
     return 'anon_inode:[signalfd]';
   }
 
-  get mask(): SignalSet {
-    return this.#mask;
+  override information(): string {
+    const { hi, lo } = this.#mask;
+    return `sigmask:\t${hexadecimal(hi, lo).padStart(16, '0')}\n`;
   }
 
   /** signalfd(2) on an existing descriptor. */
@@ -58,7 +60,7 @@ export class SignalFile extends OpenFile {
       if (info === undefined) break;
       encode(info);
       const put = sink.put(bytes);
-      if (put < 0) return total === 0 ? put : total;
+      if (isErrno(put)) return total === 0 ? put : total;
       total += put;
     }
     return total === 0 ? EAGAIN : total;

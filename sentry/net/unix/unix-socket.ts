@@ -18,6 +18,7 @@ import {
   isErrno,
   type Result,
   type SysResult,
+  toErrno,
 } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
 import {
@@ -212,7 +213,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
     if (!this.isConnectionOriented) return this.#connectDatagrams(bytes, caller);
     const bound = this.#autobindForCredentials();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const listener = this.#find(bytes, caller);
     if (isErrno(listener)) return listener;
     if (this.#connected) return EISCONN;
@@ -243,7 +244,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       return 0;
     }
     const bound = this.#autobindForCredentials();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const peer = this.#find(bytes, caller);
     if (isErrno(peer)) return peer;
     if (!this.#mayTalkTo(peer)) return EPERM;
@@ -361,7 +362,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     if (caller !== undefined) {
       const bound = this.#autobindForCredentials();
-      if (bound < 0) return bound;
+      if (isErrno(bound)) return bound;
     }
     const sender =
       control.credentials ??
@@ -388,7 +389,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       control.files.length === 0 || caller === undefined
         ? undefined
         : launch(control.files, caller);
-    if (typeof bundle === 'number') return bundle;
+    if (isErrno(bundle)) return bundle;
     const count = peer.#bytes.put(source, room, sender, bundle);
     if (count <= 0) {
       bundle?.drop();
@@ -425,7 +426,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       control.files.length === 0 || caller === undefined
         ? undefined
         : launch(control.files, caller);
-    if (typeof bundle === 'number') return bundle;
+    if (isErrno(bundle)) return bundle;
     target.#accept(this, bytes, sender, bundle);
     return lengthBytes;
   }
@@ -436,7 +437,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   ): Result<UnixSocket> {
     if (this.type === SOCK_SEQPACKET) {
       const error = this.takeError();
-      if (error !== 0) return -error as Result<UnixSocket>;
+      if (error !== 0) return toErrno(error);
       // Linux ignores the address of a seqpacket send.
       if (!this.#connected) return ENOTCONN;
     } else if (address !== undefined && caller !== undefined) return this.#find(address, caller);
@@ -556,6 +557,10 @@ export class UnixSocket extends Socket implements FlyingSocket {
 
   override optionsChanged(): void {
     if (this.#hasRoom) this.queue.notify(POLLOUT | POLLWRNORM | POLLWRBAND);
+  }
+
+  override information(): string {
+    return `scm_fds: ${[...this.filesWaiting()].length}\n`;
   }
 
   // FlyingSocket
