@@ -19,20 +19,20 @@ import { capabilityNames, rlimitNames } from '../runts/oci/spec/names.ts';
 
 const target = join(import.meta.dirname, '../native/build/protocol.h');
 
-/** By the names of their files. */
-const modules = {
-  broker,
-  'control-texts': controlTexts,
-  descriptors,
-  'launcher-options': launcher,
-  mailbox,
-  orders,
-  'process-defaults': processDefaults,
-  processes,
-  'single-file': singleFile,
-  'state-files': stateFiles,
-  status,
-};
+/** With the names of their files. */
+const modules: readonly (readonly [file: string, exported: object])[] = [
+  ['broker', broker],
+  ['control-texts', controlTexts],
+  ['descriptors', descriptors],
+  ['launcher-options', launcher],
+  ['mailbox', mailbox],
+  ['orders', orders],
+  ['process-defaults', processDefaults],
+  ['processes', processes],
+  ['single-file', singleFile],
+  ['state-files', stateFiles],
+  ['status', status],
+];
 
 /** A name in capitals of one like 'faultAddr'. */
 function capitals(name: string): string {
@@ -58,8 +58,8 @@ function define(name: string, value: number | string): string {
   return `enum { ${name} = ${value} };`;
 }
 
-function constants(exported: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(exported).flatMap(([name, value]) => {
+function constants(exported: object): string[] {
+  return Object.entries(exported).flatMap(([name, value]: [string, unknown]) => {
     if (!/^[A-Z][A-Z0-9_]*$/.test(name)) return [];
     if (typeof value === 'number' || typeof value === 'string') return [define(name, value)];
     return Object.entries(value as Readonly<Record<string, number | string>>).map(
@@ -111,7 +111,7 @@ function render(): string {
     '/* Made by tools/gen-protocol.ts of the files in protocol/, which say what all this is: do not edit. */',
     '#ifndef RUNTS_PROTOCOL_H',
     '#define RUNTS_PROTOCOL_H',
-    ...Object.entries(modules).flatMap(([file, exported]) => [
+    ...modules.flatMap(([file, exported]) => [
       '',
       `/* protocol/${file}.ts */`,
       ...constants(exported),
