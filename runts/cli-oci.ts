@@ -16,7 +16,7 @@ import { type GlobalOptions, inContext, type OciContext } from './oci/context.ts
 function preservedCount(text: string): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && count <= MAX_PRESERVED) return count;
-  throw new InvalidArgumentError(`It is no number from 0 to ${MAX_PRESERVED}.`);
+  throw new InvalidArgumentError(`It must be a number from 0 to ${MAX_PRESERVED}.`);
 }
 
 const collect = (value: string, list: readonly string[]): string[] => [...list, value];

@@ -1,6 +1,6 @@
 /*
- * `runts state`, `start`, `kill`, `pause` and `resume`: they do what the files of these names in runts/commands do, with
- * which test/oci/quick.test.ts compares them.
+ * `runts state`, `start`, `kill`, `pause` and `resume`: they do what the files of these names in
+ * runts/commands do, with which test/oci/quick.test.ts compares them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 static const struct option_spec no_options[] = {{0}};
 
-/* The container that is the only argument. */
+/* Loads the record of the container that is the only argument. */
 static void load_only(const struct call *call, struct record *record) {
   const char *id;
   if (take_options(call->arguments, no_options, &id, 1, false) != 1) fall_back();
@@ -65,7 +65,8 @@ int quick_start(const struct call *call) {
 /* ---- kill ---- */
 
 int parse_signal(const char *text) {
-  static const char *const names[] = {SIGNAL_NAMES}; /* from 1 on */
+  /* The name of signal 1 is the first. */
+  static const char *const names[] = {SIGNAL_NAMES};
   size_t digits = strspn(text, "0123456789");
   if (digits > 0) {
     int number = digits <= 2 && text[digits] == 0 ? atoi(text) : 0;
@@ -90,7 +91,7 @@ int quick_kill(const struct call *call) {
     return all != NULL ? 0
                        : refuse(call, 1, "RUNTS_E_CONTAINER_NOT_RUNNING", "container not running");
   }
-  /* What is frozen cannot die: it has to be thawed. */
+  /* A frozen process does not die before it is thawed, which is left to Node. */
   if (number == SIGKILL && is_frozen(&record)) fall_back();
   open_log(call);
   if (!send_order(&record, number | (all != NULL ? ORDER_ALL : 0))) fall_back();
@@ -109,12 +110,15 @@ static void write_freezer(const struct record *record, bool freeze) {
   close(fd);
 }
 
-/* Node's patience is longer. It must not find the container half frozen, which looks like one that is paused already. */
+/*
+ * Node, to which this falls back, waits longer for the freezer. The freezer is thawed before: a
+ * container that is half frozen would look to Node like one that is paused already.
+ */
 int quick_pause(const struct call *call) {
   enum { TRIES = 40 };
   struct record record;
   load_only(call, &record);
-  /* A pod's Sentry is told of it. */
+  /* The Sentry of a pod has to be told of the pause, which is left to Node. */
   if (record.freezer_version == 0 || strcmp(record.sandbox, record.id) != 0) fall_back();
   enum status status = find_status(&record);
   if (status != STATUS_RUNNING && status != STATUS_CREATED) fall_back();
