@@ -97,7 +97,7 @@ export class Containers implements RequestHandler {
       const seccomp = guestSeccomp(config.seccomp);
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
-      const uts = utsFor(config, this.#joined(given.joinsUtsOf)?.uts);
+      const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
       mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
       container = new Container({
         kernel,
@@ -280,10 +280,11 @@ export class Containers implements RequestHandler {
 
 /** As runc: a name that is given is set, in a joined namespace too. */
 function utsFor(
+  kernel: Kernel,
   { ids = sameIdRanges, hostname, domainname }: ContainerConfig,
   joined: UtsNamespace | undefined,
 ): UtsNamespace {
-  if (joined === undefined) return new UtsNamespace(ids, hostname ?? '', domainname);
+  if (joined === undefined) return new UtsNamespace(kernel, ids, hostname ?? '', domainname);
   if (hostname !== undefined) joined.hostname = hostname;
   if (domainname !== undefined) joined.domainname = domainname;
   return joined;
@@ -319,7 +320,8 @@ function prepare(
   const isShell = container.pids.init?.isVirtual === true;
   // runc goes there while it still has its own rights.
   const mover = isShell ? credentials : mounts.caller.credentials;
-  const cwd = workingDirectory(config.cwd, { fs, files, credentials: mover });
+  const { specialFiles } = mounts.namespace;
+  const cwd = workingDirectory(config.cwd, { fs, files, specialFiles, credentials: mover });
   if (isErrno(cwd)) {
     files.release();
     const { message, code } = failureOf('', cwd);

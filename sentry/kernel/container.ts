@@ -73,7 +73,7 @@ export class Container {
     this.ids = options.ids ?? sameIdRanges;
     this.time = options.time;
     this.processPool = options.processPool;
-    this.uts = options.uts ?? new UtsNamespace(this.ids, options.id);
+    this.uts = options.uts ?? new UtsNamespace(this.kernel, this.ids, options.id);
     const machineBytes = this.kernel.memoryBytes;
     const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'none' as const };
     this.allowance = new Allowance(this, options.allowance ?? unlimited);

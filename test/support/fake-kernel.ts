@@ -1,6 +1,7 @@
 // A real Kernel over a platform that runs nothing: tests say what guest threads stop for, and look at
 // what they are resumed with. For the scheduler, signals, exits and waits.
 import { ENOSYS } from '../../abi/errno.ts';
+import { Settings } from '../../sentry/base/settings.ts';
 import type { MaybeBlocking } from '../../sentry/base/wait.ts';
 import { Container } from '../../sentry/kernel/container.ts';
 import { credentialsOf } from '../../sentry/kernel/credentials.ts';
@@ -60,6 +61,10 @@ export class FakeKernel {
       newPidfd: () => {
         throw new Error('no pidfds here');
       },
+      network: {} as KernelOptions['network'],
+      settings: new Settings(),
+      mainHasShell: false,
+      mainStopped: () => undefined,
     });
     this.container = this.newContainer('first', new PidNamespace(this.kernel), true);
   }

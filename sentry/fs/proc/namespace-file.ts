@@ -37,7 +37,6 @@ class NamespaceFileSystem implements FileSystem {
   }
 }
 
-let nsfs: NamespaceFileSystem | undefined;
 const epoch = { sec: 0, nsec: 0 };
 
 class NamespaceNode extends Node {
@@ -52,7 +51,6 @@ class NamespaceNode extends Node {
   }
 
   get filesystem(): FileSystem {
-    nsfs ??= new NamespaceFileSystem(this);
     return nsfs;
   }
 
@@ -79,6 +77,8 @@ class NamespaceNode extends Node {
     return new NamespaceFile(this, flags);
   }
 }
+
+const nsfs = new NamespaceFileSystem(new NamespaceNode(0, undefined));
 
 /** Keeps its namespace. */
 class NamespaceFile extends OpenFile {

@@ -1,14 +1,12 @@
 // The network of the host (in a container: that of its network namespace), as `--network host` gives it to the guest.
 // Opens at boot, before the Sentry is confined, what cannot be opened later.
-import { EACCES, EPERM, isErrno, type Result } from '../../../abi/errno.ts';
+import { EACCES, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
-import { setNetFiles } from '../../fs/proc/net.ts';
-import { type NetworkInterface, setInterfaceLister } from '../../fs/sys/network-interface.ts';
+import type { NetFiles, Network, NetworkInterface } from '../../kernel/network.ts';
 import type { Task } from '../../kernel/task.ts';
 import { inetProtocol, isPing } from '../inet/protocols.ts';
-import { setNetwork } from '../network.ts';
 import type { Socket } from '../socket.ts';
 import { hostDiagAnswerer } from './host-diag.ts';
 import { HostInetSocket } from './host-inet-socket.ts';
@@ -20,8 +18,8 @@ import { parseLink } from './link.ts';
 import { openNetFiles, readNetFile } from './net-files.ts';
 import { RouteSocket } from './route-socket.ts';
 
-/** From here on the guest's network is the one that this process is in. 0, or why it cannot be. */
-export function useHostNetwork(sockets: HostSockets): number {
+/** The network that this process is in, for the guest; or why it cannot be. */
+export function openHostNetwork(sockets: HostSockets): Network | SysResult {
   const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
   if (routeFd < 0) return routeFd;
   // A kernel without it has it for nobody.
@@ -29,24 +27,28 @@ export function useHostNetwork(sockets: HostSockets): number {
   const askFd = native.hostSocket(AF_INET, SOCK_DGRAM, 0);
   if (askFd < 0) return askFd;
   const routes = new RouteSocket(new HostNetlink(routeFd));
-  const files = openNetFiles();
-  setNetFiles({
-    names: [...files.keys()],
-    read: (name) => {
-      const hostFd = files.get(name);
-      return hostFd === undefined ? undefined : readNetFile(hostFd);
-    },
-  });
-  setInterfaceLister(() => interfaces(routes));
-  setNetwork({
+  return {
     newSocket: (task, domain, type, protocol, flags) =>
       newHostInetSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
     answerDiag: diagFd < 0 ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
-  });
-  return 0;
+    listSockets: () => '',
+    files: hostNetFiles(),
+    interfaces: () => interfaces(routes),
+  };
+}
+
+function hostNetFiles(): NetFiles {
+  const files = openNetFiles();
+  return {
+    names: [...files.keys()],
+    read: (name) => {
+      const hostFd = files.get(name);
+      return hostFd === undefined ? undefined : readNetFile(hostFd);
+    },
+  };
 }
 
 function interfaces(routes: RouteSocket): NetworkInterface[] {
@@ -64,7 +66,7 @@ function newHostInetSocket(
   protocol: number,
   flags: number,
 ): Result<Socket> {
-  const chosen = inetProtocol(task.credentials, domain, type, protocol);
+  const chosen = inetProtocol(task, domain, type, protocol);
   if (chosen < 0) return chosen as Result<Socket>;
   const { broker } = sockets;
   const make = (): number => {

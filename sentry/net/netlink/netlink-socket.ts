@@ -26,11 +26,10 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import { currentNetwork } from '../network.ts';
 import {
   familyOf,
   type PeerCredentials,
@@ -38,9 +37,10 @@ import {
   type SendControl,
   Socket,
   type SocketCaller,
+  type SocketKernel,
 } from '../socket.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
-import { errorMessage, type NetlinkRequest, type RouteAnswerer } from './route-message.ts';
+import { errorMessage } from './route-message.ts';
 
 const kernelSender: PeerCredentials = {
   pid: 0,
@@ -60,6 +60,7 @@ export class NetlinkSocket extends Socket {
   readonly domain: number = AF_NETLINK;
   readonly type: number;
   readonly #answerer: RouteAnswerer;
+  readonly #kernel: SocketKernel;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #portId = 0;
   #groups = 0;
@@ -68,9 +69,10 @@ export class NetlinkSocket extends Socket {
     kind: { readonly type: number; readonly protocol: number; readonly answerer: RouteAnswerer },
     flags: number,
     credentials: Credentials,
-    clock: Clock,
+    kernel: SocketKernel,
   ) {
-    super(flags, kind.protocol, credentials, clock);
+    super(flags, kind.protocol, credentials, kernel.clock);
+    this.#kernel = kernel;
     this.type = kind.type;
     this.#answerer = kind.answerer;
   }
@@ -190,7 +192,7 @@ export class NetlinkSocket extends Socket {
 
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
-    return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.#kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Memberships and strictness make no difference to what little is answered here. */

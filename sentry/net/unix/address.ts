@@ -1,7 +1,7 @@
 // struct sockaddr_un and the names that sockets are bound to (unix(7)).
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import { AF_UNIX, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET } from '../../../abi/socket.ts';
-import type { FileIdentity, Node } from '../../vfs/node.ts';
+import type { Node } from '../../vfs/node.ts';
 import type { UnixSocket } from './unix-socket.ts';
 
 /** What a struct sockaddr_un names. Names are byte strings; an abstract one goes without its leading NUL. */
@@ -45,7 +45,6 @@ function latin1(bytes: Uint8Array): string {
 
 // The names in use. One sandbox runs in a Sentry, so there is one namespace.
 const abstractNames = new Map<string, UnixSocket>();
-const boundFiles = new WeakMap<FileIdentity, UnixSocket>();
 let lastAutobind = 0;
 
 /** False where the name is taken. */
@@ -74,13 +73,13 @@ export function freeAbstractName(): string | undefined {
 }
 
 export function bindNode(node: Node, socket: UnixSocket): void {
-  boundFiles.set(node.identity, socket);
+  node.identity.boundSocket = socket;
 }
 
 export function socketAtNode(node: Node): UnixSocket | undefined {
-  return boundFiles.get(node.identity);
+  return node.identity.boundSocket as UnixSocket | undefined; // Only bindNode() writes there.
 }
 
 export function unbindNode(node: Node): void {
-  boundFiles.delete(node.identity);
+  node.identity.boundSocket = undefined;
 }

@@ -40,19 +40,17 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from '../../../abi/socket.ts';
-import type { Clock } from '../../base/clock.ts';
-import { settings } from '../../base/settings.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { Path } from '../../vfs/path.ts';
-import { currentNetwork } from '../network.ts';
 import {
   type PeerCredentials,
   type Received,
   type SendControl,
   Socket,
   type SocketCaller,
+  type SocketKernel,
 } from '../socket.ts';
 import {
   abstractSocket,
@@ -88,7 +86,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   inFlight = 0;
   readonly #bytes = new ByteInbox();
   readonly #messages: MessageInbox;
-  readonly #clock: Clock;
+  readonly #kernel: SocketKernel;
   /** Who made it: sends through read(2)-like calls without a task carry these. */
   #owner: Owner;
   #address: UnixAddress = unnamed;
@@ -109,10 +107,16 @@ export class UnixSocket extends Socket implements FlyingSocket {
   /** Sockets whose send or connect waits for room in this one. */
   readonly #blocked = new Set<UnixSocket>();
 
-  constructor(type: number, flags: number, protocol: number, caller: SocketCaller, clock: Clock) {
-    super(flags, protocol, caller.credentials, clock);
+  constructor(
+    type: number,
+    flags: number,
+    protocol: number,
+    caller: SocketCaller,
+    kernel: SocketKernel,
+  ) {
+    super(flags, protocol, caller.credentials, kernel.clock);
     this.type = type;
-    this.#clock = clock;
+    this.#kernel = kernel;
     this.#messages = new MessageInbox(type);
     this.#owner = ownerOf(caller);
   }
@@ -202,8 +206,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     if (!this.isConnectionOriented) return EOPNOTSUPP;
     if (this.#address.kind === 'unnamed' || this.#connected) return EINVAL;
     this.#pending ??= [];
-    // A negative one is unsigned to Linux, and so is cut to somaxconn.
-    this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
+    this.#backlog = backlog;
     this.#owner = ownerOf(caller);
     this.#peerOwner = this.#owner;
     return 0;
@@ -224,7 +227,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       return EAGAIN;
     }
     this.#owner = ownerOf(caller);
-    const served = new UnixSocket(this.type, 0, this.protocol, caller, this.#clock);
+    const served = new UnixSocket(this.type, 0, this.protocol, caller, this.#kernel);
     served.#owner = listener.#owner;
     served.#address = listener.#address;
     listener.options.copyTo(served.options);
@@ -546,7 +549,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, this.#charged);
     if (command !== FIONREAD)
-      return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
+      return this.#kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
     if (this.isListening) return EINVAL;
     return caller.memory.writeU32(
       argument,
