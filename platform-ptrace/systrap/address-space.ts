@@ -48,6 +48,8 @@ export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
+  /** Room for the floating point state of one thread, on its way to another. */
+  readonly fpState: Uint8Array;
   /** The thread is not watched any more. */
   threadDropped(thread: SystrapThread): void;
   /** Kills the process, forgets its threads; no event. */
@@ -59,7 +61,6 @@ const SOCK_SEQPACKET = 5;
 
 const MOST_PARKED = 8;
 
-let fpState = new Uint8Array(0);
 const passedMessage = new Int32Array(PASSED_MESSAGE_BYTES / 4);
 const passedBytes = new Uint8Array(passedMessage.buffer);
 const passedFds = new Int32Array(2);
@@ -248,8 +249,8 @@ export class SystrapSpace implements AddressSpace {
 
   /** Addresses and contents are the guest's own business: it can harm only itself. */
   #copyFpState(from: SystrapThread, to: SystrapThread): boolean {
-    const bytes = this.#host.fpStateBytes;
-    if (fpState.length !== bytes) fpState = new Uint8Array(bytes);
+    const { fpState } = this.#host;
+    const bytes = fpState.length;
     return (
       native.readMemory(this.pid, from.fpAddr, fpState, bytes) === bytes &&
       native.writeMemory(this.pid, to.fpAddr, fpState, bytes) === bytes

@@ -23,7 +23,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
-import { loopbackNetwork } from '../net/inet/loopback-network.ts';
+import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { newPidfd } from '../syscalls/pidfd.ts';
@@ -152,7 +152,7 @@ function newKernel(
     network:
       config.network === 'host'
         ? joinHostNetwork(platform, clock, settings, config.networkSettings)
-        : loopbackNetwork,
+        : newLoopbackNetwork(),
     settings,
     mainHasShell: config.hasShell,
     mainStopped,

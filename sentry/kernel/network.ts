@@ -3,6 +3,7 @@
 import type { Result, SysResult } from '../../abi/errno.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import type { AbstractNames, NetlinkPorts } from './network-names.ts';
 import type { Task } from './task.ts';
 
 /** A request of netlink(7), its header split off. */
@@ -81,5 +82,7 @@ export interface Network {
   /** The rows of a table of /proc/net, each with its newline. */
   listSockets(table: SocketTable): string;
   readonly files: NetFiles;
+  readonly abstractNames: AbstractNames;
+  readonly netlinkPorts: NetlinkPorts;
   interfaces(): readonly NetworkInterface[];
 }

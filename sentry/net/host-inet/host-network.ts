@@ -5,6 +5,7 @@ import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
 import type { NetFiles, Network, NetworkInterface } from '../../kernel/network.ts';
+import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import type { Task } from '../../kernel/task.ts';
 import { inetProtocol, isPing } from '../inet/protocols.ts';
 import type { Socket } from '../socket.ts';
@@ -36,6 +37,8 @@ export function openHostNetwork(sockets: HostSockets): Network | SysResult {
       hostInterfaceIoctl(askFd, command, argument, caller),
     listSockets: () => '',
     files: hostNetFiles(),
+    abstractNames: new AbstractNames(),
+    netlinkPorts: new NetlinkPorts(),
     interfaces: () => interfaces(routes),
   };
 }

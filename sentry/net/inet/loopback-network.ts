@@ -1,5 +1,6 @@
 // The sandbox's own network: a loopback device and nothing else.
 import type { Network, NetworkInterface } from '../../kernel/network.ts';
+import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
@@ -21,12 +22,16 @@ const loopback: NetworkInterface = {
   counters: new Map(),
 };
 
-export const loopbackNetwork: Network = {
-  newSocket: newLoopbackSocket,
-  answerRoute: answerLoopbackRoute,
-  answerDiag: undefined,
-  interfaceIoctl,
-  listSockets: listInetSockets,
-  files: { names: [], read: () => undefined },
-  interfaces: () => [loopback],
-};
+export function newLoopbackNetwork(): Network {
+  return {
+    newSocket: newLoopbackSocket,
+    answerRoute: answerLoopbackRoute,
+    answerDiag: undefined,
+    interfaceIoctl,
+    listSockets: listInetSockets,
+    files: { names: [], read: () => undefined },
+    abstractNames: new AbstractNames(),
+    netlinkPorts: new NetlinkPorts(),
+    interfaces: () => [loopback],
+  };
+}

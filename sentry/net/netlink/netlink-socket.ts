@@ -52,9 +52,6 @@ const kernelSender: PeerCredentials = {
 const maxRequestBytes = 65536;
 /** Answers that may wait unread: a program that only asks gets ENOBUFS. */
 const maxQueued = 256;
-/** Port ids in use; a process's first socket gets its pid. */
-const portIds = new Set<number>();
-let lastPortId = 0xffff_f000;
 
 export class NetlinkSocket extends Socket {
   readonly domain: number = AF_NETLINK;
@@ -85,25 +82,15 @@ export class NetlinkSocket extends Socket {
     this.#groups = view.getUint32(sockaddrNl.groups, true);
     if (this.#portId !== 0) return 0;
     if (wanted === 0) return this.#autobind(caller);
-    if (portIds.has(wanted)) return EADDRINUSE;
-    this.#take(wanted);
+    if (!this.#kernel.network.netlinkPorts.take(wanted)) return EADDRINUSE;
+    this.#portId = wanted;
     return 0;
   }
 
   #autobind(caller: SocketCaller): SysResult {
-    if (this.#portId !== 0) return 0;
-    let id = caller.group.id;
-    while (portIds.has(id)) {
-      id = lastPortId;
-      lastPortId -= 1;
-    }
-    this.#take(id);
+    if (this.#portId === 0)
+      this.#portId = this.#kernel.network.netlinkPorts.takeFor(caller.group.id);
     return 0;
-  }
-
-  #take(id: number): void {
-    this.#portId = id;
-    portIds.add(id);
   }
 
   override connect(address: Uint8Array, caller: SocketCaller): SysResult {
@@ -112,7 +99,7 @@ export class NetlinkSocket extends Socket {
   }
 
   override close(): void {
-    portIds.delete(this.#portId);
+    this.#kernel.network.netlinkPorts.release(this.#portId);
     this.#inbox.clear();
   }
 

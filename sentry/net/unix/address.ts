@@ -43,35 +43,6 @@ function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-// The names in use. One sandbox runs in a Sentry, so there is one namespace.
-const abstractNames = new Map<string, UnixSocket>();
-let lastAutobind = 0;
-
-/** False where the name is taken. */
-export function bindAbstract(name: string, socket: UnixSocket): boolean {
-  if (abstractNames.has(name)) return false;
-  abstractNames.set(name, socket);
-  return true;
-}
-
-export function abstractSocket(name: string): UnixSocket | undefined {
-  return abstractNames.get(name);
-}
-
-export function unbindAbstract(name: string): void {
-  abstractNames.delete(name);
-}
-
-/** A free name of five hexadecimal digits (unix(7), autobind); undefined when all are taken. */
-export function freeAbstractName(): string | undefined {
-  for (let tries = 0; tries <= 0xfffff; tries += 1) {
-    lastAutobind = (lastAutobind + 1) & 0xfffff;
-    const name = lastAutobind.toString(16).padStart(5, '0');
-    if (!abstractNames.has(name)) return name;
-  }
-  return undefined;
-}
-
 export function bindNode(node: Node, socket: UnixSocket): void {
   node.identity.boundSocket = socket;
 }

@@ -40,6 +40,7 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from '../../../abi/socket.ts';
+import type { AbstractNames } from '../../kernel/network-names.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
@@ -53,14 +54,10 @@ import {
   type SocketKernel,
 } from '../socket.ts';
 import {
-  abstractSocket,
-  bindAbstract,
   bindNode,
   encodeUnixAddress,
-  freeAbstractName,
   parseUnixAddress,
   type UnixAddress,
-  unbindAbstract,
   unbindNode,
   unnamed,
 } from './address.ts';
@@ -144,6 +141,10 @@ export class UnixSocket extends Socket implements FlyingSocket {
 
   // Names
 
+  get #names(): AbstractNames {
+    return this.#kernel.network.abstractNames;
+  }
+
   override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
     const address = parseUnixAddress(bytes);
     if (isErrno(address)) return address;
@@ -153,7 +154,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       address.kind === 'path' && isErrno(socketAtPath(address.name, caller)) === false;
     if (this.#address.kind !== 'unnamed') return isTaken ? EADDRINUSE : EINVAL;
     if (address.kind === 'abstract') {
-      if (!bindAbstract(address.name, this)) return EADDRINUSE;
+      if (!this.#names.bind(address.name, this)) return EADDRINUSE;
     } else {
       const path = makeSocketNode(address.name, caller);
       if (isErrno(path)) return path;
@@ -167,9 +168,9 @@ export class UnixSocket extends Socket implements FlyingSocket {
 
   #autobind(): SysResult {
     if (this.#address.kind !== 'unnamed') return 0;
-    const name = freeAbstractName();
+    const name = this.#names.free();
     if (name === undefined) return ENOSPC;
-    bindAbstract(name, this);
+    this.#names.bind(name, this);
     this.#address = { kind: 'abstract', name };
     return 0;
   }
@@ -193,7 +194,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     if (address.kind === 'unnamed') return EINVAL;
     const found =
       address.kind === 'abstract'
-        ? abstractSocket(address.name)
+        ? (this.#names.get(address.name) as UnixSocket | undefined) // No others bind there.
         : socketAtPath(address.name, caller);
     if (found === undefined) return ECONNREFUSED;
     if (isErrno(found)) return found;
@@ -312,9 +313,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   /** `unaccepted`: a connection that its listener never accepted. */
   #close(unaccepted: boolean): void {
     this.#closed = true;
-    if (this.#address.kind === 'abstract' && abstractSocket(this.#address.name) === this) {
-      unbindAbstract(this.#address.name);
-    }
+    if (this.#address.kind === 'abstract') this.#names.unbind(this.#address.name, this);
     if (this.#path !== undefined) {
       unbindNode(this.#path.node);
       this.#path.unpin();
