@@ -22,17 +22,17 @@ import { RouteSocket } from './route-socket.ts';
 /** The network that this process is in, for the guest; or why it cannot be. */
 export function openHostNetwork(sockets: HostSockets): Network | SysResult {
   const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
-  if (routeFd < 0) return routeFd;
+  if (isErrno(routeFd)) return routeFd;
   // A kernel without it has it for nobody.
   const diagFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_SOCK_DIAG);
   const askFd = native.hostSocket(AF_INET, SOCK_DGRAM, 0);
-  if (askFd < 0) return askFd;
+  if (isErrno(askFd)) return askFd;
   const routes = new RouteSocket(new HostNetlink(routeFd));
   return {
     newSocket: (task, domain, type, protocol, flags) =>
       newHostInetSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
-    answerDiag: diagFd < 0 ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
+    answerDiag: isErrno(diagFd) ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
     listSockets: () => '',
@@ -70,7 +70,7 @@ function newHostInetSocket(
   flags: number,
 ): Result<Socket> {
   const chosen = inetProtocol(task, domain, type, protocol);
-  if (chosen < 0) return chosen as Result<Socket>;
+  if (isErrno(chosen)) return chosen;
   const { broker } = sockets;
   const make = (): number => {
     if (type === SOCK_RAW) return broker.rawSocket(domain, chosen);
