@@ -12,6 +12,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['dead code', 'knip'],
   ['blocking calls', 'node', 'tools/check-blocking.ts'],
   ['owners', 'node', 'tools/check-owners.ts'],
+  ['results and constants', 'node', 'tools/check-results.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
   ['errors page', 'node', 'tools/gen-errors.ts', '--check'],

@@ -31,7 +31,7 @@ export function joinHostNetwork(
   const most = Math.floor(descriptorLimit() * socketsPart);
   const sockets = new HostSockets(platform, clock, most, new NetworkBroker(FD_BROKER));
   const network = openHostNetwork(sockets);
-  if (typeof network === 'number') throw new BootFailure(`--network host: errno ${-network}`);
+  if (isErrno(network)) throw new BootFailure(`--network host: errno ${-network}`);
   return network;
 }
 

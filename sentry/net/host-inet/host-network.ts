@@ -20,7 +20,7 @@ import { openNetFiles, readNetFile } from './net-files.ts';
 import { RouteSocket } from './route-socket.ts';
 
 /** The network that this process is in, for the guest; or why it cannot be. */
-export function openHostNetwork(sockets: HostSockets): Network | SysResult {
+export function openHostNetwork(sockets: HostSockets): Result<Network> {
   const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
   if (isErrno(routeFd)) return routeFd;
   // A kernel without it has it for nobody.
@@ -72,7 +72,7 @@ function newHostInetSocket(
   const chosen = inetProtocol(task, domain, type, protocol);
   if (isErrno(chosen)) return chosen;
   const { broker } = sockets;
-  const make = (): number => {
+  const make = (): SysResult => {
     if (type === SOCK_RAW) return broker.rawSocket(domain, chosen);
     const made = native.hostSocket(domain, type, chosen);
     // The groups that may ping are the guest's to be in, not the Sentry's.
