@@ -71,13 +71,14 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const containers = new Containers(kernel, machine, (asked) =>
     newTimeNamespace(clock, kernel.namespaceNumbers, asked),
   );
-  const main = containers.create(config.container, {
+  const given = {
     goferFd: FD_GOFER,
-    hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
+    hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2] as const,
     moreFds: channel.takeDescriptors(),
     isOwned: false,
     taken: () => undefined,
-  });
+  };
+  const main = containers.create(config.container, given, undefined);
   timeline.mark('first program');
   memoryTrim.prepare();
   confine(config, procFd);

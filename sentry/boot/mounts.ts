@@ -142,7 +142,6 @@ class Builder {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
     this.#files = files;
-    releaseUnusedWatches(parts.gofer, parts.kernel);
     this.#rootServed = files.attach(config.attach, config.overlay, {});
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
@@ -229,10 +228,11 @@ class Builder {
   }
 }
 
-/** Watches unused so long are given up: instances of inotify are few for each user of the host (128). */
+/** Instances of inotify are few for each user of the host (128). */
 const UNUSED_WATCHES_NS = 10e9;
 
-function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): void {
+/** Watches have begun: they are given up again once nobody has used them for so long. */
+export function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): void {
   const { watches } = client;
   let looks = 0;
   const check = (): void => {
@@ -243,7 +243,7 @@ function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): v
     looks = watches.looks;
     timers.add(clock.monotonicNs() + UNUSED_WATCHES_NS, check);
   };
-  client.watching = later;
+  later();
 }
 
 /** Boot has no guest memory; nothing that it calls asks for any. */

@@ -39,6 +39,11 @@ export interface ContainerOptions {
   readonly allowance?: AllowanceOptions;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
   readonly hasVirtualInit: boolean;
+  /**
+   * Told when the main process has ended and all others of the container with it. It runs in the midst of that: it may take
+   * note and send messages, no more. Undefined where nobody has to know: the first container's end is the kernel's.
+   */
+  readonly ended: ((status: number) => void) | undefined;
 }
 
 export class Container {
@@ -58,8 +63,7 @@ export class Container {
   main: ThreadGroup | undefined = undefined;
   /** Wait status of the main process, once stopped. */
   exitStatus = 0;
-  /** Told when the main process has ended and all others of the container with it. It runs in the midst of that: it may take note and send messages, no more. */
-  ended: ((status: number) => void) | undefined = undefined;
+  readonly #ended: ContainerOptions['ended'];
   /** Who waits outside for processes that were started from there. */
   readonly #watched: Map<ThreadGroup, (status: number) => void> = new Map();
 
@@ -68,6 +72,7 @@ export class Container {
     this.kernel = options.kernel;
     this.id = options.id;
     this.pids = options.pids;
+    this.#ended = options.ended;
     this.mounts = options.mounts;
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
@@ -134,7 +139,7 @@ export class Container {
     this.state = 'stopped';
     this.exitStatus = status;
     for (const group of this.processes()) groupExit(group, signaledStatus(SIGKILL, false));
-    this.ended?.(status);
+    this.#ended?.(status);
     if (this.kernel.mainContainer === this) this.kernel.mainExited(status);
   }
 }

@@ -44,6 +44,8 @@ export class FakeKernel {
   /** CPU time of every process. */
   cpuNs = 0;
   readonly kernel: Kernel;
+  /** Containers that have ended, with the wait status of each, in that order. */
+  readonly ends: [id: string, status: number][] = [];
   /** Its process 1 is the kernel's own. */
   readonly container: Container;
   #answer: () => MaybeBlocking = () => ENOSYS;
@@ -77,7 +79,14 @@ export class FakeKernel {
   ): Container {
     const { kernel } = this;
     const mounts = {} as MountNamespace;
-    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit });
+    const container = new Container({
+      kernel,
+      id,
+      pids,
+      mounts,
+      hasVirtualInit,
+      ended: (status) => void this.ends.push([id, status]),
+    });
     container.state = 'running';
     return container;
   }

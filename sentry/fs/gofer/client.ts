@@ -59,6 +59,17 @@ const MALFORMED = 'a malformed reply';
 /** Requests after which directories are watched: what only starts and serves has no need, and instances are few. */
 const REQUESTS_BEFORE_WATCHES = 200;
 
+/** What a client of a Gofer tells. */
+export interface GoferEvents {
+  /**
+   * Told that the Gofer has gone, where it was that of one container among others, whose files all answer EIO from then on.
+   * Undefined: it is the sandbox's end.
+   */
+  readonly died: (() => void) | undefined;
+  /** Told when watches begin: somebody has to look whether they are still used. */
+  readonly watching: (client: GoferClient) => void;
+}
+
 export class GoferClient {
   readonly #socketFd: number;
   readonly #request = new MessageWriter(REQUEST_BYTES);
@@ -66,11 +77,6 @@ export class GoferClient {
   readonly #fds = new Int32Array(2);
   /** Requests so far, for tests and statistics. */
   requests = 0;
-  /**
-   * Who is told that the Gofer has gone, instead of that being the sandbox's end: it was that of one container among
-   * others, whose files all answer EIO from then on.
-   */
-  died: (() => void) | undefined = undefined;
   #isClosed = false;
 
   /** What it shares with other Gofers of the sandbox. */
@@ -81,12 +87,17 @@ export class GoferClient {
   readonly watches: HostWatches = new HostWatches((reason) => {
     this.#lost(reason);
   });
-  /** Told when watches begin: somebody has to look whether they are still used. */
-  watching: (() => void) | undefined = undefined;
   #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
-  constructor(socketFd: number, identities: SharedIdentities = new SharedIdentities()) {
+  readonly #events: GoferEvents;
+
+  constructor(
+    socketFd: number,
+    events: GoferEvents,
+    identities: SharedIdentities = new SharedIdentities(),
+  ) {
     this.#socketFd = socketFd;
+    this.#events = events;
     this.identities = identities;
     identities.join(this);
   }
@@ -237,7 +248,7 @@ export class GoferClient {
       return;
     }
     this.watches.start(started.fd);
-    this.watching?.();
+    this.#events.watching(this);
   }
 
   /** Until they are wanted again. */
@@ -295,7 +306,7 @@ export class GoferClient {
   }
 
   #lost(reason: string): Errno {
-    const { died } = this;
+    const { died } = this.#events;
     if (died === undefined) throw new GoferDied(reason);
     this.close();
     died();
