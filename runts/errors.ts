@@ -17,8 +17,7 @@ export const failures = {
   },
   RUNTS_E_NOT_SUPPORTED: {
     about: 'runts does not have this feature.',
-    remedy:
-      'Leave the option or the command out. docs/oci.md and docs/platforms.md tell what there is.',
+    remedy: 'Leave the option or the command out. docs/oci.md and `runts help` tell what there is.',
   },
   RUNTS_E_OPTION_VALUE: {
     about: 'The value of an option is not of the form that the option wants.',
@@ -42,7 +41,7 @@ export const failures = {
   },
   RUNTS_E_TERMINAL: {
     about:
-      'A terminal is wanted and there is none, or the console socket does not fit the other options.',
+      'The process needs a terminal and there is none, or the console socket does not fit the other options.',
     remedy:
       'With `process.terminal` and a detached container pass `--console-socket`; without either do not. In the foreground start runts on a terminal.',
   },
