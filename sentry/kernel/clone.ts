@@ -23,12 +23,11 @@ import {
 } from '../../abi/sched.ts';
 import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
-import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { forkTask } from './fork-task.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { OneShot } from './one-shot.ts';
-import { setRegister } from './signal-delivery.ts';
 import type { Task } from './task.ts';
 
 /** The arguments of all four system calls. */
