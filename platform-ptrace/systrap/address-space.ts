@@ -174,10 +174,13 @@ export class SystrapSpace implements AddressSpace {
     return {
       // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid, 0);
+        return pid === 0 ? 0 : native.residentBytes(pid);
       },
-      get anonymousBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid, 1);
+      get chargedBytes(): SysResult {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 0);
+      },
+      get chargedAnonymousBytes(): SysResult {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 1);
       },
       cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
     };

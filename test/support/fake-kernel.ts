@@ -122,7 +122,12 @@ export class FakeKernel {
     pids.addGroup(group);
     if (place.processGroup === undefined) pids.newSession(group);
     const space = new FakeAddressSpace();
-    space.usage = () => ({ residentBytes: 4096, anonymousBytes: 4096, cpuNs: this.cpuNs });
+    space.usage = () => ({
+      residentBytes: 4096,
+      chargedBytes: 4096,
+      chargedAnonymousBytes: 4096,
+      cpuNs: this.cpuNs,
+    });
     const bounds = { guestTop: GUEST_TOP } as ConstructorParameters<typeof MemoryManager>[1];
     return this.#task(group, group.id, new MemoryManager(space, bounds, {} as never));
   }
