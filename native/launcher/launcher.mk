@@ -2,7 +2,7 @@
 LAUNCHER_SRC := $(wildcard launcher/*.c)
 QUICK_SRC := $(wildcard launcher/quick/*.c)
 LAUNCHER_OBJ := $(LAUNCHER_SRC:launcher/%.c=$(BUILD)/launcher-%.o) $(QUICK_SRC:launcher/quick/%.c=$(BUILD)/quick-%.o)
-LAUNCHER_HEADERS := $(PROTOCOL) $(wildcard launcher/*.h launcher/quick/*.h)
+LAUNCHER_HEADERS := $(PROTOCOL) stub/mailbox.h $(wildcard launcher/*.h launcher/quick/*.h)
 
 all: $(BUILD)/launcher
 

@@ -105,9 +105,12 @@ _Static_assert(sizeof(struct operation) == 4 * OPERATION_WORDS, "protocol/mailbo
 struct global_page {
   uint32_t sleeping;   /* the Sentry sleeps (or is about to): a post must write the wake eventfd */
   uint32_t spin_count; /* PAUSE instructions a stub may spend before it sleeps */
+  uint32_t
+      turns; /* what the Sentry has dealt with so far; 0: it has not begun (launcher/watchdog.c) */
 };
 ASSERT_WORD(global_page, sleeping, GLOBAL_SLEEPING);
 ASSERT_WORD(global_page, spin_count, GLOBAL_SPIN_COUNT);
+ASSERT_WORD(global_page, turns, GLOBAL_TURNS);
 
 /* First bytes of the stub blob: where things are. */
 struct stub_header {
