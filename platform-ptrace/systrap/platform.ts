@@ -70,6 +70,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly words = this.region.words;
   readonly clones: Clones;
   fpStateBytes = 0;
+  fpState: Uint8Array = new Uint8Array(0);
   readonly #clock: Clock;
   readonly #waiter: Waiter;
   readonly #zygote: SystrapThread;
@@ -436,6 +437,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     }
     thread.state = 'stopped';
     this.fpStateBytes = this.words[thread.base + SLOT.fpBytes] as number;
+    this.fpState = new Uint8Array(this.fpStateBytes);
     const pid = this.words[thread.base + SLOT.childId] as number;
     if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
     thread.hostTid = pid;
