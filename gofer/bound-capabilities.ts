@@ -8,7 +8,7 @@ const BYTES_2 = 20;
 const BYTES_3 = 24;
 const ROOT_ID = 20;
 
-/** What the host keeps of it; undefined: not as the kernel takes it. */
+/** Returns the attribute as the host keeps it; undefined where the kernel would not take it. */
 export function bind(value: Uint8Array, root: number): Uint8Array | undefined {
   const revision = revisionOf(value);
   const isOwn = revision === REVISION_3 && rootOf(value) === 0;
@@ -21,7 +21,10 @@ export function bind(value: Uint8Array, root: number): Uint8Array | undefined {
   return bound;
 }
 
-/** What the container sees of it; undefined: it is bound to somebody else. */
+/**
+ * Returns the attribute as the container sees it; undefined where it is bound to another user
+ * namespace.
+ */
 export function unbind(value: Uint8Array, root: number | undefined): Uint8Array | undefined {
   if (revisionOf(value) !== REVISION_3) return value;
   if (rootOf(value) !== root) return undefined;

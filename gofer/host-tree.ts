@@ -56,13 +56,16 @@ export interface HostDirectory {
   readonly name: string;
   readonly dev: number;
   readonly ino: number;
-  /** Of its attach point: also below one that was frozen after this directory was found. */
+  /**
+   * The attach point is read-only, also for directories below it that were found before it was
+   * frozen.
+   */
   readonly readOnly: boolean;
   /** A file system with nothing for a guest (proc, sysfs): shown as an empty directory. */
   readonly sealed: boolean;
   /** Watch descriptor; 0: none. */
   readonly watch: number;
-  /** What the container's ids are here. */
+  /** The owner rules of the container's ids; undefined where they are the host's. */
   readonly owners: OwnerRules | undefined;
 }
 
@@ -81,7 +84,7 @@ interface Held extends HostDirectory {
   readonly rights: Rights;
 }
 
-/** What all directories below an attach point share. */
+/** The properties that all directories below an attach point share. */
 interface Rights {
   readonly index: number;
   readOnly: boolean;
@@ -268,7 +271,10 @@ export class HostTree {
     return node === undefined ? attributes : { ...attributes, ...node };
   }
 
-  /** What an open (O_PATH) file stands for; undefined for one that is what it is. */
+  /**
+   * Returns the node that an open (O_PATH) placeholder file stands for; undefined for any other
+   * file.
+   */
   placeholderAt(place: number): DeviceNode | undefined {
     if (isErrno(native.statx(place, '', AT_EMPTY_PATH, statxBytes, 0))) return undefined;
     if (!mayBePlaceholder(this.#decode())) return undefined;

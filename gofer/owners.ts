@@ -61,7 +61,7 @@ class Owners {
     return whose(this.#container.gids, this.#mount.gids, gid) === 'own';
   }
 
-  /** What the container's root is on this file system; undefined: nobody. */
+  /** The id of the container's root on this file system; undefined where it has none. */
   get root(): number | undefined {
     for (const [inside, outside] of this.#container.uids)
       if (inside === 0) return translate(this.#mount.uids, outside, 1);
@@ -111,7 +111,7 @@ interface Ruled {
   readonly owners: OwnerRules | undefined;
 }
 
-/** What may be done with a file at the most. */
+/** Returns the most that may be done with a file (MAY_...). */
 export function rightsTo({ owners }: Ruled, attributes: HostAttributes): number {
   return owners === undefined ? EVERYTHING : owners.on(attributes.dev).rightsTo(attributes);
 }
@@ -157,7 +157,7 @@ export function mayLink(place: Ruled, attributes: HostAttributes): SysResult {
   return (rights & MAY_OWN) !== 0 || readsAndWrites ? 0 : EPERM;
 }
 
-/** As a request asks for it: CHANGE. */
+/** The changes that a request asks for: a mask of CHANGE and the values. */
 export interface Change {
   readonly mask: number;
   readonly mode: number;

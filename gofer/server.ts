@@ -16,7 +16,7 @@ export interface GoferOptions extends TreeOptions {
   /** SEQPACKET socket to the Sentry. */
   readonly socketFd: number;
   readonly attachPoints: readonly AttachPoint[];
-  /** What it does when nothing has been asked for a while. */
+  /** The memory trim that is due when nothing has been asked for a while. */
   readonly memoryTrim?: MemoryTrim;
 }
 

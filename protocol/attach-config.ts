@@ -15,7 +15,7 @@ export interface OwnersConfig {
 export interface GoferConfig {
   /** One for each attach point. */
   readonly readOnly: readonly boolean[];
-  /** What the host mounts below later shows up. */
+  /** By attach point: mounts that the host makes below it later show up in it. */
   readonly follows: readonly boolean[];
   /** null: the container's ids are the host's. */
   readonly owners: readonly (OwnersConfig | null)[];

@@ -54,15 +54,15 @@ export interface ProcessConfig {
   readonly addsHome: boolean;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdjustment: number;
-  /** As sched_setattr(2) takes it. */
+  /** The scheduling attributes that sched_setattr(2) takes. */
   readonly scheduling?: SchedulingRequest;
-  /** As ioprio_set(2) takes it. */
+  /** The I/O priority that ioprio_set(2) takes. */
   readonly ioPriority?: number;
   /** Absent where the process has no terminal. */
   readonly terminal?: TerminalConfig;
 }
 
-/** What every mount has; `flags` are MS_* of mount(2) and hold for the guest alone. */
+/** Properties of every mount; `flags` are MS_* of mount(2) and hold for the guest alone. */
 interface MountPlace {
   /** Absolute, inside the container. Made where it is missing. */
   readonly target: string;
@@ -95,7 +95,7 @@ export interface TmpfsConfig extends MountPlace {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** What the container's root has there is copied into it first. */
+  /** The content of this directory in the container's root is copied into the tmpfs first. */
   readonly copyUp: boolean;
 }
 
@@ -137,7 +137,7 @@ export interface TerminalConfig {
   readonly window: WindowSize;
 }
 
-/** What a container is made of: its file systems and its first process. */
+/** A container to make: its file systems and its first process. */
 export interface ContainerConfig {
   readonly id: string;
   readonly root: RootConfig;
@@ -156,11 +156,11 @@ export interface ContainerConfig {
   readonly sysctl: Readonly<Record<string, string>>;
   readonly limits: LimitsConfig;
   readonly guardsMemory: MemoryGuarding;
-  /** What its user and group ids are on the host; absent: themselves. */
+  /** The host's ids that the container's user and group ids are; absent where they are the same. */
   readonly ids?: IdRanges;
   /** How far its clocks are ahead of the host's; absent: they start with the sandbox. */
   readonly timeOffsets?: TimeOffsets;
-  /** What its processes are restricted to, those of `runts exec` too. */
+  /** The seccomp profile of its processes, also of those of `runts exec`. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;
   /** The first process is process 1, as containers have it; else it is process 2 below an init of the Sentry's. */
@@ -175,7 +175,10 @@ export interface RootConfig {
   readonly readOnly: boolean;
 }
 
-/** What the container's cgroup allows. 0: no limit; absent (in an update): as it was. */
+/**
+ * The limits of the container's cgroup. 0: no limit; absent (in an update): the limit stays as it
+ * was.
+ */
 export interface LimitsConfig {
   readonly memoryBytes?: number;
   readonly pidLimit?: number;
@@ -195,7 +198,10 @@ export interface SandboxConfig {
   readonly strace: boolean;
   /** Write the log to descriptor 2. */
   readonly debug: boolean;
-  /** What an installed seccomp filter does with other calls: 'log' is for finding what is missing. */
+  /**
+   * The answer of installed seccomp filters to calls outside their lists: 'log' is for finding what
+   * is missing.
+   */
   readonly seccomp: 'kill' | 'log';
   readonly platform: 'systrap';
   /** 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was started in. */

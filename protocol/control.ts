@@ -3,7 +3,7 @@
 // of `runts exec`.
 import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './boot-config.ts';
 
-/** What a process's front sends. */
+/** A request that the front of a process sends. */
 export type ControlRequest =
   /** A created container runs. */
   | { readonly type: 'start' }

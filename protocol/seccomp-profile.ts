@@ -28,7 +28,7 @@ export interface SeccompProfileArgument {
   readonly index: number;
   /** The mask of SCMP_CMP_MASKED_EQ. */
   readonly value: WideNumber;
-  /** What the masked argument must equal. */
+  /** The value that the masked argument must equal. */
   readonly valueTwo?: WideNumber;
   /** SCMP_CMP_*. */
   readonly op: string;

@@ -3,9 +3,9 @@
 // tools/gen-errors.ts makes docs/errors.md out of both, and its test holds code and catalogue together.
 
 interface Family {
-  /** What has happened. */
+  /** The description of what has happened. */
   readonly about: string;
-  /** What the user can do. */
+  /** The advice to the user. */
   readonly remedy: string;
 }
 

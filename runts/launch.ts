@@ -17,7 +17,7 @@ export interface AttachPoint {
   readonly writable: boolean;
   /** Mounts of the host below `path` are shown too (rbind): so unless false. */
   readonly recursive?: boolean;
-  /** What the host mounts below `path` later is shown too. */
+  /** Mounts that the host makes below `path` later show up too. */
   readonly follows?: boolean;
   /** The container's ids are others on the host, or those of the mount are. */
   readonly owners?: OwnersConfig;

@@ -33,7 +33,7 @@ import {
 import type { AttachPoint, HeldFile, HostDirectory, HostTree } from '../host-tree.ts';
 import type { OpenListing } from './list.ts';
 
-/** What the handlers of single operations work with. */
+/** The state that the handlers of single operations work with. */
 export interface GoferContext {
   readonly tree: HostTree;
   readonly attachPoints: readonly AttachPoint[];
@@ -44,8 +44,8 @@ export interface GoferContext {
 export type Request<Name extends OperationName> = RequestOf<(typeof operations)[Name]>;
 
 /**
- * What a handler answers: an errno, or the values of the reply. `fd` among them is sent along, and closed by the server
- * loop afterwards. A handler whose reply has no fields answers 0.
+ * The answer of a handler: an errno, or the values of the reply. `fd` among them is sent along, and
+ * closed by the server loop afterwards. A handler whose reply has no fields answers 0.
  */
 export type Answer<Name extends OperationName> = keyof ReplyOf<
   (typeof operations)[Name]
@@ -53,7 +53,10 @@ export type Answer<Name extends OperationName> = keyof ReplyOf<
   ? SysResult
   : ReplyOf<(typeof operations)[Name]> | Errno;
 
-/** What a place in a request means: an entry of a directory ('': itself), or a held file. */
+/**
+ * The file that a place in a request means: an entry of a directory (itself for the name ''), or a
+ * held file.
+ */
 export interface Target {
   readonly directory: HostDirectory | undefined;
   readonly held: HeldFile | undefined;
@@ -151,7 +154,7 @@ function isOpenable(mode: number): boolean {
   return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === S_IFDIR;
 }
 
-/** As whom new files are made. */
+/** The ids with which the Gofer makes new files. */
 const ownUid = process.geteuid?.() ?? -1;
 
 /** The mode to make something with: the one it is to have, unless somebody else's rights would go with it for a moment. */

@@ -48,7 +48,7 @@ export function createUnnamed(
   return { ...held, fd };
 }
 
-/** What was made, unless giving it to its owner failed. */
+/** Returns the file that was made, unless giving it to its owner failed. */
 function holdUnnamed(
   tree: HostTree,
   directory: HostDirectory,

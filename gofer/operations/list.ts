@@ -24,7 +24,7 @@ export class OpenListing {
   /** The directory's id; 0: none is being listed. */
   #id = 0;
   #fd = -1;
-  /** What of #bytes was not answered yet. */
+  /** How much of #bytes has been sent. */
   #at = 0;
   #filled = 0;
 

@@ -36,7 +36,7 @@ function isServed(attribute: string): boolean {
 /** Whom capabilities of files are bound to: undefined for nobody; 'host' where the container's ids are the host's. */
 type CapabilityRoot = number | undefined | 'host';
 
-/** What is about to be done: `attribute` '' asks for all names. */
+/** The access that is about to be made: `attribute` '' asks for all names. */
 interface Access {
   readonly place: Place;
   readonly attribute: string;

@@ -61,7 +61,10 @@ export interface FileCalls {
   /** inotify_rm_watch(2). */
   unwatch(inotifyFd: number, watch: number): SysResult;
   fchmod(fd: number, mode: number): SysResult;
-  /** Of any kind of file; `fd` may be O_PATH. After reopen(-1, 0), as linkHeld. */
+  /**
+   * Changes the mode of a file of any kind; `fd` may be O_PATH. Needs reopen(-1, 0) before, as
+   * linkHeld does.
+   */
   chmodHeld(fd: number, mode: number): SysResult;
   /** Gives an open file (O_TMPFILE) a name. */
   linkHeld(fd: number, newDirfd: number, newName: string): SysResult;

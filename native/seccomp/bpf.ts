@@ -31,7 +31,7 @@ export type ArgumentCondition =
 export interface FilterRow {
   readonly name: string;
   readonly number: number;
-  /** Who needs the call and what for. */
+  /** Says who needs the call, and for what. */
   readonly why: string;
   /** All must hold, else the next row of the same number is tried, then `otherwise`. */
   readonly args?: readonly ArgumentCondition[];

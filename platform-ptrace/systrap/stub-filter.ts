@@ -36,7 +36,7 @@ const MAP_KINDS = [MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED].flatMap
   kind,
   kind | MAP_NORESERVE,
 ]);
-/** What is there already goes. */
+/** Mappings that replace what is there. */
 const MAP_REPLACING = MAP_KINDS.map((kind) => kind | MAP_FIXED);
 /** Nothing is there. */
 const MAP_EMPTY = MAP_KINDS.map((kind) => kind | MAP_FIXED_NOREPLACE);

@@ -163,10 +163,10 @@ export const operations = {
 
 export type OperationName = keyof typeof operations;
 
-/** What an operation's request carries. */
+/** The values that an operation's request carries. */
 export type RequestOf<O> = O extends { readonly request: Message<infer Q> } ? Q : never;
 
-/** What an operation's reply carries. */
+/** The values that an operation's reply carries. */
 export type ReplyOf<O> =
   O extends Passing<infer _Q, infer R>
     ? R & { readonly fd: number }

@@ -4,7 +4,7 @@ import { native } from '../../native/addon.ts';
 import type { OciContext } from '../oci/context.ts';
 import { createContainer } from '../oci/create.ts';
 
-/** As commander gives them. */
+/** The options of `runts create`, in commander's form. */
 export interface CreateOptions {
   readonly bundle?: string;
   readonly pidFile?: string;

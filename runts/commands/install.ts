@@ -12,7 +12,7 @@ import { ownExecutable } from '../installation.ts';
 const FOR_ALL = 0o005;
 const DOCKER_CONFIG = '/etc/docker/daemon.json';
 
-/** As commander gives them. */
+/** The options of `runts install`, in commander's form. */
 export interface InstallOptions {
   readonly dockerConfig?: string;
   readonly name: string;

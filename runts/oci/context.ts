@@ -3,7 +3,7 @@ import { codeOf, complain, complainOfOrigin, describe, errnoTexts, Failure } fro
 import { type CommandLog, type LogFormat, openLog } from './log.ts';
 import { defaultRoot, Store } from './state/store.ts';
 
-/** As commander gives them. */
+/** The options before the verb, in commander's form. */
 export interface GlobalOptions {
   readonly root?: string;
   readonly log?: string;

@@ -30,7 +30,10 @@ import { type ContainerRecord, RECORD_VERSION } from './state/container-record.t
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument, statusOf } from './state/status.ts';
 
-/** What Sentry and Gofer have in a cgroup before the first program runs (docs/performance.md). */
+/**
+ * The memory that Sentry and Gofer have in a cgroup before the first program runs
+ * (docs/performance.md).
+ */
 const OWN_MEMORY_MIB = 28;
 
 export interface CreateRequest {
@@ -217,7 +220,7 @@ function joinArguments({ store }: OciContext, sandbox: string): string[] {
   return ['--join', ...files.flatMap((file) => ['--gofer-cgroup', file])];
 }
 
-/** What the Sentry of a pod's sandbox is asked for. */
+/** Makes the request to the Sentry of a pod's sandbox for a further container. */
 function joinRequest(
   { context, plan, record }: Making,
   config: SandboxConfig,

@@ -70,7 +70,10 @@ function limitOf(value: string): number | undefined {
 
 const isList = (value: string): boolean => /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/.test(value);
 
-/** What is left for swap when memory is taken away stays what it was. */
+/**
+ * Sets the limit of memory. The amount of swap stays as it was, so memory and swap together change
+ * by as much.
+ */
 function withLimit({ memory = {} }: Resources, limit: number): MemoryResources {
   const swap = Number(memory.swap ?? 0);
   const before = Number(memory.limit ?? 0);

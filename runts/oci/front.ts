@@ -14,7 +14,7 @@ export interface FrontPlan {
   readonly launcher: string;
   /** After the program's name. */
   readonly args: readonly string[];
-  /** What ps(1) shows. */
+  /** The title that ps(1) shows. */
   readonly title: string;
   /** The first line on the control channel. */
   readonly request: SandboxConfig | ConnectionRequest;
@@ -34,7 +34,7 @@ export interface FrontPlan {
   readonly streams?: readonly [number, number, number];
 }
 
-/** What went wrong at the start of a process, and the exit code that a shell would give. */
+/** A failure at the start of a process, with the exit code that a shell would give. */
 export class StartFailure extends Failure {
   readonly shellCode: number;
 

@@ -8,7 +8,7 @@ import { describe, Failure } from '../failure.ts';
 import { describeErrno } from './errno-text.ts';
 import type { Hook, Hooks } from './spec/types.ts';
 
-/** What of each stream is kept for the message of a failure. */
+/** How much of each stream is kept for the message of a failure. */
 const KEPT_BYTES = 16 * 1024;
 
 /**
@@ -29,7 +29,7 @@ export function runHooks(
   }
 }
 
-/** What went wrong, if anything. */
+/** Runs a hook. Returns what went wrong, if anything. */
 function runHook(hook: Hook, state: string, directory: string): string | undefined {
   const input = memoryFile(state);
   const said = new Uint8Array(2 * KEPT_BYTES);
@@ -58,7 +58,7 @@ function runHook(hook: Hook, state: string, directory: string): string | undefin
   return `${how}, stdout: ${text(0, stdout)}, stderr: ${text(KEPT_BYTES, stderr)}`;
 }
 
-/** As the addon takes paths: one char, one byte. */
+/** Returns the path in the addon's form: one character for each byte. */
 function bytesOf(text: string): string {
   return Buffer.from(text).toString('latin1');
 }

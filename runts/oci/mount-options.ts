@@ -66,7 +66,10 @@ const flagOptions: ReadonlyMap<string, FlagOption> = new Map([
 
 export type Propagation = 'private' | 'slave';
 
-/** What guests mount stays in the sandbox: a shared mount is a slave here. */
+/**
+ * Propagation options. Mounts that guests make stay in the sandbox, so a shared mount is a slave
+ * here.
+ */
 const propagation: ReadonlyMap<string, Propagation> = new Map(
   (
     [

@@ -8,7 +8,7 @@ import { Failure } from '../failure.ts';
 import type { Device } from './spec/types.ts';
 
 const kinds = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
-/** Of a 32-bit dev_t. */
+/** The largest major and minor number of a 32-bit dev_t. */
 const [maxMajor, maxMinor] = [0xfff, 0xf_ffff];
 
 export function planDevices(devices: readonly Device[]): DeviceConfig[] {

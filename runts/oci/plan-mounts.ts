@@ -35,9 +35,9 @@ export interface FileSettings {
   readonly bundle: string;
   /** By annotation: writes stay in the sandbox. */
   readonly overlay: boolean;
-  /** Of mounts that do not say. */
+  /** The propagation of mounts that name none. */
   readonly propagation: Propagation;
-  /** Of the container's user namespace. */
+  /** The ids of the container's user namespace. */
   readonly ids?: IdRanges;
 }
 

@@ -12,7 +12,10 @@ import { planScheduling } from './plan-scheduling.ts';
 import { capabilityNames, rlimitNames } from './spec/names.ts';
 import type { Capabilities, Integer64, Process, Rlimit } from './spec/types.ts';
 
-/** As runc, whose own umask is set to this before it starts anything. */
+/**
+ * The umask of processes whose document names none. runc sets its own umask to this value before it
+ * starts anything.
+ */
 const defaultUmask = 0o022;
 
 export function planProcess(process: Process): ProcessConfig {

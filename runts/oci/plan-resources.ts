@@ -9,7 +9,7 @@ import type { MemoryResources, Resources } from './spec/types.ts';
 const OWN_TASKS = 64;
 
 const MIB = 1024 * 1024;
-/** What Sentry and Gofer need, which have about 28 MiB when the first program starts. */
+/** The memory that Sentry and Gofer need; they have about 28 MiB when the first program starts. */
 const OWN_MEMORY = 32 * MIB;
 /** Limits from here on are the cgroup's as they are; and below the other, in which no program runs. Docker's least is 6 MiB. */
 const SMALL_MEMORY = 44 * MIB;
@@ -42,7 +42,10 @@ export function hostResources(resources: Resources): Resources {
   };
 }
 
-/** What the guest sees of them; of those that are not asked for it sees what was before. */
+/**
+ * Returns the limits that the guest sees. Where no limit is asked for, the guest sees the earlier
+ * one.
+ */
 export function guestLimits({ memory, pids, cpu }: Resources): LimitsConfig {
   const set = (name: keyof LimitsConfig, value: number | bigint | undefined): LimitsConfig => {
     const number = Number(value ?? 0);

@@ -7,7 +7,7 @@ import { withDots } from './spec/rules-sysctl.ts';
 
 /** By keys with dots; 'net/core/somaxconn' is taken too, as runc does. */
 export interface SysctlPlan {
-  /** Of the Sentry. */
+  /** Settings that the Sentry keeps itself. */
   readonly own: Readonly<Record<string, string>>;
   /** net.* for the host's kernel to judge. */
   readonly ofNetwork: Readonly<Record<string, string>>;

@@ -10,7 +10,7 @@ export interface PrebootAddon {
   ask(socket: number, kind: number, words: Uint8Array, fds: Int32Array): number;
 }
 
-/** What the command line knows of its preboot: `runtsPreboot` of the global object. */
+/** The command line's knowledge of its preboot: `runtsPreboot` of the global object. */
 export interface Preboot {
   readonly pid: number;
   readonly socket: number;

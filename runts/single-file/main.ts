@@ -23,7 +23,7 @@ const roles: Readonly<Record<string, string>> = {
 
 const part = (name: string): Buffer => Buffer.from(getRawAsset(name) as ArrayBuffer);
 
-/** Of the command line, and of the preboot that is forked from it. */
+/** The addon of the command line, and of the preboot that is forked from it. */
 let ownAddon: { exports: object } | undefined;
 
 function ownExports(): object {

@@ -15,7 +15,7 @@ class Settings {
     return true;
   }
 
-  /** As the host has it, or undefined where it has no such setting. */
+  /** Takes the host's value of a setting, undefined where the host has no such setting. */
   take(key: string, value: string | undefined): void {
     if (value === undefined) this.#absent.add(key);
     else this.#changed.set(key, value);

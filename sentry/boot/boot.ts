@@ -45,7 +45,7 @@ export interface Sandbox {
   run(): number;
 }
 
-/** What boot is given besides the configuration. */
+/** The connections that boot is given besides the configuration. */
 export interface Connections {
   readonly channel: ControlChannel;
   readonly log: Log;

@@ -55,7 +55,7 @@ export interface GivenDescriptors {
   readonly taken: (hostFd: number) => void;
 }
 
-/** What a further container of a pod comes with. */
+/** The descriptors that come with a further container of a pod. */
 interface OwnPlace {
   /** The cgroup.procs of its cgroups, to be written. */
   readonly cgroupFds: readonly number[];
@@ -278,7 +278,9 @@ export class Containers implements RequestHandler {
   }
 }
 
-/** As runc: a name that is given is set, in a joined namespace too. */
+/**
+ * Returns the UTS namespace. A name that is given is set, as with runc, in a joined namespace too.
+ */
 function utsFor(
   { ids = sameIdRanges, hostname, domainname }: ContainerConfig,
   joined: UtsNamespace | undefined,

@@ -18,7 +18,7 @@ import type { HostFdWatcher, Platform } from '../platform/platform.ts';
 import { BootFailure } from './boot-failure.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
-/** What can be asked for on a connection. */
+/** The requests that a connection can make. */
 export interface RequestHandler {
   /**
    * The process, loaded. Throws BootFailure. The descriptors (standard streams, and a Gofer's socket for 'create') are the
@@ -33,7 +33,7 @@ export interface RequestHandler {
   /** The host processes of a container's processes. Throws BootFailure. */
   hostProcesses(container: string): number[];
 
-  /** What the guest sees of its limits. */
+  /** Changes the limits that the guest sees. */
   update(container: string, limits: LimitsConfig): void;
 
   /** Whether anything is done for a container's processes. Throws BootFailure. */

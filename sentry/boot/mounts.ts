@@ -91,7 +91,7 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
 
 type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;
 
-/** What the container's Gofer serves. */
+/** The files that the container's Gofer serves. */
 class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;

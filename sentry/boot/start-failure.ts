@@ -35,7 +35,7 @@ const texts: ReadonlyMap<SysResult, string> = new Map([
   [EIO, 'Input/output error'],
 ]);
 
-/** What these mean where a program was to be loaded (loader/elf.ts, loader/load.ts). */
+/** The meaning of these errnos where a program was to be loaded (loader/elf.ts, loader/load.ts). */
 const programTexts: ReadonlyMap<SysResult, string> = new Map([
   // Linux notices this one only after the old program has gone, and kills with SIGSEGV.
   [EFAULT, 'Damaged program (or interpreter): a segment reaches past the end of the file'],

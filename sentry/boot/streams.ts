@@ -33,7 +33,7 @@ export interface Streams {
   disconnect(): void;
 }
 
-/** What streams are made of. */
+/** The parts of which streams are made. */
 export interface StreamSources {
   readonly kernel: Kernel;
   /** Standard input, output and error on the host. */

@@ -5,7 +5,7 @@ import type { CapabilitySet } from '../../abi/capability.ts';
 export interface FileCapabilities {
   readonly permitted: CapabilitySet;
   readonly inheritable: CapabilitySet;
-  /** What the file permits is effective at once. */
+  /** The capabilities that the file permits are effective at once. */
   readonly effective: boolean;
 }
 

@@ -42,7 +42,7 @@ function areSame(a: readonly IdRange[], b: readonly IdRange[]): boolean {
 
 const ALL_IDS = 0xffff_ffff;
 
-/** As /proc/PID/uid_map has it. */
+/** Returns the text of /proc/PID/uid_map. */
 export function idMapText(ranges: readonly IdRange[]): string {
   const shown = ranges.length === 0 ? [[0, 0, ALL_IDS]] : ranges;
   return shown

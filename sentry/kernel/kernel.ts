@@ -22,7 +22,7 @@ import type { ThreadGroup } from './thread-group.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What boot knows of the host and of the caller's wishes. */
+/** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
@@ -57,7 +57,7 @@ export class Kernel {
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];
   readonly program: ProgramEnvironment;
-  /** Of eventfd(2), whose files show theirs. */
+  /** The ids of eventfds, which their files in /proc/PID/fdinfo show. */
   readonly eventfdIds: IdPool = new IdPool();
   readonly audit: AuditLimit = new AuditLimit();
 
@@ -68,7 +68,7 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   readonly memoryBytes: number;
-  /** What messages and semaphores of all IPC namespaces may take. */
+  /** The memory that messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
   readonly cpuCount: number;
 
@@ -124,7 +124,7 @@ export class Kernel {
     this.#memoryGuard.add(container);
   }
 
-  /** Of one that has ended, or that never began: its id is free again. */
+  /** Forgets a container that has ended or never began. Its id is free again. */
   forgetContainer(container: Container): void {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);

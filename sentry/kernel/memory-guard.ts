@@ -9,7 +9,7 @@ import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
-/** What all processors together make of new pages at the most. */
+/** The most new memory that all processors together can touch. */
 const BYTES_PER_NS = 8;
 const SHORTEST_NS = 3_000_000;
 const LONGEST_NS = 250_000_000;
@@ -49,7 +49,7 @@ export class MemoryGuard {
     this.#nextNs = nowNs + Math.min(Math.max(leftNs, SHORTEST_NS), LONGEST_NS);
   }
 
-  /** What the container may still touch. */
+  /** Returns how much the container may still touch. */
   #judge(container: Container): number {
     const { allowance } = container;
     const limitBytes = allowance.limits.memoryBytes;

@@ -26,13 +26,13 @@ export interface Scheduling {
   /** 1 to 99 with a real-time policy, else 0. */
   readonly priority: number;
   readonly resetsOnFork: boolean;
-  /** Of SCHED_DEADLINE, in ns; else 0. */
+  /** The parameters of SCHED_DEADLINE, in ns; 0 for other policies. */
   readonly runtimeNs: number;
   readonly deadlineNs: number;
   readonly periodNs: number;
   /** SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN. */
   readonly deadlineFlags: number;
-  /** What a fair task asked for; 0: the default. */
+  /** The time slice that a fair task asked for; 0: the default. */
   readonly sliceNs: number;
 }
 

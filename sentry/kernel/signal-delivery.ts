@@ -265,7 +265,7 @@ function readStack(frame: DataView): Task['alternateStack'] | undefined {
   };
 }
 
-/** As the kernel's on_sig_stack(). */
+/** Returns whether `sp` is on the alternate stack, by the rule of the kernel's on_sig_stack(). */
 export function isOnAlternateStack(task: Task, sp: number): boolean {
   const { addr, sizeBytes, flags } = task.alternateStack;
   if ((flags & SS_AUTODISARM) !== 0) return false;

@@ -22,7 +22,7 @@ export class UtsNamespace {
   hostname: string;
   domainname: string;
 
-  /** Of the user namespace that it belongs to. */
+  /** The id ranges of the user namespace to which the UTS namespace belongs. */
   readonly ids: IdRanges;
 
   constructor(ids: IdRanges, hostname: string, domainname: string = NO_DOMAIN) {

@@ -40,7 +40,7 @@ const TASK_COMM_BYTES = 15;
 export interface ExecRequest {
   /** From openForExec; the caller keeps its reference. */
   readonly file: OpenFile;
-  /** As the guest named it. */
+  /** The path in the form that the guest used. */
   readonly path: string;
   readonly argv: readonly string[];
   readonly envp: readonly string[];

@@ -36,7 +36,10 @@ const SCRIPT_LEVELS = 5;
 const SIGNAL_FRAME_BYTES = 1088;
 const FLAGS_AT_START = 0x202;
 
-/** Who the program runs as, once its file is known (set-user-ID and so on are the caller's). */
+/**
+ * The credentials with which the program runs, once its file is known (set-user-ID and so on are
+ * the caller's).
+ */
 export interface ProgramIdentity {
   readonly credentials: Credentials;
   /** AT_SECURE. */
@@ -46,7 +49,10 @@ export interface ProgramIdentity {
 export interface LoadRequest {
   /** Opened for execution; the caller keeps its reference. */
   readonly file: OpenFile;
-  /** As execve was given it ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a script's interpreter gets. */
+  /**
+   * The path that was given to execve ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a
+   * script's interpreter gets.
+   */
   readonly path: string;
   readonly argv: readonly string[];
   readonly envp: readonly string[];
@@ -354,7 +360,10 @@ function initialStack(
   });
 }
 
-/** What cannot be mapped: the zeroes behind the file's bytes in a segment's last page, and the stack. */
+/**
+ * Writes the content that cannot be mapped: the zeroes behind the file's bytes in a segment's last
+ * page, and the stack.
+ */
 function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly Tail[]): SysResult {
   for (const { addr, length, writable } of tails) {
     const zeroed = mm.memory.zero(addr, length);

@@ -152,7 +152,10 @@ interface FoundCommand {
   readonly path: string;
 }
 
-/** As execvp(3): EACCES from one directory does not end the search, but is remembered. */
+/**
+ * Finds a command in PATH, as execvp(3) does: EACCES from one directory does not end the search,
+ * but is remembered.
+ */
 function findCommand(task: Task, command: string, envp: readonly string[]): Result<FoundCommand> {
   if (command === '') return ENOENT;
   if (command.includes('/')) return openCommand(task, command);

@@ -11,7 +11,7 @@ import { FULL_PROT } from './vma.ts';
 /** The end of one process's heap. */
 export class ProgramBreak {
   end = 0;
-  /** What the break goes back to if the host refuses what that thread asked. */
+  /** The value to which the break goes back if the host refuses what that thread asked. */
   readonly #before = new Map<GuestThread, number>();
 
   /** `thread` moves the break from `old`; the host's part of it is still to come. */

@@ -106,7 +106,7 @@ export interface AddressSpace {
   /** Kills all threads and frees the host process. No event follows. Safe to call at any time, once. */
   destroy(): void;
 
-  /** Of the host process, for /proc and rusage; 0 where unknown. */
+  /** Returns the usage of the host process, for /proc and rusage; 0 where unknown. */
   usage(): MemoryUsage;
 }
 

@@ -95,7 +95,10 @@ export interface GuestThread {
   /** Queues: load FP state (signal-frame format) from guest memory; 0 resets it to the initial state. */
   queueLoadFpState(addr: number): void;
 
-  /** What the host calls the thread from its next resume on: up to 15 characters, a byte string. Does not fail. */
+  /**
+   * Sets the name that the host shows for the thread from its next resume on: up to 15 characters,
+   * a byte string. Does not fail.
+   */
   showName(name: string): void;
 
   /** CPU time of the host thread in ns (clock_gettime on its tid's CPU clock); 0 where unknown. */

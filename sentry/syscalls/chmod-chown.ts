@@ -144,7 +144,9 @@ function sysFchownat(task: Task, args: SyscallArgs): SysResult {
   );
 }
 
-/** What becomes of one of the two times. 'now' needs write permission only; a time needs ownership. */
+/**
+ * The change of one of the two times. 'now' needs write permission only; a time needs ownership.
+ */
 type NewTime = WallTime | 'now' | 'omit';
 
 function setTimes(task: Task, path: Result<Path>, atime: NewTime, mtime: NewTime): SysResult {

@@ -51,7 +51,9 @@ import { recordLock } from './file-locks.ts';
 /** O_ASYNC is not among them: no file here sends SIGIO, and Linux ignores the flag for files that cannot. */
 const settableFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 
-/** Who F_SETOWN named, and the signal of F_SETSIG: kept to be asked for. */
+/**
+ * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
+ */
 interface IoOwner {
   readonly type: number;
   readonly id: number;
@@ -101,7 +103,7 @@ function sysFcntl(task: Task, args: SyscallArgs): MaybeBlocking {
   }
 }
 
-/** What O_PATH descriptors know too; undefined for another command. */
+/** Handles the commands that O_PATH descriptors know too; undefined for another command. */
 function descriptorCommand(
   task: Task,
   fd: number,

@@ -11,7 +11,7 @@ import { userOf } from '../kernel/ipc/leave.ts';
 import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 
-/** What shmget, semget and msgget say of the caller. */
+/** Returns the caller as shmget, semget and msgget describe it. */
 export const callerOf = (
   task: Task,
 ): Pick<Parameters<IpcTable<IpcObject>['get']>[0], 'credentials' | 'user' | 'nowSec'> => ({

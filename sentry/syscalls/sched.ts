@@ -177,7 +177,7 @@ function readAttributes(task: Task, addr: number): Result<SchedulingRequest> {
   };
 }
 
-/** What a task runs at a time: base_slice_ns, longer on larger machines. */
+/** Returns how long a task runs at a time: base_slice_ns, longer on larger machines. */
 function defaultSliceNs(cpuCount: number): number {
   return 750_000 * (1 + Math.floor(Math.log2(Math.min(8, cpuCount))));
 }

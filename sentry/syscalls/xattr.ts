@@ -53,7 +53,10 @@ function nameArgument(task: Task, addr: number): Result<string> {
   return name === '' || name.length > XATTR_NAME_MAX ? ERANGE : name;
 }
 
-/** Who may see or change an attribute of this name: xattr(7), xattr_permission of fs/xattr.c. */
+/**
+ * Returns 0 where the task may see or change an attribute of this name, else the errno: xattr(7),
+ * xattr_permission of fs/xattr.c.
+ */
 function mayUseName(task: Task, path: Path, name: string, mask: number): SysResult {
   const { credentials } = task;
   const writes = mask === MAY_WRITE;

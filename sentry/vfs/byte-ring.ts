@@ -44,7 +44,7 @@ export class ByteRing {
     return count;
   }
 
-  /** As `drain`, from `skip` bytes past the oldest, and the bytes stay. */
+  /** Copies like `drain`, from `skip` bytes past the oldest one, and the bytes stay. */
   peek(sink: Sink, limit: number, skip: number): SysResult {
     let wanted = Math.min(limit, sink.remaining, this.length - skip);
     let at = skip;

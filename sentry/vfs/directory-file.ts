@@ -14,7 +14,7 @@ export interface ListedEntry {
   readonly kind: number;
 }
 
-/** What a directory node gives its open files. */
+/** The calls of a directory node that its open files use. */
 export interface Listing extends Node {
   /** Entries without '.' and '..'. */
   list(): Result<readonly ListedEntry[]>;

@@ -23,7 +23,7 @@ export interface RecordLock {
 /** Bound on records of one node: a guest must not fill the Sentry with them. */
 const maxRecords = 8192;
 
-/** Who waits for whom, for POSIX locks: owner to the owner whose lock is in its way. */
+/** The owners who wait for POSIX locks, each with the owner whose lock is in its way. */
 const waitingFor = new Map<object, object>();
 
 export class FileLocks {

@@ -14,7 +14,10 @@ import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
 
 let lastMountId = 20;
-/** Of the namespace before the next one, as /proc/PID/ns/mnt shows it (MNT_NS_INIT_INO is the first). */
+/**
+ * The inode number of the last namespace, as /proc/PID/ns/mnt shows it (MNT_NS_INIT_INO is the
+ * first).
+ */
 let lastInode = 0xf0000000;
 
 export interface MountOptions {
@@ -41,7 +44,7 @@ export class Mount {
   readonly children: Map<Dentry, Mount> = new Map();
   /** Open files and directories of processes that were reached through this mount (Path.pin). */
   users = 0;
-  /** Of the root mount: the namespace. */
+  /** The namespace, set in the root mount of a namespace only. */
   namespace: MountNamespace | undefined = undefined;
 
   constructor(filesystem: FileSystem, options: MountOptions = {}) {

@@ -16,7 +16,7 @@ import type { NodeObserver } from './notify.ts';
 import type { OpenFile } from './open-file.ts';
 import type { Path } from './path.ts';
 
-/** What stat(2) shows. Times are wall-clock; ids are the sandbox's. */
+/** The attributes that stat(2) shows. Times are wall-clock; ids are the sandbox's. */
 export interface Attributes {
   readonly dev: number;
   readonly ino: number;
@@ -43,7 +43,7 @@ export const NO_ID = 0xffff_ffff;
  * by anybody (HAS_UNMAPPED_ID in the kernel). No guest can name it.
  */
 export const UNMAPPED_ID = -1;
-/** What programs see in their place (/proc/sys/fs/overflowuid). */
+/** The id that programs see in place of an id which they do not have (/proc/sys/fs/overflowuid). */
 const OVERFLOW_ID = 65534;
 
 /** An owner as stat(2) gives it. */
@@ -90,7 +90,10 @@ export interface FileSystemStatus {
 
 /** One mounted instance of a file system type. */
 export interface FileSystem {
-  /** As in /proc/filesystems and /proc/PID/mounts: 'tmpfs', 'proc', 'overlay', '9p' and so on. */
+  /**
+   * The name of the type in /proc/filesystems and /proc/PID/mounts: 'tmpfs', 'proc', 'overlay',
+   * '9p' and so on.
+   */
   readonly type: string;
   readonly root: Node;
   /** Device number of the instance (st_dev). */
@@ -109,11 +112,14 @@ export interface NewNode {
   readonly gid: number;
 }
 
-/** What belongs to a file under whatever nodes it is known. Pipes of FIFOs and bound sockets are found by it too. */
+/**
+ * The state that belongs to a file under whatever nodes it is known. Pipes of FIFOs and bound
+ * sockets are found by it too.
+ */
 export class FileIdentity {
   /** File locks (vfs/locks.ts), once there are any. */
   locks: FileLocks | undefined = undefined;
-  /** Who watches the file (vfs/notify.ts), once somebody does. */
+  /** The observers of the file (vfs/notify.ts), once there are any. */
   observers: Set<NodeObserver> | undefined = undefined;
   /** Address spaces whose program it is (mm/memory-manager.ts): nobody writes to it meanwhile. */
   running = 0;

@@ -28,7 +28,7 @@ export interface Mappable {
    * The Mappable stays its owner and keeps it open while any mapping lives.
    */
   hostFd(writable: boolean): SysResult;
-  /** As /proc/PID/maps shows it, and for shared futex keys. */
+  /** The numbers that /proc/PID/maps shows, also for shared futex keys. */
   readonly dev: number;
   readonly ino: number;
   /** For those keys instead, where the object is known under other numbers too. */
@@ -76,7 +76,10 @@ export abstract class OpenFile {
   /** The inode; anonymous files (pipe, eventfd, socket) have one of their own for fstat. */
   abstract readonly node: Node;
 
-  /** As /proc/PID/fd shows it where there is no path: 'pipe:[123]', 'anon_inode:[eventpoll]'. */
+  /**
+   * The text that /proc/PID/fd shows where there is no path: 'pipe:[123]',
+   * 'anon_inode:[eventpoll]'.
+   */
   get description(): string {
     return 'anon_inode:[unknown]';
   }

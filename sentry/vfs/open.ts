@@ -94,7 +94,10 @@ export function openPath(caller: FsCaller, dirfd: number, pathname: string, how:
   return isErrno(path) ? path : openExisting(caller, path, flags);
 }
 
-/** As open(2), for kernel callers that cannot wait (loader, boot): a FIFO answers ENXIO. */
+/**
+ * Opens a file like open(2), for kernel callers that cannot wait (loader, boot): a FIFO answers
+ * ENXIO.
+ */
 export function openNow(
   caller: FsCaller,
   dirfd: number,

@@ -32,7 +32,7 @@ export const WALK_DIRECTORY = 0x200;
 /** AT_EMPTY_PATH: an empty path names dirfd itself. */
 export const WALK_EMPTY = 0x400;
 
-/** What the last component is. */
+/** The kind of the last component. */
 export type LastKind = 'name' | 'dot' | 'dotdot' | 'root';
 
 /** The directory of a name, for calls that make or remove it. */
@@ -287,7 +287,7 @@ export class PathWalk {
     return this.#intoMounts();
   }
 
-  /** What is mounted on the directory reached by '..'. */
+  /** Steps onto what is mounted on the directory that was reached by '..'. */
   #intoMounts(): SysResult {
     if (this.#dentry.mountCount === 0) return 0;
     const path = crossMounts(this.#mount, this.#dentry);

@@ -45,7 +45,10 @@ export interface PathText {
   readonly reachable: boolean;
 }
 
-/** As d_path: the name that /proc/PID/fd, maps and exe show, with ' (deleted)' where the name is gone. */
+/**
+ * Returns the text of a path as d_path makes it: the name that /proc/PID/fd, maps and exe show,
+ * with ' (deleted)' where the name is gone.
+ */
 export function pathText(path: Path, root: Path): string {
   if (path.mount === undefined) return path.dentry.name;
   const { text } = climb(path, root);

@@ -28,7 +28,7 @@ export interface CgroupDirectory {
   readonly isShared: boolean;
 }
 
-/** What the container's state file keeps. */
+/** The part of a container's record that describes its cgroup. */
 export interface CgroupState {
   readonly kind: CgroupKind;
   /** None: the caller could not make any, and did not have to. */
@@ -41,7 +41,7 @@ export interface CgroupState {
 const KILL_PATIENCE_MS = 20_000;
 
 export class Cgroup {
-  /** What the user should know of, and which stopped nothing. */
+  /** Problems that the user should know of, and that stopped nothing. */
   readonly warnings: readonly string[];
   readonly #layout: CgroupLayout | undefined;
   #state: CgroupState;
@@ -69,7 +69,10 @@ export class Cgroup {
     return this.#state;
   }
 
-  /** Who writes "0" to each of these has joined. */
+  /**
+   * Returns the files of the cgroups' processes: a process that writes "0" to each of them has
+   * joined.
+   */
   procsFiles(): string[] {
     return this.#state.directories.map(({ path }) => join(path, 'cgroup.procs'));
   }

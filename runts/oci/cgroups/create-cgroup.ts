@@ -55,8 +55,9 @@ export function createCgroup(
 }
 
 /**
- * As runc: who is there already is worth a warning, but in a frozen cgroup nothing would ever start. Answers the
- * directories that somebody is in.
+ * Looks for processes that are in the cgroups already. As with runc a running process is worth a
+ * warning, but in a frozen cgroup nothing would ever start. Returns the directories that have
+ * processes.
  */
 function checkEarlier(plan: CgroupPlan, warnings: string[]): ReadonlySet<string> {
   if (freezerOf(plan.directories)?.isFrozen() === true)

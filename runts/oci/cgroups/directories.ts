@@ -92,7 +92,10 @@ function removeOne(directory: string): void {
   }
 }
 
-/** Of what was made just now, as much as goes: somebody else may be using a parent already. */
+/**
+ * Removes as much as possible of what was made just now: somebody else may be using a parent
+ * already.
+ */
 export function removeMade(made: readonly string[]): void {
   for (const directory of [...made].reverse()) {
     try {

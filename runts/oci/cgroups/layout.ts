@@ -20,7 +20,10 @@ export interface CgroupLayout {
   readonly hierarchies: readonly Hierarchy[];
 }
 
-/** What a container joins. Other named hierarchies belong to other managers. */
+/**
+ * The controllers whose hierarchies a container joins. Other named hierarchies belong to other
+ * managers.
+ */
 const joinedControllers: ReadonlySet<string> = new Set([
   'cpuset',
   'devices',

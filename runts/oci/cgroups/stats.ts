@@ -56,7 +56,7 @@ export interface CgroupStats {
 
 export const noMemory: MemoryEntry = { limit: 0, failcnt: 0 };
 
-/** As Go's omitempty: without the members that are 0, empty or absent. */
+/** Returns `value` without the members that are 0, empty or absent, as Go's omitempty does. */
 export function withoutZeros<T extends object>(value: T): Partial<T> {
   const kept = Object.entries(value).filter(
     ([, member]) =>

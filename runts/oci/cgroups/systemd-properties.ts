@@ -45,7 +45,10 @@ const literals: readonly (readonly [file: string, property: string])[] = [
   ['memory.swap.max', 'MemorySwapMax'],
 ];
 
-/** Of `unified`, what fold-unified.ts has left there. What is no number the kernel will refuse. */
+/**
+ * Returns the properties for entries of `unified` that fold-unified.ts has left there. The kernel
+ * will refuse a value that is not a number.
+ */
 function literalProperties({ unified = {} }: Resources): string[][] {
   return literals.flatMap(([file, property]) => {
     const value = unified[file]?.trim() ?? '';

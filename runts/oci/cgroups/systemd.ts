@@ -18,7 +18,10 @@ export interface SystemdUnit {
   readonly isUsers: boolean;
 }
 
-/** What busctl printed; throws what the child process module throws. For tests. */
+/**
+ * Runs busctl and returns its output; throws what the child process module throws. Tests pass
+ * another one.
+ */
 export type Busctl = (args: readonly string[]) => string;
 
 const busctl: Busctl = (args) =>

@@ -9,7 +9,7 @@ import { resourcesSchema } from './schema-resources.ts';
 import type { Process, Resources, Spec } from './types.ts';
 import { checkVersion, NEWEST_VERSION } from './version.ts';
 
-/** What was ignored in a document, and why, for the log. */
+/** Properties of a document that were ignored, and why, for the log. */
 interface Warnings {
   readonly warnings: readonly string[];
 }

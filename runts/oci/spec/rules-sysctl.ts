@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import type { Document } from './document.ts';
 import type { Linux, Namespace } from './types.ts';
 
-/** Of the IPC namespace, beside fs.mqueue.*: ipc_namespaces(7). */
+/** The settings of the IPC namespace, beside fs.mqueue.*: ipc_namespaces(7). */
 const ofIpc: ReadonlySet<string> = new Set([
   'kernel.msgmax',
   'kernel.msgmnb',

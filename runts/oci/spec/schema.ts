@@ -155,5 +155,5 @@ export const specSchema = shape({
   linux: optional(linux),
 });
 
-/** As the schema has it, before the rules. */
+/** The document as the schema returns it, before the rules are applied. */
 export type RawSpec = v.InferOutput<typeof specSchema>;

@@ -221,7 +221,7 @@ export interface DeviceRule {
   /** Absent and -1: all. */
   readonly major?: number;
   readonly minor?: number;
-  /** Of the letters r, w and m. */
+  /** A text of the letters r, w and m. */
   readonly access?: string;
 }
 

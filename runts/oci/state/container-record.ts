@@ -23,7 +23,7 @@ export interface ContainerRecord {
   readonly creator: ProcessIdentity;
   /** The process of the pid file. */
   readonly front?: ProcessIdentity;
-  /** What runts/oci/cgroups needs to find its cgroups again; null where there are none. */
+  /** The state with which runts/oci/cgroups finds the cgroups again; null where there are none. */
   readonly cgroup: ReturnType<Cgroup['toJSON']> | null;
   readonly hooks: Hooks;
   /** Its first limit, to which the Sentry holds the guest while the cgroup has a higher one. */

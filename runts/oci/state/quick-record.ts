@@ -42,7 +42,10 @@ export function quickRecord(record: ContainerRecord): string | undefined {
   return text.length * 3 > LONGEST ? undefined : text;
 }
 
-/** As restoreCgroup(…).isFrozen() would look for it (runts/oci/cgroups/find.ts). */
+/**
+ * Returns the line of the freezer that restoreCgroup(…).isFrozen() would look for
+ * (runts/oci/cgroups/find.ts).
+ */
 function freezer(directories: NonNullable<ContainerRecord['cgroup']>['directories']): string {
   const v1 = directories.find(({ controllers }) => controllers.includes('freezer'));
   const v2 = directories.find(({ version }) => version === 2);

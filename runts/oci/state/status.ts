@@ -28,7 +28,9 @@ export function stateDocument(record: ContainerRecord, status: Status): Record<s
   };
 }
 
-/** What `runts state` prints. quick-record.ts takes it apart at the pid and the status. */
+/**
+ * Returns the output of `runts state`. quick-record.ts takes it apart at the pid and the status.
+ */
 export function stateText(record: ContainerRecord, status: Status): string {
   const { annotations, ...document } = stateDocument(record, status);
   const text = JSON.stringify(

@@ -31,7 +31,7 @@ import { FullFile, NullFile, RandomFile, ZeroFile } from './memory-devices.ts';
 
 type CharacterDevice = (node: Node, flags: number, caller: Caller) => Result<OpenFile>;
 
-/** What devices need of the kernel. */
+/** The parts of the kernel that devices use. */
 export interface DeviceParts {
   readonly randomFill: (bytes: Uint8Array) => void;
   /** The instance that /dev/ptmx nodes outside any devpts mean. */
@@ -40,7 +40,7 @@ export interface DeviceParts {
   readonly console?: Terminal;
 }
 
-/** What device numbers mean in each container: terminals are its own. */
+/** The devices that device numbers mean in each container, which has terminals of its own. */
 const deviceSets = new WeakMap<MountNamespace, DeviceSet>();
 
 interface DeviceSet {

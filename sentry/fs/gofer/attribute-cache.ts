@@ -52,7 +52,7 @@ export class AttributeCache {
     this.#foreignChanges = tree.client.foreignChanges;
   }
 
-  /** What is known without asking, believed or not. */
+  /** The attributes that are known without a request, whether they are believed or not. */
   get last(): Attributes {
     return this.#attributes;
   }

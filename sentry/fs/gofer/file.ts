@@ -182,7 +182,10 @@ export class GoferFile extends GoferNode implements Mappable {
     return this.lastKnown;
   }
 
-  /** What is written through a mapping is not told: while there may be one of ours, the descriptor is asked. */
+  /**
+   * Returns whether changes of this file are reported. Writes through a mapping are not: while
+   * there may be a mapping of ours the descriptor is asked.
+   */
   override isReported(): boolean {
     return (this.#writeFd < 0 || this.#users === 0) && super.isReported();
   }

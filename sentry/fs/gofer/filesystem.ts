@@ -53,7 +53,7 @@ const unknownStatus = {
 };
 
 export class GoferFileSystem implements FileSystem {
-  /** As users of other sandboxes know it. */
+  /** The name of the type, by which users of other sandboxes know it. */
   readonly type = '9p';
   readonly dev: number = allocateDevice();
   readonly client: GoferClient;
@@ -72,7 +72,10 @@ export class GoferFileSystem implements FileSystem {
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
   readonly #idleFiles = new Set<GoferFile>();
-  /** Of a writable tree: those whose name may go while they are used, by way of another tree. */
+  /**
+   * The open files of a writable tree: their names may go while they are used, by way of another
+   * tree.
+   */
   readonly openFiles: Set<GoferFile> = new Set();
   #isClosed = false;
   readonly #listed = new Map<KeepsListing, number>();

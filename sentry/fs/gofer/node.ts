@@ -35,7 +35,7 @@ export abstract class GoferNode extends Node {
   #isNameless = false;
   /** Nobody in the vfs holds it, and the file system does not know it any more. */
   isForgotten = false;
-  /** What is known of its attributes, and whether that may be believed. */
+  /** The attributes that are known without a request. */
   readonly cache: AttributeCache;
   #identity: FileIdentity | undefined = undefined;
   #isIdentityTaken = false;
@@ -140,7 +140,7 @@ export abstract class GoferNode extends Node {
     return false;
   }
 
-  /** What is known without asking. */
+  /** The attributes that are known without a request. */
   get lastKnown(): Attributes {
     return this.cache.last;
   }
@@ -174,7 +174,7 @@ export abstract class GoferNode extends Node {
     return this.lastKnown;
   }
 
-  /** What requests name it by. ENOENT: it has no name that is known. */
+  /** The place by which requests name the file. ENOENT: it has no name that is known. */
   get place(): Result<Place> {
     const { ino } = this.lastKnown;
     if (this.heldId !== 0) return [this.heldId, '', ino];

@@ -41,7 +41,10 @@ export class SharedIdentities {
     for (const client of this.#clients) yield* client.filesystems;
   }
 
-  /** What stands for the file; undefined where it cannot be told from others. Given back with `release`. */
+  /**
+   * Returns the identity that stands for the file; undefined where the file cannot be told from
+   * others. It is given back with `release`.
+   */
   take(hostKey: string, attributes: Attributes, kind: number): FileIdentity | undefined {
     if (!isExact(attributes.ino)) return undefined;
     const key = keyOf(hostKey, attributes, kind);

@@ -42,7 +42,10 @@ export class WatchedNames implements WatchedDirectory {
     return this.#watch !== 0;
   }
 
-  /** What the Gofer says of the watch, from before the answer that came with it; 0: there is none. */
+  /**
+   * Takes the watch that the Gofer reports. It was set before the answer that came with it; 0:
+   * there is none.
+   */
   setWatch(watch: number): void {
     const { client, exclusive } = this.#owner.filesystem;
     const wanted = client.watches.isOn && !exclusive ? watch : 0;
@@ -71,7 +74,7 @@ export class WatchedNames implements WatchedDirectory {
     if (this.#names !== undefined) this.#names = new KnownNames();
   }
 
-  /** What is known of the names, if everything up to now is; undefined: ask. */
+  /** Returns the known names, if they can be trusted; undefined where the Gofer has to be asked. */
   trusted(): KnownNames | undefined {
     if (this.#watch === 0) return undefined;
     const { client } = this.#owner.filesystem;

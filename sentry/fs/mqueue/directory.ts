@@ -37,7 +37,10 @@ import type { MqueueFileSystem } from './filesystem.ts';
 import { PosixQueue } from './posix-queue.ts';
 import { QueueNode } from './queue-node.ts';
 
-/** What Linux counts against RLIMIT_MSGQUEUE beside the messages: a struct msg_msg each, a tree node for each priority. */
+/**
+ * The amounts that Linux counts against RLIMIT_MSGQUEUE beside the messages: a struct msg_msg each,
+ * a tree node for each priority.
+ */
 const MESSAGE_HEAD_BYTES = 48;
 const PRIORITY_BYTES = 48;
 const ENTRY_BYTES = 20;
@@ -191,7 +194,7 @@ function defaultSize(limits: IpcLimits): QueueSize {
   };
 }
 
-/** What a queue counts for; EINVAL and EOVERFLOW where it must not be. */
+/** Returns how much a queue counts for; EINVAL and EOVERFLOW where it must not be made. */
 function accountedBytes(
   { maxMessages, messageBytes }: QueueSize,
   limits: IpcLimits,

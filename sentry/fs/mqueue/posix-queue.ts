@@ -34,7 +34,7 @@ interface Level {
 export class PosixQueue {
   readonly maxMessages: number;
   readonly messageBytes: number;
-  /** Of all open files of the queue. */
+  /** The wait queue of all open files of the queue. */
   readonly queue: WaitQueue = new WaitQueue();
   readonly #memory: IpcMemory;
   /** By rising priority; none is empty. */

@@ -54,7 +54,7 @@ export function setNetFiles(files: NetFiles): void {
   netFiles = files;
 }
 
-/** What the host shows under this name, or else the sandbox's own. */
+/** A file with the content that the host shows under this name, or else the sandbox's own. */
 const shown = (name: string, own: () => string): Entry<Subject> =>
   processFile(0o444, () => netFiles.read(name) ?? own());
 

@@ -38,7 +38,10 @@ const pidNamespace: Show = (_task, group) => group.pids.inode;
 
 const timeNamespace: Show = (_task, group) => group.container.time?.inode ?? 0xeffffffa;
 
-/** What the sandbox has one of has the number of Linux's initial one (linux/proc_ns.h). */
+/**
+ * The namespaces. Where the sandbox has only one, it has the number of Linux's initial one
+ * (linux/proc_ns.h).
+ */
 const namespaces: readonly (readonly [name: string, type: string, show: Show])[] = [
   ['cgroup', 'cgroup', only(0xeffffffb)],
   ['ipc', 'ipc', (task, group) => task?.ipc ?? group.container.ipc],

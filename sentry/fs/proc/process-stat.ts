@@ -398,7 +398,10 @@ export function writeOomScoreAdjustment(subject: Subject, text: string, caller: 
   return text.length;
 }
 
-/** What the OOM killer would weigh: resident memory in thousandths of all, moved by the adjustment. */
+/**
+ * Returns the weight that the OOM killer would use: resident memory in thousandths of all, moved by
+ * the adjustment.
+ */
 export function renderOomScore(subject: Subject): string {
   const { memoryBytes } = subject.group.container.allowance;
   const share = Math.round((1000 * memoryOf(subject).residentBytes) / memoryBytes);

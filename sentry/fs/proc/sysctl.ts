@@ -70,7 +70,7 @@ function kept(initial: number, least: number, most: number): Entry<Kernel> {
   });
 }
 
-/** Of the UTS namespace of who asks. */
+/** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {

@@ -26,7 +26,7 @@ export interface NetworkInterface {
   readonly addressBytes: number;
   readonly carrier: number;
   readonly state: string;
-  /** What is not named is 0. */
+  /** The counters by name; those not named are 0. */
   readonly counters: ReadonlyMap<string, number>;
 }
 

@@ -9,7 +9,7 @@ import type { Task } from '../../kernel/task.ts';
 import type { ControllingTerminal } from '../../kernel/terminal.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 
-/** What terminals need of the kernel. */
+/** The parts of the kernel that terminals use. */
 export interface TerminalKernel {
   readonly clock: Clock;
   readonly timers: TimerQueue;

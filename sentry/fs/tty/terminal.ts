@@ -68,7 +68,7 @@ const everyEvent = readableEvents | writableEvents | POLLHUP | POLLERR | POLLPRI
 
 const scratch = new Uint8Array(4096);
 
-/** What the master's side of a terminal is told. */
+/** The calls by which a terminal tells its master's side of events. */
 export interface MasterSide {
   notify(events: number): void;
 }

@@ -40,7 +40,10 @@ export interface Termios {
   readonly outputSpeed: number;
 }
 
-/** What a new pty slave has: include/linux/termios_internal.h INIT_C_CC and drivers/tty's tty_std_termios. */
+/**
+ * The settings of a new pty slave: include/linux/termios_internal.h INIT_C_CC and drivers/tty's
+ * tty_std_termios.
+ */
 export const standardTermios: Termios = {
   iflag: ICRNL | IXON,
   oflag: OPOST | ONLCR,

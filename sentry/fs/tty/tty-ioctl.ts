@@ -153,7 +153,7 @@ export function masterIoctl(
   }
 }
 
-/** What means the same on both sides. */
+/** The ioctls that mean the same on both sides. */
 function commonIoctl(
   terminal: Terminal,
   command: number,

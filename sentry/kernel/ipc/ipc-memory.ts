@@ -2,9 +2,12 @@
 // charges them to a memory cgroup, and answers ENOMEM likewise.
 const MOST_BYTES = 64 * 2 ** 20;
 const LEAST_BYTES = 4 * 2 ** 20;
-/** What the Sentry keeps for a message beside its bytes. */
+/** The memory that the Sentry needs for a message beside the bytes of the message. */
 const MESSAGE_OVERHEAD = 256;
-/** What it keeps for a queue, a set, a segment; a namespace is a few of these. */
+/**
+ * The memory that the Sentry needs for a queue, a set or a segment; a namespace takes a few of
+ * these.
+ */
 export const OBJECT_BYTES = 1024;
 
 export class IpcMemory {

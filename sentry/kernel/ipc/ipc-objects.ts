@@ -97,7 +97,7 @@ export abstract class IpcObject {
   }
 }
 
-/** What a kind of objects says about finding and making them. */
+/** The rules of a kind of objects for finding and making them. */
 export interface IpcKind<T> {
   /** May one more be made? Asked before `limit`. */
   readonly check: () => SysResult;

@@ -23,7 +23,7 @@ export class SemaphoreCall {
   /** The answer, once there is one. */
   result: SysResult | undefined = undefined;
   waker: Waker | undefined = undefined;
-  /** What it waits for. */
+  /** The operation that this call waits for. */
   blockedBy: SemaphoreOperation | undefined = undefined;
 
   constructor(
@@ -51,13 +51,13 @@ const WOULD_BLOCK = 1;
 
 export class SemaphoreSet extends IpcObject {
   readonly #values: Int32Array;
-  /** Who changed a semaphore last: few of a large set are ever used. */
+  /** The users who changed a semaphore last, by its number: few of a large set are ever used. */
   readonly #lastUsers = new Map<number, IpcUser>();
   /** Seconds since the epoch of the last semop; 0 for never. */
   operationTime = 0;
   /** In order of arrival. */
   readonly #waiting: Set<SemaphoreCall> = new Set();
-  /** Who would undo something here. */
+  /** The undo lists that have adjustments for this set. */
   readonly undoLists: Set<UndoList> = new Set();
 
   constructor(id: number, request: IpcRequest, count: number) {
@@ -182,7 +182,10 @@ export class SemaphoreSet extends IpcObject {
     }
   }
 
-  /** Of those that alter values, or of those that do not. True: one altered some, so all have to be looked at again. */
+  /**
+   * Finishes waiting calls that alter values, or (by `altering`) those that do not. Returns true
+   * where one altered values, so that all have to be looked at again.
+   */
   #finishSome(altering: boolean, nowSec: number): boolean {
     for (const call of this.#waiting) {
       if (call.alters !== altering) continue;

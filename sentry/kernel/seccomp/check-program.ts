@@ -57,7 +57,7 @@ export interface FilterProgram {
   readonly codes: Uint8Array;
   /** Operands; of LD|ABS the index of the word. */
   readonly operands: Int32Array;
-  /** Of jumps: the index of the instruction to go on with. */
+  /** The index of the instruction at which each jump goes on. */
   readonly whenTrue: Uint16Array;
   readonly whenFalse: Uint16Array;
   /** Instructions of Linux's eBPF that the program would become: what its limit for a path counts. */
@@ -158,7 +158,7 @@ function isSound(shape: Shape, operand: number): boolean {
   }
 }
 
-/** As bpf_convert_filter() makes eBPF of it. */
+/** Returns the cost of an instruction, by the eBPF that bpf_convert_filter() makes of it. */
 function costOf(code: number, operand: number, onTrue: number, onFalse: number): number {
   switch (code) {
     case BPF_RET_K:

@@ -21,7 +21,10 @@ import { SeccompProfileError } from './profile-error.ts';
 export type NumberOf = (name: string) => number | undefined;
 
 const X32_SYSCALL_BIT = 0x4000_0000;
-/** What a tracer makes of a call that it skips: not of the x32 ABI, though it has the bit. */
+/**
+ * The number that a tracer gives a call which it skips. It is not one of the x32 ABI, though it has
+ * the bit.
+ */
 const SKIPPED_CALL = 0xffff_ffff;
 
 const knownFlags: ReadonlySet<string> = new Set([

@@ -22,7 +22,10 @@ export function setStrictMode(task: Task): SysResult {
   return 0;
 }
 
-/** Who may install filters: no program that is executed later can be led astray with more privilege. */
+/**
+ * Returns 0 where the task may install filters, else the errno: no program that is executed later
+ * can be led astray with more privilege.
+ */
 export function mayInstallFilter(task: Task): SysResult {
   return task.noNewPrivileges || isCapable(task.credentials, CAP_SYS_ADMIN) ? 0 : EACCES;
 }

@@ -39,8 +39,8 @@ const BPF_X = 0x08;
 const scratch = new Int32Array(BPF_MEMWORDS);
 
 /**
- * What the program answers, as a signed word. Only the first `known` words of `data` count: UNDECIDED where it
- * reads others.
+ * Runs the program and returns its answer as a signed word. Only the first `known` words of `data`
+ * count: the answer is UNDECIDED where the program reads others.
  */
 export function runProgram(program: FilterProgram, data: Int32Array, known: number): number {
   const { codes, operands, whenTrue, whenFalse } = program;

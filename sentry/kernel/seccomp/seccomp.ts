@@ -25,13 +25,13 @@ export interface Filter {
   readonly readsInstructionPointer: boolean;
 }
 
-/** What the filters say to one call. */
+/** The answer of the filters to one call. */
 export interface Verdict {
   /** SECCOMP_RET_* without its data, as a signed word. */
   action: number;
   /** SECCOMP_RET_DATA. */
   data: number;
-  /** Who said it; undefined where all allow. */
+  /** The filter that gave the answer; undefined where all allow the call. */
   filter: Filter | undefined;
 }
 

@@ -84,7 +84,7 @@ export function encodeControl(messages: readonly ControlMessage[]): Result<Uint8
   return joined(parts);
 }
 
-/** What the host's recvmsg left in `bytes`. */
+/** Decodes the control messages that the host's recvmsg left in `bytes`. */
 export function decodeControl(bytes: Uint8Array): ControlMessage[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const messages: ControlMessage[] = [];

@@ -44,7 +44,10 @@ const told = new Int32Array(3);
 const optionValue = new Uint8Array(512);
 
 const everything = POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM;
-/** What goes on to the host of the flags of a send and a receive; the others are the Sentry's, or have no meaning. */
+/**
+ * The flags of a send and a receive that go on to the host; the others are the Sentry's, or have no
+ * meaning.
+ */
 const sendFlags = so.MSG_OOB | so.MSG_DONTROUTE | so.MSG_EOR | so.MSG_CONFIRM | so.MSG_MORE;
 const receiveFlags = so.MSG_OOB | so.MSG_PEEK | so.MSG_TRUNC | so.MSG_ERRQUEUE;
 const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC | so.MSG_ERRQUEUE;
@@ -65,7 +68,7 @@ export class HostInetSocket extends Socket {
   readonly #sockets: HostSockets;
   readonly #credentials: Credentials;
   #acceptedFrom: Uint8Array | undefined;
-  /** As the host answers a connect(2) that begins a connection, and one that finds it begun. */
+  /** The host's answer to a connect(2) that begins a connection, and to one that finds it begun. */
   #whenLate: SysResult = EINPROGRESS;
 
   /** Takes over a host socket that `sockets` counted. */

@@ -179,7 +179,7 @@ const udp: PassedOptions = {
   setOnly: [],
 };
 
-/** Of raw sockets. */
+/** Options of raw sockets. */
 const icmp: PassedOptions = {
   level: so.SOL_RAW,
   both: [so.ICMP_FILTER, so.IPV6_CHECKSUM],

@@ -23,7 +23,7 @@ import {
 import { settings } from '../../base/settings.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 
-/** Of the kinds of sockets that need no privilege; the first is meant by 0. */
+/** The protocols of the kinds of sockets that need no privilege; 0 means the first. */
 const protocolsOf: ReadonlyMap<number, readonly [number, ...number[]]> = new Map([
   [SOCK_STREAM, [IPPROTO_TCP]],
   [SOCK_DGRAM, [IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6]],

@@ -74,10 +74,10 @@ import { makeSocketNode, socketAtPath } from './socket-path.ts';
 
 /** net.unix.max_dgram_qlen: messages that wait at a socket whose sender is not its peer. */
 const maxDatagramQueue = 10;
-/** What a message counts besides its bytes: about an sk_buff. */
+/** The amount that a message counts besides its bytes: about an sk_buff. */
 const messageOverheadBytes = 768;
 
-/** Who makes a socket, as SO_PEERCRED of the other side shows it. */
+/** The maker of a socket, whom SO_PEERCRED of the other side shows. */
 interface Owner {
   readonly credentials: PeerCredentials;
   readonly groups: readonly number[];
@@ -90,7 +90,9 @@ export class UnixSocket extends Socket implements FlyingSocket {
   readonly #bytes = new ByteInbox();
   readonly #messages: MessageInbox;
   readonly #clock: Clock;
-  /** Who made it: sends through read(2)-like calls without a task carry these. */
+  /**
+   * The maker of the socket. Sends through read(2)-like calls without a task carry its credentials.
+   */
   #owner: Owner;
   #address: UnixAddress = unnamed;
   #path: Path | undefined;
@@ -134,7 +136,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     return this.#pending !== undefined;
   }
 
-  /** As /proc/net/unix shows it. */
+  /** The address in the form that /proc/net/unix shows. */
   get address(): UnixAddress {
     return this.#address;
   }
