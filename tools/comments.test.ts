@@ -70,6 +70,17 @@ describe('reflow', () => {
     ]);
   });
 
+  it('keeps the mark of a deviation whole, and at the start of its line', () => {
+    const filled = reflow(
+      'a.ts',
+      `// ${long}\n// Differs from Linux: ${'x'.repeat(70)} Differs from runc: y`,
+    );
+    expect(filled.split('\n').slice(-2)).toEqual([
+      `// Differs from Linux: ${'x'.repeat(70)}`,
+      '// Differs from runc: y',
+    ]);
+  });
+
   it('changes nothing where every line is short enough', () => {
     const text = '// a\n// b\n/* c */ f();\n';
     expect(reflow('a.ts', text)).toBe(text);

@@ -5,6 +5,8 @@ import ts from 'typescript';
 const WIDTH = 100;
 /** A comment line may be this long before it has to be reflowed: a small change need not move every line after it. */
 const LONGEST_LINE = 110;
+/** A line that begins so starts a paragraph of its own. */
+const DEVIATION = 'Differs from ';
 
 export interface Comment {
   /** Offset of the first and behind the last character, markers included. */
@@ -147,16 +149,29 @@ function paragraphsOf(content: readonly string[]): Paragraph[] {
     const before = paragraphs.at(-1);
     const [item = ''] = /^(?:[-*] |\d+\. )/.exec(line) ?? [];
     const text = before?.hang !== '' && before !== undefined ? line.trimStart() : line;
+    const isNew = item !== '' || text.startsWith(DEVIATION);
     const isFixed = item === '' && /^$|^ {2}|^[|@]|^-{3}|\S {3}|\t/.test(text);
-    if (!isFixed && item === '' && before !== undefined && !before.isFixed) {
-      before.words.push(...line.trim().split(/ +/));
+    if (!isFixed && !isNew && before !== undefined && !before.isFixed) {
+      before.words.push(...wordsOf(line));
       before.lines.push(line);
     } else {
-      const words = line.trim().split(/ +/);
-      paragraphs.push({ words, lines: [line], isFixed, hang: ' '.repeat(item.length) });
+      paragraphs.push({
+        words: wordsOf(line),
+        lines: [line],
+        isFixed,
+        hang: ' '.repeat(item.length),
+      });
     }
   }
   return paragraphs;
+}
+
+/** Splits a line into words. The mark of a deviation stays whole, so that grep(1) finds it. */
+function wordsOf(line: string): string[] {
+  const parts = line.trim().split(new RegExp(`(?<=^| )(${DEVIATION}\\S+)`));
+  return parts
+    .flatMap((part) => (part.startsWith(DEVIATION) ? [part] : part.split(' ')))
+    .filter((word) => word !== '');
 }
 
 function fill({ words, lines, isFixed, hang }: Paragraph, width: number): string[] {

@@ -9,9 +9,10 @@
  *   4      report channel: this program's lines for the command line; its hang-up ends the sandbox
  *   5      debug log (or /dev/null), standard error of the Sentry and the Gofer
  *   6      strace output (or /dev/null)
- *   7      a container's control socket, on which the Sentry accepts connections (or /dev/null); for a container that
- *          joins another's Sentry its Gofer's end of the socket between the two
- *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon (or /dev/null)
+ *   7      a container's control socket, on which the Sentry accepts connections (or /dev/null);
+ *          where the container joins another's Sentry, its Gofer's end of the socket between both
+ *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon
+ *          (or /dev/null)
  */
 #ifndef RUNTS_LAUNCHER_H
 #define RUNTS_LAUNCHER_H

@@ -38,7 +38,7 @@ const MAP_KINDS = [MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED].flatMap
 ]);
 /** Mappings that replace what is there. */
 const MAP_REPLACING = MAP_KINDS.map((kind) => kind | MAP_FIXED);
-/** Nothing is there. */
+/** Mappings that fail where something is there. */
 const MAP_EMPTY = MAP_KINDS.map((kind) => kind | MAP_FIXED_NOREPLACE);
 /** FUTEX_WAIT, FUTEX_WAKE, and the two with FUTEX_PRIVATE_FLAG. */
 const FUTEX_OPERATIONS = [0, 1, 128, 129];

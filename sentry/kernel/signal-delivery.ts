@@ -180,7 +180,8 @@ function pushFrame(
     top = stack.addr + stack.sizeBytes;
   const fpAddr = alignDown(top - task.thread.fpStateBytes, 64);
   const frameAddr = alignDown(fpAddr - sigframe.size, 16) - 8;
-  if (onAlternate && stack.sizeBytes > 0 && frameAddr < stack.addr) return false; // Overflow of the alternate stack.
+  // The alternate stack would overflow.
+  if (onAlternate && stack.sizeBytes > 0 && frameAddr < stack.addr) return false;
 
   const frame = new DataView(new ArrayBuffer(sigframe.size));
   setI64(frame, sigframe.pretcode, action.restorer);

@@ -2,14 +2,17 @@
 // file, or with one that is not as here, the quick path leaves the command to Node. The lines, in this order:
 //   runts quick 2                      the version
 //   front PID START                    the process of the pid file (process-identity.ts)
-//   hooks KIND...                      kinds of hooks there are that a command on this container would have to run, or '-'
+//   hooks KIND...                      the kinds of hooks that a command on this container would
+//                                      have to run, or '-'
 //   freezer v1|v2 DIRECTORY            or 'freezer none'
 //   unit yes|no                        systemd has a unit for it, which `delete` stops
-//   sandbox ID                         whose Sentry it lives in: its own id, or that of the first container of its pod
+//   sandbox ID                         the container whose Sentry it lives in: itself, or the first
+//                                      container of its pod
 //   bundle DIRECTORY                   where its config.json is
 //   cgroup owned|shared DIRECTORY      each of its cgroups; only owned ones are removed with it
-//   document BEFORE AFTER              two lengths in bytes: the text that `runts state` prints up to the pid, and from the
-//                                      end of the status on, follow this line ('document none': Node has to find out)
+//   document BEFORE AFTER              two lengths in bytes: the text that `runts state` prints up to
+//                                      the pid, and from the end of the status on, follow this line
+//                                      ('document none': Node has to find out)
 import type { ContainerRecord } from './container-record.ts';
 import { stateText } from './status.ts';
 
