@@ -1,6 +1,7 @@
-// Capabilities of a program file, as a container with ids of its own writes and reads them: on the host they are bound to
-// what its root is there, so that they count in the container and nowhere else (capabilities(7), "Namespaced file
-// capabilities"; struct vfs_ns_cap_data in include/uapi/linux/capability.h).
+// Capabilities of a program file, as a container with ids of its own writes and reads them: on the
+// host they are bound to what its root is there, so that they count in the container and nowhere
+// else (capabilities(7), "Namespaced file capabilities"; struct vfs_ns_cap_data in
+// include/uapi/linux/capability.h).
 const REVISION_MASK = 0xff00_0000;
 const REVISION_2 = 0x0200_0000;
 const REVISION_3 = 0x0300_0000;

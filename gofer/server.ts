@@ -1,5 +1,5 @@
-// The Gofer's main loop: takes a request, has it done on the host tree (operations/), answers. One request at a time,
-// blocking; ends when the Sentry closes its side.
+// The Gofer's main loop: takes a request, has it done on the host tree (operations/), answers. One
+// request at a time, blocking; ends when the Sentry closes its side.
 import { EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, isErrno, type SysResult } from '../abi/errno.ts';
 import { MSG_DONTWAIT } from '../abi/socket.ts';
 import { native } from '../native/addon.ts';

@@ -1,4 +1,5 @@
-// What a preboot (native/preboot) asks of the programs that it loads: they do not start, but leave here how to.
+// What a preboot (native/preboot) asks of the programs that it loads: they do not start, but leave
+// here how to.
 export interface Roles {
   sentry?: () => void;
   gofer?: () => void;

@@ -1,5 +1,5 @@
-// What the command line tells the Gofer about the directories and files of the host that it serves (its attach points):
-// JSON, as the last argument of the Gofer's process.
+// What the command line tells the Gofer about the directories and files of the host that it serves
+// (its attach points): JSON, as the last argument of the Gofer's process.
 import type { IdRanges } from './id-ranges.ts';
 
 /** Whose files those of an attach point are. */

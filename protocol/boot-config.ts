@@ -8,12 +8,15 @@ import type { IdRanges } from './id-ranges.ts';
 import type { SeccompProfile } from './seccomp-profile.ts';
 
 /**
- * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of files and shared memory
- * to a cgroup, which is there besides. 'none': somebody outside does.
+ * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of
+ * files and shared memory to a cgroup, which is there besides. 'none': somebody outside does.
  */
 export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
 
-/** By how much a container's clocks are ahead: time_namespaces(7). Seconds may be negative, nanoseconds not. */
+/**
+ * By how much a container's clocks are ahead: time_namespaces(7). Seconds may be negative,
+ * nanoseconds not.
+ */
 export interface TimeOffsets {
   readonly monotonic: Timespec;
   readonly boottime: Timespec;
@@ -148,7 +151,10 @@ export interface ContainerConfig {
   /** Over the root, made in this order. */
   readonly mounts: readonly MountConfig[];
   readonly devices: readonly DeviceConfig[];
-  /** Paths that show nothing: files as /dev/null, directories as empty ones. What is not there is passed over. */
+  /**
+   * Paths that show nothing: files as /dev/null, directories as empty ones. What is not there is
+   * passed over.
+   */
   readonly maskedPaths: readonly string[];
   /** Likewise, paths that cannot be written. */
   readonly readOnlyPaths: readonly string[];
@@ -163,7 +169,10 @@ export interface ContainerConfig {
   /** The seccomp profile of its processes, also of those of `runts exec`. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;
-  /** The first process is process 1, as containers have it; else it is process 2 below an init of the Sentry's. */
+  /**
+   * The first process is process 1, as containers have it; else it is process 2 below an init of
+   * the Sentry's.
+   */
   readonly isInit: boolean;
 }
 
@@ -204,12 +213,18 @@ export interface SandboxConfig {
    */
   readonly seccomp: 'kill' | 'log';
   readonly platform: 'systrap';
-  /** 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was started in. */
+  /**
+   * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
+   * started in.
+   */
   readonly network: 'none' | 'host';
   /** Keys of net.* settings that the host's network namespace was given for the first container. */
   readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
-  /** Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts). Needs seccomp 'log'. */
+  /**
+   * Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts).
+   * Needs seccomp 'log'.
+   */
   readonly profile: boolean;
 }

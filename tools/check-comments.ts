@@ -1,5 +1,6 @@
-// Holds comments to docs/comments.md, as far as a program can judge them: no line is longer than 110 columns, and no
-// doc comment of the product begins with a word that leaves out subject and verb. `--write` reflows what is too long.
+// Holds comments to docs/comments.md, as far as a program can judge them: no line is longer than
+// 110 columns, and no doc comment of the product begins with a word that leaves out subject and
+// verb. `--write` reflows what is too long.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,15 @@
 // Finds comments in TypeScript and C, and reflows those whose lines are too long (check-comments.ts).
 import ts from 'typescript';
 
-/** Columns that a reflowed comment fills at most. Code is held to the same width by biome and clang-format. */
+/**
+ * Columns that a reflowed comment fills at most. Code is held to the same width by biome and
+ * clang-format.
+ */
 const WIDTH = 100;
-/** A comment line may be this long before it has to be reflowed: a small change need not move every line after it. */
+/**
+ * A comment line may be this long before it has to be reflowed: a small change need not move every
+ * line after it.
+ */
 const LONGEST_LINE = 110;
 /** A line that begins so starts a paragraph of its own. */
 const DEVIATION = 'Differs from ';
@@ -20,7 +26,10 @@ interface Block {
   readonly last: number;
 }
 
-/** A piece of a comment's text: `isFixed` where its line breaks have a meaning (tables, lists of files, code). */
+/**
+ * A piece of a comment's text: `isFixed` where its line breaks have a meaning (tables, lists of
+ * files, code).
+ */
 interface Paragraph {
   readonly words: string[];
   readonly lines: string[];

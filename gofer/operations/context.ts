@@ -1,4 +1,5 @@
-// What the Gofer's operations share: what they work with, the form of requests and answers, and the safe ways to an entry.
+// What the Gofer's operations share: what they work with, the form of requests and answers, and the
+// safe ways to an entry.
 import {
   EBADF,
   EINVAL,
@@ -40,7 +41,10 @@ export interface GoferContext {
   readonly listing: OpenListing;
 }
 
-/** The values of a request, checked as protocol/gofer/fields.ts says, and nothing more: the Sentry may be hostile. */
+/**
+ * The values of a request, checked as protocol/gofer/fields.ts says, and nothing more: the Sentry
+ * may be hostile.
+ */
 export type Request<Name extends OperationName> = RequestOf<(typeof operations)[Name]>;
 
 /**
@@ -115,7 +119,10 @@ function readLink(tree: HostTree, directory: HostDirectory, name: string): Resul
   return isErrno(length) ? length : linkBytes.toString('latin1', 0, length);
 }
 
-/** A real descriptor of a regular file or directory (name '': this one), whose type was looked at before it was opened. */
+/**
+ * A real descriptor of a regular file or directory (name '': this one), whose type was looked at
+ * before it was opened.
+ */
 export function openFileOrDirectory(
   tree: HostTree,
   directory: HostDirectory,
@@ -157,12 +164,18 @@ function isOpenable(mode: number): boolean {
 /** The ids with which the Gofer makes new files. */
 const ownUid = process.geteuid?.() ?? -1;
 
-/** The mode to make something with: the one it is to have, unless somebody else's rights would go with it for a moment. */
+/**
+ * The mode to make something with: the one it is to have, unless somebody else's rights would go
+ * with it for a moment.
+ */
 export function firstMode(uid: number, mode: number, otherwise: number): number {
   return uid === ownUid ? mode & 0o777 : otherwise;
 }
 
-/** Attributes of something made just now, with this owner and mode: only what differs is set, as watches tell of it. */
+/**
+ * Attributes of something made just now, with this owner and mode: only what differs is set, as
+ * watches tell of it.
+ */
 export function madeFor(
   tree: HostTree,
   fd: number,

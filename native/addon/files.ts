@@ -34,8 +34,9 @@ export interface FileCalls {
   /** type bsize blocks bfree bavail files ffree namelen. */
   fstatfs(fd: number, out: Float64Array): SysResult;
   /**
-   * Opens the file behind `fd` anew with other flags, through /proc/self/fd, which the first call opens and keeps:
-   * call reopen(-1, 0) before the process is confined (answers that descriptor; openat2 on it must stay allowed).
+   * Opens the file behind `fd` anew with other flags, through /proc/self/fd, which the first call
+   * opens and keeps: call reopen(-1, 0) before the process is confined (answers that descriptor;
+   * openat2 on it must stay allowed).
    */
   reopen(fd: number, flags: number): SysResult;
   /** Bytes of another process that are in memory; 0 where that is not known (as before `reopen(-1, 0)`). */
@@ -52,7 +53,10 @@ export interface FileCalls {
   ): SysResult;
   linkat(fd: number, name: string, newDirfd: number, newName: string, flags: number): SysResult;
   symlinkat(target: string, dirfd: number, name: string): SysResult;
-  /** Before the process is confined, after reopen(-1, 0): watchDirectory works from then on. Changes the working directory. */
+  /**
+   * Before the process is confined, after reopen(-1, 0): watchDirectory works from then on. Changes
+   * the working directory.
+   */
   watchFromDescriptors(): SysResult;
   /** inotify_init1(IN_NONBLOCK | IN_CLOEXEC). */
   inotifyInit(): SysResult;

@@ -1,6 +1,7 @@
-// Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic BPF.
-// seccomp(2), Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{seccomp,filter,bpf_common}.h.
-// Used for the stub (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
+// Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic
+// BPF. seccomp(2), Documentation/userspace-api/seccomp_filter.rst,
+// include/uapi/linux/{seccomp,filter,bpf_common}.h. Used for the stub
+// (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
 import { BPF_LD_W_ABS } from '../../abi/filter.ts';
 import { AUDIT_ARCH_X86_64, SECCOMP_RET_ERRNO } from '../../abi/seccomp.ts';
 

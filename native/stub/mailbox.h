@@ -75,7 +75,10 @@ enum operation_kind {
   OP_LOAD_FP = 8,       /* addr (0: initial state) */
   OP_CLOSE = 9,         /* prot = descriptor */
   OP_CPU_TIME = 10,     /* this thread's CPU time into cpu_ns */
-  /* What the host shows: addr and length are where the arguments start and end, extra0 and extra1 the environment. */
+  /*
+   * What the host shows: addr and length are where the arguments start and end, extra0 and extra1
+   * the environment.
+   */
   OP_SHOW_ARGUMENTS = 11,
   OP_SHOW_NAME = 12, /* of this thread: 16 bytes in extra0 and extra1 */
 };

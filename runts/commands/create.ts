@@ -25,6 +25,7 @@ export async function create(
     preservedFds: options.preserveFds ?? 0,
     isForeground: false,
   });
-  // What the front, our child, leaves open in Node does not keep the engine waiting, nor does the end of Node itself.
+  // What the front, our child, leaves open in Node does not keep the engine waiting, nor does the
+  // end of Node itself.
   native.exitNow(0);
 }

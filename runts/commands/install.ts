@@ -1,5 +1,5 @@
-// `runts install` and `runts uninstall`: Docker's configuration is changed, for the other engines the lines to add are
-// printed.
+// `runts install` and `runts uninstall`: Docker's configuration is changed, for the other engines
+// the lines to add are printed.
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, Failure } from '../failure.ts';

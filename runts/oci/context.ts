@@ -25,8 +25,8 @@ export interface OciContext {
 }
 
 /**
- * Runs an OCI command. A failure goes to the log, where engines look for it, and as one line to standard error; the exit
- * code is 1, as runc's, unless the command gives another one.
+ * Runs an OCI command. A failure goes to the log, where engines look for it, and as one line to
+ * standard error; the exit code is 1, as runc's, unless the command gives another one.
  */
 export async function inContext(
   options: GlobalOptions,

@@ -1,5 +1,5 @@
-// Makes a container, up to its first process being loaded and ready to start (runtime.md of the specification, steps 1
-// to 6). What fails leaves nothing behind.
+// Makes a container, up to its first process being loaded and ready to start (runtime.md of the
+// specification, steps 1 to 6). What fails leaves nothing behind.
 import { resolve } from 'node:path';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
@@ -262,7 +262,10 @@ function joinedPids(
   );
 }
 
-/** Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names it by a path of its own. */
+/**
+ * Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names
+ * it by a path of its own.
+ */
 function joinedOf(
   context: OciContext,
   type: 'ipc' | 'uts',
@@ -274,7 +277,10 @@ function joinedOf(
   return containerOf(context, type, path, sandbox) ?? sandbox.id;
 }
 
-/** /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one from outside. */
+/**
+ * /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one
+ * from outside.
+ */
 function containerOf(
   context: OciContext,
   type: 'pid' | 'ipc' | 'uts',
@@ -296,7 +302,10 @@ function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
   ];
 }
 
-/** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */
+/**
+ * All see the host's namespaces but the network, which is the container's by then; startContainer's
+ * run inside.
+ */
 function runCreateHooks({ plan, record }: Making): void {
   const { hooks } = plan.spec;
   if (hooks === undefined) return;

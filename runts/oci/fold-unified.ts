@@ -1,6 +1,7 @@
-// linux.resources.unified → the fields that say the same, so that a limit given in cgroup v2's own words is treated as
-// any other: told to the guest and to systemd, and with room for runts' own threads and memory in the host's cgroup.
-// What has no such field stays. config-linux.md "Unified"; Documentation/admin-guide/cgroup-v2.rst
+// linux.resources.unified → the fields that say the same, so that a limit given in cgroup v2's own
+// words is treated as any other: told to the guest and to systemd, and with room for runts' own
+// threads and memory in the host's cgroup. What has no such field stays. config-linux.md "Unified";
+// Documentation/admin-guide/cgroup-v2.rst
 import { discoverLayout } from './cgroups/layout.ts';
 import { sharesOfWeight } from './cgroups/resources-v2.ts';
 import type { CpuResources, MemoryResources, Resources } from './spec/types.ts';

@@ -1,5 +1,6 @@
-// Hooks of config.json: programs of the host that run at points of a container's life, with its state on standard input.
-// config.md "POSIX-platform Hooks" of the runtime specification; the texts of failures are runc's.
+// Hooks of config.json: programs of the host that run at points of a container's life, with its
+// state on standard input. config.md "POSIX-platform Hooks" of the runtime specification; the texts
+// of failures are runc's.
 import { ETIMEDOUT, errnoName, isErrno } from '../../abi/errno.ts';
 import { MFD_CLOEXEC } from '../../abi/mman.ts';
 import { signalName } from '../../abi/signal.ts';
@@ -12,8 +13,9 @@ import type { Hook, Hooks } from './spec/types.ts';
 const KEPT_BYTES = 16 * 1024;
 
 /**
- * One after the other, in the bundle (`state.bundle`); the first that fails ends it with a Failure. A hook has the
- * environment that it is given and no other. It is over when its own process is, whatever children it leaves.
+ * One after the other, in the bundle (`state.bundle`); the first that fails ends it with a Failure.
+ * A hook has the environment that it is given and no other. It is over when its own process is,
+ * whatever children it leaves.
  */
 export function runHooks(
   hooks: readonly Hook[],

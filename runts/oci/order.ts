@@ -1,5 +1,6 @@
-// What `runts start` and `runts kill` tell a container's front (native/launcher/front.c): a real-time signal with a
-// number in it. It reaches the front without a connection, and can ask for signals that no process can catch.
+// What `runts start` and `runts kill` tell a container's front (native/launcher/front.c): a
+// real-time signal with a number in it. It reaches the front without a connection, and can ask for
+// signals that no process can catch.
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { describeErrno } from './errno-text.ts';

@@ -1,5 +1,5 @@
-// A bundle as the Sentry and the launcher want it. Everything that can be wrong in it is found here, before anything
-// is made.
+// A bundle as the Sentry and the launcher want it. Everything that can be wrong in it is found
+// here, before anything is made.
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// linux.devices: nodes in the container's /dev beside the ones that every container has. What is behind a number is the
-// Sentry's own (sentry/fs/dev/devices.ts) or nothing: no device of the host is opened.
+// linux.devices: nodes in the container's /dev beside the ones that every container has. What is
+// behind a number is the Sentry's own (sentry/fs/dev/devices.ts) or nothing: no device of the host
+// is opened.
 import { isAbsolute, normalize } from 'node:path';
 import { S_IFBLK, S_IFCHR, S_IFIFO } from '../../abi/stat.ts';
 import type { DeviceConfig } from '../../protocol/boot-config.ts';

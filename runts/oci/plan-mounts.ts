@@ -1,5 +1,5 @@
-// The file systems of a container: root, mounts and devices of config.json, judged and turned into what the Gofer serves
-// and what the Sentry mounts. Nothing is made here.
+// The file systems of a container: root, mounts and devices of config.json, judged and turned into
+// what the Gofer serves and what the Sentry mounts. Nothing is made here.
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { isAbsolute, join, normalize, resolve } from 'node:path';
@@ -174,7 +174,10 @@ interface BindRequest {
   readonly ids: IdRanges | undefined;
 }
 
-/** mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's user namespace. */
+/**
+ * mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's
+ * user namespace.
+ */
 function planMountIds(
   { uidMappings = [], gidMappings = [], destination }: Mount,
   { idMap }: MountOptions,

@@ -1,5 +1,5 @@
-// linux.sysctl: settings of the Sentry's own kernel and, where guests have the sockets of a network namespace of the
-// host's, of that. By the names of sysctl(8).
+// linux.sysctl: settings of the Sentry's own kernel and, where guests have the sockets of a network
+// namespace of the host's, of that. By the names of sysctl(8).
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 import { toByteString } from '../byte-string.ts';
 import { Failure } from '../failure.ts';

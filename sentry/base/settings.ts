@@ -1,5 +1,6 @@
-// Settings of the Sentry's kernel that the configuration can change before anything runs (linux.sysctl, abi/sysctl.ts).
-// Inside nobody changes them. Those of a network that is the host's (net.*) show what holds there when the Sentry boots.
+// Settings of the Sentry's kernel that the configuration can change before anything runs
+// (linux.sysctl, abi/sysctl.ts). Inside nobody changes them. Those of a network that is the host's
+// (net.*) show what holds there when the Sentry boots.
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 
 class Settings {

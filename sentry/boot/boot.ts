@@ -1,5 +1,5 @@
-// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
-// first process; then confines this process.
+// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
+// systems, streams, first process; then confines this process.
 
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';

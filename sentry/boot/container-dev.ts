@@ -1,5 +1,5 @@
-// /dev of a container: the nodes and links that every container has (OCI runtime specification, "Default Devices" and
-// "Dev symbolic links"), and those of its configuration.
+// /dev of a container: the nodes and links that every container has (OCI runtime specification,
+// "Default Devices" and "Dev symbolic links"), and those of its configuration.
 import {
   MEM_MAJOR,
   MEM_MINOR_FULL,

@@ -1,5 +1,5 @@
-// The containers of this Sentry and the processes that are started in them from outside: the first one at boot, a pod's
-// others and those of `runts exec` over the control socket.
+// The containers of this Sentry and the processes that are started in them from outside: the first
+// one at boot, a pod's others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';

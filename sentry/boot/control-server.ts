@@ -1,5 +1,6 @@
-// The sandbox's control socket: connections from `runts exec` and, in a pod, from further containers. Whoever can
-// connect has the state directory, and so is the user or root; a request that makes no sense ends its connection.
+// The sandbox's control socket: connections from `runts exec` and, in a pod, from further
+// containers. Whoever can connect has the state directory, and so is the user or root; a request
+// that makes no sense ends its connection.
 
 import { isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
@@ -21,8 +22,8 @@ import { type ControlledProcess, ProcessControl } from './process-control.ts';
 /** The requests that a connection can make. */
 export interface RequestHandler {
   /**
-   * The process, loaded. Throws BootFailure. The descriptors (standard streams, and a Gofer's socket for 'create') are the
-   * handler's in any case. `ended` is told of the process's end.
+   * The process, loaded. Throws BootFailure. The descriptors (standard streams, and a Gofer's
+   * socket for 'create') are the handler's in any case. `ended` is told of the process's end.
    */
   handle(
     request: ProcessRequest,

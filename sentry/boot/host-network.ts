@@ -28,7 +28,10 @@ export function joinHostNetwork(platform: Platform, clock: Clock, keys: readonly
   if (isErrno(joined)) throw new BootFailure(`--network host: errno ${-joined}`);
 }
 
-/** The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says (container.c). */
+/**
+ * The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says
+ * (container.c).
+ */
 function takeSettings(more: readonly string[]): void {
   const known = Object.keys(sysctlRules).filter((key) => key.startsWith('net.'));
   const others = ['net.ipv4.tcp_available_congestion_control'];

@@ -1,4 +1,5 @@
-// The limits of a container's cgroup on the host, as its guests see them: at the start, and after `runts update`.
+// The limits of a container's cgroup on the host, as its guests see them: at the start, and after
+// `runts update`.
 
 import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import type { GroupLimits } from '../kernel/allowance.ts';

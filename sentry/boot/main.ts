@@ -1,5 +1,6 @@
 // Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
-// (protocol/sentry-descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
+// (protocol/sentry-descriptors.ts); here the sandbox is put together, the process is confined, and
+// the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { useBaselineCompiler } from '../../native/baseline-compiler.ts';
@@ -49,7 +50,8 @@ function run(
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));
   } catch (error) {
-    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is worth nothing.
+    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is
+    // worth nothing.
     if (error instanceof GoferDied) letLauncherTell();
     const text = error instanceof Error ? error.message : String(error);
     const failure =

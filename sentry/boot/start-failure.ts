@@ -53,8 +53,8 @@ export function programFailure(command: string, error: SysResult): BootFailure {
 }
 
 /**
- * The same in the words of runc (Go's os/exec), by which Docker tells 127, "executable file not found" and "no such file
- * or directory", from 126, "permission denied".
+ * The same in the words of runc (Go's os/exec), by which Docker tells 127, "executable file not
+ * found" and "no such file or directory", from 126, "permission denied".
  */
 export function containerProgramFailure(command: string, error: SysResult): BootFailure {
   const prefix = `unable to start container process: exec: "${command}": `;

@@ -1,4 +1,5 @@
-// What the processes of one container may have together, and what they have had: the kernel's side of cgroups(7).
+// What the processes of one container may have together, and what they have had: the kernel's side
+// of cgroups(7).
 import type { MemoryGuarding } from '../../protocol/boot-config.ts';
 import type { Container } from './container.ts';
 import type { Task } from './task.ts';

@@ -1,5 +1,5 @@
-// Capabilities of a program file: struct vfs_cap_data in security.capability (capabilities(7), "File capabilities";
-// include/uapi/linux/capability.h).
+// Capabilities of a program file: struct vfs_cap_data in security.capability (capabilities(7),
+// "File capabilities"; include/uapi/linux/capability.h).
 import type { CapabilitySet } from '../../abi/capability.ts';
 
 export interface FileCapabilities {

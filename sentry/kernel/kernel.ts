@@ -37,8 +37,8 @@ export interface KernelOptions {
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
   /**
-   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for its `thread`. The inodes of
-   * descriptors live above this layer.
+   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for
+   * its `thread`. The inodes of descriptors live above this layer.
    */
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
 }

@@ -1,7 +1,8 @@
-// Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry looks at the resident memory
-// of its processes while any of them runs, and kills the largest of a container that has more than it may (as the host's OOM
-// killer would within a cgroup). The next look is due when what is left could have been touched: rarely far from the limit, often
-// near it. Past it a guest gets by what it can touch in SHORTEST_NS.
+// Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry
+// looks at the resident memory of its processes while any of them runs, and kills the largest of a
+// container that has more than it may (as the host's OOM killer would within a cgroup). The next
+// look is due when what is left could have been touched: rarely far from the limit, often near it.
+// Past it a guest gets by what it can touch in SHORTEST_NS.
 import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Container } from './container.ts';

@@ -1,5 +1,6 @@
-// Scheduling parameters of a task: sched(7), kernel/sched/syscalls.c. They are kept and shown, and judged as Linux judges them.
-// The host schedules the threads of a sandbox all alike: nothing here has an effect on that.
+// Scheduling parameters of a task: sched(7), kernel/sched/syscalls.c. They are kept and shown, and
+// judged as Linux judges them. The host schedules the threads of a sandbox all alike: nothing here
+// has an effect on that.
 import { CAP_SYS_NICE } from '../../abi/capability.ts';
 import { EBUSY, EINVAL, EOPNOTSUPP, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../../abi/resource.ts';

@@ -57,7 +57,10 @@ const CLEARED_FLAGS = 0x10000 | 0x400 | 0x100;
 /** Signals raised by the instruction at hand: delivered before all others. */
 const synchronous = SignalSet.of(SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS);
 
-/** 'frame': a handler's frame was made. 'again': something else happened, look again. 'none': nothing to deliver. */
+/**
+ * 'frame': a handler's frame was made. 'again': something else happened, look again. 'none':
+ * nothing to deliver.
+ */
 export type Delivery = 'frame' | 'again' | 'none';
 
 /** Takes one signal, if any, and acts on it. `answer` is the interrupted syscall's result, if one was. */

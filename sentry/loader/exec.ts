@@ -46,7 +46,10 @@ export interface ExecRequest {
   readonly envp: readonly string[];
 }
 
-/** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. Sleeps where the host is slow. */
+/**
+ * Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. Sleeps where the
+ * host is slow.
+ */
 export function execute(task: Task, request: ExecRequest): MaybeBlocking {
   const ready = new OneShot<boolean>();
   const fresh = tryFresh(task, ready);

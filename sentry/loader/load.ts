@@ -80,7 +80,10 @@ export interface LoadedImage {
 
 /** One whose memory is laid out by operations that are still queued on the fresh thread. */
 export interface LaidOutImage extends LoadedImage {
-  /** With what became of them. 0: the fresh thread is ready to run the program's first instruction; else all is undone. */
+  /**
+   * With what became of them. 0: the fresh thread is ready to run the program's first instruction;
+   * else all is undone.
+   */
   readonly finish: (flushed: SysResult) => SysResult;
 }
 
@@ -241,7 +244,10 @@ function build(
   };
 }
 
-/** Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be done then, or an errno. */
+/**
+ * Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be
+ * done then, or an errno.
+ */
 function lay(
   request: LoadRequest,
   found: FoundProgram,

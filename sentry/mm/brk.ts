@@ -24,7 +24,10 @@ export class ProgramBreak {
     if (this.#before.size > 0) this.#before.delete(thread);
   }
 
-  /** The host has refused what `thread` asked: the old break, in force again; undefined where none was moved. */
+  /**
+   * The host has refused what `thread` asked: the old break, in force again; undefined where none
+   * was moved.
+   */
   undo(thread: GuestThread): number | undefined {
     const old = this.#before.get(thread);
     if (old === undefined) return undefined;

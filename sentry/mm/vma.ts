@@ -59,7 +59,10 @@ export class Vma implements Range {
   readonly backing: Backing | undefined;
   /** Offset in the backing of `start`, in bytes. */
   offset: number;
-  /** '[vdso]', '[vvar]', '[anon:...]', or '' (then /proc/PID/maps names it by its backing, [heap] or [stack]). */
+  /**
+   * '[vdso]', '[vvar]', '[anon:...]', or '' (then /proc/PID/maps names it by its backing, [heap] or
+   * [stack]).
+   */
   name: string;
 
   constructor(

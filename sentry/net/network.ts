@@ -1,5 +1,5 @@
-// Which network the sandbox has: its own loopback device (inet/), or the one of the host (host-inet/). Chosen once, at
-// boot; everything that differs between the two goes through here.
+// Which network the sandbox has: its own loopback device (inet/), or the one of the host
+// (host-inet/). Chosen once, at boot; everything that differs between the two goes through here.
 import type { Result, SysResult } from '../../abi/errno.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Caller } from '../vfs/caller.ts';

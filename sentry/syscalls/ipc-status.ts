@@ -25,7 +25,10 @@ export const nowSec = (task: Task): number => task.kernel.clock.realtime().sec;
 export const pidSeen = (task: Task, user: IpcUser | undefined): number =>
   user === undefined ? 0 : pidSeenFrom(task.pids, user.pids, user.id);
 
-/** IPC_STAT and its kin. `byPlace`: the id is taken as an index, and is the answer; `unchecked`: for everybody. */
+/**
+ * IPC_STAT and its kin. `byPlace`: the id is taken as an index, and is the answer; `unchecked`: for
+ * everybody.
+ */
 export interface StatusRequest {
   readonly id: number;
   readonly addr: number;

@@ -45,7 +45,10 @@ function target(task: Task, pid: number): Scheduled | undefined {
   return tasks.get(pid) ?? (init?.isVirtual && pid === init.id ? initProcess() : undefined);
 }
 
-/** The Sentry's own process 1 has no task; changes to it are forgotten, as nothing of it is ever scheduled. */
+/**
+ * The Sentry's own process 1 has no task; changes to it are forgotten, as nothing of it is ever
+ * scheduled.
+ */
 function initProcess(): Scheduled {
   return {
     scheduling: ordinaryScheduling,

@@ -37,7 +37,10 @@ export class ByteRing {
     return total;
   }
 
-  /** Gives up to `limit` bytes to `sink` and forgets them. Bytes given, or the sink's error where none were. */
+  /**
+   * Gives up to `limit` bytes to `sink` and forgets them. Bytes given, or the sink's error where
+   * none were.
+   */
   drain(sink: Sink, limit: number): SysResult {
     const count = this.peek(sink, limit, 0);
     if (count > 0) this.discard(count);

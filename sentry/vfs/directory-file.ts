@@ -1,6 +1,6 @@
-// An open directory over a snapshot of names, taken when it is read from the start: entries removed since are
-// skipped, entries made since show after rewinddir(3). Positions are places in the snapshot, so telldir/seekdir
-// hold whatever changes in between.
+// An open directory over a snapshot of names, taken when it is read from the start: entries removed
+// since are skipped, entries made since show after rewinddir(3). Positions are places in the
+// snapshot, so telldir/seekdir hold whatever changes in between.
 import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { S_IFDIR } from '../../abi/stat.ts';

@@ -39,8 +39,8 @@ export interface Attributes {
 /** Owner of a file that is nobody's in the container's user namespace: INVALID_UID of the kernel. */
 export const NO_ID = 0xffff_ffff;
 /**
- * Owner that the mapping of the mount has no id for. Unlike files of others, such ones cannot be written, removed or changed
- * by anybody (HAS_UNMAPPED_ID in the kernel). No guest can name it.
+ * Owner that the mapping of the mount has no id for. Unlike files of others, such ones cannot be
+ * written, removed or changed by anybody (HAS_UNMAPPED_ID in the kernel). No guest can name it.
  */
 export const UNMAPPED_ID = -1;
 /** The id that programs see in place of an id which they do not have (/proc/sys/fs/overflowuid). */
@@ -60,7 +60,10 @@ export function isUnmapped(uid: number, gid: number): boolean {
   return uid === UNMAPPED_ID || gid === UNMAPPED_ID;
 }
 
-/** The part of Attributes that permission checks need. Nodes that keep these as fields are their own Ownership. */
+/**
+ * The part of Attributes that permission checks need. Nodes that keep these as fields are their own
+ * Ownership.
+ */
 export interface Ownership {
   readonly mode: number;
   readonly uid: number;
@@ -125,14 +128,18 @@ export class FileIdentity {
   running = 0;
 }
 
-/** An inode. The same object must be answered for the same file as long as anyone holds it: dentries are keyed by it. */
+/**
+ * An inode. The same object must be answered for the same file as long as anyone holds it: dentries
+ * are keyed by it.
+ */
 export abstract class Node extends FileIdentity {
   abstract readonly filesystem: FileSystem;
   /** S_IFMT bits of the mode; never changes. */
   abstract readonly kind: number;
   /**
-   * Kept by the dentry cache: false for nodes whose names may change behind the Sentry (proc, shared gofer mounts).
-   * A walk asks `lookup` again for each child of such a node, and for such a child.
+   * Kept by the dentry cache: false for nodes whose names may change behind the Sentry (proc,
+   * shared gofer mounts). A walk asks `lookup` again for each child of such a node, and for such a
+   * child.
    */
   readonly cacheable: boolean = true;
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
@@ -164,8 +171,8 @@ export abstract class Node extends FileIdentity {
   forgotten(): void {}
 
   /**
-   * A walk missed the dentry cache here and will look up the names in `path` from `position` on ('/' between them):
-   * a remote file system may fetch them at once.
+   * A walk missed the dentry cache here and will look up the names in `path` from `position` on
+   * ('/' between them): a remote file system may fetch them at once.
    */
   lookupAhead(_path: string, _position: number): void {}
 
@@ -179,8 +186,8 @@ export abstract class Node extends FileIdentity {
   }
 
   /**
-   * May a file here have these owners (undefined: whoever it is)? EINVAL where the container has no such id, EOVERFLOW where the
-   * mount's mapping has none.
+   * May a file here have these owners (undefined: whoever it is)? EINVAL where the container has no
+   * such id, EOVERFLOW where the mount's mapping has none.
    */
   mayBelongTo(_uid: number | undefined, _gid: number | undefined): SysResult {
     return 0;
@@ -226,7 +233,10 @@ export abstract class Node extends FileIdentity {
     return EPERM;
   }
 
-  /** Renames `name` here to `newName` in `newParent` (same file system), which is `victim`'s so far. `flags` are RENAME_*. */
+  /**
+   * Renames `name` here to `newName` in `newParent` (same file system), which is `victim`'s so far.
+   * `flags` are RENAME_*.
+   */
   rename(
     _name: string,
     _newParent: Node,

@@ -63,10 +63,16 @@ export abstract class OpenFile {
   flags: number;
   /** File offset, for files that have one. */
   offset = 0;
-  /** Descriptors, messages in flight and running calls that hold this description. Starts at 0: FdTable.add makes it 1. */
+  /**
+   * Descriptors, messages in flight and running calls that hold this description. Starts at 0:
+   * FdTable.add makes it 1.
+   */
   #references = 0;
   #closeObservers: Set<CloseObserver> | undefined;
-  /** mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2); set by vfs/open.ts. */
+  /**
+   * mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2);
+   * set by vfs/open.ts.
+   */
   path: Path | undefined = undefined;
 
   constructor(flags: number) {
@@ -85,8 +91,8 @@ export abstract class OpenFile {
   }
 
   /**
-   * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file operations). `pids` is the PID
-   * namespace of that /proc.
+   * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file
+   * operations). `pids` is the PID namespace of that /proc.
    */
   information(_pids: object): string {
     return '';

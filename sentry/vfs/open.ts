@@ -1,4 +1,5 @@
-// open(2), openat2(2): from a path to an open file description. Installing a descriptor is the syscall's business.
+// open(2), openat2(2): from a path to an open file description. Installing a descriptor is the
+// syscall's business.
 import {
   EACCES,
   EEXIST,

@@ -106,7 +106,10 @@ export class PathWalk {
   readonly #flags: number;
   #mount: Path['mount'];
   #dentry: Dentry;
-  /** Where '..' stops and '/' leads: the process's root, or the start for RESOLVE_IN_ROOT and RESOLVE_BENEATH. */
+  /**
+   * Where '..' stops and '/' leads: the process's root, or the start for RESOLVE_IN_ROOT and
+   * RESOLVE_BENEATH.
+   */
   #root: Path;
   #rest = '';
   #at = 0;
@@ -192,7 +195,10 @@ export class PathWalk {
     }
   }
 
-  /** The last component after toParent(). Undefined: it was a link that is followed; walk on with toParent(). */
+  /**
+   * The last component after toParent(). Undefined: it was a link that is followed; walk on with
+   * toParent().
+   */
   last(): Result<Path> | undefined {
     const follow = this.#trailing || (this.#flags & WALK_FOLLOW) !== 0;
     const stepped = this.#step(this.#kind, this.#name, follow);

@@ -34,7 +34,10 @@ export class Path {
   }
 }
 
-/** The path of a file that has none: /proc/PID/fd shows `description`; opening that link opens `node` anew. */
+/**
+ * The path of a file that has none: /proc/PID/fd shows `description`; opening that link opens
+ * `node` anew.
+ */
 export function anonymousPath(node: Node, description: string): Path {
   return new Path(undefined, anonymousDentry(description, node));
 }

@@ -12,7 +12,10 @@ export type Opening = Result<OpenFile> | Blocking<Result<OpenFile>>;
 /** Opens a FIFO by node: `flags` as open(2) got them. Both ends of one Node share one pipe (fifo(7)). */
 export type FifoOpener = (node: Node, flags: number, caller: Caller) => Opening;
 
-/** Opens device `rdev` (makedev number) of `kind` S_IFCHR or S_IFBLK; `node` is its inode. ENXIO: no such device. */
+/**
+ * Opens device `rdev` (makedev number) of `kind` S_IFCHR or S_IFBLK; `node` is its inode. ENXIO: no
+ * such device.
+ */
 export type DeviceOpener = (
   rdev: number,
   kind: number,

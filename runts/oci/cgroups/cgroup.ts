@@ -1,5 +1,6 @@
-// The cgroups of one container: one directory in each of the host's hierarchies, made, limited, looked at and removed as
-// one thing. config-linux.md "Control groups"; runc's cgroupfs manager is the model for what is not written down.
+// The cgroups of one container: one directory in each of the host's hierarchies, made, limited,
+// looked at and removed as one thing. config-linux.md "Control groups"; runc's cgroupfs manager is
+// the model for what is not written down.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../failure.ts';
@@ -96,7 +97,10 @@ export class Cgroup {
     return [];
   }
 
-  /** SIGKILL for all that are the container's, and waits for them to be gone. Answers whether nobody is left. */
+  /**
+   * SIGKILL for all that are the container's, and waits for them to be gone. Answers whether nobody
+   * is left.
+   */
   kill(): boolean {
     this.joined();
     const owned = this.#owned();
@@ -166,7 +170,10 @@ export class Cgroup {
     return watchOom(source, intervalMs, onOom);
   }
 
-  /** Once nobody is left in them. Directories that are gone are fine; those above stay, as others may use them. */
+  /**
+   * Once nobody is left in them. Directories that are gone are fine; those above stay, as others
+   * may use them.
+   */
   async remove(): Promise<void> {
     this.joined();
     if (this.#state.unit !== undefined) stopScope(this.#state.unit);

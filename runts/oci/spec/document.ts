@@ -1,4 +1,5 @@
-// A document on its way from text to a type of types.ts: how it is called in messages, and what is told about it.
+// A document on its way from text to a type of types.ts: how it is called in messages, and what is
+// told about it.
 import * as v from 'valibot';
 import { Failure } from '../../failure.ts';
 import { parseJson } from './json.ts';

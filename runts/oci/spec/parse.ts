@@ -1,4 +1,5 @@
-// From the text of a document to a checked object; README.md here tells what is refused, and what is ignored with a warning.
+// From the text of a document to a checked object; README.md here tells what is refused, and what
+// is ignored with a warning.
 import { Document } from './document.ts';
 import { checkSpec } from './rules.ts';
 import { checkProcess } from './rules-process.ts';

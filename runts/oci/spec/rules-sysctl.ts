@@ -1,4 +1,5 @@
-// Which sysctls a container may have: those of namespaces of its own, as runc has it. sysctl(8), namespaces(7).
+// Which sysctls a container may have: those of namespaces of its own, as runc has it. sysctl(8),
+// namespaces(7).
 import { statSync } from 'node:fs';
 import type { Document } from './document.ts';
 import type { Linux, Namespace } from './types.ts';

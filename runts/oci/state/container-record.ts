@@ -32,7 +32,10 @@ export interface ContainerRecord {
   readonly sandbox?: string;
 }
 
-/** Whether a file's content can be taken for the record of container `id`: whatever else uses it relies on these. */
+/**
+ * Whether a file's content can be taken for the record of container `id`: whatever else uses it
+ * relies on these.
+ */
 export function isRecordOf(id: string, value: unknown): value is ContainerRecord {
   if (!isObject(value) || value['id'] !== id) return false;
   const { front, cgroup, sandbox } = value;

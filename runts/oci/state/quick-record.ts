@@ -1,5 +1,6 @@
-// ROOT/ID/quick: what the quick path (native/launcher/quick) needs of a container's record, for C to read. Without the
-// file, or with one that is not as here, the quick path leaves the command to Node. The lines, in this order:
+// ROOT/ID/quick: what the quick path (native/launcher/quick) needs of a container's record, for C
+// to read. Without the file, or with one that is not as here, the quick path leaves the command to
+// Node. The lines, in this order:
 //   runts quick 2                      the version
 //   front PID START                    the process of the pid file (process-identity.ts)
 //   hooks KIND...                      the kinds of hooks that a command on this container would

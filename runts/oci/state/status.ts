@@ -1,5 +1,5 @@
-// What a container is doing, found out anew each time: the record may be older than the machine's last start, and any
-// of its processes may have been killed.
+// What a container is doing, found out anew each time: the record may be older than the machine's
+// last start, and any of its processes may have been killed.
 import { userInfo } from 'node:os';
 import { restoreCgroup } from '../cgroups/cgroup.ts';
 import type { ContainerRecord } from './container-record.ts';

@@ -40,7 +40,10 @@ export class GivenDescriptor {
   readonly #isOwned: boolean;
   #openFiles = 0;
 
-  /** `isOwned`: the host descriptor is closed with the last open file of it, so that who reads it sees the end. */
+  /**
+   * `isOwned`: the host descriptor is closed with the last open file of it, so that who reads it
+   * sees the end.
+   */
   constructor(hostFd: number, platform: Platform, isOwned: boolean) {
     this.hostFd = hostFd;
     this.#isOwned = isOwned;

@@ -1,4 +1,5 @@
-// Directories of a Gofer tree: lookups ahead of a walk, listings with attributes, and changes to writable volumes.
+// Directories of a Gofer tree: lookups ahead of a walk, listings with attributes, and changes to
+// writable volumes.
 import {
   EIO,
   ENOENT,
@@ -66,7 +67,10 @@ export class GoferDirectory extends GoferNode implements Listing {
     return this.parent?.ino ?? this.ino;
   }
 
-  /** The Gofer's id of this directory; an id of nothing (its requests answer EBADF) where the directory is gone. */
+  /**
+   * The Gofer's id of this directory; an id of nothing (its requests answer EBADF) where the
+   * directory is gone.
+   */
   id(): number {
     if (this.#id === 0) this.#find();
     return this.#id;

@@ -1,6 +1,7 @@
-// Regular files of a Gofer tree. The Gofer opens them and passes the descriptor; bytes are read and written by the
-// Sentry itself, and guests map the same descriptor. One read-only and one read-write descriptor a node serve all
-// its open file descriptions (positions are the Sentry's own).
+// Regular files of a Gofer tree. The Gofer opens them and passes the descriptor; bytes are read and
+// written by the Sentry itself, and guests map the same descriptor. One read-only and one
+// read-write descriptor a node serve all its open file descriptions (positions are the Sentry's
+// own).
 import { EBADF, EINVAL, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import {
   AT_EMPTY_PATH,

@@ -1,5 +1,6 @@
-// The names of one directory of a shared tree, as long as the host tells of changes to them (host-watches.ts): where the
-// events of the directory's watch come in, and where our own changes are told apart from those of others.
+// The names of one directory of a shared tree, as long as the host tells of changes to them
+// (host-watches.ts): where the events of the directory's watch come in, and where our own changes
+// are told apart from those of others.
 import {
   IN_ATTRIB,
   IN_CREATE,
@@ -114,7 +115,10 @@ export class WatchedNames implements WatchedDirectory {
     else this.#owner.filesystem.listingKept(this.#owner, names.size);
   }
 
-  /** The host said that there is no such name. True: who looks for it may look for many, so better ask for all names now. */
+  /**
+   * The host said that there is no such name. True: who looks for it may look for many, so better
+   * ask for all names now.
+   */
   missed(name: string): boolean {
     this.remember(name, 'missing');
     return this.#names?.countMiss() === true;

@@ -1,5 +1,5 @@
-// The one directory of a file system of type mqueue: its files are the queues of an IPC namespace. There is nothing else in
-// it, and nothing can be renamed or linked.
+// The one directory of a file system of type mqueue: its files are the queues of an IPC namespace.
+// There is nothing else in it, and nothing can be renamed or linked.
 
 import { CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
 import {

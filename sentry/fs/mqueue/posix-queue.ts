@@ -1,5 +1,5 @@
-// A POSIX message queue (mq_overview(7), ipc/mqueue.c): messages by priority, those that wait for one or for room, and
-// who is told that one came.
+// A POSIX message queue (mq_overview(7), ipc/mqueue.c): messages by priority, those that wait for
+// one or for room, and who is told that one came.
 import { EAGAIN, ENOMEM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { WaitQueue, type Waker } from '../../base/wait.ts';

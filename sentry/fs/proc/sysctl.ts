@@ -18,7 +18,10 @@ import { parseInteger } from './subject.ts';
 
 const PID_MAX = 4_194_304;
 
-/** A setting that is as it is: writing answers EPERM even to root (its effect lies outside the sandbox, or there is none). */
+/**
+ * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
+ * sandbox, or there is none).
+ */
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
 const fixedBy = (value: () => string | number): Entry<Kernel> =>
@@ -36,8 +39,8 @@ const setting = (key: string): Entry<Kernel> =>
   IpcLimits.has(key) ? ipcSetting(key) : fixedBy(() => settings.text(key));
 
 /**
- * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash in a key is a dot of
- * the name (an interface's), as in sysctl(8).
+ * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash
+ * in a key is a dot of the name (an interface's), as in sysctl(8).
  */
 function settingsBelow(
   prefix: string,

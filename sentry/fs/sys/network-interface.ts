@@ -1,5 +1,6 @@
-// /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The interfaces are those
-// that the network tells: without one, the loopback device of the sandbox's own.
+// /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The
+// interfaces are those that the network tells: without one, the loopback device of the sandbox's
+// own.
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Node } from '../../vfs/node.ts';

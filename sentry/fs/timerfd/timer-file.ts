@@ -60,7 +60,10 @@ export class TimerFile extends OpenFile {
     this.#timer?.cancel();
   }
 
-  /** timerfd_settime(2): arms or (value 0) disarms. With TFD_TIMER_ABSTIME, valueNs is a time of the timer's clock. */
+  /**
+   * timerfd_settime(2): arms or (value 0) disarms. With TFD_TIMER_ABSTIME, valueNs is a time of the
+   * timer's clock.
+   */
   set(setting: TimerSetting, flags: number): void {
     const absolute = (flags & TFD_TIMER_ABSTIME) !== 0;
     this.#settimeFlags = flags;

@@ -83,7 +83,10 @@ export function clearTerminal(terminal: ControllingTerminal): void {
   session.foreground = undefined;
 }
 
-/** The leader of `session` gave `terminal` up: on exit the foreground group is hung up, else it may go on too. */
+/**
+ * The leader of `session` gave `terminal` up: on exit the foreground group is hung up, else it may
+ * go on too.
+ */
 export function disassociate(
   session: Session,
   terminal: ControllingTerminal,

@@ -60,7 +60,10 @@ export interface WindowSize {
 
 /** Bytes on their way that each direction holds before writers wait. */
 const bufferedBytes = 12288;
-/** Output that a flush cannot take back: what would already be in the queue of the master's own line discipline. */
+/**
+ * Output that a flush cannot take back: what would already be in the queue of the master's own line
+ * discipline.
+ */
 const deliveredBytes = 4095;
 const readableEvents = POLLIN | POLLRDNORM;
 const writableEvents = POLLOUT | POLLWRNORM;

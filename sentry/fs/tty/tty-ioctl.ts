@@ -1,6 +1,6 @@
-// The ioctls of pseudoterminals (ioctl_tty(2)): which side answers which, and those of the pseudoterminal itself. Most
-// mean the slave whichever side is asked. The families have files of their own: termios-ioctl.ts, flow-ioctl.ts and
-// job-control-ioctl.ts.
+// The ioctls of pseudoterminals (ioctl_tty(2)): which side answers which, and those of the
+// pseudoterminal itself. Most mean the slave whichever side is asked. The families have files of
+// their own: termios-ioctl.ts, flow-ioctl.ts and job-control-ioctl.ts.
 
 import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EINVAL, EIO, ENOTTY, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';

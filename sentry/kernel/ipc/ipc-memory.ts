@@ -1,5 +1,6 @@
-// Messages, semaphores and what they hang on live in the Sentry's own memory, which all containers share: how much of it they may take. Linux
-// charges them to a memory cgroup, and answers ENOMEM likewise.
+// Messages, semaphores and what they hang on live in the Sentry's own memory, which all containers
+// share: how much of it they may take. Linux charges them to a memory cgroup, and answers ENOMEM
+// likewise.
 const MOST_BYTES = 64 * 2 ** 20;
 const LEAST_BYTES = 4 * 2 ** 20;
 /** The memory that the Sentry needs for a message beside the bytes of the message. */

@@ -1,4 +1,5 @@
-// System V semaphores (semop(2), ipc/sem.c): sets of counters, operations on several at once, and those that wait.
+// System V semaphores (semop(2), ipc/sem.c): sets of counters, operations on several at once, and
+// those that wait.
 import { EAGAIN, EIDRM, ERANGE, type SysResult } from '../../../abi/errno.ts';
 import { IPC_NOWAIT, SEM_UNDO, SEMVMX } from '../../../abi/ipc.ts';
 import { POLLIN } from '../../../abi/poll.ts';
@@ -173,7 +174,10 @@ export class SemaphoreSet extends IpcObject {
     if ((flags & SEM_UNDO) !== 0) undo?.add(this, index, change);
   }
 
-  /** Values changed: who can go on now? Those that wait for zero first, else in order of arrival, as update_queue(). */
+  /**
+   * Values changed: who can go on now? Those that wait for zero first, else in order of arrival, as
+   * update_queue().
+   */
   #wakeReady(nowSec: number): void {
     let again = this.#waiting.size > 0;
     while (again) {

@@ -1,7 +1,8 @@
-// A profile's program. Decisions as runc and libseccomp make them: a rule without conditions decides its call alone,
-// the first of several; of conditional ones each is tried, in libseccomp's order of conditions; runc's ENOSYS for calls
-// above all that the profile names; SCMP_ACT_KILL for the x32 ABI unless it is named. Calls are found by bisection, as
-// libseccomp does it for long profiles. There is no test of the architecture: i386 calls never get as far.
+// A profile's program. Decisions as runc and libseccomp make them: a rule without conditions
+// decides its call alone, the first of several; of conditional ones each is tried, in libseccomp's
+// order of conditions; runc's ENOSYS for calls above all that the profile names; SCMP_ACT_KILL for
+// the x32 ABI unless it is named. Calls are found by bisection, as libseccomp does it for long
+// profiles. There is no test of the architecture: i386 calls never get as far.
 import { isErrno } from '../../../abi/errno.ts';
 import { BPF_JGE_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
 import type { SeccompProfile, SeccompProfileRule } from '../../../protocol/seccomp-profile.ts';

@@ -30,7 +30,10 @@ export function mayInstallFilter(task: Task): SysResult {
   return task.noNewPrivileges || isCapable(task.credentials, CAP_SYS_ADMIN) ? 0 : EACCES;
 }
 
-/** `program`: an array of struct sock_filter. 0, an errno, or the id of a thread that cannot follow (TSYNC). */
+/**
+ * `program`: an array of struct sock_filter. 0, an errno, or the id of a thread that cannot follow
+ * (TSYNC).
+ */
 export function installFilter(task: Task, program: Uint8Array, flags: number): SysResult {
   const checked = checkProgram(program);
   if (isErrno(checked)) return checked;

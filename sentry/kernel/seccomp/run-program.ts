@@ -1,4 +1,5 @@
-// The interpreter of verified programs (check-program.ts): 32-bit registers A and X, 16 scratch words, forward jumps.
+// The interpreter of verified programs (check-program.ts): 32-bit registers A and X, 16 scratch
+// words, forward jumps.
 import {
   BPF_ADD_K,
   BPF_AND_K,

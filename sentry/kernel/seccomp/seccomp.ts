@@ -1,5 +1,6 @@
-// What a task has of seccomp(2): strict mode, or filters one on top of the other (kernel/seccomp.c). Immutable but for
-// its memory of earlier answers, so that tasks share it by reference: over fork and clone, and by TSYNC.
+// What a task has of seccomp(2): strict mode, or filters one on top of the other
+// (kernel/seccomp.c). Immutable but for its memory of earlier answers, so that tasks share it by
+// reference: over fork and clone, and by TSYNC.
 import {
   AUDIT_ARCH_X86_64,
   SECCOMP_MODE_FILTER,

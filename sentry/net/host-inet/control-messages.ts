@@ -1,5 +1,5 @@
-// Control messages of IP sockets (cmsg(3), ip(7), ipv6(7), udp(7)) between guest and host. The layouts are the same on both
-// sides; only known ones pass, each put together anew.
+// Control messages of IP sockets (cmsg(3), ip(7), ipv6(7), udp(7)) between guest and host. The
+// layouts are the same on both sides; only known ones pass, each put together anew.
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import * as so from '../../../abi/socket.ts';
 import { getU64, setI64 } from '../../../abi/time.ts';

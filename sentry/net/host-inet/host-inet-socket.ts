@@ -1,6 +1,8 @@
-// An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7), udp(7)). The host's is
-// non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL and SIGPIPE are the Sentry's.
-// Differs from Linux: close(2) with SO_LINGER and a time does not wait, the host goes on sending by itself.
+// An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7),
+// udp(7)). The host's is non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL
+// and SIGPIPE are the Sentry's.
+// Differs from Linux: close(2) with SO_LINGER and a time does not wait, the host goes on sending by
+// itself.
 import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
 import {
   EACCES,
