@@ -54,7 +54,14 @@ describe('reflow', () => {
   });
 
   it('leaves other paragraphs, lists of files and tables as they are', () => {
-    const kept = ['// One.', '//   ROOT/ID/file   what it holds', '//', '// Two,', '// three.'];
+    const kept = [
+      '// SPDX-License-Identifier: X',
+      '// One.',
+      '//   ROOT/ID/file   what it holds',
+      '//',
+      '// Two,',
+      '// three.',
+    ];
     const filled = reflow('a.ts', [...kept, '//', `// ${long}`].join('\n')).split('\n');
     expect(filled.slice(0, kept.length)).toEqual(kept);
   });

@@ -159,7 +159,7 @@ function paragraphsOf(content: readonly string[]): Paragraph[] {
     const [item = ''] = /^(?:[-*] |\d+\. )/.exec(line) ?? [];
     const text = before?.hang !== '' && before !== undefined ? line.trimStart() : line;
     const isNew = item !== '' || text.startsWith(DEVIATION);
-    const isFixed = item === '' && /^$|^ {2}|^[|@]|^-{3}|\S {3}|\t/.test(text);
+    const isFixed = item === '' && /^$|^ {2}|^[|@]|^SPDX-|^-{3}|\S {3}|\t/.test(text);
     if (!isFixed && !isNew && before !== undefined && !before.isFixed) {
       before.words.push(...wordsOf(line));
       before.lines.push(line);
