@@ -4,9 +4,9 @@
 // holds code and catalogue together.
 
 interface Family {
-  /** The description of what has happened. */
+  /** The event, as a sentence. */
   readonly about: string;
-  /** The advice to the user. */
+  /** The remedy that the user has, as a sentence. */
   readonly remedy: string;
 }
 
