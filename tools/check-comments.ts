@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '..');
 const writes = process.argv.includes('--write');
 const listed = execFileSync('git', ['ls-files', '-z', '*.ts', '*.c', '*.h'], { cwd: root });
 const findings: string[] = [];
-for (const file of listed.toString('utf8').split('\0')) {
+for (const file of new Set(listed.toString('utf8').split('\0'))) {
   if (file === '') continue;
   const path = join(root, file);
   const text = readFileSync(path, 'utf8');

@@ -53,6 +53,18 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
+/**
+ * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
+ */
+export interface IoOwner {
+  /** F_OWNER_*. */
+  readonly type: number;
+  readonly id: number;
+  /** The PID namespace that `id` is of. */
+  readonly pids: object | undefined;
+  readonly signal: number;
+}
+
 export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
@@ -74,6 +86,8 @@ export abstract class OpenFile {
    * set by vfs/open.ts.
    */
   path: Path | undefined = undefined;
+  /** fcntl(2) F_SETOWN and F_SETSIG; undefined where nobody asked for any. */
+  ioOwner: IoOwner | undefined = undefined;
 
   constructor(flags: number) {
     this.flags = flags;
