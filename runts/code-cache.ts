@@ -1,9 +1,10 @@
 // Runs that make V8's code caches (tools/code-cache.ts): started with a variable that names the Sentry's.
-const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
+import { globals } from '../protocol/globals.ts';
+import { CODE_CACHE_VARIABLE } from '../protocol/processes.ts';
 
 /** The file for the Sentry's cache; undefined in all other runs. */
 export function sentryCacheFile(): string | undefined {
-  return process.env[VARIABLE];
+  return process.env[CODE_CACHE_VARIABLE];
 }
 
 /**
@@ -12,6 +13,5 @@ export function sentryCacheFile(): string | undefined {
  */
 export function saveCodeCache(): void {
   if (sentryCacheFile() === undefined) return;
-  const { runtsSaveCodeCache } = globalThis as { runtsSaveCodeCache?: () => void };
-  runtsSaveCodeCache?.();
+  globals.runtsSaveCodeCache?.();
 }

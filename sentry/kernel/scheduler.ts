@@ -132,6 +132,7 @@ export class Scheduler implements PlatformEvents {
   /** Resumes a paused container: handles what was collected, stops in their order. */
   /** Resumes a paused container: handles what was collected, stops in their order. */
   /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
   resume(container: Container): void {
     const paused = this.#paused.get(container);
     if (paused === undefined) return;
@@ -141,6 +142,7 @@ export class Scheduler implements PlatformEvents {
     for (const thread of paused.stopped) this.threadStopped(thread);
   }
 
+  /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
