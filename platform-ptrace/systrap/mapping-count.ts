@@ -1,23 +1,32 @@
-// How many mappings the host keeps for a stub process: memory of its kernel, which a guest that took over its stub could have
-// 30 MiB of in each process, behind the back of the Sentry's own list of them.
+// Counts the mappings that the host kernel keeps for a stub process. A guest that took over its stub
+// can make mappings of which the Sentry's own list knows nothing: up to 30 MiB of kernel memory a process.
 import { native } from '../../native/addon.ts';
 
-/** What the host's kernel keeps of one: vm_area_struct, anon_vma and its chain, a share of the tree. Measured: 471. */
+/**
+ * Kernel memory of one mapping: vm_area_struct, anon_vma and its chain, a share of the tree (471
+ * measured).
+ */
 export const MAPPING_BYTES = 480;
-/** Counting so many takes 6 ms, and nobody is kept waiting longer: who has more is charged with the most there can be. */
+/**
+ * The count stops here, after 6 ms, because the Sentry's thread does nothing else meanwhile. A process
+ * with more mappings is charged with MOST.
+ */
 const MOST_COUNTED = 16384;
-/** vm.max_map_count, as Linux sets it. */
+/** Linux's default of vm.max_map_count. */
 const MOST = 65530;
-/** Processor time in which a process makes 5000 mappings at the most. */
+/** Processor time between two counts: a process makes at most 5000 mappings in it. */
 const LEAST_NS = 10e6;
-/** A hundred times what counting one takes: no process is looked at for more than a hundredth of its own time. */
+/** A hundred times the time that counting one mapping takes, so that counting costs 1 % at most. */
 const NS_PER_MAPPING = 40_000;
 
 export class MappingCount {
   #count = 0;
   #nextCpuNs = 0;
 
-  /** Returns the memory that the mappings of `pid` take, which has used so much processor time. */
+  /**
+   * Returns the kernel memory of the mappings of `pid`, a process that has used `cpuNs` of
+   * processor time.
+   */
   bytes(pid: number, cpuNs: number): number {
     if (cpuNs >= this.#nextCpuNs) {
       const counted = native.countMappings(pid, MOST_COUNTED);

@@ -1,4 +1,5 @@
-// Guests that want the lock of their address space held for long, or the host kernel's memory: held.test.ts.
+// Guests that want the lock of their address space held for long, or the host kernel's memory:
+// held.test.ts.
 //   held populate GIB   one call through the stub that touches so much of zeros; a second thread wants the lock for
 //                       writing, a third has the Sentry read this process's memory
 //   held mappings N     N processes with as many mappings as the host allows, made through the stub
@@ -46,7 +47,8 @@ static void run_sparse(void) {
   for (long at = 0; at < bytes; at += 2 << 20) (void)*(volatile char *)(start + at);
 }
 
-// No two of them next to each other, and a page in each: nothing of what the host's kernel keeps can be shared.
+// No two of them next to each other, and a page in each: nothing of what the host's kernel keeps
+// can be shared.
 static void make_mappings(void) {
   const long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   for (long i = 0; i < 65000; i++) {

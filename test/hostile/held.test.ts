@@ -1,5 +1,6 @@
-// A guest that took over its stub cannot have the host kernel hold the lock of its address space for long, for the Sentry and
-// the host's ps(1) wait for it then; nor page tables that --memory does not count.
+// A guest that took over its stub cannot have the host kernel hold the lock of its address space
+// for long, for the Sentry and the host's ps(1) wait for it then; nor page tables that --memory
+// does not count.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

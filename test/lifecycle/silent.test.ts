@@ -1,4 +1,5 @@
-// A Sentry that does not answer: the user is told, a signal ends the sandbox, and its end does not hang on the Sentry's.
+// A Sentry that does not answer: the user is told, a signal ends the sandbox, and its end does not
+// hang on the Sentry's.
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,7 +52,8 @@ describe('a silent Sentry', () => {
   });
 });
 
-// A process in a frozen cgroup of version 1 does not die of SIGKILL before it is thawed: as one that waits for a lock.
+// A process in a frozen cgroup of version 1 does not die of SIGKILL before it is thawed: as one
+// that waits for a lock.
 const freezer = '/sys/fs/cgroup/freezer';
 const canFreeze = process.geteuid?.() === 0 && existsSync(join(freezer, 'cgroup.procs'));
 
