@@ -1,9 +1,14 @@
-// Guests that want the lock of their address space held for long, or the host kernel's memory:
-// held.test.ts.
-//   held populate GIB   one call through the stub that touches so much of zeros; a second thread wants the lock for
-//                       writing, a third has the Sentry read this process's memory
-//   held mappings N     N processes with as many mappings as the host allows, made through the stub
-//   held sparse GIB     one page of zeros touched in each 2 MiB: page tables, and no other memory
+/*
+ * Guests that want the lock of their address space held for long, or memory of the host's kernel
+ * (held.test.ts):
+ *
+ *   held populate GIB   touches GIB of zeros by one call through the stub, while a second thread wants
+ *                       the lock for writing and a third has the Sentry read this process's memory
+ *   held mappings N     starts N processes that each make, through the stub, as many mappings as the
+ *                       host allows
+ *   held sparse GIB     touches one page of zeros in each 2 MiB, which takes page tables and no other
+ *                       memory
+ */
 #define main check_main
 #include "hostile.h"
 #undef main
