@@ -4,10 +4,10 @@
 export const OBJECT_COST = {
   /** A process without its threads: its host process's part in the Sentry, and the Sentry's in the host. */
   process: 24_576,
-  /** A thread, with its page of the mailbox. */
-  task: 12_288,
-  /** A mapping. */
-  vma: 512,
+  /** A thread, with its page of the mailbox, and the stack and records of the host's kernel. */
+  task: 40_960,
+  /** A mapping, in the Sentry and in the host's kernel. */
+  vma: 640,
   /** A file, directory or link of a tmpfs or of an overlay's upper half, with its first name and its dentry. */
   inode: 1536,
   /** Each further name of a file. */

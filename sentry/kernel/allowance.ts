@@ -99,7 +99,7 @@ export class Allowance {
 
   get anonymousBytes(): number {
     let used = 0;
-    for (const task of this.processes()) used += task.mm.space.usage().anonymousBytes;
+    for (const task of this.processes()) used += task.mm.space.usage().chargedAnonymousBytes;
     return used;
   }
 

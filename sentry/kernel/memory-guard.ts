@@ -100,5 +100,5 @@ export class MemoryGuard {
 
 /** What a process holds that no account has: its own pages on the host, and the Sentry's map of them. */
 function guestBytes({ mm }: Task): number {
-  return mm.space.usage().anonymousBytes + mm.map.vmas.size * OBJECT_COST.vma;
+  return mm.space.usage().chargedAnonymousBytes + mm.map.vmas.size * OBJECT_COST.vma;
 }

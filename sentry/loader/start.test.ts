@@ -25,6 +25,7 @@ beforeEach(() => {
     pids: new PidNamespace(fake.kernel),
     mounts: {} as MountNamespace,
     hasVirtualInit: false,
+    ended: undefined,
   });
   releases = 0;
 });
@@ -91,6 +92,7 @@ describe('prepareProcess', () => {
       pids,
       mounts,
       hasVirtualInit: false,
+      ended: undefined,
       allowance,
     });
     // Others of the sandbox do not count.
