@@ -1,5 +1,6 @@
 // What a new task and a new process begin with: everything that is inherited stands here (copy_process() of Linux). What is
 // not named here a child does not have; fork-task.test.ts holds that each field of Task and ThreadGroup has been decided on.
+
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_FILES,
@@ -12,6 +13,7 @@ import {
   CLONE_VFORK,
   CLONE_VM,
 } from '../../abi/sched.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
 import type { CloneRequest } from './clone.ts';
@@ -66,6 +68,7 @@ export function forkTask(
   if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.seccomp = parent.seccomp;
+  if (group !== parent.group) payForInheritance(child);
   inheritScheduling(child, parent);
   child.timerSlackNs = parent.timerSlackNs;
   child.memoryFailurePolicy = parent.memoryFailurePolicy;
@@ -76,6 +79,12 @@ export function forkTask(
   child.pids.addTask(child);
   kernel.forkCount += 1;
   return child;
+}
+
+/** What a process shares with its parent it may keep longer: so each of them pays for all. */
+function payForInheritance({ group, credentials, seccomp }: Task): void {
+  group.holdings.force(credentials.groups.length * OBJECT_COST.group);
+  group.holdings.force((seccomp?.newest?.cost ?? 0) * OBJECT_COST.filterInstruction);
 }
 
 function newGroup(parent: Task, request: CloneRequest, id: number): ThreadGroup {

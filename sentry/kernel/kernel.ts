@@ -130,7 +130,7 @@ export class Kernel {
     this.mainHasShell = options.mainHasShell;
     this.mainStopped = options.mainStopped;
     this.program = options.program;
-    this.ipcMemory = new IpcMemory(options.memoryBytes);
+    this.ipcMemory = new IpcMemory(options.memoryBytes, options.memory);
     this.scheduler = new Scheduler(this);
     this.platform.start(this.scheduler);
   }
@@ -154,7 +154,10 @@ export class Kernel {
 
   addContainer(container: Container): void {
     this.containers.set(container.id, container);
-    this.mainContainer ??= container;
+    if (this.mainContainer === undefined) {
+      this.mainContainer = container;
+      this.ipcMemory.payWith(container.allowance.account);
+    }
     this.#memoryGuard.add(container);
   }
 

@@ -1,7 +1,8 @@
 // A byte queue over one array that grows as it fills, up to a capacity that the owner enforces:
 // pipes, terminals' and stream sockets' buffers. Positions count every byte ever put in, so an
 // owner can remember places in the stream.
-import type { SysResult } from '../../abi/errno.ts';
+import { ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import type { Sink, Source } from './io.ts';
 
 const firstBytes = 4096;
@@ -13,16 +14,24 @@ export class ByteRing {
   length = 0;
   /** Stream position of the oldest byte. */
   position = 0;
+  /** Who pays for #bytes: the process that first put bytes in. */
+  #account: MemoryAccount | undefined;
 
   /** Stream position just past the newest byte. */
   get end(): number {
     return this.position + this.length;
   }
 
-  /** Takes up to `limit` bytes of `source`. Bytes taken, or the source's error where none were. */
+  /**
+   * Takes up to `limit` bytes of `source`. Bytes taken, or the source's error where none were, or ENOMEM where the array
+   * is full and may not grow.
+   */
   fill(source: Source, limit: number): SysResult {
     let wanted = Math.min(limit, source.remaining);
-    this.#reserve(this.length + wanted);
+    if (wanted > this.#bytes.length - this.length && !this.#reserve(this.length + wanted)) {
+      wanted = this.#bytes.length - this.length;
+      if (wanted === 0) return ENOMEM;
+    }
     let total = 0;
     while (wanted > 0) {
       const tail = (this.#head + this.length) & (this.#bytes.length - 1);
@@ -66,21 +75,37 @@ export class ByteRing {
     this.position += count;
     this.#head = this.length === 0 ? 0 : (this.#head + count) & (this.#bytes.length - 1);
     // An idle buffer that was once large gives its memory back.
-    if (this.length === 0 && this.#bytes.length > keptBytes) this.#bytes = empty;
+    if (this.length === 0 && this.#bytes.length > keptBytes) this.#free();
   }
 
-  #reserve(lengthBytes: number): void {
-    if (lengthBytes <= this.#bytes.length) return;
+  /** Forgets all bytes and gives the memory back: nobody will put any in. */
+  release(): void {
+    this.discard(this.length);
+    this.#free();
+  }
+
+  #free(): void {
+    this.#account?.uncharge(this.#bytes.length);
+    this.#account = undefined;
+    this.#bytes = empty;
+  }
+
+  /** False where the account does not allow an array of that length. */
+  #reserve(lengthBytes: number): boolean {
     let size = Math.max(firstBytes, this.#bytes.length);
     while (size < lengthBytes) size *= 2;
+    this.#account ??= currentAccount();
+    if (!this.#account.charge(size)) return false;
     const grown = new Uint8Array(size);
     const front = this.#bytes.subarray(this.#head, this.#head + this.length);
     grown.set(front);
     if (front.length < this.length) {
       grown.set(this.#bytes.subarray(0, this.length - front.length), front.length);
     }
+    this.#account.uncharge(this.#bytes.length);
     this.#bytes = grown;
     this.#head = 0;
+    return true;
   }
 }
 

@@ -9,6 +9,8 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { type Dentry, isWithin, rootDentry } from './dentry.ts';
 import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
@@ -42,6 +44,7 @@ export class Mount {
   users = 0;
   /** Of the root mount: the namespace. */
   namespace: MountNamespace | undefined = undefined;
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(filesystem: FileSystem, options: MountOptions = {}) {
     lastMountId += 1;
@@ -52,6 +55,13 @@ export class Mount {
     this.data = options.data ?? '';
     this.flags = options.flags ?? 0;
     this.root.pins += 1;
+    this.#account.force(OBJECT_COST.mount);
+  }
+
+  /** It was taken out of the tree for good. */
+  released(): void {
+    this.root.pins -= 1;
+    this.#account.uncharge(OBJECT_COST.mount);
   }
 
   get rootPath(): Path {
@@ -157,7 +167,7 @@ export class MountNamespace {
     if (mount.children.size > 0 && !detach) return EBUSY;
     if (!detach && mount.users > 0) return EBUSY;
     unhang(mount);
-    mount.root.pins -= 1;
+    mount.released();
     return 0;
   }
 

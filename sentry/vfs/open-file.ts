@@ -12,6 +12,8 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { type MaybeBlocking, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
@@ -75,6 +77,8 @@ export abstract class OpenFile {
   offset = 0;
   /** Descriptors, messages in flight and running calls that hold this description. Starts at 0: FdTable.add makes it 1. */
   #references = 0;
+  /** Who pays for the description while somebody holds it: the process that made it. */
+  #account: MemoryAccount | undefined;
   #closeObservers: Set<CloseObserver> | undefined;
   /** mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2); set by vfs/open.ts. */
   path: Path | undefined = undefined;
@@ -101,7 +105,16 @@ export abstract class OpenFile {
     return '';
   }
 
+  /** What the description is charged; the same as long as it lives. */
+  get objectBytes(): number {
+    return OBJECT_COST.openFile;
+  }
+
   acquire(): void {
+    if (this.#references === 0) {
+      this.#account = currentAccount();
+      this.#account.force(this.objectBytes);
+    }
     this.#references += 1;
   }
 
@@ -109,6 +122,7 @@ export abstract class OpenFile {
   release(): void {
     this.#references -= 1;
     if (this.#references !== 0) return;
+    this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
     if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);
