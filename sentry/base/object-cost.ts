@@ -1,5 +1,6 @@
-// What objects of the Sentry's kernel are charged (memory-account.ts). Each figure was measured as the growth of the
-// Sentry's resident memory for each object of many, and rounded up; docs/memory.md shows the table and how to measure again.
+// What objects of the Sentry's kernel are charged (memory-account.ts). Each figure was measured as
+// the growth of the Sentry's resident memory for each object of many, and rounded up;
+// docs/memory.md shows the table and how to measure again.
 
 export const OBJECT_COST = {
   /** A process without its threads: its host process's part in the Sentry, and the Sentry's in the host. */
@@ -8,7 +9,10 @@ export const OBJECT_COST = {
   task: 40_960,
   /** A mapping, in the Sentry and in the host's kernel. */
   vma: 640,
-  /** A file, directory or link of a tmpfs or of an overlay's upper half, with its first name and its dentry. */
+  /**
+   * A file, directory or link of a tmpfs or of an overlay's upper half, with its first name and its
+   * dentry.
+   */
   inode: 1536,
   /** Each further name of a file. */
   name: 512,
