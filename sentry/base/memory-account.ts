@@ -1,7 +1,8 @@
-// The account of the memory that a sandbox takes, as memory cgroups keep it in Linux. Accounts are a tree: the sandbox, its
-// containers, their processes, and beside the processes file systems with a size of their own. What is charged to an
-// account is charged to all accounts above, and each of them may refuse. docs/memory.md says what each object is charged.
-// Two kinds of memory are told apart: objects, which are in V8's heap or beside it, and pages of files and shared memory.
+// The account of the memory that a sandbox takes, as memory cgroups keep it in Linux. Accounts are
+// a tree: the sandbox, its containers, their processes, and beside the processes file systems with
+// a size of their own. What is charged to an account is charged to all accounts above, and each of
+// them may refuse. docs/memory.md says what each object is charged. Two kinds of memory are told
+// apart: objects, which are in V8's heap or beside it, and pages of files and shared memory.
 
 /** Memory that guests can fill behind the Sentry's back, through mappings. */
 export interface UnseenMemory {
@@ -24,7 +25,10 @@ export class MemoryAccount {
   usedBytes = 0;
   /** The part of `usedBytes` that is pages of files and shared memory. */
   pageBytes = 0;
-  /** What the host holds for guests besides (anonymous memory, page tables), as it was when somebody last looked. */
+  /**
+   * The memory that the host holds for guests besides (anonymous memory, page tables), as it was
+   * when somebody last looked.
+   */
   outsideBytes = 0;
   readonly #unseen: Set<UnseenMemory> = new Set();
 
@@ -78,8 +82,8 @@ export class MemoryAccount {
   }
 
   /**
-   * Gives back everything that is charged here, because whoever held it has ended. What is given back later is no
-   * longer the business of the accounts above.
+   * Gives back everything that is charged here, because whoever held it has ended. What is given
+   * back later is no longer the business of the accounts above.
    */
   close(): void {
     this.unchargePages(this.pageBytes);

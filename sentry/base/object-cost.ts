@@ -1,8 +1,12 @@
-// What objects of the Sentry's kernel are charged (memory-account.ts). Each figure was measured as the growth of the
-// Sentry's resident memory for each object of many, and rounded up; docs/memory.md shows them and how to measure again.
+// What objects of the Sentry's kernel are charged (memory-account.ts). Each figure was measured as
+// the growth of the Sentry's resident memory for each object of many, and rounded up;
+// docs/memory.md shows the table and how to measure again.
 
 export const OBJECT_COST = {
-  /** A process without its threads: its part in the Sentry, its first page of mailbox, what a zombie keeps. */
+  /**
+   * A process without its threads: its part in the Sentry, its first page of mailbox, what a zombie
+   * keeps.
+   */
   process: 24_576,
   /** A thread, with its page of the mailbox, and the stack and records of the host's kernel. */
   task: 40_960,
@@ -10,7 +14,7 @@ export const OBJECT_COST = {
   vma: 640,
   /** An open file description, with the dentry that it pins. */
   openFile: 1024,
-  /** What a socket takes beside that. */
+  /** The price of a socket beside that of its open file description. */
   socket: 2048,
   /** A place in a table of descriptors. */
   descriptor: 16,
@@ -18,7 +22,10 @@ export const OBJECT_COST = {
   message: 768,
   /** A descriptor that a message carries. */
   fileInFlight: 16,
-  /** A file, directory or link of a tmpfs or of an overlay's upper half, with its first name and its dentry. */
+  /**
+   * A file, directory or link of a tmpfs or of an overlay's upper half, with its first name and its
+   * dentry.
+   */
   inode: 1536,
   /** Each further name of a file. */
   name: 512,

@@ -1,5 +1,5 @@
-// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
-// first process; then confines this process.
+// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
+// systems, streams, first process; then confines this process.
 
 import { getHeapStatistics } from 'node:v8';
 import { isErrno } from '../../abi/errno.ts';
@@ -49,7 +49,7 @@ export interface Sandbox {
   run(): number;
 }
 
-/** What boot is given besides the configuration. */
+/** The connections that boot is given besides the configuration. */
 export interface Connections {
   readonly channel: ControlChannel;
   readonly log: Log;

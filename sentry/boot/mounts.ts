@@ -1,5 +1,5 @@
-// A container's tree of mounts as its first process finds it: root, what the configuration mounts over it in its order,
-// /dev, and paths that are hidden or read-only.
+// A container's tree of mounts as its first process finds it: root, what the configuration mounts
+// over it in its order, /dev, and paths that are hidden or read-only.
 import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
@@ -58,7 +58,7 @@ export interface MountParts {
   readonly pids: PidNamespace;
   readonly ipc: IpcNamespace;
   readonly uts: UtsNamespace;
-  /** Who pays for the container's files. */
+  /** The account that pays for the container's files. */
   readonly account: MemoryAccount;
 }
 
@@ -90,14 +90,14 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
   return { namespace, devpts, caller, gofer: served.client, close: () => served.close() };
 }
 
-/** What the container may have of the machine's memory. */
+/** Returns how much of the machine's memory the container may have. */
 function availableBytes({ account, machine }: MountParts): number {
   return Math.min(account.limitBytes, machine.memoryBytes);
 }
 
 type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;
 
-/** What the container's Gofer serves. */
+/** The files that the container's Gofer serves. */
 class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;
@@ -143,7 +143,10 @@ class Builder {
   readonly #parts: MountParts;
   readonly #files: ServedFiles;
   readonly #rootServed: GoferFileSystem;
-  /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
+  /**
+   * One file system for one directory of the host, mounted where and how often it may be: locks and
+   * FIFOs are shared.
+   */
   readonly #served = new Map<string, GoferFileSystem>();
 
   constructor({ root: config }: ContainerConfig, parts: MountParts, files: ServedFiles) {

@@ -1,6 +1,6 @@
-// What a new task and a new process begin with: everything that is inherited stands here (copy_process() of Linux). What is
-// not named here a child does not have; fork-task.test.ts holds that each field of Task and ThreadGroup has been decided on.
-
+// What a new task and a new process begin with: everything that is inherited stands here
+// (copy_process() of Linux). What is not named here a child does not have; fork-task.test.ts holds
+// that each field of Task and ThreadGroup has been decided on.
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_FILES,
@@ -25,7 +25,7 @@ import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread-group.ts';
 
-/** What was made for the child alone. */
+/** The parts that were made for the child alone. */
 export interface ChildParts {
   readonly tid: number;
   /** The host's thread, or its process with a copy of the memory. */
@@ -81,7 +81,7 @@ export function forkTask(
   return child;
 }
 
-/** What a process shares with its parent it may keep longer: so each of them pays for all. */
+/** Charges the child for what it shares with its parent, because it may keep that longer. */
 function payForInheritance({ group, credentials, seccomp }: Task): void {
   group.holdings.force(credentials.groups.length * OBJECT_COST.group);
   group.holdings.force((seccomp?.newest?.cost ?? 0) * OBJECT_COST.filterInstruction);

@@ -1,8 +1,9 @@
-// Limits of memory in force. What the kernel itself makes for guests is charged to accounts and refused there
-// (base/memory-account.ts). What guests touch in their own memory nobody announces: so the Sentry looks at it while any of
-// them runs, and kills the largest process of a container that has more than it may, as the OOM killer of a cgroup would.
-// The next look is due when what is left could have been touched: rarely far from the limit, often near it. Past it
-// a guest gets by what it can touch in SHORTEST_NS.
+// Limits of memory in force. What the kernel itself makes for guests is charged to accounts and
+// refused there (base/memory-account.ts). What guests touch in their own memory nobody announces:
+// so the Sentry looks at it while any of them runs, and kills the largest process of a container
+// that has more than it may, as the OOM killer of a cgroup would. The next look is due when what is
+// left could have been touched: rarely far from the limit, often near it. Past it a guest gets by
+// what it can touch in SHORTEST_NS.
 import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
@@ -12,7 +13,7 @@ import type { Kernel } from './kernel.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
-/** What all processors together make of new pages at the most. */
+/** The most new memory that all processors together can touch. */
 const BYTES_PER_NS = 8;
 const SHORTEST_NS = 3_000_000;
 const LONGEST_NS = 250_000_000;
@@ -58,7 +59,7 @@ export class MemoryGuard {
     this.#nextNs = nowNs + Math.min(Math.max(leftNs, SHORTEST_NS), LONGEST_NS);
   }
 
-  /** What the container may still touch. */
+  /** Returns how much the container may still touch. */
   #judge(container: Container): number {
     const { account, limits, guardsMemory } = container.allowance;
     const limitBytes = limits.memoryBytes;
@@ -98,7 +99,10 @@ export class MemoryGuard {
   }
 }
 
-/** What a process holds that no account has: its own pages on the host, and the Sentry's map of them. */
+/**
+ * Returns what a process holds that no account has: its own pages on the host, and the Sentry's map
+ * of them.
+ */
 function guestBytes({ mm }: Task): number {
   return mm.space.usage().chargedAnonymousBytes + mm.map.vmas.size * OBJECT_COST.vma;
 }

@@ -105,7 +105,7 @@ export const isStopSignal = (signal: number): boolean =>
 export class PendingSignals {
   readonly set: SignalSet = new SignalSet();
   readonly #queue: SignalInfo[] = [];
-  /** Who pays for what waits. */
+  /** The account that pays for what waits. */
   readonly #account: MemoryAccount;
 
   constructor(account: MemoryAccount) {

@@ -48,7 +48,7 @@ export interface StatusReport {
   readonly signal: number;
 }
 
-/** What a new process starts from. */
+/** The parts that a new process starts from. */
 export interface ThreadGroupParts {
   readonly container: Container;
   readonly id: number;
@@ -65,7 +65,7 @@ export class ThreadGroup {
   readonly kernel: Kernel;
   readonly container: Container;
   readonly pids: PidNamespace;
-  /** Of the namespace `pids`. */
+  /** The process's id in the namespace `pids`. */
   readonly id: number;
   /** Unlike `id` of this process alone, in all namespaces and times. */
   readonly serial: number;
@@ -88,7 +88,7 @@ export class ThreadGroup {
   actions: SignalActions;
   readonly pending: PendingSignals;
   state: GroupState = 'running';
-  /** As wait4 gives it. */
+  /** The exit status in the form of wait4. */
   exitStatus = 0;
   /** Signal sent to the parent at exit; 0 for none. */
   exitSignal: number = SIGCHLD;
@@ -108,9 +108,9 @@ export class ThreadGroup {
   dumpable = 1;
   oomScoreAdjustment = 0;
   personality = 0;
-  /** Who pays for the files and messages of the process, which may outlive it. */
+  /** The account that pays for the files and messages of the process, which may outlive it. */
   readonly account: MemoryAccount;
-  /** Who pays for what ends with the process. */
+  /** The account that pays for what ends with the process. */
   readonly holdings: MemoryAccount;
   readonly startTimeNs: number;
   intervalTimers: IntervalTimers | undefined = undefined;

@@ -110,7 +110,7 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
   }
 }
 
-/** What a buffer may be set to, before it is doubled. */
+/** Returns the largest size that a buffer may be set to, before it is doubled. */
 function bufferLimit(task: Task, isForced: boolean, setting: 'rmem_max' | 'wmem_max'): number {
   return isForced ? Number.POSITIVE_INFINITY : task.kernel.settings.number(`net.core.${setting}`);
 }

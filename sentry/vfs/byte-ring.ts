@@ -14,7 +14,7 @@ export class ByteRing {
   length = 0;
   /** Stream position of the oldest byte. */
   position = 0;
-  /** Who pays for #bytes: the process that first put bytes in. */
+  /** The account that pays for #bytes: the process that first put bytes in. */
   #account: MemoryAccount | undefined;
 
   /** Stream position just past the newest byte. */
@@ -23,8 +23,8 @@ export class ByteRing {
   }
 
   /**
-   * Takes up to `limit` bytes of `source`. Bytes taken, or the source's error where none were, or ENOMEM where the array
-   * is full and may not grow.
+   * Takes up to `limit` bytes of `source`. Bytes taken, or the source's error where none were, or
+   * ENOMEM where the array is full and may not grow.
    */
   fill(source: Source, limit: number): SysResult {
     let wanted = Math.min(limit, source.remaining);
@@ -46,14 +46,17 @@ export class ByteRing {
     return total;
   }
 
-  /** Gives up to `limit` bytes to `sink` and forgets them. Bytes given, or the sink's error where none were. */
+  /**
+   * Gives up to `limit` bytes to `sink` and forgets them. Bytes given, or the sink's error where
+   * none were.
+   */
   drain(sink: Sink, limit: number): SysResult {
     const count = this.peek(sink, limit, 0);
     if (count > 0) this.discard(count);
     return count;
   }
 
-  /** As `drain`, from `skip` bytes past the oldest, and the bytes stay. */
+  /** Copies like `drain`, from `skip` bytes past the oldest one, and the bytes stay. */
   peek(sink: Sink, limit: number, skip: number): SysResult {
     let wanted = Math.min(limit, sink.remaining, this.length - skip);
     let at = skip;

@@ -14,7 +14,7 @@ export class FdTable {
   #lowestFree = 0;
   #count = 0;
   #holders = 1;
-  /** Who pays for the table: the process that it was made for. */
+  /** The account that pays for the table: the process that it was made for. */
   #account: MemoryAccount = currentAccount();
   /** RLIMIT_NOFILE's soft limit: kept up to date by prlimit(2). */
   limit = 1024;
@@ -31,8 +31,8 @@ export class FdTable {
   }
 
   /**
-   * Installs `file` at the lowest free descriptor from `lowest` on: it, EMFILE, or ENOMEM. A file that nobody holds is
-   * closed where it cannot be installed.
+   * Installs `file` at the lowest free descriptor from `lowest` on: it, EMFILE, or ENOMEM. A file
+   * that nobody holds is closed where it cannot be installed.
    */
   add(file: OpenFile, cloexec: boolean, lowest = 0): SysResult {
     const fd = this.#lowest(lowest);
@@ -47,7 +47,10 @@ export class FdTable {
     return fd;
   }
 
-  /** What add() would answer. Asked before a call makes something that add() is to install. */
+  /**
+   * Returns the answer that add() would give. It is asked before a call makes something that add()
+   * is to install.
+   */
   next(): SysResult {
     const fd = this.#lowest(0);
     return fd < this.limit ? fd : EMFILE;

@@ -43,7 +43,7 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
   #listed = 0;
   /** Instances that watch this one. Cycles are refused and depth is bounded when an entry is added. */
   readonly #parents = new Set<Epoll>();
-  /** Who pays for the entries: the process that made the instance. */
+  /** The account that pays for the entries: the process that made the instance. */
   readonly #account: MemoryAccount = currentAccount();
 
   constructor() {
@@ -187,7 +187,10 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
     if (file instanceof Epoll) file.#parents.delete(this);
   }
 
-  /** Longest chain of instances from here down through watched ones, this one included; Infinity past `target`. */
+  /**
+   * Longest chain of instances from here down through watched ones, this one included; Infinity
+   * past `target`.
+   */
   #depthBelow(target: Epoll, known: Map<Epoll, number>): number {
     if (this === target) return Number.POSITIVE_INFINITY;
     const before = known.get(this);

@@ -51,7 +51,7 @@ export class Inotify extends OpenFile {
   readonly #byFile = new Map<FileIdentity, Watch>();
   #events: QueuedEvent[] = [];
   #lastWatch = 0;
-  /** Who pays for watches and events: the process that made the instance. */
+  /** The account that pays for watches and events: the process that made the instance. */
   readonly #account: MemoryAccount = currentAccount();
 
   constructor(flags: number) {
@@ -183,7 +183,10 @@ export class Watch implements NodeObserver {
     this.#path.unpin();
   }
 
-  /** Its line of the instance's /proc/PID/fdinfo, without a handle: no file system here has any (name_to_handle_at(2)). */
+  /**
+   * Its line of the instance's /proc/PID/fdinfo, without a handle: no file system here has any
+   * (name_to_handle_at(2)).
+   */
   information(): string {
     const attributes = this.node.attributes();
     const { ino, dev } = isErrno(attributes) ? { ino: 0, dev: 0 } : attributes;

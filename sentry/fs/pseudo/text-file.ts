@@ -89,7 +89,7 @@ class TextFile extends PositionedFile {
   readonly #render: () => Result<string>;
   readonly #store: ((text: string) => SysResult) | undefined;
   #content: Uint8Array | undefined = undefined;
-  /** Who pays for the content: the process that opened the file. */
+  /** The account that pays for the content: the process that opened the file. */
   readonly #account: MemoryAccount = currentAccount();
 
   constructor(

@@ -29,7 +29,7 @@ const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 const EXECUTE_BITS = 0o111;
 
 export class MemfdNode extends TmpFile {
-  /** As /proc/PID/fd and /proc/PID/maps show it. */
+  /** The name in /proc/PID/fd and /proc/PID/maps. */
   readonly label: string;
   seals: number;
   /** The process that made the memfd: the OOM killer counts the pages as its own. */

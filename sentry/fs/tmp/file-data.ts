@@ -1,7 +1,7 @@
-// The bytes of a file that lives in the Sentry: tmpfs, overlay copies, memfd, shared anonymous memory.
-// Two forms behind one class. Small files that nobody maps are chunks of JavaScript memory, which a read copies
-// straight to the guest. A file that is mapped, executed or large becomes a host memfd (once, for good),
-// which guests map themselves.
+// The bytes of a file that lives in the Sentry: tmpfs, overlay copies, memfd, shared anonymous
+// memory. Two forms behind one class. Small files that nobody maps are chunks of JavaScript memory,
+// which a read copies straight to the guest. A file that is mapped, executed or large becomes a
+// host memfd (once, for good), which guests map themselves.
 
 import {
   EFBIG,
@@ -263,7 +263,8 @@ export class FileData implements Mappable, UnseenMemory {
   #writeHost(source: Source, at: number): SysResult {
     const span = Math.min(source.remaining, staging.length);
     const end = at + span;
-    // A file that is written from front to back has no holes up to #denseEnd: what to charge is known without asking the host.
+    // A file that is written from front to back has no holes up to #denseEnd: what to charge is
+    // known without asking the host.
     const isAppended = at <= this.#denseEnd;
     const first = isAppended ? Math.max(at, this.#denseEnd) : at;
     const charge = Math.max(0, pageCeil(end) - (isAppended ? pageCeil(first) : pageFloor(first)));

@@ -42,7 +42,7 @@ export class TmpFile extends MemoryNode {
     return this.#data;
   }
 
-  /** Who pays for the bytes. */
+  /** The account that pays for the bytes. */
   protected dataAccount(): MemoryAccount {
     return this.filesystem.data;
   }

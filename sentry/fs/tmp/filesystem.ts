@@ -28,7 +28,7 @@ export interface TmpOptions {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
-  /** Who pays for inodes, and for file data within `maxBytes`. */
+  /** The account that pays for inodes, and for file data within `maxBytes`. */
   readonly account?: MemoryAccount;
   readonly type?: string;
 }

@@ -1,4 +1,5 @@
-// What every inode in the Sentry's memory has: owner, mode, times, links, extended attributes (inode(7), xattr(7)).
+// What every inode in the Sentry's memory has: owner, mode, times, links, extended attributes
+// (inode(7), xattr(7)).
 import {
   EEXIST,
   ENODATA,
@@ -52,7 +53,7 @@ export abstract class MemoryNode extends Node implements Ownership {
   #xattrBytes = 0;
   /** Names beyond the first, which are charged one by one. */
   #furtherNames = 0;
-  /** What the node is charged beside an inode. */
+  /** The bytes that the node is charged beside an inode. */
   #extraBytes = 0;
 
   constructor(filesystem: TmpFileSystem, as: NewNode, ino: number = filesystem.nextIno()) {

@@ -60,7 +60,10 @@ import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, PortTable } from './ports.ts';
 
-/** A buffer whose size the program did not set: about what Linux's tuning gives a connection over loopback. */
+/**
+ * A buffer whose size the program did not set: about what Linux's tuning gives a connection over
+ * loopback.
+ */
 const tunedBufferBytes = 262_144;
 const readable = POLLIN | POLLRDNORM;
 const writable = POLLOUT | POLLWRNORM;
@@ -363,8 +366,8 @@ export class TcpSocket extends InetSocket {
   }
 
   /**
-   * How many bytes may wait here: what the sender's buffer and this one hold together. Half of what is set is for the
-   * overhead of segments, which is why Linux doubles what programs ask for.
+   * How many bytes may wait here: what the sender's buffer and this one hold together. Half of what
+   * is set is for the overhead of segments, which is why Linux doubles what programs ask for.
    */
   get #capacityBytes(): number {
     const own = this.options;

@@ -126,7 +126,8 @@ export class UdpSocket extends InetSocket {
 
   #deliver(bytes: Uint8Array, from: Endpoint): void {
     const chargedBytes = bytes.length + OBJECT_COST.message;
-    // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into a small empty buffer.
+    // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
+    // a small empty buffer.
     if (this.#queuedBytes > this.options.receiveBufferBytes) return;
     this.#queuedBytes += chargedBytes;
     const address = encodeInetAddress(from, this.domain);

@@ -14,7 +14,7 @@ export interface Message {
   readonly address: Uint8Array | undefined;
   readonly credentials: PeerCredentials;
   bundle: FileBundle | undefined;
-  /** What it counts against its sender's buffer. */
+  /** The amount that the message counts against its sender's buffer. */
   readonly chargedBytes: number;
   /** Gives the charge back. */
   readonly credit: (bytes: number) => void;
@@ -22,7 +22,7 @@ export interface Message {
 
 export class MessageInbox implements Inbox {
   readonly #messages: Message[] = [];
-  /** Who pays for each message, in the same order: the process that sent it. */
+  /** The account that pays for each message, in the same order: the process that sent it. */
   readonly #payers: MemoryAccount[] = [];
   readonly #type: number;
 

@@ -1,5 +1,5 @@
-// AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and SOCK_SEQPACKET, which is
-// connected as streams are (unix(7)).
+// AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and
+// SOCK_SEQPACKET, which is connected as streams are (unix(7)).
 import {
   EAGAIN,
   ECONNREFUSED,
@@ -133,7 +133,7 @@ export class UnixMessageSocket extends UnixSocket {
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
-  /** As many messages wait as strangers may bring. */
+  /** Whether as many messages wait as senders that are not connected may queue. */
   get #isFull(): boolean {
     return this.inbox.count > maxDatagramQueue;
   }
