@@ -8,7 +8,7 @@ import type { Sink, Source } from './io.ts';
 const firstBytes = 4096;
 
 export class ByteRing {
-  #bytes: Uint8Array = empty;
+  #bytes: Uint8Array<ArrayBuffer> = empty;
   /** Index of the oldest byte in #bytes (a power of two long). */
   #head = 0;
   length = 0;
@@ -90,6 +90,8 @@ export class ByteRing {
   #free(): void {
     this.#account?.uncharge(this.#bytes.length);
     this.#account = undefined;
+    // Without this the memory would be there until V8 collects garbage, and nobody would pay for it.
+    if (this.#bytes.length > keptBytes) this.#bytes.buffer.transfer(0);
     this.#bytes = empty;
   }
 
@@ -99,15 +101,15 @@ export class ByteRing {
     while (size < lengthBytes) size *= 2;
     this.#account ??= currentAccount();
     if (!this.#account.charge(size)) return false;
-    const grown = new Uint8Array(size);
-    const front = this.#bytes.subarray(this.#head, this.#head + this.length);
-    grown.set(front);
-    if (front.length < this.length) {
-      grown.set(this.#bytes.subarray(0, this.length - front.length), front.length);
-    }
-    this.#account.uncharge(this.#bytes.length);
+    const oldSize = this.#bytes.length;
+    const grown = new Uint8Array(
+      oldSize === 0 ? new ArrayBuffer(size) : this.#bytes.buffer.transfer(size),
+    );
+    // What had wrapped around to the start goes on behind the old end.
+    const wrapped = this.#head + this.length - oldSize;
+    if (wrapped > 0) grown.copyWithin(oldSize, 0, wrapped);
+    this.#account.uncharge(oldSize);
     this.#bytes = grown;
-    this.#head = 0;
     return true;
   }
 }
