@@ -22,6 +22,7 @@ export default defineConfig({
             'test/support/**/*.test.ts',
           ],
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

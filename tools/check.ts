@@ -11,6 +11,8 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['layers', 'node', 'tools/check-layers.ts'],
   ['dead code', 'knip'],
   ['blocking calls', 'node', 'tools/check-blocking.ts'],
+  ['members', 'node', 'tools/check-members.ts'],
+  ['tree', 'node', 'tools/check-tree.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
   ['C format', 'node', 'tools/format-c.ts'],

@@ -26,7 +26,6 @@ export interface PlatformCalls {
   epollControl(epollFd: number, operation: number, fd: number, events: number): number;
   /** (fd, events) pairs in out; a negative timeout waits for ever. Interruption by a signal is 0 events. */
   epollWait(epollFd: number, out: Int32Array, timeoutNs: number): number;
-  pollOne(fd: number, events: number, timeoutMs: number): number;
   eventfd(): number;
   drainEvent(fd: number): number;
   readMemory(pid: number, addr: number, dst: Uint8Array, length: number): number;

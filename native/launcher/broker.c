@@ -29,7 +29,7 @@
 enum { BROKER_SOCKET = 3 };
 enum { MOST_ADDRESS_BYTES = sizeof(struct sockaddr_in6) };
 
-/* Twin of sentry/net/host-inet/broker.ts. */
+/* Twin of sentry/net/host-inet/network-broker.ts. */
 enum operation { MAKE_RAW = 1, MAKE_PING = 2, BIND = 3 };
 struct request {
   uint32_t operation;

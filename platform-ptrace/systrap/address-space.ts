@@ -180,12 +180,6 @@ export class SystrapSpace implements AddressSpace {
     };
   }
 
-  // ---- for the rest of this platform ----
-
-  get controlFd(): number {
-    return this.#controlFd;
-  }
-
   /** Maps the block where the first thread's slot most likely is, and has its first page made. */
   attachFirstBlock(): void {
     const base = this.#slotWord(0);

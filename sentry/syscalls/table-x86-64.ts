@@ -46,6 +46,7 @@ import { socketRows } from './socket.ts';
 import { spliceRows } from './splice.ts';
 import { statRows } from './stat.ts';
 import { syncRows } from './sync.ts';
+import { syslogRows } from './syslog.ts';
 import { systemRows } from './system.ts';
 import { timeRows } from './time.ts';
 import { timerRows } from './timer.ts';
@@ -101,6 +102,7 @@ const families: readonly (readonly Row[])[] = [
   spliceRows,
   statRows,
   syncRows,
+  syslogRows,
   systemRows,
   timeRows,
   timerRows,

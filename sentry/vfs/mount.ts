@@ -180,29 +180,6 @@ export class MountNamespace {
     hang(oldRoot, putOld.mount ?? newRoot, putOld.dentry);
     return 0;
   }
-
-  /** A copy for CLONE_NEWNS. `translate` maps paths of this namespace to the copy's. */
-  copy(): { readonly namespace: MountNamespace; translate(path: Path): Path } {
-    const clones = new Map<Mount, Mount>();
-    const root = this.#root.clone();
-    clones.set(this.#root, root);
-    for (const mount of this.mounts()) {
-      const clone = clones.get(mount) as Mount;
-      for (const [dentry, child] of mount.children) {
-        const childClone = child.clone();
-        clones.set(child, childClone);
-        hang(childClone, clone, dentry);
-      }
-    }
-    return {
-      namespace: new MountNamespace(root),
-      translate: (path) =>
-        new Path(
-          path.mount === undefined ? undefined : (clones.get(path.mount) ?? path.mount),
-          path.dentry,
-        ),
-    };
-  }
 }
 
 function hang(mount: Mount, parent: Mount, at: Dentry): void {

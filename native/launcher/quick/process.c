@@ -1,7 +1,7 @@
 /*
  * process.json, which `runts exec --process` names, or `process` of config.json, as the Sentry wants it. Twin of runts/oci/plan-process.ts and
  * runts/oci/spec/{schema,rules}-process.ts, for documents that these accept without a word: names they do not know, values
- * out of range, contradictions and rare wishes are theirs. test/native/quick-process.test.ts holds the two together.
+ * out of range, contradictions and rare wishes are theirs. test/native/quick-parse.test.ts holds the two together.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -133,11 +133,6 @@ export class UnixSocket extends Socket implements FlyingSocket {
     return this.#pending !== undefined;
   }
 
-  /** As /proc/net/unix shows it. */
-  get address(): UnixAddress {
-    return this.#address;
-  }
-
   // Names
 
   override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
