@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{abi,sentry,gofer,native,platform-ptrace,platform-kvm,runts,tools}/**/*.test.ts',
+            '{abi,protocol,sentry,gofer,native,platform-ptrace,platform-kvm,runts,tools}/**/*.test.ts',
             'test/support/**/*.test.ts',
           ],
           testTimeout: 120_000,

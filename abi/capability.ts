@@ -54,3 +54,9 @@ export const SECBIT_NO_CAP_AMBIENT_RAISE = 64;
 /** No capability, and all there are, as sets: bit n of lo is capability n, bit n of hi capability 32+n. */
 export const noCapabilities = { lo: 0, hi: 0 } as const;
 export const allCapabilities = { lo: 0xffffffff, hi: 2 ** (CAP_LAST_CAP - 31) - 1 } as const;
+
+/** A set of capabilities: bit n of lo is capability n, bit n of hi capability 32+n. */
+export interface CapabilitySet {
+  readonly lo: number;
+  readonly hi: number;
+}

@@ -90,3 +90,16 @@ export const schedAttr = {
   sizeVer0: 48,
   size: 56,
 } as const;
+
+/** What sched_setattr(2) asks for: struct sched_attr without its size and its utilization clamps. */
+export interface SchedulingRequest {
+  /** Negative: as it is. */
+  readonly policy: number;
+  /** SCHED_FLAG_*. */
+  readonly flags: number;
+  readonly niceness: number;
+  readonly priority: number;
+  readonly runtimeNs: number;
+  readonly deadlineNs: number;
+  readonly periodNs: number;
+}

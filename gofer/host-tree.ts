@@ -15,7 +15,8 @@ import {
 } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFMT, STATX_ATTR_MOUNT_ROOT, statxLayout } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import { MAY_READ, mayUse, OwnerRules, type OwnersConfig } from './owners.ts';
+import type { OwnersConfig } from '../protocol/attach-config.ts';
+import { MAY_READ, mayUse, OwnerRules } from './owners.ts';
 import { type DeviceNode, mayBePlaceholder, readPlaceholder } from './placeholder.ts';
 import { FIRST_HELD, type HostAttributes } from './protocol.ts';
 import { Watches } from './watches.ts';
@@ -411,7 +412,7 @@ function rdevOf(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-/** Those of 52 bits and more (some network file systems) lose bits: that they did shows (sentry/fs/gofer/host-files.ts). */
+/** Those of 52 bits and more (some network file systems) lose bits: that they did shows (sentry/fs/gofer/shared-identities.ts). */
 function inodeNumber(value: number): number {
   return value < 2 ** 52 ? value : 2 ** 52 + (value % 2 ** 51);
 }

@@ -4,10 +4,10 @@ import { EIO } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
-import { Rest } from '../native/footprint.ts';
+import { MemoryTrim } from '../native/memory-trim.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
+import type { GoferConfig } from '../protocol/attach-config.ts';
 import { goferFilter } from './gofer-filter.ts';
-import type { OwnersConfig } from './owners.ts';
 import { runGofer } from './server.ts';
 
 /** Descriptors: twin of native/launcher/launcher.h. */
@@ -16,21 +16,6 @@ const FD_SOCKET = 3;
 const FD_SEALER = 4;
 const FD_ATTACH = 5;
 
-/** From runts/launch.ts, as the last argument. */
-interface GoferConfig {
-  /** One for each attach point. */
-  readonly readOnly: readonly boolean[];
-  /** What the host mounts below later shows up. */
-  readonly follows: readonly boolean[];
-  /** null: the container's ids are the host's. */
-  readonly owners: readonly (OwnersConfig | null)[];
-  readonly seccomp: 'kill' | 'log';
-  /** Started by root: every id of the host is mapped. */
-  readonly privileged: boolean;
-  /** Directories that it may watch at once; 0: nobody else changes what it serves. */
-  readonly maxWatches: number;
-}
-
 function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);
   if (procFd < 0) return procFd;
@@ -38,8 +23,8 @@ function main(config: GoferConfig): number {
   // The Sentry says what mode a file has.
   process.umask(0);
   if (maxWatches > 0 && native.watchFromDescriptors() < 0) return EIO;
-  const rest = new Rest();
-  rest.prepare();
+  const memoryTrim = new MemoryTrim();
+  memoryTrim.prepare();
   awaitThreads();
   const sealed = sealRoot(FD_SEALER);
   if (sealed < 0) return sealed;
@@ -61,7 +46,7 @@ function main(config: GoferConfig): number {
     })),
     maxWatches,
     unmappedAsRoot: !config.privileged,
-    rest,
+    memoryTrim,
   });
 }
 

@@ -3,27 +3,10 @@
 // the container could have (user_namespaces(7), "Interaction of user namespaces and other types of namespaces";
 // capable_wrt_inode_uidgid(), setattr_prepare() and may_delete() of the kernel).
 import { EACCES, EINVAL, EOVERFLOW, EPERM, type SysResult } from '../abi/errno.ts';
+import type { OwnersConfig } from '../protocol/attach-config.ts';
+import type { IdRange, IdRanges } from '../protocol/id-ranges.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
 import { CHANGE, type HostAttributes } from './protocol.ts';
-
-/** First id inside, first outside, how many: as sentry/kernel/id-ranges.ts. */
-type IdRange = readonly [inside: number, outside: number, count: number];
-
-/** Empty: every id is itself. */
-export interface IdRanges {
-  readonly uids: readonly IdRange[];
-  readonly gids: readonly IdRange[];
-}
-
-/** Of an attach point; from runts/launch.ts. */
-export interface OwnersConfig {
-  /** From ids in the container to those of the host. */
-  readonly container: IdRanges;
-  /** An ID-mapped mount's: from ids of the files to those of the host. */
-  readonly mount?: IdRanges;
-  /** Mounts below it are mapped too. */
-  readonly mapsBelow?: boolean;
-}
 
 export const MAY_EXECUTE = 1;
 export const MAY_WRITE = 2;

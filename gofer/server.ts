@@ -27,7 +27,7 @@ import {
 import { dirent64Layout } from '../abi/fs.ts';
 import { S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import type { Rest } from '../native/footprint.ts';
+import type { MemoryTrim } from '../native/memory-trim.ts';
 import { type AttachPoint, type HostDirectory, HostTree, type TreeOptions } from './host-tree.ts';
 import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayMake, mayUse, rightsTo } from './owners.ts';
 import {
@@ -67,7 +67,7 @@ export interface GoferOptions extends TreeOptions {
   readonly socketFd: number;
   readonly attachPoints: readonly AttachPoint[];
   /** What it does when nothing has been asked for a while. */
-  readonly rest?: Rest;
+  readonly memoryTrim?: MemoryTrim;
 }
 
 const MSG_DONTWAIT = 0x40;
@@ -132,11 +132,11 @@ class GoferServer implements GoferContext {
   }
 
   #awaitRequest(): void {
-    const { socketFd, rest } = this.#options;
-    const quietNs = rest?.quietNs ?? Number.POSITIVE_INFINITY;
+    const { socketFd, memoryTrim } = this.#options;
+    const quietNs = memoryTrim?.quietNs ?? Number.POSITIVE_INFINITY;
     const milliseconds = quietNs === Number.POSITIVE_INFINITY ? -1 : quietNs / 1e6;
-    if (native.awaitInput(socketFd, milliseconds) === 0) rest?.rest();
-    else rest?.disturb();
+    if (native.awaitInput(socketFd, milliseconds) === 0) memoryTrim?.trim();
+    else memoryTrim?.disturb();
   }
 
   passFd(fd: number): void {

@@ -1,10 +1,10 @@
 // Starts a sandbox: this process becomes the launcher. See native/launcher/launcher.h for the descriptors and
-// sentry/boot/control-protocol.ts for the messages.
+// protocol/control.ts for the messages.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { native } from '../native/addon.ts';
-import type { SandboxConfig } from '../sentry/boot/config.ts';
-import type { IdRanges } from '../sentry/kernel/id-ranges.ts';
+import type { GoferConfig, OwnersConfig } from '../protocol/attach-config.ts';
+import type { SandboxConfig } from '../protocol/boot-config.ts';
 import { become } from './become.ts';
 import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
@@ -19,14 +19,7 @@ export interface AttachPoint {
   /** What the host mounts below `path` later is shown too. */
   readonly follows?: boolean;
   /** The container's ids are others on the host, or those of the mount are. */
-  readonly owners?: AttachOwners;
-}
-
-/** Twin of gofer/owners.ts. */
-export interface AttachOwners {
-  readonly container: IdRanges;
-  readonly mount?: IdRanges;
-  readonly mapsBelow?: boolean;
+  readonly owners?: OwnersConfig;
 }
 
 export interface LaunchPlan {
@@ -101,8 +94,7 @@ export function oomMargin(limitBytes: number): number {
   return Math.min(1000, Math.ceil((1000 * OOM_LEAD_BYTES) / bytes));
 }
 
-/** Twin of gofer/main.ts. */
-function goferConfig(plan: LaunchPlan): object {
+function goferConfig(plan: LaunchPlan): GoferConfig {
   return {
     readOnly: plan.attach.map((point) => !point.writable),
     follows: plan.attach.map((point) => point.follows === true),

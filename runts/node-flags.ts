@@ -12,6 +12,6 @@ export const nodeFlags: readonly string[] = [
   // turn this on when they are ready (native/baseline-compiler.ts).
   '--no-sparkplug',
   '--min-semi-space-size=4',
-  // native/footprint.ts
+  // native/memory-trim.ts
   '--expose-gc',
 ];

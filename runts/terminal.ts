@@ -1,7 +1,7 @@
 // The caller's terminal, as the guest's own starts out. While the sandbox runs the launcher has it
 // (native/launcher/front.c).
 import { native } from '../native/addon.ts';
-import type { WindowSize } from '../sentry/boot/config.ts';
+import type { WindowSize } from '../protocol/boot-config.ts';
 import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {

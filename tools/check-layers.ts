@@ -12,7 +12,16 @@ interface Violation {
 }
 
 const root = join(import.meta.dirname, '..');
-const folders = ['abi', 'sentry', 'gofer', 'native', 'platform-ptrace', 'platform-kvm', 'runts'];
+const folders = [
+  'abi',
+  'protocol',
+  'sentry',
+  'gofer',
+  'native',
+  'platform-ptrace',
+  'platform-kvm',
+  'runts',
+];
 
 const run = spawnSync(
   join(root, 'node_modules/.bin/depcruise'),

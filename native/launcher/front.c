@@ -82,7 +82,7 @@ static long long now_ms(void) {
   return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- the two channels: sentry/boot/control-protocol.ts, report.c ---- */
+/* ---- the two channels: protocol/control.ts, report.c ---- */
 
 static void send_request(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void send_request(const char *format, ...) {

@@ -31,7 +31,7 @@ enum {
   FD_GIVEN = 10
 };
 
-/* Descriptors of the Sentry: twin of sentry/host/descriptors.ts. */
+/* Descriptors of the Sentry: twin of protocol/sentry-descriptors.ts. */
 enum {
   SENTRY_CONTROL = 3,
   SENTRY_WAKE = 4,

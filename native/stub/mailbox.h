@@ -1,6 +1,6 @@
 /*
  * Layout of the stub's address range and of a mailbox slot: what the stub, the zygote, the addon and the
- * Sentry (abi/mailbox.ts, checked by mailbox-layout.test.ts) agree on.
+ * Sentry (protocol/mailbox.ts, checked by mailbox-layout.test.ts) agree on.
  *
  * A guest process has one mailbox: a memfd of 16 MiB, 4096 slots of one page, slot i for the
  * thread that owns thread area i. Either side writes a slot only when it is its turn:
@@ -122,16 +122,16 @@ struct slot {
   uint8_t window[3008];
 };
 
-_Static_assert(sizeof(struct operation) == 48, "abi/mailbox.ts OPERATION_WORDS");
-_Static_assert(offsetof(struct slot, signal) == 64, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, nonce) == 120, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, regs) == 128, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, listener_fd) == 288, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, cpu_ns) == 296, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, fp_addr) == 304, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, ops) == 320, "abi/mailbox.ts");
-_Static_assert(offsetof(struct slot, window) == 1088, "abi/mailbox.ts");
-_Static_assert(sizeof(struct slot) == STUB_SLOT_BYTES, "abi/mailbox.ts");
+_Static_assert(sizeof(struct operation) == 48, "protocol/mailbox.ts OPERATION_WORDS");
+_Static_assert(offsetof(struct slot, signal) == 64, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, nonce) == 120, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, regs) == 128, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, listener_fd) == 288, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, cpu_ns) == 296, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, fp_addr) == 304, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, ops) == 320, "protocol/mailbox.ts");
+_Static_assert(offsetof(struct slot, window) == 1088, "protocol/mailbox.ts");
+_Static_assert(sizeof(struct slot) == STUB_SLOT_BYTES, "protocol/mailbox.ts");
 
 /* One page, written by the Sentry, read-only for every stub. */
 struct global_page {

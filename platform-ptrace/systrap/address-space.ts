@@ -9,6 +9,15 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+} from '../../abi/mman.ts';
+import { native } from '../../native/addon.ts';
+import {
   OP_ADVISE,
   OP_MAP_ANONYMOUS,
   OP_MAP_FILE,
@@ -21,16 +30,7 @@ import {
   STATE_RUNNING,
   STUB_MAILBOX_BYTES,
   STUB_SLOTS,
-} from '../../abi/mailbox.ts';
-import {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_POPULATE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-} from '../../abi/mman.ts';
-import { native } from '../../native/addon.ts';
+} from '../../protocol/mailbox.ts';
 import type {
   AddressSpace,
   ArgumentPlace,
@@ -136,8 +136,8 @@ export class SystrapSpace implements AddressSpace {
     return this.#host.flush(this.#own(via));
   }
 
-  flushSoon(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined {
-    return this.#host.flushSoon(this.#own(via), done);
+  tryFlush(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined {
+    return this.#host.tryFlush(this.#own(via), done);
   }
 
   read(addr: number, dst: Uint8Array, length: number): SysResult {

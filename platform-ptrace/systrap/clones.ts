@@ -10,14 +10,14 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { native } from '../../native/addon.ts';
 import {
   ORDER_FORK,
   ORDER_THREAD,
   SLOT,
   SLOT_BYTES,
   STUB_MAILBOX_OFFSET,
-} from '../../abi/mailbox.ts';
-import { native } from '../../native/addon.ts';
+} from '../../protocol/mailbox.ts';
 import type { ForkedAddressSpace } from '../../sentry/platform/address-space.ts';
 import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
 import {

@@ -2,6 +2,7 @@
 // While the thread is stopped the slot is the Sentry's to write, but the guest's other threads can still
 // scribble on it: what is judged here is copied out of it first, and nonsense is that guest's death.
 import { EFAULT, ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { native } from '../../native/addon.ts';
 import {
   EVENT_FAULT,
   EVENT_INTERRUPTED,
@@ -25,8 +26,7 @@ import {
   STATE_DEFERRED,
   STATE_POSTED,
   STATE_SLEEPING,
-} from '../../abi/mailbox.ts';
-import { native } from '../../native/addon.ts';
+} from '../../protocol/mailbox.ts';
 import {
   type GuestThread,
   type Outcome,
@@ -47,7 +47,7 @@ export interface ThreadHost {
   /** Does the operations queued on a stopped thread and waits for it. */
   flush(thread: SystrapThread): SysResult;
   /** The same, but soon: undefined where it takes longer, `done` is told then. */
-  flushSoon(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
+  tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
   /** The thread's outcome is known without running it: deliver it at the next poll. */
   deliverLater(thread: SystrapThread): void;
   /** The guest broke its own stub: its death is delivered at the next poll. */

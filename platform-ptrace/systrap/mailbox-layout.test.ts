@@ -1,11 +1,11 @@
-// abi/mailbox.ts against native/stub/mailbox.h, by asking the compiler.
+// protocol/mailbox.ts against native/stub/mailbox.h, by asking the compiler.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import * as mailbox from '../../abi/mailbox.ts';
+import * as mailbox from '../../protocol/mailbox.ts';
 
 const slotFields = {
   state: 'state',

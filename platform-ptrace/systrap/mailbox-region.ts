@@ -1,14 +1,15 @@
 // The Sentry's view of all mailboxes: one reserved range of addresses, seen as one Int32Array, cut into
 // blocks of 64 slots. A block shows 64 slots of one guest process's mailbox memfd.
+
 import { ENOMEM, type SysResult } from '../../abi/errno.ts';
-import { SLOT_BYTES, SLOT_WORDS } from '../../abi/mailbox.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import { native } from '../../native/addon.ts';
+import { SLOT_BYTES, SLOT_WORDS } from '../../protocol/mailbox.ts';
 
 export const SLOTS_PER_BLOCK = 64;
 const BLOCK_BYTES = SLOTS_PER_BLOCK * SLOT_BYTES;
 /** 4096 blocks, and with them processes. Address space only, but a host without overcommit counts it at first. */
 const REGION_BYTES = 2 ** 30;
-const PAGE_BYTES = 4096;
 
 export class MailboxRegion {
   /** Every slot of every mailbox. Words outside mapped blocks must not be touched: they fault. */
@@ -19,7 +20,7 @@ export class MailboxRegion {
   #unused = 0;
 
   constructor() {
-    this.words = new Int32Array(new SharedArrayBuffer(REGION_BYTES + PAGE_BYTES));
+    this.words = new Int32Array(new SharedArrayBuffer(REGION_BYTES + PAGE_SIZE));
     this.#start = native.adoptRegion(this.words);
     if (this.#start < 0) throw new Error(`cannot reserve mailboxes: errno ${-this.#start}`);
   }

@@ -1,6 +1,7 @@
 // The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS; stops
 // and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { native } from '../../native/addon.ts';
 import {
   EVENT_CLONED,
   EVENT_OPERATION_FAILED,
@@ -13,28 +14,30 @@ import {
   STATE_POSTED,
   STATE_RUNNING,
   STATE_SLEEPING,
-} from '../../abi/mailbox.ts';
-import { native } from '../../native/addon.ts';
+} from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type {
   FreshAddressSpace,
   HostFdWatcher,
   Platform,
   PlatformEvents,
-  ProcessHome,
+  ProcessPool,
 } from '../../sentry/platform/platform.ts';
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { MailboxRegion } from './mailbox-region.ts';
-import { Nursery } from './nursery.ts';
 import { Patience } from './patience.ts';
-import { type IdleRest, Waiter } from './waiter.ts';
+import { StubPool } from './stub-pool.ts';
+import { type IdleTrim, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
 const SIGKILL = 9;
-/** Where somebody can wait instead: the host may not let a container's processes run (CPU limits), and others go on meanwhile. */
-const SOON_NS = 2e6;
+/**
+ * How long `tryFlush` and `tryNewAddressSpace` wait before they call back later instead. The host may keep one container's
+ * processes from running (CPU limits, the freezer), and the Sentry's only thread must go on with the other containers.
+ */
+const TRY_NS = 2e6;
 /** Host process numbers past the highest known one where an unknown child is looked for. */
 const STRANGER_RANGE = 1024;
 /** Host descriptors are looked at once in so many busy polls. */
@@ -42,7 +45,7 @@ const POLLS_PER_DESCRIPTOR_CHECK = 64;
 
 export interface SystrapOptions extends ZygoteFds {
   readonly clock: Clock;
-  readonly rest?: IdleRest;
+  readonly memoryTrim?: IdleTrim;
 }
 
 /** Throws where the host cannot run it; the message says what is missing. */
@@ -69,9 +72,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   #events: PlatformEvents | undefined;
   /** Live host processes; a destroyed one stays until it is reaped. */
   readonly #processes: Map<number, SystrapSpace> = new Map();
-  /** Of the sandbox's own cgroups, and of all others. */
-  readonly #nursery: Nursery;
-  readonly #homes: Set<Nursery> = new Set();
+  /** The pool in the sandbox's own cgroups, and those of containers with cgroups of their own. */
+  readonly #ownPool: StubPool;
+  readonly #containerPools: Set<StubPool> = new Set();
   /** Spaces that broke their stubs, and threads whose outcome waits: delivered by poll. */
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
@@ -83,58 +86,58 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#zygote = this.#startZygote(options.zygoteSocketFd);
     this.clones = new Clones(this, this.#takeListener());
-    this.#nursery = new Nursery(
+    this.#ownPool = new StubPool(
       () => this.#zygote,
       () => undefined,
     );
-    this.#nursery.fill();
+    this.#ownPool.fill();
   }
 
   start(events: PlatformEvents): void {
     this.#events = events;
   }
 
-  newAddressSpace(home?: ProcessHome): Result<FreshAddressSpace> {
-    const nursery = home instanceof Nursery ? home : this.#nursery;
+  newAddressSpace(processPool?: ProcessPool): Result<FreshAddressSpace> {
+    const pool = processPool instanceof StubPool ? processPool : this.#ownPool;
     const patience = new Patience(this.#clock);
     for (;;) {
-      const fresh = nursery.take();
+      const fresh = pool.take();
       if (fresh !== undefined) return fresh;
-      const filled = nursery.fill();
+      const filled = pool.fill();
       if (filled < 0 || !patience.isLeft()) return EAGAIN;
-      if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
+      if (!this.#spawnStep(pool)) this.#waiter.pause(1e6);
     }
   }
 
-  freshSoon(
-    home: ProcessHome | undefined,
+  tryNewAddressSpace(
+    processPool: ProcessPool | undefined,
     ready: (isReady: boolean) => void,
   ): Result<FreshAddressSpace> | undefined {
-    const nursery = home instanceof Nursery ? home : this.#nursery;
-    const patience = new Patience(this.#clock, SOON_NS);
+    const pool = processPool instanceof StubPool ? processPool : this.#ownPool;
+    const patience = new Patience(this.#clock, TRY_NS);
     for (;;) {
-      const fresh = nursery.take();
+      const fresh = pool.take();
       if (fresh !== undefined) return fresh;
-      if (nursery.fill() < 0) return EAGAIN;
+      if (pool.fill() < 0) return EAGAIN;
       if (!patience.isLeft()) break;
-      if (!this.#spawnStep(nursery)) this.#waiter.pause(1e6);
+      if (!this.#spawnStep(pool)) this.#waiter.pause(1e6);
     }
-    return nursery.whenNext(ready) ? undefined : EAGAIN;
+    return pool.whenNext(ready) ? undefined : EAGAIN;
   }
 
-  newHome(cgroupFds: readonly number[]): Result<ProcessHome> {
-    const home = new Nursery(
+  newProcessPool(cgroupFds: readonly number[]): Result<ProcessPool> {
+    const processPool = new StubPool(
       () => this.#zygoteIn(cgroupFds),
       () => {
-        this.#homes.delete(home);
+        this.#containerPools.delete(processPool);
         for (const fd of cgroupFds) native.close(fd);
       },
     );
-    this.#homes.add(home);
-    const filled = home.fill();
-    if (filled >= 0) return home;
-    home.end();
-    return filled as Result<ProcessHome>;
+    this.#containerPools.add(processPool);
+    const filled = processPool.fill();
+    if (filled >= 0) return processPool;
+    processPool.end();
+    return filled as Result<ProcessPool>;
   }
 
   poll(): boolean {
@@ -214,12 +217,12 @@ export class SystrapPlatform implements Platform, CloneHost {
     return this.#flushedResult(thread);
   }
 
-  flushSoon(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined {
+  tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined {
     const failed = thread.takeFailure();
     if (failed !== 0) return failed;
     if (!thread.hasOperations) return 0;
     thread.answer(ORDER_STOP);
-    if (this.#awaitPost(thread, SOON_NS)) return this.#flushedResult(thread);
+    if (this.#awaitPost(thread, TRY_NS)) return this.#flushedResult(thread);
     thread.flushed = done;
     this.threadRuns(thread);
     return undefined;
@@ -357,8 +360,8 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   #died(space: SystrapSpace, reason: string, signal: number): void {
     this.#forget(space);
-    if (this.#nursery.lost(space)) return;
-    for (const home of this.#homes) if (home.lost(space)) return;
+    if (this.#ownPool.lost(space)) return;
+    for (const processPool of this.#containerPools) if (processPool.lost(space)) return;
     this.#events?.addressSpaceDied(space, reason, signal);
   }
 
@@ -438,7 +441,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   /** Moves a pending spawn on without delivering any guest's events. True if something happened. */
-  #spawnStep({ zygote }: Nursery): boolean {
+  #spawnStep({ zygote }: StubPool): boolean {
     let any = this.clones.answerNotifications();
     const running = this.#waiter.running;
     for (let i = running.length - 1; i >= 0; i--) {

@@ -2,8 +2,9 @@
 // From guest code every call traps (SIGSYS); from the stub's text only these pass. Each is judged by what it does
 // with arguments of the guest's own choice: it must reach nothing beyond this process's own memory, and
 // descriptors that the process holds anyway (RLIMIT_NOFILE is 64).
-import { STUB_TEXT_BYTES } from '../../abi/mailbox.ts';
+
 import type { FilterSpec } from '../../native/seccomp/bpf.ts';
+import { STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
 
 /** CLONE_PARENT|CLONE_CHILD_SETTID|SIGCHLD. */
 export const CLONE_PROCESS_FLAGS = 0x1008011;

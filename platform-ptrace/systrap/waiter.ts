@@ -1,8 +1,13 @@
 // How the Sentry waits: a short spell of polling the slots of running threads, then, announced in the page that all
 // stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
 import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
-import { GLOBAL, GLOBAL_PAGE_BYTES, STATE_ANSWERED, STATE_RUNNING } from '../../abi/mailbox.ts';
 import { native } from '../../native/addon.ts';
+import {
+  GLOBAL,
+  GLOBAL_PAGE_BYTES,
+  STATE_ANSWERED,
+  STATE_RUNNING,
+} from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';
@@ -23,15 +28,16 @@ const LEAST_SPIN_NS = 2_000;
 export interface WaiterOptions {
   readonly wakeEventFd: number;
   readonly globalPageFd: number;
-  /** What to do when nothing has happened for a while. */
-  readonly rest?: IdleRest | undefined;
+  /** The memory trim that is due when nothing has happened for a while. */
+  readonly memoryTrim?: IdleTrim | undefined;
 }
 
-export interface IdleRest {
-  /** How long nothing has to happen before it rests; Infinity: no need. */
+/** The part of MemoryTrim (native/memory-trim.ts) that the waiter uses. */
+export interface IdleTrim {
+  /** How long the Sentry must have been idle before `trim` is due; Infinity where there is nothing to trim. */
   readonly quietNs: number;
-  rest(): void;
-  /** Something happened. */
+  trim(): void;
+  /** The Sentry has worked. */
   disturb(): void;
 }
 
@@ -39,7 +45,7 @@ export class Waiter {
   readonly #words: Int32Array;
   readonly #clock: Clock;
   readonly #wakeFd: number;
-  readonly #rest: IdleRest | undefined;
+  readonly #memoryTrim: IdleTrim | undefined;
   readonly #global: Int32Array;
   readonly #childFlag: Int32Array;
   readonly #watchedSlots: Int32Array;
@@ -56,8 +62,8 @@ export class Waiter {
   #stubsSpin = true;
 
   constructor(words: Int32Array, clock: Clock, options: WaiterOptions) {
-    const { wakeEventFd: wakeFd, globalPageFd, rest } = options;
-    this.#rest = rest;
+    const { wakeEventFd: wakeFd, globalPageFd, memoryTrim } = options;
+    this.#memoryTrim = memoryTrim;
     this.#words = words;
     this.#clock = clock;
     this.#wakeFd = wakeFd;
@@ -136,13 +142,13 @@ export class Waiter {
       return;
     }
     const leftNs = deadlineNs - this.#clock.monotonicNs();
-    const quietNs = this.#rest?.quietNs ?? Number.POSITIVE_INFINITY;
+    const quietNs = this.#memoryTrim?.quietNs ?? Number.POSITIVE_INFINITY;
     const sleepNs = Math.min(leftNs, quietNs);
     const timeout = sleepNs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(sleepNs));
     const count = native.epollWait(this.#epollFd, this.#ready, timeout);
     Atomics.store(this.#global, GLOBAL.sleeping, 0);
-    if (count > 0) this.#rest?.disturb();
-    else if (quietNs < leftNs && !this.#anything()) this.#rest?.rest();
+    if (count > 0) this.#memoryTrim?.disturb();
+    else if (quietNs < leftNs && !this.#anything()) this.#memoryTrim?.trim();
     this.#deliver(count);
   }
 

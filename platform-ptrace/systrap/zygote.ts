@@ -1,14 +1,14 @@
 // Start of the stub zygote: its first message (where to live, under which filter, its mailbox), and what it answers.
 import { EIO, type SysResult } from '../../abi/errno.ts';
+import { native } from '../../native/addon.ts';
+import { compileFilter } from '../../native/seccomp/bpf.ts';
 import {
   STUB_MAGIC_HIGH,
   STUB_MAGIC_LOW,
   STUB_RANGE_BYTES,
   STUB_TEXT_BYTES,
   ZYGOTE_INIT_BYTES,
-} from '../../abi/mailbox.ts';
-import { native } from '../../native/addon.ts';
-import { compileFilter } from '../../native/seccomp/bpf.ts';
+} from '../../protocol/mailbox.ts';
 import { stubFilter } from './stub-filter.ts';
 
 /** Guests may map below this; stubs live above. */

@@ -2,7 +2,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
-import type { MountConfig, TmpfsConfig } from '../../sentry/boot/config.ts';
+import type { MountConfig, TmpfsConfig } from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';

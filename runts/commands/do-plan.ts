@@ -9,7 +9,7 @@ import type {
   ProcessConfig,
   SandboxConfig,
   TerminalConfig,
-} from '../../sentry/boot/config.ts';
+} from '../../protocol/boot-config.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';

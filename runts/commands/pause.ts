@@ -10,11 +10,11 @@ import { tellSentry } from '../oci/tell-sentry.ts';
 export async function pause(context: OciContext, id: string): Promise<void> {
   const { record, cgroup, status } = find(context, id);
   if (status !== 'running' && status !== 'created') throw new Failure('container not running', 1);
-  await tellRest(context, record, 'rest');
+  await tellPaused(context, record, 'pause');
   try {
     cgroup.freeze();
   } catch (error) {
-    await tellRest(context, record, 'go-on');
+    await tellPaused(context, record, 'resume');
     throw new Failure(describe(error), 1);
   }
 }
@@ -23,13 +23,13 @@ export async function resume(context: OciContext, id: string): Promise<void> {
   const { record, cgroup, status } = find(context, id);
   if (status !== 'paused') throw new Failure('container not paused', 1);
   cgroup.thaw();
-  await tellRest(context, record, 'go-on');
+  await tellPaused(context, record, 'resume');
 }
 
-async function tellRest(
+async function tellPaused(
   context: OciContext,
   record: ContainerRecord,
-  type: 'rest' | 'go-on',
+  type: 'pause' | 'resume',
 ): Promise<void> {
   if (record.sandbox === undefined) return;
   await tellSentry(context, record, { type, container: record.id }, 'the pod does not know of it');

@@ -1,8 +1,8 @@
 // Makes a container, up to its first process being loaded and ready to start (runtime.md of the specification, steps 1
 // to 6). What fails leaves nothing behind.
 import { resolve } from 'node:path';
-import type { SandboxConfig } from '../../sentry/boot/config.ts';
-import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import type { ConnectionRequest } from '../../protocol/control.ts';
 import { Failure } from '../failure.ts';
 import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
 import { needTerminal, windowSize } from '../terminal.ts';

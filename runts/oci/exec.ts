@@ -1,8 +1,8 @@
 // A further process in a running container: a front of its own connects to the Sentry, and stands for it on the host.
 import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
-import type { ProcessConfig } from '../../sentry/boot/config.ts';
-import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import type { ProcessConfig } from '../../protocol/boot-config.ts';
+import type { ConnectionRequest } from '../../protocol/control.ts';
 import { become } from '../become.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';

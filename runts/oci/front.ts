@@ -1,8 +1,8 @@
 // Starts a process's front (native/launcher/front.c) and hears from it until the process is there.
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
-import type { SandboxConfig } from '../../sentry/boot/config.ts';
-import type { ConnectionRequest } from '../../sentry/boot/control-protocol.ts';
+import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import type { ConnectionRequest } from '../../protocol/control.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
 import { askPreboot, KIND_FRONT } from '../preboot/ask.ts';

@@ -3,7 +3,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { native } from '../../native/addon.ts';
-import type { ProcessConfig } from '../../sentry/boot/config.ts';
+import type { ProcessConfig } from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';

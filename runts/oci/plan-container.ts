@@ -3,8 +3,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerConfig, SandboxConfig } from '../../sentry/boot/config.ts';
-import type { MemoryGuarding } from '../../sentry/kernel/allowance.ts';
+import type { ContainerConfig, MemoryGuarding, SandboxConfig } from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { describe, Failure } from '../failure.ts';

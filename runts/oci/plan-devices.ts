@@ -2,7 +2,7 @@
 // Sentry's own (sentry/fs/dev/devices.ts) or nothing: no device of the host is opened.
 import { isAbsolute, normalize } from 'node:path';
 import { S_IFBLK, S_IFCHR, S_IFIFO } from '../../abi/stat.ts';
-import type { DeviceConfig } from '../../sentry/boot/config.ts';
+import type { DeviceConfig } from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
 import { Failure } from '../failure.ts';
 import type { Device } from './spec/types.ts';

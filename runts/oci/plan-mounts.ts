@@ -10,8 +10,8 @@ import type {
   MountConfig,
   RootConfig,
   TmpfsConfig,
-} from '../../sentry/boot/config.ts';
-import type { IdRange, IdRanges } from '../../sentry/kernel/id-ranges.ts';
+} from '../../protocol/boot-config.ts';
+import type { IdRange, IdRanges } from '../../protocol/id-ranges.ts';
 import { toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';

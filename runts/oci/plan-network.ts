@@ -1,6 +1,6 @@
 // A container's network namespace on the host, and with the network `host` what its guests may do in it.
 import { CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../abi/capability.ts';
-import type { CapabilityConfig } from '../../sentry/boot/config.ts';
+import type { CapabilityConfig } from '../../protocol/boot-config.ts';
 import type { NetworkKind } from './annotations.ts';
 import type { Spec } from './spec/types.ts';
 

@@ -5,7 +5,7 @@ import type {
   ProcessConfig,
   TerminalConfig,
   WindowSize,
-} from '../../sentry/boot/config.ts';
+} from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
 import { Failure } from '../failure.ts';
 import { planScheduling } from './plan-scheduling.ts';

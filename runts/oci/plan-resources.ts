@@ -1,5 +1,5 @@
 // What of a container's limits goes to the host's cgroup, where runts' own processes are too.
-import type { LimitsConfig } from '../../sentry/boot/config.ts';
+import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import type { MemoryResources, Resources } from './spec/types.ts';
 
 /**

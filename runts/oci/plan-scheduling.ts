@@ -1,7 +1,7 @@
 // process.scheduler and process.ioPriority as the Sentry takes them: sched_setattr(2), ioprio_set(2).
 import * as ioprio from '../../abi/ioprio.ts';
 import * as sched from '../../abi/sched.ts';
-import type { ProcessConfig } from '../../sentry/boot/config.ts';
+import type { ProcessConfig } from '../../protocol/boot-config.ts';
 import { schedulerFlags } from './spec/names.ts';
 import type { Process, Scheduler } from './spec/types.ts';
 

@@ -1,5 +1,5 @@
 // linux.seccomp for the Sentry, which compiles it (sentry/kernel/seccomp).
-import type { SeccompProfile } from '../../sentry/kernel/seccomp/profile.ts';
+import type { SeccompProfile } from '../../protocol/seccomp-profile.ts';
 import type { Integer64, Seccomp } from './spec/types.ts';
 
 export function planSeccomp({ syscalls, ...profile }: Seccomp): SeccompProfile {

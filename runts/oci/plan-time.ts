@@ -1,6 +1,6 @@
 // linux.timeOffsets: time_namespaces(7).
 import { uptime } from 'node:os';
-import type { ContainerConfig } from '../../sentry/boot/config.ts';
+import type { ContainerConfig } from '../../protocol/boot-config.ts';
 import { Failure } from '../failure.ts';
 import type { Spec, TimeOffset } from './spec/types.ts';
 

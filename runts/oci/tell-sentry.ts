@@ -2,7 +2,7 @@
 // is frozen, or busy) is no failure: what the host's cgroups do holds without it.
 import { closeSync, openSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import type { ConnectionRequest, ProcessRequest } from '../../sentry/boot/control-protocol.ts';
+import type { ConnectionRequest, ProcessRequest } from '../../protocol/control.ts';
 import type { OciContext } from './context.ts';
 import type { ContainerRecord } from './state/container-record.ts';
 

@@ -3,14 +3,22 @@
 
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
-import { Rest } from '../../native/footprint.ts';
+import { MemoryTrim } from '../../native/memory-trim.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
+import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import {
+  FD_GOFER,
+  FD_PAGE,
+  FD_SEALER,
+  FD_STDIO,
+  FD_WAKE,
+  FD_ZYGOTE,
+} from '../../protocol/sentry-descriptors.ts';
 import { openFifo } from '../fs/pipe/fifo.ts';
 import { setSocketLister } from '../fs/proc/net.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
-import { FD_GOFER, FD_PAGE, FD_SEALER, FD_STDIO, FD_WAKE, FD_ZYGOTE } from '../host/descriptors.ts';
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
@@ -22,7 +30,6 @@ import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/d
 import { table } from '../syscalls/table-x86-64.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { SandboxConfig } from './config.ts';
 import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
@@ -52,8 +59,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const machine = readMachine();
   const clock = newClock();
   timeline.mark('clock');
-  const rest = new Rest();
-  const platform = newPlatform(clock, rest);
+  const memoryTrim = new MemoryTrim();
+  const platform = newPlatform(clock, memoryTrim);
   timeline.mark('platform');
   const kernel = newKernel(config, machine, { platform, clock }, connections);
   kernel.mainHasShell = config.hasShell;
@@ -69,7 +76,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     taken: () => undefined,
   });
   timeline.mark('first program');
-  rest.prepare();
+  memoryTrim.prepare();
   confine(config, procFd);
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
@@ -96,14 +103,14 @@ function newClock(): SystrapClock {
   }
 }
 
-function newPlatform(clock: SystrapClock, rest: Rest): Platform {
+function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   try {
     return createSystrapPlatform({
       zygoteSocketFd: FD_ZYGOTE,
       wakeEventFd: FD_WAKE,
       globalPageFd: FD_PAGE,
       clock,
-      rest,
+      memoryTrim,
     });
   } catch (error) {
     throw new BootFailure(

@@ -14,12 +14,12 @@ import { EEXIST, isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { MS_NOEXEC, MS_NOSUID, MS_RELATIME } from '../../abi/fs.ts';
 import { makeDevice, S_IALLUGO, S_IFCHR, S_IFDIR, S_IFREG } from '../../abi/stat.ts';
+import type { DeviceConfig } from '../../protocol/boot-config.ts';
 import { makeNode, makeSymlink, removeFile } from '../vfs/directory-operations.ts';
 import type { FsCaller } from '../vfs/fs-context.ts';
 import { Mount, type MountNamespace } from '../vfs/mount.ts';
 import { walkPath } from '../vfs/path-walk.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { DeviceConfig } from './config.ts';
 import { ensurePath, place } from './mount-points.ts';
 import { failureOf } from './start-failure.ts';
 

@@ -3,27 +3,32 @@
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
+import type {
+  ContainerConfig,
+  LimitsConfig,
+  ProcessConfig,
+  TimeOffsets,
+} from '../../protocol/boot-config.ts';
+import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
+import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
-import { HostFiles } from '../fs/gofer/host-files.ts';
+import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
-import { sameIdRanges } from '../kernel/id-ranges.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { Seccomp } from '../kernel/seccomp/seccomp.ts';
 import type { Task } from '../kernel/task.ts';
-import type { TimeNamespace, TimeOffsets } from '../kernel/time-offsets.ts';
+import type { TimeNamespace } from '../kernel/time-offsets.ts';
 import { UtsNamespace } from '../kernel/uts-namespace.ts';
 import { prepareProcess } from '../loader/start.ts';
-import type { ProcessHome } from '../platform/platform.ts';
+import type { ProcessPool } from '../platform/platform.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ContainerConfig, LimitsConfig, ProcessConfig } from './config.ts';
 import { mountConsole } from './container-dev.ts';
-import type { JoinedNamespaces, ProcessRequest } from './control-protocol.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { changedLimits } from './limits.ts';
@@ -66,7 +71,7 @@ export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
   readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
-  readonly #hostFiles = new HostFiles();
+  readonly #identities = new SharedIdentities();
   readonly #known: Map<string, KnownContainer> = new Map();
 
   constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
@@ -81,8 +86,8 @@ export class Containers implements RequestHandler {
     given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number } & Partial<OwnPlace>,
   ): ControlledProcess {
     const kernel = this.#kernel;
-    const { home, problem } = this.#newHome(given);
-    const gofer = new GoferClient(given.goferFd, this.#hostFiles);
+    const { processPool, problem } = this.#newProcessPool(given);
+    const gofer = new GoferClient(given.goferFd, this.#identities);
     given.taken(given.goferFd);
     let container: Container | undefined;
     let mounts: GuestMounts | undefined;
@@ -102,13 +107,15 @@ export class Containers implements RequestHandler {
         ipc,
         uts,
         hasVirtualInit: !config.isInit,
-        home,
+        processPool,
         allowance: {
           limits: changedLimits(noLimits, config.limits),
           machineBytes: this.#machine.memoryBytes,
           // Its limit does not bind in cgroups where its processes are not.
           guardsMemory:
-            given.cgroupFds === undefined || home !== undefined ? config.guardsMemory : 'resident',
+            given.cgroupFds === undefined || processPool !== undefined
+              ? config.guardsMemory
+              : 'resident',
         },
         ...(config.ids === undefined ? {} : { ids: config.ids }),
         ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
@@ -119,7 +126,7 @@ export class Containers implements RequestHandler {
       return problem === undefined ? process : { ...process, warning: problem };
     } catch (error) {
       if (container !== undefined) kernel.forgetContainer(container);
-      home?.end();
+      processPool?.end();
       mounts?.close();
       gofer.close();
       throw error;
@@ -127,16 +134,16 @@ export class Containers implements RequestHandler {
   }
 
   /** Its own cgroups, where it has any; or why its processes are in those of the sandbox. */
-  #newHome({ cgroupFds, taken }: GivenDescriptors & Partial<OwnPlace>): {
-    readonly home?: ProcessHome;
+  #newProcessPool({ cgroupFds, taken }: GivenDescriptors & Partial<OwnPlace>): {
+    readonly processPool?: ProcessPool;
     readonly problem?: string;
   } {
     if (cgroupFds === undefined) return {};
     if (cgroupFds.length === 0) return {};
     for (const fd of cgroupFds) taken(fd);
-    const home = this.#kernel.platform.newHome(cgroupFds);
-    if (!isErrno(home)) return { home };
-    const reason = failureOf('', home).message;
+    const processPool = this.#kernel.platform.newProcessPool(cgroupFds);
+    if (!isErrno(processPool)) return { processPool };
+    const reason = failureOf('', processPool).message;
     return {
       problem: `the container's processes stay in the cgroups of its pod's sandbox: ${reason}`,
     };
@@ -212,13 +219,13 @@ export class Containers implements RequestHandler {
     allowance.limits = changedLimits(allowance.limits, limits);
   }
 
-  rest(id: string, rests: boolean): void {
+  setPaused(id: string, isPaused: boolean): void {
     const { container } = this.#known.get(id) ?? {};
     if (container === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
     const { scheduler } = this.#kernel;
-    if (!rests) scheduler.goOn(container);
+    if (!isPaused) scheduler.resume(container);
     // Who made the pod rests with its Sentry.
-    else if (container !== this.#kernel.mainContainer) scheduler.rest(container);
+    else if (container !== this.#kernel.mainContainer) scheduler.pause(container);
   }
 
   #execute(
@@ -229,7 +236,7 @@ export class Containers implements RequestHandler {
     const known = this.#known.get(request.container);
     if (known === undefined || known.container.state === 'stopped')
       throw new BootFailure(`container ${request.container} is not running`);
-    if (this.#kernel.scheduler.rests(known.container))
+    if (this.#kernel.scheduler.isPaused(known.container))
       throw new BootFailure(`container ${request.container} is paused`);
     const process = this.#load(known, request.process, given, false);
     known.container.watch(process.task.group, ended);

@@ -3,18 +3,18 @@
 
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
-import { nextTurn } from '../base/turn.ts';
-import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
-import { FD_LISTEN } from '../host/descriptors.ts';
-import type { HostFdWatcher, Platform } from '../platform/platform.ts';
-import { BootFailure } from './boot-failure.ts';
-import type { LimitsConfig } from './config.ts';
+import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import {
   type ConnectionRequest,
   type ControlEvent,
   eventLine,
   type ProcessRequest,
-} from './control-protocol.ts';
+} from '../../protocol/control.ts';
+import { FD_LISTEN } from '../../protocol/sentry-descriptors.ts';
+import { nextTurn } from '../base/turn.ts';
+import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
+import type { HostFdWatcher, Platform } from '../platform/platform.ts';
+import { BootFailure } from './boot-failure.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
 /** What can be asked for on a connection. */
@@ -36,7 +36,7 @@ export interface RequestHandler {
   update(container: string, limits: LimitsConfig): void;
 
   /** Whether anything is done for a container's processes. Throws BootFailure. */
-  rest(container: string, rests: boolean): void;
+  setPaused(container: string, isPaused: boolean): void;
 }
 
 /** How many come with a request at least. */
@@ -45,8 +45,8 @@ const DESCRIPTORS: Readonly<Record<string, number>> = {
   create: 4,
   ps: 0,
   update: 0,
-  rest: 0,
-  'go-on': 0,
+  pause: 0,
+  resume: 0,
 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
@@ -110,9 +110,9 @@ class ControlServer implements HostFdWatcher {
       this.#handler.update(container, request.limits);
       return { type: 'updated' };
     }
-    const rests = request.type === 'rest';
-    this.#handler.rest(container, rests);
-    return { type: rests ? 'rests' : 'goes-on' };
+    const isPaused = request.type === 'pause';
+    this.#handler.setPaused(container, isPaused);
+    return { type: isPaused ? 'paused' : 'resumed' };
   }
 
   #obey(channel: ControlChannel, text: string): void {

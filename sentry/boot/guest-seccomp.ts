@@ -1,7 +1,8 @@
 // A container's seccomp profile as what its processes start with, those of `runts exec` too.
 
+import type { SeccompProfile } from '../../protocol/seccomp-profile.ts';
 import { compileProfile, profileLogs } from '../kernel/seccomp/compile-profile.ts';
-import { type SeccompProfile, SeccompProfileError } from '../kernel/seccomp/profile.ts';
+import { SeccompProfileError } from '../kernel/seccomp/profile-error.ts';
 import { newFilter, Seccomp } from '../kernel/seccomp/seccomp.ts';
 import { table } from '../syscalls/table-x86-64.ts';
 import { BootFailure } from './boot-failure.ts';

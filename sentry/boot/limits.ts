@@ -1,6 +1,7 @@
 // The limits of a container's cgroup on the host, as its guests see them: at the start, and after `runts update`.
+
+import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import type { GroupLimits } from '../kernel/allowance.ts';
-import type { LimitsConfig } from './config.ts';
 
 const DEFAULT_PERIOD_US = 100_000;
 

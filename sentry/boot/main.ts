@@ -1,18 +1,18 @@
 // Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
-// (sentry/host/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
+// (protocol/sentry-descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { useBaselineCompiler } from '../../native/baseline-compiler.ts';
 import { startAs } from '../../native/roles.ts';
+import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import { eventLine } from '../../protocol/control.ts';
+import { FD_CONTROL, FD_LOG, FD_STRACE } from '../../protocol/sentry-descriptors.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
-import { FD_CONTROL, FD_LOG, FD_STRACE } from '../host/descriptors.ts';
 import { newLog } from '../host/log.ts';
 import type { SyscallTracer } from '../syscalls/dispatch.ts';
 import { bootSandbox } from './boot.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { SandboxConfig } from './config.ts';
-import { eventLine } from './control-protocol.ts';
 import { failureOf } from './start-failure.ts';
 
 startAs('sentry', () => {

@@ -4,6 +4,7 @@ import { AT_FDCWD, O_RDONLY } from '../../abi/fcntl.ts';
 import { RLIM_INFINITY } from '../../abi/resource.ts';
 import { SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_UTIL_CLAMP } from '../../abi/sched.ts';
 import { S_IFREG } from '../../abi/stat.ts';
+import type { ProcessConfig } from '../../protocol/boot-config.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { Limits } from '../kernel/limits.ts';
 import { checkRequest, install } from '../kernel/scheduling.ts';
@@ -16,7 +17,6 @@ import { openNow } from '../vfs/open.ts';
 import type { Path } from '../vfs/path.ts';
 import { WALK_DIRECTORY, WALK_FOLLOW, walkPath } from '../vfs/path-walk.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ProcessConfig } from './config.ts';
 
 /** Sets as they are before execve(2), which then makes of them what capabilities(7) says. */
 export function processCredentials(config: ProcessConfig): Credentials {

@@ -2,11 +2,11 @@
 // native/launcher): requests are carried out, and stops and the end are told.
 import { SIGCONT, SIGKILL, SIGRTMAX, SIGSTOP } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { type ControlEvent, type ControlRequest, eventLine } from '../../protocol/control.ts';
 import type { ChannelListener, ControlChannel } from '../host/control-channel.ts';
 import type { Container } from '../kernel/container.ts';
 import type { Task } from '../kernel/task.ts';
 import { startProcess } from '../loader/start.ts';
-import { type ControlEvent, type ControlRequest, eventLine } from './control-protocol.ts';
 import type { Streams } from './streams.ts';
 
 /** A process that is loaded and does not run yet. */
@@ -100,7 +100,7 @@ export class ProcessControl implements ChannelListener {
     else task.group.send({ signal, code: 0, fromOutside: true });
     // Whoever rests would not hear of it; who sends it has the container thaw as well.
     if (signal === SIGKILL && task.group === container.main)
-      container.kernel.scheduler.goOn(container);
+      container.kernel.scheduler.resume(container);
   }
 }
 

@@ -4,19 +4,19 @@ import { isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_NOCTTY, O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
+import type { ProcessConfig, TerminalConfig, WindowSize } from '../../protocol/boot-config.ts';
 import type { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
-import { HostDescriptor } from '../fs/host/host-descriptor.ts';
-import { openHostDescriptor } from '../fs/host/host-file.ts';
+import { GivenDescriptor } from '../fs/given/given-descriptor.ts';
+import { openGivenDescriptor } from '../fs/given/given-file.ts';
 import { connectHostTerminal, type HostTerminal } from '../fs/tty/host-terminal.ts';
 import { takeTerminal } from '../fs/tty/job-control.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/task.ts';
-import { HostSocket } from '../net/host/host-socket.ts';
+import { GivenSocket } from '../net/given/given-socket.ts';
 import type { FsCaller } from '../vfs/fs-context.ts';
 import { openNow } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { BootFailure } from './boot-failure.ts';
-import type { ProcessConfig, TerminalConfig, WindowSize } from './config.ts';
 
 export interface Streams {
   readonly files: readonly OpenFile[];
@@ -62,11 +62,11 @@ function hostStream(sources: StreamSources, fd: number): OpenFile {
 }
 
 function openHost({ kernel, taken }: StreamSources, hostFd: number, isOwned: boolean): OpenFile {
-  const descriptor = new HostDescriptor(hostFd, kernel.platform, isOwned);
+  const descriptor = new GivenDescriptor(hostFd, kernel.platform, isOwned);
   taken(hostFd);
   if ((descriptor.mode & S_IFMT) === S_IFSOCK)
-    return new HostSocket(descriptor, kernel.platform, kernel.clock);
-  return openHostDescriptor(descriptor, kernel.clock);
+    return new GivenSocket(descriptor, kernel.platform, kernel.clock);
+  return openGivenDescriptor(descriptor, kernel.clock);
 }
 
 function plainStreams(sources: StreamSources): Streams {

@@ -1,7 +1,8 @@
 // The clocks of a container that has linux.timeOffsets: the host's, so much ahead (time_namespaces(7)). Others' clocks start at
 // 0 with the sandbox.
 import type { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
-import { addTimes, type TimeNamespace, type TimeOffsets } from '../kernel/time-offsets.ts';
+import type { TimeOffsets } from '../../protocol/boot-config.ts';
+import { addTimes, type TimeNamespace } from '../kernel/time-offsets.ts';
 import { BootFailure } from './boot-failure.ts';
 
 /** First of the numbers of /proc/PID/ns/time that are not the initial one's. */

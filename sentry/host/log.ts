@@ -1,6 +1,6 @@
 // The Sentry's log: lines as pino writes them, straight to the descriptor that the command line opened.
 import { native } from '../../native/addon.ts';
-import { FD_LOG } from './descriptors.ts';
+import { FD_LOG } from '../../protocol/sentry-descriptors.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type Log = (level: LogLevel, message: string) => void;

@@ -2,11 +2,11 @@
 // files of the host's /proc: the Sentry sees none of it.
 import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
-import type { HostFacts } from '../fs/proc/host-facts.ts';
-import { FD_CPUINFO, FD_MEMINFO } from './descriptors.ts';
+import { FD_CPUINFO, FD_MEMINFO } from '../../protocol/sentry-descriptors.ts';
+import type { CpuFacts } from '../fs/proc/cpuinfo.ts';
 
 export interface Machine {
-  readonly facts: HostFacts;
+  readonly facts: CpuFacts;
   readonly memoryBytes: number;
   readonly cpuCount: number;
   /** AT_HWCAP and AT_HWCAP2. */

@@ -5,7 +5,7 @@
 import { SOL_SOCKET } from '../../abi/socket.ts';
 import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
 import { nodeRows } from '../../native/seccomp/node-rows.ts';
-import { readableOptions } from '../net/host/host-socket.ts';
+import { readableOptions } from '../net/given/given-socket.ts';
 import { networkRows } from './network-filter.ts';
 
 const AF_UNIX = 1;

@@ -1,12 +1,7 @@
 // What the processes of one container may have together, and what they have had: the kernel's side of cgroups(7).
+import type { MemoryGuarding } from '../../protocol/boot-config.ts';
 import type { Container } from './container.ts';
 import type { Task } from './task.ts';
-
-/**
- * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of files and shared memory to a
- * cgroup, which is there besides. 'none': somebody outside does.
- */
-export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
 
 /** What the container's cgroup on the host allows, for its guests to see. Infinity: no limit. */
 export interface GroupLimits {

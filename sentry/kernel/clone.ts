@@ -31,13 +31,14 @@ import {
   CLONE_VM,
   SCHED_DEADLINE,
 } from '../../abi/sched.ts';
-import type { Blocking, Sleep, Waker } from '../base/wait.ts';
+import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { watchCpuLimit } from './cpu-limit.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { UndoList } from './ipc/semaphore-undo.ts';
+import { OneShot } from './one-shot.ts';
 import { inheritScheduling } from './scheduling.ts';
 import { setRegister } from './signal-delivery.ts';
 import { SyscallArgs } from './syscall-args.ts';
@@ -137,26 +138,15 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
   if ((flags & CLONE_PIDFD) !== 0)
     task.memory.writeU32(request.pidfdAddr, kernel.addPidfd(task, child.group));
-  let released = true;
-  const waiters: Set<Waker> = new Set();
-  if ((flags & CLONE_VFORK) !== 0) {
-    released = false;
-    child.vforkDone = () => {
-      released = true;
-      for (const waker of waiters) waker.wake(1);
-    };
+  if ((flags & CLONE_VFORK) === 0) {
+    kernel.scheduler.start(child);
+    return tid;
   }
+  const released = new OneShot<true>();
+  child.vforkDone = () => released.set(true);
   kernel.scheduler.start(child);
-  while (!released) yield { ...neverAlone(waiters), killable: true };
+  yield* released.wait();
   return tid;
-}
-
-function neverAlone(waiters: Set<Waker>): Sleep {
-  return {
-    join: (waker) => void waiters.add(waker),
-    leave: (waker) => void waiters.delete(waker),
-    deadlineNs: Number.POSITIVE_INFINITY,
-  };
 }
 
 function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
@@ -167,24 +157,23 @@ function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
   thread.registersChanged();
 }
 
-/** Waits for the platform; when the task is killed meanwhile, what was made is undone. */
+/**
+ * Begins work of the platform and sleeps until its result is there. A task that is killed meanwhile abandons the result:
+ * the callback then undoes what the platform has made, because nobody else will ever know of it.
+ */
 function* hostResult<T extends GuestThread | ForkedAddressSpace>(
   begin: (done: (result: Result<T>) => void) => void,
 ): Blocking<Result<T>> {
-  let outcome: Result<T> | undefined;
-  let abandoned = false;
-  const waiters: Set<Waker> = new Set();
+  const outcome = new OneShot<Result<T>>({ threadIsBusy: true });
+  let isAwaited = true;
   begin((result) => {
-    outcome = result;
-    if (abandoned && !isErrno(result)) undo(result);
-    for (const waker of waiters) waker.wake(1);
+    if (!isAwaited && !isErrno(result)) undo(result);
+    outcome.set(result);
   });
   try {
-    while (outcome === undefined)
-      yield { ...neverAlone(waiters), killable: true, threadIsBusy: true };
-    return outcome;
+    return yield* outcome.wait();
   } finally {
-    if (outcome === undefined) abandoned = true;
+    isAwaited = false;
   }
 }
 

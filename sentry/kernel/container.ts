@@ -2,18 +2,19 @@
 // a sandbox is the sandbox: it ends the kernel. Others may join its PID namespace (a pod's shareProcessNamespace).
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
-import type { ProcessHome } from '../platform/platform.ts';
+import type { TimeOffsets } from '../../protocol/boot-config.ts';
+import { type IdRanges, sameIdRanges } from '../../protocol/id-ranges.ts';
+import type { ProcessPool } from '../platform/platform.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { Allowance, type AllowanceOptions, noLimits } from './allowance.ts';
 import { groupExit } from './exit.ts';
-import { type IdRanges, sameIdRanges } from './id-ranges.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { Kernel } from './kernel.ts';
 import { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
 import { SignalActions } from './signal-state.ts';
 import { ThreadGroup } from './thread-group.ts';
-import { noTimeOffsets, type TimeNamespace, type TimeOffsets } from './time-offsets.ts';
+import { noTimeOffsets, type TimeNamespace } from './time-offsets.ts';
 import { UtsNamespace } from './uts-namespace.ts';
 
 /** As OCI names them. 'creating': there is no main process yet. 'created': it is loaded, and not started. */
@@ -33,7 +34,7 @@ export interface ContainerOptions {
   /** Absent: its clocks are the sandbox's. */
   readonly time?: TimeNamespace;
   /** Absent: its host processes are in the sandbox's own cgroups. Ended when the kernel forgets the container. */
-  readonly home?: ProcessHome | undefined;
+  readonly processPool?: ProcessPool | undefined;
   /** Without it all that the kernel has. */
   readonly allowance?: AllowanceOptions;
   /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
@@ -50,7 +51,7 @@ export class Container {
   readonly uts: UtsNamespace;
   readonly ids: IdRanges;
   readonly time: TimeNamespace | undefined;
-  readonly home: ProcessHome | undefined;
+  readonly processPool: ProcessPool | undefined;
   readonly allowance: Allowance;
   state: ContainerState = 'creating';
   /** The process whose end is the container's. */
@@ -71,7 +72,7 @@ export class Container {
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
     this.time = options.time;
-    this.home = options.home;
+    this.processPool = options.processPool;
     this.uts = options.uts ?? new UtsNamespace(this.ids, options.id);
     const machineBytes = this.kernel.memoryBytes;
     const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'none' as const };

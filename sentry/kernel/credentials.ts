@@ -1,5 +1,7 @@
 // Changes of credentials (credentials(7), capabilities(7)): the rules of setuid and friends, and of
 // what execve does to capability sets.
+
+import type { CapabilitySet } from '../../abi/capability.ts';
 import {
   allCapabilities,
   noCapabilities,
@@ -7,7 +9,7 @@ import {
   SECBIT_NO_SETUID_FIXUP,
   SECBIT_NOROOT,
 } from '../../abi/capability.ts';
-import type { CapabilitySet, Credentials } from '../vfs/credentials.ts';
+import type { Credentials } from '../vfs/credentials.ts';
 import type { FileCapabilities } from './file-capabilities.ts';
 
 /** What a user starts with: root has every capability, others none. */

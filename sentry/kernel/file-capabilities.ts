@@ -1,6 +1,6 @@
 // Capabilities of a program file: struct vfs_cap_data in security.capability (capabilities(7), "File capabilities";
 // include/uapi/linux/capability.h).
-import type { CapabilitySet } from '../vfs/credentials.ts';
+import type { CapabilitySet } from '../../abi/capability.ts';
 
 export interface FileCapabilities {
   readonly permitted: CapabilitySet;

@@ -1,17 +1,7 @@
-// The ids of a container and those of the host that they are (user_namespaces(7)), for /proc/PID/uid_map, the files of
-// the Gofer, and processes of containers of one pod whose ids are not the same on the host.
+// Translation between the ids of a container and those of the host (user_namespaces(7)), for /proc/PID/uid_map, the files
+// of the Gofer, and processes of containers of one pod whose ids are not the same on the host.
+import type { IdRange, IdRanges } from '../../protocol/id-ranges.ts';
 import { NO_ID } from '../vfs/node.ts';
-
-/** First id inside, first id outside, how many. */
-export type IdRange = readonly [inside: number, outside: number, count: number];
-
-export interface IdRanges {
-  /** Empty: every id is itself. */
-  readonly uids: readonly IdRange[];
-  readonly gids: readonly IdRange[];
-}
-
-export const sameIdRanges: IdRanges = { uids: [], gids: [] };
 
 /** NO_ID where the container has none for what is `id` on the host. */
 export function toInside(ranges: readonly IdRange[], id: number): number {

@@ -119,7 +119,7 @@ export class Kernel {
     this.#memoryGuard.remove(container);
     this.scheduler.forget(container);
     container.ipc.release();
-    container.home?.end();
+    container.processPool?.end();
   }
 
   /** Runs until the main process has ended. Its wait status. */

@@ -18,7 +18,7 @@ import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
 
 /** What a container that rests has yet to do. */
-interface Resting {
+interface Paused {
   readonly stopped: GuestThread[];
   readonly ready: Task[];
 }
@@ -27,7 +27,7 @@ export class Scheduler implements PlatformEvents {
   readonly #kernel: Kernel;
   /** Tasks whose sleep has ended, in order. */
   #ready: Task[] = [];
-  readonly #resting: Map<Container, Resting> = new Map();
+  readonly #paused: Map<Container, Paused> = new Map();
   /** On whose behalf a handler runs right now; between handlers the last one. */
   current: Task | undefined = undefined;
 
@@ -47,9 +47,9 @@ export class Scheduler implements PlatformEvents {
     for (const task of ready) {
       const reason = task.wakeReason;
       if (task.state !== 'sleeping' || reason === undefined) continue;
-      const resting = this.#restingOf(task);
-      if (resting !== undefined) {
-        resting.ready.push(task);
+      const paused = this.#pausedOf(task);
+      if (paused !== undefined) {
+        paused.ready.push(task);
         continue;
       }
       this.#endSleep(task);
@@ -66,9 +66,9 @@ export class Scheduler implements PlatformEvents {
       thread.exit(); // Its task ended while it ran.
       return;
     }
-    const resting = this.#restingOf(task);
-    if (resting !== undefined) {
-      resting.stopped.push(thread);
+    const paused = this.#pausedOf(task);
+    if (paused !== undefined) {
+      paused.stopped.push(thread);
       return;
     }
     this.current = task;
@@ -108,44 +108,44 @@ export class Scheduler implements PlatformEvents {
     this.returnToGuest(task, undefined);
   }
 
-  // Containers that rest
+  // Paused containers
 
   /**
    * Nothing is done for `container`'s tasks from here on: its host processes are about to be frozen, and who waited for
    * one of them, or for its Gofer, would keep all others of the pod waiting.
    */
-  rest(container: Container): void {
-    if (this.#resting.has(container)) return;
-    this.#resting.set(container, { stopped: [], ready: [] });
+  pause(container: Container): void {
+    if (this.#paused.has(container)) return;
+    this.#paused.set(container, { stopped: [], ready: [] });
     setFrozen(container, true);
   }
 
-  goOn(container: Container): void {
-    const resting = this.#resting.get(container);
-    if (resting === undefined) return;
-    this.#resting.delete(container);
+  resume(container: Container): void {
+    const paused = this.#paused.get(container);
+    if (paused === undefined) return;
+    this.#paused.delete(container);
     setFrozen(container, false);
-    this.#ready.push(...resting.ready);
-    for (const thread of resting.stopped) this.threadStopped(thread);
+    this.#ready.push(...paused.ready);
+    for (const thread of paused.stopped) this.threadStopped(thread);
   }
 
-  rests(container: Container): boolean {
-    return this.#resting.has(container);
+  isPaused(container: Container): boolean {
+    return this.#paused.has(container);
   }
 
   /** All its tasks have ended. */
   forget(container: Container): void {
-    this.#resting.delete(container);
+    this.#paused.delete(container);
   }
 
-  #restingOf(task: Task): Resting | undefined {
-    return this.#resting.size === 0 ? undefined : this.#resting.get(task.group.container);
+  #pausedOf(task: Task): Paused | undefined {
+    return this.#paused.size === 0 ? undefined : this.#paused.get(task.group.container);
   }
 
   // Sleeping and waking
 
   /** Marks a sleeping task runnable. The first reason counts. */
-  wake(task: Task, reason: Wake): void {
+  makeReady(task: Task, reason: Wake): void {
     if (task.state !== 'sleeping' || task.wakeReason !== undefined) return;
     task.wakeReason = reason;
     this.#ready.push(task);
@@ -155,7 +155,8 @@ export class Scheduler implements PlatformEvents {
   attend(task: Task): void {
     task.workPending = true;
     if (task.state === 'guest') task.thread.interrupt();
-    else if (task.state === 'sleeping' && task.sleep?.killable !== true) this.wake(task, 'signal');
+    else if (task.state === 'sleeping' && task.sleep?.killable !== true)
+      this.makeReady(task, 'signal');
   }
 
   /** SIGCONT: a stopped task goes on where it was held. */
@@ -189,7 +190,7 @@ export class Scheduler implements PlatformEvents {
         this.complete(task, step.value);
         return;
       }
-      if (step.value.killable !== true && task.hasPendingSignal()) step = call.next('signal');
+      if (step.value.killable !== true && task.recheckPendingSignal()) step = call.next('signal');
       else {
         this.#sleep(task, step.value);
         return;
@@ -205,7 +206,7 @@ export class Scheduler implements PlatformEvents {
     sleep.join(task);
     if (sleep.deadlineNs !== Number.POSITIVE_INFINITY) {
       task.sleepTimer = this.#kernel.timers.add(sleep.deadlineNs, () =>
-        this.wake(task, 'deadline'),
+        this.makeReady(task, 'deadline'),
       );
     }
     if (sleep.threadIsBusy !== true) task.thread.willWait();
@@ -257,10 +258,10 @@ export class Scheduler implements PlatformEvents {
         answer = undefined; // The result went into the frame.
       else if (delivered === 'none') break;
     }
-    this.#resume(task, answer);
+    this.#runGuest(task, answer);
   }
 
-  #resume(task: Task, answer: SysResult | undefined): void {
+  #runGuest(task: Task, answer: SysResult | undefined): void {
     let result = answer;
     if (result !== undefined && result <= -512) {
       applyRestart(task, result); // Before a signal that only the old mask lets through: it interrupts nothing.

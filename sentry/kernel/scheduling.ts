@@ -3,6 +3,7 @@
 import { CAP_SYS_NICE } from '../../abi/capability.ts';
 import { EBUSY, EINVAL, EOPNOTSUPP, EPERM, type SysResult } from '../../abi/errno.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../../abi/resource.ts';
+import type { SchedulingRequest } from '../../abi/sched.ts';
 import {
   SCHED_BATCH,
   SCHED_DEADLINE,
@@ -45,19 +46,6 @@ export const ordinaryScheduling: Scheduling = {
   deadlineFlags: 0,
   sliceNs: 0,
 };
-
-/** What sched_setattr(2) asks for. */
-export interface SchedulingRequest {
-  /** Negative: as it is. */
-  readonly policy: number;
-  /** SCHED_FLAG_*. */
-  readonly flags: number;
-  readonly niceness: number;
-  readonly priority: number;
-  readonly runtimeNs: number;
-  readonly deadlineNs: number;
-  readonly periodNs: number;
-}
 
 /** Whose parameters they are: a task, or the Sentry's process 1. */
 export type Scheduled = Pick<Task, 'scheduling' | 'niceness' | 'affinity' | 'ioPriority'> & {

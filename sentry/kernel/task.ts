@@ -158,11 +158,11 @@ export class Task implements Caller, Waker {
 
   /** Waker: an event that this task sleeps for. */
   wake(_events: number): void {
-    this.kernel.scheduler.wake(this, 'event');
+    this.kernel.scheduler.makeReady(this, 'event');
   }
 
   /** A signal that this task does not block waits for it, or it is to stop or die. */
-  hasPendingSignal(): boolean {
+  recheckPendingSignal(): boolean {
     return this.workPending && this.recalculateWork();
   }
 

@@ -7,12 +7,7 @@ import {
   CLOCK_MONOTONIC_RAW,
   type Timespec,
 } from '../../abi/time.ts';
-
-/** Seconds may be negative, nanoseconds not. */
-export interface TimeOffsets {
-  readonly monotonic: Timespec;
-  readonly boottime: Timespec;
-}
+import type { TimeOffsets } from '../../protocol/boot-config.ts';
 
 const nothing: Timespec = { sec: 0, nsec: 0 };
 export const noTimeOffsets: TimeOffsets = { monotonic: nothing, boottime: nothing };

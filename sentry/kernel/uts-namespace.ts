@@ -2,8 +2,9 @@
 // pod; a task gets another by clone, unshare or setns.
 
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
+import type { IdRanges } from '../../protocol/id-ranges.ts';
 import { isCapable } from '../vfs/credentials.ts';
-import { type IdRanges, rulesOver } from './id-ranges.ts';
+import { rulesOver } from './id-ranges.ts';
 import type { Task } from './task.ts';
 
 /** PROC_UTS_INIT_INO (linux/proc_ns.h), and where the numbers of namespaces made later begin. */

@@ -4,7 +4,8 @@
 import * as elf from '../../abi/elf.ts';
 import { EINVAL, EIO, ENOEXEC, ENOMEM, type Errno, isErrno, type Result } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
-import { PAGE_SIZE, pageCeil, pageFloor } from '../mm/page.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
+import { pageCeil, pageFloor } from '../mm/page.ts';
 
 /** Linux's own bound (ELF_MIN_ALIGN no less): all program headers fit into 64 KiB. */
 const PROGRAM_HEADERS_LIMIT = 65536;

@@ -14,9 +14,9 @@ import {
 } from '../kernel/credentials.ts';
 import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
 import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
+import { OneShot } from '../kernel/one-shot.ts';
 import { REGISTERS_SET } from '../kernel/result.ts';
 import { noAlternateStack, type Task } from '../kernel/task.ts';
-import { Told } from '../kernel/told.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
 import { isOwned } from '../vfs/node.ts';
 import { openForExec } from '../vfs/open.ts';
@@ -48,15 +48,15 @@ export interface ExecRequest {
 
 /** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. Sleeps where the host is slow. */
 export function execute(task: Task, request: ExecRequest): MaybeBlocking {
-  const ready = new Told<boolean>();
-  const fresh = freshSoon(task, ready);
+  const ready = new OneShot<boolean>();
+  const fresh = tryFresh(task, ready);
   if (fresh === undefined) return executeOnceReady(task, request, ready);
   return isErrno(fresh) ? fresh : loadInto(fresh, task, request);
 }
 
 /** The very first program of the sandbox: `task` has no memory yet. 0 or an errno. */
 export function executeFirst(task: Task, request: ExecRequest): SysResult {
-  const fresh = task.kernel.platform.newAddressSpace(task.group.container.home);
+  const fresh = task.kernel.platform.newAddressSpace(task.group.container.processPool);
   if (isErrno(fresh)) return fresh;
   const image = loadProgram(loadRequest(task, request, fresh));
   if (isErrno(image)) {
@@ -68,20 +68,20 @@ export function executeFirst(task: Task, request: ExecRequest): SysResult {
   return 0;
 }
 
-function freshSoon(task: Task, ready: Told<boolean>): Result<FreshAddressSpace> | undefined {
-  const { home } = task.group.container;
-  return task.kernel.platform.freshSoon(home, (isReady) => ready.tell(isReady));
+function tryFresh(task: Task, ready: OneShot<boolean>): Result<FreshAddressSpace> | undefined {
+  const { processPool } = task.group.container;
+  return task.kernel.platform.tryNewAddressSpace(processPool, (isReady) => ready.set(isReady));
 }
 
 function* executeOnceReady(
   task: Task,
   request: ExecRequest,
-  ready: Told<boolean>,
+  ready: OneShot<boolean>,
 ): Blocking<SysResult> {
-  for (let told = ready; ; ) {
-    if (!(yield* told.wait())) return EAGAIN;
-    told = new Told();
-    const fresh = freshSoon(task, told);
+  for (let next = ready; ; ) {
+    if (!(yield* next.wait())) return EAGAIN;
+    next = new OneShot();
+    const fresh = tryFresh(task, next);
     if (fresh === undefined) continue;
     if (isErrno(fresh)) return fresh;
     const loaded = loadInto(fresh, task, request);
@@ -95,15 +95,15 @@ function loadInto(fresh: FreshAddressSpace, task: Task, request: ExecRequest): M
     fresh.space.destroy();
     return image;
   }
-  const done = new Told<SysResult>();
-  const flushed = fresh.space.flushSoon(fresh.thread, (result) => done.tell(result));
+  const done = new OneShot<SysResult>();
+  const flushed = fresh.space.tryFlush(fresh.thread, (result) => done.set(result));
   const start = (result: SysResult): SysResult => startProgram(task, request, fresh, image, result);
   return flushed === undefined ? startOnceDone(task, done, start) : start(flushed);
 }
 
 function* startOnceDone(
   task: Task,
-  done: Told<SysResult>,
+  done: OneShot<SysResult>,
   start: (flushed: SysResult) => SysResult,
 ): Blocking<SysResult> {
   const { noNewPrivileges } = task;

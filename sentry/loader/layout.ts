@@ -1,6 +1,7 @@
 // Where a new program's parts go: Linux's layout of x86-64 (arch/x86/mm/mmap.c), randomized with as many
 // bits as Linux has by default unless the personality asks for ADDR_NO_RANDOMIZE.
-import { PAGE_SIZE, pageCeil, pageFloor } from '../mm/page.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
+import { pageCeil, pageFloor } from '../mm/page.ts';
 
 const MMAP_RANDOM_PAGES = 2 ** 28;
 const STACK_RANDOM_PAGES = 2 ** 22;

@@ -1,4 +1,5 @@
 // Maps the segments of one ELF file (elf_load, load_elf_interp in fs/binfmt_elf.c).
+
 import {
   ENOMEM,
   EPERM,
@@ -8,8 +9,9 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import type { MemoryCaller, MemoryManager } from '../mm/memory-manager.ts';
-import { PAGE_SIZE, pageCeil, pageFloor } from '../mm/page.ts';
+import { pageCeil, pageFloor } from '../mm/page.ts';
 import { choosePlace, MMAP_MIN_ADDR } from '../mm/placement.ts';
 import type { Backing } from '../mm/vma.ts';
 import type { OpenFile } from '../vfs/open-file.ts';

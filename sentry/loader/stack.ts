@@ -3,6 +3,7 @@
 
 import * as at from '../../abi/auxv.ts';
 import { E2BIG, type Result, type SysResult } from '../../abi/errno.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 
 const POINTER_BYTES = 8;
 /** MAX_ARG_STRLEN: one string with its NUL. */
@@ -144,7 +145,7 @@ function auxiliaryPairs(
     ...vdso,
     ...[at.AT_MINSIGSTKSZ, facts.minSignalStackBytes],
     ...[at.AT_HWCAP, facts.hwcap],
-    ...[at.AT_PAGESZ, 4096],
+    ...[at.AT_PAGESZ, PAGE_SIZE],
     ...[at.AT_CLKTCK, 100],
     ...[at.AT_PHDR, facts.headersAddr],
     ...[at.AT_PHENT, 56],

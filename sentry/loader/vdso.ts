@@ -2,8 +2,9 @@
 
 import type { SysResult } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import type { MemoryCaller, MemoryManager } from '../mm/memory-manager.ts';
-import { PAGE_SIZE, pageCeil } from '../mm/page.ts';
+import { pageCeil } from '../mm/page.ts';
 import { choosePlace } from '../mm/placement.ts';
 import { type Backing, VMA_SHARED, VMA_SPECIAL } from '../mm/vma.ts';
 

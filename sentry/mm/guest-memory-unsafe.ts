@@ -2,6 +2,7 @@
 // Addresses are checked against the end of guest memory, so that no guest can make the Sentry read
 // or write the platform's own pages in its process. process_vm_readv(2) and the like stop at the
 // first page that cannot be accessed; what is above holds for partial copies.
+
 import {
   EFAULT,
   EINVAL,
@@ -11,11 +12,11 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { PATH_MAX } from '../../abi/fs.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import { IOV_MAX, IOVEC_BYTES, MAX_RW_COUNT } from '../../abi/uio.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import type { GuestMemory } from './guest-memory.ts';
-import { PAGE_SIZE } from './page.ts';
 
 /** Most paths are shorter: the first piece that `string` reads. */
 const FIRST_PIECE_BYTES = 256;

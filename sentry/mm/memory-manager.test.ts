@@ -17,6 +17,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import { RLIMIT_AS } from '../../abi/resource.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
 import {
@@ -28,7 +29,6 @@ import { FakeFile } from '../../test/support/fake-file.ts';
 import { adviseMemory } from './madvise.ts';
 import { type MemoryCaller, MemoryManager } from './memory-manager.ts';
 import { remapMemory } from './mremap.ts';
-import { PAGE_SIZE } from './page.ts';
 
 const RW = PROT_READ | PROT_WRITE;
 const ANON = MAP_PRIVATE | MAP_ANONYMOUS;

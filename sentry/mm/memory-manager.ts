@@ -1,5 +1,6 @@
 // The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), brk(2), faults
 // and fork. Threads share it. mremap, madvise and mlock are in files of their own beside this.
+
 import { CAP_IPC_LOCK } from '../../abi/capability.ts';
 import { EACCES, EAGAIN, EINVAL, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
 import {
@@ -13,6 +14,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK } from '../../abi/resource.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
@@ -24,7 +26,7 @@ import type { GuestMemory } from './guest-memory.ts';
 import { AddressSpaceMemory } from './guest-memory-unsafe.ts';
 import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
-import { isPageAligned, PAGE_SIZE, pageCeil, pageFloor } from './page.ts';
+import { isPageAligned, pageCeil, pageFloor } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
 import {
   type Backing,

@@ -1,5 +1,5 @@
 // Page arithmetic on guest addresses, which are plain numbers below 2^47 (no 32-bit operators here).
-export const PAGE_SIZE = 4096;
+import { PAGE_SIZE } from '../../abi/page.ts';
 
 /** The start of the page that holds `addr`. */
 export function pageFloor(addr: number): number {

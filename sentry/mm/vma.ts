@@ -36,6 +36,14 @@ export interface Backing {
   readonly label: string;
 }
 
+/** mbind(2), set_mempolicy(2): where memory is to come from. There is one node: policies are kept, judged and shown. */
+export interface MemoryPolicy {
+  /** MPOL_* with its mode flags. */
+  readonly mode: number;
+  /** Bit mask of nodes. */
+  readonly nodes: number;
+}
+
 export class Vma implements Range {
   start: number;
   end: number;
@@ -50,6 +58,8 @@ export class Vma implements Range {
   offset: number;
   /** '[vdso]', '[vvar]', '[anon:...]', or '' (then /proc/PID/maps names it by its backing, [heap] or [stack]). */
   name: string;
+  /** What mbind(2) gave this range; undefined: the task's own policy holds. */
+  policy: MemoryPolicy | undefined = undefined;
 
   constructor(
     start: number,
@@ -95,30 +105,19 @@ export class Vma implements Range {
   /** The part [start, end) of it as a mapping of its own. Holds no reference yet: see `hold`. */
   slice(start: number, end: number): Vma {
     const offset = this.backing === undefined ? 0 : this.offset + (start - this.start);
-    return new Vma(
-      start,
-      end,
-      this.prot,
-      this.maxProt,
-      this.flags,
-      this.backing,
-      offset,
-      this.name,
-    );
+    return this.#likeThis(start, end, offset);
   }
 
   /** The same memory `delta` bytes further up. Holds no reference yet. */
   moved(newStart: number, newEnd: number): Vma {
-    return new Vma(
-      newStart,
-      newEnd,
-      this.prot,
-      this.maxProt,
-      this.flags,
-      this.backing,
-      this.offset,
-      this.name,
-    );
+    return this.#likeThis(newStart, newEnd, this.offset);
+  }
+
+  #likeThis(start: number, end: number, offset: number): Vma {
+    const { prot, maxProt, flags, backing, name } = this;
+    const vma = new Vma(start, end, prot, maxProt, flags, backing, offset, name);
+    vma.policy = this.policy;
+    return vma;
   }
 
   /** True when `next`, which starts where this ends, can be one mapping with it. */
@@ -126,6 +125,7 @@ export class Vma implements Range {
     if (this.end !== next.start || this.prot !== next.prot || this.flags !== next.flags)
       return false;
     if (this.maxProt !== next.maxProt || this.name !== next.name) return false;
+    if (!isSamePolicy(this.policy, next.policy)) return false;
     if ((this.flags & VMA_SPECIAL) !== 0) return false;
     const [mine, theirs] = [this.backing, next.backing];
     if (mine === undefined || theirs === undefined) return mine === theirs;
@@ -150,4 +150,8 @@ export class Vma implements Range {
     backing.mappable.release();
     backing.file?.release();
   }
+}
+
+function isSamePolicy(a: MemoryPolicy | undefined, b: MemoryPolicy | undefined): boolean {
+  return a?.mode === b?.mode && a?.nodes === b?.nodes;
 }

@@ -11,9 +11,9 @@ import {
 } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
+import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
 import { type AnonymousNode, newAnonymousNode, sockfs } from '../fs/anon/anonymous-node.ts';
-import type { IdRanges } from '../kernel/id-ranges.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
 import type { Credentials } from '../vfs/credentials.ts';

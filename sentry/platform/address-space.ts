@@ -78,8 +78,11 @@ export interface AddressSpace {
   /** Does what is queued on `via` now and waits for it. 0 or the errno of the first that failed. */
   flushOperations(via: GuestThread): SysResult;
 
-  /** The same, but soon: undefined where it takes longer, and `done` hears of it from Platform.poll or wait. */
-  flushSoon(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined;
+  /**
+   * Tries the same within a short time. Returns undefined where the operations take longer: then `done` is called with
+   * the result later, from Platform.poll or wait. Nobody waits for a host process that the host does not let run.
+   */
+  tryFlush(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined;
 
   /** Copies guest memory to dst[0..length). Bytes copied from the front, EFAULT if none. */
   read(addr: number, dst: Uint8Array, length: number): SysResult;

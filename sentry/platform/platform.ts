@@ -15,9 +15,9 @@ export interface PlatformEvents {
   addressSpaceDied(space: AddressSpace, reason: string, signal: number): void;
 }
 
-/** Where host processes of address spaces are born: the cgroups of one container. */
-export interface ProcessHome {
-  /** No more are born. Those that live are their users'. */
+/** Makes the host processes of one container's address spaces, in the cgroups of that container. */
+export interface ProcessPool {
+  /** The pool makes no more host processes. Those in use live on, and belong to their address spaces. */
   end(): void;
 }
 
@@ -38,24 +38,25 @@ export interface Platform {
 
   /**
    * An empty address space with one guest thread, not yet running, zero registers. For exec. Its host process, and all that
-   * are forked from it, are in the cgroups of `home`; without one in the sandbox's own.
+   * are forked from it, are in the cgroups of `pool`; without a pool they are in the sandbox's own.
    */
-  newAddressSpace(home?: ProcessHome): Result<FreshAddressSpace>;
+  newAddressSpace(pool?: ProcessPool): Result<FreshAddressSpace>;
 
   /**
-   * The same, but soon: undefined where there is none yet. `ready` is called from poll or wait when it pays to ask again, or
-   * (false) when none could be made.
+   * Tries to make an address space in a short time, so that a host process that the host does not let run keeps nobody
+   * waiting. Returns undefined where none is ready yet: then `ready` is called later, from poll or wait, with true when
+   * the caller should try again, or with false when no address space could be made.
    */
-  freshSoon(
-    home: ProcessHome | undefined,
+  tryNewAddressSpace(
+    pool: ProcessPool | undefined,
     ready: (isReady: boolean) => void,
   ): Result<FreshAddressSpace> | undefined;
 
   /**
-   * A home in other cgroups than the sandbox's: `cgroupFds` are their cgroup.procs files, opened for writing, and the
-   * home's from here on, also where an errno says that the host does not let it be.
+   * Makes a pool in other cgroups than the sandbox's. `cgroupFds` are the cgroups' cgroup.procs files, opened for writing.
+   * The platform closes these descriptors, also where the host does not allow the pool and an errno is returned.
    */
-  newHome(cgroupFds: readonly number[]): Result<ProcessHome>;
+  newProcessPool(cgroupFds: readonly number[]): Result<ProcessPool>;
 
   /**
    * Handles everything that has already happened, without sleeping: returns true when any event was

@@ -8,6 +8,7 @@ import {
   CAP_SETGID,
   CAP_SETPCAP,
   CAP_SETUID,
+  type CapabilitySet,
   noCapabilities,
 } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
@@ -19,7 +20,7 @@ import {
   unite,
 } from '../kernel/credentials.ts';
 import type { Task } from '../kernel/task.ts';
-import { type CapabilitySet, type Credentials, isCapable } from '../vfs/credentials.ts';
+import { type Credentials, isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
 

@@ -3,6 +3,7 @@ import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts
 import * as policy from '../../abi/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
 import { isPageAligned, pageCeil } from '../mm/page.ts';
+import type { MemoryPolicy } from '../mm/vma.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row } from './entry.ts';
 
@@ -45,12 +46,20 @@ function checkPolicy(modeWord: number, nodes: number): SysResult {
   }
 }
 
+/** The policy as it is kept: none for MPOL_DEFAULT, and preferring no node is preferring the local one (mpol_new). */
+function keptPolicy(modeWord: number, nodes: number): MemoryPolicy | undefined {
+  const mode = modeWord & ~policy.MPOL_MODE_FLAGS;
+  if (mode === policy.MPOL_DEFAULT) return undefined;
+  if (mode === policy.MPOL_PREFERRED && nodes === 0) return { mode: policy.MPOL_LOCAL, nodes: 0 };
+  return { mode: modeWord, nodes };
+}
+
 function sysSetMempolicy(task: Task, args: SyscallArgs): SysResult {
   const nodes = readNodeMask(task, args.addr(1), args.u64(2));
   if (nodes < 0) return nodes;
   const error = checkPolicy(args.u32(0), nodes);
   if (error < 0) return error;
-  policies.set(task, { mode: args.u32(0), nodes });
+  policies.set(task, keptPolicy(args.u32(0), nodes) ?? { mode: policy.MPOL_DEFAULT, nodes: 0 });
   return 0;
 }
 
@@ -72,7 +81,9 @@ function sysGetMempolicy(task: Task, args: SyscallArgs): SysResult {
     if ((flags & (policy.MPOL_F_NODE | policy.MPOL_F_ADDR)) !== 0) return EINVAL;
     answer = { mode: 0, nodes: ONLY_NODE };
   } else if ((flags & policy.MPOL_F_ADDR) !== 0) {
-    if (task.mm.vmaAt(addr) === undefined) return EFAULT;
+    const vma = task.mm.vmaAt(addr);
+    if (vma === undefined) return EFAULT;
+    answer = vma.policy ?? answer;
     if ((flags & policy.MPOL_F_NODE) !== 0) answer = { mode: 0, nodes: answer.nodes };
   } else if (addr !== 0 || (flags & policy.MPOL_F_NODE) !== 0) {
     return EINVAL;
@@ -95,7 +106,13 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
   const error = checkPolicy(args.u32(2), nodes);
   if (error < 0) return error;
   const end = addr + pageCeil(args.len(1));
-  return end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end) ? EFAULT : 0;
+  if (end === addr) return 0;
+  if (end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end)) return EFAULT;
+  const wanted = keptPolicy(args.u32(2), nodes);
+  task.mm.map.change(addr, end, (vma) => {
+    vma.policy = wanted;
+  });
+  return 0;
 }
 
 function sysMigratePages(task: Task, args: SyscallArgs): SysResult {

@@ -1,5 +1,6 @@
 // mmap(2), munmap(2), mprotect(2), pkeys(7), mremap(2), brk(2), madvise(2), mincore(2), msync(2), mlock(2)
 // and its family, remap_file_pages(2).
+
 import {
   EBADF,
   EBUSY,
@@ -25,11 +26,12 @@ import {
   PKEY_DISABLE_ACCESS,
   PKEY_DISABLE_WRITE,
 } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import type { Task } from '../kernel/task.ts';
 import { lockAll, lockMemory, unlockAll, unlockMemory } from '../mm/lock.ts';
 import { adviseMemory } from '../mm/madvise.ts';
 import { remapMemory } from '../mm/mremap.ts';
-import { isPageAligned, PAGE_SIZE, pageCeil } from '../mm/page.ts';
+import { isPageAligned, pageCeil } from '../mm/page.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row } from './entry.ts';
 

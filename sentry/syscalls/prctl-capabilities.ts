@@ -2,12 +2,13 @@
 import {
   CAP_LAST_CAP,
   CAP_SETPCAP,
+  type CapabilitySet,
   SECBIT_KEEP_CAPS,
   SECBIT_NO_CAP_AMBIENT_RAISE,
 } from '../../abi/capability.ts';
 import { EINVAL, EPERM, type SysResult } from '../../abi/errno.ts';
 import type { Task } from '../kernel/task.ts';
-import { type CapabilitySet, type Credentials, isCapable } from '../vfs/credentials.ts';
+import { type Credentials, isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 
 const PR_GET_KEEPCAPS = 7;

@@ -11,6 +11,7 @@ import {
   SCHED_OTHER,
   SCHED_RESET_ON_FORK,
   SCHED_RR,
+  type SchedulingRequest,
   schedAttr,
 } from '../../abi/sched.ts';
 import { fromNs, getU64, setI64, writeTimespec } from '../../abi/time.ts';
@@ -21,7 +22,6 @@ import {
   ownsScheduling,
   reschedule,
   type Scheduled,
-  type SchedulingRequest,
 } from '../kernel/scheduling.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';

@@ -1,9 +1,5 @@
 // What permission checks need to know of a task: credentials(7), capabilities(7).
-/** A set of capabilities: bit n of lo is capability n, bit n of hi capability 32+n. */
-export interface CapabilitySet {
-  readonly lo: number;
-  readonly hi: number;
-}
+import type { CapabilitySet } from '../../abi/capability.ts';
 
 /** Immutable: a task that changes one of these gets a new object (so open files can keep theirs). */
 export interface Credentials {

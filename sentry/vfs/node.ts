@@ -132,7 +132,7 @@ export abstract class Node extends FileIdentity {
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
   dentryCount = 0;
 
-  /** The file itself: other nodes may be of the same one (fs/gofer/host-files.ts). */
+  /** The file itself: other nodes may be of the same one (fs/gofer/shared-identities.ts). */
   get identity(): FileIdentity {
     return this;
   }

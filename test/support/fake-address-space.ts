@@ -50,7 +50,7 @@ export class FakeAddressSpace implements AddressSpace {
     return error;
   }
 
-  flushSoon(via: GuestThread): SysResult {
+  tryFlush(via: GuestThread): SysResult {
     return this.flushOperations(via);
   }
 

@@ -2,6 +2,7 @@
 // test moves, a real descriptor table. Generators are stepped by hand.
 
 import { EFAULT, EINVAL, ENAMETOOLONG, type Result, type SysResult } from '../../abi/errno.ts';
+import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
 import {
@@ -11,7 +12,6 @@ import {
   type Wake,
   type Waker,
 } from '../../sentry/base/wait.ts';
-import { sameIdRanges } from '../../sentry/kernel/id-ranges.ts';
 import { Limits } from '../../sentry/kernel/limits.ts';
 import type { SignalInfo } from '../../sentry/kernel/signal-info.ts';
 import { PendingSignals } from '../../sentry/kernel/signal-state.ts';

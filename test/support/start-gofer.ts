@@ -1,8 +1,8 @@
 // Starts test/support/gofer-child.ts and connects to it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { OwnersConfig } from '../../gofer/owners.ts';
 import { native } from '../../native/addon.ts';
+import type { OwnersConfig } from '../../protocol/attach-config.ts';
 import { GoferClient } from '../../sentry/fs/gofer/client.ts';
 
 const SOCK_SEQPACKET = 5;

@@ -145,9 +145,8 @@ extern const char *arguments_end;
 /* ---- process.c ---- */
 
 struct process_plan {
-  struct text
-      request; /* the line for the Sentry: ConnectionRequest of sentry/boot/control-protocol.ts */
-  struct text title; /* the arguments, with a 0 after them */
+  struct text request; /* the line for the Sentry: ConnectionRequest of protocol/control.ts */
+  struct text title;   /* the arguments, with a 0 after them */
   bool terminal;
   int rows, columns; /* of the terminal */
   int oom_score_adj;

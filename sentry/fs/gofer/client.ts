@@ -24,8 +24,8 @@ import { native } from '../../../native/addon.ts';
 import type { AttributeChange, NewNode } from '../../vfs/node.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 import { GoferDied } from './gofer-died.ts';
-import { HostFiles } from './host-files.ts';
 import { HostWatches } from './host-watches.ts';
+import { SharedIdentities } from './shared-identities.ts';
 
 export interface Attached {
   readonly id: number;
@@ -92,7 +92,7 @@ export class GoferClient {
   #isClosed = false;
 
   /** What it shares with other Gofers of the sandbox. */
-  readonly hostFiles: HostFiles;
+  readonly identities: SharedIdentities;
   /** Its trees. */
   readonly filesystems: Set<GoferFileSystem> = new Set();
   #changes = 0;
@@ -103,28 +103,28 @@ export class GoferClient {
   watching: (() => void) | undefined = undefined;
   #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
-  constructor(socketFd: number, hostFiles: HostFiles = new HostFiles()) {
+  constructor(socketFd: number, identities: SharedIdentities = new SharedIdentities()) {
     this.#socketFd = socketFd;
-    this.hostFiles = hostFiles;
-    hostFiles.join(this);
+    this.identities = identities;
+    identities.join(this);
   }
 
   /** A guest changed a file through this Gofer. */
   changed(): void {
     this.#changes += 1;
-    this.hostFiles.changes += 1;
+    this.identities.changes += 1;
   }
 
   /** Changes through other Gofers so far: what was learned before the last of them may be old. */
   get foreignChanges(): number {
-    return this.hostFiles.changes - this.#changes;
+    return this.identities.changes - this.#changes;
   }
 
   /** Its container has ended: what is still open of its files answers EIO. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.hostFiles.leave(this);
+    this.identities.leave(this);
     this.#dropFd();
     this.watches.stop();
     native.close(this.#socketFd);

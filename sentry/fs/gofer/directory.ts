@@ -410,7 +410,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   ): SysResult {
     if (this.filesystem.readOnly) return EROFS;
     const to = newParent as GoferDirectory;
-    for (const tree of this.filesystem.client.hostFiles.filesystems()) {
+    for (const tree of this.filesystem.client.identities.filesystems()) {
       if (tree === this.filesystem) continue;
       tree.entryWillMove(this, name);
       tree.entryWillMove(to, newName);
@@ -458,7 +458,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   #remove(name: string, target: GoferNode, isDirectory: boolean): SysResult {
     if (this.filesystem.readOnly) return EROFS;
     if (target instanceof GoferFile)
-      for (const tree of this.filesystem.client.hostFiles.filesystems())
+      for (const tree of this.filesystem.client.identities.filesystems())
         tree.nameWillGo(target.key);
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();

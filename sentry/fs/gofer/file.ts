@@ -23,8 +23,8 @@ import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
 import { type Mappable, OpenFile } from '../../vfs/open-file.ts';
-import { isExact } from './host-files.ts';
 import { GoferNode } from './node.ts';
+import { isExact } from './shared-identities.ts';
 
 const staging = new Uint8Array(256 * 1024);
 const statxBytes = new Uint8Array(statxLayout.size);

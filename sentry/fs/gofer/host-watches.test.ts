@@ -193,7 +193,7 @@ describe('names and attributes', () => {
     assert.equal(size('/d/e/f'), 3);
     writeFileSync(host('d/e/f'), 'four');
     // As that one's client says after a change.
-    gofer.client.hostFiles.changes += 1;
+    gofer.client.identities.changes += 1;
     const again = walkPath(caller, AT_FDCWD, '/d/e/f', 0);
     assert.ok(!isErrno(again));
     assert.equal((again.node.attributes() as Attributes).sizeBytes, 4);

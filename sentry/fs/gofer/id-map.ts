@@ -1,7 +1,7 @@
 // User and group ids of the host's files as a container sees them: through its user namespace, and before that through the
 // mapping of the mount where it has one (user_namespaces(7) "User and group ID mappings", mount_setattr(2) "ID-mapped mounts").
 import { EINVAL, EOVERFLOW, type SysResult } from '../../../abi/errno.ts';
-import { type IdRange, type IdRanges, sameIdRanges } from '../../kernel/id-ranges.ts';
+import { type IdRange, type IdRanges, sameIdRanges } from '../../../protocol/id-ranges.ts';
 import { NO_ID, UNMAPPED_ID } from '../../vfs/node.ts';
 
 export class IdMap {

@@ -86,7 +86,7 @@ export abstract class GoferNode extends Node {
     const { exclusive, client } = this.filesystem;
     const shared = exclusive
       ? undefined
-      : client.hostFiles.take(this.key, this.#attributes, this.kind);
+      : client.identities.take(this.key, this.#attributes, this.kind);
     this.#isIdentityTaken = shared !== undefined;
     this.#identity = shared ?? this;
     return this.#identity;
@@ -115,7 +115,7 @@ export abstract class GoferNode extends Node {
   override get knownIdentity(): FileIdentity | undefined {
     if (this.#identity !== undefined) return this.#identity;
     const { exclusive, client } = this.filesystem;
-    return exclusive ? undefined : client.hostFiles.known(this.key, this.#attributes, this.kind);
+    return exclusive ? undefined : client.identities.known(this.key, this.#attributes, this.kind);
   }
 
   /** New attributes from the host. */
@@ -160,7 +160,7 @@ export abstract class GoferNode extends Node {
       this.stale();
       return;
     }
-    for (const tree of this.filesystem.client.hostFiles.filesystems()) tree.removed(this.key);
+    for (const tree of this.filesystem.client.identities.filesystems()) tree.removed(this.key);
     if (this.heldId === 0) this.filesystem.forget(this);
   }
 
@@ -177,7 +177,7 @@ export abstract class GoferNode extends Node {
 
   /** Its file is no more, here or by another way: what the host gives the same numbers next is another one. */
   gone(): void {
-    if (this.#isIdentityTaken) this.filesystem.client.hostFiles.removed(this.identity);
+    if (this.#isIdentityTaken) this.filesystem.client.identities.removed(this.identity);
   }
 
   /** Learned this recently, whatever became stale by entries made or removed since. */
@@ -333,7 +333,7 @@ export abstract class GoferNode extends Node {
     this.filesystem.forget(this);
     if (this.heldId !== 0) this.filesystem.client.forget(this.heldId);
     this.heldId = 0;
-    if (this.#isIdentityTaken) this.filesystem.client.hostFiles.release(this.identity);
+    if (this.#isIdentityTaken) this.filesystem.client.identities.release(this.identity);
     this.#isIdentityTaken = false;
   }
 }

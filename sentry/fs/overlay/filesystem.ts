@@ -125,7 +125,7 @@ export class OverlayFileSystem extends TmpFileSystem {
     }
   }
 
-  #inherit(node: MemoryNode, lower: Node, attributes: Attributes, places: Place[]): void {
+  #inherit(node: MemoryNode, lower: Node, attributes: Attributes, places: LowerEntry[]): void {
     node.nlink = attributes.nlink;
     node.atime = attributes.atime;
     node.mtime = attributes.mtime;
@@ -137,7 +137,7 @@ export class OverlayFileSystem extends TmpFileSystem {
   }
 }
 
-interface Place {
+interface LowerEntry {
   readonly directory: OverlayDirectory;
   readonly name: string;
 }
@@ -147,10 +147,10 @@ class LowerOrigin implements Origin {
   readonly #node: MemoryNode;
   readonly #lower: Node;
   /** Directories that hold the node as they found it below. */
-  readonly places: Place[];
+  readonly places: LowerEntry[];
   #isKept = false;
 
-  constructor(filesystem: OverlayFileSystem, node: MemoryNode, lower: Node, places: Place[]) {
+  constructor(filesystem: OverlayFileSystem, node: MemoryNode, lower: Node, places: LowerEntry[]) {
     this.#filesystem = filesystem;
     this.#node = node;
     this.#lower = lower;

@@ -1,7 +1,9 @@
 // A pipe (pipe(7)): one bounded byte queue between any number of readers and writers, for pipe(2)
 // and FIFOs. Bytes lie in one ring rather than in Linux's page-sized slots.
 // Differs from Linux: space is counted in bytes, so small writes fill all of the capacity.
+
 import { EAGAIN, EBUSY, EINVAL, EPERM, EPIPE, type SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { WaitQueue } from '../../base/wait.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
@@ -9,7 +11,6 @@ import type { Sink, Source } from '../../vfs/io.ts';
 
 /** Writes up to this size are never interleaved (limits.h). */
 export const PIPE_BUF = 4096;
-const pageBytes = 4096;
 const defaultCapacity = 65536;
 /** /proc/sys/fs/pipe-max-size. */
 export const pipeMaxBytes = 1_048_576;
@@ -57,7 +58,7 @@ export class Pipe {
   }
 
   get isFull(): boolean {
-    if (this.#segments !== undefined && this.#segments.length >= this.capacity / pageBytes)
+    if (this.#segments !== undefined && this.#segments.length >= this.capacity / PAGE_SIZE)
       return true;
     return this.capacity - this.ring.length < PIPE_BUF;
   }
@@ -87,7 +88,7 @@ export class Pipe {
     if (this.readers === 0) return EPIPE;
     const room = this.capacity - this.ring.length;
     if (room < Math.min(limit, PIPE_BUF)) return EAGAIN;
-    if (this.#segments !== undefined && this.#segments.length >= this.capacity / pageBytes)
+    if (this.#segments !== undefined && this.#segments.length >= this.capacity / PAGE_SIZE)
       return EAGAIN;
     const count = this.ring.fill(source, Math.min(limit, room));
     if (count <= 0) return count;
@@ -192,7 +193,7 @@ export class Pipe {
 /** round_pipe_size of fs/pipe.c: a power of two of at least a page; 0 where it is too large. */
 function roundedCapacity(wantedBytes: number): number {
   if (wantedBytes > 2 ** 31) return 0;
-  let size = pageBytes;
+  let size = PAGE_SIZE;
   while (size < wantedBytes) size *= 2;
   return size;
 }

@@ -1,5 +1,7 @@
 // How much memory of which kind a process has mapped: the numbers behind statm, status and smaps.
+
 import { PROT_EXEC, PROT_NONE, PROT_WRITE } from '../../../abi/mman.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { shownStackBytes } from '../../mm/format-maps.ts';
 import type { MemoryManager } from '../../mm/memory-manager.ts';
 import { VMA_STACK } from '../../mm/vma.ts';
@@ -59,6 +61,6 @@ export function accountMemory(mm: MemoryManager): MemoryAccount {
     stackBytes,
     textBytes,
     libraryBytes,
-    pageTableBytes: Math.ceil(residentBytes / 512 / 4096) * 4096 + 4 * 4096,
+    pageTableBytes: Math.ceil(residentBytes / 512 / PAGE_SIZE) * PAGE_SIZE + 4 * PAGE_SIZE,
   };
 }

@@ -11,7 +11,9 @@ import type { Entries, Entry } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
-import { cpuinfoFor, type HostFacts } from './host-facts.ts';
+import { type CpuFacts, cpuinfoFor } from './cpuinfo.ts';
+import { processNode } from './process-directory.ts';
+import { sysDirectory } from './sysctl.ts';
 import {
   characterDevices,
   filesystemTypes,
@@ -23,13 +25,11 @@ import {
   renderVersion,
   renderVmstat,
   renderZoneinfo,
-} from './machine.ts';
-import { processNode } from './process-directory.ts';
-import { sysDirectory } from './sysctl.ts';
+} from './system-files.ts';
 import { sysvipcDirectory } from './sysvipc.ts';
 
 /** A new instance for a mount of type 'proc', which shows the processes of one PID namespace. */
-export function newProcFileSystem(pids: PidNamespace, facts: HostFacts): PseudoFileSystem<Kernel> {
+export function newProcFileSystem(pids: PidNamespace, facts: CpuFacts): PseudoFileSystem<Kernel> {
   const { kernel } = pids;
   const root = directory<Kernel>(rootEntries(pids, facts), { computed: processes(pids) });
   return new PseudoFileSystem<Kernel>({
@@ -44,7 +44,7 @@ export function newProcFileSystem(pids: PidNamespace, facts: HostFacts): PseudoF
 
 const constant = (text: string): Entry<Kernel> => textFile<Kernel>(0o444, () => text);
 
-function rootEntries(pids: PidNamespace, facts: HostFacts): Entries<Kernel> {
+function rootEntries(pids: PidNamespace, facts: CpuFacts): Entries<Kernel> {
   return {
     cgroups: constant('#subsys_name\thierarchy\tnum_cgroups\tenabled\n'),
     cmdline: constant('runts\n'),

@@ -1,7 +1,9 @@
 // /proc/PID/{maps,smaps,smaps_rollup,numa_maps,cmdline,environ,auxv,mem}.
+
 import { EFAULT, EINVAL, EIO, ESRCH, type Result, type SysResult } from '../../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { Task } from '../../kernel/task.ts';
 import {
@@ -57,7 +59,7 @@ interface PageCounts {
 function countPages(mapping: MappingDescription, share: number): PageCounts {
   const { vma } = mapping;
   if (vma.prot === PROT_NONE) return { residentBytes: 0, privateBytes: 0, anonymousBytes: 0 };
-  const residentBytes = Math.floor(((mapping.end - mapping.start) * share) / 4096) * 4096;
+  const residentBytes = Math.floor(((mapping.end - mapping.start) * share) / PAGE_SIZE) * PAGE_SIZE;
   const dirty = !vma.isShared && (vma.prot & PROT_WRITE) !== 0;
   return {
     residentBytes,
@@ -105,8 +107,8 @@ export function renderSmaps(subject: Subject, caller: Caller): string {
       return [
         `${formatMapping(mapping)}\n`,
         row('Size', mapping.end - mapping.start),
-        row('KernelPageSize', 4096),
-        row('MMUPageSize', 4096),
+        row('KernelPageSize', PAGE_SIZE),
+        row('MMUPageSize', PAGE_SIZE),
         pageRows(countPages(mapping, share), locked),
         'THPeligible:           0\n',
         `VmFlags: ${vmFlags(mapping)}\n`,

@@ -1,7 +1,8 @@
 // /proc/PID/{stat,statm,status,limits,schedstat,sched,io,comm,wchan,syscall,...}: proc_pid_stat(5) and companions.
 
-import { CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
+import { CAP_SYS_RESOURCE, type CapabilitySet } from '../../../abi/capability.ts';
 import { EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import {
   RLIM_INFINITY,
   RLIMIT_AS,
@@ -31,11 +32,10 @@ import type { Task } from '../../kernel/task.ts';
 import { noTimeOffsets } from '../../kernel/time-offsets.ts';
 import type { ImageLayout } from '../../mm/memory-manager.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import { type CapabilitySet, isCapable } from '../../vfs/credentials.ts';
+import { isCapable } from '../../vfs/credentials.ts';
 import { accountMemory, type MemoryAccount, noMemory } from './memory-account.ts';
 import { parseInteger, rows, type Subject } from './subject.ts';
 
-const pageBytes = 4096;
 const tickNs = 10_000_000;
 
 const ticks = (ns: number): number => Math.floor(ns / tickNs);
@@ -139,7 +139,7 @@ function timeFields(subject: Subject, boottime: Timespec): number[] {
 /** vsize rss rsslim. */
 function sizeFields(subject: Subject): (number | string)[] {
   const { totalBytes, residentBytes } = memoryOf(subject);
-  return [totalBytes, Math.floor(residentBytes / pageBytes), '18446744073709551615'];
+  return [totalBytes, Math.floor(residentBytes / PAGE_SIZE), '18446744073709551615'];
 }
 
 /** startcode endcode startstack kstkesp kstkeip; 1 for code that may not be shown. */
@@ -181,7 +181,7 @@ export function renderStatm(subject: Subject): string {
     memory.dataBytes + memory.stackBytes,
     0,
   ];
-  return `${pages.map((bytes) => Math.floor(bytes / pageBytes)).join(' ')}\n`;
+  return `${pages.map((bytes) => Math.floor(bytes / PAGE_SIZE)).join(' ')}\n`;
 }
 
 const hexWord = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');

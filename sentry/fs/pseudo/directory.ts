@@ -108,7 +108,7 @@ export class PseudoDirectory<S extends object> extends Node {
   open(flags: number, caller: Caller): Result<OpenFile> {
     const allowed = this.#options.mayOpen?.(this.#subject, caller, flags) ?? 0;
     if (allowed < 0) return allowed as Result<OpenFile>;
-    return new DirectoryFile(this, flags);
+    return new PseudoDirectoryFile(this, flags);
   }
 
   /** Entries from `offset` on: 0 is '.', 1 '..', then the fixed names, then the computed ones by key. */
@@ -153,7 +153,7 @@ function inodeNumber(node: Node): number {
   return isErrno(attributes) ? 1 : attributes.ino;
 }
 
-class DirectoryFile<S extends object> extends OpenFile {
+class PseudoDirectoryFile<S extends object> extends OpenFile {
   readonly node: PseudoDirectory<S>;
 
   constructor(node: PseudoDirectory<S>, flags: number) {

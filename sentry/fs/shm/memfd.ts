@@ -1,4 +1,5 @@
 // Files of memfd_create(2): tmpfs files without a name, with seals (fcntl(2), F_ADD_SEALS).
+
 import { EBUSY, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import {
   F_SEAL_EXEC,
@@ -11,6 +12,7 @@ import {
   O_ACCMODE,
   O_RDONLY,
 } from '../../../abi/fcntl.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Source } from '../../vfs/io.ts';
@@ -100,7 +102,7 @@ export class MemfdNode extends TmpFile {
 
   /** Linux writes page by page, and fails at the first page that would have to grow the file. */
   #writeWithoutGrowing(source: Source, position: number): SysResult {
-    const wholePages = this.sizeBytes - (this.sizeBytes % 4096);
+    const wholePages = this.sizeBytes - (this.sizeBytes % PAGE_SIZE);
     const room = wholePages - position;
     return room <= 0 ? EPERM : super.writeAt(new LimitedSource(source, room), position);
   }

@@ -1,5 +1,6 @@
 // /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The interfaces are those
 // that the network tells: without one, the loopback device of the sandbox's own.
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Node } from '../../vfs/node.ts';
 import { type Computed, directory } from '../pseudo/directory.ts';
@@ -29,7 +30,6 @@ export interface NetworkInterface {
   readonly counters: ReadonlyMap<string, number>;
 }
 
-const pageBytes = 4096;
 /** The flags that the file shows are those that can be set, which are the lower ones. */
 const shownFlags = 0xffff;
 const IFF_RUNNING = 0x40;
@@ -62,7 +62,7 @@ function attribute(
   render: (shown: NetworkInterface) => string | number,
 ): Entry<Kernel> {
   return textFile<Kernel>(0o444, () => `${render(interfaceNamed(name) ?? loopback)}\n`, {
-    sizeBytes: pageBytes,
+    sizeBytes: PAGE_SIZE,
   });
 }
 

@@ -1,5 +1,7 @@
 // sysfs(5): what programs ask of the machine: CPUs, NUMA nodes, the loopback device, huge pages.
+
 import { SYSFS_MAGIC } from '../../../abi/fs.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -11,8 +13,6 @@ import { link } from '../pseudo/links.ts';
 import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
 import { newClassNetDirectory, newNetDevicesDirectory } from './network-interface.ts';
-
-const pageBytes = 4096;
 
 /** A new instance for a mount of type 'sysfs'. */
 export function newSysFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
@@ -28,7 +28,7 @@ export function newSysFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
 
 const attribute = (render: (kernel: Kernel, caller: Caller) => string | number): Entry<Kernel> =>
   textFile<Kernel>(0o444, (kernel, caller) => `${render(kernel, caller)}\n`, {
-    sizeBytes: pageBytes,
+    sizeBytes: PAGE_SIZE,
   });
 
 const fixed = (value: string | number): Entry<Kernel> => attribute(() => value);

@@ -2,6 +2,7 @@
 // Two forms behind one class. Small files that nobody maps are chunks of JavaScript memory, which a read copies
 // straight to the guest. A file that is mapped, executed or large becomes a host memfd (once, for good),
 // which guests map themselves.
+
 import { EFBIG, EINVAL, EIO, EMFILE, ENOSPC, ENXIO, type SysResult } from '../../../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
@@ -11,13 +12,13 @@ import {
   SEEK_DATA,
   SEEK_HOLE,
 } from '../../../abi/fcntl.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
 import { BufferSource, type Sink, type Source } from '../../vfs/io.ts';
 import type { Mappable } from '../../vfs/open-file.ts';
 import { type ByteBudget, unlimitedBudget } from './byte-budget.ts';
 
-const pageBytes = 4096;
 const chunkBytes = 65_536;
 /** Larger files are memfds: thousands of chunks weigh on the garbage collector. */
 const largestChunked = 4 * 1024 * 1024;
@@ -64,7 +65,7 @@ export class FileData implements Mappable {
     if (this.#memfd >= 0) return this.#hostBlocks();
     let pages = 0;
     for (const chunk of this.#chunks.values()) pages += bitCount(chunk.pages);
-    return pages * (pageBytes / 512);
+    return pages * (PAGE_SIZE / 512);
   }
 
   get residentBytes(): number {
@@ -232,7 +233,7 @@ export class FileData implements Mappable {
     const charge =
       this.#budget.limit === Number.POSITIVE_INFINITY
         ? 0
-        : (Math.ceil(span / pageBytes) + 1) * pageBytes;
+        : (Math.ceil(span / PAGE_SIZE) + 1) * PAGE_SIZE;
     if (!this.#charge(charge)) return ENOSPC;
     const taken = source.take(staging.subarray(0, span));
     const done = taken <= 0 ? taken : native.pwrite(this.#memfd, staging, 0, taken, at);
@@ -256,7 +257,7 @@ export class FileData implements Mappable {
     let chunk = this.#chunks.get(index);
     const have = chunk?.bytes.length ?? 0;
     if (needed > have) {
-      let length = Math.max(have, pageBytes);
+      let length = Math.max(have, PAGE_SIZE);
       while (length < needed) length *= 2;
       if (!this.#charge(length - have)) return undefined;
       const bytes = new Uint8Array(length);
@@ -269,8 +270,8 @@ export class FileData implements Mappable {
       }
     }
     const found = chunk as Chunk;
-    const first = Math.floor(inside / pageBytes);
-    const last = Math.floor((needed - 1) / pageBytes);
+    const first = Math.floor(inside / PAGE_SIZE);
+    const last = Math.floor((needed - 1) / PAGE_SIZE);
     for (let page = first; page <= last; page += 1) found.pages |= 1 << page;
     return found;
   }
@@ -287,14 +288,14 @@ export class FileData implements Mappable {
         continue;
       }
       if (from < chunk.bytes.length) chunk.bytes.fill(0, from, Math.min(to, chunk.bytes.length));
-      for (let page = Math.ceil(from / pageBytes); page < Math.floor(to / pageBytes); page += 1)
+      for (let page = Math.ceil(from / PAGE_SIZE); page < Math.floor(to / PAGE_SIZE); page += 1)
         chunk.pages &= ~(1 << page);
     }
   }
 
   #nextHole(position: number): number {
     let at = position;
-    while (at < this.#size && this.#isData(at)) at = (Math.floor(at / pageBytes) + 1) * pageBytes;
+    while (at < this.#size && this.#isData(at)) at = (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE;
     return Math.min(at, this.#size);
   }
 
@@ -304,8 +305,8 @@ export class FileData implements Mappable {
     for (const [candidate, chunk] of this.#chunks) {
       if (candidate < index) continue;
       for (let page = 0; page < 16; page += 1) {
-        const start = candidate * chunkBytes + page * pageBytes;
-        if (((chunk.pages >> page) & 1) === 0 || start + pageBytes <= position) continue;
+        const start = candidate * chunkBytes + page * PAGE_SIZE;
+        if (((chunk.pages >> page) & 1) === 0 || start + PAGE_SIZE <= position) continue;
         best = Math.min(best, Math.max(start, position));
         break;
       }
@@ -315,7 +316,7 @@ export class FileData implements Mappable {
 
   #isData(at: number): boolean {
     const index = Math.floor(at / chunkBytes);
-    const page = Math.floor((at - index * chunkBytes) / pageBytes);
+    const page = Math.floor((at - index * chunkBytes) / PAGE_SIZE);
     return (((this.#chunks.get(index)?.pages ?? 0) >> page) & 1) === 1;
   }
 
@@ -371,8 +372,8 @@ const MFD_CLOEXEC = 1;
 function copyChunk(fd: number, base: number, chunk: Chunk, size: number): SysResult {
   for (let page = 0; page < 16; page += 1) {
     if (((chunk.pages >> page) & 1) === 0) continue;
-    const start = page * pageBytes;
-    const length = Math.min(pageBytes, chunk.bytes.length - start, size - base - start);
+    const start = page * PAGE_SIZE;
+    const length = Math.min(PAGE_SIZE, chunk.bytes.length - start, size - base - start);
     if (length <= 0) continue;
     const done = native.pwrite(fd, chunk.bytes, start, length, base + start);
     if (done < length) return done < 0 ? done : ENOSPC;

@@ -1,5 +1,7 @@
 // tmpfs(5): a file system that lives in the Sentry's memory. Also the writable half of fs/overlay.
+
 import { TMPFS_MAGIC } from '../../../abi/fs.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
 import { type Clock, coarseRealtime, type WallTime } from '../../base/clock.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
@@ -7,7 +9,6 @@ import type { FileSystem, FileSystemStatus } from '../../vfs/node.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { TmpDirectory } from './directory.ts';
 
-const pageBytes = 4096;
 /** Differs from Linux: its default is half of memory for bytes and as many inodes as pages in that. */
 const defaultInodes = 1_000_000;
 
@@ -76,11 +77,11 @@ export class TmpFileSystem implements FileSystem {
 
   status(): FileSystemStatus {
     const limited = this.budget.limit !== Number.POSITIVE_INFINITY;
-    const blocks = limited ? Math.floor(this.budget.limit / pageBytes) : 0;
-    const used = Math.ceil(this.budget.used / pageBytes);
+    const blocks = limited ? Math.floor(this.budget.limit / PAGE_SIZE) : 0;
+    const used = Math.ceil(this.budget.used / PAGE_SIZE);
     return {
       type: TMPFS_MAGIC,
-      blockSize: pageBytes,
+      blockSize: PAGE_SIZE,
       blocks,
       blocksFree: limited ? Math.max(blocks - used, 0) : 0,
       files: this.#maxInodes,

@@ -1,5 +1,6 @@
 // System V shared memory segments (sysvipc(7)): the table of one IPC namespace. A segment is memory
 // with a key, an owner and a count of its mappings; it goes when it is removed and no mapping is left.
+
 import {
   EINVAL,
   ENOMEM,
@@ -9,6 +10,7 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { IPC_PRIVATE, SHM_DEST, SHM_HUGETLB, SHMMIN } from '../../../abi/ipc.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { SharedMemory, SharedMemorySource } from '../../mm/memory-manager.ts';
 import { pageCeil } from '../../mm/page.ts';
 import type { Mappable } from '../../vfs/open-file.ts';
@@ -144,7 +146,7 @@ export class ShmSegments extends IpcTable<ShmSegment> {
   #check({ sizeBytes, flags }: NewSegment): SysResult {
     if (sizeBytes < SHMMIN || sizeBytes > this.#limits.number('kernel.shmmax')) return EINVAL;
     if (sizeBytes > LARGEST_SEGMENT || (flags & SHM_HUGETLB) !== 0) return ENOMEM;
-    const pages = (this.totalBytes + pageCeil(sizeBytes)) / 4096;
+    const pages = (this.totalBytes + pageCeil(sizeBytes)) / PAGE_SIZE;
     return pages > this.#limits.number('kernel.shmall') ? ENOSPC : 0;
   }
 

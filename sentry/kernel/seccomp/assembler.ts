@@ -2,7 +2,7 @@
 import { BPF_JA, BPF_MAXINSNS, BPF_RET_K, sockFilter } from '../../../abi/filter.ts';
 
 /** An instruction, counted from the program's end. */
-export type Place = number;
+export type JumpTarget = number;
 
 interface Instruction {
   readonly code: number;
@@ -18,19 +18,19 @@ export class BackwardAssembler {
   /** The last instruction first. */
   readonly #instructions: Instruction[] = [];
   /** The last jump to a place that lies out of reach. */
-  readonly #stepping: Map<Place, Place> = new Map();
+  readonly #stepping: Map<JumpTarget, JumpTarget> = new Map();
 
-  answer(value: number): Place {
+  answer(value: number): JumpTarget {
     return this.#push({ code: BPF_RET_K, operand: value, whenTrue: 0, whenFalse: 0 });
   }
 
   /** An instruction after which `next` is to run. */
-  plain(code: number, operand: number, next: Place): Place {
+  plain(code: number, operand: number, next: JumpTarget): JumpTarget {
     if (next !== this.#instructions.length - 1) this.#jump(next);
     return this.#push({ code, operand, whenTrue: 0, whenFalse: 0 });
   }
 
-  branch(code: number, operand: number, whenTrue: Place, whenFalse: Place): Place {
+  branch(code: number, operand: number, whenTrue: JumpTarget, whenFalse: JumpTarget): JumpTarget {
     const onTrue = this.#near(whenTrue);
     const onFalse = this.#near(whenFalse);
     const here = this.#instructions.length;
@@ -59,7 +59,7 @@ export class BackwardAssembler {
   }
 
   /** `target`, or a jump to it that the next instruction and one more can reach. */
-  #near(target: Place): Place {
+  #near(target: JumpTarget): JumpTarget {
     if (this.#isNear(target)) return target;
     const stone = this.#stepping.get(target);
     if (stone !== undefined && this.#isNear(stone)) return stone;
@@ -68,16 +68,16 @@ export class BackwardAssembler {
     return jump;
   }
 
-  #isNear(place: Place): boolean {
+  #isNear(place: JumpTarget): boolean {
     return this.#instructions.length - place - 1 < REACH;
   }
 
-  #jump(target: Place): Place {
+  #jump(target: JumpTarget): JumpTarget {
     const operand = this.#instructions.length - target - 1;
     return this.#push({ code: BPF_JA, operand, whenTrue: 0, whenFalse: 0 });
   }
 
-  #push(instruction: Instruction): Place {
+  #push(instruction: Instruction): JumpTarget {
     return this.#instructions.push(instruction) - 1;
   }
 }

@@ -1,13 +1,13 @@
 // Profiles against a plain reading of them.
 import { describe, expect, it } from 'vitest';
+import type {
+  SeccompProfile,
+  SeccompProfileArgument,
+  SeccompProfileRule,
+} from '../../../protocol/seccomp-profile.ts';
 import { compileProfile } from './compile-profile.ts';
-import {
-  type SeccompProfile,
-  type SeccompProfileArgument,
-  SeccompProfileError,
-  type SeccompProfileRule,
-} from './profile.ts';
 import { actionValue } from './profile-action.ts';
+import { SeccompProfileError } from './profile-error.ts';
 import { runProgram } from './run-program.ts';
 import { newFilter, Seccomp } from './seccomp.ts';
 import { callWords } from './test-program.ts';

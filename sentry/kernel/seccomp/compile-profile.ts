@@ -4,9 +4,9 @@
 // libseccomp does it for long profiles. There is no test of the architecture: i386 calls never get as far.
 import { isErrno } from '../../../abi/errno.ts';
 import { BPF_JGE_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
-import { BackwardAssembler, type Place } from './assembler.ts';
+import type { SeccompProfile, SeccompProfileRule } from '../../../protocol/seccomp-profile.ts';
+import { BackwardAssembler, type JumpTarget } from './assembler.ts';
 import { checkProgram, type FilterProgram } from './check-program.ts';
-import { type SeccompProfile, SeccompProfileError, type SeccompProfileRule } from './profile.ts';
 import { actionValue, ENOSYS_ANSWER, isPermissive, KILL_ANSWER } from './profile-action.ts';
 import {
   type Condition,
@@ -15,6 +15,7 @@ import {
   emitConditions,
   type Rule,
 } from './profile-condition.ts';
+import { SeccompProfileError } from './profile-error.ts';
 
 /** The number of a system call's name; undefined where there is none. */
 export type NumberOf = (name: string) => number | undefined;
@@ -38,7 +39,7 @@ interface Call {
 /** From `first` on, up to the next interval: the same instructions decide. */
 interface Interval {
   readonly first: number;
-  readonly place: Place;
+  readonly place: JumpTarget;
 }
 
 /** The verified program. Throws SeccompProfileError for what a profile cannot have. */
@@ -107,8 +108,8 @@ function assemble(
   last: number | undefined,
 ): Uint8Array | undefined {
   const assembler = new BackwardAssembler();
-  const answers: Map<number, Place> = new Map();
-  const answer = (value: number): Place => {
+  const answers: Map<number, JumpTarget> = new Map();
+  const answer = (value: number): JumpTarget => {
     const place = answers.get(value) ?? assembler.answer(value);
     answers.set(value, place);
     return place;
@@ -118,7 +119,7 @@ function assemble(
 
   const numbers = [...calls.keys()].sort((a, b) => a - b);
   const intervals: Interval[] = [{ first: 0, place: otherwise }];
-  const begin = (first: number, place: Place): void => {
+  const begin = (first: number, place: JumpTarget): void => {
     if (intervals.at(-1)?.first === first) intervals.pop();
     if (intervals.at(-1)?.place !== place) intervals.push({ first, place });
   };
@@ -137,9 +138,9 @@ function assemble(
 function emitCall(
   assembler: BackwardAssembler,
   call: Call,
-  answer: (value: number) => Place,
-  otherwise: Place,
-): Place {
+  answer: (value: number) => JumpTarget,
+  otherwise: JumpTarget,
+): JumpTarget {
   if (call.unconditional !== undefined) return answer(call.unconditional);
   let place = otherwise;
   for (const rule of call.conditional.sort(compareRules).reverse())
@@ -152,7 +153,7 @@ function bisect(
   intervals: readonly Interval[],
   from: number,
   to: number,
-): Place {
+): JumpTarget {
   if (from === to) return (intervals[from] as Interval).place;
   const middle = (from + to + 1) >> 1;
   const above = bisect(assembler, intervals, middle, to);

@@ -10,7 +10,7 @@ import {
   SECCOMP_RET_TRACE,
   SECCOMP_RET_TRAP,
 } from '../../../abi/seccomp.ts';
-import { SeccompProfileError } from './profile.ts';
+import { SeccompProfileError } from './profile-error.ts';
 
 export const ENOSYS_ANSWER: number = SECCOMP_RET_ERRNO | -ENOSYS;
 export const KILL_ANSWER: number = SECCOMP_RET_KILL_THREAD;

@@ -1,8 +1,9 @@
 // Conditions of a profile's rules (SCMP_CMP_*): unsigned 64-bit comparisons in a machine of 32 bits.
 import { BPF_AND_K, BPF_JEQ_K, BPF_JGE_K, BPF_JGT_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
 import { seccompData } from '../../../abi/seccomp.ts';
-import type { BackwardAssembler, Place } from './assembler.ts';
-import { type SeccompProfileArgument, SeccompProfileError, type WideNumber } from './profile.ts';
+import type { SeccompProfileArgument, WideNumber } from '../../../protocol/seccomp-profile.ts';
+import type { BackwardAssembler, JumpTarget } from './assembler.ts';
+import { SeccompProfileError } from './profile-error.ts';
 
 interface Wide {
   readonly lo: number;
@@ -88,9 +89,9 @@ function compareConditions(a: Condition, b: Condition): number {
 export function emitConditions(
   assembler: BackwardAssembler,
   conditions: readonly Condition[],
-  match: Place,
-  mismatch: Place,
-): Place {
+  match: JumpTarget,
+  mismatch: JumpTarget,
+): JumpTarget {
   return conditions.reduceRight(
     (next, condition) => emitCondition(assembler, condition, next, mismatch),
     match,
@@ -100,9 +101,9 @@ export function emitConditions(
 function emitCondition(
   assembler: BackwardAssembler,
   condition: Condition,
-  match: Place,
-  mismatch: Place,
-): Place {
+  match: JumpTarget,
+  mismatch: JumpTarget,
+): JumpTarget {
   switch (condition.op) {
     case 'SCMP_CMP_EQ':
     case 'SCMP_CMP_MASKED_EQ':
@@ -123,10 +124,10 @@ function emitCondition(
 function emitEqual(
   assembler: BackwardAssembler,
   { index, value, mask }: Condition,
-  equal: Place,
-  different: Place,
-): Place {
-  const half = (word: number, bits: number, wanted: number, next: Place): Place => {
+  equal: JumpTarget,
+  different: JumpTarget,
+): JumpTarget {
+  const half = (word: number, bits: number, wanted: number, next: JumpTarget): JumpTarget => {
     if (bits === 0) return next;
     const test = assembler.branch(BPF_JEQ_K, wanted, next, different);
     const masked = bits === 0xffffffff ? test : assembler.plain(BPF_AND_K, bits, test);
@@ -140,9 +141,9 @@ function emitAbove(
   assembler: BackwardAssembler,
   { index, value }: Condition,
   test: number,
-  above: Place,
-  notAbove: Place,
-): Place {
+  above: JumpTarget,
+  notAbove: JumpTarget,
+): JumpTarget {
   const low = seccompData.args + 2 * index;
   const lowTest = assembler.branch(test, value.lo, above, notAbove);
   const loadLow = assembler.plain(BPF_LD_W_ABS, 4 * low, lowTest);

@@ -40,7 +40,7 @@ export function useHostNetwork(sockets: HostSockets): number {
   setInterfaceLister(() => interfaces(routes));
   setNetwork({
     newSocket: (task, domain, type, protocol, flags) =>
-      newHostSocket(sockets, task, domain, type, protocol, flags),
+      newHostInetSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
     answerDiag: diagFd < 0 ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
@@ -56,7 +56,7 @@ function interfaces(routes: RouteSocket): NetworkInterface[] {
 }
 
 /** Raw sockets come from the broker alone: the Sentry may not make one, and has one only where the container may. */
-function newHostSocket(
+function newHostInetSocket(
   sockets: HostSockets,
   task: Task,
   domain: number,

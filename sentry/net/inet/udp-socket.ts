@@ -26,8 +26,8 @@ import {
   POLLWRNORM,
 } from '../../../abi/poll.ts';
 import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
+import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import type { Clock } from '../../base/clock.ts';
-import { sameIdRanges } from '../../kernel/id-ranges.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';

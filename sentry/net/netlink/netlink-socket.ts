@@ -25,8 +25,8 @@ import {
 } from '../../../abi/netlink.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
+import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import type { Clock } from '../../base/clock.ts';
-import { sameIdRanges } from '../../kernel/id-ranges.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';

@@ -10,7 +10,7 @@ import type { GoferFileSystem } from './filesystem.ts';
 /** Where the host's number of a file has more bits than we keep, two files may have the same: gofer/host-tree.ts. */
 const firstInexactInode = 2 ** 52;
 
-class HostFile extends FileIdentity {
+class SharedIdentity extends FileIdentity {
   readonly key: string;
   /** Nodes that have it. */
   users = 0;
@@ -22,8 +22,8 @@ class HostFile extends FileIdentity {
 }
 
 /** The Gofers of one Sentry. */
-export class HostFiles {
-  readonly #files = new Map<string, HostFile>();
+export class SharedIdentities {
+  readonly #files = new Map<string, SharedIdentity>();
   readonly #clients = new Set<GoferClient>();
   /** By guests, through any Gofer: what was learned of a file before another container's change is old. */
   changes = 0;
@@ -47,7 +47,7 @@ export class HostFiles {
     const key = keyOf(hostKey, attributes, kind);
     let file = this.#files.get(key);
     if (file === undefined) {
-      file = new HostFile(key);
+      file = new SharedIdentity(key);
       this.#files.set(key, file);
     }
     file.users += 1;
@@ -61,17 +61,17 @@ export class HostFiles {
   }
 
   release(identity: FileIdentity): void {
-    const file = identity as HostFile;
+    const file = identity as SharedIdentity;
     file.users -= 1;
     if (file.users === 0) this.#forget(file);
   }
 
   /** The file has lost its last name: what comes with its numbers later is another one. */
   removed(identity: FileIdentity): void {
-    this.#forget(identity as HostFile);
+    this.#forget(identity as SharedIdentity);
   }
 
-  #forget(file: HostFile): void {
+  #forget(file: SharedIdentity): void {
     if (this.#files.get(file.key) === file) this.#files.delete(file.key);
   }
 }

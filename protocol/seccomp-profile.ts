@@ -33,6 +33,3 @@ export interface SeccompProfileArgument {
   /** SCMP_CMP_*. */
   readonly op: string;
 }
-
-/** The profile cannot be had; the message is for whoever wrote it. */
-export class SeccompProfileError extends Error {}

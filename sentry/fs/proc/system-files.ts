@@ -1,5 +1,6 @@
 // The files of /proc about the machine as a whole (proc(5)). Every number speaks of the sandbox.
 
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { fromNs, type Timespec, toNs } from '../../../abi/time.ts';
 import type { Allowance } from '../../kernel/allowance.ts';
 import { processCpuNs } from '../../kernel/cpu-time.ts';
@@ -203,7 +204,7 @@ export const characterDevices = [
 
 export function renderVmstat(_kernel: Kernel, caller: Caller): string {
   const allowance = allowanceOf(caller);
-  const pages = (bytes: number): number => Math.floor(bytes / 4096);
+  const pages = (bytes: number): number => Math.floor(bytes / PAGE_SIZE);
   const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(allowance);
   const rows: [string, number][] = [
     ['nr_free_pages', pages(allowance.freeMemoryBytes)],
@@ -237,8 +238,8 @@ export function renderInterrupts(kernel: Kernel): string {
 
 export function renderZoneinfo(_kernel: Kernel, caller: Caller): string {
   const allowance = allowanceOf(caller);
-  const pages = Math.floor(allowance.memoryBytes / 4096);
-  const free = Math.floor(allowance.freeMemoryBytes / 4096);
+  const pages = Math.floor(allowance.memoryBytes / PAGE_SIZE);
+  const free = Math.floor(allowance.freeMemoryBytes / PAGE_SIZE);
   const row = (name: string, value: number): string => `        ${name.padEnd(8)} ${value}\n`;
   return [
     'Node 0, zone   Normal\n',

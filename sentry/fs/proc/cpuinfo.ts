@@ -1,13 +1,13 @@
-// The little of the host that /proc shows because programs choose code by it: the model and the
+// /proc/cpuinfo: the little of the host that /proc shows because programs choose code by it: the model and the
 // features of its CPUs. Read once, before the Sentry is confined (host/machine.ts), or handed in.
 
-export interface HostFacts {
+export interface CpuFacts {
   /** /proc/cpuinfo of the host; '' where it could not be read. */
   readonly cpuinfo: string;
 }
 
 /** The host's cpuinfo cut or repeated to `count` CPUs that are numbered from 0. */
-export function cpuinfoFor(facts: HostFacts, count: number): string {
+export function cpuinfoFor(facts: CpuFacts, count: number): string {
   const blocks = facts.cpuinfo.split('\n\n').filter((block) => block.startsWith('processor'));
   const model = blocks[0] ?? genericCpu;
   let text = '';

@@ -16,7 +16,7 @@ import * as so from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { WaitQueue } from '../../base/wait.ts';
-import { HostDescriptor } from '../../fs/host/host-descriptor.ts';
+import { GivenDescriptor } from '../../fs/given/given-descriptor.ts';
 import { credentialsOf } from '../../kernel/credentials.ts';
 import type { Platform } from '../../platform/platform.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -43,16 +43,16 @@ export const readableOptions: readonly number[] = [
   so.SO_DOMAIN,
 ];
 
-export class HostSocket extends Socket {
+export class GivenSocket extends Socket {
   readonly domain: number;
   readonly type: number;
   override readonly queue: WaitQueue;
   readonly #isListening: boolean;
-  readonly #descriptor: HostDescriptor;
+  readonly #descriptor: GivenDescriptor;
   readonly #platform: Platform;
   readonly #clock: Clock;
 
-  constructor(descriptor: HostDescriptor, platform: Platform, clock: Clock, flags = 0) {
+  constructor(descriptor: GivenDescriptor, platform: Platform, clock: Clock, flags = 0) {
     const { hostFd } = descriptor;
     super(flags, option(hostFd, so.SO_PROTOCOL), credentialsOf(0, 0, []), clock);
     this.domain = option(hostFd, so.SO_DOMAIN);
@@ -93,8 +93,8 @@ export class HostSocket extends Socket {
     const hostFd = native.acceptSocket(this.#descriptor.hostFd, name, told);
     this.#descriptor.queue.rearm();
     if (hostFd < 0) return hostFd as Result<Socket>;
-    const accepted = new HostDescriptor(hostFd, this.#platform, true);
-    return new HostSocket(accepted, this.#platform, this.#clock, flags);
+    const accepted = new GivenDescriptor(hostFd, this.#platform, true);
+    return new GivenSocket(accepted, this.#platform, this.#clock, flags);
   }
 
   override shutdown(how: number): SysResult {

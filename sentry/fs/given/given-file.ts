@@ -1,5 +1,5 @@
-// Open files over host descriptors: the guest's standard input, output and error where they are no
-// terminals (those are fs/tty's) and no sockets (net/host). Pipes, /dev/null and regular files.
+// Open files over host descriptors that the sandbox was given: its standard input, output and error where they are no
+// terminals (those are fs/tty's) and no sockets (net/given). Pipes, /dev/null and regular files.
 import { EACCES, EINVAL, ESPIPE, type Result, type SysResult } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { S_IFIFO } from '../../../abi/stat.ts';
@@ -11,31 +11,31 @@ import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 import { AnonymousFileSystem, AnonymousNode } from '../anon/anonymous-node.ts';
-import type { HostDescriptor } from './host-descriptor.ts';
+import type { GivenDescriptor } from './given-descriptor.ts';
 
 const SEEK_SET = 0;
 const SEEK_CUR = 1;
 const SEEK_END = 2;
 const hostfs = new AnonymousFileSystem('hostfs', 9, 0x0000_00c0);
 
-/** Makes an open file of a host descriptor that is no socket (net/host has those). */
-export function openHostDescriptor(descriptor: HostDescriptor, clock: Clock): OpenFile {
+/** Makes an open file of a host descriptor that is no socket (net/given has those). */
+export function openGivenDescriptor(descriptor: GivenDescriptor, clock: Clock): OpenFile {
   const birth = { uid: 0, gid: 0, time: clock.realtime() };
-  const node = new HostNode(hostfs, descriptor.mode, hostfs.nextInode(), birth, descriptor);
-  const file = new HostFile(node, descriptor.access | descriptor.append);
+  const node = new GivenNode(hostfs, descriptor.mode, hostfs.nextInode(), birth, descriptor);
+  const file = new GivenFile(node, descriptor.access | descriptor.append);
   if (descriptor.isSeekable) file.shareOffset();
   return file;
 }
 
-class HostNode extends AnonymousNode {
-  readonly descriptor: HostDescriptor;
+class GivenNode extends AnonymousNode {
+  readonly descriptor: GivenDescriptor;
 
   constructor(
     filesystem: AnonymousFileSystem,
     mode: number,
     ino: number,
     birth: ConstructorParameters<typeof AnonymousNode>[3],
-    descriptor: HostDescriptor,
+    descriptor: GivenDescriptor,
   ) {
     super(filesystem, mode, ino, birth);
     this.descriptor = descriptor;
@@ -58,16 +58,16 @@ class HostNode extends AnonymousNode {
     const wanted = flags & O_ACCMODE;
     const has = this.descriptor.access;
     if (has !== O_RDWR && wanted !== has) return EACCES;
-    return this.descriptor.isSeekable ? new ReopenedFile(this, flags) : new HostFile(this, flags);
+    return this.descriptor.isSeekable ? new ReopenedFile(this, flags) : new GivenFile(this, flags);
   }
 }
 
-class HostFile extends OpenFile {
+class GivenFile extends OpenFile {
   override readonly queue: WaitQueue;
-  readonly node: HostNode;
-  readonly #descriptor: HostDescriptor;
+  readonly node: GivenNode;
+  readonly #descriptor: GivenDescriptor;
 
-  constructor(node: HostNode, flags: number) {
+  constructor(node: GivenNode, flags: number) {
     super(flags);
     this.node = node;
     this.#descriptor = node.descriptor;
@@ -142,7 +142,7 @@ class HostFile extends OpenFile {
 }
 
 /** A regular file that the guest opened again by its /proc name. */
-class ReopenedFile extends HostFile {
+class ReopenedFile extends GivenFile {
   override read(sink: Sink): SysResult {
     return this.#advance(this.pread(sink, this.offset));
   }

@@ -1,12 +1,23 @@
 // What the command line tells the Sentry: the first line on the control channel, as JSON. All texts
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 
-import type { MemoryGuarding } from '../kernel/allowance.ts';
-import type { IdRanges } from '../kernel/id-ranges.ts';
-import type { SchedulingRequest } from '../kernel/scheduling.ts';
-import type { SeccompProfile } from '../kernel/seccomp/profile.ts';
-import type { TimeOffsets } from '../kernel/time-offsets.ts';
-import type { CapabilitySet } from '../vfs/credentials.ts';
+import type { CapabilitySet } from '../abi/capability.ts';
+import type { SchedulingRequest } from '../abi/sched.ts';
+import type { Timespec } from '../abi/time.ts';
+import type { IdRanges } from './id-ranges.ts';
+import type { SeccompProfile } from './seccomp-profile.ts';
+
+/**
+ * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of files and shared memory
+ * to a cgroup, which is there besides. 'none': somebody outside does.
+ */
+export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+
+/** By how much a container's clocks are ahead: time_namespaces(7). Seconds may be negative, nanoseconds not. */
+export interface TimeOffsets {
+  readonly monotonic: Timespec;
+  readonly boottime: Timespec;
+}
 
 export interface GuestUser {
   readonly uid: number;

@@ -1,7 +1,7 @@
 // Messages on the control channels. Requests are JSON objects, one a line; events are a word and its values, for
 // native/launcher/front.c to read. A channel stands for one process: the command's, a container's first one, or one
 // of `runts exec`.
-import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './config.ts';
+import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './boot-config.ts';
 
 /** What a process's front sends. */
 export type ControlRequest =
@@ -40,11 +40,11 @@ export type ConnectionRequest =
   /** The container's limits were changed: 'updated' is the only answer. No descriptors. */
   | { readonly type: 'update'; readonly container: string; readonly limits: LimitsConfig }
   /**
-   * Before a container of a pod is frozen, and once it has thawed: 'rests' and 'goes-on' are the only answers. Nothing is done
+   * Before a container of a pod is frozen, and once it has thawed: 'paused' and 'resumed' are the only answers. Nothing is done
    * for its processes in between. No descriptors.
    */
-  | { readonly type: 'rest'; readonly container: string }
-  | { readonly type: 'go-on'; readonly container: string };
+  | { readonly type: 'pause'; readonly container: string }
+  | { readonly type: 'resume'; readonly container: string };
 
 /** Those that make a process. */
 export type ProcessRequest = Extract<ConnectionRequest, { readonly type: 'exec' | 'create' }>;
@@ -70,8 +70,8 @@ export type ControlEvent =
   /** Numbers in the Sentry's PID namespace. Nothing follows. */
   | { readonly type: 'processes'; readonly pids: readonly number[] }
   | { readonly type: 'updated' }
-  | { readonly type: 'rests' }
-  | { readonly type: 'goes-on' }
+  | { readonly type: 'paused' }
+  | { readonly type: 'resumed' }
   /** Something for the user to know, while the guest goes on. */
   | { readonly type: 'warning'; readonly text: string }
   /** The sandbox cannot start or go on. `code` is for the shell. Nothing follows. */

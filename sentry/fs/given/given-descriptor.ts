@@ -26,7 +26,7 @@ const PIPE_BUF = 4096;
 const staging = new Uint8Array(65536);
 const pollable = POLLIN | POLLOUT | POLLPRI | POLLRDHUP;
 
-export class HostDescriptor {
+export class GivenDescriptor {
   readonly hostFd: number;
   /** S_IFMT bits. */
   readonly kind: number;
@@ -35,7 +35,7 @@ export class HostDescriptor {
   readonly access: number;
   /** O_APPEND or 0. */
   readonly append: number;
-  readonly queue: HostQueue;
+  readonly queue: GivenQueue;
   /** Bytes that the guest believes written and the host did not take yet. */
   #held: Uint8Array | undefined;
   readonly #isOwned: boolean;
@@ -50,7 +50,7 @@ export class HostDescriptor {
     const flags = Math.max(0, native.statusFlags(hostFd));
     this.access = flags & O_ACCMODE;
     this.append = flags & O_APPEND;
-    this.queue = new HostQueue(hostFd, platform);
+    this.queue = new GivenQueue(hostFd, platform);
   }
 
   /** One more open file is made of it. */
@@ -177,7 +177,7 @@ export class HostDescriptor {
  * Watches the host descriptor while somebody has joined. A watch fires once and rests until the guest
  * has looked at the file again, so a ready descriptor that nobody reads costs nothing.
  */
-export class HostQueue extends WaitQueue implements HostFdWatcher {
+export class GivenQueue extends WaitQueue implements HostFdWatcher {
   readonly #hostFd: number;
   readonly #platform: Platform;
   readonly #wanted = new Map<Waker, number>();
