@@ -15,13 +15,9 @@ import {
 } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { RLIMIT_STACK } from '../../abi/resource.ts';
-import {
-  type ImageLayout,
-  type MemoryCaller,
-  MemoryManager,
-  type SharedMemorySource,
-} from '../mm/memory-manager.ts';
-import { VMA_GROWSDOWN, VMA_NORESERVE, VMA_STACK } from '../mm/vma.ts';
+import type { ImageLayout } from '../mm/image-layout.ts';
+import { type MemoryCaller, MemoryManager, type SharedMemorySource } from '../mm/memory-manager.ts';
+import { FULL_PROT, VMA_GROWSDOWN, VMA_NORESERVE, VMA_STACK } from '../mm/vma.ts';
 import { type GuestThread, REG } from '../platform/guest-thread.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -293,7 +289,7 @@ function mapStack(
     start: layout.stackTop - length,
     length,
     prot: PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0),
-    maxProt: PROT_READ | PROT_WRITE | PROT_EXEC,
+    maxProt: FULL_PROT,
     flags: VMA_STACK | VMA_GROWSDOWN | VMA_NORESERVE,
     backing: undefined,
     offset: 0,
@@ -322,7 +318,7 @@ function placeBreak(
   const isStaticPie = elf.relocatable && elf.interpreter === undefined;
   const start = (isStaticPie ? layout.pieBase : main.end) + layout.brkShift;
   mm.image.startBrk = start;
-  mm.brkEnd = start;
+  mm.programBreak.end = start;
 }
 
 function initialStack(

@@ -8,16 +8,15 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
-import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { MemoryCaller, MemoryManager } from '../mm/memory-manager.ts';
 import { pageCeil, pageFloor } from '../mm/page.ts';
 import { choosePlace, MMAP_MIN_ADDR } from '../mm/placement.ts';
 import type { Backing } from '../mm/vma.ts';
+import { FULL_PROT } from '../mm/vma.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { ElfImage, Segment } from './elf.ts';
-
-const FULL_PROT = PROT_READ | PROT_WRITE | PROT_EXEC;
 
 /** Bytes between a segment's file contents and the end of their last page: to be zeroed. */
 export interface Tail {

@@ -1,12 +1,12 @@
 // Maps the platform's vDSO: a page of clock parameters ([vvar]) and right behind it the code ([vdso]).
 
 import type { SysResult } from '../../abi/errno.ts';
-import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { PROT_EXEC, PROT_READ } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { MemoryCaller, MemoryManager } from '../mm/memory-manager.ts';
 import { pageCeil } from '../mm/page.ts';
 import { choosePlace } from '../mm/placement.ts';
-import { type Backing, VMA_SHARED, VMA_SPECIAL } from '../mm/vma.ts';
+import { type Backing, FULL_PROT, VMA_SHARED, VMA_SPECIAL } from '../mm/vma.ts';
 
 /** What the platform gives: host descriptors that stay open as long as the sandbox lives. */
 export interface VdsoImage {
@@ -39,7 +39,7 @@ export function mapVdso(mm: MemoryManager, caller: MemoryCaller, image: VdsoImag
     start: start + PAGE_SIZE,
     length: codeBytes,
     prot: PROT_READ | PROT_EXEC,
-    maxProt: PROT_READ | PROT_WRITE | PROT_EXEC,
+    maxProt: FULL_PROT,
     flags: VMA_SPECIAL,
     backing: unnamed(image.codeFd),
     offset: 0,

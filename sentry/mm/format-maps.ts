@@ -66,7 +66,7 @@ function nameOfMapping(mm: MemoryManager, vma: Vma, nameOf: (file: OpenFile) => 
   if (backing?.file !== undefined) return nameOf(backing.file);
   if (backing !== undefined) return backing.label;
   const { image } = mm;
-  if (vma.start < mm.brkEnd && vma.end > image.startBrk) return '[heap]';
+  if (vma.start < mm.programBreak.end && vma.end > image.startBrk) return '[heap]';
   return vma.start <= image.startStack && vma.end > image.startStack ? '[stack]' : '';
 }
 

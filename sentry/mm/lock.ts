@@ -6,6 +6,7 @@ import { EINVAL, ENOMEM, EPERM, type SysResult } from '../../abi/errno.ts';
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, PROT_NONE } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
 import { isCapable } from '../vfs/credentials.ts';
+import { mayLock } from './limits.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
 import { pageCeil, pageFloor } from './page.ts';
 import { VMA_LOCKED, VMA_LOCKONFAULT, VMA_SPECIAL } from './vma.ts';
@@ -24,7 +25,7 @@ export function lockMemory(
   const start = pageFloor(addr);
   const end = pageCeil(addr + length);
   if (end > 2 ** 64) return EINVAL;
-  if (!mm.mayLock(caller, unlockedBytes(mm, start, end))) return ENOMEM;
+  if (!mayLock(mm.map, caller, unlockedBytes(mm, start, end))) return ENOMEM;
   const error = setLock(mm, start, end, VMA_LOCKED | (onFault ? VMA_LOCKONFAULT : 0));
   if (error < 0 || onFault) return error;
   // Linux then touches every page, which memory without any right does not allow. The locks stay.
@@ -45,7 +46,7 @@ export function lockAll(mm: MemoryManager, caller: MemoryCaller, flags: number):
     return EINVAL;
   if (!mayLockAtAll(caller)) return EPERM;
   const current = (flags & MCL_CURRENT) !== 0;
-  if (current && !mm.mayLock(caller, mm.map.totalBytes - mm.map.lockedBytes)) return ENOMEM;
+  if (current && !mayLock(mm.map, caller, mm.map.totalBytes - mm.map.lockedBytes)) return ENOMEM;
   const set = VMA_LOCKED | ((flags & MCL_ONFAULT) !== 0 ? VMA_LOCKONFAULT : 0);
   mm.lockFuture = (flags & MCL_FUTURE) !== 0 ? set : 0;
   if (current) setAll(mm, set);

@@ -27,13 +27,13 @@ import type { OpenFile } from '../vfs/open-file.ts';
 import type { SharedMemorySource } from './memory-manager.ts';
 import {
   type Backing,
+  FULL_PROT,
   VMA_COUNTS_AS_WRITER,
   VMA_GROWSDOWN,
   VMA_NORESERVE,
   VMA_SHARED,
 } from './vma.ts';
 
-const FULL_PROT = PROT_READ | PROT_WRITE | PROT_EXEC;
 /** MAX_LFS_FILESIZE: no mapping of a file reaches past it. */
 const LARGEST_OFFSET = 2 ** 63 - 1;
 

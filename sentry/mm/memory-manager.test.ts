@@ -26,6 +26,7 @@ import {
   fakeThread,
 } from '../../test/support/fake-address-space.ts';
 import { FakeFile } from '../../test/support/fake-file.ts';
+import { moveBreak } from './brk.ts';
 import { adviseMemory } from './madvise.ts';
 import { type MemoryCaller, MemoryManager } from './memory-manager.ts';
 import { remapMemory } from './mremap.ts';
@@ -168,14 +169,14 @@ describe('MemoryManager', () => {
   it('moves the break and stops at neighbours and limits', () => {
     const { mm, caller } = setUp(new Map([[RLIMIT_AS, page(100)]]));
     mm.image.startBrk = 0x5000_0000;
-    mm.brkEnd = 0x5000_0000;
-    expect(mm.brk(caller, 0)).toBe(0x5000_0000);
-    expect(mm.brk(caller, 0x5000_1234)).toBe(0x5000_1234);
+    mm.programBreak.end = 0x5000_0000;
+    expect(moveBreak(mm, caller, 0)).toBe(0x5000_0000);
+    expect(moveBreak(mm, caller, 0x5000_1234)).toBe(0x5000_1234);
     expect(mm.vmaAt(0x5000_1fff)?.bytes).toBe(page(2));
-    expect(mm.brk(caller, 0x5000_0010)).toBe(0x5000_0010);
+    expect(moveBreak(mm, caller, 0x5000_0010)).toBe(0x5000_0010);
     expect(mm.vmaAt(0x5000_0000)?.bytes).toBe(page(1));
     mm.mmap(caller, 0x5000_8000, page(1), RW, ANON | MAP_FIXED, undefined, 0);
-    expect(mm.brk(caller, 0x5000_8000)).toBe(0x5000_0010);
+    expect(moveBreak(mm, caller, 0x5000_8000)).toBe(0x5000_0010);
     expect(mm.mmap(caller, 0, page(99), RW, ANON, undefined, 0)).toBe(ENOMEM);
     expect(mm.mmap(caller, 0, page(98), RW, ANON, undefined, 0)).toBeGreaterThan(0);
   });
@@ -198,11 +199,11 @@ describe('MemoryManager and the host', () => {
     );
     expect(mm.vmaAt(refused)).toBeUndefined();
     mm.image.startBrk = 0x5000_0000;
-    mm.brkEnd = 0x5000_0000;
-    mm.brk(caller, 0x5000_2000);
+    mm.programBreak.end = 0x5000_0000;
+    moveBreak(mm, caller, 0x5000_2000);
     const heap = fakeOutcome('operationFailed', { addr: 0x5000_0000, errno: ENOMEM });
     expect(mm.operationFailed(heap, caller.thread)).toBe(0x5000_0000);
-    expect(mm.brk(caller, 0)).toBe(0x5000_0000);
+    expect(moveBreak(mm, caller, 0)).toBe(0x5000_0000);
   });
 
   it('grows stacks on faults, and only stacks', () => {

@@ -1,36 +1,34 @@
-// The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), brk(2), faults
-// and fork. Threads share it. mremap, madvise and mlock are in files of their own beside this.
+// The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), faults and fork. Threads share it.
+// brk, mremap, madvise, mlock and the growth of stacks are in files of their own beside this.
 
-import { CAP_IPC_LOCK } from '../../abi/capability.ts';
 import { EACCES, EAGAIN, EINVAL, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
 import {
   MAP_LOCKED,
   MAP_NONBLOCK,
   MAP_POPULATE,
-  PROT_EXEC,
   PROT_GROWSDOWN,
   PROT_GROWSUP,
-  PROT_NONE,
-  PROT_READ,
   PROT_WRITE,
 } from '../../abi/mman.ts';
-import { PAGE_SIZE } from '../../abi/page.ts';
-import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK } from '../../abi/resource.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
-import { type Credentials, isCapable } from '../vfs/credentials.ts';
+import type { Credentials } from '../vfs/credentials.ts';
 import type { FileIdentity } from '../vfs/node.ts';
 import type { Mappable, OpenFile } from '../vfs/open-file.ts';
+import { ProgramBreak } from './brk.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { AddressSpaceMemory } from './guest-memory-unsafe.ts';
+import { type ImageLayout, noImage } from './image-layout.ts';
+import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
 import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
-import { isPageAligned, pageCeil, pageFloor } from './page.ts';
+import { isPageAligned, pageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
+import { growStack } from './stack.ts';
 import {
   type Backing,
-  STACK_GUARD_BYTES,
+  FULL_PROT,
   VMA_DONTFORK,
   VMA_GROWSDOWN,
   VMA_LOCKED,
@@ -41,14 +39,8 @@ import {
   Vma,
 } from './vma.ts';
 
-/** Below the host's own default of 65530, so that the host is never the one to refuse. */
-export const MAX_MAP_COUNT = 65_530 - 512;
 const PROT_SEM = 8;
 const PAGE_FAULT = 14;
-/** The main stack grows by this much at a time past what exec set aside. */
-const STACK_STEP_BYTES = 1024 * 1024;
-const FULL_PROT = PROT_READ | PROT_WRITE | PROT_EXEC;
-
 /** What memory calls need of the task that makes them; Task is one. */
 export interface MemoryCaller {
   readonly thread: GuestThread;
@@ -68,22 +60,6 @@ export interface SharedMemorySource {
   newSharedMemory(length: number): Result<SharedMemory>;
   /** memfd_create(2): `name` as given, `seals` to begin with, `mode` permission bits. Held by nobody. */
   newMemfd(name: string, seals: number, mode: number, credentials: Credentials): Result<OpenFile>;
-}
-
-/** Where exec put things: /proc/PID/{cmdline,environ,stat}, prctl(PR_SET_MM). */
-export interface ImageLayout {
-  startCode: number;
-  endCode: number;
-  startData: number;
-  endData: number;
-  startBrk: number;
-  startStack: number;
-  argStart: number;
-  argEnd: number;
-  envStart: number;
-  envEnd: number;
-  /** As /proc/PID/auxv gives it. */
-  auxv: Uint8Array;
 }
 
 /** A mapping whose kind and rights are settled. */
@@ -117,15 +93,11 @@ export class MemoryManager {
   executable: OpenFile | undefined = undefined;
   /** What says so of that file. */
   #program: FileIdentity | undefined = undefined;
-  /** The program break. */
-  brkEnd = 0;
+  readonly programBreak = new ProgramBreak();
   /** VMA_LOCKED | VMA_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */
   lockFuture = 0;
   /** Highest totalBytes so far (VmPeak). */
   peakBytes = 0;
-  /** What brk() goes back to if the host refuses what that thread asked. */
-  readonly #brkBefore = new Map<GuestThread, number>();
-
   constructor(
     space: AddressSpace,
     bounds: PlacementBounds,
@@ -166,7 +138,7 @@ export class MemoryManager {
     );
     if (start < 0) return start;
     const locked = (flags & MAP_LOCKED) !== 0 ? VMA_LOCKED : 0;
-    const lockError = this.#checkLock(caller, size, locked);
+    const lockError = this.checkLock(caller, size, locked);
     if (lockError < 0) return lockError;
     const plan = planMapping(this.sharedMemory, size, prot, flags, file, offset);
     if (typeof plan === 'number') return plan;
@@ -215,7 +187,8 @@ export class MemoryManager {
     const end = start + length;
     if (this.map.splitsNeeded(start, end) + this.map.vmas.size + 1 > MAX_MAP_COUNT) return ENOMEM;
     const replaced = this.#mappedBytes(start, end);
-    if (!this.mayExpand(caller, length - replaced, isData(mapping) ? length : 0)) return ENOMEM;
+    if (!mayExpand(this.map, caller, length - replaced, isData(mapping) ? length : 0))
+      return ENOMEM;
     const operationError = this.queueMap(mapping, caller.thread);
     if (operationError < 0) return operationError;
     this.#release(start, end);
@@ -302,7 +275,7 @@ export class MemoryManager {
       else if (
         !isData(vma) &&
         isData({ prot, flags: vma.flags }) &&
-        !this.mayExpand(caller, 0, vma.bytes)
+        !mayExpand(this.map, caller, 0, vma.bytes)
       )
         error = ENOMEM;
       else reached = Math.min(vma.end, end);
@@ -323,50 +296,13 @@ export class MemoryManager {
     return error;
   }
 
-  /** brk(2): the new break, or the old one where it cannot be moved. */
-  brk(caller: MemoryCaller, wanted: number): SysResult {
-    this.begin(caller);
-    const { image } = this;
-    const old = this.brkEnd;
-    if (wanted < image.startBrk || wanted > this.bounds.guestTop) return old;
-    const dataLimit = caller.group.limits.soft(RLIMIT_DATA);
-    if (wanted - image.startBrk + (image.endData - image.startData) > dataLimit) return old;
-    const oldTop = pageCeil(old);
-    const newTop = pageCeil(wanted);
-    if (newTop < oldTop) {
-      if (this.unmapRange(caller.thread, newTop, oldTop) < 0) return old;
-    } else if (newTop > oldTop && !this.#growHeap(caller, oldTop, newTop)) return old;
-    if (newTop !== oldTop) this.#brkBefore.set(caller.thread, old);
-    this.brkEnd = wanted;
-    return wanted;
-  }
-
-  #growHeap(caller: MemoryCaller, oldTop: number, newTop: number): boolean {
-    const next = this.map.vmas.firstEndingAfter(oldTop);
-    if (next !== undefined && newTop + PAGE_SIZE > next.start - next.guardBytes) return false;
-    if (this.map.heldByOther(oldTop, newTop, caller.thread) !== undefined) return false;
-    const length = newTop - oldTop;
-    if (this.#checkLock(caller, length, 0) < 0) return false;
-    const mapping: NewMapping = {
-      start: oldTop,
-      length,
-      prot: PROT_READ | PROT_WRITE,
-      maxProt: FULL_PROT,
-      flags: this.lockFuture,
-      backing: undefined,
-      offset: 0,
-      populate: false,
-    };
-    return this.install(caller, mapping) === 0;
-  }
-
   /**
    * A copy for a forked process, whose host memory is a copy too. What must not be inherited is
    * unmapped or wiped before `childThread` runs.
    */
   fork(space: AddressSpace, childThread: GuestThread): MemoryManager {
     const child = new MemoryManager(space, this.bounds, this.sharedMemory, { ...this.image });
-    child.brkEnd = this.brkEnd;
+    child.programBreak.end = this.programBreak.end;
     child.peakBytes = this.peakBytes;
     if (this.executable !== undefined) child.setExecutable(this.executable);
     for (const vma of this.map.vmas) {
@@ -403,7 +339,7 @@ export class MemoryManager {
   release(thread?: GuestThread): boolean {
     if (thread !== undefined) {
       this.map.forget(thread);
-      this.#brkBefore.delete(thread);
+      this.programBreak.settled(thread);
     }
     this.userCount -= 1;
     if (this.userCount > 0) return false;
@@ -433,73 +369,25 @@ export class MemoryManager {
     if (outcome.signal !== SIGSEGV || outcome.trapNumber !== PAGE_FAULT) return false;
     if (outcome.addr >= this.bounds.guestTop) return false;
     this.begin(caller);
-    return this.#growStack(caller, outcome.addr);
-  }
-
-  #growStack(caller: MemoryCaller, addr: number): boolean {
-    const vma = this.map.vmas.firstEndingAfter(addr);
-    if (vma === undefined || vma.start <= addr || (vma.flags & VMA_GROWSDOWN) === 0) return false;
-    const limit = caller.group.limits.soft(RLIMIT_STACK);
-    if (vma.end - pageFloor(addr) > limit) return false;
-    const below = this.map.vmas.lastEndingBy(vma.start);
-    const accessible =
-      below !== undefined && below.prot !== PROT_NONE && (below.flags & VMA_GROWSDOWN) === 0;
-    const floor = below === undefined ? 0 : below.end + (accessible ? STACK_GUARD_BYTES : 0);
-    if (pageFloor(addr) < floor) return false;
-    const step = (vma.flags & VMA_STACK) !== 0 ? STACK_STEP_BYTES : 0;
-    const start = Math.max(
-      pageFloor(addr - step),
-      pageCeil(vma.end - Math.min(limit, vma.end)),
-      floor,
-    );
-    const { prot, maxProt, flags } = vma;
-    const length = vma.start - start;
-    const mapping = {
-      start,
-      length,
-      prot,
-      maxProt,
-      flags,
-      backing: undefined,
-      offset: 0,
-      populate: false,
-    };
-    return this.install(caller, mapping) === 0;
+    return growStack(this, caller, outcome.addr);
   }
 
   /** A queued operation of `thread` failed in the host: what its call answers. The VMAs are right again. */
   operationFailed(outcome: Outcome, thread: GuestThread): SysResult {
     const errno = this.map.operationFailed(outcome, thread);
-    const brkBefore = this.#brkBefore.get(thread);
-    if (brkBefore === undefined) return errno;
-    this.#brkBefore.delete(thread);
-    this.brkEnd = brkBefore;
-    return brkBefore;
+    return this.programBreak.undo(thread) ?? errno;
   }
 
   /** Every call that may queue operations starts with this. */
   begin(caller: MemoryCaller): void {
     this.map.begin(caller.thread);
-    if (this.#brkBefore.size > 0) this.#brkBefore.delete(caller.thread);
-  }
-
-  /** May the process have `bytes` more, `dataBytes` of them private and writable (may_expand_vm)? */
-  mayExpand(caller: MemoryCaller, bytes: number, dataBytes: number): boolean {
-    const { limits } = caller.group;
-    if (this.map.totalBytes + bytes > limits.soft(RLIMIT_AS)) return false;
-    return dataBytes === 0 || this.map.dataBytes + dataBytes <= limits.soft(RLIMIT_DATA);
+    this.programBreak.settled(caller.thread);
   }
 
   /** EPERM or EAGAIN where `bytes` more would be locked and may not be. */
-  #checkLock(caller: MemoryCaller, bytes: number, flags: number): SysResult {
+  checkLock(caller: MemoryCaller, bytes: number, flags: number): SysResult {
     if (((flags | this.lockFuture) & VMA_LOCKED) === 0) return 0;
-    return this.mayLock(caller, bytes) ? 0 : EAGAIN;
-  }
-
-  /** RLIMIT_MEMLOCK for `bytes` more locked memory. */
-  mayLock(caller: MemoryCaller, bytes: number): boolean {
-    if (isCapable(caller.credentials, CAP_IPC_LOCK)) return true;
-    return this.map.lockedBytes + bytes <= caller.group.limits.soft(RLIMIT_MEMLOCK);
+    return mayLock(this.map, caller, bytes) ? 0 : EAGAIN;
   }
 
   /** First address past guest memory. */
@@ -536,20 +424,4 @@ export class MemoryManager {
   #notePeak(): void {
     this.peakBytes = Math.max(this.peakBytes, this.map.totalBytes);
   }
-}
-
-function noImage(): ImageLayout {
-  return {
-    startCode: 0,
-    endCode: 0,
-    startData: 0,
-    endData: 0,
-    startBrk: 0,
-    startStack: 0,
-    argStart: 0,
-    argEnd: 0,
-    envStart: 0,
-    envEnd: 0,
-    auxv: new Uint8Array(0),
-  };
 }

@@ -1,12 +1,8 @@
 // mremap(2): mm/mremap.c.
 import { EAGAIN, EFAULT, EINVAL, ENOMEM, type SysResult } from '../../abi/errno.ts';
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../abi/mman.ts';
-import {
-  MAX_MAP_COUNT,
-  type MemoryCaller,
-  type MemoryManager,
-  type NewMapping,
-} from './memory-manager.ts';
+import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
+import type { MemoryCaller, MemoryManager, NewMapping } from './memory-manager.ts';
 import { isData } from './memory-map.ts';
 import { isPageAligned, pageCeil } from './page.ts';
 import { choosePlace } from './placement.ts';
@@ -95,7 +91,7 @@ function remapTo(mm: MemoryManager, caller: MemoryCaller, first: Vma, wanted: Mo
   if (error < 0) return error;
   if ((flags & MREMAP_DONTUNMAP) !== 0) {
     if ((vma.flags & VMA_SPECIAL) !== 0) return EINVAL;
-    if (!mm.mayExpand(caller, newSize, isData(vma) ? newSize : 0)) return ENOMEM;
+    if (!mayExpand(mm.map, caller, newSize, isData(vma) ? newSize : 0)) return ENOMEM;
   }
   return move(mm, caller, vma, { ...wanted, oldSize });
 }
@@ -115,8 +111,8 @@ function checkResize(
   if (newSize === oldSize) return 0;
   if ((vma.flags & VMA_SPECIAL) !== 0) return EFAULT;
   const more = newSize - oldSize;
-  if (vma.isLocked && !mm.mayLock(caller, more)) return EAGAIN;
-  return mm.mayExpand(caller, more, isData(vma) ? more : 0) ? 0 : ENOMEM;
+  if (vma.isLocked && !mayLock(mm.map, caller, more)) return EAGAIN;
+  return mayExpand(mm.map, caller, more, isData(vma) ? more : 0) ? 0 : ENOMEM;
 }
 
 function growInPlace(

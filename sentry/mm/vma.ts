@@ -1,7 +1,12 @@
 // One mapping of a guest address space (struct vm_area_struct): what the guest asked for. The pages
 // themselves are the host kernel's business.
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import type { Mappable, OpenFile } from '../vfs/open-file.ts';
 import type { Range } from './range-map.ts';
+
+/** All the rights that a mapping may have. */
+export const FULL_PROT = PROT_READ | PROT_WRITE | PROT_EXEC;
 
 export const VMA_SHARED = 1 << 0;
 /** MAP_GROWSDOWN, and the main stack. */
@@ -25,7 +30,7 @@ export const VMA_COUNTS_AS_WRITER = 1 << 14;
 export const VMA_STACK = 1 << 15;
 
 /** Linux leaves this much free below a mapping that grows down (stack_guard_gap). */
-export const STACK_GUARD_BYTES = 256 * 4096;
+export const STACK_GUARD_BYTES = 256 * PAGE_SIZE;
 
 /** What a mapping shows other than zeroes of its own. Shared by all VMAs that one mmap became. */
 export interface Backing {

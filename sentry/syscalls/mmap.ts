@@ -28,6 +28,7 @@ import {
 } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { Task } from '../kernel/task.ts';
+import { moveBreak } from '../mm/brk.ts';
 import { lockAll, lockMemory, unlockAll, unlockMemory } from '../mm/lock.ts';
 import { adviseMemory } from '../mm/madvise.ts';
 import { remapMemory } from '../mm/mremap.ts';
@@ -58,7 +59,7 @@ function sysMunmap(task: Task, args: SyscallArgs): SysResult {
 }
 
 function sysBrk(task: Task, args: SyscallArgs): SysResult {
-  return task.mm.brk(task, args.addr(0));
+  return moveBreak(task.mm, task, args.addr(0));
 }
 
 function sysMremap(task: Task, args: SyscallArgs): SysResult {

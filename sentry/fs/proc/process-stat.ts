@@ -30,7 +30,7 @@ import { mayAccessProcess } from '../../kernel/process-access.ts';
 import { ordinaryScheduling, shownPriority } from '../../kernel/scheduling.ts';
 import type { Task } from '../../kernel/task.ts';
 import { noTimeOffsets } from '../../kernel/time-offsets.ts';
-import type { ImageLayout } from '../../mm/memory-manager.ts';
+import type { ImageLayout } from '../../mm/image-layout.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { accountMemory, type MemoryAccount, noMemory } from './memory-account.ts';

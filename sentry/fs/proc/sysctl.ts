@@ -7,7 +7,7 @@ import { settings } from '../../base/settings.ts';
 import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
-import { MAX_MAP_COUNT } from '../../mm/memory-manager.ts';
+import { MAX_MAP_COUNT } from '../../mm/limits.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
