@@ -6,6 +6,11 @@ export function deviceText(dev: number): string {
   return `${deviceMajor(dev)}:${deviceMinor(dev)}`;
 }
 
+/** A device number as Linux keeps it inside (MKDEV), and shows it in /proc/PID/fdinfo. */
+export function kernelDevice(dev: number): number {
+  return deviceMajor(dev) * 0x10_0000 + deviceMinor(dev);
+}
+
 export const MEM_MAJOR = 1;
 export const MEM_MINOR_NULL = 3;
 export const MEM_MINOR_ZERO = 5;

@@ -27,6 +27,7 @@ import { Kernel } from '../kernel/kernel.ts';
 import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
+import { newPidfd } from '../syscalls/pidfd.ts';
 import { table } from '../syscalls/table-x86-64.ts';
 import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
@@ -140,6 +141,7 @@ function newKernel(
       cpu: { hwcap: machine.hwcap, hwcap2: machine.hwcap2 },
     },
     randomFill: (bytes) => void native.getRandom(bytes),
+    newPidfd,
   });
 }
 

@@ -2,15 +2,8 @@
 // the kernel decides what is shared and what is copied.
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
-import {
-  EAGAIN,
-  EINVAL,
-  EMFILE,
-  EPERM,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_CLEARTID,
@@ -91,7 +84,7 @@ export function checkClone(task: Task, request: CloneRequest): SysResult {
     if ((flags & CLONE_NEWIPC) !== 0 && (flags & CLONE_SYSVSEM) !== 0) return EINVAL;
   }
   if ((flags & CLONE_PIDFD) !== 0) {
-    if ((flags & CLONE_THREAD) !== 0) return EINVAL; // A pidfd stands for a process here.
+    // Both would be written to one place: always so in clone(2), which has one argument for them.
     if ((flags & CLONE_PARENT_SETTID) !== 0 && request.pidfdAddr === request.parentTidAddr)
       return EINVAL;
   }
@@ -122,11 +115,13 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   const isThread = (flags & CLONE_VM) !== 0;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
   if (isErrno(made)) return made;
-  if ((flags & CLONE_PIDFD) !== 0 && !task.files.hasRoom()) {
-    undo(made);
-    return EMFILE;
+  if ((flags & CLONE_PIDFD) !== 0) {
+    const announced = announcePidfd(task, request.pidfdAddr);
+    if (announced < 0) {
+      undo(made);
+      return announced;
+    }
   }
-
   const ipc = (flags & CLONE_NEWIPC) === 0 ? task.ipc : IpcNamespace.forGuest(kernel);
   if (isErrno(ipc)) {
     undo(made);
@@ -136,8 +131,7 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   setUpRegisters(child.thread, request);
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
-  if ((flags & CLONE_PIDFD) !== 0)
-    task.memory.writeU32(request.pidfdAddr, kernel.addPidfd(task, child.group));
+  if ((flags & CLONE_PIDFD) !== 0) addPidfd(task, child, flags);
   if ((flags & CLONE_VFORK) === 0) {
     kernel.scheduler.start(child);
     return tid;
@@ -147,6 +141,21 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   kernel.scheduler.start(child);
   yield* released.wait();
   return tid;
+}
+
+/** Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd() gives it away. */
+function announcePidfd(task: Task, addr: number): SysResult {
+  const fd = task.files.next();
+  return fd < 0 ? fd : task.memory.writeU32(addr, fd);
+}
+
+/** After the child has got its copy of the descriptors: the pidfd is not among them. */
+function addPidfd(task: Task, child: Task, flags: number): void {
+  const file =
+    (flags & CLONE_THREAD) === 0
+      ? task.kernel.newPidfd(task, child.group, 0)
+      : task.kernel.newPidfd(task, child.group, PIDFD_THREAD, child);
+  task.files.add(file, true);
 }
 
 function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
@@ -228,6 +237,7 @@ function newTask(
   inheritScheduling(child, parent);
   child.timerSlackNs = parent.timerSlackNs;
   child.memoryFailurePolicy = parent.memoryFailurePolicy;
+  child.memoryPolicy = parent.memoryPolicy;
   thread.owner = child;
   group.leader ??= child;
   group.tasks.add(child);

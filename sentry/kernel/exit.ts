@@ -34,6 +34,7 @@ export function exitTask(task: Task, code: number): void {
     return;
   }
   endTask(task);
+  group.exitQueue.notify(POLLIN);
   group.retarget(task, everySignal);
   passOnChildren(task);
   for (const other of group.tasks) {

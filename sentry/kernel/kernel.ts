@@ -1,9 +1,9 @@
 // The kernel of one sandbox: every table there is one of, and the main loop.
 
-import { ENOSYS } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
+import { IdPool } from '../base/id-pool.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn } from '../base/turn.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
@@ -13,6 +13,7 @@ import { groupExit } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { IpcMemory } from './ipc/ipc-memory.ts';
 import { MemoryGuard } from './memory-guard.ts';
+import type { PidFd } from './pidfd.ts';
 import type { ProgramEnvironment } from './program-environment.ts';
 import { Scheduler } from './scheduler.ts';
 import { AuditLimit } from './seccomp/audit.ts';
@@ -35,6 +36,11 @@ export interface KernelOptions {
   readonly program: ProgramEnvironment;
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
+  /**
+   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for its `thread`. The inodes of
+   * descriptors live above this layer.
+   */
+  readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
 }
 
 /** Events handled before timers are looked at again. */
@@ -49,7 +55,10 @@ export class Kernel {
   readonly log: (level: LogLevel, message: string) => void;
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly randomFill: (bytes: Uint8Array) => void;
+  readonly newPidfd: KernelOptions['newPidfd'];
   readonly program: ProgramEnvironment;
+  /** Of eventfd(2), whose files show theirs. */
+  readonly eventfdIds: IdPool = new IdPool();
   readonly audit: AuditLimit = new AuditLimit();
 
   /** uname(2). The release is what runts claims to implement, whatever the host runs. */
@@ -72,17 +81,13 @@ export class Kernel {
   mainContainer: Container | undefined = undefined;
   pidNamespaceCount = 0;
   ipcNamespaceCount = 0;
-  /** Numbers processes across PID namespaces. */
-  processCount = 0;
+  #lastSerial = 0;
   /** A shell outside can continue the main process when it stops: its process group is no orphan. */
   mainHasShell = false;
   /** Tells boot that the main process stopped (true) or went on (false), with the signal. */
   mainStopped: ((stopped: boolean, signal: number) => void) | undefined = undefined;
   /** Processes started since boot (for /proc/stat). */
   forkCount = 0;
-
-  /** Gives `task` a descriptor for a process; set by boot, since descriptors' inodes live above this layer. */
-  addPidfd: (task: Task, group: ThreadGroup) => number = () => ENOSYS;
 
   readonly #memoryGuard: MemoryGuard = new MemoryGuard(this);
   #exitStatus: number | undefined = undefined;
@@ -95,6 +100,7 @@ export class Kernel {
     this.log = options.log;
     this.dispatch = options.dispatch;
     this.randomFill = options.randomFill;
+    this.newPidfd = options.newPidfd;
     this.program = options.program;
     this.ipcMemory = new IpcMemory(options.memoryBytes);
     this.scheduler = new Scheduler(this);
@@ -104,6 +110,12 @@ export class Kernel {
   /** The process whose end is the sandbox's end. */
   get mainGroup(): ThreadGroup | undefined {
     return this.mainContainer?.main;
+  }
+
+  /** A number for a process or thread that no other has had in any PID namespace. */
+  nextSerial(): number {
+    this.#lastSerial += 1;
+    return this.#lastSerial;
   }
 
   addContainer(container: Container): void {

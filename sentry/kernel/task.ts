@@ -6,6 +6,7 @@ import type { Timer } from '../base/timer-queue.ts';
 import type { Blocking, Sleep, Wake, Waker } from '../base/wait.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
+import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
 import { type GuestThread, REG } from '../platform/guest-thread.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -60,6 +61,8 @@ export class Task implements Caller, Waker {
   readonly kernel: Kernel;
   tid: number;
   group: ThreadGroup;
+  /** Unlike `tid` of this task alone, in all namespaces and times; a leader's is its process's. */
+  readonly serial: number;
   credentials: Credentials;
   mm: MemoryManager;
   files: FdTable;
@@ -102,6 +105,7 @@ export class Task implements Caller, Waker {
   affinity: Uint8Array | undefined = undefined;
   /** PR_MCE_KILL_*: kept and shown, the host tells guests of no broken memory. */
   memoryFailurePolicy = 2;
+  memoryPolicy: MemoryPolicy = defaultMemoryPolicy;
   readonly startTimeNs: number;
   /** The vfork parent waits for this task to exec or exit. */
   vforkDone: (() => void) | undefined = undefined;
@@ -119,6 +123,7 @@ export class Task implements Caller, Waker {
     this.kernel = parts.kernel;
     this.tid = parts.tid;
     this.group = parts.group;
+    this.serial = parts.group.leader === undefined ? parts.group.serial : parts.kernel.nextSerial();
     this.credentials = parts.credentials;
     this.mm = parts.mm;
     this.files = parts.files;

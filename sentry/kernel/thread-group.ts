@@ -128,8 +128,7 @@ export class ThreadGroup {
     this.container = container;
     this.pids = container.pids;
     this.id = parts.id;
-    kernel.processCount += 1;
-    this.serial = kernel.processCount;
+    this.serial = kernel.nextSerial();
     this.parent = parent;
     this.limits = parts.limits;
     this.actions = parts.actions;

@@ -3,6 +3,7 @@
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { Mappable, OpenFile } from '../vfs/open-file.ts';
+import { isSamePolicy, type MemoryPolicy } from './memory-policy.ts';
 import type { Range } from './range-map.ts';
 
 /** All the rights that a mapping may have. */
@@ -39,14 +40,6 @@ export interface Backing {
   readonly file: OpenFile | undefined;
   /** As /proc/PID/maps shows it where there is no file path: '/dev/zero (deleted)', '/SYSV00000000 (deleted)'. */
   readonly label: string;
-}
-
-/** mbind(2), set_mempolicy(2): where memory is to come from. There is one node: policies are kept, judged and shown. */
-export interface MemoryPolicy {
-  /** MPOL_* with its mode flags. */
-  readonly mode: number;
-  /** Bit mask of nodes. */
-  readonly nodes: number;
 }
 
 export class Vma implements Range {
@@ -155,8 +148,4 @@ export class Vma implements Range {
     backing.mappable.release();
     backing.file?.release();
   }
-}
-
-function isSamePolicy(a: MemoryPolicy | undefined, b: MemoryPolicy | undefined): boolean {
-  return a?.mode === b?.mode && a?.nodes === b?.nodes;
 }

@@ -16,7 +16,10 @@ function sysEventfd2(task: Task, args: SyscallArgs): SysResult {
 
 function newEventfd(task: Task, initial: number, flags: number): SysResult {
   if ((flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)) !== 0) return EINVAL;
-  const file = new EventFile(initial, flags & EFD_NONBLOCK, (flags & EFD_SEMAPHORE) !== 0);
+  const next = task.files.next();
+  if (next < 0) return next; // A file that no descriptor holds would keep its id.
+  const isSemaphore = (flags & EFD_SEMAPHORE) !== 0;
+  const file = new EventFile(initial, flags & EFD_NONBLOCK, isSemaphore, task.kernel.eventfdIds);
   return task.files.add(file, (flags & EFD_CLOEXEC) !== 0);
 }
 

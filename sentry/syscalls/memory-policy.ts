@@ -2,8 +2,8 @@
 import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
 import * as policy from '../../abi/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
+import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
 import { isPageAligned, pageCeil } from '../mm/page.ts';
-import type { MemoryPolicy } from '../mm/vma.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row } from './entry.ts';
 
@@ -59,24 +59,16 @@ function sysSetMempolicy(task: Task, args: SyscallArgs): SysResult {
   if (nodes < 0) return nodes;
   const error = checkPolicy(args.u32(0), nodes);
   if (error < 0) return error;
-  policies.set(task, keptPolicy(args.u32(0), nodes) ?? { mode: policy.MPOL_DEFAULT, nodes: 0 });
+  task.memoryPolicy = keptPolicy(args.u32(0), nodes) ?? defaultMemoryPolicy;
   return 0;
 }
-
-interface TaskPolicy {
-  readonly mode: number;
-  readonly nodes: number;
-}
-
-/** Policies of the few tasks that set one. */
-const policies = new WeakMap<Task, TaskPolicy>();
 
 function sysGetMempolicy(task: Task, args: SyscallArgs): SysResult {
   const [modeAddr, maskAddr, addr, flags] = [args.addr(0), args.addr(1), args.addr(3), args.u32(4)];
   const known = policy.MPOL_F_NODE | policy.MPOL_F_ADDR | policy.MPOL_F_MEMS_ALLOWED;
   if ((flags & ~known) !== 0) return EINVAL;
   if (maskAddr !== 0 && args.u64(2) < 2) return EINVAL;
-  let answer: TaskPolicy = policies.get(task) ?? { mode: policy.MPOL_DEFAULT, nodes: 0 };
+  let answer = task.memoryPolicy;
   if ((flags & policy.MPOL_F_MEMS_ALLOWED) !== 0) {
     if ((flags & (policy.MPOL_F_NODE | policy.MPOL_F_ADDR)) !== 0) return EINVAL;
     answer = { mode: 0, nodes: ONLY_NODE };

@@ -32,7 +32,7 @@ import { direct, type Row, sleeps } from './entry.ts';
 export function openFd(task: Task, dirfd: number, pathAddr: number, how: OpenHow): MaybeBlocking {
   const pathname = task.memory.path(pathAddr);
   if (isErrno(pathname)) return pathname;
-  if (!task.files.hasRoom()) return EMFILE;
+  if (task.files.next() < 0) return EMFILE;
   const opened = openPath(task, dirfd, pathname, how);
   if (opened instanceof OpenFile) return task.files.add(opened, (how.flags & O_CLOEXEC) !== 0);
   return typeof opened === 'number'

@@ -60,7 +60,7 @@ function sysMqOpen(task: Task, args: SyscallArgs): SysResult {
   if (typeof size === 'number') return size;
   const name = readName(task, args.addr(0));
   if (isErrno(name)) return name;
-  if (!task.files.hasRoom()) return EMFILE;
+  if (task.files.next() < 0) return EMFILE;
   const opened = openQueue(task, name.text, { flags, mode: args.u32(2), size });
   if (!(opened instanceof OpenFile)) return typeof opened === 'number' ? opened : EINVAL;
   opened.flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_PATH);

@@ -60,7 +60,7 @@ function sysTimerfdSettime(task: Task, args: SyscallArgs): SysResult {
   const offset = offsetOf(task.group.container.timeOffsets, file.clockId);
   const ns = toNs(value);
   const valueNs = isAbsolute && ns !== 0 ? sandboxNs(value, offset) : ns;
-  file.set({ valueNs, intervalNs: toNs(interval) }, isAbsolute);
+  file.set({ valueNs, intervalNs: toNs(interval) }, flags);
   return args.addr(3) === 0 ? 0 : writeSetting(task, args.addr(3), old);
 }
 

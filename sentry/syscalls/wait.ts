@@ -104,7 +104,7 @@ function matcherOfId(
       const file = task.files.get(id);
       if (typeof file === 'number') return file;
       if (!(file instanceof PidFd)) return EBADF;
-      return (child) => child === file.group;
+      return (child) => child === file.group && file.isOfLeader;
     }
     default:
       return EINVAL;

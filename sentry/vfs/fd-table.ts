@@ -35,9 +35,10 @@ export class FdTable {
     return fd;
   }
 
-  /** False: add() would answer EMFILE. Asked before a call makes something that add() is to install. */
-  hasRoom(): boolean {
-    return this.#lowest(0) < this.limit;
+  /** What add() would answer. Asked before a call makes something that add() is to install. */
+  next(): SysResult {
+    const fd = this.#lowest(0);
+    return fd < this.limit ? fd : EMFILE;
   }
 
   /** dup2: `fd` becomes `file`, what it was is closed. EBADF for a number out of range. */

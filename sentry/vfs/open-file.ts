@@ -81,6 +81,14 @@ export abstract class OpenFile {
     return 'anon_inode:[unknown]';
   }
 
+  /**
+   * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file operations). `pids` is the PID
+   * namespace of that /proc.
+   */
+  information(_pids: object): string {
+    return '';
+  }
+
   acquire(): void {
     this.#references += 1;
   }

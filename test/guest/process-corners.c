@@ -391,3 +391,31 @@ TEST(affinity_is_inherited) {
   }
   CHECK_EXIT(pid, 1);
 }
+
+static void *policy_of_a_thread(void *mode) {
+  OK(syscall(SYS_get_mempolicy, mode, NULL, 0, NULL, 0));
+  return NULL;
+}
+
+TEST(memory_policy_is_inherited) {
+  enum { BIND = 2 };
+  unsigned long nodes = 1;
+  if (syscall(SYS_set_mempolicy, BIND, &nodes, 2) < 0 && errno == ENOSYS) SKIP("no CONFIG_NUMA");
+  OK(syscall(SYS_set_mempolicy, BIND, &nodes, 2));
+  pthread_t thread;
+  int mode = -1;
+  CHECK_EQ(pthread_create(&thread, NULL, policy_of_a_thread, &mode), 0);
+  pthread_join(thread, NULL);
+  CHECK_EQ(mode, BIND);
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    nodes = 0;
+    OK(syscall(SYS_get_mempolicy, &mode, &nodes, 64, NULL, 0));
+    _exit(mode == BIND && nodes == 1 ? 3 : 4);
+  }
+  CHECK_EXIT(pid, 3);
+  // Afterwards each has its own.
+  OK(syscall(SYS_set_mempolicy, 0, NULL, 0));
+  OK(syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0));
+  CHECK_EQ(mode, 0);
+}

@@ -57,6 +57,9 @@ export class FakeKernel {
       dispatch: () => this.#answer(),
       program: {} as KernelOptions['program'],
       randomFill: () => undefined,
+      newPidfd: () => {
+        throw new Error('no pidfds here');
+      },
     });
     this.container = this.newContainer('first', new PidNamespace(this.kernel), true);
   }

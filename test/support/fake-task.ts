@@ -3,6 +3,7 @@
 
 import { EFAULT, EINVAL, ENAMETOOLONG, type Result, type SysResult } from '../../abi/errno.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
+import { IdPool } from '../../sentry/base/id-pool.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
 import {
@@ -166,6 +167,7 @@ export class FakeTask {
   readonly kernel = {
     clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
     timers: new TimerQueue(),
+    eventfdIds: new IdPool(),
     scheduler: { current: this as unknown as Task },
   };
 

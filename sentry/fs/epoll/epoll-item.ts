@@ -1,5 +1,8 @@
 // One entry of an epoll instance: a waker on the watched file's queue.
+import { kernelDevice } from '../../../abi/dev.ts';
 import { EPOLLERR, EPOLLHUP } from '../../../abi/epoll.ts';
+import { isErrno } from '../../../abi/errno.ts';
+import { hexadecimal } from '../../base/hexadecimal.ts';
 import type { Waker } from '../../base/wait.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 
@@ -47,6 +50,18 @@ export class EpollItem implements Waker {
   /** EPOLLONESHOT has fired: nothing is reported until EPOLL_CTL_MOD. */
   disarm(): void {
     this.events = (this.events & privateBits) >>> 0;
+  }
+
+  /** Its line of the instance's /proc/PID/fdinfo. */
+  information(): string {
+    const { file } = this;
+    const attributes = file.node.attributes();
+    const { ino, dev } = isErrno(attributes) ? { ino: 0, dev: 0 } : attributes;
+    const fd = String(this.fd).padStart(8);
+    const events = this.events.toString(16).padStart(8);
+    const data = hexadecimal(this.dataHigh >>> 0, this.dataLow >>> 0).padStart(16);
+    const inode = `pos:${file.offset} ino:${ino.toString(16)} sdev:${kernelDevice(dev).toString(16)}`;
+    return `tfd: ${fd} events: ${events} data: ${data}  ${inode}\n`;
   }
 
   ready(): number {

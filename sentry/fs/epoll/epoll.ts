@@ -46,6 +46,12 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
     return [...this.#items.values()].flatMap((byFd) => [...byFd.values()]);
   }
 
+  override information(): string {
+    return this.items()
+      .map((item) => item.information())
+      .join('');
+  }
+
   override close(): void {
     for (const item of this.items()) this.#drop(item);
   }

@@ -2,6 +2,8 @@
 import { EAGAIN, EINVAL, type SysResult } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../../../abi/poll.ts';
+import { hexadecimal } from '../../base/hexadecimal.ts';
+import type { IdPool } from '../../base/id-pool.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
@@ -14,11 +16,16 @@ const view = new DataView(bytes.buffer);
 export class EventFile extends OpenFile {
   readonly node: AnonymousNode = anonInode;
   readonly #semaphore: boolean;
+  readonly #ids: IdPool;
+  readonly #id: number;
   #lo: number;
   #hi = 0;
 
-  constructor(initial: number, flags: number, semaphore: boolean) {
+  /** `ids` are those of all eventfds, which /proc/PID/fdinfo shows. */
+  constructor(initial: number, flags: number, semaphore: boolean, ids: IdPool) {
     super(O_RDWR | flags);
+    this.#ids = ids;
+    this.#id = ids.take();
     this.#lo = initial >>> 0;
     this.#semaphore = semaphore;
   }
@@ -27,9 +34,14 @@ export class EventFile extends OpenFile {
     return 'anon_inode:[eventfd]';
   }
 
-  /** For /proc/PID/fdinfo: the counter in hexadecimal. */
-  get countText(): string {
-    return (this.#hi * 0x1_0000_0000 + this.#lo).toString(16);
+  override information(): string {
+    const count = hexadecimal(this.#hi, this.#lo).padStart(16);
+    const semaphore = this.#semaphore ? 1 : 0;
+    return `eventfd-count: ${count}\neventfd-id: ${this.#id}\neventfd-semaphore: ${semaphore}\n`;
+  }
+
+  override close(): void {
+    this.#ids.release(this.#id);
   }
 
   override read(sink: Sink): SysResult {

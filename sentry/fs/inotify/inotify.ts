@@ -1,10 +1,20 @@
 // inotify(7): a queue of what happened to watched nodes. Events come from vfs/notify.ts.
 // Differs from Linux: IN_EXCL_UNLINK is taken and has no effect; IN_UNMOUNT never comes.
-import { EAGAIN, EEXIST, EINVAL, ENOSPC, ENOTTY, type SysResult } from '../../../abi/errno.ts';
+import { kernelDevice } from '../../../abi/dev.ts';
+import {
+  EAGAIN,
+  EEXIST,
+  EINVAL,
+  ENOSPC,
+  ENOTTY,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
 import {
   IN_ALL_EVENTS,
   IN_DELETE_SELF,
+  IN_EXCL_UNLINK,
   IN_IGNORED,
   IN_MASK_ADD,
   IN_MASK_CREATE,
@@ -55,8 +65,11 @@ export class Inotify extends OpenFile {
     this.#events = [];
   }
 
-  watches(): Iterable<Watch> {
-    return this.#watches.values();
+  override information(): string {
+    return [...this.#watches.values()]
+      .reverse()
+      .map((watch) => watch.information())
+      .join('');
   }
 
   /** inotify_add_watch(2) once the path is found: the watch descriptor, EEXIST or ENOSPC. */
@@ -153,6 +166,15 @@ export class Watch implements NodeObserver {
   detach(): void {
     removeObserver(this.node, this);
     this.#path.unpin();
+  }
+
+  /** Its line of the instance's /proc/PID/fdinfo, without a handle: no file system here has any (name_to_handle_at(2)). */
+  information(): string {
+    const attributes = this.node.attributes();
+    const { ino, dev } = isErrno(attributes) ? { ino: 0, dev: 0 } : attributes;
+    const mask = this.mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT);
+    const inode = `ino:${ino.toString(16)} sdev:${kernelDevice(dev).toString(16)}`;
+    return `inotify wd:${this.id.toString(16)} ${inode} mask:${(mask >>> 0).toString(16)} ignored_mask:0 \n`;
   }
 
   nodeEvent(mask: number, cookie: number, name: string | undefined): void {

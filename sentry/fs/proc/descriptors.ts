@@ -11,7 +11,7 @@ import type { Entry, Owner } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
-import { directoryOwnerOf, mayLookInto, type Subject } from './subject.ts';
+import { directoryOwnerOf, mayLookInto, rows, type Subject } from './subject.ts';
 
 /** One descriptor of a process. Its nodes mean whatever file the number leads to right now. */
 class DescriptorSlot {
@@ -118,8 +118,14 @@ function renderInfo(slot: DescriptorSlot): Result<string> {
   const cloexec = slot.subject.task?.files.isCloexec(slot.fd) === true ? O_CLOEXEC : 0;
   const attributes = file.node.attributes();
   const ino = isErrno(attributes) ? 0 : attributes.ino;
-  const flags = (file.flags | cloexec).toString(8).padStart(7, '0');
-  return `pos:\t${file.offset}\nflags:\t${flags}\nmnt_id:\t${file.path?.mount?.id ?? 15}\nino:\t${ino}\n`;
+  const flags = (file.flags | cloexec).toString(8);
+  const common = rows([
+    ['pos', file.offset],
+    ['flags', `0${flags}`],
+    ['mnt_id', file.path?.mount?.id ?? 15],
+    ['ino', ino],
+  ]);
+  return common + file.information(slot.subject.group.pids);
 }
 
 export const fdDirectory: Entry<Subject> = directory<Subject>(

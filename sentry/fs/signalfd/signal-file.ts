@@ -5,6 +5,7 @@ import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { signalfdSiginfo as at } from '../../../abi/signalfd.ts';
 import { setI64 } from '../../../abi/time.ts';
+import { hexadecimal } from '../../base/hexadecimal.ts';
 import { SignalSet } from '../../base/sigset.ts';
 import { WaitQueue, type Waker } from '../../base/wait.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -37,8 +38,9 @@ export class SignalFile extends OpenFile {
     return 'anon_inode:[signalfd]';
   }
 
-  get mask(): SignalSet {
-    return this.#mask;
+  override information(): string {
+    const { hi, lo } = this.#mask;
+    return `sigmask:\t${hexadecimal(hi, lo).padStart(16, '0')}\n`;
   }
 
   /** signalfd(2) on an existing descriptor. */

@@ -5,6 +5,7 @@ import { EAGAIN, EINVAL, type SysResult } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { CLOCK_REALTIME, CLOCK_REALTIME_ALARM, setI64 } from '../../../abi/time.ts';
+import { TFD_TIMER_ABSTIME } from '../../../abi/timerfd.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Timer, TimerQueue } from '../../base/timer-queue.ts';
 import type { Sink } from '../../vfs/io.ts';
@@ -31,6 +32,7 @@ export class TimerFile extends OpenFile {
   #intervalNs = 0;
   #ticks = 0;
   #expired = false;
+  #settimeFlags = 0;
 
   constructor(clockId: number, flags: number, clock: Clock, timers: TimerQueue) {
     super(O_RDWR | flags);
@@ -43,16 +45,25 @@ export class TimerFile extends OpenFile {
     return 'anon_inode:[timerfd]';
   }
 
-  get ticks(): number {
-    return this.#ticks;
+  override information(): string {
+    const text = (ns: number): string => `(${Math.floor(ns / 1e9)}, ${ns % 1e9})`;
+    return [
+      `clockid: ${this.clockId}`,
+      `ticks: ${this.#ticks}`,
+      `settime flags: 0${this.#settimeFlags.toString(8)}`,
+      `it_value: ${text(this.#leftNs())}`,
+      `it_interval: ${text(this.#intervalNs)}\n`,
+    ].join('\n');
   }
 
   override close(): void {
     this.#timer?.cancel();
   }
 
-  /** Arms or (value 0) disarms. With `absolute`, valueNs is a time of the timer's clock. */
-  set(setting: TimerSetting, absolute: boolean): void {
+  /** timerfd_settime(2): arms or (value 0) disarms. With TFD_TIMER_ABSTIME, valueNs is a time of the timer's clock. */
+  set(setting: TimerSetting, flags: number): void {
+    const absolute = (flags & TFD_TIMER_ABSTIME) !== 0;
+    this.#settimeFlags = flags;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#ticks = 0;
@@ -69,9 +80,12 @@ export class TimerFile extends OpenFile {
 
   setting(): TimerSetting {
     this.#forward();
-    const armed = this.#timer !== undefined;
-    const left = armed ? Math.max(1, this.#deadlineNs - this.#clock.monotonicNs()) : 0;
-    return { valueNs: left, intervalNs: this.#intervalNs };
+    return { valueNs: this.#leftNs(), intervalNs: this.#intervalNs };
+  }
+
+  #leftNs(): number {
+    if (this.#timer === undefined) return 0;
+    return Math.max(1, this.#deadlineNs - this.#clock.monotonicNs());
   }
 
   override read(sink: Sink): SysResult {

@@ -37,6 +37,10 @@ export class PtyMaster extends OpenFile implements MasterSide {
     return '/dev/ptmx';
   }
 
+  override information(): string {
+    return `tty-index:\t${this.terminal.index}\n`;
+  }
+
   notify(events: number): void {
     this.queue.notify(events);
   }

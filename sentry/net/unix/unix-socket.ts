@@ -553,6 +553,10 @@ export class UnixSocket extends Socket implements FlyingSocket {
     if (this.#hasRoom) this.queue.notify(POLLOUT | POLLWRNORM | POLLWRBAND);
   }
 
+  override information(): string {
+    return `scm_fds: ${[...this.filesWaiting()].length}\n`;
+  }
+
   // FlyingSocket
 
   *filesWaiting(): Generator<OpenFile> {
