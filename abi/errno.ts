@@ -2,154 +2,169 @@
  * Errors travel as the kernel returns them: integers in -4095..-1. Never thrown.
  * Source: include/uapi/asm-generic/errno-base.h and errno.h.
  */
-declare const brand: unique symbol;
-export type Errno = number & { readonly [brand]: 'Errno' };
-const code = (n: number): Errno => -n as Errno;
+declare const outcome: unique symbol;
+export type Errno = number & { readonly [outcome]: 'Errno' };
 
-export const EPERM: Errno = code(1);
-export const ENOENT: Errno = code(2);
-export const ESRCH: Errno = code(3);
-export const EINTR: Errno = code(4);
-export const EIO: Errno = code(5);
-export const ENXIO: Errno = code(6);
-export const E2BIG: Errno = code(7);
-export const ENOEXEC: Errno = code(8);
-export const EBADF: Errno = code(9);
-export const ECHILD: Errno = code(10);
-export const EAGAIN: Errno = code(11);
-export const ENOMEM: Errno = code(12);
-export const EACCES: Errno = code(13);
-export const EFAULT: Errno = code(14);
-export const ENOTBLK: Errno = code(15);
-export const EBUSY: Errno = code(16);
-export const EEXIST: Errno = code(17);
-export const EXDEV: Errno = code(18);
-export const ENODEV: Errno = code(19);
-export const ENOTDIR: Errno = code(20);
-export const EISDIR: Errno = code(21);
-export const EINVAL: Errno = code(22);
-export const ENFILE: Errno = code(23);
-export const EMFILE: Errno = code(24);
-export const ENOTTY: Errno = code(25);
-export const ETXTBSY: Errno = code(26);
-export const EFBIG: Errno = code(27);
-export const ENOSPC: Errno = code(28);
-export const ESPIPE: Errno = code(29);
-export const EROFS: Errno = code(30);
-export const EMLINK: Errno = code(31);
-export const EPIPE: Errno = code(32);
-export const EDOM: Errno = code(33);
-export const ERANGE: Errno = code(34);
-export const EDEADLK: Errno = code(35);
-export const ENAMETOOLONG: Errno = code(36);
-export const ENOLCK: Errno = code(37);
-export const ENOSYS: Errno = code(38);
-export const ENOTEMPTY: Errno = code(39);
-export const ELOOP: Errno = code(40);
-export const ENOMSG: Errno = code(42);
-export const EIDRM: Errno = code(43);
-export const ECHRNG: Errno = code(44);
-export const EL2NSYNC: Errno = code(45);
-export const EL3HLT: Errno = code(46);
-export const EL3RST: Errno = code(47);
-export const ELNRNG: Errno = code(48);
-export const EUNATCH: Errno = code(49);
-export const ENOCSI: Errno = code(50);
-export const EL2HLT: Errno = code(51);
-export const EBADE: Errno = code(52);
-export const EBADR: Errno = code(53);
-export const EXFULL: Errno = code(54);
-export const ENOANO: Errno = code(55);
-export const EBADRQC: Errno = code(56);
-export const EBADSLT: Errno = code(57);
-export const EBFONT: Errno = code(59);
-export const ENOSTR: Errno = code(60);
-export const ENODATA: Errno = code(61);
-export const ETIME: Errno = code(62);
-export const ENOSR: Errno = code(63);
-export const ENONET: Errno = code(64);
-export const ENOPKG: Errno = code(65);
-export const EREMOTE: Errno = code(66);
-export const ENOLINK: Errno = code(67);
-export const EADV: Errno = code(68);
-export const ESRMNT: Errno = code(69);
-export const ECOMM: Errno = code(70);
-export const EPROTO: Errno = code(71);
-export const EMULTIHOP: Errno = code(72);
-export const EDOTDOT: Errno = code(73);
-export const EBADMSG: Errno = code(74);
-export const EOVERFLOW: Errno = code(75);
-export const ENOTUNIQ: Errno = code(76);
-export const EBADFD: Errno = code(77);
-export const EREMCHG: Errno = code(78);
-export const ELIBACC: Errno = code(79);
-export const ELIBBAD: Errno = code(80);
-export const ELIBSCN: Errno = code(81);
-export const ELIBMAX: Errno = code(82);
-export const ELIBEXEC: Errno = code(83);
-export const EILSEQ: Errno = code(84);
-export const ERESTART: Errno = code(85);
-export const ESTRPIPE: Errno = code(86);
-export const EUSERS: Errno = code(87);
-export const ENOTSOCK: Errno = code(88);
-export const EDESTADDRREQ: Errno = code(89);
-export const EMSGSIZE: Errno = code(90);
-export const EPROTOTYPE: Errno = code(91);
-export const ENOPROTOOPT: Errno = code(92);
-export const EPROTONOSUPPORT: Errno = code(93);
-export const ESOCKTNOSUPPORT: Errno = code(94);
-export const EOPNOTSUPP: Errno = code(95);
-export const EPFNOSUPPORT: Errno = code(96);
-export const EAFNOSUPPORT: Errno = code(97);
-export const EADDRINUSE: Errno = code(98);
-export const EADDRNOTAVAIL: Errno = code(99);
-export const ENETDOWN: Errno = code(100);
-export const ENETUNREACH: Errno = code(101);
-export const ENETRESET: Errno = code(102);
-export const ECONNABORTED: Errno = code(103);
-export const ECONNRESET: Errno = code(104);
-export const ENOBUFS: Errno = code(105);
-export const EISCONN: Errno = code(106);
-export const ENOTCONN: Errno = code(107);
-export const ESHUTDOWN: Errno = code(108);
-export const ETOOMANYREFS: Errno = code(109);
-export const ETIMEDOUT: Errno = code(110);
-export const ECONNREFUSED: Errno = code(111);
-export const EHOSTDOWN: Errno = code(112);
-export const EHOSTUNREACH: Errno = code(113);
-export const EALREADY: Errno = code(114);
-export const EINPROGRESS: Errno = code(115);
-export const ESTALE: Errno = code(116);
-export const EUCLEAN: Errno = code(117);
-export const ENOTNAM: Errno = code(118);
-export const ENAVAIL: Errno = code(119);
-export const EISNAM: Errno = code(120);
-export const EREMOTEIO: Errno = code(121);
-export const EDQUOT: Errno = code(122);
-export const ENOMEDIUM: Errno = code(123);
-export const EMEDIUMTYPE: Errno = code(124);
-export const ECANCELED: Errno = code(125);
-export const ENOKEY: Errno = code(126);
-export const EKEYEXPIRED: Errno = code(127);
-export const EKEYREVOKED: Errno = code(128);
-export const EKEYREJECTED: Errno = code(129);
-export const EOWNERDEAD: Errno = code(130);
-export const ENOTRECOVERABLE: Errno = code(131);
-export const ERFKILL: Errno = code(132);
+export const EPERM = -1 as Errno;
+export const ENOENT = -2 as Errno;
+export const ESRCH = -3 as Errno;
+export const EINTR = -4 as Errno;
+export const EIO = -5 as Errno;
+export const ENXIO = -6 as Errno;
+export const E2BIG = -7 as Errno;
+export const ENOEXEC = -8 as Errno;
+export const EBADF = -9 as Errno;
+export const ECHILD = -10 as Errno;
+export const EAGAIN = -11 as Errno;
+export const ENOMEM = -12 as Errno;
+export const EACCES = -13 as Errno;
+export const EFAULT = -14 as Errno;
+export const ENOTBLK = -15 as Errno;
+export const EBUSY = -16 as Errno;
+export const EEXIST = -17 as Errno;
+export const EXDEV = -18 as Errno;
+export const ENODEV = -19 as Errno;
+export const ENOTDIR = -20 as Errno;
+export const EISDIR = -21 as Errno;
+export const EINVAL = -22 as Errno;
+export const ENFILE = -23 as Errno;
+export const EMFILE = -24 as Errno;
+export const ENOTTY = -25 as Errno;
+export const ETXTBSY = -26 as Errno;
+export const EFBIG = -27 as Errno;
+export const ENOSPC = -28 as Errno;
+export const ESPIPE = -29 as Errno;
+export const EROFS = -30 as Errno;
+export const EMLINK = -31 as Errno;
+export const EPIPE = -32 as Errno;
+export const EDOM = -33 as Errno;
+export const ERANGE = -34 as Errno;
+export const EDEADLK = -35 as Errno;
+export const ENAMETOOLONG = -36 as Errno;
+export const ENOLCK = -37 as Errno;
+export const ENOSYS = -38 as Errno;
+export const ENOTEMPTY = -39 as Errno;
+export const ELOOP = -40 as Errno;
+export const ENOMSG = -42 as Errno;
+export const EIDRM = -43 as Errno;
+export const ECHRNG = -44 as Errno;
+export const EL2NSYNC = -45 as Errno;
+export const EL3HLT = -46 as Errno;
+export const EL3RST = -47 as Errno;
+export const ELNRNG = -48 as Errno;
+export const EUNATCH = -49 as Errno;
+export const ENOCSI = -50 as Errno;
+export const EL2HLT = -51 as Errno;
+export const EBADE = -52 as Errno;
+export const EBADR = -53 as Errno;
+export const EXFULL = -54 as Errno;
+export const ENOANO = -55 as Errno;
+export const EBADRQC = -56 as Errno;
+export const EBADSLT = -57 as Errno;
+export const EBFONT = -59 as Errno;
+export const ENOSTR = -60 as Errno;
+export const ENODATA = -61 as Errno;
+export const ETIME = -62 as Errno;
+export const ENOSR = -63 as Errno;
+export const ENONET = -64 as Errno;
+export const ENOPKG = -65 as Errno;
+export const EREMOTE = -66 as Errno;
+export const ENOLINK = -67 as Errno;
+export const EADV = -68 as Errno;
+export const ESRMNT = -69 as Errno;
+export const ECOMM = -70 as Errno;
+export const EPROTO = -71 as Errno;
+export const EMULTIHOP = -72 as Errno;
+export const EDOTDOT = -73 as Errno;
+export const EBADMSG = -74 as Errno;
+export const EOVERFLOW = -75 as Errno;
+export const ENOTUNIQ = -76 as Errno;
+export const EBADFD = -77 as Errno;
+export const EREMCHG = -78 as Errno;
+export const ELIBACC = -79 as Errno;
+export const ELIBBAD = -80 as Errno;
+export const ELIBSCN = -81 as Errno;
+export const ELIBMAX = -82 as Errno;
+export const ELIBEXEC = -83 as Errno;
+export const EILSEQ = -84 as Errno;
+export const ERESTART = -85 as Errno;
+export const ESTRPIPE = -86 as Errno;
+export const EUSERS = -87 as Errno;
+export const ENOTSOCK = -88 as Errno;
+export const EDESTADDRREQ = -89 as Errno;
+export const EMSGSIZE = -90 as Errno;
+export const EPROTOTYPE = -91 as Errno;
+export const ENOPROTOOPT = -92 as Errno;
+export const EPROTONOSUPPORT = -93 as Errno;
+export const ESOCKTNOSUPPORT = -94 as Errno;
+export const EOPNOTSUPP = -95 as Errno;
+export const EPFNOSUPPORT = -96 as Errno;
+export const EAFNOSUPPORT = -97 as Errno;
+export const EADDRINUSE = -98 as Errno;
+export const EADDRNOTAVAIL = -99 as Errno;
+export const ENETDOWN = -100 as Errno;
+export const ENETUNREACH = -101 as Errno;
+export const ENETRESET = -102 as Errno;
+export const ECONNABORTED = -103 as Errno;
+export const ECONNRESET = -104 as Errno;
+export const ENOBUFS = -105 as Errno;
+export const EISCONN = -106 as Errno;
+export const ENOTCONN = -107 as Errno;
+export const ESHUTDOWN = -108 as Errno;
+export const ETOOMANYREFS = -109 as Errno;
+export const ETIMEDOUT = -110 as Errno;
+export const ECONNREFUSED = -111 as Errno;
+export const EHOSTDOWN = -112 as Errno;
+export const EHOSTUNREACH = -113 as Errno;
+export const EALREADY = -114 as Errno;
+export const EINPROGRESS = -115 as Errno;
+export const ESTALE = -116 as Errno;
+export const EUCLEAN = -117 as Errno;
+export const ENOTNAM = -118 as Errno;
+export const ENAVAIL = -119 as Errno;
+export const EISNAM = -120 as Errno;
+export const EREMOTEIO = -121 as Errno;
+export const EDQUOT = -122 as Errno;
+export const ENOMEDIUM = -123 as Errno;
+export const EMEDIUMTYPE = -124 as Errno;
+export const ECANCELED = -125 as Errno;
+export const ENOKEY = -126 as Errno;
+export const EKEYEXPIRED = -127 as Errno;
+export const EKEYREVOKED = -128 as Errno;
+export const EKEYREJECTED = -129 as Errno;
+export const EOWNERDEAD = -130 as Errno;
+export const ENOTRECOVERABLE = -131 as Errno;
+export const ERFKILL = -132 as Errno;
 
 /** Internal restart codes (include/linux/errno.h); syscall exit turns them into EINTR or a restart. */
-export const ERESTARTSYS: Errno = code(512);
-export const ERESTARTNOINTR: Errno = code(513);
-export const ERESTARTNOHAND: Errno = code(514);
-export const ERESTART_RESTARTBLOCK: Errno = code(516);
+export const ERESTARTSYS = -512 as Errno;
+export const ERESTARTNOINTR = -513 as Errno;
+export const ERESTARTNOHAND = -514 as Errno;
+export const ERESTART_RESTARTBLOCK = -516 as Errno;
 
-/** A count, descriptor or address (>= 0), or an Errno. Always a number: no allocation. */
-export type SysResult = number;
-/** An object or string, or the Errno that stands in for it. One `typeof` tells them apart. */
+/** What a call that did not fail returns: a count, descriptor or address. A plain number is one. */
+export type Success = number & { readonly [outcome]?: 'Success' };
+/** A count, descriptor or address, or an Errno. Always a number, so that results allocate nothing. */
+export type SysResult = Success | Errno;
+/** An object or string, or the Errno that stands in for the object. */
 export type Result<T extends object | string> = T | Errno;
 
-export function isErrno<T extends object | string>(r: Result<T>): r is Errno {
-  return typeof r === 'number';
+/** Of an error number as C's errno has it, which is positive. */
+export function toErrno(error: number): Errno {
+  return -error as Errno;
+}
+
+/**
+ * The one way to ask whether something failed, for a SysResult as for a Result.
+ * tools/check-results.ts finds every other way.
+ */
+export function isErrno(result: object | string | number | undefined): result is Errno {
+  return typeof result === 'number' && result < 0;
+}
+
+/** True for an answer that has the call restarted, or ended with EINTR, on the way back to the guest. */
+export function isRestart(result: SysResult): boolean {
+  return result <= ERESTARTSYS && result >= ERESTART_RESTARTBLOCK;
 }
 
 const names = new Map<number, string>([

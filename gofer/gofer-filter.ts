@@ -1,11 +1,10 @@
 // The host calls of the Gofer once it serves: everything else kills it. 'node' is what V8, libuv and glibc ask
 // for by themselves. `runts debug seccomp` prints this list and test/posture compares it with strace(1).
+import { F_DUPFD_CLOEXEC } from '../abi/fcntl.ts';
 import { IN_CLOEXEC, IN_NONBLOCK } from '../abi/inotify.ts';
 import type { FilterRow, FilterSpec } from '../native/seccomp/bpf.ts';
 import { nodeRows } from '../native/seccomp/node-rows.ts';
 import { WATCH_MASK } from './watches.ts';
-
-const F_DUPFD_CLOEXEC = 1030;
 
 const always: readonly FilterRow[] = [
   { name: 'recvmsg', number: 47, why: 'requests of the sentry' },

@@ -1,7 +1,16 @@
 // The host directories that the Gofer serves. Every one is a held O_PATH descriptor, reached only by openat2 one
 // component at a time below its attach point: no links, no '..', no magic links. At most `maxOpen` descriptors are
 // held; others are opened again from their parent when needed, and must still be the same directory.
-import { EACCES, ENFILE, ENOENT, ENOTDIR, ESTALE, type SysResult } from '../abi/errno.ts';
+import {
+  EACCES,
+  ENFILE,
+  ENOENT,
+  ENOTDIR,
+  ESTALE,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
@@ -120,9 +129,9 @@ export class HostTree {
   }
 
   /** Takes over an attach point. Its descriptor is never closed. */
-  attach(point: AttachPoint, index: number): HostDirectory | SysResult {
+  attach(point: AttachPoint, index: number): Result<HostDirectory> {
     const attributes = this.statFd(point.fd);
-    if (typeof attributes === 'number') return attributes;
+    if (isErrno(attributes)) return attributes;
     if ((attributes.mode & S_IFMT) !== S_IFDIR) return ENOTDIR;
     const ownMount =
       point.follows === true ? statxView.getUint32(statxLayout.at.mntId, true) : undefined;
@@ -160,11 +169,7 @@ export class HostTree {
   }
 
   /** The id of a subdirectory, held from now on until `forget`. */
-  child(
-    parent: HostDirectory,
-    name: string,
-    attributes: HostAttributes,
-  ): HostDirectory | SysResult {
+  child(parent: HostDirectory, name: string, attributes: HostAttributes): Result<HostDirectory> {
     const { rights } = parent as Held;
     const known = this.#byInode.get(inodeKey(rights, attributes));
     if (known !== undefined) {
@@ -232,14 +237,14 @@ export class HostTree {
   }
 
   /** lstat of an entry. */
-  stat(directory: HostDirectory, name: string): HostAttributes | SysResult {
+  stat(directory: HostDirectory, name: string): Result<HostAttributes> {
     const fd = this.fdOf(directory);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     return this.statAt(fd, name);
   }
 
   /** lstat below a descriptor that the caller holds. `name` has no '/'. */
-  statAt(fd: number, name: string): HostAttributes | SysResult {
+  statAt(fd: number, name: string): Result<HostAttributes> {
     const done = native.statx(
       fd,
       name,
@@ -247,7 +252,7 @@ export class HostTree {
       statxBytes,
       0,
     );
-    if (done < 0) return done;
+    if (isErrno(done)) return done;
     const attributes = this.#decode();
     return mayBePlaceholder(attributes) ? this.#presented(fd, name, attributes) : attributes;
   }
@@ -256,7 +261,7 @@ export class HostTree {
   #presented(fd: number, name: string, attributes: HostAttributes): HostAttributes {
     const place =
       name === '' ? native.dup(fd) : native.openat2(fd, name, O_PATH | O_NOFOLLOW, 0, resolve);
-    if (place < 0) return attributes;
+    if (isErrno(place)) return attributes;
     const node = this.placeholderAt(place);
     native.close(place);
     return node === undefined ? attributes : { ...attributes, ...node };
@@ -264,23 +269,23 @@ export class HostTree {
 
   /** What an open (O_PATH) file stands for; undefined for one that is what it is. */
   placeholderAt(place: number): DeviceNode | undefined {
-    if (native.statx(place, '', AT_EMPTY_PATH, statxBytes, 0) < 0) return undefined;
+    if (isErrno(native.statx(place, '', AT_EMPTY_PATH, statxBytes, 0))) return undefined;
     if (!mayBePlaceholder(this.#decode())) return undefined;
     const file = native.reopen(place, O_RDONLY);
-    if (file < 0) return undefined;
+    if (isErrno(file)) return undefined;
     const node = readPlaceholder(file);
     native.close(file);
     return node;
   }
 
-  statFd(fd: number): HostAttributes | SysResult {
+  statFd(fd: number): Result<HostAttributes> {
     return this.statAt(fd, '');
   }
 
   /** Opens one entry beneath a directory with O_* flags; never follows a link. */
   openEntry(directory: HostDirectory, name: string, flags: number, mode: number): SysResult {
     const fd = this.fdOf(directory);
-    return fd < 0 ? fd : native.openat2(fd, name, flags | O_NOFOLLOW, mode, resolve);
+    return isErrno(fd) ? fd : native.openat2(fd, name, flags | O_NOFOLLOW, mode, resolve);
   }
 
   #enter(
@@ -316,11 +321,13 @@ export class HostTree {
 
   #isSealedType(parent: Held, name: string): boolean {
     const parentFd = this.#fdOf(parent, 0);
-    const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, name, openDirectory, 0, resolve);
-    if (fd < 0) return true;
+    const fd = isErrno(parentFd)
+      ? parentFd
+      : native.openat2(parentFd, name, openDirectory, 0, resolve);
+    if (isErrno(fd)) return true;
     const done = native.fstatfs(fd, statfsValues);
     native.close(fd);
-    return done < 0 || sealedTypes.has(statfsValues[0] as number);
+    return isErrno(done) || sealedTypes.has(statfsValues[0] as number);
   }
 
   #fdOf(directory: Held, depth: number): SysResult {
@@ -333,12 +340,12 @@ export class HostTree {
     }
     if (depth > maxDepth) return ENOENT;
     const parentFd = this.#fdOf(parent as Held, depth + 1);
-    if (parentFd < 0) return parentFd;
+    if (isErrno(parentFd)) return parentFd;
     const fd = native.openat2(parentFd, directory.name, openDirectory, 0, resolve);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     const attributes = this.statFd(fd);
     if (
-      typeof attributes === 'number' ||
+      isErrno(attributes) ||
       attributes.ino !== directory.ino ||
       attributes.dev !== directory.dev
     ) {

@@ -1,6 +1,6 @@
 // Entry of the Gofer process. The launcher has made its namespaces and put the attach points where they stay;
 // once the sealer has taken everything else away and the filter is on, it serves.
-import { EIO } from '../abi/errno.ts';
+import { EIO, isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
@@ -18,11 +18,11 @@ const FD_ATTACH = 5;
 
 function main(config: GoferConfig): number {
   const procFd = native.reopen(-1, 0);
-  if (procFd < 0) return procFd;
+  if (isErrno(procFd)) return procFd;
   const { maxWatches } = config;
   // The Sentry says what mode a file has.
   process.umask(0);
-  if (maxWatches > 0 && native.watchFromDescriptors() < 0) return EIO;
+  if (maxWatches > 0 && isErrno(native.watchFromDescriptors())) return EIO;
   const memoryTrim = new MemoryTrim();
   memoryTrim.prepare();
   awaitThreads();

@@ -2,7 +2,8 @@
 // taken over, and what is here holds then as well: nobody in there has other rights over a file than some process of
 // the container could have (user_namespaces(7), "Interaction of user namespaces and other types of namespaces";
 // capable_wrt_inode_uidgid(), setattr_prepare() and may_delete() of the kernel).
-import { EACCES, EINVAL, EOVERFLOW, EPERM, type SysResult } from '../abi/errno.ts';
+import { EACCES, EINVAL, EOVERFLOW, EPERM, isErrno, type SysResult } from '../abi/errno.ts';
+import { S_ISGID, S_ISVTX } from '../abi/stat.ts';
 import type { OwnersConfig } from '../protocol/attach-config.ts';
 import type { IdRange, IdRanges } from '../protocol/id-ranges.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
@@ -19,8 +20,6 @@ export const MAY_RULE = 16;
 const HAS_GROUP = 32;
 const EVERYTHING = 63;
 
-const S_ISVTX = 0o1000;
-const S_ISGID = 0o2000;
 const NO_ID = 0xffff_ffff;
 
 type Whose = 'own' | 'foreign' | 'unknown';
@@ -119,7 +118,7 @@ export function rightsTo({ owners }: Ruled, attributes: HostAttributes): number 
 export function mayUse(tree: HostTree, directory: HostDirectory, mask: number): SysResult {
   if (directory.owners === undefined) return 0;
   const attributes = tree.statFd(tree.fdOf(directory));
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   return (mask & ~rightsTo(directory, attributes)) === 0 ? 0 : EACCES;
 }
 
@@ -140,9 +139,9 @@ export function mayMake(
 export function mayTake(tree: HostTree, directory: HostDirectory, name: string): SysResult {
   if (directory.owners === undefined) return 0;
   const around = tree.statFd(tree.fdOf(directory));
-  if (typeof around === 'number') return around;
+  if (isErrno(around)) return around;
   const victim = tree.stat(directory, name);
-  if (typeof victim === 'number') return victim;
+  if (isErrno(victim)) return victim;
   const { owners } = directory;
   if (!owners.on(victim.dev).knows(victim)) return EOVERFLOW;
   if ((around.mode & S_ISVTX) === 0) return 0;
@@ -170,7 +169,7 @@ export function mayChange(place: Ruled, attributes: HostAttributes, change: Chan
   const { mask } = change;
   const rights = rightsTo(place, attributes);
   const given = (mask & CHANGE.owner) === 0 ? 0 : mayGive(place.owners, attributes, change);
-  if (given < 0) return given;
+  if (isErrno(given)) return given;
   if ((mask & CHANGE.mode) !== 0 && (rights & MAY_OWN) === 0) return EPERM;
   if ((mask & CHANGE.size) !== 0 && (rights & MAY_WRITE) === 0) return EACCES;
   const setsTimes = (mask & (CHANGE.atime | CHANGE.mtime)) !== 0;

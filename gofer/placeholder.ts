@@ -1,7 +1,7 @@
 // Device nodes that guests make. The host makes none for a sandbox: an empty regular file with an odd mode stands for
 // one, and an extended attribute that no guest can write says which. So renames, links, removal and restarts of the
 // container need nothing more, and on the host there is nothing that could be opened by mistake.
-import type { SysResult } from '../abi/errno.ts';
+import { isErrno, type SysResult } from '../abi/errno.ts';
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
 import type { HostAttributes } from './protocol.ts';
@@ -27,7 +27,7 @@ export interface DeviceNode {
 /** By a real descriptor of the file. */
 export function readPlaceholder(fd: number): DeviceNode | undefined {
   const length = native.fgetxattr(fd, attribute, value);
-  if (length < 0) return undefined;
+  if (isErrno(length)) return undefined;
   const match = /^(\d{1,7}) (\d{1,10})$/.exec(value.toString('latin1', 0, length));
   if (match === null) return undefined;
   const [mode, rdev] = [Number(match[1]), Number(match[2])];

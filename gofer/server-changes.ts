@@ -8,6 +8,7 @@ import {
   EOPNOTSUPP,
   EPERM,
   EROFS,
+  isErrno,
   type SysResult,
 } from '../abi/errno.ts';
 import {
@@ -69,7 +70,7 @@ function changeableFd(
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mask === 0 ? 0 : mayUse(tree, directory, mask);
-  return allowed < 0 ? allowed : tree.fdOf(directory);
+  return isErrno(allowed) ? allowed : tree.fdOf(directory);
 }
 
 /** The same for a new entry of these owners. */
@@ -82,7 +83,7 @@ function makingFd(
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
-  return allowed < 0 ? allowed : tree.fdOf(directory);
+  return isErrno(allowed) ? allowed : tree.fdOf(directory);
 }
 
 /** Answers the entry that was just made. */
@@ -92,9 +93,9 @@ function answerEntry(
   name: string,
 ): SysResult {
   const attributes = tree.stat(directory, name);
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   const entry = entryOf(tree, directory, name, attributes);
-  if (typeof entry === 'number') return entry;
+  if (isErrno(entry)) return entry;
   reply.entry(entry);
   return 0;
 }
@@ -106,14 +107,14 @@ export function makeDirectory(context: GoferContext): SysResult {
   const [mode, uid, gid] = [request.u32(), request.u32(), request.u32()];
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   const fd = makingFd(tree, directory, uid, gid);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd) || directory === undefined) return fd;
   const made = native.mkdirat(fd, name, firstMode(uid, mode, 0o700));
-  if (made < 0) return made;
+  if (isErrno(made)) return made;
   const own = tree.openEntry(directory, name, O_RDONLY | O_DIRECTORY, 0);
-  if (own < 0) return own;
+  if (isErrno(own)) return own;
   const attributes = madeFor(tree, own, uid, gid, mode);
-  const done = typeof attributes === 'number' ? attributes : answerEntry(context, directory, name);
-  if (done >= 0) reply.u32(isEmpty(own) ? 1 : 0);
+  const done = isErrno(attributes) ? attributes : answerEntry(context, directory, name);
+  if (!isErrno(done)) reply.u32(isEmpty(own) ? 1 : 0);
   native.close(own);
   return done;
 }
@@ -132,9 +133,9 @@ function isEmpty(fd: number): boolean {
 /** writableFd of a directory from which this entry may go. */
 function takingFd(tree: HostTree, directory: HostDirectory | undefined, name: string): SysResult {
   const fd = writableFd(tree, directory);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd) || directory === undefined) return fd;
   const allowed = mayTake(tree, directory, name);
-  return allowed < 0 ? allowed : tree.fdOf(directory);
+  return isErrno(allowed) ? allowed : tree.fdOf(directory);
 }
 
 export function removeEntry(context: GoferContext): SysResult {
@@ -144,7 +145,7 @@ export function removeEntry(context: GoferContext): SysResult {
   const isDirectory = request.u32() !== 0;
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   const taken = takingFd(tree, directory, name);
-  return taken < 0 ? taken : native.unlinkat(taken, name, isDirectory ? AT_REMOVEDIR : 0);
+  return isErrno(taken) ? taken : native.unlinkat(taken, name, isDirectory ? AT_REMOVEDIR : 0);
 }
 
 export function renameEntry(context: GoferContext): SysResult {
@@ -157,11 +158,11 @@ export function renameEntry(context: GoferContext): SysResult {
   if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return EINVAL;
   const fromFd = heldFd(takingFd(tree, from, name));
-  if (fromFd < 0 || from === undefined) return fromFd;
+  if (isErrno(fromFd) || from === undefined) return fromFd;
   const toFd = replacingFd(tree, { from, name, to, newName });
-  const done = toFd < 0 ? toFd : native.renameat2(fromFd, name, toFd, newName, flags);
+  const done = isErrno(toFd) ? toFd : native.renameat2(fromFd, name, toFd, newName, flags);
   native.close(fromFd);
-  if (done < 0 || to === undefined) return done;
+  if (isErrno(done) || to === undefined) return done;
   noteMoved(tree, to, newName);
   if ((flags & RENAME_EXCHANGE) !== 0) noteMoved(tree, from, name);
   return 0;
@@ -178,9 +179,9 @@ interface Renaming {
 function replacingFd(tree: HostTree, { from, name, to, newName }: Renaming): SysResult {
   const taken = takingFd(tree, to, newName);
   const fd = taken === ENOENT ? writableFd(tree, to) : taken;
-  if (fd < 0 || from.owners === undefined || from === to || to === undefined) return fd;
+  if (isErrno(fd) || from.owners === undefined || from === to || to === undefined) return fd;
   const moving = tree.stat(from, name);
-  if (typeof moving === 'number') return moving;
+  if (isErrno(moving)) return moving;
   const isDirectory = (moving.mode & S_IFMT) === S_IFDIR;
   if (isDirectory && (rightsTo(from, moving) & MAY_WRITE) === 0) return EACCES;
   return tree.fdOf(to);
@@ -188,12 +189,12 @@ function replacingFd(tree: HostTree, { from, name, to, newName }: Renaming): Sys
 
 /** A descriptor of its own: looking up the second directory may close the first one's. */
 function heldFd(fd: SysResult): SysResult {
-  return fd < 0 ? fd : native.dup(fd);
+  return isErrno(fd) ? fd : native.dup(fd);
 }
 
 function noteMoved(tree: HostTree, directory: HostDirectory, name: string): void {
   const attributes = tree.stat(directory, name);
-  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFDIR) return;
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFDIR) return;
   tree.moved(attributes, directory, name);
 }
 
@@ -206,14 +207,14 @@ export function linkEntry(context: GoferContext): SysResult {
   if (!request.isComplete || !isEntryName(name) || !isEntryName(newName)) return EINVAL;
   const { directory } = target;
   const fromFd = heldFd(changeableFd(tree, directory, MAY_EXECUTE));
-  if (fromFd < 0 || directory === undefined) return fromFd;
+  if (isErrno(fromFd) || directory === undefined) return fromFd;
   const found = tree.statAt(fromFd, name);
-  let done = typeof found === 'number' ? found : ENOENT;
-  if (typeof found !== 'number' && isMeant(target, found)) {
+  let done: SysResult = isErrno(found) ? found : ENOENT;
+  if (!isErrno(found) && isMeant(target, found)) {
     const allowed = mayLink(directory, found);
-    const toFd = allowed < 0 ? allowed : writableFd(tree, to);
+    const toFd = isErrno(allowed) ? allowed : writableFd(tree, to);
     // Flags 0: a symbolic link is linked itself, never followed.
-    done = toFd < 0 ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
+    done = isErrno(toFd) ? toFd : native.linkat(fromFd, name, toFd, newName, 0);
   }
   native.close(fromFd);
   return done;
@@ -227,11 +228,11 @@ export function makeSymlink(context: GoferContext): SysResult {
   const target = request.text();
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   const fd = makingFd(tree, directory, uid, gid);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd) || directory === undefined) return fd;
   const made = native.symlinkat(target, fd, name);
-  if (made < 0) return made;
+  if (isErrno(made)) return made;
   const given = giveTo(fd, name, uid, gid, undefined);
-  return given < 0 ? given : answerEntry(context, directory, name);
+  return isErrno(given) ? given : answerEntry(context, directory, name);
 }
 
 /** FIFOs and sockets; devices are never made on the host (placeholder.ts). */
@@ -245,15 +246,15 @@ export function makeNode(context: GoferContext): SysResult {
   if (!request.isComplete || !isEntryName(name)) return EINVAL;
   if (!isDevice && kind !== S_IFIFO && kind !== S_IFSOCK) return EINVAL;
   const fd = makingFd(tree, directory, uid, gid);
-  if (fd < 0 || directory === undefined) return fd;
+  if (isErrno(fd) || directory === undefined) return fd;
   if (isDevice) {
     const made = makePlaceholder(tree, directory, name, { mode, uid, gid, rdev });
-    return made < 0 ? made : answerEntry(context, directory, name);
+    return isErrno(made) ? made : answerEntry(context, directory, name);
   }
   const made = native.mknodat(fd, name, kind | (mode & 0o777), 0);
-  if (made < 0) return made;
+  if (isErrno(made)) return made;
   const given = giveTo(fd, name, uid, gid, undefined);
-  return given < 0 ? given : answerEntry(context, directory, name);
+  return isErrno(given) ? given : answerEntry(context, directory, name);
 }
 
 function makePlaceholder(
@@ -263,13 +264,13 @@ function makePlaceholder(
   node: DeviceNode & { readonly uid: number; readonly gid: number },
 ): SysResult {
   const file = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL, 0o600);
-  if (file < 0) return file;
+  if (isErrno(file)) return file;
   let made = writePlaceholder(file, node);
-  if (made >= 0) made = giveTo(file, '', node.uid, node.gid, PLACEHOLDER_MODE);
+  if (!isErrno(made)) made = giveTo(file, '', node.uid, node.gid, PLACEHOLDER_MODE);
   native.close(file);
-  if (made >= 0) return 0;
+  if (!isErrno(made)) return 0;
   const fd = tree.fdOf(directory);
-  if (fd >= 0) native.unlinkat(fd, name, 0);
+  if (!isErrno(fd)) native.unlinkat(fd, name, 0);
   // A file system without such attributes holds no device nodes.
   return made === EOPNOTSUPP ? EPERM : made;
 }
@@ -293,18 +294,18 @@ export function changeAttributes(context: GoferContext): SysResult {
   let place: SysResult = EBADF;
   if (held !== undefined) place = held.readOnly ? EROFS : native.dup(held.fd);
   else if (directory !== undefined) place = changeablePlace(tree, directory, name);
-  if (place < 0) return place;
+  if (isErrno(place)) return place;
   const found = tree.statFd(place);
-  let done: SysResult = typeof found === 'number' ? found : ENOENT;
-  if (typeof found !== 'number' && (held !== undefined || isMeant(target, found))) {
+  let done: SysResult = isErrno(found) ? found : ENOENT;
+  if (!isErrno(found) && (held !== undefined || isMeant(target, found))) {
     const change = { mask, mode, uid, gid };
     const owned = (held ?? directory) as HostDirectory | HeldFile;
     done = mayChange(owned, found, change);
-    if (done >= 0) done = changeAll(givenMode(owned, found, change));
+    if (!isErrno(done)) done = changeAll(givenMode(owned, found, change));
   }
-  const attributes = done < 0 ? done : tree.statFd(place);
+  const attributes = isErrno(done) ? done : tree.statFd(place);
   native.close(place);
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   reply.attributes(attributes);
   return 0;
 
@@ -313,10 +314,10 @@ export function changeAttributes(context: GoferContext): SysResult {
       (mask & CHANGE.owner) === 0
         ? 0
         : native.fchownat(place, '', idOf(uid), idOf(gid), AT_EMPTY_PATH);
-    if (owned < 0) return owned;
+    if (isErrno(owned)) return owned;
     if ((mask & (CHANGE.mode | CHANGE.size)) !== 0) {
       const changed = changeContents(tree, place, mask, newMode, size);
-      if (changed < 0) return changed;
+      if (isErrno(changed)) return changed;
     }
     if ((mask & (CHANGE.atime | CHANGE.mtime)) === 0) return 0;
     const times: [number, number, number, number] = [
@@ -331,7 +332,7 @@ export function changeAttributes(context: GoferContext): SysResult {
 
 function changeablePlace(tree: HostTree, directory: HostDirectory, name: string): SysResult {
   const fd = changeableFd(tree, directory, name === '' ? 0 : MAY_EXECUTE);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   return name === '' ? native.dup(fd) : tree.openEntry(directory, name, O_PATH, 0);
 }
 
@@ -345,7 +346,7 @@ function changeContents(
 ): SysResult {
   if ((mask & CHANGE.size) !== 0) {
     const resized = resize(tree, place, size);
-    if (resized < 0) return resized;
+    if (isErrno(resized)) return resized;
   }
   return (mask & CHANGE.mode) === 0 ? 0 : changeMode(tree, place, mode & 0o7777);
 }
@@ -354,7 +355,7 @@ function changeMode(tree: HostTree, place: number, mode: number): SysResult {
   const node = tree.placeholderAt(place);
   if (node === undefined) return native.chmodHeld(place, mode);
   const file = native.reopen(place, O_RDONLY);
-  if (file < 0) return file;
+  if (isErrno(file)) return file;
   const written = writePlaceholder(file, { mode: (node.mode & S_IFMT) | mode, rdev: node.rdev });
   native.close(file);
   return written;
@@ -363,11 +364,11 @@ function changeMode(tree: HostTree, place: number, mode: number): SysResult {
 /** The kind is looked at first: a device must not even be opened. */
 function resize(tree: HostTree, place: number, size: number): SysResult {
   const attributes = tree.statFd(place);
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   const kind = attributes.mode & S_IFMT;
   if (kind !== S_IFREG) return kind === S_IFDIR ? EISDIR : EINVAL;
   const fd = native.reopen(place, O_RDWR);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const done = native.ftruncate(fd, size);
   native.close(fd);
   return done;

@@ -1,5 +1,15 @@
 // What the Gofer's operations share: the request at hand, and the safe ways to an entry.
-import { EBADF, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM, type SysResult } from '../abi/errno.ts';
+import {
+  EBADF,
+  EINVAL,
+  EIO,
+  ENOENT,
+  EOPNOTSUPP,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
@@ -46,15 +56,15 @@ export function entryOf(
   directory: HostDirectory,
   name: string,
   attributes: HostAttributes,
-): HostEntry | SysResult {
+): Result<HostEntry> {
   const kind = attributes.mode & S_IFMT;
   if (kind === S_IFDIR) {
     const child = tree.child(directory, name, attributes);
-    return typeof child === 'number' ? child : directoryEntry(tree, child, attributes);
+    return isErrno(child) ? child : directoryEntry(tree, child, attributes);
   }
   if (kind !== S_IFLNK) return { attributes, id: 0, watch: 0, target: '' };
   const target = readLink(tree, directory, name);
-  return typeof target === 'number' ? target : { attributes, id: 0, watch: 0, target };
+  return isErrno(target) ? target : { attributes, id: 0, watch: 0, target };
 }
 
 /** With attributes from after the watch was there: changes since then are told. */
@@ -67,17 +77,17 @@ function directoryEntry(
   tree.watch(directory);
   const { watch } = directory;
   const fd = watch === before ? -1 : tree.fdOf(directory);
-  const again = fd < 0 ? attributes : tree.statFd(fd);
-  return { attributes: typeof again === 'number' ? attributes : again, id, watch, target: '' };
+  const again = isErrno(fd) ? attributes : tree.statFd(fd);
+  return { attributes: isErrno(again) ? attributes : again, id, watch, target: '' };
 }
 
 const linkBytes = Buffer.alloc(4096);
 
-function readLink(tree: HostTree, directory: HostDirectory, name: string): string | SysResult {
+function readLink(tree: HostTree, directory: HostDirectory, name: string): Result<string> {
   const fd = tree.fdOf(directory);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const length = native.readlinkat(fd, name, linkBytes);
-  return length < 0 ? length : linkBytes.toString('latin1', 0, length);
+  return isErrno(length) ? length : linkBytes.toString('latin1', 0, length);
 }
 
 /** A real descriptor of a regular file or directory (name '': this one), whose type was looked at before it was opened. */
@@ -89,13 +99,13 @@ export function openFileOrDirectory(
 ): SysResult {
   if (name === '') {
     const fd = tree.fdOf(directory);
-    return fd < 0 ? fd : native.openat2(fd, '.', O_RDONLY | O_DIRECTORY, 0, 0);
+    return isErrno(fd) ? fd : native.openat2(fd, '.', O_RDONLY | O_DIRECTORY, 0, 0);
   }
   const place = tree.openEntry(directory, name, O_PATH, 0);
-  if (place < 0) return place;
+  if (isErrno(place)) return place;
   const attributes = tree.statFd(place);
   let fd: SysResult = EIO;
-  if (typeof attributes === 'number') fd = attributes;
+  if (isErrno(attributes)) fd = attributes;
   else if (isOpenable(attributes.mode)) fd = native.reopen(place, mode | O_NONBLOCK);
   else fd = EOPNOTSUPP;
   native.close(place);
@@ -108,11 +118,11 @@ export function openTarget(tree: HostTree, target: Target, mode: number): SysRes
   if (held !== undefined) return native.reopen(held.fd, mode | O_NONBLOCK);
   if (directory === undefined) return EBADF;
   const fd = openFileOrDirectory(tree, directory, name, mode);
-  if (fd < 0 || target.ino === 0) return fd;
+  if (isErrno(fd) || target.ino === 0) return fd;
   const attributes = tree.statFd(fd);
-  if (typeof attributes !== 'number' && isMeant(target, attributes)) return fd;
+  if (!isErrno(attributes) && isMeant(target, attributes)) return fd;
   native.close(fd);
-  return typeof attributes === 'number' ? attributes : ENOENT;
+  return isErrno(attributes) ? attributes : ENOENT;
 }
 
 function isOpenable(mode: number): boolean {
@@ -134,12 +144,12 @@ export function madeFor(
   uid: number,
   gid: number,
   mode: number,
-): HostAttributes | SysResult {
+): Result<HostAttributes> {
   const made = tree.statFd(fd);
-  if (typeof made === 'number') return made;
+  if (isErrno(made)) return made;
   if (made.uid === uid && made.gid === gid && (made.mode & 0o7777) === (mode & 0o7777)) return made;
   const done = giveTo(fd, '', uid, gid, mode);
-  return done < 0 ? done : tree.statFd(fd);
+  return isErrno(done) ? done : tree.statFd(fd);
 }
 
 /** Owner and mode of something made just now. A Gofer without CAP_CHOWN makes files of its own user only. */
@@ -152,6 +162,6 @@ export function giveTo(
 ): SysResult {
   const flags = name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
   const changed = native.fchownat(fd, name, uid, gid, flags);
-  if (changed < 0 && changed !== EPERM && changed !== EINVAL) return changed;
+  if (isErrno(changed) && changed !== EPERM && changed !== EINVAL) return changed;
   return mode === undefined ? 0 : native.fchmod(fd, mode & 0o7777);
 }

@@ -1,6 +1,6 @@
 // Regular files without a name that the guest still uses: removed while they are open, or made without one (O_TMPFILE).
 // A descriptor here keeps them reachable for what the Sentry may not do by its own: owner, mode, times, opening anew.
-import { EBADF, EINVAL, EOPNOTSUPP, EROFS, type SysResult } from '../abi/errno.ts';
+import { EBADF, EINVAL, EOPNOTSUPP, EROFS, isErrno, type SysResult } from '../abi/errno.ts';
 import { O_PATH, O_RDWR, O_TMPFILE } from '../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
@@ -16,16 +16,16 @@ export function hold(context: GoferContext): SysResult {
   if (directory === undefined) return EBADF;
   if (directory.sealed) return EOPNOTSUPP;
   const found = mayUse(tree, directory, MAY_EXECUTE);
-  if (found < 0) return found;
+  if (isErrno(found)) return found;
   const fd = tree.openEntry(directory, name, O_PATH, 0);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = tree.statFd(fd);
-  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFREG) {
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
     native.close(fd);
-    return typeof attributes === 'number' ? attributes : EOPNOTSUPP;
+    return isErrno(attributes) ? attributes : EOPNOTSUPP;
   }
   const id = tree.hold(directory, fd);
-  if (id < 0) return id;
+  if (isErrno(id)) return id;
   reply.u32(id);
   return 0;
 }
@@ -38,14 +38,16 @@ export function createUnnamed(context: GoferContext): SysResult {
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const parentFd = tree.fdOf(directory);
-  const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, '.', O_TMPFILE | O_RDWR, 0o600, 0);
-  if (fd < 0) return fd;
+  const fd = isErrno(parentFd)
+    ? parentFd
+    : native.openat2(parentFd, '.', O_TMPFILE | O_RDWR, 0o600, 0);
+  if (isErrno(fd)) return fd;
   const owned = giveTo(fd, '', uid, gid, mode);
-  const attributes = owned < 0 ? owned : tree.statFd(fd);
-  const id = typeof attributes === 'number' ? attributes : tree.hold(directory, native.dup(fd));
-  if (typeof attributes === 'number' || id < 0) {
+  const attributes = isErrno(owned) ? owned : tree.statFd(fd);
+  const id = isErrno(attributes) ? attributes : tree.hold(directory, native.dup(fd));
+  if (isErrno(attributes) || isErrno(id)) {
     native.close(fd);
     return id;
   }
@@ -62,9 +64,9 @@ export function linkHeld({ tree, request }: GoferContext): SysResult {
   if (held === undefined || directory === undefined) return EBADF;
   if (held.readOnly || directory.readOnly || directory.sealed) return EROFS;
   const file = tree.statFd(held.fd);
-  if (typeof file === 'number') return file;
+  if (isErrno(file)) return file;
   const linked = mayLink(held, file);
-  const allowed = linked < 0 ? linked : mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
-  const fd = allowed < 0 ? allowed : tree.fdOf(directory);
-  return fd < 0 ? fd : native.linkHeld(held.fd, fd, name);
+  const allowed = isErrno(linked) ? linked : mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
+  const fd = isErrno(allowed) ? allowed : tree.fdOf(directory);
+  return isErrno(fd) ? fd : native.linkHeld(held.fd, fd, name);
 }

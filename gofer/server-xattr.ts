@@ -8,6 +8,7 @@ import {
   EOPNOTSUPP,
   EPERM,
   EROFS,
+  isErrno,
   type SysResult,
 } from '../abi/errno.ts';
 import { O_RDONLY } from '../abi/fcntl.ts';
@@ -60,17 +61,17 @@ function target(
   if (directory?.sealed === true) return EOPNOTSUPP;
   const isEntry = place.held === undefined && directory !== undefined && name !== '';
   const found = isEntry ? mayUse(tree, directory, MAY_EXECUTE) : 0;
-  const fd = found < 0 ? found : openTarget(tree, place, O_RDONLY);
-  if (fd < 0) return fd;
+  const fd = isErrno(found) ? found : openTarget(tree, place, O_RDONLY);
+  if (isErrno(fd)) return fd;
   const file = rights.owners === undefined ? undefined : tree.statFd(fd);
   let done: SysResult = 0;
   let root: CapabilityRoot = 'host';
-  if (typeof file === 'number') done = file;
+  if (isErrno(file)) done = file;
   else if (file !== undefined) {
     root = capabilityRoot(rights, file);
     if ((neededFor(options.writes, attribute) & ~rightsTo(rights, file)) !== 0) done = EACCES;
   }
-  if (done >= 0) done = use(fd, attribute, root);
+  if (!isErrno(done)) done = use(fd, attribute, root);
   native.close(fd);
   return done;
 }
@@ -89,7 +90,7 @@ export function getXattr(context: GoferContext): SysResult {
     context,
     (fd, attribute, root) => {
       const length = native.fgetxattr(fd, attribute, value);
-      if (length < 0) return length;
+      if (isErrno(length)) return length;
       const bytes = value.subarray(0, length);
       const isBound = attribute === XATTR_NAME_CAPS && root !== 'host';
       const shown = isBound ? unbind(bytes, root) : bytes;
@@ -106,7 +107,7 @@ export function listXattr(context: GoferContext): SysResult {
     context,
     (fd) => {
       const length = native.flistxattr(fd, value);
-      if (length < 0) return length;
+      if (isErrno(length)) return length;
       const names = value.toString('latin1', 0, length).split('\0').filter(isServed);
       context.reply.blob(Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1'));
       return 0;

@@ -11,6 +11,8 @@ import {
   ENOENT,
   EPIPE,
   EROFS,
+  isErrno,
+  type Result,
   type SysResult,
 } from '../abi/errno.ts';
 import {
@@ -25,6 +27,7 @@ import {
   O_WRONLY,
 } from '../abi/fcntl.ts';
 import { dirent64Layout } from '../abi/fs.ts';
+import { MSG_DONTWAIT } from '../abi/socket.ts';
 import { S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
 import type { MemoryTrim } from '../native/memory-trim.ts';
@@ -69,8 +72,6 @@ export interface GoferOptions extends TreeOptions {
   /** What it does when nothing has been asked for a while. */
   readonly memoryTrim?: MemoryTrim;
 }
-
-const MSG_DONTWAIT = 0x40;
 
 type Operation = (context: GoferContext) => SysResult;
 
@@ -125,9 +126,9 @@ class GoferServer implements GoferContext {
       }
       if (length === 0 || length === ECONNRESET) return 0;
       if (length === EINTR) continue;
-      if (length < 0) return length;
+      if (isErrno(length)) return length;
       const answered = this.#answer(length);
-      if (answered < 0) return answered === EPIPE || answered === ECONNRESET ? 0 : answered;
+      if (isErrno(answered)) return answered === EPIPE || answered === ECONNRESET ? 0 : answered;
     }
   }
 
@@ -198,9 +199,9 @@ class GoferServer implements GoferContext {
   #startWatching(): SysResult {
     if (!this.request.isComplete) return EINVAL;
     const fd = this.tree.watches.start();
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     const passed = native.dup(fd);
-    if (passed < 0) return passed;
+    if (isErrno(passed)) return passed;
     this.passFd(passed);
     return 0;
   }
@@ -210,9 +211,9 @@ class GoferServer implements GoferContext {
     const point = this.#options.attachPoints[index];
     if (!this.request.isComplete || point === undefined) return EINVAL;
     const directory = this.tree.attach(point, index);
-    if (typeof directory === 'number') return directory;
+    if (isErrno(directory)) return directory;
     const attributes = this.tree.statFd(point.fd);
-    if (typeof attributes === 'number') return attributes;
+    if (isErrno(attributes)) return attributes;
     this.reply
       .u32(directory.id)
       .u32(point.readOnly ? 1 : 0)
@@ -235,9 +236,9 @@ function walk(context: GoferContext): SysResult {
   let at = start;
   let count = 0;
   let result = mayUse(context.tree, start, MAY_EXECUTE);
-  for (const name of result < 0 ? [] : names) {
+  for (const name of isErrno(result) ? [] : names) {
     const entry = step(context.tree, at, name);
-    if (typeof entry === 'number') {
+    if (isErrno(entry)) {
       result = entry;
       break;
     }
@@ -256,10 +257,10 @@ function walk(context: GoferContext): SysResult {
   return result;
 }
 
-function step(tree: HostTree, directory: HostDirectory, name: string): HostEntry | SysResult {
+function step(tree: HostTree, directory: HostDirectory, name: string): Result<HostEntry> {
   if (directory.sealed) return ENOENT;
   const attributes = tree.stat(directory, name);
-  return typeof attributes === 'number' ? attributes : entryOf(tree, directory, name, attributes);
+  return isErrno(attributes) ? attributes : entryOf(tree, directory, name, attributes);
 }
 
 const direntBytes = Buffer.alloc(32 * 1024);
@@ -283,14 +284,14 @@ function list(context: GoferContext): SysResult {
   if (!request.isComplete) return EINVAL;
   if (directory === undefined) return EBADF;
   const listed = mayUse(tree, directory, MAY_READ);
-  if (listed < 0) return listed;
+  if (isErrno(listed)) return listed;
   tree.watch(directory);
   reply.u32(directory.watch);
   const headAt = reply.length;
   reply.u32(0).u32(0);
   if (directory.sealed) return 0;
   const current = goesOn ? listing : startListing(tree, directory);
-  if (typeof current === 'number') return current;
+  if (isErrno(current)) return current;
   if (current === undefined || current.id !== directory.id) return EINVAL;
   const { count, more } = listInto(context, current);
   if (!more) endListing();
@@ -299,11 +300,13 @@ function list(context: GoferContext): SysResult {
   return 0;
 }
 
-function startListing(tree: HostTree, directory: HostDirectory): Listing | SysResult {
+function startListing(tree: HostTree, directory: HostDirectory): Result<Listing> {
   endListing();
   const parentFd = tree.fdOf(directory);
-  const fd = parentFd < 0 ? parentFd : native.openat2(parentFd, '.', O_RDONLY | O_DIRECTORY, 0, 0);
-  if (fd < 0) return fd;
+  const fd = isErrno(parentFd)
+    ? parentFd
+    : native.openat2(parentFd, '.', O_RDONLY | O_DIRECTORY, 0, 0);
+  if (isErrno(fd)) return fd;
   listing = { id: directory.id, fd, at: 0, filled: 0 };
   return listing;
 }
@@ -329,7 +332,7 @@ function listInto(
     state.at += direntView.getUint16(state.at + dirent64Layout.at.reclen, true);
     if (name === '.' || name === '..') continue;
     const attributes = tree.statAt(state.fd, name);
-    if (typeof attributes === 'number') continue; // Gone meanwhile, or not ours to see.
+    if (isErrno(attributes)) continue; // Gone meanwhile, or not ours to see.
     reply.text(name).attributes(attributes);
     count += 1;
   }
@@ -357,12 +360,12 @@ function open(context: GoferContext): SysResult {
   if (place.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
   if (directory?.sealed === true) return EACCES;
   const fd = openAllowed(tree, target, mode);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = tree.statFd(fd);
   // A directory's descriptor would be a way past this process: it is never passed.
-  if (typeof attributes === 'number' || (attributes.mode & S_IFMT) !== S_IFREG) {
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
     native.close(fd);
-    return typeof attributes === 'number' ? attributes : EISDIR;
+    return isErrno(attributes) ? attributes : EISDIR;
   }
   reply.attributes(attributes);
   context.passFd(fd);
@@ -376,12 +379,12 @@ function openAllowed(tree: HostTree, target: Target, mode: number): SysResult {
   if (place?.owners === undefined) return openTarget(tree, target, mode);
   if (held === undefined && directory !== undefined && target.name !== '') {
     const found = mayUse(tree, directory, MAY_EXECUTE);
-    if (found < 0) return found;
+    if (isErrno(found)) return found;
   }
   const fd = openTarget(tree, target, O_RDONLY);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = tree.statFd(fd);
-  if (typeof attributes === 'number') {
+  if (isErrno(attributes)) {
     native.close(fd);
     return attributes;
   }
@@ -403,9 +406,9 @@ function statfs(context: GoferContext): SysResult {
   if (!context.request.isComplete) return EINVAL;
   if (directory === undefined) return EBADF;
   const fd = context.tree.fdOf(directory);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const done = native.fstatfs(fd, statfsValues);
-  if (done < 0) return done;
+  if (isErrno(done)) return done;
   for (const value of statfsValues)
     context.reply.f64(Number.isSafeInteger(value) ? value : Number.MAX_SAFE_INTEGER);
   return 0;
@@ -419,9 +422,9 @@ function getAttributes(context: GoferContext): SysResult {
   if (directory === undefined) return EBADF;
   if (directory.sealed) return name === '' ? EACCES : ENOENT;
   const found = name === '' ? 0 : mayUse(tree, directory, MAY_EXECUTE);
-  if (found < 0) return found;
+  if (isErrno(found)) return found;
   const attributes = tree.stat(directory, name);
-  if (typeof attributes === 'number') return attributes;
+  if (isErrno(attributes)) return attributes;
   reply.attributes(attributes);
   return 0;
 }
@@ -435,13 +438,13 @@ function create(context: GoferContext): SysResult {
   if (directory === undefined) return EBADF;
   if (directory.readOnly || directory.sealed) return EROFS;
   const allowed = mayMake(tree, directory, uid, gid);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   // Set-id bits only once the owner is right.
   const first = firstMode(uid, mode, 0o600);
   const fd = tree.openEntry(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, first);
-  if (fd < 0) return fd;
+  if (isErrno(fd)) return fd;
   const attributes = madeFor(tree, fd, uid, gid, mode);
-  if (typeof attributes === 'number') {
+  if (isErrno(attributes)) {
     native.close(fd);
     return attributes;
   }

@@ -1,7 +1,7 @@
 // inotify(7) on directories of the host, for the Sentry: it holds the same inotify instance and reads the events itself,
 // so that it knows of every change that was done before it looked. A change is in the instance's queue before the system
 // call that made it returns. The number of watches is bounded; the oldest go first (the kernel tells the Sentry: IN_IGNORED).
-import { EOPNOTSUPP, type SysResult } from '../abi/errno.ts';
+import { EOPNOTSUPP, isErrno, type SysResult } from '../abi/errno.ts';
 import {
   IN_ATTRIB,
   IN_CREATE,
@@ -35,7 +35,9 @@ export interface Watchable {
 const statfsValues = new Float64Array(8);
 
 function isWatchable(fd: number): boolean {
-  return native.fstatfs(fd, statfsValues) >= 0 && watchableTypes.has(statfsValues[0] as number);
+  return (
+    !isErrno(native.fstatfs(fd, statfsValues)) && watchableTypes.has(statfsValues[0] as number)
+  );
 }
 
 export class Watches {
@@ -58,7 +60,7 @@ export class Watches {
     if (this.#limit === 0) return EOPNOTSUPP;
     this.stop();
     const fd = native.inotifyInit();
-    if (fd >= 0) this.#fd = fd;
+    if (!isErrno(fd)) this.#fd = fd;
     return fd;
   }
 

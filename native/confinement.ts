@@ -2,6 +2,7 @@
 // its final root, then keeps others from attaching to it and installs its seccomp filter.
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { isErrno } from '../abi/errno.ts';
 import { native } from './addon.ts';
 import { compileFilter, type FilterSpec } from './seccomp/bpf.ts';
 
@@ -11,7 +12,7 @@ export function sealRoot(sealerFd: number): number {
   if (native.write(sealerFd, byte, 0, 1) !== 1) return -32;
   const got = native.read(sealerFd, byte, 0, 1);
   native.close(sealerFd);
-  if (got !== 1) return got < 0 ? got : -32;
+  if (got !== 1) return isErrno(got) ? got : -32;
   return -(byte[0] as number);
 }
 

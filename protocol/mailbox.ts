@@ -7,6 +7,8 @@ export const STUB_MAILBOX_OFFSET = 0x100000;
 export const STUB_MAILBOX_BYTES = 0x1000000;
 export const STUB_AREAS_OFFSET = 0x2000000;
 export const STUB_AREA_BYTES = 0x10000;
+/** The most that a memory call of a stub may be about. */
+export const STUB_PIECE_BYTES = 0x10000000;
 export const STUB_SLOTS = 4096;
 export const SLOT_BYTES = 4096;
 export const SLOT_WORDS = 1024;

@@ -33,9 +33,9 @@ const ownVerbs: readonly (string | undefined)[] = [
 /** An engine that is newer than we are may use an option that we do not know: it looks for the reason in its log. */
 async function refuseUsage(program: Command, text: string): Promise<void> {
   const isEngines = program.opts<GlobalOptions>().log !== undefined;
-  if (!isEngines && ownVerbs.includes(program.args[0])) throw new Failure(text);
+  if (!isEngines && ownVerbs.includes(program.args[0])) throw new Failure('RUNTS_E_USAGE', text);
   await inContext(program.opts<GlobalOptions>(), () => {
-    throw new Failure(text, 1);
+    throw new Failure('RUNTS_E_USAGE', text);
   });
 }
 
@@ -53,7 +53,8 @@ function newProgram(): Command {
   addDebug(program);
   program.allowExcessArguments().action(async () => {
     const verb = program.args[0];
-    if (verb === undefined) throw new Failure("no command given; 'runts help' lists them");
+    if (verb === undefined)
+      throw new Failure('RUNTS_E_USAGE', "no command given; 'runts help' lists them");
     await refuseUsage(program, `no command '${verb}'; 'runts help' lists them`);
   });
   return program;
@@ -124,7 +125,7 @@ function addInstall(program: Command): void {
 function addDebug(program: Command): void {
   const debug = program.command('debug').description('look into runts itself');
   debug.action(() => {
-    throw new Failure("no subject given; 'runts help debug' lists them");
+    throw new Failure('RUNTS_E_USAGE', "no subject given; 'runts help debug' lists them");
   });
   debug
     .command('boot-timeline')

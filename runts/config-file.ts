@@ -1,4 +1,5 @@
 // What a front sends to the Sentry first: in a file in memory, that survives execve.
+import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { Failure } from './failure.ts';
 
@@ -7,11 +8,12 @@ export function configFile(request: object): number {
   const bytes = Buffer.from(`${JSON.stringify(request)}\n`, 'latin1');
   const fd = native.memfdCreate('runts-config', 0);
   let written = 0;
-  while (fd >= 0 && written < bytes.length) {
+  while (!isErrno(fd) && written < bytes.length) {
     const wrote = native.pwrite(fd, bytes, written, bytes.length - written, written);
     if (wrote <= 0) break;
     written += wrote;
   }
-  if (written < bytes.length) throw new Failure('no memory for the configuration');
+  if (written < bytes.length)
+    throw new Failure('RUNTS_E_HOST_RESOURCES', 'no memory for the configuration');
   return fd;
 }

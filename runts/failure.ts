@@ -1,16 +1,29 @@
-// Failures that the user is told about: one line on standard error and an exit code, no stack trace.
+// Failures that the user is told about: one line on standard error, no stack trace. The exit code is the verb's: 125
+// from runts' own verbs (main.ts), from those of an OCI runtime what runc gives (oci/context.ts).
 import { writeSync } from 'node:fs';
+// The type alone: the catalogue's texts are for docs/errors.md, and cost the command line's start nothing.
+import type { FailureCode } from './errors.ts';
 
-/** runts itself failed, as env(1), timeout(1) and docker(1) have it. */
-export const EXIT_OWN_FAILURE = 125;
-
+/** A failure with its family in the catalogue, for programs, and a text, for people. */
 export class Failure extends Error {
-  readonly code: number;
+  readonly code: FailureCode;
 
-  constructor(text: string, code: number = EXIT_OWN_FAILURE) {
+  constructor(code: FailureCode, text: string) {
     super(text);
     this.code = code;
   }
+}
+
+/** The family of a failure; of an exception that nobody foresaw RUNTS_E_UNEXPECTED. */
+export function codeOf(error: unknown): FailureCode {
+  return error instanceof Failure ? error.code : 'RUNTS_E_UNEXPECTED';
+}
+
+/** With RUNTS_TRACE=1: the family of a failure, and where in runts it came from. */
+export function complainOfOrigin(error: unknown): void {
+  if (process.env['RUNTS_TRACE'] !== '1' || !(error instanceof Error)) return;
+  complain(`${codeOf(error)} (docs/errors.md)`);
+  complain(String(error.stack));
 }
 
 /**

@@ -2,6 +2,7 @@
 // protocol/control.ts for the messages.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import type { GoferConfig, OwnersConfig } from '../protocol/attach-config.ts';
 import type { SandboxConfig } from '../protocol/boot-config.ts';
@@ -43,7 +44,7 @@ export function handOver(plan: LaunchPlan): never {
   try {
     accessSync(launcher, constants.X_OK);
   } catch (error) {
-    throw new Failure(`cannot start ${launcher}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${launcher}: ${describe(error)}`);
   }
   const args = ['runts', ...launcherArguments(plan)];
   const config = configFile(plan.config);
@@ -54,7 +55,8 @@ export function handOver(plan: LaunchPlan): never {
     ['--strace', plan.straceFd],
   ] as const) {
     if (fd === undefined) continue;
-    if (native.keepAtExec(fd) < 0) throw new Failure(`${option}: bad descriptor`);
+    if (isErrno(native.keepAtExec(fd)))
+      throw new Failure('RUNTS_E_DESCRIPTOR', `${option}: bad descriptor`);
     args.push(option, String(fd));
     fds.push(fd);
   }

@@ -22,7 +22,10 @@ export function parseSize(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text);
   const unit = sizeUnits[match?.[2]?.toLowerCase() ?? ''];
   if (match === null || unit === undefined)
-    throw new Failure(`${option}: '${text}' is no size (for example 512m, 2g)`);
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `${option}: '${text}' is no size (for example 512m, 2g)`,
+    );
   return Math.floor(Number(match[1]) * unit);
 }
 
@@ -31,18 +34,22 @@ export function parseTime(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text);
   const unit = timeUnits[match?.[2] ?? ''];
   if (match === null || unit === undefined)
-    throw new Failure(`${option}: '${text}' is no time (for example 10, 30s, 5m)`);
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `${option}: '${text}' is no time (for example 10, 30s, 5m)`,
+    );
   return Math.ceil(Number(match[1]) * unit);
 }
 
 export function parseCount(text: string, option: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Failure(`${option}: '${text}' is no positive number`);
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is no positive number`);
   return Number(text);
 }
 
 /** A uid or gid. */
 export function parseId(text: string, option: string): number {
   if (!/^\d{1,10}$/.test(text) || Number(text) > 0xffff_fffe)
-    throw new Failure(`${option}: '${text}' is no numeric id`);
+    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is no numeric id`);
   return Number(text);
 }

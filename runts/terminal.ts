@@ -1,12 +1,13 @@
 // The caller's terminal, as the guest's own starts out. While the sandbox runs the launcher has it
 // (native/launcher/front.c).
+import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import type { WindowSize } from '../protocol/boot-config.ts';
 import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {
   const out = new Int32Array(2);
-  if (native.windowSize(fd, out) < 0) return { rows: 24, columns: 80 };
+  if (isErrno(native.windowSize(fd, out))) return { rows: 24, columns: 80 };
   return { rows: out[0] as number, columns: out[1] as number };
 }
 
@@ -21,7 +22,10 @@ export function wantsTerminal(): boolean {
 /** A container's process in the foreground that has `terminal` set is given ours, for input and output. */
 export function needTerminal(): void {
   if (!isTerminal(0))
-    throw new Failure('cannot allocate tty: standard input is no terminal (--console-socket)', 1);
+    throw new Failure(
+      'RUNTS_E_TERMINAL',
+      'cannot allocate tty: standard input is no terminal (--console-socket)',
+    );
 }
 
 /** isatty(3), without the streams and sockets that node:tty loads. */

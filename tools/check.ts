@@ -15,6 +15,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['tree', 'node', 'tools/check-tree.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
+  ['errors page', 'node', 'tools/gen-errors.ts', '--check'],
   ['C format', 'node', 'tools/format-c.ts'],
 ];
 

@@ -1,4 +1,6 @@
 // Types of native/addon/program.c. Every call answers >= 0 or -errno.
+import type { SysResult } from '../../abi/errno.ts';
+
 export interface ProgramCalls {
   /**
    * Runs a program of the host to its end, with no descriptors but `input` and pipes for its output. `words` are its arguments
@@ -15,5 +17,5 @@ export interface ProgramCalls {
     timeoutMs: number,
     said: Uint8Array,
     out: Int32Array,
-  ): number;
+  ): SysResult;
 }

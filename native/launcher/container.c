@@ -47,7 +47,7 @@ void end_status(struct container *container) {
 }
 
 void log_error(const struct container *container, const char *text) {
-  write_log(container->error_log_fd, container->error_log_json, "error", text);
+  write_log(container->error_log_fd, container->error_log_json, "error", text, "RUNTS_E_START");
 }
 
 static void fail(struct container *container, const char *what) __attribute__((noreturn));

@@ -107,7 +107,7 @@ void format_time(long long seconds, char text[TIME_BYTES]) {
            (unsigned)(second % 60) % 100);
 }
 
-void write_log(int fd, bool json, const char *level, const char *message) {
+void write_log(int fd, bool json, const char *level, const char *message, const char *code) {
   char when[TIME_BYTES];
   struct timespec now;
   struct text line = {0};
@@ -120,7 +120,9 @@ void write_log(int fd, bool json, const char *level, const char *message) {
     append_format(&line, "time=\"%s\" level=%s msg=", when, level);
   }
   append_quoted(&line, message, strlen(message));
-  if (json) append_format(&line, ",\"time\":\"%s\"}", when);
+  if (json) append_format(&line, ",\"time\":\"%s\"", when);
+  if (code != NULL) append_format(&line, json ? ",\"code\":\"%s\"" : " code=%s", code);
+  if (json) append(&line, "}", 1);
   append(&line, "\n", 1);
   /* A full disk must not hide the failure itself, which is told elsewhere too. */
   if (!line.failed && write(fd, line.bytes, line.used) < 0) line.used = 0;

@@ -28,7 +28,10 @@ enum { TIME_BYTES = 32 };
  */
 void format_time(long long seconds, char text[TIME_BYTES]);
 
-/* One line of the file that --log names (or -1), as runts/oci/log.ts writes it. */
-void write_log(int fd, bool json, const char *level, const char *message);
+/*
+ * One line of the file that --log names (or -1), as runts/oci/log.ts writes it. `code` is the family of a failure
+ * (runts/errors.ts), or NULL.
+ */
+void write_log(int fd, bool json, const char *level, const char *message, const char *code);
 
 #endif

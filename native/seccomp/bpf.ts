@@ -1,6 +1,8 @@
 // Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic BPF.
 // seccomp(2), Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{seccomp,filter,bpf_common}.h.
 // Used for the stub (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
+import { BPF_LD_W_ABS } from '../../abi/filter.ts';
+import { AUDIT_ARCH_X86_64, SECCOMP_RET_ERRNO } from '../../abi/seccomp.ts';
 
 export type FilterAction =
   | 'allow'
@@ -98,7 +100,6 @@ export function actionValue(action: FilterAction): number {
   return ACTIONS[action];
 }
 
-const SECCOMP_RET_ERRNO = 0x00050000;
 const ACTIONS = {
   allow: 0x7fff0000,
   log: 0x7ffc0000,
@@ -106,7 +107,6 @@ const ACTIONS = {
   trap: 0x00030000,
   killProcess: 0x80000000,
 } as const;
-const AUDIT_ARCH_X86_64 = 0xc000003e;
 
 // Offsets in struct seccomp_data.
 const OFFSET_NR = 0;
@@ -115,7 +115,6 @@ const OFFSET_IP = 8;
 const OFFSET_ARGS = 16;
 
 // BPF opcodes.
-const BPF_LD_W_ABS = 0x20;
 const BPF_ALU_AND = 0x54;
 const BPF_RET = 0x06;
 const BPF_JMP = 0x05;

@@ -1,8 +1,8 @@
 // What Node itself (V8, libuv, glibc) asks of the host once it runs: in the lists of Sentry and Gofer alike.
+import { ENOENT } from '../../abi/errno.ts';
+import { PROT_EXEC } from '../../abi/mman.ts';
 import type { FilterRow } from './bpf.ts';
 
-const PROT_EXEC = 4;
-const ENOENT = 2;
 const noExecutable = [{ arg: 2, mask: PROT_EXEC, value: 0 }] as const;
 
 export const nodeRows: readonly FilterRow[] = [
@@ -31,5 +31,5 @@ export const nodeRows: readonly FilterRow[] = [
     why: 'node: contended locks of V8',
     action: { errno: 0 },
   },
-  { name: 'openat', number: 257, why: 'node: glibc counts processors', action: { errno: ENOENT } },
+  { name: 'openat', number: 257, why: 'node: glibc counts processors', action: { errno: -ENOENT } },
 ];

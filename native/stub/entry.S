@@ -60,6 +60,25 @@ stub_copy_fault:
         .globl stub_copy_insn
         .hidden stub_copy_insn
 
+/* long stub_touch_read(at), stub_touch_write(at): 0, or 1 after a fault, which goes on at stub_touch_fault. */
+        .globl stub_touch_read, stub_touch_write, stub_touch_fault
+        .hidden stub_touch_read, stub_touch_write, stub_touch_fault
+        .globl stub_touch_read_insn, stub_touch_write_insn
+        .hidden stub_touch_read_insn, stub_touch_write_insn
+stub_touch_read:
+stub_touch_read_insn:
+        movzbl  (%rdi), %eax
+        xor     %eax, %eax
+        ret
+stub_touch_write:
+        xor     %eax, %eax
+stub_touch_write_insn:
+        lock orb $0, (%rdi)
+        ret
+stub_touch_fault:
+        mov     $1, %eax
+        ret
+
 /* From the zygote: rdi = struct stub_boot*, already on the stack of area 0. */
         .globl stub_boot_entry
         .hidden stub_boot_entry

@@ -27,6 +27,9 @@
 #define STUB_SLOT_BYTES 4096UL
 #define STUB_RANGE_BYTES (STUB_AREAS_OFFSET + STUB_SLOTS * STUB_AREA_BYTES)
 
+/* The most that a memory call of a stub may be about: stub-filter.ts, memory.h. */
+#define STUB_PIECE_BYTES 0x10000000UL
+
 #define STUB_WAKE_FD 4
 #define STUB_MAGIC 0x62757473746e7572UL /* "runtstub" */
 
@@ -150,7 +153,8 @@ struct stub_header {
 
 /* From the zygote's own code to the stub's boot function. */
 struct stub_boot {
-  uint64_t filter_program; /* struct sock_fprog* */
+  uint64_t filter; /* struct sock_filter* */
+  uint32_t filter_instructions;
   int32_t pid;
 };
 

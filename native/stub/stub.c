@@ -9,17 +9,13 @@
 #include "stub/fpstate.h"
 #include "stub/frame.h"
 #include "stub/mailbox.h"
+#include "stub/memory.h"
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
 enum {
   SYS_write = 1,
   SYS_close = 3,
-  SYS_mmap = 9,
-  SYS_mprotect = 10,
-  SYS_munmap = 11,
-  SYS_mremap = 25,
-  SYS_madvise = 28,
   SYS_recvmsg = 47,
   SYS_clone = 56,
   SYS_exit = 60,
@@ -29,18 +25,8 @@ enum {
   SYS_seccomp = 317,
 };
 enum { SIGILL = 4, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
-enum { EIO = 5, EFAULT = 14, EINVAL = 22 };
 enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
-enum {
-  PROT_READ_WRITE = 3,
-  MAP_SHARED = 1,
-  MAP_PRIVATE = 2,
-  MAP_FIXED = 0x10,
-  MAP_ANONYMOUS = 0x20,
-  MAP_NORESERVE = 0x4000,
-  MREMAP_MAYMOVE_FIXED = 3,
-  MSG_DONTWAIT = 0x40,
-};
+enum { MSG_DONTWAIT = 0x40 };
 /* The two flag sets that the filter knows: CLONE_PARENT|CHILD_SETTID|SIGCHLD, and
  * CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|CHILD_SETTID|CHILD_CLEARTID. */
 #define CLONE_PROCESS_FLAGS 0x1008011L
@@ -65,8 +51,7 @@ struct process_page {
 };
 
 extern HIDDEN char stub_base[], stub_thread_entry[], stub_boot_trap[], stub_copy_insn[],
-    stub_copy_fault[];
-extern HIDDEN long stub_syscall(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+    stub_copy_fault[], stub_touch_read_insn[], stub_touch_write_insn[], stub_touch_fault[];
 extern HIDDEN uint64_t stub_copy(void *to, const void *from, uint64_t bytes);
 HIDDEN void stub_on_signal(int number, struct signal_info *info, struct frame *frame);
 HIDDEN void stub_thread_main(struct frame *frame);
@@ -312,8 +297,7 @@ static long map_file(const struct operation *op) {
   int32_t fds[2];
   long result = take_descriptors(op->message_id, fds);
   if (result < 0) return result;
-  result = stub_syscall(SYS_mmap, (long)op->addr, (long)op->length, op->prot, op->flags, fds[0],
-                        (long)op->extra0);
+  result = map_memory(op, fds[0]);
   close_fd(fds[0]);
   release_descriptors();
   return result;
@@ -365,23 +349,19 @@ static long show_name(const struct operation *op) {
 
 static long run_operation(const struct operation *op, struct slot *slot,
                           const struct frame *frame) {
-  long addr = (long)op->addr;
-  long length = (long)op->length;
   switch (op->kind) {
     case OP_MAP_ANONYMOUS:
-      return stub_syscall(SYS_mmap, addr, length, op->prot, op->flags, -1, 0);
+      return map_memory(op, -1);
     case OP_MAP_FILE:
       return map_file(op);
     case OP_UNMAP:
-      return stub_syscall(SYS_munmap, addr, length, 0, 0, 0, 0);
+      return in_pieces(SYS_munmap, op->addr, op->length, 0);
     case OP_PROTECT:
-      return stub_syscall(SYS_mprotect, addr, length, op->prot, 0, 0, 0);
+      return in_pieces(SYS_mprotect, op->addr, op->length, op->prot);
     case OP_REMAP:
-      /* To the same place: grows there, which MREMAP_FIXED would refuse. */
-      return stub_syscall(SYS_mremap, addr, length, (long)op->extra1,
-                          op->extra0 == op->addr ? 0 : MREMAP_MAYMOVE_FIXED, (long)op->extra0, 0);
+      return remap_memory(op);
     case OP_ADVISE:
-      return stub_syscall(SYS_madvise, addr, length, op->prot, 0, 0, 0);
+      return advise_memory(op);
     case OP_SAVE_FP:
       return save_fp(frame, op->addr);
     case OP_LOAD_FP:
@@ -552,12 +532,23 @@ static uint32_t classify(int number, const struct signal_info *info, const struc
   return EVENT_FAULT;
 }
 
+/* Where an instruction of the stub's own, at `ip`, goes on when it faults; 0: it is none that may. */
+static uint64_t after_fault(uint64_t ip) {
+  if (ip == (uint64_t)stub_copy_insn) return (uint64_t)stub_copy_fault;
+  if (ip == (uint64_t)stub_touch_read_insn || ip == (uint64_t)stub_touch_write_insn) {
+    return (uint64_t)stub_touch_fault;
+  }
+  return 0;
+}
+
 /* Called by the host kernel for every signal; returning continues the guest. */
 void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
-  if ((number == SIGSEGV || number == SIGBUS) &&
-      frame->gregs[GREG_RIP] == (uint64_t)stub_copy_insn) {
-    frame->gregs[GREG_RIP] = (uint64_t)stub_copy_fault;
-    return;
+  if (number == SIGSEGV || number == SIGBUS) {
+    uint64_t next = after_fault(frame->gregs[GREG_RIP]);
+    if (next != 0) {
+      frame->gregs[GREG_RIP] = next;
+      return;
+    }
   }
   struct slot *slot = own_slot();
   save_registers(slot, frame);
@@ -578,22 +569,31 @@ void stub_thread_main(struct frame *frame) {
 }
 
 /*
- * The zygote's last step, from the stub's text: the filter goes on, everything but the stub goes. The trap that
- * follows makes a complete signal frame, which each forked child inherits.
+ * The zygote's last step, from the stub's text: everything but the stub goes, the filter goes on. The trap that
+ * follows makes a complete signal frame, which each forked child inherits. The program lies in what goes first, and
+ * under the filter no call goes that far.
  */
 void stub_boot_main(const struct stub_boot *boot) {
-  enum { SET_MODE_FILTER = 1, FLAG_NEW_LISTENER = 8 };
+  enum { SET_MODE_FILTER = 1, FLAG_NEW_LISTENER = 8, INSTRUCTION_BYTES = 8 };
   struct slot *slot = slot_at(0);
-  slot->child_id = boot->pid;
-  long listener = stub_syscall(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER,
-                               (long)boot->filter_program, 0, 0, 0);
-  if (listener < 0) {
-    slot->child_id = (int32_t)listener;
-  }
-  slot->listener_fd = (int32_t)listener;
-  process()->control_fd = 3;
+  uint8_t instructions[16384];
+  struct {
+    uint16_t count;
+    uint8_t *instructions;
+  } program = {boot->filter_instructions, instructions};
+  long listener = -E2BIG;
+  int32_t pid = boot->pid;
+  uint64_t bytes = boot->filter_instructions * (uint64_t)INSTRUCTION_BYTES;
   long start = (long)stub_base;
   long end = start + (long)STUB_RANGE_BYTES;
-  stub_syscall(SYS_munmap, 0, start, 0, 0, 0, 0);
-  stub_syscall(SYS_munmap, end, 0x7ffffffff000L - end, 0, 0, 0, 0);
+  if (bytes <= sizeof instructions) {
+    memcpy(instructions, (const void *)boot->filter, bytes);
+    stub_syscall(SYS_munmap, 0, start, 0, 0, 0, 0);
+    stub_syscall(SYS_munmap, end, 0x7ffffffff000L - end, 0, 0, 0, 0);
+    listener =
+        stub_syscall(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
+  }
+  slot->child_id = listener < 0 ? (int32_t)listener : pid;
+  slot->listener_fd = (int32_t)listener;
+  process()->control_fd = 3;
 }

@@ -196,9 +196,8 @@ __attribute__((used)) void zygote_main(void) {
   install_handlers(init->base);
 
   const struct stub_header *header = (const void *)init->base;
-  struct sock_fprog program = {(unsigned short)init->filter_instructions,
-                               (struct sock_filter *)(message + sizeof *init)};
-  struct stub_boot boot = {(uint64_t)&program, (int32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0)};
+  struct stub_boot boot = {(uint64_t)(message + sizeof *init), init->filter_instructions,
+                           (int32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0)};
   uint64_t stack = init->base + STUB_AREAS_OFFSET + STUB_AREA_BYTES - STUB_AREA_RESERVED;
   __asm__ volatile("mov %0, %%rsp\n jmp *%1" ::"r"(stack), "r"(init->base + header->boot),
                    "D"(&boot)

@@ -17,6 +17,7 @@ import {
   MAP_PRIVATE,
   MAP_SHARED,
 } from '../../abi/mman.ts';
+import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import {
   OP_ADVISE,
@@ -54,9 +55,6 @@ export interface SpaceHost extends ThreadHost {
   /** Kills the process, forgets its threads; no event. */
   spaceDestroyed(space: SystrapSpace): void;
 }
-
-const MSG_DONTWAIT = 0x40;
-const SOCK_SEQPACKET = 5;
 
 const MOST_PARKED = 8;
 
@@ -280,7 +278,7 @@ export class SystrapSpace implements AddressSpace {
       count,
       MSG_DONTWAIT,
     );
-    return sent < 0 ? sent : id;
+    return isErrno(sent) ? sent : id;
   }
 
   get mailboxFd(): number {
@@ -304,7 +302,7 @@ export class SystrapSpace implements AddressSpace {
   ): void {
     const { addr, length, prot, shared, hostFd, offset } = operation;
     const messageId = this.pass(hostFd);
-    if (messageId < 0) {
+    if (isErrno(messageId)) {
       thread.failOperation(ENOMEM, addr);
       return;
     }
@@ -323,7 +321,7 @@ export class SystrapSpace implements AddressSpace {
     let block = this.#blocks.get(fileBlock);
     if (block === undefined) {
       const attached = this.#host.region.attach(this.#mailboxFd, fileBlock);
-      if (attached < 0) return attached;
+      if (isErrno(attached)) return attached;
       block = attached;
       this.#blocks.set(fileBlock, block);
     }
@@ -346,9 +344,9 @@ export interface PreparedSpace {
 
 export function prepareSpace(host: SpaceHost): Result<PreparedSpace> {
   const mailboxFd = native.createMailbox(STUB_MAILBOX_BYTES);
-  if (mailboxFd < 0) return EMFILE;
+  if (isErrno(mailboxFd)) return EMFILE;
   const pair = new Int32Array(2);
-  if (native.socketpair(SOCK_SEQPACKET, pair) < 0) {
+  if (isErrno(native.socketpair(SOCK_SEQPACKET, pair))) {
     native.close(mailboxFd);
     return EMFILE;
   }

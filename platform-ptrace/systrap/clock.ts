@@ -1,5 +1,6 @@
 // The sandbox's clocks: the same time base (native/addon/clock.c) that guests read through the vDSO without a
 // system call, counted from the sandbox's start so that the host's uptime does not show.
+import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { Clock, WallTime } from '../../sentry/base/clock.ts';
 
@@ -23,7 +24,7 @@ export class SystrapClock implements Clock {
   constructor() {
     const paramsFd = native.startClock();
     const codeFd = native.vdsoCode(new Float64Array(4));
-    if (paramsFd < 0 || codeFd < 0) {
+    if (isErrno(paramsFd) || isErrno(codeFd)) {
       throw new Error(`cannot start the clock: errno ${-Math.min(paramsFd, codeFd)}`);
     }
     this.vdso = { paramsFd, codeFd, codeBytes: native.vdsoBytes() };
@@ -41,7 +42,7 @@ export class SystrapClock implements Clock {
   vdsoWith(monotonic: Moment, boottime: Moment): SystrapVdso | number {
     const { sec, nsec } = monotonic;
     const codeFd = native.vdsoCode(new Float64Array([sec, nsec, boottime.sec, boottime.nsec]));
-    return codeFd < 0 ? codeFd : { ...this.vdso, codeFd };
+    return isErrno(codeFd) ? codeFd : { ...this.vdso, codeFd };
   }
 
   monotonicNs(): number {

@@ -125,7 +125,7 @@ export class Clones {
     const { space, stubFd } = prepared;
     const messageId = via.space.pass(stubFd, space.mailboxFd);
     native.close(stubFd);
-    const thread = messageId < 0 ? EAGAIN : space.addThread(via.slot);
+    const thread = isErrno(messageId) ? EAGAIN : space.addThread(via.slot);
     if (isErrno(thread)) {
       space.release();
       done(EAGAIN);
@@ -137,7 +137,7 @@ export class Clones {
     words[thread.base + SLOT.nonce + 1] = nonce[1];
     words[via.base + SLOT.messageId] = messageId;
     this.#order('process', via, thread, nonce, (result) => {
-      done(result < 0 ? (EAGAIN as Result<ForkedAddressSpace>) : { space, thread });
+      done(isErrno(result) ? EAGAIN : { space, thread });
     });
     this.#prepareNext();
   }
@@ -162,7 +162,7 @@ export class Clones {
       return;
     }
     const slot = via.space.freeSlot();
-    const thread = slot < 0 ? EAGAIN : via.space.addThread(slot);
+    const thread = isErrno(slot) ? EAGAIN : via.space.addThread(slot);
     if (isErrno(thread)) {
       done(EAGAIN);
       return;
@@ -172,7 +172,7 @@ export class Clones {
     Atomics.store(words, thread.base + SLOT.state, 0);
     words[via.base + SLOT.newSlot] = slot;
     this.#order('thread', via, thread, [0, 0], (result) => {
-      done(result < 0 ? (EAGAIN as Result<GuestThread>) : thread);
+      done(isErrno(result) ? EAGAIN : thread);
     });
   }
 
@@ -186,7 +186,7 @@ export class Clones {
       const clone = this.#orderedBy(this.#notification);
       const answered = native.notifyAnswer(this.#listener, this.#notification, clone ? 0 : EPERM);
       // ENOENT: a signal took the call back, which asks again.
-      if (clone && answered >= 0) grant(clone, this.#notification[2] as number);
+      if (clone && !isErrno(answered)) grant(clone, this.#notification[2] as number);
     }
     return any;
   }

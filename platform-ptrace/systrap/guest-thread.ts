@@ -1,13 +1,14 @@
 // A guest thread of the systrap platform: one host thread of a stub process, spoken to through its mailbox slot.
 // While the thread is stopped the slot is the Sentry's to write, but the guest's other threads can still
 // scribble on it: what is judged here is copied out of it first, and nonsense is that guest's death.
-import { EFAULT, ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { EFAULT, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_FAULT,
   EVENT_INTERRUPTED,
   EVENT_OPERATION_FAILED,
   EVENT_SYSCALL,
+  OP_ADVISE,
   OP_CPU_TIME,
   OP_LOAD_FP,
   OP_SAVE_FP,
@@ -57,6 +58,11 @@ export interface ThreadHost {
 /** SIGURG: free for us, since guests never get host signals. */
 const INTERRUPT_SIGNAL = 23;
 const TWO_32 = 0x100000000;
+
+/** FP states are copied, and MADV_POPULATE_READ touches pages, some of which a file may not have. */
+function touchesMemory(operationKind: number): boolean {
+  return [OP_SAVE_FP, OP_LOAD_FP, OP_ADVISE].includes(operationKind);
+}
 
 class ThreadOutcome implements Outcome {
   kind: OutcomeKind = 'syscall';
@@ -110,7 +116,7 @@ export class SystrapThread implements GuestThread {
   readonly #host: ThreadHost;
   readonly #registers = new Uint32Array(2 * REG_COUNT);
   readonly #operationAddrs: number[] = [];
-  readonly #operationIsFp: boolean[] = [];
+  readonly #operationMayFault: boolean[] = [];
   /** The CPU time last told by the thread itself. */
   #cpuNs = 0;
   /** What the host calls it, as far as known, and is to call it. */
@@ -163,7 +169,7 @@ export class SystrapThread implements GuestThread {
     const words = this.#host.words;
     const at = this.base + SLOT.call;
     words[at] = result;
-    words[at + 1] = result >= 0 && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
+    words[at + 1] = !isErrno(result) && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
     this.#run(ORDER_RESULT);
   }
 
@@ -203,7 +209,7 @@ export class SystrapThread implements GuestThread {
     if (canAnswer && this.#failure === 0 && this.clone === undefined) {
       this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
       const flushed = this.#host.flush(this);
-      if (flushed < 0) this.failOperation(flushed, this.outcome.addr);
+      if (isErrno(flushed)) this.failOperation(flushed, this.outcome.addr);
       else {
         const shown = (this.#word(SLOT.cpuNs) >>> 0) + (this.#word(SLOT.cpuNs + 1) >>> 0) * TWO_32;
         this.#cpuNs = Math.max(this.#cpuNs, Math.min(shown, processNs));
@@ -229,7 +235,7 @@ export class SystrapThread implements GuestThread {
     if (this.#failure !== 0 || this.state === 'gone') return;
     if (this.#operationCount === SLOT_OPERATIONS) {
       const result = this.#host.flush(this);
-      if (result < 0) {
+      if (isErrno(result)) {
         this.failOperation(result, this.outcome.addr);
         return;
       }
@@ -245,8 +251,7 @@ export class SystrapThread implements GuestThread {
     words[at + OPERATION.flags] = operation.flags ?? 0;
     words[at + OPERATION.messageId] = operation.messageId ?? 0;
     this.#operationAddrs[this.#operationCount] = operation.addr;
-    this.#operationIsFp[this.#operationCount] =
-      operation.kind === OP_SAVE_FP || operation.kind === OP_LOAD_FP;
+    this.#operationMayFault[this.#operationCount] = touchesMemory(operation.kind);
     this.#operationCount++;
   }
 
@@ -378,10 +383,10 @@ export class SystrapThread implements GuestThread {
     const index = this.#word(SLOT.opIndex);
     if (errno >= 0 || errno < -4095) return false;
     this.outcome.kind = 'operationFailed';
-    // EFAULT is for FP states only. Of a mapping call it would mean that the host's mappings are not as the
-    // kernel believes: out of memory is the answer that a guest can do something with.
-    const isFp = this.#operationIsFp[index] === true;
-    this.outcome.errno = errno === EFAULT && !isFp ? ENOMEM : errno;
+    // Of a mapping call EFAULT would mean that the host's mappings are not as the kernel believes: out of memory is the
+    // answer that a guest can do something with.
+    const mayFault = this.#operationMayFault[index] === true;
+    this.outcome.errno = errno === EFAULT && !mayFault ? ENOMEM : errno;
     this.outcome.addr = this.#operationAddrs[index] ?? 0;
     return true;
   }

@@ -46,7 +46,7 @@ const operationFields = {
 
 /** Constants with the same name on both sides. */
 const sharedNames = Object.keys(mailbox).filter((name) =>
-  /^(STATE|EVENT|ORDER|OP)_|^STUB_(TEXT|MAILBOX|AREA|AREAS|SLOTS|RANGE)|^SLOT_OPERATIONS$/.test(
+  /^(STATE|EVENT|ORDER|OP)_|^STUB_(TEXT|MAILBOX|AREA|AREAS|SLOTS|RANGE|PIECE)|^SLOT_OPERATIONS$/.test(
     name,
   ),
 );

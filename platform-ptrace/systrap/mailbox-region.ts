@@ -1,7 +1,7 @@
 // The Sentry's view of all mailboxes: one reserved range of addresses, seen as one Int32Array, cut into
 // blocks of 64 slots. A block shows 64 slots of one guest process's mailbox memfd.
 
-import { ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { native } from '../../native/addon.ts';
 import { SLOT_BYTES, SLOT_WORDS } from '../../protocol/mailbox.ts';
@@ -35,7 +35,7 @@ export class MailboxRegion {
       this.#start + block * BLOCK_BYTES,
       BLOCK_BYTES,
     );
-    if (mapped < 0) {
+    if (isErrno(mapped)) {
       this.#free.push(block);
       return mapped;
     }

@@ -1,6 +1,7 @@
 // The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS; stops
 // and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_CLONED,
@@ -32,7 +33,6 @@ import { StubPool } from './stub-pool.ts';
 import { type IdleTrim, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
-const SIGKILL = 9;
 /**
  * How long `tryFlush` and `tryNewAddressSpace` wait before they call back later instead. The host may keep one container's
  * processes from running (CPU limits, the freezer), and the Sentry's only thread must go on with the other containers.
@@ -104,7 +104,7 @@ export class SystrapPlatform implements Platform, CloneHost {
       const fresh = pool.take();
       if (fresh !== undefined) return fresh;
       const filled = pool.fill();
-      if (filled < 0 || !patience.isLeft()) return EAGAIN;
+      if (isErrno(filled) || !patience.isLeft()) return EAGAIN;
       if (!this.#spawnStep(pool)) this.#waiter.pause(1e6);
     }
   }
@@ -118,7 +118,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     for (;;) {
       const fresh = pool.take();
       if (fresh !== undefined) return fresh;
-      if (pool.fill() < 0) return EAGAIN;
+      if (isErrno(pool.fill())) return EAGAIN;
       if (!patience.isLeft()) break;
       if (!this.#spawnStep(pool)) this.#waiter.pause(1e6);
     }
@@ -135,9 +135,9 @@ export class SystrapPlatform implements Platform, CloneHost {
     );
     this.#containerPools.add(processPool);
     const filled = processPool.fill();
-    if (filled >= 0) return processPool;
+    if (!isErrno(filled)) return processPool;
     processPool.end();
-    return filled as Result<ProcessPool>;
+    return filled;
   }
 
   poll(): boolean {
@@ -398,7 +398,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     const thread = space.addThread(0);
     if (isErrno(thread)) throw new Error('no room for mailboxes');
     const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
-    if (sent < 0) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
+    if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
     if (!this.#awaitPost(thread)) {
       throw new Error('the stub zygote did not start');
     }
@@ -415,9 +415,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   #takeListener(): number {
     const theirs = this.words[this.#zygote.base + SLOT.listenerFd] as number;
     const listener = native.fetchDescriptor(this.#zygote.space.pid, theirs);
-    if (listener < 0) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
+    if (isErrno(listener)) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
     this.#zygote.queueRaw({ kind: OP_CLOSE, addr: 0, prot: theirs });
-    if (this.flush(this.#zygote) < 0) throw new Error('the stub zygote does not answer');
+    if (isErrno(this.flush(this.#zygote))) throw new Error('the stub zygote does not answer');
     this.#waiter.watchQuietly(listener);
     return listener;
   }
@@ -435,7 +435,7 @@ export class SystrapPlatform implements Platform, CloneHost {
       const wrote = native.write(fd, number, 0, number.length);
       if (wrote === number.length) continue;
       fresh.space.destroy();
-      return (wrote < 0 ? wrote : EIO) as Result<SystrapThread>;
+      return isErrno(wrote) ? wrote : EIO;
     }
     return thread;
   }

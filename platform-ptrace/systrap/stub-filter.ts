@@ -1,10 +1,26 @@
 // What a stub process, and with it a hostile guest that jumps into the stub, may ask of the host kernel.
 // From guest code every call traps (SIGSYS); from the stub's text only these pass. Each is judged by what it does
 // with arguments of the guest's own choice: it must reach nothing beyond this process's own memory, and
-// descriptors that the process holds anyway (RLIMIT_NOFILE is 64).
+// descriptors that the process holds anyway (RLIMIT_NOFILE is 64). And each is over soon, and takes no memory of the
+// host kernel that is not counted (docs/security.md has the worst case of each): while one holds the lock of its address
+// space, the Sentry and the host's ps(1) wait for it. So no call touches pages on its own, and none walks more page tables
+// than those of STUB_PIECE_BYTES; the stub does large operations in pieces (native/stub/memory.h).
 
-import type { FilterSpec } from '../../native/seccomp/bpf.ts';
-import { STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
+import {
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_HUGEPAGE,
+  MADV_NOHUGEPAGE,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+} from '../../abi/mman.ts';
+import type { ArgumentCondition, FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
+import { STUB_PIECE_BYTES, STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
 
 /** CLONE_PARENT|CLONE_CHILD_SETTID|SIGCHLD. */
 export const CLONE_PROCESS_FLAGS = 0x1008011;
@@ -12,21 +28,65 @@ export const CLONE_PROCESS_FLAGS = 0x1008011;
 export const CLONE_THREAD_FLAGS = 0x1250f00;
 
 const PROT_ANY = 0x7;
-/** MAP_SHARED|PRIVATE|FIXED|ANONYMOUS|NORESERVE|POPULATE. */
-const MAP_ANY = 0x1 | 0x2 | 0x10 | 0x20 | 0x4000 | 0x8000;
+/**
+ * Anonymous memory is private: shared one would be a file of the host's, whose pages stay when no process has them in its
+ * page tables any more, which is where pages are counted. Private or shared is said of files.
+ */
+const MAP_KINDS = [MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED].flatMap((kind) => [
+  kind,
+  kind | MAP_NORESERVE,
+]);
+/** What is there already goes. */
+const MAP_REPLACING = MAP_KINDS.map((kind) => kind | MAP_FIXED);
+/** Nothing is there. */
+const MAP_EMPTY = MAP_KINDS.map((kind) => kind | MAP_FIXED_NOREPLACE);
 /** FUTEX_WAIT, FUTEX_WAKE, and the two with FUTEX_PRIVATE_FLAG. */
 const FUTEX_OPERATIONS = [0, 1, 128, 129];
-/**
- * MADV_NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE HUGEPAGE NOHUGEPAGE DONTDUMP DODUMP WIPEONFORK KEEPONFORK
- * COLD PAGEOUT POPULATE_READ POPULATE_WRITE DONTNEED_LOCKED COLLAPSE.
- */
-const ADVICE = [0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25];
+const ADVICE = [MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTNEED_LOCKED];
+const onePiece = (arg: number): ArgumentCondition => ({ arg, min: 0, max: STUB_PIECE_BYTES });
 const LAST_FD = 63;
 const PR_SET_NAME = 15;
 const PR_SET_MM = 35;
 const PR_SET_MM_MAP = 14;
 /** struct prctl_mm_map. */
 const MM_MAP_BYTES = 104;
+
+const memoryRows: readonly FilterRow[] = [
+  {
+    name: 'mmap',
+    number: 9,
+    why: "guest mappings; new thread areas; a child's mailbox",
+    args: [onePiece(1), { arg: 2, within: PROT_ANY }, { arg: 3, oneOf: MAP_REPLACING }],
+  },
+  {
+    name: 'mmap',
+    number: 9,
+    why: 'large guest mappings where nothing is',
+    args: [
+      { arg: 2, within: PROT_ANY },
+      { arg: 3, oneOf: MAP_EMPTY },
+    ],
+  },
+  { name: 'munmap', number: 11, why: 'guest munmap', args: [onePiece(1)] },
+  {
+    name: 'mprotect',
+    number: 10,
+    why: 'guest mprotect',
+    args: [onePiece(1), { arg: 2, within: PROT_ANY }],
+  },
+  {
+    name: 'mremap',
+    number: 25,
+    why: 'guest mremap: in place, or MAYMOVE|FIXED',
+    args: [onePiece(1), onePiece(2), { arg: 3, oneOf: [0, 3] }],
+  },
+  {
+    name: 'madvise',
+    number: 28,
+    why: 'guest madvise',
+    args: [onePiece(1), { arg: 2, oneOf: ADVICE }],
+  },
+];
 
 export function stubFilter(base: number): FilterSpec {
   return {
@@ -50,24 +110,7 @@ export function stubFilter(base: number): FilterSpec {
           { arg: 2, eq: 8 },
         ],
       },
-      {
-        name: 'mmap',
-        number: 9,
-        why: "guest mappings; new thread areas; a child's mailbox",
-        args: [
-          { arg: 2, within: PROT_ANY },
-          { arg: 3, within: MAP_ANY },
-        ],
-      },
-      { name: 'munmap', number: 11, why: 'guest munmap' },
-      { name: 'mprotect', number: 10, why: 'guest mprotect', args: [{ arg: 2, within: PROT_ANY }] },
-      {
-        name: 'mremap',
-        number: 25,
-        why: 'guest mremap: in place, or MAYMOVE|FIXED',
-        args: [{ arg: 3, oneOf: [0, 3] }],
-      },
-      { name: 'madvise', number: 28, why: 'guest madvise', args: [{ arg: 2, oneOf: ADVICE }] },
+      ...memoryRows,
       {
         name: 'recvmsg',
         number: 47,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { EBADF, EIO, isErrno } from '../../abi/errno.ts';
+import { SIGCONT, SIGKILL, SIGSTOP } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import type { FreshAddressSpace, ProcessPool } from '../../sentry/platform/platform.ts';
 import { TestGuests } from './test-guest.ts';
@@ -74,10 +75,6 @@ it('where it cannot be moved there is no pool, and nothing is left', () => {
   expect(() => closeSync(fd)).toThrow('EBADF');
   born().space.destroy();
 });
-
-const SIGSTOP = 19;
-const SIGCONT = 18;
-const SIGKILL = 9;
 
 it('nobody is waited for whom the host keeps from running', () => {
   rmSync(list, { force: true });

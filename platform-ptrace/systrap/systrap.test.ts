@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { EFAULT, ENOMEM, EPERM } from '../../abi/errno.ts';
+import { EFAULT, ENOMEM, EPERM, isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { ForkedAddressSpace } from '../../sentry/platform/address-space.ts';
 import { type GuestThread, REG } from '../../sentry/platform/guest-thread.ts';
@@ -308,7 +308,7 @@ describe('fork and threads', () => {
     for (let polls = 0; polls < 60; polls++) {
       const victim = fork(first.thread);
       victim.space.fork(victim.thread, (child) => {
-        if (typeof child !== 'number') child.space.destroy();
+        if (!isErrno(child)) child.space.destroy();
       });
       for (let i = 0; i < polls; i++) platform.poll();
       victim.space.destroy();

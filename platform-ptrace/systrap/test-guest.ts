@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isErrno } from '../../abi/errno.ts';
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from '../../abi/mman.ts';
+import { SOCK_SEQPACKET } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { AddressSpace } from '../../sentry/platform/address-space.ts';
 import { type GuestThread, REG } from '../../sentry/platform/guest-thread.ts';
@@ -14,9 +16,6 @@ import { createSystrapPlatform, type SystrapPlatform } from './platform.ts';
 export const CODE = 0x10000;
 export const DATA = 0x20000;
 export const DATA_BYTES = 0x10000;
-const SOCK_SEQPACKET = 5;
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
 
 /** Position-independent AT&T syntax to machine code. Call before the platform starts: it spawns processes. */
 export function assemble(source: string): Uint8Array {
@@ -77,7 +76,7 @@ export class TestGuests {
     space.queueOperation({ ...common, addr: CODE, length: 0x1000, prot: 7 }, thread);
     space.queueOperation({ ...common, addr: DATA, length: DATA_BYTES, prot: 3 }, thread);
     const flushed = space.flushOperations(thread);
-    if (flushed < 0) throw new Error(`no memory: ${flushed}`);
+    if (isErrno(flushed)) throw new Error(`no memory: ${flushed}`);
     space.write(CODE, code, code.length);
     setRegister(thread, REG.rip, CODE);
     setRegister(thread, REG.rsp, DATA + DATA_BYTES - 64);

@@ -1,5 +1,6 @@
 // How the Sentry waits: a short spell of polling the slots of running threads, then, announced in the page that all
 // stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
 import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
@@ -13,10 +14,6 @@ import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { SpinBudget } from './spin-budget.ts';
 
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
-const EPOLLIN = 1;
 const MOST_EVENTS = 64;
 
 /** A stub may spin this long for its answer before it sleeps. */

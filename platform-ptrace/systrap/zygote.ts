@@ -1,5 +1,5 @@
 // Start of the stub zygote: its first message (where to live, under which filter, its mailbox), and what it answers.
-import { EIO, type SysResult } from '../../abi/errno.ts';
+import { EIO, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { compileFilter } from '../../native/seccomp/bpf.ts';
 import {
@@ -53,7 +53,7 @@ export function sendInit(socketFd: number, stubBase: number, mailboxFd: number):
     1,
     0,
   );
-  if (sent < 0) return sent;
+  if (isErrno(sent)) return sent;
   return sent === message.length ? 0 : EIO;
 }
 

@@ -2,5 +2,5 @@
 import { Failure } from '../failure.ts';
 
 export function refuseCheckpoint(verb: 'checkpoint' | 'restore'): never {
-  throw new Failure(`${verb}: not supported yet`, 1);
+  throw new Failure('RUNTS_E_NOT_SUPPORTED', `${verb}: not supported yet`);
 }

@@ -33,7 +33,8 @@ function timeOne(log: string): Step[] {
   const begin = performance.timeOrigin + performance.now();
   const result = spawnSync(ownExecutable(), args, { encoding: 'utf8' });
   const end = performance.timeOrigin + performance.now();
-  if (result.status !== 0) throw new Failure(`the sandbox did not run: ${result.stderr.trim()}`);
+  if (result.status !== 0)
+    throw new Failure('RUNTS_E_TIMELINE', `the sandbox did not run: ${result.stderr.trim()}`);
   const lines = readFileSync(log, 'utf8')
     .trim()
     .split('\n')
@@ -44,7 +45,7 @@ function timeOne(log: string): Step[] {
 function steps(lines: readonly LogLine[], begin: number): Step[] {
   const find = (name: string, start: string): LogLine => {
     const line = lines.find((each) => each.name === name && each.msg.startsWith(start));
-    if (line === undefined) throw new Failure(`the log has no line '${start}'`);
+    if (line === undefined) throw new Failure('RUNTS_E_TIMELINE', `the log has no line '${start}'`);
     return line;
   };
   const marks = find('sentry', 'start, ms: ');

@@ -20,11 +20,14 @@ export async function remove(
     // A directory without a record: whoever made it died at once.
     if (force || context.store.exists(id)) context.store.remove(id);
     if (force) return;
-    throw new Failure(`container does not exist: ${id}`, 1);
+    throw new Failure('RUNTS_E_CONTAINER_UNKNOWN', `container does not exist: ${id}`);
   }
   const status = statusOf(context.store, record);
   if (status !== 'stopped' && status !== 'created' && !force)
-    throw new Failure(`cannot delete container ${id} that is not stopped: ${status}`, 1);
+    throw new Failure(
+      'RUNTS_E_CONTAINER_STATE',
+      `cannot delete container ${id} that is not stopped: ${status}`,
+    );
   await destroy(context, record, { runsHooks: true });
 }
 

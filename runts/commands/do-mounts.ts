@@ -77,7 +77,8 @@ export function planMounts(options: DoMountOptions): {
     attach.push({ path: volume.source, writable: !volume.readOnly });
   }
   for (const target of options.tmpfs) {
-    if (!isAbsolute(target)) throw new Failure(`--tmpfs: '${target}' is not absolute`);
+    if (!isAbsolute(target))
+      throw new Failure('RUNTS_E_OPTION_VALUE', `--tmpfs: '${target}' is not absolute`);
     mounts.push(tmpfs(toByteString(target)));
   }
   return { mounts, attach };
@@ -93,24 +94,29 @@ function parseVolume(text: string): {
   const mode = parts[2] ?? 'rw';
   const [source = '', target = ''] = parts;
   if (source === '' || target === '' || parts.length > 3 || (mode !== 'ro' && mode !== 'rw')) {
-    throw new Failure(`--volume: '${text}' is not SOURCE:TARGET or SOURCE:TARGET:ro`);
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `--volume: '${text}' is not SOURCE:TARGET or SOURCE:TARGET:ro`,
+    );
   }
-  if (!isAbsolute(target)) throw new Failure(`--volume: target '${target}' is not absolute`);
+  if (!isAbsolute(target))
+    throw new Failure('RUNTS_E_OPTION_VALUE', `--volume: target '${target}' is not absolute`);
   try {
     const path = realpathSync(source);
     return { source: path, target, readOnly: mode === 'ro', isFile: !statSync(path).isDirectory() };
   } catch (error) {
-    throw new Failure(`--volume: ${source}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_OPTION_FILE', `--volume: ${source}: ${describe(error)}`);
   }
 }
 
 function checkedDirectory(path: string, option: string): string {
   try {
     const real = realpathSync(path);
-    if (!statSync(real).isDirectory()) throw new Failure(`${option}: ${path}: Not a directory`);
+    if (!statSync(real).isDirectory())
+      throw new Failure('RUNTS_E_OPTION_FILE', `${option}: ${path}: Not a directory`);
     return real;
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure(`${option}: ${path}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_OPTION_FILE', `${option}: ${path}: ${describe(error)}`);
   }
 }

@@ -41,7 +41,8 @@ export interface DoOptions {
 }
 
 export async function planDo(command: readonly string[], options: DoOptions): Promise<LaunchPlan> {
-  if (command.length === 0) throw new Failure("do: no command given; 'runts help do' tells how");
+  if (command.length === 0)
+    throw new Failure('RUNTS_E_USAGE', "do: no command given; 'runts help do' tells how");
   const { mounts, attach } = planMounts(options);
   const config = planConfig(command, options, mounts);
   const timeoutMs = options.timeout === undefined ? 0 : parseTime(options.timeout, '--timeout');
@@ -59,11 +60,17 @@ function planConfig(
   mounts: readonly MountConfig[],
 ): SandboxConfig {
   if (options.platform !== 'systrap')
-    throw new Failure(`--platform ${options.platform}: not there yet; systrap is`);
+    throw new Failure(
+      'RUNTS_E_NOT_SUPPORTED',
+      `--platform ${options.platform}: not there yet; systrap is`,
+    );
   if (options.network !== 'none' && options.network !== 'host')
-    throw new Failure(`--network ${options.network}: not there yet; none and host are`);
+    throw new Failure(
+      'RUNTS_E_NOT_SUPPORTED',
+      `--network ${options.network}: not there yet; none and host are`,
+    );
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
-    throw new Failure(`--hostname: '${options.hostname}' is no host name`);
+    throw new Failure('RUNTS_E_OPTION_VALUE', `--hostname: '${options.hostname}' is no host name`);
   }
   return {
     container: {
@@ -136,7 +143,8 @@ function isTerminal(fd: number): boolean {
 function planEnvironment(options: DoOptions): string[] {
   const variables = new Map<string, string>();
   const given = options.env.map((entry) => {
-    if (entry.indexOf('=') < 1) throw new Failure(`--env: '${entry}' is not NAME=VALUE`);
+    if (entry.indexOf('=') < 1)
+      throw new Failure('RUNTS_E_OPTION_VALUE', `--env: '${entry}' is not NAME=VALUE`);
     return toByteString(entry);
   });
   for (const entry of [...(options.clearEnv === true ? [] : exactEnvironment()), ...given]) {
@@ -148,7 +156,8 @@ function planEnvironment(options: DoOptions): string[] {
 /** The caller's directory, where the guest's root is the host's; else its root. */
 function planDirectory(options: DoOptions): string {
   if (options.cwd !== undefined) {
-    if (!isAbsolute(options.cwd)) throw new Failure(`--cwd: '${options.cwd}' is not absolute`);
+    if (!isAbsolute(options.cwd))
+      throw new Failure('RUNTS_E_OPTION_VALUE', `--cwd: '${options.cwd}' is not absolute`);
     return options.cwd;
   }
   if (resolve(options.root) !== '/') return '/';
@@ -190,7 +199,7 @@ function openOutput(path: string, flags: string, option: string): number {
   try {
     return openSync(path, flags, 0o644);
   } catch (error) {
-    throw new Failure(`${option}: ${path}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_OPTION_FILE', `${option}: ${path}: ${describe(error)}`);
   }
 }
 
@@ -203,6 +212,6 @@ async function startLog(fd: number, path: string, config: SandboxConfig): Promis
     log.info({ argv, cwd, user }, 'do');
   } catch (error) {
     closeSync(fd);
-    throw new Failure(`--debug-log: ${path}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_LOG_FILE', `--debug-log: ${path}: ${describe(error)}`);
   }
 }

@@ -18,11 +18,13 @@ export async function events(
   options: EventsOptions,
 ): Promise<void> {
   const intervalMs = parseTime(options.interval, '--interval');
-  if (intervalMs <= 0) throw new Failure('duration interval must be greater than 0', 1);
+  if (intervalMs <= 0)
+    throw new Failure('RUNTS_E_OPTION_VALUE', 'duration interval must be greater than 0');
   const record = context.store.load(id);
   if (statusOf(context.store, record) === 'stopped')
-    throw new Failure(`container with id ${id} is not running`, 1);
-  if (record.cgroup === null) throw new Failure(`container ${id} has no cgroup to be watched`, 1);
+    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', `container with id ${id} is not running`);
+  if (record.cgroup === null)
+    throw new Failure('RUNTS_E_CGROUP_NONE', `container ${id} has no cgroup to be watched`);
   const cgroup = restoreCgroup(record.cgroup);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   print(renderStatsEvent(id, cgroup.stats()));

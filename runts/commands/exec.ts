@@ -33,7 +33,7 @@ export function exec(
   options: ExecOptions,
 ): void {
   if (options.process === undefined && command.length === 0)
-    throw new Failure('process args cannot be empty', 1);
+    throw new Failure('RUNTS_E_USAGE', 'process args cannot be empty');
   execute(context, {
     id,
     change: (process) => changedProcess(process, command, options),
@@ -73,7 +73,8 @@ function changedUser(user: User, options: ProcessOptions): User {
   ];
   if (options.user === undefined) return { ...user, additionalGids };
   const [uid = '', gid, ...more] = options.user.split(':');
-  if (more.length > 0) throw new Failure(`--user: '${options.user}' is not UID[:GID]`, 1);
+  if (more.length > 0)
+    throw new Failure('RUNTS_E_OPTION_VALUE', `--user: '${options.user}' is not UID[:GID]`);
   return {
     ...user,
     uid: parseId(uid, '--user'),

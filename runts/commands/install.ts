@@ -60,24 +60,30 @@ function change(
 
 function registrationOf(options: InstallOptions): Registration {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(options.name))
-    throw new Failure(`--name: '${options.name}' is no name for a runtime`);
-  if (options.name === 'runc') throw new Failure("--name: runc is Docker's own");
+    throw new Failure('RUNTS_E_OPTION_VALUE', `--name: '${options.name}' is no name for a runtime`);
+  if (options.name === 'runc')
+    throw new Failure('RUNTS_E_OPTION_VALUE', "--name: runc is Docker's own");
   const path = options.path === undefined ? ownExecutable() : resolve(options.path);
-  if (/[\x00-\x1f\x7f]/.test(path)) throw new Failure(`--path: control characters in ${path}`);
+  if (/[\x00-\x1f\x7f]/.test(path))
+    throw new Failure('RUNTS_E_OPTION_VALUE', `--path: control characters in ${path}`);
   return { name: options.name, path };
 }
 
 function checkExecutable(path: string): void {
   try {
     const stat = statSync(path);
-    if (!stat.isFile()) throw new Failure(`--path: ${path}: not a file`);
+    if (!stat.isFile())
+      throw new Failure('RUNTS_E_INSTALL_EXECUTABLE', `--path: ${path}: not a file`);
     // Sandboxes run as nobody.
     if ((stat.mode & FOR_ALL) !== FOR_ALL)
-      throw new Failure(`--path: ${path}: not for all to read and execute; chmod 755 helps`);
+      throw new Failure(
+        'RUNTS_E_INSTALL_EXECUTABLE',
+        `--path: ${path}: not for all to read and execute; chmod 755 helps`,
+      );
     accessSync(path, constants.X_OK);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure(`--path: ${path}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_INSTALL_EXECUTABLE', `--path: ${path}: ${describe(error)}`);
   }
 }
 

@@ -16,7 +16,7 @@ export function kill(context: OciContext, id: string, name: string, options: Kil
   const status = statusOf(context.store, record);
   if (status === 'stopped' && options.all === true) return;
   if (record.front === undefined || status === 'stopped' || status === 'creating')
-    throw new Failure('container not running', 1);
+    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
   // Nothing is sent, as with kill(2): whether it could be is the answer.
   if (signal === 0) return;
   orderSignal(record.front.pid, signal, options.all === true);
@@ -30,7 +30,7 @@ export function parseSignal(text: string): number {
   if (/^\d+$/.test(text)) {
     const number = Number(text);
     if (number <= 64) return number;
-    throw new Failure(`unknown signal "${text}"`, 1);
+    throw new Failure('RUNTS_E_SIGNAL', `unknown signal "${text}"`);
   }
   const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`;
   const offset = /^SIGRT(MIN|MAX)([+-]\d+)?$/.exec(name);
@@ -40,5 +40,5 @@ export function parseSignal(text: string): number {
   }
   const number = (signals as Readonly<Record<string, unknown>>)[name];
   if (typeof number === 'number' && number > 0 && number < 32) return number;
-  throw new Failure(`unknown signal ${JSON.stringify(text)}`, 1);
+  throw new Failure('RUNTS_E_SIGNAL', `unknown signal ${JSON.stringify(text)}`);
 }

@@ -10,7 +10,8 @@ export interface ListOptions {
 }
 
 export function list(context: OciContext, { format, quiet = false }: ListOptions): void {
-  if (format !== 'table' && format !== 'json') throw new Failure('invalid format option', 1);
+  if (format !== 'table' && format !== 'json')
+    throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
   const records = context.store.records((error) => {
     process.stderr.write(`runts: ${describe(error)}\n`);
   });

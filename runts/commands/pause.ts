@@ -9,19 +9,20 @@ import { tellSentry } from '../oci/tell-sentry.ts';
 
 export async function pause(context: OciContext, id: string): Promise<void> {
   const { record, cgroup, status } = find(context, id);
-  if (status !== 'running' && status !== 'created') throw new Failure('container not running', 1);
+  if (status !== 'running' && status !== 'created')
+    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
   await tellPaused(context, record, 'pause');
   try {
     cgroup.freeze();
   } catch (error) {
     await tellPaused(context, record, 'resume');
-    throw new Failure(describe(error), 1);
+    throw new Failure('RUNTS_E_CGROUP_FREEZE', describe(error));
   }
 }
 
 export async function resume(context: OciContext, id: string): Promise<void> {
   const { record, cgroup, status } = find(context, id);
-  if (status !== 'paused') throw new Failure('container not paused', 1);
+  if (status !== 'paused') throw new Failure('RUNTS_E_CONTAINER_STATE', 'container not paused');
   cgroup.thaw();
   await tellPaused(context, record, 'resume');
 }
@@ -41,7 +42,7 @@ function find(
 ): { record: ContainerRecord; cgroup: Cgroup; status: Status } {
   const record = context.store.load(id);
   if (record.cgroup === null)
-    throw new Failure(`container ${id} has no cgroup: it cannot be paused`, 1);
+    throw new Failure('RUNTS_E_CGROUP_NONE', `container ${id} has no cgroup: it cannot be paused`);
   const cgroup = restoreCgroup(record.cgroup);
   return { record, cgroup, status: statusOf(context.store, record) };
 }

@@ -15,9 +15,11 @@ export function ps(
   args: readonly string[],
   { format }: PsOptions,
 ): void {
-  if (format !== 'table' && format !== 'json') throw new Failure('invalid format option', 1);
+  if (format !== 'table' && format !== 'json')
+    throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
   const record = context.store.load(id);
-  if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
+  if (statusOf(context.store, record) === 'stopped')
+    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
   const pids = hostPids(context, record);
   if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
   else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
@@ -31,10 +33,10 @@ function table(pids: readonly number[], args: readonly string[]): string {
   const byNumber = run('-q', pids.join(','));
   const result = byNumber.status === 0 ? byNumber : run();
   if (result.error !== undefined || result.status !== 0)
-    throw new Failure(`ps: ${(result.error?.message ?? result.stderr).trim()}`, 1);
+    throw new Failure('RUNTS_E_PS', `ps: ${(result.error?.message ?? result.stderr).trim()}`);
   const [header = '', ...lines] = result.stdout.split('\n');
   const column = header.trim().split(/\s+/).indexOf('PID');
-  if (column < 0) throw new Failure("couldn't find PID field in ps output", 1);
+  if (column < 0) throw new Failure('RUNTS_E_PS', "couldn't find PID field in ps output");
   const wanted = new Set(pids.map(String));
   const shown = lines.filter((line) => wanted.has(line.trim().split(/\s+/)[column] ?? ''));
   return `${[header, ...shown].join('\n')}\n`;

@@ -41,14 +41,18 @@ export async function update(
   const resources = foldUnified(
     options.resources === undefined ? fromOptions(options) : fromFile(options.resources),
   );
-  if (statusOf(context.store, record) === 'stopped') throw new Failure('container not running', 1);
+  if (statusOf(context.store, record) === 'stopped')
+    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
   if (record.cgroup === null)
-    throw new Failure(`container ${id} has no cgroup: its limits cannot be changed`, 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_NONE',
+      `container ${id} has no cgroup: its limits cannot be changed`,
+    );
   const memory = Number(resources.memory?.limit ?? 0);
   if (record.smallMemory !== undefined && (memory === -1 || memory > record.smallMemory))
     throw new Failure(
+      'RUNTS_E_MEMORY_FIXED',
       `the memory limit of a container that was made with ${record.smallMemory} bytes cannot be raised`,
-      1,
     );
   const cgroup = restoreCgroup(record.cgroup);
   cgroup.update(hostResources(resources));
@@ -62,7 +66,7 @@ function fromFile(path: string): Resources {
   try {
     text = readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (error) {
-    throw new Failure(`--resources: ${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_OPTION_FILE', `--resources: ${path}: ${describe(error)}`);
   }
   return parseResources(text, path === '-' ? '--resources' : path).resources;
 }
@@ -101,7 +105,8 @@ function setCount(
   option: string,
 ): void {
   if (text === undefined) return;
-  if (!/^-?\d+$/.test(text)) throw new Failure(`${option}: '${text}' is no number`, 1);
+  if (!/^-?\d+$/.test(text))
+    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is no number`);
   target[name] = Number(text);
 }
 

@@ -23,7 +23,10 @@ export function register(
   const runtimes = runtimesOf(config, file) ?? {};
   const entry = entryOf(runtimes, name, file);
   if (entry !== undefined && !isOurs(entry, path))
-    throw new Failure(`${file}: runtimes.${name} is another runtime: ${describeEntry(entry)}`);
+    throw new Failure(
+      'RUNTS_E_INSTALL_CONFLICT',
+      `${file}: runtimes.${name} is another runtime: ${describeEntry(entry)}`,
+    );
   if (entry?.['path'] === path) return undefined;
   runtimes[name] = { ...entry, path };
   config['runtimes'] = runtimes;
@@ -41,10 +44,16 @@ export function unregister(
   const entry = runtimes === undefined ? undefined : entryOf(runtimes, name, file);
   if (runtimes === undefined || entry === undefined) return undefined;
   if (!isOurs(entry, path))
-    throw new Failure(`${file}: runtimes.${name} is not ours: ${describeEntry(entry)}`);
+    throw new Failure(
+      'RUNTS_E_INSTALL_CONFLICT',
+      `${file}: runtimes.${name} is not ours: ${describeEntry(entry)}`,
+    );
   // dockerd does not start where its default is missing.
   if (config['default-runtime'] === name)
-    throw new Failure(`${file}: ${name} is the default-runtime; take that away first`);
+    throw new Failure(
+      'RUNTS_E_INSTALL_CONFLICT',
+      `${file}: ${name} is the default-runtime; take that away first`,
+    );
   delete runtimes[name];
   if (Object.keys(runtimes).length === 0) delete config['runtimes'];
   return write(config, text);
@@ -68,7 +77,7 @@ const { rawJSON: raw, isRawJSON: isRaw } = JSON as unknown as {
 
 function asMembers(value: unknown, what: string): Members {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isRaw(value))
-    throw new Failure(`${what}: an object is wanted`);
+    throw new Failure('RUNTS_E_INSTALL_CONFIG', `${what}: an object is wanted`);
   return value as Members;
 }
 

@@ -25,7 +25,7 @@ export function readConfig(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined;
-    throw new Failure(`${path}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_INSTALL_CONFIG', `${path}: ${describe(error)}`);
   }
 }
 
@@ -42,7 +42,7 @@ export function replaceFile(path: string, text: string): string | undefined {
     writeBeside(target, text, before);
     return before === undefined ? undefined : backup;
   } catch (error) {
-    throw new Failure(`${path}: ${describe(error)}`);
+    throw new Failure('RUNTS_E_INSTALL_CONFIG', `${path}: ${describe(error)}`);
   }
 }
 

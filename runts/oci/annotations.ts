@@ -35,12 +35,15 @@ export function readSettings(
 ): ContainerSettings {
   for (const name of Object.keys(annotations)) {
     if (name.startsWith(PREFIX) && !Object.hasOwn(known, name.slice(PREFIX.length)))
-      throw new Failure(`annotations: unknown setting '${name}'`, 1);
+      throw new Failure('RUNTS_E_ANNOTATION', `annotations: unknown setting '${name}'`);
   }
   const value = (name: keyof ContainerSettings, otherwise: string): string => {
     const text = annotations[PREFIX + name] ?? flags[name] ?? otherwise;
     if (known[name].includes(text)) return text;
-    throw new Failure(`${name}: '${text}' is none of ${known[name].join(', ')}`, 1);
+    throw new Failure(
+      'RUNTS_E_ANNOTATION',
+      `${name}: '${text}' is none of ${known[name].join(', ')}`,
+    );
   };
   return {
     platform: value('platform', 'systrap') as 'systrap',
@@ -75,9 +78,15 @@ export function readPodRole(
   const ofContainerd = annotations['io.kubernetes.cri.sandbox-id'];
   const sandbox = ofContainerd ?? annotations['io.kubernetes.cri-o.SandboxID'];
   if (role !== 'container')
-    throw new Failure(`annotations: a container of the unknown type '${role}'`, 1);
+    throw new Failure(
+      'RUNTS_E_ANNOTATION',
+      `annotations: a container of the unknown type '${role}'`,
+    );
   if (sandbox === undefined || sandbox === '')
-    throw new Failure('annotations: a container of a pod without the id of its sandbox', 1);
+    throw new Failure(
+      'RUNTS_E_ANNOTATION',
+      'annotations: a container of a pod without the id of its sandbox',
+    );
   if (ofContainerd === undefined && !exists(sandbox)) return undefined;
   return { role, sandbox };
 }

@@ -1,5 +1,5 @@
 // What the options before the verb say (runc's global flags), and how an OCI command ends.
-import { complain, describe, errnoTexts, Failure } from '../failure.ts';
+import { codeOf, complain, complainOfOrigin, describe, errnoTexts, Failure } from '../failure.ts';
 import { type CommandLog, type LogFormat, openLog } from './log.ts';
 import { defaultRoot, Store } from './state/store.ts';
 
@@ -49,9 +49,9 @@ export async function inContext(
     });
   } catch (error) {
     const text = inGoWords(describe(error));
-    log?.write('error', text);
+    log?.write('error', text, codeOf(error));
     complain(text);
-    if (process.env['RUNTS_TRACE'] === '1' && error instanceof Error) complain(String(error.stack));
+    complainOfOrigin(error);
     process.exit(failureCode);
   }
 }
@@ -63,11 +63,11 @@ function inGoWords(text: string): string {
 
 function logFormat(text = 'text'): LogFormat {
   if (text === 'text' || text === 'json') return text;
-  throw new Failure(`--log-format: '${text}' is neither text nor json`, 1);
+  throw new Failure('RUNTS_E_OPTION_VALUE', `--log-format: '${text}' is neither text nor json`);
 }
 
 function isRootless(text = 'auto'): boolean {
   if (text === 'auto') return process.geteuid?.() !== 0;
   if (text === 'true' || text === 'false') return text === 'true';
-  throw new Failure(`--rootless: '${text}' is none of true, false, auto`, 1);
+  throw new Failure('RUNTS_E_OPTION_VALUE', `--rootless: '${text}' is none of true, false, auto`);
 }

@@ -133,8 +133,8 @@ function awaitCreated(front: Front, cgroup: Cgroup): void {
   } catch (error) {
     if (!(error instanceof StartFailure) || cgroup.oomKills() === 0) throw error;
     throw new Failure(
+      'RUNTS_E_MEMORY_TOO_SMALL',
       `memory limit too small: the sandbox itself takes about ${OWN_MEMORY_MIB} MiB of it`,
-      1,
     );
   }
 }
@@ -226,7 +226,10 @@ function joinRequest(
   const sandbox = context.store.load(record.sandbox as string);
   const status = statusOf(context.store, sandbox);
   if (status !== 'running' && status !== 'created')
-    throw new Failure(`sandbox ${sandbox.id} of container ${record.id} is ${status}`, 1);
+    throw new Failure(
+      'RUNTS_E_POD_SANDBOX',
+      `sandbox ${sandbox.id} of container ${record.id} is ${status}`,
+    );
   const pidsOf = joinedPids(context, plan.pidNamespace?.path, sandbox);
   const ipcOf = joinedOf(context, 'ipc', plan.ipcNamespace, sandbox);
   const utsOf = joinedOf(context, 'uts', plan.utsNamespace, sandbox);
@@ -250,7 +253,10 @@ function joinedPids(
   if (path === undefined || path === '') return undefined;
   const joined = containerOf(context, 'pid', path, sandbox);
   if (joined !== undefined) return joined;
-  throw new Failure(`linux.namespaces: pid: ${path} is of no container of this pod`, 1);
+  throw new Failure(
+    'RUNTS_E_CONFIG_NAMESPACE',
+    `linux.namespaces: pid: ${path} is of no container of this pod`,
+  );
 }
 
 /** Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names it by a path of its own. */
@@ -300,8 +306,14 @@ function runCreateHooks({ plan, record }: Making): void {
 function checkTerminal(hasTerminal: boolean, request: CreateRequest): void {
   const isDetached = !request.isForeground;
   if (hasTerminal && isDetached && request.consoleSocket === undefined)
-    throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
+    throw new Failure(
+      'RUNTS_E_TERMINAL',
+      'cannot allocate tty if runts will detach without setting console socket',
+    );
   if (!hasTerminal && request.consoleSocket !== undefined)
-    throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+    throw new Failure(
+      'RUNTS_E_TERMINAL',
+      'cannot use console socket if runts will not detach or allocate tty',
+    );
   if (hasTerminal && request.consoleSocket === undefined) needTerminal();
 }

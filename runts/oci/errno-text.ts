@@ -4,6 +4,7 @@ import { Failure } from '../failure.ts';
 
 export function describeErrno(what: string, error: SysResult): Failure {
   // The text that containerd looks for where a container has just ended.
-  if (error === ESRCH) return new Failure('os: process already finished', 1);
-  return new Failure(`${what}: ${errnoName(error)}`, 1);
+  if (error === ESRCH)
+    return new Failure('RUNTS_E_CONTAINER_ENDED', 'os: process already finished');
+  return new Failure('RUNTS_E_HOST_CALL', `${what}: ${errnoName(error)}`);
 }

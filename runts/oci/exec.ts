@@ -36,9 +36,15 @@ export function execute(context: OciContext, request: ExecRequest): void {
   const process = planProcess(loadProcess(context, record, request));
   const hasTerminal = process.terminal !== undefined;
   if (hasTerminal && request.isDetached && request.consoleSocket === undefined)
-    throw new Failure('cannot allocate tty if runts will detach without setting console socket', 1);
+    throw new Failure(
+      'RUNTS_E_TERMINAL',
+      'cannot allocate tty if runts will detach without setting console socket',
+    );
   if (!hasTerminal && request.consoleSocket !== undefined)
-    throw new Failure('cannot use console socket if runts will not detach or allocate tty', 1);
+    throw new Failure(
+      'RUNTS_E_TERMINAL',
+      'cannot use console socket if runts will not detach or allocate tty',
+    );
   const plan = frontPlan(context, record, process, request);
   if (hasTerminal && request.consoleSocket === undefined) needTerminal();
   if (request.isDetached || request.consoleSocket !== undefined) detach(plan, request);
@@ -48,9 +54,12 @@ export function execute(context: OciContext, request: ExecRequest): void {
 function checkStatus(context: OciContext, record: ContainerRecord, ignoresPause: boolean): void {
   const status = statusOf(context.store, record);
   if (status === 'stopped' || status === 'creating')
-    throw new Failure('cannot exec in a stopped container', 1);
+    throw new Failure('RUNTS_E_CONTAINER_STATE', 'cannot exec in a stopped container');
   if (status === 'paused' && !ignoresPause)
-    throw new Failure('cannot exec in a paused container (use --ignore-paused to override)', 1);
+    throw new Failure(
+      'RUNTS_E_CONTAINER_STATE',
+      'cannot exec in a paused container (use --ignore-paused to override)',
+    );
 }
 
 function loadProcess(context: OciContext, record: ContainerRecord, request: ExecRequest): Process {
@@ -60,7 +69,7 @@ function loadProcess(context: OciContext, record: ContainerRecord, request: Exec
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Failure(`--process: ${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_OPTION_FILE', `--process: ${path}: ${describe(error)}`);
   }
   const { process, warnings } = parseProcess(text, path);
   for (const warning of warnings) context.log.write('warning', warning);
@@ -101,7 +110,8 @@ function detach(plan: FrontPlan, request: ExecRequest): never {
     front.await('started');
     if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
   } catch (error) {
-    if (error instanceof StartFailure) throw new Failure(`exec failed: ${error.message}`, 1);
+    if (error instanceof StartFailure)
+      throw new Failure('RUNTS_E_EXEC', `exec failed: ${error.message}`);
     throw error;
   } finally {
     front.close();

@@ -1,5 +1,7 @@
 // Starts a process's front (native/launcher/front.c) and hears from it until the process is there.
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { isErrno } from '../../abi/errno.ts';
+import { SOCK_STREAM } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
@@ -7,8 +9,6 @@ import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
 import { askPreboot, KIND_FRONT } from '../preboot/ask.ts';
 import type { CommandLog } from './log.ts';
-
-const SOCK_STREAM = 1;
 
 export interface FrontPlan {
   readonly launcher: string;
@@ -39,7 +39,7 @@ export class StartFailure extends Failure {
   readonly shellCode: number;
 
   constructor(text: string, shellCode: number) {
-    super(text, 1);
+    super('RUNTS_E_START', text);
     this.shellCode = shellCode;
   }
 }
@@ -57,7 +57,8 @@ export class Front {
   /** With `isGated` it waits for `open` before it starts anything. */
   static start(plan: FrontPlan, isGated: boolean): Front {
     const pair = new Int32Array(2);
-    if (native.socketpair(SOCK_STREAM, pair) < 0) throw new Failure('no descriptors left', 1);
+    if (isErrno(native.socketpair(SOCK_STREAM, pair)))
+      throw new Failure('RUNTS_E_HOST_RESOURCES', 'no descriptors left');
     const [own, theirs] = pair as unknown as [number, number];
     const { args, kept, made } = frontArguments(plan);
     args.push('--status', String(theirs), ...(isGated ? ['--gate', String(theirs)] : []));
@@ -69,7 +70,7 @@ export class Front {
     for (const fd of [...made, theirs]) closeSync(fd);
     if (pid < 0) {
       closeSync(own);
-      throw new Failure(`cannot start ${plan.launcher}: errno ${-pid}`, 1);
+      throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${plan.launcher}: errno ${-pid}`);
     }
     return new Front(pid, own);
   }
@@ -160,7 +161,7 @@ function openDirectory(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
-    throw new Failure(`${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_STATE_DIRECTORY', `${path}: ${describe(error)}`);
   }
 }
 

@@ -2,6 +2,7 @@
 // specification, "startContainer Hooks"). One that fails ends the container.
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
@@ -18,7 +19,6 @@ import type { Hook } from './spec/types.ts';
 import type { ContainerRecord } from './state/container-record.ts';
 import { stateDocument } from './state/status.ts';
 
-const SIGKILL = 9;
 const POLL_MS = 2;
 
 export async function runHooksInside(
@@ -52,15 +52,18 @@ async function runInside(
   try {
     front.await('started');
   } catch (error) {
-    throw new Failure(`error running hook #${index} (startContainer): ${describe(error)}`, 1);
+    throw new Failure(
+      'RUNTS_E_HOOK',
+      `error running hook #${index} (startContainer): ${describe(error)}`,
+    );
   } finally {
     front.close();
   }
   const status = await waitFor(front.pid, hook.timeout);
   if (status !== 0)
     throw new Failure(
+      'RUNTS_E_HOOK',
       `error running hook #${index} (startContainer): ${status === undefined ? `timed out after ${hook.timeout} s` : `exit status ${status}`}`,
-      1,
     );
 }
 

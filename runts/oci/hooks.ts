@@ -1,6 +1,6 @@
 // Hooks of config.json: programs of the host that run at points of a container's life, with its state on standard input.
 // config.md "POSIX-platform Hooks" of the runtime specification; the texts of failures are runc's.
-import { ETIMEDOUT, errnoName } from '../../abi/errno.ts';
+import { ETIMEDOUT, errnoName, isErrno } from '../../abi/errno.ts';
 import { MFD_CLOEXEC } from '../../abi/mman.ts';
 import { signalName } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
@@ -25,7 +25,7 @@ export function runHooks(
   for (const [index, hook] of hooks.entries()) {
     const complaint = runHook(hook, JSON.stringify(state), directory);
     if (complaint !== undefined)
-      throw new Failure(`error running hook #${index} (${kind}): ${complaint}`, 1);
+      throw new Failure('RUNTS_E_HOOK', `error running hook #${index} (${kind}): ${complaint}`);
   }
 }
 
@@ -48,7 +48,7 @@ function runHook(hook: Hook, state: string, directory: string): string | undefin
   const [status = 0, stdout = 0, stderr = 0] = out;
   if (ended === ETIMEDOUT)
     return `hook ran past specified timeout of ${(hook.timeout ?? 0).toFixed(1)}s`;
-  if (ended < 0)
+  if (isErrno(ended))
     return `${hook.path}: ${describe(Object.assign(new Error(), { code: errnoName(ended) }))}`;
   if (status === 0) return undefined;
   const text = (from: number, length: number): string =>
@@ -82,7 +82,7 @@ function environment(entries: readonly string[]): string[] {
 function memoryFile(text: string): number {
   const bytes = Buffer.from(text);
   const fd = native.memfdCreate('runts-state', MFD_CLOEXEC);
-  if (fd < 0) throw describeErrno('no memory file for the state', fd);
+  if (isErrno(fd)) throw describeErrno('no memory file for the state', fd);
   for (let at = 0; at < bytes.length; ) {
     const wrote = native.pwrite(fd, bytes, at, bytes.length - at, at);
     if (wrote <= 0) throw describeErrno('no memory for the state', wrote);

@@ -1,6 +1,7 @@
 // The file that --log names: engines read the text of a failure from its last line of level "error"
 // (containerd, pkg/process/utils.go), in the form that logrus writes.
 import { closeSync, openSync, writeSync } from 'node:fs';
+import type { FailureCode } from '../errors.ts';
 import { describe, Failure } from '../failure.ts';
 
 export type LogFormat = 'text' | 'json';
@@ -11,7 +12,8 @@ export interface CommandLog {
   /** Undefined: there is no log file. */
   readonly fd: number | undefined;
   readonly format: LogFormat;
-  write(level: LogLevel, text: string): void;
+  /** `code`: the family of the failure that is told. */
+  write(level: LogLevel, text: string, code?: FailureCode): void;
   close(): void;
 }
 
@@ -20,9 +22,9 @@ export function openLog(path: string | undefined, format: LogFormat, debug: bool
   return {
     fd,
     format,
-    write: (level, text) => {
+    write: (level, text, code) => {
       if (fd === undefined || (level === 'debug' && !debug)) return;
-      writeLine(fd, formatLine(format, level, text));
+      writeLine(fd, formatLine(format, level, text, code));
     },
     close: () => {
       if (fd !== undefined) closeSync(fd);
@@ -34,7 +36,7 @@ function openFile(path: string): number {
   try {
     return openSync(path, 'a', 0o644);
   } catch (error) {
-    throw new Failure(`--log: ${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_LOG_FILE', `--log: ${path}: ${describe(error)}`);
   }
 }
 
@@ -47,8 +49,13 @@ function writeLine(fd: number, line: string): void {
   }
 }
 
-export function formatLine(format: LogFormat, level: LogLevel, text: string): string {
+export function formatLine(
+  format: LogFormat,
+  level: LogLevel,
+  text: string,
+  code?: FailureCode,
+): string {
   const time = `${new Date().toISOString().slice(0, 19)}Z`;
-  if (format === 'json') return `${JSON.stringify({ level, msg: text, time })}\n`;
-  return `time="${time}" level=${level} msg=${JSON.stringify(text)}\n`;
+  if (format === 'json') return `${JSON.stringify({ level, msg: text, time, code })}\n`;
+  return `time="${time}" level=${level} msg=${JSON.stringify(text)}${code === undefined ? '' : ` code=${code}`}\n`;
 }

@@ -1,5 +1,6 @@
 // What `runts start` and `runts kill` tell a container's front (native/launcher/front.c): a real-time signal with a
 // number in it. It reaches the front without a connection, and can ask for signals that no process can catch.
+import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { describeErrno } from './errno-text.ts';
 
@@ -20,5 +21,5 @@ export function orderSignal(pid: number, signal: number, all: boolean): void {
 
 function send(pid: number, value: number): void {
   const result = native.queueSignal(pid, SIGNAL, value);
-  if (result < 0) throw describeErrno(`signal to process ${pid}`, result);
+  if (isErrno(result)) throw describeErrno(`signal to process ${pid}`, result);
 }

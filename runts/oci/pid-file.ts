@@ -16,6 +16,6 @@ export function writePidFile(path: string, pid: number): void {
     } catch {
       // It was not made.
     }
-    throw new Failure(`--pid-file: ${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_OPTION_FILE', `--pid-file: ${path}: ${describe(error)}`);
   }
 }

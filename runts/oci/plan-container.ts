@@ -57,7 +57,7 @@ export function loadSpec(bundle: string, log: CommandLog): Spec {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Failure(`${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_BUNDLE', `${path}: ${describe(error)}`);
   }
   const { spec, warnings } = parseSpec(text, path);
   for (const warning of warnings) log.write('warning', warning);
@@ -172,7 +172,7 @@ function openLogFile(name: string): number {
     mkdirSync(LOG_DIRECTORY, { recursive: true, mode: 0o700 });
     return openSync(path, 'a', 0o600);
   } catch (error) {
-    throw new Failure(`${path}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_LOG_FILE', `${path}: ${describe(error)}`);
   }
 }
 

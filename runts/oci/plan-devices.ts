@@ -18,11 +18,14 @@ export function planDevices(devices: readonly Device[]): DeviceConfig[] {
 function planDevice(device: Device, where: string): DeviceConfig {
   const { path, type } = device;
   if (!isAbsolute(path) || path.includes('\0'))
-    throw new Failure(`${where}.path: '${path}' is not absolute`);
+    throw new Failure('RUNTS_E_CONFIG_DEVICE', `${where}.path: '${path}' is not absolute`);
   const isPipe = type === 'p';
   const [major, minor] = isPipe ? [0, 0] : [device.major, device.minor];
   if (major < 0 || major > maxMajor || minor < 0 || minor > maxMinor)
-    throw new Failure(`${where} (${path}): there is no device ${major}:${minor}`);
+    throw new Failure(
+      'RUNTS_E_CONFIG_DEVICE',
+      `${where} (${path}): there is no device ${major}:${minor}`,
+    );
   return {
     path: toByteString(normalize(path)),
     mode: kinds[type] | ((device.fileMode ?? 0o666) & 0o7777),

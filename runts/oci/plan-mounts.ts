@@ -54,6 +54,7 @@ export function planFiles(spec: Spec, settings: FileSettings): FilePlan {
   if (!mounts.some((mount) => mount.target === '/dev')) mounts.unshift(defaultDev);
   if (attach.length > maxAttach)
     throw new Failure(
+      'RUNTS_E_MOUNT_COUNT',
       `mounts: ${attach.length - 1} bind mounts, but ${maxAttach - 1} can be served`,
     );
   const { linux } = spec;
@@ -83,8 +84,10 @@ const defaultDev: TmpfsConfig = {
 function planRoot(spec: Spec, settings: FileSettings, attach: AttachPoint[]): RootConfig {
   const path = resolve(settings.bundle, spec.root.path);
   const status = statusOf(path);
-  if (status === undefined) throw new Failure(`rootfs (${path}) does not exist`);
-  if (!status.isDirectory()) throw new Failure(`rootfs (${path}) is not a directory`);
+  if (status === undefined)
+    throw new Failure('RUNTS_E_CONFIG_ROOTFS', `rootfs (${path}) does not exist`);
+  if (!status.isDirectory())
+    throw new Failure('RUNTS_E_CONFIG_ROOTFS', `rootfs (${path}) is not a directory`);
   const readOnly = spec.root.readonly ?? false;
   // A read-only root is writable until its mount points are made, as with runc; then the Gofer is told.
   attach.push({
@@ -107,11 +110,15 @@ function planMount(
   const ids = planMountIds(mount, options, settings.ids);
   if (type === 'bind' || options.bind !== 'no') {
     if (type !== 'bind' && type !== 'none' && type !== '')
-      throw new Failure(`${where} (${mount.destination}): type ${type} contradicts option bind`);
+      throw new Failure(
+        'RUNTS_E_CONFIG_MOUNT',
+        `${where} (${mount.destination}): type ${type} contradicts option bind`,
+      );
     return planBind(mount, { where, target, options, settings, ids }, attach);
   }
   if (ids !== undefined)
     throw new Failure(
+      'RUNTS_E_ID_MAPPING',
       `${where} (${mount.destination}): id-mapped mounts are only supported for bind-mounts`,
     );
   const place = {
@@ -134,17 +141,25 @@ function planMount(
     case 'cgroup2':
       return { kind: 'cgroup', ...place, data: '' };
     case '':
-      throw new Failure(`${where} (${mount.destination}): neither a type nor the option bind`);
+      throw new Failure(
+        'RUNTS_E_CONFIG_MOUNT',
+        `${where} (${mount.destination}): neither a type nor the option bind`,
+      );
     default:
-      throw new Failure(`${where} (${mount.destination}): unknown file system type '${type}'`);
+      throw new Failure(
+        'RUNTS_E_CONFIG_MOUNT',
+        `${where} (${mount.destination}): unknown file system type '${type}'`,
+      );
   }
 }
 
 function planTarget(mount: Mount, where: string): string {
-  if (mount.destination.includes('\0')) throw new Failure(`${where}.destination: has a NUL`);
+  if (mount.destination.includes('\0'))
+    throw new Failure('RUNTS_E_CONFIG_MOUNT', `${where}.destination: has a NUL`);
   const target = normalize(join('/', mount.destination));
   const clean = target.length > 1 && target.endsWith('/') ? target.slice(0, -1) : target;
-  if (clean === '/') throw new Failure(`${where}.destination: '/' is the root's own place`);
+  if (clean === '/')
+    throw new Failure('RUNTS_E_CONFIG_MOUNT', `${where}.destination: '/' is the root's own place`);
   return toByteString(clean);
 }
 
@@ -166,12 +181,14 @@ function planMountIds(
     if (idMap === 'no') return undefined;
     if (container === undefined)
       throw new Failure(
+        'RUNTS_E_ID_MAPPING',
         `mount ${destination}: id-mapped mounts must have both uid and gid mappings specified`,
       );
     return container;
   }
   if (uidMappings.length === 0 || gidMappings.length === 0)
     throw new Failure(
+      'RUNTS_E_ID_MAPPING',
       `mount ${destination}: id-mapped mounts must have both uid and gid mappings specified`,
     );
   return { uids: uidMappings.map(idRange), gids: gidMappings.map(idRange) };
@@ -187,7 +204,10 @@ function planBind(
   attach: AttachPoint[],
 ): MountConfig {
   if (mount.source === undefined || mount.source === '')
-    throw new Failure(`${where} (${mount.destination}): a bind mount without a source`);
+    throw new Failure(
+      'RUNTS_E_CONFIG_MOUNT',
+      `${where} (${mount.destination}): a bind mount without a source`,
+    );
   refuseData(options, `${where} (${mount.destination})`);
   const source = resolve(settings.bundle, mount.source);
   let status: Stats;
@@ -197,6 +217,7 @@ function planBind(
     status = statSync(path);
   } catch (error) {
     throw new Failure(
+      'RUNTS_E_MOUNT_SOURCE',
       `error mounting "${mount.source}" to rootfs at "${mount.destination}": stat ${source}: ${describe(error).toLowerCase()}`,
     );
   }
@@ -255,7 +276,7 @@ function planTmpfs(
     else if (name === 'uid') uid = parseNumber(value, option, where);
     else if (name === 'gid') gid = parseNumber(value, option, where);
     else if (!withoutEffect.has(name))
-      throw new Failure(`${where}: unknown option '${option}' of tmpfs`);
+      throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: unknown option '${option}' of tmpfs`);
   }
   return {
     kind: 'tmpfs',
@@ -301,7 +322,7 @@ function planDevpts(
     else if (name === 'gid') gid = parseNumber(value, option, where);
     // Every mount is an instance of its own since Linux 4.7.
     else if (name !== 'newinstance' && name !== 'max')
-      throw new Failure(`${where}: unknown option '${option}' of devpts`);
+      throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: unknown option '${option}' of devpts`);
   }
   return {
     kind: 'devpts',
@@ -325,13 +346,14 @@ function splitOption(option: string): [string, string] {
 }
 
 function refuseData({ data }: MountOptions, where: string): void {
-  if (data.length > 0) throw new Failure(`${where}: unknown option '${data[0]}'`);
+  if (data.length > 0)
+    throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: unknown option '${data[0]}'`);
 }
 
 function planPaths(paths: readonly string[], where: string): string[] {
   return paths.map((path, index) => {
     if (!isAbsolute(path) || path.includes('\0'))
-      throw new Failure(`${where}[${index}]: '${path}' is not absolute`);
+      throw new Failure('RUNTS_E_CONFIG_MOUNT', `${where}[${index}]: '${path}' is not absolute`);
     return toByteString(normalize(path));
   });
 }
@@ -341,6 +363,6 @@ function statusOf(path: string): Stats | undefined {
     return statSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new Failure(`rootfs (${path}): ${describe(error)}`);
+    throw new Failure('RUNTS_E_CONFIG_ROOTFS', `rootfs (${path}): ${describe(error)}`);
   }
 }

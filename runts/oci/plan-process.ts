@@ -36,7 +36,7 @@ export function planProcess(process: Process): ProcessConfig {
 
 /** A NUL cannot be handed to any program. */
 function checked(text: string, where: string): string {
-  if (text.includes('\0')) throw new Failure(`${where}: has a NUL`);
+  if (text.includes('\0')) throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}: has a NUL`);
   return toByteString(text);
 }
 
@@ -45,7 +45,11 @@ function planEnvironment(entries: readonly string[]): string[] {
   const variables = new Map<string, string>();
   for (const [index, entry] of entries.entries()) {
     const at = entry.indexOf('=');
-    if (at < 1) throw new Failure(`process.env[${index}]: '${entry}' is not NAME=VALUE`);
+    if (at < 1)
+      throw new Failure(
+        'RUNTS_E_CONFIG_PROCESS',
+        `process.env[${index}]: '${entry}' is not NAME=VALUE`,
+      );
     variables.set(entry.slice(0, at), checked(entry, `process.env[${index}]`));
   }
   return [...variables.values()];
@@ -72,7 +76,10 @@ function planCapabilities(sets: Capabilities): CapabilityConfig {
   const { effective, permitted, ambient, inheritable } = config;
   // capset(2) would refuse it.
   if (isBeyond(effective, permitted))
-    throw new Failure('process.capabilities: effective ones must be permitted ones');
+    throw new Failure(
+      'RUNTS_E_CONFIG_PROCESS',
+      'process.capabilities: effective ones must be permitted ones',
+    );
   // runc goes on without such ambient ones (with a warning): so does Linux's PR_CAP_AMBIENT_RAISE.
   const usable = {
     lo: (ambient.lo & permitted.lo & inheritable.lo) >>> 0,
@@ -107,12 +114,17 @@ function planLimits(limits: readonly Rlimit[]): ProcessConfig['limits'] {
   return limits.map(({ type, soft, hard }, index) => {
     const resource = (rlimitNames as readonly string[]).indexOf(type);
     const where = `process.rlimits[${index}]`;
-    if (resource < 0) throw new Failure(`${where}.type: '${type}' is no resource limit`);
-    if (seen.has(type)) throw new Failure(`${where}: ${type} is there twice`);
+    if (resource < 0)
+      throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}.type: '${type}' is no resource limit`);
+    if (seen.has(type))
+      throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}: ${type} is there twice`);
     seen.add(type);
     const [softValue, hardValue] = [limitOf(soft), limitOf(hard)];
     if ((softValue ?? RLIM_INFINITY) > (hardValue ?? RLIM_INFINITY))
-      throw new Failure(`${where}: the soft limit of ${type} is above the hard one`);
+      throw new Failure(
+        'RUNTS_E_CONFIG_PROCESS',
+        `${where}: the soft limit of ${type} is above the hard one`,
+      );
     return [resource, softValue, hardValue] as const;
   });
 }

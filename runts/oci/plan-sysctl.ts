@@ -35,14 +35,19 @@ export function planSysctls(
 function checkOwnSetting(key: string, name: string, value: string): void {
   const rule = Object.hasOwn(sysctlRules, key) ? sysctlRules[key] : undefined;
   if (rule === undefined)
-    throw new Failure(`linux.sysctl: the sandbox's kernel has no setting '${name}' to start with`);
+    throw new Failure(
+      'RUNTS_E_CONFIG_SYSCTL',
+      `linux.sysctl: the sandbox's kernel has no setting '${name}' to start with`,
+    );
   if (sysctlValue(rule, value) === undefined)
-    throw new Failure(`linux.sysctl: '${value}' is no value of ${name}`);
+    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: '${value}' is no value of ${name}`);
 }
 
 /** Each part is one file name: none leads out of /proc/sys/net. */
 function checkHostSetting(key: string, name: string, value: string): void {
   const isName = (part: string): boolean => /^[\w/:-]+$/.test(part) && !/^\/{1,2}$/.test(part);
-  if (!key.split('.').every(isName)) throw new Failure(`linux.sysctl: '${name}' is no setting`);
-  if (/[\0\n]/.test(value)) throw new Failure(`linux.sysctl: no value of ${name}`);
+  if (!key.split('.').every(isName))
+    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: '${name}' is no setting`);
+  if (/[\0\n]/.test(value))
+    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: no value of ${name}`);
 }

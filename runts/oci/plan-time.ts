@@ -23,6 +23,7 @@ function planOffset(clock: string, offset: TimeOffset = {}, nowSec: number) {
   const sec = Number(offset.secs ?? 0);
   if (sec + nowSec < 0 || sec + nowSec > FARTHEST_SEC)
     throw new Failure(
+      'RUNTS_E_CONFIG_TIME',
       `linux.timeOffsets.${clock}: numerical result out of range: the clock must not be negative or above ${FARTHEST_SEC} s`,
     );
   return { sec, nsec: offset.nanosecs ?? 0 };

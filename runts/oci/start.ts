@@ -8,13 +8,14 @@ import { stateDocument, statusOf } from './state/status.ts';
 
 export async function startContainer(context: OciContext, record: ContainerRecord): Promise<void> {
   const status = statusOf(context.store, record);
-  if (status === 'stopped') throw new Failure('cannot start a container that has stopped', 1);
+  if (status === 'stopped')
+    throw new Failure('RUNTS_E_CONTAINER_STATE', 'cannot start a container that has stopped');
   if (status !== 'created' || record.front === undefined || !context.store.markStarted(record.id))
     throw new Failure(
+      'RUNTS_E_CONTAINER_STATE',
       status === 'running' || status === 'created'
         ? 'cannot start an already running container'
         : `cannot start a container in the ${status} state`,
-      1,
     );
   const inside = record.hooks.startContainer ?? [];
   if (inside.length > 0) {

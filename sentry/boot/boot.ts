@@ -1,6 +1,7 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
 // first process; then confines this process.
 
+import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
 import { MemoryTrim } from '../../native/memory-trim.ts';
@@ -151,9 +152,8 @@ function confine(config: SandboxConfig, procFd: number): void {
   const sealed = sealRoot(FD_SEALER);
   if (sealed < 0) throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);
-  const filtered =
-    undumpable < 0
-      ? undumpable
-      : installFilter(sentryFilter(procFd, config.network), config.seccomp);
+  const filtered = isErrno(undumpable)
+    ? undumpable
+    : installFilter(sentryFilter(procFd, config.network), config.seccomp);
   if (filtered < 0) throw new BootFailure(`cannot install the seccomp filter: errno ${-filtered}`);
 }

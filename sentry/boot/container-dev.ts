@@ -64,7 +64,7 @@ function makeDeviceNode(caller: FsCaller, device: DeviceConfig): void {
   const rdev = makeDevice(device.major, device.minor);
   let made = makeNode(caller, AT_FDCWD, path, mode, rdev);
   // runc keeps what is there where it is mounted, and else says that it is no device.
-  if (made === EEXIST && removeFile(caller, AT_FDCWD, path) >= 0)
+  if (made === EEXIST && !isErrno(removeFile(caller, AT_FDCWD, path)))
     made = makeNode(caller, AT_FDCWD, path, mode, rdev);
   if (made === EEXIST || (isErrno(made) && !isErrno(walkPath(caller, AT_FDCWD, path, 0)))) return;
   if (isErrno(made)) throw new BootFailure(`device ${failureOf(path, made).message}`);
@@ -74,7 +74,8 @@ function makeDeviceNode(caller: FsCaller, device: DeviceConfig): void {
 
 function makeLink(caller: FsCaller, path: string, target: string): void {
   const made = makeSymlink(caller, target, AT_FDCWD, path);
-  if (made < 0 && made !== EEXIST) throw new BootFailure(`link ${failureOf(path, made).message}`);
+  if (isErrno(made) && made !== EEXIST)
+    throw new BootFailure(`link ${failureOf(path, made).message}`);
 }
 
 /** The terminal of the first process is the console too, as with runc. */

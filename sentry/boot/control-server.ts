@@ -1,6 +1,7 @@
 // The sandbox's control socket: connections from `runts exec` and, in a pod, from further containers. Whoever can
 // connect has the state directory, and so is the user or root; a request that makes no sense ends its connection.
 
+import { isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
 import type { LimitsConfig } from '../../protocol/boot-config.ts';
@@ -75,7 +76,7 @@ class ControlServer implements HostFdWatcher {
   ready(_events: number): void {
     while (this.#pending < MAX_PENDING) {
       const fd = native.acceptConnection(this.#fd);
-      if (fd < 0) return;
+      if (isErrno(fd)) return;
       this.#serve(new ControlChannel(fd));
     }
     // Who comes next waits in the kernel's queue.

@@ -20,7 +20,7 @@ export function copyInto(filesystem: FileSystem, path: string, caller: FsCaller)
   const to = rootDentry(filesystem).node as Node;
   const attributes = from.node.attributes();
   const done = isErrno(attributes) ? attributes : copyDirectory(from.node, to, caller, 0);
-  if (done < 0) throw new BootFailure(`tmpcopyup: ${failureOf(path, done).message}`);
+  if (isErrno(done)) throw new BootFailure(`tmpcopyup: ${failureOf(path, done).message}`);
   if (!isErrno(attributes)) takeOver(to, attributes);
 }
 
@@ -40,7 +40,7 @@ function copyDirectory(from: Node, to: Node, caller: FsCaller, depth: number): S
     if (name === '.' || name === '..') continue;
     const node = from.lookup(name, caller);
     const done = isErrno(node) ? node : copyNode(name, node, to, caller, depth);
-    if (done < 0) return done;
+    if (isErrno(done)) return done;
   }
   return 0;
 }
@@ -99,6 +99,6 @@ function pump(source: OpenFile, target: OpenFile): SysResult {
     const count = source.read(new BufferSink(buffer));
     if (count <= 0) return count;
     const written = target.write(new BufferSource(buffer.subarray(0, count)));
-    if (written < count) return written < 0 ? written : ENOSPC;
+    if (written < count) return isErrno(written) ? written : ENOSPC;
   }
 }

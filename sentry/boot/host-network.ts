@@ -1,5 +1,6 @@
 // `--network host`: joins the guest to the network that this process is in, before it is confined.
 import { readFileSync } from 'node:fs';
+import { isErrno } from '../../abi/errno.ts';
 import { O_RDONLY, RESOLVE_BENEATH } from '../../abi/fcntl.ts';
 import { sysctlRules } from '../../abi/sysctl.ts';
 import { native } from '../../native/addon.ts';
@@ -48,10 +49,10 @@ function readSetting(key: string, buffer: Buffer): string | undefined {
     .map((name) => name.replaceAll('/', '.'))
     .join('/');
   const fd = native.openat2(FD_NET_SETTINGS, path, O_RDONLY, 0, RESOLVE_BENEATH);
-  if (fd < 0) return undefined;
+  if (isErrno(fd)) return undefined;
   const count = native.pread(fd, buffer, 0, buffer.length, 0);
   native.close(fd);
-  return count < 0 ? undefined : buffer.toString('latin1', 0, count).replace(/\n$/, '');
+  return isErrno(count) ? undefined : buffer.toString('latin1', 0, count).replace(/\n$/, '');
 }
 
 function descriptorLimit(): number {

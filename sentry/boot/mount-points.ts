@@ -23,7 +23,7 @@ export function place(
   const at = ensurePath(caller, target, mount.root.node?.kind ?? 0);
   if (isErrno(at)) throw new BootFailure(`mount on ${failureOf(target, at).message}`);
   const attached = namespace.attach(mount, at);
-  if (attached < 0) throw new BootFailure(`mount on ${failureOf(target, attached).message}`);
+  if (isErrno(attached)) throw new BootFailure(`mount on ${failureOf(target, attached).message}`);
 }
 
 /** The place of `target`; where nothing is, a directory or an empty file is made. */

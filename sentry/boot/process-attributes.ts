@@ -38,7 +38,7 @@ export function checkScheduling({ scheduling }: ProcessConfig): void {
   if (scheduling === undefined) return;
   if ((scheduling.flags & SCHED_FLAG_UTIL_CLAMP) !== 0)
     throw new BootFailure('error setting scheduler: operation not supported');
-  if (checkRequest(scheduling, scheduling.policy) < 0)
+  if (isErrno(checkRequest(scheduling, scheduling.policy)))
     throw new BootFailure('error setting scheduler: invalid argument');
 }
 

@@ -62,5 +62,5 @@ function nullDevice(namespace: MountNamespace, caller: FsCaller): Mount {
 function attach(namespace: MountNamespace, path: string, mount: Mount, caller: FsCaller): void {
   const at = walkPath(caller, AT_FDCWD, path, WALK_FOLLOW);
   const attached = isErrno(at) ? at : namespace.attach(mount, at);
-  if (attached < 0) throw new BootFailure(`mount on ${failureOf(path, attached).message}`);
+  if (isErrno(attached)) throw new BootFailure(`mount on ${failureOf(path, attached).message}`);
 }

@@ -1,5 +1,5 @@
 // `runts do --strace`: each call of the guest as a line, written when it has its result.
-import type { SysResult } from '../../abi/errno.ts';
+import { isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { Task } from '../kernel/task.ts';
 import { formatCall, formatResult } from '../strace/format.ts';
@@ -12,7 +12,7 @@ export function newTracer(fd: number, failed: (errno: SysResult) => void): Sysca
   const write = (text: string): void => {
     const bytes = Buffer.from(text, 'latin1');
     const wrote = native.write(fd, bytes, 0, bytes.length);
-    if (wrote < 0 && !isLosing) {
+    if (isErrno(wrote) && !isLosing) {
       isLosing = true;
       failed(wrote);
     }

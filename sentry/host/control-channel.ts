@@ -1,7 +1,7 @@
 // A channel to the command line or to what stands for a process on the host: lines over a stream socket, and
 // descriptors with them. Reading the configuration blocks (the kernel does not run yet); after that nothing does.
 
-import { EAGAIN, EINTR } from '../../abi/errno.ts';
+import { EAGAIN, EINTR, isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { native } from '../../native/addon.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
@@ -101,7 +101,7 @@ export class ControlChannel implements HostFdWatcher {
   #receive(flags: number): boolean {
     const got = native.recvMessage(this.#fd, this.#bytes, this.#received, flags);
     if (got === EAGAIN || got === EINTR) return true;
-    const count = got < 0 ? 0 : (this.#received[0] as number);
+    const count = isErrno(got) ? 0 : (this.#received[0] as number);
     this.#descriptors.push(...this.#received.subarray(1, 1 + count));
     if (got <= 0) return false;
     this.#take(Buffer.from(this.#bytes.buffer, 0, got).toString('latin1'));

@@ -1,6 +1,7 @@
 // What boot needs to know of the machine, read once before the Sentry is confined. The launcher opened the
 // files of the host's /proc: the Sentry sees none of it.
 import { readFileSync } from 'node:fs';
+import { AT_HWCAP, AT_HWCAP2 } from '../../abi/auxv.ts';
 import { native } from '../../native/addon.ts';
 import { FD_CPUINFO, FD_MEMINFO } from '../../protocol/sentry-descriptors.ts';
 import type { CpuFacts } from '../fs/proc/cpuinfo.ts';
@@ -13,9 +14,6 @@ export interface Machine {
   readonly hwcap: number;
   readonly hwcap2: number;
 }
-
-const AT_HWCAP = 16;
-const AT_HWCAP2 = 26;
 
 export function readMachine(): Machine {
   const cpuinfo = readFileSync(FD_CPUINFO, 'latin1');

@@ -1,6 +1,14 @@
 // The further host calls of a Sentry whose guests have the host's network (`--network host`): sockets of IPv4 and IPv6.
 // Raw sockets are not among them: those come from the broker.
 // connect(2) and bind(2) cannot be held to a family here, but a socket of another family cannot be made.
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from '../../abi/socket.ts';
 import type { FilterRow } from '../../native/seccomp/bpf.ts';
 import {
   gettableOptions,
@@ -9,12 +17,6 @@ import {
   settableOptions,
 } from '../net/host-inet/option-table.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const IPPROTO_ICMP = 1;
-const IPPROTO_TCP = 6;
-const IPPROTO_UDP = 17;
-const IPPROTO_ICMPV6 = 58;
 /** With SOCK_CLOEXEC and SOCK_NONBLOCK, always. */
 const STREAM = 0o2004001;
 const DATAGRAM = 0o2004002;

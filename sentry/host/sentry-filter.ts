@@ -2,25 +2,20 @@
 // ask for by themselves; the rest is called from native/addon only. `runts debug seccomp` prints this list and
 // test/posture compares it with what strace(1) sees.
 
-import { SOL_SOCKET } from '../../abi/socket.ts';
+import { F_ADD_SEALS, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFL } from '../../abi/fcntl.ts';
+import { AF_UNIX, SOL_SOCKET } from '../../abi/socket.ts';
+import { TIOCGWINSZ } from '../../abi/termios.ts';
 import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
 import { nodeRows } from '../../native/seccomp/node-rows.ts';
 import { readableOptions } from '../net/given/given-socket.ts';
 import { networkRows } from './network-filter.ts';
 
-const AF_UNIX = 1;
 /** SOCK_SEQPACKET | SOCK_CLOEXEC. */
 const SEQUENCED_PACKETS = 0o2000005;
 const CLOEXEC_NONBLOCK = 0o2004000;
-const TIOCGWINSZ = 0x5413;
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
 const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
-const F_GETFD = 1;
-const F_GETFL = 3;
-const F_SETFL = 4;
-const F_ADD_SEALS = 1033;
-const F_DUPFD_CLOEXEC = 1030;
 
 /** `procFd` is the directory /proc/self/fd (native.reopen). */
 export function sentryFilter(procFd: number, network: 'none' | 'host'): FilterSpec {

@@ -117,7 +117,7 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   if (isErrno(made)) return made;
   if ((flags & CLONE_PIDFD) !== 0) {
     const announced = announcePidfd(task, request.pidfdAddr);
-    if (announced < 0) {
+    if (isErrno(announced)) {
       undo(made);
       return announced;
     }
@@ -146,7 +146,7 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
 /** Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd() gives it away. */
 function announcePidfd(task: Task, addr: number): SysResult {
   const fd = task.files.next();
-  return fd < 0 ? fd : task.memory.writeU32(addr, fd);
+  return isErrno(fd) ? fd : task.memory.writeU32(addr, fd);
 }
 
 /** After the child has got its copy of the descriptors: the pidfd is not among them. */

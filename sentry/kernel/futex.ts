@@ -8,8 +8,11 @@ import {
   ERESTART_RESTARTBLOCK,
   ERESTARTSYS,
   ETIMEDOUT,
+  isErrno,
+  type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import type { Blocking, Sleep, Waker } from '../base/wait.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
 import type { Task } from './task.ts';
@@ -37,7 +40,7 @@ export class FutexTable {
   readonly #queues: Map<Key, Set<FutexWaiter>> = new Map();
 
   /** EFAULT for an address that a shared futex cannot name, EINVAL for a misaligned one. */
-  key(mm: MemoryManager, addr: number, isPrivate: boolean): Key | SysResult {
+  key(mm: MemoryManager, addr: number, isPrivate: boolean): Result<Key> {
     if (addr % 4 !== 0) return EINVAL;
     if (addr > mm.addressLimit - 4) return EFAULT;
     if (isPrivate) return `${mm.id}:${addr}`;
@@ -70,7 +73,7 @@ export class FutexTable {
       if ((waiter.bitset & bitset) === 0) continue;
       this.remove(waiter);
       waiter.woken = true;
-      waiter.waker?.wake(1);
+      waiter.waker?.wake(POLLIN);
       woken += 1;
     }
     return woken;
@@ -79,7 +82,7 @@ export class FutexTable {
   /** The kernel's own wakes (thread exit, robust lists): private and shared waiters alike. */
   wakeAddress(mm: MemoryManager, addr: number, count: number): void {
     const own = this.key(mm, addr, true);
-    if (typeof own === 'number') return;
+    if (isErrno(own)) return;
     const woken = this.wake(own, count, 0xffffffff);
     const shared = this.key(mm, addr, false);
     if (typeof shared === 'string' && shared !== own) this.wake(shared, count - woken, 0xffffffff);
@@ -112,9 +115,9 @@ export function futexWait(
 ): SysResult | Blocking<SysResult> {
   const table = task.kernel.futexes;
   const key = table.key(task.mm, addr, isPrivate);
-  if (typeof key === 'number') return key;
+  if (isErrno(key)) return key;
   const value = task.memory.readU32(addr);
-  if (value < 0) return value;
+  if (isErrno(value)) return value;
   if (value !== expected) return EAGAIN;
   return sleepOnFutex(task, new FutexWaiter(key, bitset), timeout, () =>
     futexWait(task, addr, isPrivate, expected, bitset, timeout),

@@ -1,7 +1,7 @@
 // Drives tasks: takes what guest threads stop for, runs handlers, puts tasks to sleep and wakes
 // them, and decides on the way back to the guest whether a signal is to be delivered first.
 // docs/run-states.md draws the states.
-import { EFAULT, EINTR, type SysResult } from '../../abi/errno.ts';
+import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { nextTurn } from '../base/turn.ts';
@@ -12,7 +12,7 @@ import type { PlatformEvents } from '../platform/platform.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
-import { HANDED_OVER, REGISTERS_SET } from './result.ts';
+import { HANDED_OVER, isPlain, REGISTERS_SET } from './result.ts';
 import { applyRestart, deliverSignals, forceSignal } from './signal-delivery.ts';
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
@@ -224,7 +224,7 @@ export class Scheduler implements PlatformEvents {
 
   /** A handler has its answer. The hot path is the last line of the first branch. */
   complete(task: Task, result: SysResult): void {
-    if (result > -512 && !task.workPending) {
+    if (isPlain(result) && !task.workPending) {
       task.state = 'guest';
       task.thread.resumeWithResult(result);
       return;
@@ -242,7 +242,7 @@ export class Scheduler implements PlatformEvents {
     task.state = 'kernel';
     let answer = result;
     // Linux: a call that succeeded under a temporary mask ends the mask before signals are looked at.
-    if (answer !== undefined && answer > -512 && answer !== EINTR) task.restoreSignalMask();
+    if (answer !== undefined && !isRestart(answer) && answer !== EINTR) task.restoreSignalMask();
     for (;;) {
       if (task.isDead) return;
       if (task.group.stopRequested) {
@@ -263,7 +263,7 @@ export class Scheduler implements PlatformEvents {
 
   #runGuest(task: Task, answer: SysResult | undefined): void {
     let result = answer;
-    if (result !== undefined && result <= -512) {
+    if (result !== undefined && isRestart(result)) {
       applyRestart(task, result); // Before a signal that only the old mask lets through: it interrupts nothing.
       result = undefined;
     }

@@ -1,7 +1,7 @@
 // Scheduling parameters of a task: sched(7), kernel/sched/syscalls.c. They are kept and shown, and judged as Linux judges them.
 // The host schedules the threads of a sandbox all alike: nothing here has an effect on that.
 import { CAP_SYS_NICE } from '../../abi/capability.ts';
-import { EBUSY, EINVAL, EOPNOTSUPP, EPERM, type SysResult } from '../../abi/errno.ts';
+import { EBUSY, EINVAL, EOPNOTSUPP, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../../abi/resource.ts';
 import type { SchedulingRequest } from '../../abi/sched.ts';
 import {
@@ -92,7 +92,7 @@ export function reschedule(caller: Task, target: Scheduled, request: SchedulingR
     ? old.resetsOnFork
     : (request.flags & SCHED_FLAG_RESET_ON_FORK) !== 0;
   const checked = checkRequest(request, policy);
-  if (checked < 0) return checked;
+  if (isErrno(checked)) return checked;
   const wanted = { ...request, policy, resetsOnFork };
   if (needsPrivilege(caller, target, wanted) && !isPrivileged(caller)) return EPERM;
   if ((request.flags & SCHED_FLAG_UTIL_CLAMP) !== 0) return EOPNOTSUPP; // CONFIG_UCLAMP_TASK

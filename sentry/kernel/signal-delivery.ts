@@ -6,6 +6,7 @@ import {
   ERESTARTNOHAND,
   ERESTARTNOINTR,
   ERESTARTSYS,
+  isErrno,
   type SysResult,
 } from '../../abi/errno.ts';
 import {
@@ -17,8 +18,13 @@ import {
   SI_KERNEL,
   SIG_DFL,
   SIG_IGN,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
   SIGSEGV,
   SIGSTOP,
+  SIGSYS,
+  SIGTRAP,
   SIGTSTP,
   SIGTTIN,
   SIGTTOU,
@@ -49,7 +55,7 @@ const SYSCALL_INSTRUCTION_BYTES = 2;
 /** RF, DF and TF: cleared when a handler is entered. */
 const CLEARED_FLAGS = 0x10000 | 0x400 | 0x100;
 /** Signals raised by the instruction at hand: delivered before all others. */
-const synchronous = SignalSet.of(SIGSEGV, 7, 4, 5, 8, 31);
+const synchronous = SignalSet.of(SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS);
 
 /** 'frame': a handler's frame was made. 'again': something else happened, look again. 'none': nothing to deliver. */
 export type Delivery = 'frame' | 'again' | 'none';
@@ -182,7 +188,8 @@ function pushFrame(
   setI64(frame, sigframe.pretcode, action.restorer);
   writeUcontext(task, frame, registers, fpAddr, onAlternate, info);
   writeSignalInfo(frame, sigframe.siginfo, info);
-  if (frameAddr < 0 || task.memory.write(frameAddr, new Uint8Array(frame.buffer)) < 0) return false;
+  if (frameAddr < 0 || isErrno(task.memory.write(frameAddr, new Uint8Array(frame.buffer))))
+    return false;
   task.thread.queueSaveFpState(fpAddr);
   setRegister(registers, REG.rdi, info.signal);
   setRegister(registers, REG.rsi, frameAddr + sigframe.siginfo);
@@ -232,7 +239,7 @@ function writeUcontext(
 export function restoreFrame(task: Task): boolean {
   const registers = task.thread.registers();
   const frame = task.memory.view(getRegister(registers, REG.rsp), ucontext.size);
-  if (typeof frame === 'number') return false;
+  if (isErrno(frame)) return false;
   const fpAddr = getU64(frame, ucontext.fpstate);
   task.savedMask = undefined;
   task.setSignalMask(SignalSet.read(frame, ucontext.sigmask));

@@ -1,4 +1,5 @@
 // Job-control stops (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) and SIGCONT.
+import { POLLIN } from '../../abi/poll.ts';
 import {
   CLD_CONTINUED,
   CLD_STOPPED,
@@ -51,5 +52,5 @@ function tellParent(group: ThreadGroup, code: number, status: number): void {
       status,
     });
   }
-  parent.childQueue.notify(1);
+  parent.childQueue.notify(POLLIN);
 }

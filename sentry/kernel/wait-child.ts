@@ -1,5 +1,6 @@
 // wait4(2), waitid(2).
-import { ECHILD, ERESTARTSYS, type SysResult } from '../../abi/errno.ts';
+import { ECHILD, ERESTARTSYS, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { POLLIN } from '../../abi/poll.ts';
 import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD } from '../../abi/signal.ts';
 import {
   __WALL,
@@ -44,8 +45,8 @@ export function waitForChild(
   deliver: (outcome: WaitOutcome | undefined) => SysResult,
 ): SysResult | Blocking<SysResult> {
   const found = takeChange(task, query);
-  if (found === ECHILD) return ECHILD;
-  if (typeof found === 'object') return deliver(found);
+  if (isErrno(found)) return found;
+  if (found !== undefined) return deliver(found);
   if ((query.options & WNOHANG) !== 0) return deliver(undefined);
   return sleepForChild(task, query, deliver);
 }
@@ -57,15 +58,16 @@ function* sleepForChild(
 ): Blocking<SysResult> {
   const queue = { queue: task.group.childQueue };
   for (;;) {
-    const wake = yield sleepOn(queue, 1);
+    const wake = yield sleepOn(queue, POLLIN);
     const found = takeChange(task, query);
-    if (found === ECHILD) return ECHILD;
-    if (typeof found === 'object') return deliver(found);
+    if (isErrno(found)) return found;
+    if (found !== undefined) return deliver(found);
     if (wake === 'signal') return ERESTARTSYS;
   }
 }
 
-function takeChange(task: Task, query: WaitQuery): WaitOutcome | SysResult {
+/** Undefined: there are such children, and none has changed. */
+function takeChange(task: Task, query: WaitQuery): Result<WaitOutcome> | undefined {
   const { group } = task;
   const ownOnly = (query.options & __WNOTHREAD) !== 0;
   let candidates = 0;
@@ -78,7 +80,7 @@ function takeChange(task: Task, query: WaitQuery): WaitOutcome | SysResult {
     if ((query.options & WNOWAIT) === 0) consume(group, child, outcome);
     return outcome;
   }
-  return candidates === 0 ? ECHILD : 0;
+  return candidates === 0 ? ECHILD : undefined;
 }
 
 /** Children that signal with something else than SIGCHLD are "clone children". */

@@ -2,14 +2,14 @@
 // is checked before it is used, and nothing of it is trusted to agree with anything else.
 
 import * as elf from '../../abi/elf.ts';
-import { EINVAL, EIO, ENOEXEC, ENOMEM, type Errno, isErrno, type Result } from '../../abi/errno.ts';
+import { EINVAL, EIO, ENOEXEC, ENOMEM, isErrno, type Result } from '../../abi/errno.ts';
+import { PATH_MAX } from '../../abi/fs.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { pageCeil, pageFloor } from '../mm/page.ts';
 
 /** Linux's own bound (ELF_MIN_ALIGN no less): all program headers fit into 64 KiB. */
 const PROGRAM_HEADERS_LIMIT = 65536;
-const PATH_MAX = 4096;
 
 /** Reads dst.length bytes at `position` of a file; the count, or an errno. */
 export type ReadAt = (position: number, dst: Uint8Array) => number;
@@ -78,7 +78,7 @@ function readProgramHeaders(view: DataView, readAt: ReadAt): Result<DataView> {
   if (offset > Number.MAX_SAFE_INTEGER) return ENOEXEC;
   const table = new Uint8Array(bytes);
   const got = readAt(offset, table);
-  if (got < 0) return got as Errno;
+  if (isErrno(got)) return got;
   if (got !== bytes) return EIO;
   return new DataView(table.buffer);
 }
@@ -113,7 +113,7 @@ function describe(
   }
   if (entry >= guestTop) return EINVAL;
   const order = checkOrder(segments);
-  if (order < 0) return order as Errno;
+  if (isErrno(order)) return order;
   const first = segments[0] as Segment;
   const last = segments.at(-1) as Segment;
   return {
@@ -183,7 +183,7 @@ function readInterpreter(headers: DataView, at: number, readAt: ReadAt): Result<
   if (bytes > PATH_MAX || bytes < 2 || offset > Number.MAX_SAFE_INTEGER) return ENOEXEC;
   const text = new Uint8Array(bytes);
   const got = readAt(offset, text);
-  if (got < 0) return got as Errno;
+  if (isErrno(got)) return got;
   if (got !== bytes) return EIO;
   if (text[bytes - 1] !== 0) return ENOEXEC;
   return Buffer.from(text.buffer, 0, text.indexOf(0)).toString('latin1');

@@ -126,7 +126,7 @@ function startProgram(
   flushed: SysResult,
 ): SysResult {
   const finished = image.finish(flushed);
-  if (finished < 0) {
+  if (isErrno(finished)) {
     fresh.space.destroy();
     return finished;
   }

@@ -84,7 +84,7 @@ export function loadProgram(request: LoadRequest): Result<LoadedImage> {
   if (isErrno(image)) return image;
   const { space, thread } = request.fresh;
   const finished = image.finish(space.flushOperations(thread));
-  return finished < 0 ? (finished as Errno) : image;
+  return isErrno(finished) ? finished : image;
 }
 
 /** Up to what the guest's own process has to do for it. */
@@ -141,7 +141,7 @@ function drop(file: OpenFile, errno: Errno): Errno {
 function readHead(file: OpenFile): Result<Uint8Array> {
   const head = new Uint8Array(HEAD_BYTES);
   const got = readerOf(file)(0, head);
-  return got < 0 ? (got as Errno) : head.subarray(0, got);
+  return isErrno(got) ? got : head.subarray(0, got);
 }
 
 function readerOf(file: OpenFile): ReadAt {
@@ -149,7 +149,7 @@ function readerOf(file: OpenFile): ReadAt {
     const sink = new BufferSink(dst);
     while (sink.remaining > 0) {
       const got = file.pread(sink, position + sink.filled);
-      if (got < 0) return got;
+      if (isErrno(got)) return got;
       if (got === 0) break;
     }
     return sink.filled;
@@ -185,7 +185,7 @@ function loadElf(request: LoadRequest, found: FoundProgram): Result<LaidOutImage
     request.path,
     limits.soft(RLIMIT_STACK),
   );
-  if (sizeError < 0) return sizeError as Errno;
+  if (isErrno(sizeError)) return sizeError;
   const program = parseProgram(request, found);
   if (isErrno(program)) return program;
   const identity = request.identify(found.file);
@@ -216,7 +216,7 @@ function build(
     group: unlimited,
   };
   const finish = lay(request, found, program, identity, mm, caller, layout);
-  if (typeof finish === 'number') {
+  if (isErrno(finish)) {
     mm.map.clear();
     return finish;
   }
@@ -225,8 +225,8 @@ function build(
     mm,
     identity,
     finish: (flushed) => {
-      const error = flushed < 0 ? flushed : finish();
-      if (error >= 0) return 0;
+      const error = isErrno(flushed) ? flushed : finish();
+      if (!isErrno(error)) return 0;
       mm.map.clear();
       mm.executable?.release();
       mm.executable = undefined;
@@ -246,14 +246,14 @@ function lay(
   layout: ProgramLayout,
 ): Errno | (() => SysResult) {
   const stackError = mapStack(mm, caller, layout, program.elf.executableStack);
-  if (stackError < 0) return stackError as Errno;
+  if (isErrno(stackError)) return stackError;
   const bias = program.interpreter === undefined ? undefined : layout.pieBase;
   const main = mapSegments(mm, caller, found.file, program.elf, bias);
   if (isErrno(main)) return main === ENODEV ? ENOEXEC : main;
   const linker = mapInterpreter(mm, caller, program);
   if (linker !== undefined && isErrno(linker)) return linker;
   const vdsoAddr = request.vdso === undefined ? 0 : mapVdso(mm, caller, request.vdso);
-  if (vdsoAddr < 0) return vdsoAddr as Errno;
+  if (isErrno(vdsoAddr)) return vdsoAddr;
   placeBreak(mm, program.elf, main, layout);
 
   const stack = initialStack(
@@ -271,7 +271,7 @@ function lay(
   return () => {
     mm.begin(caller);
     const written = writeContents(mm, stack, [...main.tails, ...(linker?.tails ?? [])]);
-    if (written < 0) return written;
+    if (isErrno(written)) return written;
     describeImage(mm.image, main, stack);
     setRegisters(caller.thread, linker?.entry ?? main.entry, stack.stackPointer);
     return 0;
@@ -358,7 +358,7 @@ function initialStack(
 function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly Tail[]): SysResult {
   for (const { addr, length, writable } of tails) {
     const zeroed = mm.memory.zero(addr, length);
-    if (zeroed < 0 && writable) return EFAULT;
+    if (isErrno(zeroed) && writable) return EFAULT;
   }
   return mm.memory.write(stack.stackPointer, stack.bytes);
 }

@@ -1,13 +1,6 @@
 // Maps the segments of one ELF file (elf_load, load_elf_interp in fs/binfmt_elf.c).
 
-import {
-  ENOMEM,
-  EPERM,
-  type Errno,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../abi/errno.ts';
+import { ENOMEM, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { MemoryCaller, MemoryManager } from '../mm/memory-manager.ts';
@@ -54,7 +47,7 @@ export function mapSegments(
   const tails: Tail[] = [];
   for (const segment of elf.segments) {
     const error = mapSegment(mm, caller, segment, bias.value, backing, tails);
-    if (error < 0) return error as Errno;
+    if (isErrno(error)) return error;
   }
   return {
     bias: bias.value,
@@ -90,7 +83,7 @@ function chooseBias(
   const padding = elf.alignment > PAGE_SIZE ? elf.alignment : 0;
   const request = { addr: 0, length: length + padding, flags: 0, hugePages: false };
   const place = choosePlace(mm.map, mm.bounds, request, caller.thread);
-  if (place < 0) return place as Errno;
+  if (isErrno(place)) return place;
   return { value: Math.ceil(place / elf.alignment) * elf.alignment - elf.low };
 }
 
@@ -120,7 +113,7 @@ function mapSegment(
       backing,
       offset,
     });
-    if (error < 0) return error;
+    if (isErrno(error)) return error;
     const dataEnd = addr + fileBytes;
     if (memoryBytes > fileBytes && fileEnd > dataEnd) {
       tails.push({ addr: dataEnd, length: fileEnd - dataEnd, writable: (prot & PROT_WRITE) !== 0 });

@@ -62,9 +62,9 @@ export function prepareProcess(request: NewProcess): Result<Task> {
     return task;
   }
   const error = findAndExecute(task, request);
-  if (error < 0) {
+  if (isErrno(error)) {
     forget(task);
-    return error as Result<Task>;
+    return error;
   }
   if (request.asMain) request.container.state = 'created';
   watchCpuLimit(task.group);
@@ -138,7 +138,7 @@ function newGroup({ container, asMain, limits, ...request }: NewProcess, id: num
 
 function findAndExecute(task: Task, { argv, envp, seccomp }: NewProcess): SysResult {
   const refused = seccomp === undefined ? 0 : answerToExecve(seccomp);
-  if (refused < 0) return refused;
+  if (isErrno(refused)) return refused;
   const found = findCommand(task, argv[0] ?? '', envp);
   if (isErrno(found)) return found;
   found.file.acquire();

@@ -1,6 +1,6 @@
 // Maps the platform's vDSO: a page of clock parameters ([vvar]) and right behind it the code ([vdso]).
 
-import type { SysResult } from '../../abi/errno.ts';
+import { isErrno, type SysResult } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_READ } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { MemoryCaller, MemoryManager } from '../mm/memory-manager.ts';
@@ -22,7 +22,7 @@ export function mapVdso(mm: MemoryManager, caller: MemoryCaller, image: VdsoImag
   const codeBytes = pageCeil(image.codeBytes);
   const request = { addr: 0, length: PAGE_SIZE + codeBytes, flags: 0, hugePages: false };
   const start = choosePlace(mm.map, mm.bounds, request, caller.thread);
-  if (start < 0) return start;
+  if (isErrno(start)) return start;
   const params = mm.install(caller, {
     start,
     length: PAGE_SIZE,
@@ -34,7 +34,7 @@ export function mapVdso(mm: MemoryManager, caller: MemoryCaller, image: VdsoImag
     populate: false,
     name: '[vvar]',
   });
-  if (params < 0) return params;
+  if (isErrno(params)) return params;
   const code = mm.install(caller, {
     start: start + PAGE_SIZE,
     length: codeBytes,
@@ -46,7 +46,7 @@ export function mapVdso(mm: MemoryManager, caller: MemoryCaller, image: VdsoImag
     populate: false,
     name: '[vdso]',
   });
-  return code < 0 ? code : start + PAGE_SIZE;
+  return isErrno(code) ? code : start + PAGE_SIZE;
 }
 
 function unnamed(hostFd: number): Backing {

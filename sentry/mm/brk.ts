@@ -1,4 +1,5 @@
 // brk(2): the heap that begins behind a program's data.
+import { isErrno } from '../../abi/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { RLIMIT_DATA } from '../../abi/resource.ts';
@@ -44,7 +45,7 @@ export function moveBreak(mm: MemoryManager, caller: MemoryCaller, wanted: numbe
   const oldTop = pageCeil(old);
   const newTop = pageCeil(wanted);
   if (newTop < oldTop) {
-    if (mm.unmapRange(caller.thread, newTop, oldTop) < 0) return old;
+    if (isErrno(mm.unmapRange(caller.thread, newTop, oldTop))) return old;
   } else if (newTop > oldTop && !growHeap(mm, caller, oldTop, newTop)) return old;
   if (newTop !== oldTop) programBreak.changing(caller.thread, old);
   programBreak.end = wanted;
@@ -61,7 +62,7 @@ function growHeap(
   if (next !== undefined && newTop + PAGE_SIZE > next.start - next.guardBytes) return false;
   if (mm.map.heldByOther(oldTop, newTop, caller.thread) !== undefined) return false;
   const length = newTop - oldTop;
-  if (mm.checkLock(caller, length, 0) < 0) return false;
+  if (isErrno(mm.checkLock(caller, length, 0))) return false;
   const mapping: NewMapping = {
     start: oldTop,
     length,

@@ -2,7 +2,7 @@
 // since a sandbox is not to pin the host's.
 
 import { CAP_IPC_LOCK } from '../../abi/capability.ts';
-import { EINVAL, ENOMEM, EPERM, type SysResult } from '../../abi/errno.ts';
+import { EINVAL, ENOMEM, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, PROT_NONE } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
 import { isCapable } from '../vfs/credentials.ts';
@@ -27,7 +27,7 @@ export function lockMemory(
   if (end > 2 ** 64) return EINVAL;
   if (!mayLock(mm.map, caller, unlockedBytes(mm, start, end))) return ENOMEM;
   const error = setLock(mm, start, end, VMA_LOCKED | (onFault ? VMA_LOCKONFAULT : 0));
-  if (error < 0 || onFault) return error;
+  if (isErrno(error) || onFault) return error;
   // Linux then touches every page, which memory without any right does not allow. The locks stay.
   return mm.map.vmas.overlapping(start, end).some((vma) => vma.prot === PROT_NONE) ? ENOMEM : 0;
 }

@@ -1,6 +1,6 @@
 // madvise(2): mm/madvise.c. What changes contents or speed is passed to the host; what only changes
 // fork and core dumps is a flag of the VMA; mere hints are checked and dropped.
-import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, type SysResult } from '../../abi/errno.ts';
+import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, isErrno, type SysResult } from '../../abi/errno.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/fcntl.ts';
 import * as mman from '../../abi/mman.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
@@ -25,6 +25,7 @@ type Effect =
 const always = (_vma: Vma): boolean => true;
 const notSpecial = (vma: Vma): boolean => (vma.flags & flag.VMA_SPECIAL) === 0;
 const notPinned = (vma: Vma): boolean => notSpecial(vma) && !vma.isLocked;
+const has = (vma: Vma, prot: number): boolean => (vma.prot & prot) !== 0;
 const hint = (allowed: (vma: Vma) => boolean): Effect => ({ kind: 'hint', allowed });
 const flags = (set: number, clear: number, allowed = always): Effect => ({
   kind: 'flags',
@@ -44,8 +45,8 @@ const effects = new Map<number, Effect>([
   [mman.MADV_DONTNEED, host(notPinned)],
   [mman.MADV_DONTNEED_LOCKED, host(notSpecial)],
   [mman.MADV_FREE, host((vma) => vma.isAnonymous && !vma.isLocked)],
-  [mman.MADV_POPULATE_READ, host(always)],
-  [mman.MADV_POPULATE_WRITE, host(always)],
+  [mman.MADV_POPULATE_READ, host((vma) => has(vma, mman.PROT_READ))],
+  [mman.MADV_POPULATE_WRITE, host((vma) => has(vma, mman.PROT_WRITE))],
   [mman.MADV_REMOVE, { kind: 'remove' }],
   [mman.MADV_DONTFORK, flags(flag.VMA_DONTFORK, 0)],
   [mman.MADV_DOFORK, flags(0, flag.VMA_DONTFORK, notSpecial)],
@@ -87,7 +88,7 @@ export function adviseMemory(
     }
     const stop = Math.min(vma.end, end);
     const error = apply(mm, caller, vma, at, stop, advice, effect);
-    if (error < 0) return error;
+    if (isErrno(error)) return error;
     at = stop;
   }
   return result;

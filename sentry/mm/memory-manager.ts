@@ -1,7 +1,15 @@
 // The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), faults and fork. Threads share it.
 // brk, mremap, madvise, mlock and the growth of stacks are in files of their own beside this.
 
-import { EACCES, EAGAIN, EINVAL, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
+import {
+  EACCES,
+  EAGAIN,
+  EINVAL,
+  ENOMEM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import {
   MAP_LOCKED,
   MAP_NONBLOCK,
@@ -136,12 +144,12 @@ export class MemoryManager {
       { addr, length: size, flags, hugePages },
       caller.thread,
     );
-    if (start < 0) return start;
+    if (isErrno(start)) return start;
     const locked = (flags & MAP_LOCKED) !== 0 ? VMA_LOCKED : 0;
     const lockError = this.checkLock(caller, size, locked);
-    if (lockError < 0) return lockError;
+    if (isErrno(lockError)) return lockError;
     const plan = planMapping(this.sharedMemory, size, prot, flags, file, offset);
-    if (typeof plan === 'number') return plan;
+    if (isErrno(plan)) return plan;
     const populate = ((flags & MAP_POPULATE) !== 0 && (flags & MAP_NONBLOCK) === 0) || locked !== 0;
     return this.#mapPlanned(
       caller,
@@ -175,7 +183,7 @@ export class MemoryManager {
       populate,
     });
     plan.done?.();
-    return result < 0 ? result : start;
+    return isErrno(result) ? result : start;
   }
 
   /**
@@ -190,7 +198,7 @@ export class MemoryManager {
     if (!mayExpand(this.map, caller, length - replaced, isData(mapping) ? length : 0))
       return ENOMEM;
     const operationError = this.queueMap(mapping, caller.thread);
-    if (operationError < 0) return operationError;
+    if (isErrno(operationError)) return operationError;
     this.#release(start, end);
     const { prot, maxProt, flags, backing, offset, name } = mapping;
     const vma = new Vma(start, end, prot, maxProt, flags, backing, offset, name);
@@ -213,7 +221,7 @@ export class MemoryManager {
     }
     const shared = (flags & VMA_SHARED) !== 0;
     const hostFd = backing.mappable.hostFd(shared && (mapping.maxProt & PROT_WRITE) !== 0);
-    if (hostFd < 0) return hostFd;
+    if (isErrno(hostFd)) return hostFd;
     this.map.queue(
       { kind: 'mapFile', addr: start, length, prot, shared, hostFd, offset, populate },
       thread,

@@ -1,5 +1,5 @@
 // mremap(2): mm/mremap.c.
-import { EAGAIN, EFAULT, EINVAL, ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../abi/mman.ts';
 import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
 import type { MemoryCaller, MemoryManager, NewMapping } from './memory-manager.ts';
@@ -39,7 +39,7 @@ export function remapMemory(
   }
   if (oldSize >= newSize) return shrink(mm, caller, addr, oldSize, newSize);
   const error = checkResize(mm, caller, vma, addr, oldSize, newSize);
-  if (error < 0) return error;
+  if (isErrno(error)) return error;
   if (growInPlace(mm, caller, vma, addr, oldSize, newSize)) return addr;
   if (!mayMove) return ENOMEM;
   return move(mm, caller, vma, { addr, oldSize, newSize, flags, newAddr: 0 });
@@ -62,7 +62,7 @@ function shrink(
 ): SysResult {
   if (oldSize === newSize) return addr;
   const error = mm.unmapRange(caller.thread, addr + newSize, addr + oldSize);
-  return error < 0 ? error : addr;
+  return isErrno(error) ? error : addr;
 }
 
 /** MREMAP_FIXED and MREMAP_DONTUNMAP. */
@@ -75,20 +75,20 @@ function remapTo(mm: MemoryManager, caller: MemoryCaller, first: Vma, wanted: Mo
       { addr: newAddr, length: newSize, flags: MAP_FIXED, hugePages: false },
       caller.thread,
     );
-    if (place < 0) return place;
+    if (isErrno(place)) return place;
     const error = mm.unmapRange(caller.thread, newAddr, newAddr + newSize);
-    if (error < 0) return error;
+    if (isErrno(error)) return error;
   }
   let { oldSize } = wanted;
   if (oldSize > newSize) {
     const error = mm.unmapRange(caller.thread, addr + newSize, addr + oldSize);
-    if (error < 0) return error;
+    if (isErrno(error)) return error;
     oldSize = newSize;
   }
   // The target may have held the first pages of a mapping that goes on at addr.
   const vma = mm.vmaAt(addr) ?? first;
   const error = checkResize(mm, caller, vma, addr, oldSize, newSize);
-  if (error < 0) return error;
+  if (isErrno(error)) return error;
   if ((flags & MREMAP_DONTUNMAP) !== 0) {
     if ((vma.flags & VMA_SPECIAL) !== 0) return EINVAL;
     if (!mayExpand(mm.map, caller, newSize, isData(vma) ? newSize : 0)) return ENOMEM;
@@ -175,7 +175,7 @@ function move(mm: MemoryManager, caller: MemoryCaller, vma: Vma, wanted: Move): 
 function leaveEmpty(mm: MemoryManager, caller: MemoryCaller, source: Vma): void {
   const left = source.slice(source.start, source.end);
   left.flags &= ~VMA_LOCKED;
-  if (mm.queueMap(asMapping(left, left.start, left.bytes), caller.thread) < 0) return;
+  if (isErrno(mm.queueMap(asMapping(left, left.start, left.bytes), caller.thread))) return;
   left.hold();
   mm.map.add(left);
 }
@@ -190,7 +190,7 @@ function duplicate(
 ): SysResult {
   const source = vma.slice(addr, vma.end);
   const error = mm.install(caller, asMapping(source, place, newSize));
-  return error < 0 ? error : place;
+  return isErrno(error) ? error : place;
 }
 
 function asMapping(vma: Vma, start: number, length: number): NewMapping {

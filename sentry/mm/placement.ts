@@ -1,6 +1,6 @@
 // Where a new mapping goes (get_unmapped_area, arch/x86/kernel/sys_x86_64.c): at the hint if it is
 // free, else the highest free place below the mmap base, else the lowest above a third of the space.
-import { EEXIST, EINVAL, ENOMEM, EPERM, type SysResult } from '../../abi/errno.ts';
+import { EEXIST, EINVAL, ENOMEM, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { MAP_32BIT, MAP_FIXED, MAP_FIXED_NOREPLACE } from '../../abi/mman.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
 import type { MemoryMap } from './memory-map.ts';
@@ -56,10 +56,10 @@ export function choosePlace(
       false,
       thread,
     );
-    if (padded >= 0) return Math.ceil(padded / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE;
+    if (!isErrno(padded)) return Math.ceil(padded / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE;
   }
   const place = freePlace(map, length, MMAP_MIN_ADDR, bounds.mmapBase, false, thread);
-  if (place >= 0) return place;
+  if (!isErrno(place)) return place;
   return freePlace(map, length, pageFloor(bounds.guestTop / 3), bounds.guestTop, true, thread);
 }
 

@@ -4,8 +4,8 @@ import {
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
+  isErrno,
   type Result,
-  type SysResult,
 } from '../../abi/errno.ts';
 import { NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../../abi/netlink.ts';
 import {
@@ -80,17 +80,17 @@ export function newSocketPair(
   type: number,
   protocol: number,
   flags: number,
-): readonly [Socket, Socket] | SysResult {
+): Result<readonly [Socket, Socket]> {
   if (domain !== AF_UNIX) {
     const socket = newSocket(task, domain, type, protocol, flags);
-    if (typeof socket === 'number') return socket;
+    if (isErrno(socket)) return socket;
     socket.close();
     return EOPNOTSUPP;
   }
   const first = newUnixSocket(task, type, protocol, flags);
   const second = newUnixSocket(task, type, protocol, flags);
-  if (typeof first === 'number') return first;
-  if (typeof second === 'number') return second;
+  if (isErrno(first)) return first;
+  if (isErrno(second)) return second;
   UnixSocket.joinPair(first, second);
   return [first, second];
 }

@@ -2,7 +2,7 @@
 //   [    2] openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
 // A call is formatted when it enters, for its arguments may change while it runs; the caller keeps the
 // text and appends the result.
-import { errnoName } from '../../abi/errno.ts';
+import { errnoName, isRestart } from '../../abi/errno.ts';
 import { signalName } from '../../abi/signal.ts';
 import type { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
@@ -33,7 +33,7 @@ export function formatCall(
 export function formatResult(row: Row | undefined, result: number): string {
   // Past the errnos: the call set the registers itself or has no answer (kernel/result.ts).
   if (Number.isNaN(result) || result < -4096) return ' = ?';
-  if (result <= -512 && result > -4096) return ` = ? ${errnoName(result)}`;
+  if (isRestart(result)) return ` = ? ${errnoName(result)}`;
   if (result < 0 && result > -4096) return ` = -1 ${errnoName(result)}`;
   const asAddress = row !== undefined && answersAddress.has(row.name);
   return ` = ${asAddress ? hexNumber(result) : String(result)}`;

@@ -1,6 +1,6 @@
 // One printer for each ArgumentKind. All may meet hostile values: a pointer that cannot be read is
 // printed as a number, and nothing here reads more than a few hundred bytes for one argument.
-import { isErrno } from '../../abi/errno.ts';
+import { EFAULT, isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_ACCMODE } from '../../abi/fcntl.ts';
 import { CSIGNAL } from '../../abi/sched.ts';
 import { signalName } from '../../abi/signal.ts';
@@ -13,6 +13,7 @@ import {
   SOCK_TYPE_MASK,
 } from '../../abi/socket.ts';
 import { getI64, getU64, TIMESPEC_BYTES } from '../../abi/time.ts';
+import { IOVEC_BYTES } from '../../abi/uio.ts';
 import type { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { ArgumentKind } from '../syscalls/entry.ts';
@@ -23,7 +24,6 @@ import { MAX_QUOTED, quoteBytes, quoteString } from './quote.ts';
 export type Printer = (args: SyscallArgs, index: number, memory: GuestMemory) => string;
 
 const MAX_ITEMS = 4;
-const IOVEC_BYTES = 16;
 const POLLFD_BYTES = 8;
 const SIGACTION_BYTES = 32;
 const POINTER_BYTES = 8;
@@ -52,15 +52,15 @@ const flags =
     names.printFlags(args.u32(index), table, zero);
 
 const path: Printer = (args, index, memory) => {
-  const text = args.addr(index) === 0 ? 0 : memory.path(args.addr(index));
-  return typeof text === 'number' ? addr(args, index, memory) : quoteString(text);
+  const text = args.addr(index) === 0 ? EFAULT : memory.path(args.addr(index));
+  return isErrno(text) ? addr(args, index, memory) : quoteString(text);
 };
 
 const string: Printer = (args, index, memory) => {
   if (args.addr(index) === 0) return 'NULL';
   const bytes = new Uint8Array(MAX_QUOTED + 1);
   const got = memory.readSome(args.addr(index), bytes);
-  if (got < 0) return addr(args, index, memory);
+  if (isErrno(got)) return addr(args, index, memory);
   const end = bytes.subarray(0, got).indexOf(0);
   const shown = end < 0 ? Math.min(got, MAX_QUOTED) : end;
   return quoteBytes(bytes.subarray(0, shown), end < 0);
@@ -73,7 +73,7 @@ function buffer(at: number, length: number, memory: GuestMemory): string {
   if (at === 0) return 'NULL';
   const bytes = new Uint8Array(Math.min(length, MAX_QUOTED));
   const got = bytes.length === 0 ? 0 : memory.readSome(at, bytes);
-  return got < 0 ? pointer(at) : quoteBytes(bytes.subarray(0, got), length > got);
+  return isErrno(got) ? pointer(at) : quoteBytes(bytes.subarray(0, got), length > got);
 }
 
 /** `[a, b, ...]` over an array in guest memory. */
@@ -114,7 +114,7 @@ const argv: Printer = (args, index, memory) => {
     const wordAddr = getU64(view, 0);
     if (wordAddr === 0) return `[${words.join(', ')}]`;
     const word = memory.string(wordAddr, 4096);
-    words.push(typeof word === 'number' ? pointer(wordAddr) : quoteString(word));
+    words.push(isErrno(word) ? pointer(wordAddr) : quoteString(word));
   }
   return `[${words.join(', ')}, ...]`;
 };
@@ -166,8 +166,8 @@ const sockaddr: Printer = (args, index, memory) =>
 
 const message: Printer = (args, index, memory) => {
   const at = args.addr(index);
-  const view = at === 0 ? 0 : memory.view(at, msghdr.size);
-  if (typeof view === 'number') return pointer(at);
+  const view = at === 0 ? EFAULT : memory.view(at, msghdr.size);
+  if (isErrno(view)) return pointer(at);
   const nameAddr = getU64(view, msghdr.name);
   const name = sockaddrAt(nameAddr, view.getUint32(msghdr.nameLength, true), memory);
   const iov = vector(getU64(view, msghdr.iov), getU64(view, msghdr.iovLength), memory);
@@ -187,16 +187,14 @@ function sigset(lo: number, hi: number): string {
 
 const sigsetPointer: Printer = (args, index, memory) => {
   const at = args.addr(index);
-  const view = at === 0 ? 0 : memory.view(at, 8);
-  return typeof view === 'number'
-    ? pointer(at)
-    : sigset(view.getUint32(0, true), view.getUint32(4, true));
+  const view = at === 0 ? EFAULT : memory.view(at, 8);
+  return isErrno(view) ? pointer(at) : sigset(view.getUint32(0, true), view.getUint32(4, true));
 };
 
 const sigaction: Printer = (args, index, memory) => {
   const at = args.addr(index);
-  const view = at === 0 ? 0 : memory.view(at, SIGACTION_BYTES);
-  if (typeof view === 'number') return pointer(at);
+  const view = at === 0 ? EFAULT : memory.view(at, SIGACTION_BYTES);
+  if (isErrno(view)) return pointer(at);
   const handler = getU64(view, 0);
   const handlerName = handler === 0 ? 'SIG_DFL' : handler === 1 ? 'SIG_IGN' : pointer(handler);
   const bits = names.printFlags(view.getUint32(8, true), names.sigactionFlagNames);

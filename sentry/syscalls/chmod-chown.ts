@@ -51,20 +51,20 @@ export function pathOfFd(task: Task, fd: number, withOPath: boolean): Result<Pat
 /** Changes attributes and tells watchers. */
 export function changeAttributes(path: Path, change: AttributeChange): SysResult {
   const done = path.node.setAttributes(change);
-  if (done >= 0) notifyAttributes(path.dentry);
+  if (!isErrno(done)) notifyAttributes(path.dentry);
   return done;
 }
 
 function chmodPath(task: Task, path: Result<Path>, mode: number): SysResult {
   if (isErrno(path)) return path;
   const readOnly = mayWriteMount(path.mount);
-  if (readOnly < 0) return readOnly;
+  if (isErrno(readOnly)) return readOnly;
   if (path.node.kind === S_IFLNK) return EOPNOTSUPP;
   const owner = path.node.ownership();
   if (isErrno(owner)) return owner;
   if (isUnmapped(owner.uid, owner.gid)) return EOVERFLOW;
   const granted = chmodMode(task.credentials, owner, mode & S_IALLUGO);
-  return granted < 0 ? granted : changeAttributes(path, { mode: granted });
+  return isErrno(granted) ? granted : changeAttributes(path, { mode: granted });
 }
 
 function sysChmod(task: Task, args: SyscallArgs): SysResult {
@@ -88,13 +88,13 @@ function sysFchmodat2(task: Task, args: SyscallArgs): SysResult {
 function chownPath(task: Task, path: Result<Path>, uid: number, gid: number): SysResult {
   if (isErrno(path)) return path;
   const readOnly = mayWriteMount(path.mount);
-  if (readOnly < 0) return readOnly;
+  if (isErrno(readOnly)) return readOnly;
   const owner = path.node.ownership();
   if (isErrno(owner)) return owner;
   const possible = mayHaveOwner(path.node, owner, uid, gid);
-  if (possible < 0) return possible;
+  if (isErrno(possible)) return possible;
   const allowed = mayChown(task.credentials, owner, uid, gid);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const mode = owner.mode;
   const isDirectory = (mode & S_IFMT) === S_IFDIR;
   const clears = !isDirectory && (mode & (S_ISUID | S_ISGID)) !== 0;
@@ -111,7 +111,7 @@ function mayHaveOwner(node: Node, owner: Ownership, uid: number, gid: number): S
     uid === -1 ? undefined : uid >>> 0,
     gid === -1 ? undefined : gid >>> 0,
   );
-  if (possible < 0) return possible;
+  if (isErrno(possible)) return possible;
   const staying = isUnmapped(uid === -1 ? owner.uid : 0, gid === -1 ? owner.gid : 0);
   return staying ? EOVERFLOW : 0;
 }
@@ -151,14 +151,14 @@ function setTimes(task: Task, path: Result<Path>, atime: NewTime, mtime: NewTime
   if (isErrno(path)) return path;
   if (atime === 'omit' && mtime === 'omit') return 0;
   const readOnly = mayWriteMount(path.mount);
-  if (readOnly < 0) return readOnly;
+  if (isErrno(readOnly)) return readOnly;
   const owner = path.node.ownership();
   if (isErrno(owner)) return owner;
   const isNow = atime === 'now' && mtime === 'now';
   if (!isNow && isUnmapped(owner.uid, owner.gid)) return EOVERFLOW;
   if (!isOwner(task.credentials, owner)) {
     if (!isNow) return EPERM;
-    if (mayAccess(task.credentials, path.node, MAY_WRITE) < 0) return EACCES;
+    if (isErrno(mayAccess(task.credentials, path.node, MAY_WRITE))) return EACCES;
   }
   const now = coarseRealtime(task.kernel.clock);
   return changeAttributes(path, {

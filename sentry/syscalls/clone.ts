@@ -1,7 +1,7 @@
 // fork(2), vfork(2), clone(2), clone3(2), exit(2), exit_group(2), unshare(2), setns(2).
 
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
-import { E2BIG, EFAULT, EINVAL, EPERM, type SysResult } from '../../abi/errno.ts';
+import { E2BIG, EFAULT, EINVAL, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import {
   CLONE_CLEAR_SIGHAND_HIGH,
   CLONE_DETACHED,
@@ -44,7 +44,7 @@ import { direct, type Row, sleeps } from './entry.ts';
 
 function begin(task: Task, request: CloneRequest): MaybeBlocking {
   const checked = checkClone(task, request);
-  return checked < 0 ? checked : cloneTask(task, request);
+  return isErrno(checked) ? checked : cloneTask(task, request);
 }
 
 function sysFork(task: Task): MaybeBlocking {
@@ -76,7 +76,7 @@ function sysClone3(task: Task, args: SyscallArgs): MaybeBlocking {
   if (size > 4096) return E2BIG;
   if (size < cloneArgs.sizeVer0) return EINVAL;
   const view = task.memory.view(args.addr(0), size);
-  if (typeof view === 'number') return EFAULT;
+  if (isErrno(view)) return EFAULT;
   for (let at: number = cloneArgs.size; at < size; at += 1)
     if (view.getUint8(at) !== 0) return E2BIG;
   const flags = view.getUint32(cloneArgs.flags, true);
@@ -129,7 +129,7 @@ function sysUnshare(task: Task, args: SyscallArgs): SysResult {
     return EINVAL;
   // Made first: it is all that can fail.
   const ipc = (flags & CLONE_NEWIPC) === 0 ? undefined : IpcNamespace.forGuest(task.kernel);
-  if (typeof ipc === 'number') return ipc;
+  if (isErrno(ipc)) return ipc;
   if ((flags & CLONE_FS) !== 0 && task.fs.isShared) {
     const own = task.fs.fork();
     task.fs.release();
@@ -149,7 +149,7 @@ function sysUnshare(task: Task, args: SyscallArgs): SysResult {
 /** setns(2): into what an open /proc/PID/ns/ipc or uts names. */
 function sysSetns(task: Task, args: SyscallArgs): SysResult {
   const file = task.files.get(args.i32(0));
-  if (typeof file === 'number') return file;
+  if (isErrno(file)) return file;
   const type = args.u32(1);
   const namespace = namespaceOfFile(file);
   if (namespace === undefined) return EINVAL;

@@ -30,11 +30,11 @@ function sysCopyFileRange(task: Task, args: SyscallArgs): SysResult {
   const to = task.files.get(args.i32(2));
   if (isErrno(to)) return to;
   const inPosition = positionArgument(task, args.addr(1), from);
-  if (inPosition < 0) return inPosition;
+  if (isErrno(inPosition)) return inPosition;
   const outPosition = positionArgument(task, args.addr(3), to);
-  if (outPosition < 0) return outPosition;
+  if (isErrno(outPosition)) return outPosition;
   const checked = check(from, to, args.u32(5));
-  if (checked < 0) return checked;
+  if (isErrno(checked)) return checked;
   const length = Math.min(args.len(4), largestCopy);
   if (
     from.node === to.node &&
@@ -47,9 +47,9 @@ function sysCopyFileRange(task: Task, args: SyscallArgs): SysResult {
   notifyRead(from);
   notifyWritten(to);
   const advancedIn = advance(task, args.addr(1), from, inPosition + copied);
-  if (advancedIn < 0) return advancedIn;
+  if (isErrno(advancedIn)) return advancedIn;
   const advancedOut = advance(task, args.addr(3), to, outPosition + copied);
-  return advancedOut < 0 ? advancedOut : copied;
+  return isErrno(advancedOut) ? advancedOut : copied;
 }
 
 function check(from: OpenFile, to: OpenFile, flags: number): SysResult {
@@ -80,7 +80,7 @@ function copy(
       new BufferSource(buffer.subarray(0, count)),
       outPosition + done,
     );
-    if (typeof source === 'number') return done > 0 ? done : source;
+    if (isErrno(source)) return done > 0 ? done : source;
     const written = to.pwrite(source, outPosition + done);
     if (written <= 0) return done > 0 ? done : written;
     done += written;

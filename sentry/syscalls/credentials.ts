@@ -11,7 +11,15 @@ import {
   type CapabilitySet,
   noCapabilities,
 } from '../../abi/capability.ts';
-import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import {
+  EFAULT,
+  EINVAL,
+  EPERM,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import {
   fixCapabilitiesAfterFsuidChange,
   fixCapabilitiesAfterUidChange,
@@ -119,7 +127,7 @@ function sysSetresgid(task: Task, args: SyscallArgs): SysResult {
 function putThree(task: Task, args: SyscallArgs, ids: readonly number[]): SysResult {
   for (const [index, id] of ids.entries()) {
     const written = task.memory.writeU32(args.addr(index), id);
-    if (written < 0) return written;
+    if (isErrno(written)) return written;
   }
   return 0;
 }
@@ -159,7 +167,7 @@ function sysGetgroups(task: Task, args: SyscallArgs): SysResult {
   if (size === 0) return groups.length;
   if (size < groups.length) return EINVAL;
   const copied = task.memory.write(args.addr(1), new Uint8Array(Uint32Array.from(groups).buffer));
-  return copied < 0 ? copied : groups.length;
+  return isErrno(copied) ? copied : groups.length;
 }
 
 function sysSetgroups(task: Task, args: SyscallArgs): SysResult {
@@ -167,7 +175,7 @@ function sysSetgroups(task: Task, args: SyscallArgs): SysResult {
   if (!isCapable(task.credentials, CAP_SETGID)) return EPERM;
   if (size > NGROUPS_MAX) return EINVAL;
   const bytes = new Uint8Array(size * 4);
-  if (task.memory.read(args.addr(1), bytes) < 0) return EFAULT;
+  if (isErrno(task.memory.read(args.addr(1), bytes))) return EFAULT;
   const groups = [...new Uint32Array(bytes.buffer)];
   if (groups.includes(UNCHANGED)) return EINVAL;
   task.credentials = { ...task.credentials, groups: groups.sort((a, b) => a - b) };
@@ -175,24 +183,21 @@ function sysSetgroups(task: Task, args: SyscallArgs): SysResult {
 }
 
 /** Words of capability data for a header's version; EINVAL (and the preferred version written back) for others. */
-function capabilityWords(
-  task: Task,
-  headerAddr: number,
-): { words: number; pid: number } | SysResult {
+function capabilityWords(task: Task, headerAddr: number): Result<{ words: number; pid: number }> {
   const header = task.memory.view(headerAddr, 8);
-  if (typeof header === 'number') return header;
+  if (isErrno(header)) return header;
   const version = header.getUint32(0, true);
   const pid = header.getInt32(4, true);
   if (version === _LINUX_CAPABILITY_VERSION_1) return { words: 1, pid };
   if (version === _LINUX_CAPABILITY_VERSION_2 || version === _LINUX_CAPABILITY_VERSION_3)
     return { words: 2, pid };
   const written = task.memory.writeU32(headerAddr, _LINUX_CAPABILITY_VERSION_3);
-  return written < 0 ? written : EINVAL;
+  return isErrno(written) ? written : EINVAL;
 }
 
 function sysCapget(task: Task, args: SyscallArgs): SysResult {
   const header = capabilityWords(task, args.addr(0));
-  if (typeof header === 'number') return header === EINVAL && args.addr(1) === 0 ? 0 : header;
+  if (isErrno(header)) return header === EINVAL && args.addr(1) === 0 ? 0 : header;
   if (header.pid < 0) return EINVAL;
   const sets = capabilitiesOf(task, header.pid);
   if (sets === undefined) return ESRCH;
@@ -229,10 +234,10 @@ function capabilitiesOf(
 
 function sysCapset(task: Task, args: SyscallArgs): SysResult {
   const header = capabilityWords(task, args.addr(0));
-  if (typeof header === 'number') return header;
+  if (isErrno(header)) return header;
   if (header.pid !== 0 && header.pid !== task.tid) return EPERM;
   const view = task.memory.view(args.addr(1), 12 * header.words);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const setAt = (at: number): CapabilitySet => ({
     lo: view.getUint32(at, true),
     hi: header.words === 2 ? view.getUint32(at + 12, true) & 0x1ff : 0,

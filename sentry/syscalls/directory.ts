@@ -69,10 +69,10 @@ function getdents(task: Task, args: SyscallArgs, put: PutEntry): SysResult {
     return bytes > 0;
   }, task);
   // EINVAL: not even one entry fits.
-  if (done < 0 && filled === 0) return done;
+  if (isErrno(done) && filled === 0) return done;
   if (filled === 0) return 0;
   const written = task.memory.write(args.addr(1), listing.subarray(0, filled));
-  if (written < 0) {
+  if (isErrno(written)) {
     file.offset = before;
     return written;
   }
@@ -139,14 +139,14 @@ function sysGetcwd(task: Task, args: SyscallArgs): SysResult {
   if (shown.length + 1 > PATH_MAX + 16) return ERANGE;
   if (shown.length + 1 > args.len(1)) return ERANGE;
   const written = task.memory.write(args.addr(0), Buffer.from(`${shown}\0`, 'latin1'));
-  return written < 0 ? written : shown.length + 1;
+  return isErrno(written) ? written : shown.length + 1;
 }
 
 function sysChdir(task: Task, args: SyscallArgs): SysResult {
   const path = pathArgument(task, AT_FDCWD, args.addr(0), 0);
   if (isErrno(path)) return path;
   const allowed = searchable(task, path);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   task.fs.cwd = path;
   return 0;
 }
@@ -156,7 +156,7 @@ function sysFchdir(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(file)) return file;
   if (file.path === undefined) return ENOTDIR;
   const allowed = searchable(task, file.path);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   task.fs.cwd = file.path;
   return 0;
 }
@@ -165,7 +165,7 @@ function sysChroot(task: Task, args: SyscallArgs): SysResult {
   const path = pathArgument(task, AT_FDCWD, args.addr(0), 0);
   if (isErrno(path)) return path;
   const allowed = searchable(task, path);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   if (!isCapable(task.credentials, CAP_SYS_CHROOT)) return EPERM;
   task.fs.root = path;
   return 0;

@@ -66,12 +66,12 @@ function sysEpollPwait(task: Task, args: SyscallArgs): MaybeBlocking {
 
 function sysEpollPwait2(task: Task, args: SyscallArgs): MaybeBlocking {
   const timeoutNs = readTimeout(task, args.addr(3));
-  return timeoutNs < 0 ? timeoutNs : maskedWait(task, args, timeoutNs);
+  return isErrno(timeoutNs) ? timeoutNs : maskedWait(task, args, timeoutNs);
 }
 
 function maskedWait(task: Task, args: SyscallArgs, timeoutNs: number): MaybeBlocking {
   const swapped = swapSignalMask(task, args.addr(4), args.len(5));
-  if (swapped < 0) return swapped;
+  if (isErrno(swapped)) return swapped;
   return withMaskRestored(task, waitEvents(task, args, timeoutNs), EINTR);
 }
 
@@ -121,7 +121,7 @@ function collect(task: Task, epoll: Epoll, addr: number, limit: number): SysResu
   if (count === 0) return 0;
   // Differs from Linux: events that cannot be delivered are lost to an edge-triggered caller.
   const copied = task.memory.write(addr, scratch.subarray(0, count * epollEvent.size));
-  return copied < 0 ? copied : count;
+  return isErrno(copied) ? copied : count;
 }
 
 export const epollRows: readonly Row[] = [

@@ -1,5 +1,5 @@
 // eventfd(2).
-import { EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from '../../abi/eventfd.ts';
 import { EventFile } from '../fs/eventfd/eventfd.ts';
 import type { Task } from '../kernel/task.ts';
@@ -17,7 +17,7 @@ function sysEventfd2(task: Task, args: SyscallArgs): SysResult {
 function newEventfd(task: Task, initial: number, flags: number): SysResult {
   if ((flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)) !== 0) return EINVAL;
   const next = task.files.next();
-  if (next < 0) return next; // A file that no descriptor holds would keep its id.
+  if (isErrno(next)) return next; // A file that no descriptor holds would keep its id.
   const isSemaphore = (flags & EFD_SEMAPHORE) !== 0;
   const file = new EventFile(initial, flags & EFD_NONBLOCK, isSemaphore, task.kernel.eventfdIds);
   return task.files.add(file, (flags & EFD_CLOEXEC) !== 0);

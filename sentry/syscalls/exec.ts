@@ -32,7 +32,7 @@ function readStrings(task: Task, addr: number, budget: { left: number }): Result
   if (addr === 0) return strings; // Linux takes NULL as an empty array.
   for (let at = addr; ; at += POINTER_BYTES) {
     const view = task.memory.view(at, POINTER_BYTES);
-    if (typeof view === 'number') return EFAULT;
+    if (isErrno(view)) return EFAULT;
     const pointer = getU64(view, 0);
     if (pointer === 0) return strings;
     const text = task.memory.string(pointer, MAX_STRING_BYTES - 1);

@@ -126,7 +126,7 @@ function* waitForLock(
       const holder = locks.conflict(wanted)?.owner;
       if (!isOfd && holder !== undefined) {
         const circle = startWaiting(owner, holder);
-        if (circle < 0) return circle;
+        if (isErrno(circle)) return circle;
       }
       const wake = yield sleepOn(locks, POLLIN);
       if (wake === 'signal') return ERESTARTSYS;
@@ -146,7 +146,8 @@ function closedMeanwhile(
   done: SysResult,
   isOfd: boolean,
 ): SysResult {
-  if (isOfd || done < 0 || wanted.type === F_UNLCK || task.files.getAny(fd) === file) return done;
+  if (isOfd || isErrno(done) || wanted.type === F_UNLCK || task.files.getAny(fd) === file)
+    return done;
   locksOf(file.node).set({ ...wanted, type: F_UNLCK });
   return EBADF;
 }

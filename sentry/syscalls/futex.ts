@@ -7,6 +7,8 @@ import {
   ENOSYS,
   EPERM,
   ESRCH,
+  isErrno,
+  type Result,
   type SysResult,
 } from '../../abi/errno.ts';
 import { readTimespec, setI64, TIMESPEC_BYTES, toNs } from '../../abi/time.ts';
@@ -68,17 +70,17 @@ function wait(
   operation: number,
 ): MaybeBlocking {
   const timeout = readTimeout(task, args.addr(3), operation);
-  if (typeof timeout === 'number') return timeout;
+  if (isErrno(timeout)) return timeout;
   return futexWait(task, args.addr(0), isPrivate, args.u32(2), bitset, timeout);
 }
 
 /** FUTEX_WAIT's timeout is relative, FUTEX_WAIT_BITSET's absolute on the named clock. */
-function readTimeout(task: Task, addr: number, operation: number): FutexTimeout | SysResult {
+function readTimeout(task: Task, addr: number, operation: number): Result<FutexTimeout> {
   if (addr === 0) return never;
   const view = task.memory.view(addr, TIMESPEC_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const time = readTimespec(view, 0);
-  if (typeof time === 'number') return time;
+  if (isErrno(time)) return time;
   const clock = task.kernel.clock;
   if ((operation & 0x7f) === FUTEX_WAIT) return { deadlineNs: clock.monotonicNs() + toNs(time) };
   if ((operation & FUTEX_CLOCK_REALTIME) === 0)
@@ -91,9 +93,7 @@ function readTimeout(task: Task, addr: number, operation: number): FutexTimeout 
 function wake(task: Task, args: SyscallArgs, isPrivate: boolean, bitset: number): SysResult {
   const key = task.kernel.futexes.key(task.mm, args.addr(0), isPrivate);
   // Linux wakes one waiter even where the count says none.
-  return typeof key === 'number'
-    ? key
-    : task.kernel.futexes.wake(key, Math.max(1, args.i32(2)), bitset);
+  return isErrno(key) ? key : task.kernel.futexes.wake(key, Math.max(1, args.i32(2)), bitset);
 }
 
 function requeue(task: Task, args: SyscallArgs, isPrivate: boolean, compares: boolean): SysResult {
@@ -103,11 +103,11 @@ function requeue(task: Task, args: SyscallArgs, isPrivate: boolean, compares: bo
   if (wakeCount < 0 || moveCount < 0) return EINVAL;
   const from = futexes.key(task.mm, args.addr(0), isPrivate);
   const to = futexes.key(task.mm, args.addr(4), isPrivate);
-  if (typeof from === 'number') return from;
-  if (typeof to === 'number') return to;
+  if (isErrno(from)) return from;
+  if (isErrno(to)) return to;
   if (compares) {
     const value = task.memory.readU32(args.addr(0));
-    if (value < 0) return value;
+    if (isErrno(value)) return value;
     if (value !== args.u32(5)) return EAGAIN;
   }
   const woken = futexes.wake(from, wakeCount, ANY);
@@ -121,13 +121,13 @@ function wakeOp(task: Task, args: SyscallArgs, isPrivate: boolean): SysResult {
   const encoded = args.u32(5);
   const first = futexes.key(task.mm, args.addr(0), isPrivate);
   const second = futexes.key(task.mm, args.addr(4), isPrivate);
-  if (typeof first === 'number') return first;
-  if (typeof second === 'number') return second;
+  if (isErrno(first)) return first;
+  if (isErrno(second)) return second;
   const old = task.memory.readU32(args.addr(4));
-  if (old < 0) return EFAULT;
+  if (isErrno(old)) return EFAULT;
   const next = applyOp(encoded, old);
   if (next === undefined) return ENOSYS;
-  if (task.memory.writeU32(args.addr(4), next) < 0) return EFAULT;
+  if (isErrno(task.memory.writeU32(args.addr(4), next))) return EFAULT;
   const holds = compare(encoded, old | 0);
   if (holds === undefined) return ENOSYS;
   let woken = futexes.wake(first, Math.max(1, args.i32(2)), ANY);
@@ -187,7 +187,7 @@ function sysGetRobustList(task: Task, args: SyscallArgs): SysResult {
   const view = new DataView(new ArrayBuffer(8));
   setI64(view, 0, target.robustList);
   const written = task.memory.write(args.addr(1), new Uint8Array(view.buffer));
-  if (written < 0) return written;
+  if (isErrno(written)) return written;
   return task.memory.writeU64(args.addr(2), ROBUST_LIST_HEAD_BYTES);
 }
 

@@ -54,13 +54,13 @@ function sysInotifyAddWatch(task: Task, args: SyscallArgs): SysResult {
   const inotify = inotifyAt(task, args.i32(0));
   if (isErrno(inotify)) return inotify;
   const pathname = task.memory.path(args.addr(1));
-  if (typeof pathname === 'number') return pathname;
+  if (isErrno(pathname)) return pathname;
   const follow = (mask & IN_DONT_FOLLOW) === 0 ? WALK_FOLLOW : 0;
   const directory = (mask & IN_ONLYDIR) !== 0 ? WALK_DIRECTORY : 0;
   const path = walkPath(task, AT_FDCWD, pathname, follow | directory);
   if (isErrno(path)) return path;
   const allowed = mayAccess(task.credentials, path.node, MAY_READ);
-  return allowed < 0 ? allowed : inotify.watch(path, mask);
+  return isErrno(allowed) ? allowed : inotify.watch(path, mask);
 }
 
 function sysInotifyRmWatch(task: Task, args: SyscallArgs): SysResult {

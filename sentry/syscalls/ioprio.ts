@@ -1,6 +1,6 @@
 // ioprio_set(2), ioprio_get(2): kept and shown; the host's block layer sees the sandbox's own.
 import { CAP_SYS_ADMIN, CAP_SYS_NICE } from '../../abi/capability.ts';
-import { EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import { EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import {
   IOPRIO_CLASS_BE,
   IOPRIO_CLASS_IDLE,
@@ -58,7 +58,7 @@ function check(task: Task, value: number): SysResult {
 function sysIoprioSet(task: Task, args: SyscallArgs): SysResult {
   const value = args.u32(2) & 0xffff;
   const checked = check(task, value);
-  if (checked < 0) return checked;
+  if (isErrno(checked)) return checked;
   const targets = tasksOf(task, args.i32(0), args.i32(1));
   if (targets === undefined) return EINVAL;
   if (targets.length === 0) return ESRCH;

@@ -54,7 +54,7 @@ export function writeStatus<T extends IpcObject>(
   view.setUint16(ipcPerm.seq, object.seq, true);
   fill(view, object);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  if (written < 0) return written;
+  if (isErrno(written)) return written;
   return byPlace ? object.id : 0;
 }
 
@@ -72,13 +72,13 @@ export function changeOwner<T extends IpcObject>(
   const object = table.findOwned(id, task.credentials);
   if (isErrno(object)) return object;
   const allowed = allow(view, object);
-  if (allowed < 0) return allowed as Result<never>;
+  if (isErrno(allowed)) return allowed;
   const set = object.setOwner(
     view.getUint32(ipcPerm.uid, true),
     view.getUint32(ipcPerm.gid, true),
     view.getUint32(ipcPerm.mode, true),
   );
-  if (set < 0) return set as Result<never>;
+  if (isErrno(set)) return set;
   object.changeTime = nowSec(task);
   return { object, view };
 }

@@ -1,7 +1,7 @@
 // getrlimit(2), setrlimit(2), prlimit64(2), getrusage(2), getpriority(2), setpriority(2).
 
 import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
-import { EACCES, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import { EACCES, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import {
   PRIO_PGRP,
   PRIO_PROCESS,
@@ -51,7 +51,7 @@ function putLimit(task: Task, addr: number, limit: Limit): SysResult {
 
 function changeLimit(task: Task, group: ThreadGroup, resource: number, addr: number): SysResult {
   const view = task.memory.view(addr, 16);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const wanted: Limit = { soft: readLimit(view, 0), hard: readLimit(view, 8) };
   if (wanted.soft > wanted.hard) return EINVAL;
   if (resource === RLIMIT_NOFILE && wanted.hard > NR_OPEN) return EPERM;
@@ -73,7 +73,7 @@ function sysPrlimit64(task: Task, args: SyscallArgs): SysResult {
   const old = group.limits.get(resource);
   if (args.addr(2) !== 0) {
     const changed = changeLimit(task, group, resource, args.addr(2));
-    if (changed < 0) return changed;
+    if (isErrno(changed)) return changed;
   }
   return args.addr(3) === 0 ? 0 : putLimit(task, args.addr(3), old);
 }

@@ -84,7 +84,7 @@ function readlinkPath(
   if (isErrno(target)) return target;
   const bytes = Buffer.from(target, 'latin1').subarray(0, size);
   const written = task.memory.write(bufferAddr, bytes);
-  return written < 0 ? written : bytes.length;
+  return isErrno(written) ? written : bytes.length;
 }
 
 function sysReadlink(task: Task, args: SyscallArgs): SysResult {

@@ -1,5 +1,5 @@
 // NUMA policy calls (numa(7)) as a machine with one memory node answers them: mm/mempolicy.c.
-import { EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import * as policy from '../../abi/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
 import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
@@ -21,7 +21,7 @@ function readNodeMask(task: Task, addr: number, maxNode: number): SysResult {
   if (addr === 0 || bits <= 0) return 0;
   if (bits > MAX_MASK_BITS) return EINVAL;
   const bytes = new Uint8Array(Math.ceil(bits / 64) * 8);
-  if (task.memory.read(addr, bytes) < 0) return EFAULT;
+  if (isErrno(task.memory.read(addr, bytes))) return EFAULT;
   const named = (node: number): boolean => (((bytes[node >> 3] as number) >> (node & 7)) & 1) === 1;
   for (let node = 1; node < bits; node += 1) if (named(node)) return EINVAL;
   return named(0) ? ONLY_NODE : 0;
@@ -56,9 +56,9 @@ function keptPolicy(modeWord: number, nodes: number): MemoryPolicy | undefined {
 
 function sysSetMempolicy(task: Task, args: SyscallArgs): SysResult {
   const nodes = readNodeMask(task, args.addr(1), args.u64(2));
-  if (nodes < 0) return nodes;
+  if (isErrno(nodes)) return nodes;
   const error = checkPolicy(args.u32(0), nodes);
-  if (error < 0) return error;
+  if (isErrno(error)) return error;
   task.memoryPolicy = keptPolicy(args.u32(0), nodes) ?? defaultMemoryPolicy;
   return 0;
 }
@@ -80,7 +80,7 @@ function sysGetMempolicy(task: Task, args: SyscallArgs): SysResult {
   } else if (addr !== 0 || (flags & policy.MPOL_F_NODE) !== 0) {
     return EINVAL;
   }
-  if (modeAddr !== 0 && task.memory.writeU32(modeAddr, answer.mode) < 0) return EFAULT;
+  if (modeAddr !== 0 && isErrno(task.memory.writeU32(modeAddr, answer.mode))) return EFAULT;
   if (maskAddr === 0) return 0;
   const bytes = new Uint8Array(Math.ceil(Math.min(args.u64(2) - 1, MAX_MASK_BITS) / 64) * 8);
   bytes[0] = answer.nodes;
@@ -94,9 +94,9 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
   if ((flags & policy.MPOL_MF_MOVE_ALL) !== 0) return EPERM;
   if (!isPageAligned(addr)) return EINVAL;
   const nodes = readNodeMask(task, args.addr(3), args.u64(4));
-  if (nodes < 0) return nodes;
+  if (isErrno(nodes)) return nodes;
   const error = checkPolicy(args.u32(2), nodes);
-  if (error < 0) return error;
+  if (isErrno(error)) return error;
   const end = addr + pageCeil(args.len(1));
   if (end === addr) return 0;
   if (end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end)) return EFAULT;
@@ -111,9 +111,9 @@ function sysMigratePages(task: Task, args: SyscallArgs): SysResult {
   const pid = args.i32(0);
   if (pid !== 0 && !task.pids.groups.has(pid)) return ESRCH;
   const from = readNodeMask(task, args.addr(2), args.u64(1));
-  if (from < 0) return from;
+  if (isErrno(from)) return from;
   const to = readNodeMask(task, args.addr(3), args.u64(1));
-  if (to < 0) return to;
+  if (isErrno(to)) return to;
   return to === 0 ? EINVAL : 0;
 }
 

@@ -65,7 +65,7 @@ function readMessage(task: Task, addr: number, lengthBytes: number): Result<Mess
   if (lengthBytes > task.kernel.ipcMemory.limitBytes) return ENOMEM;
   const bytes = new Uint8Array(lengthBytes);
   const read = lengthBytes === 0 ? 0 : task.memory.read(addr + TYPE_BYTES, bytes);
-  return read < 0 ? (read as Result<Message>) : { type, bytes };
+  return isErrno(read) ? read : { type, bytes };
 }
 
 function trySend(task: Task, queue: MessageQueue, message: Message): SysResult {
@@ -165,10 +165,10 @@ function deliver(task: Task, { type, bytes }: Message, { addr, mostBytes }: Rece
   head.setInt32(4, type.high, true);
   const lengthBytes = Math.min(mostBytes, bytes.length);
   const written = task.memory.write(addr, new Uint8Array(head.buffer));
-  if (written < 0) return written;
+  if (isErrno(written)) return written;
   if (lengthBytes === 0) return 0;
   const copied = task.memory.write(addr + TYPE_BYTES, bytes.subarray(0, lengthBytes));
-  return copied < 0 ? copied : lengthBytes;
+  return isErrno(copied) ? copied : lengthBytes;
 }
 
 function* receiveLater(task: Task, queue: MessageQueue, reception: Reception): Blocking<SysResult> {
@@ -177,7 +177,7 @@ function* receiveLater(task: Task, queue: MessageQueue, reception: Reception): B
   for (;;) {
     const receiver = new MessageReceiver(choice, most, userOf(task));
     const outcome = yield* waitForMessage(queue, receiver);
-    if (typeof outcome !== 'number') return deliver(task, outcome, reception);
+    if (!isErrno(outcome)) return deliver(task, outcome, reception);
     if (outcome !== EAGAIN) return outcome;
     const received = tryReceive(task, queue, reception);
     if (received !== ENOMSG) return received;
@@ -187,7 +187,7 @@ function* receiveLater(task: Task, queue: MessageQueue, reception: Reception): B
 function* waitForMessage(
   queue: MessageQueue,
   receiver: MessageReceiver,
-): Blocking<Message | SysResult> {
+): Blocking<Result<Message>> {
   queue.waitForMessage(receiver);
   try {
     for (;;) {
@@ -278,7 +278,7 @@ function writeInfo(task: Task, addr: number, inUse: boolean): SysResult {
   view.setInt32(at.tql, inUse ? bytes : 16_384, true);
   view.setUint16(at.seg, 0xffff, true);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  return written < 0 ? written : queues.highestIndex;
+  return isErrno(written) ? written : queues.highestIndex;
 }
 
 export const messageQueueRows: readonly Row[] = [

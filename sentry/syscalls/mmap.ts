@@ -108,7 +108,7 @@ function sysMincore(task: Task, args: SyscallArgs): SysResult {
     page += resident.length
   ) {
     const count = Math.min(resident.length, (end - addr) / PAGE_SIZE - page);
-    if (task.memory.write(vector + page, resident.subarray(0, count)) < 0) return EFAULT;
+    if (isErrno(task.memory.write(vector + page, resident.subarray(0, count)))) return EFAULT;
   }
   return 0;
 }
@@ -124,7 +124,7 @@ function sysMsync(task: Task, args: SyscallArgs): SysResult {
     if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;
     const file = vma.isShared && (flags & MS_SYNC) !== 0 ? vma.backing?.file : undefined;
     const synced = file?.sync() ?? 0;
-    if (synced < 0 && synced !== EINVAL) return synced;
+    if (isErrno(synced) && synced !== EINVAL) return synced;
   }
   return task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
 }

@@ -89,7 +89,7 @@ function isMountRoot(path: Path): SysResult {
 }
 
 function remount(target: Path, flags: number): SysResult {
-  if (target.mount === undefined || isMountRoot(target) < 0) return EINVAL;
+  if (target.mount === undefined || isErrno(isMountRoot(target))) return EINVAL;
   target.mount.flags = keptFlags(flags);
   return 0;
 }
@@ -117,7 +117,7 @@ function bind(
 function move(task: Task, namespace: MountNamespace, sourceAddr: number, target: Path): SysResult {
   const source = pathArgument(task, AT_FDCWD, sourceAddr, 0);
   if (isErrno(source)) return source;
-  if (source.mount === undefined || isMountRoot(source) < 0) return EINVAL;
+  if (source.mount === undefined || isErrno(isMountRoot(source))) return EINVAL;
   return namespace.move(source.mount, target);
 }
 
@@ -216,7 +216,8 @@ function sysUmount2(task: Task, args: SyscallArgs): SysResult {
   const path = topOf(named.mount, named.dentry);
   if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
   const namespace = namespaceOf(path.mount);
-  if (path.mount === undefined || namespace === undefined || isMountRoot(path) < 0) return EINVAL;
+  if (path.mount === undefined || namespace === undefined || isErrno(isMountRoot(path)))
+    return EINVAL;
   if (path.mount === task.fs.root.mount && (flags & MNT_DETACH) === 0) return EBUSY;
   return namespace.detach(path.mount, (flags & MNT_DETACH) !== 0);
 }
@@ -234,12 +235,16 @@ function sysPivotRoot(task: Task, args: SyscallArgs): SysResult {
     return EINVAL;
   if (newRoot.dentry.unlinked) return ENOENT;
   if (newRoot.mount === root.mount || putOld.mount === root.mount) return EBUSY;
-  if (isMountRoot(newRoot) < 0 || isMountRoot(root) < 0 || newRoot.mount.parent === undefined)
+  if (
+    isErrno(isMountRoot(newRoot)) ||
+    isErrno(isMountRoot(root)) ||
+    newRoot.mount.parent === undefined
+  )
     return EINVAL;
   if (root.mount !== namespace.root && root.mount?.parent === undefined) return EINVAL;
   if (!isBelow(putOld, newRoot)) return EINVAL;
   const done = namespace.pivot(newRoot.mount, putOld);
-  if (done < 0) return done;
+  if (isErrno(done)) return done;
   moveRoots(task, root, newRoot);
   return 0;
 }

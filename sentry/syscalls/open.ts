@@ -32,7 +32,7 @@ import { direct, type Row, sleeps } from './entry.ts';
 export function openFd(task: Task, dirfd: number, pathAddr: number, how: OpenHow): MaybeBlocking {
   const pathname = task.memory.path(pathAddr);
   if (isErrno(pathname)) return pathname;
-  if (task.files.next() < 0) return EMFILE;
+  if (isErrno(task.files.next())) return EMFILE;
   const opened = openPath(task, dirfd, pathname, how);
   if (opened instanceof OpenFile) return task.files.add(opened, (how.flags & O_CLOEXEC) !== 0);
   return typeof opened === 'number'
@@ -48,7 +48,7 @@ function* installLater(
   const file = yield* opening;
   if (isErrno(file)) return file;
   const fd = task.files.add(file, cloexec);
-  if (fd < 0) {
+  if (isErrno(fd)) {
     // Another thread took the last descriptor meanwhile.
     file.acquire();
     file.release();

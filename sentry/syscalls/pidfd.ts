@@ -101,12 +101,12 @@ function signalInfo(
   task: Task,
   { id, toThread }: Addressee,
   { signal, addr, toMany }: { signal: number; addr: number; toMany: boolean },
-): SignalInfo | SysResult {
+): Result<SignalInfo> {
   const code = toThread ? SI_TKILL : SI_USER;
   if (addr === 0) return { signal, code, pid: task.group.id, uid: task.credentials.uid };
   const toSelf = !toMany && id === task.tid; // Of one namespace, both.
   const info = readQueuedInfo(task, addr, signal, toSelf);
-  if (typeof info === 'number' || info.raw === undefined) return info;
+  if (isErrno(info) || info.raw === undefined) return info;
   const { buffer } = info.raw;
   return new DataView(buffer).getInt32(0, true) === signal ? info : EINVAL;
 }
@@ -121,7 +121,7 @@ function sysPidfdSendSignal(task: Task, args: SyscallArgs): SysResult {
   if (group.pids !== task.pids) return EINVAL; // Came from another container; Linux's access_pidfd_pidns().
   const toMany = scope === PIDFD_SIGNAL_PROCESS_GROUP;
   const info = signalInfo(task, to, { signal: args.i32(1), addr: args.addr(2), toMany });
-  if (typeof info === 'number') return info;
+  if (isErrno(info)) return info;
   if (toMany) return sendToProcessGroup(task, to, info);
   if (to.isGone) return ESRCH;
   return to.toThread ? sendToThread(task, to, info) : sendToProcess(task, group, info);

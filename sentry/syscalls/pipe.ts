@@ -1,5 +1,5 @@
 // pipe(2), pipe2(2).
-import { EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_CLOEXEC, O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';
 import { newPipe } from '../fs/pipe/pipe-end.ts';
 import type { Task } from '../kernel/task.ts';
@@ -50,15 +50,15 @@ function storePair(
   cloexec: boolean,
 ): SysResult {
   const firstFd = task.files.add(first, cloexec);
-  if (firstFd < 0) return firstFd;
+  if (isErrno(firstFd)) return firstFd;
   const secondFd = task.files.add(second, cloexec);
-  if (secondFd < 0) {
+  if (isErrno(secondFd)) {
     task.files.remove(firstFd);
     return secondFd;
   }
   const pair = new Int32Array([firstFd, secondFd]);
   const copied = task.memory.write(addr, new Uint8Array(pair.buffer));
-  if (copied >= 0) return 0;
+  if (!isErrno(copied)) return 0;
   // No other code ran since `add`: no sibling thread has seen the descriptors.
   task.files.remove(firstFd);
   task.files.remove(secondFd);

@@ -4,6 +4,7 @@ import {
   ERESTART_RESTARTBLOCK,
   ERESTARTNOHAND,
   isErrno,
+  type Result,
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLERR, POLLHUP, POLLNVAL } from '../../abi/poll.ts';
@@ -82,11 +83,11 @@ class PollSet {
       this.#addr,
       new Uint8Array(buffer, byteOffset, byteLength),
     );
-    return copied < 0 ? copied : found;
+    return isErrno(copied) ? copied : found;
   }
 }
 
-function pollSet(task: Task, addr: number, count: number): PollSet | SysResult {
+function pollSet(task: Task, addr: number, count: number): Result<PollSet> {
   if (count > task.group.limits.soft(RLIMIT_NOFILE)) return EINVAL;
   const view =
     count === 0 ? new DataView(new ArrayBuffer(0)) : task.memory.view(addr, count * pollfdBytes);
@@ -101,7 +102,7 @@ function pollFor(
   onSignal: () => SysResult,
 ): MaybeBlocking {
   const set = pollSet(task, addr, count);
-  if (typeof set === 'number') return set;
+  if (isErrno(set)) return set;
   const found = set.scan();
   if (found !== 0 || deadlineNs === 0) return set.deliver(found);
   return waitFor(set, deadlineNs, onSignal);
@@ -109,7 +110,7 @@ function pollFor(
 
 function* waitFor(set: PollSet, deadlineNs: number, onSignal: () => SysResult) {
   const found = yield* pollUntil(set.targets, deadlineNs, () => set.scan(), onSignal);
-  return found < 0 ? found : set.deliver(found);
+  return isErrno(found) ? found : set.deliver(found);
 }
 
 function sysPoll(task: Task, args: SyscallArgs): MaybeBlocking {
@@ -129,10 +130,10 @@ function pollAgain(task: Task, addr: number, count: number, deadlineNs: number):
 function sysPpoll(task: Task, args: SyscallArgs): MaybeBlocking {
   const timeoutAddr = args.addr(2);
   const timeoutNs = readTimeout(task, timeoutAddr);
-  if (timeoutNs < 0) return timeoutNs;
+  if (isErrno(timeoutNs)) return timeoutNs;
   const deadlineNs = deadlineOf(task, timeoutNs);
   const swapped = swapSignalMask(task, args.addr(3), args.len(4));
-  if (swapped < 0) return swapped;
+  if (isErrno(swapped)) return swapped;
   const call = pollFor(task, args.addr(0), args.u32(1), deadlineNs, () => ERESTARTNOHAND);
   return withMaskRestored(task, withTimeLeft(task, call, deadlineNs, timeoutAddr));
 }

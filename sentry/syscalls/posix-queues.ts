@@ -30,6 +30,7 @@ import {
   O_PATH,
   O_TRUNC,
 } from '../../abi/fcntl.ts';
+import { NAME_MAX } from '../../abi/fs.ts';
 import { MQ_PRIO_MAX, mqAttr, NOTIFY_COOKIE_LEN, sigevent } from '../../abi/mqueue.ts';
 import { SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGRTMAX } from '../../abi/signal.ts';
 import { S_IALLUGO } from '../../abi/stat.ts';
@@ -52,15 +53,13 @@ import type { Opening } from '../vfs/special-files.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row, sleeps } from './entry.ts';
 
-const NAME_MAX = 255;
-
 function sysMqOpen(task: Task, args: SyscallArgs): SysResult {
   const flags = args.i32(1);
   const size = args.addr(3) === 0 ? undefined : readSize(task, args.addr(3));
-  if (typeof size === 'number') return size;
+  if (isErrno(size)) return size;
   const name = readName(task, args.addr(0));
   if (isErrno(name)) return name;
-  if (task.files.next() < 0) return EMFILE;
+  if (isErrno(task.files.next())) return EMFILE;
   const opened = openQueue(task, name.text, { flags, mode: args.u32(2), size });
   if (!(opened instanceof OpenFile)) return typeof opened === 'number' ? opened : EINVAL;
   opened.flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_PATH);
@@ -136,7 +135,7 @@ function sysMqTimedsend(task: Task, args: SyscallArgs): MaybeBlocking {
   const lengthBytes = args.len(2);
   const priority = args.u32(3);
   const deadlineNs = readDeadline(task, args.addr(4));
-  if (deadlineNs < 0) return deadlineNs;
+  if (isErrno(deadlineNs)) return deadlineNs;
   if (priority >= MQ_PRIO_MAX) return EINVAL;
   const file = queueAt(task, args.i32(0));
   if (isErrno(file)) return file;
@@ -145,7 +144,7 @@ function sysMqTimedsend(task: Task, args: SyscallArgs): MaybeBlocking {
   if (lengthBytes > task.kernel.ipcMemory.limitBytes) return ENOMEM;
   const bytes = new Uint8Array(lengthBytes);
   const read = lengthBytes === 0 ? 0 : task.memory.read(args.addr(1), bytes);
-  if (read < 0) return read;
+  if (isErrno(read)) return read;
   const message = { priority, bytes };
   const sent = file.messages.send(message);
   if (sent === 0) file.node.used();
@@ -196,7 +195,7 @@ interface Destination {
 function sysMqTimedreceive(task: Task, args: SyscallArgs): MaybeBlocking {
   const destination = { addr: args.addr(1), priorityAddr: args.addr(3) };
   const deadlineNs = readDeadline(task, args.addr(4));
-  if (deadlineNs < 0) return deadlineNs;
+  if (isErrno(deadlineNs)) return deadlineNs;
   const file = queueAt(task, args.i32(0));
   if (isErrno(file)) return file;
   if (!canRead(file.flags)) return EBADF;
@@ -237,15 +236,15 @@ function deliver(task: Task, message: QueueMessage, to: Destination): SysResult 
   const { bytes, priority } = message;
   if (to.priorityAddr !== 0) {
     const told = task.memory.writeU32(to.priorityAddr, priority);
-    if (told < 0) return told;
+    if (isErrno(told)) return told;
   }
   const written = bytes.length === 0 ? 0 : task.memory.write(to.addr, bytes);
-  return written < 0 ? written : bytes.length;
+  return isErrno(written) ? written : bytes.length;
 }
 
 function sysMqNotify(task: Task, args: SyscallArgs): SysResult {
   const event = args.addr(1) === 0 ? undefined : readEvent(task, args.addr(1));
-  if (typeof event === 'number') return event;
+  if (isErrno(event)) return event;
   const file = queueAt(task, args.i32(0));
   if (isErrno(file)) return file;
   const { messages, node } = file;
@@ -289,7 +288,7 @@ function readThreadEvent(task: Task, view: DataView): Result<QueueEvent> {
     view.getUint32(sigevent.value + 4, true) * 0x1_0000_0000 + view.getUint32(sigevent.value, true);
   const cookie = new Uint8Array(NOTIFY_COOKIE_LEN);
   const read = task.memory.read(cookieAddr, cookie);
-  if (read < 0) return read as Result<QueueEvent>;
+  if (isErrno(read)) return read;
   const socket = task.files.get(view.getInt32(sigevent.signo, true));
   if (isErrno(socket)) return socket;
   if (!(socket instanceof NetlinkSocket)) return socket instanceof Socket ? EINVAL : ENOTSOCK;
@@ -300,7 +299,7 @@ function sysMqGetsetattr(task: Task, args: SyscallArgs): SysResult {
   const newAddr = args.addr(1);
   const oldAddr = args.addr(2);
   const wanted = newAddr === 0 ? undefined : task.memory.view(newAddr, mqAttr.size);
-  if (typeof wanted === 'number') return EFAULT;
+  if (isErrno(wanted)) return EFAULT;
   const wantedFlags = wanted === undefined ? 0 : wanted.getUint32(mqAttr.flags, true);
   if (wanted !== undefined) {
     const high = wanted.getUint32(mqAttr.flags + 4, true);

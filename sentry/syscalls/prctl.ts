@@ -1,7 +1,7 @@
 // prctl(2), arch_prctl(2), personality(2).
 
 import { CAP_SYS_RESOURCE } from '../../abi/capability.ts';
-import { EFAULT, EINVAL, ENODEV, EPERM, type SysResult } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, ENODEV, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { SECCOMP_MODE_DISABLED } from '../../abi/seccomp.ts';
 import { SIGRTMAX } from '../../abi/signal.ts';
 import { setI64 } from '../../abi/time.ts';
@@ -151,13 +151,13 @@ function copyAuxv(task: Task, args: SyscallArgs): SysResult {
   if (!isZeroFrom(args, 3)) return EINVAL;
   const { auxv } = task.mm.image;
   const written = task.memory.write(args.addr(1), auxv.subarray(0, args.len(2)));
-  return written < 0 ? written : auxv.length;
+  return isErrno(written) ? written : auxv.length;
 }
 
 function setName(task: Task, addr: number): SysResult {
   const bytes = new Uint8Array(TASK_COMM_BYTES);
   const count = task.memory.readSome(addr, bytes);
-  if (count < 0) return EFAULT;
+  if (isErrno(count)) return EFAULT;
   const text = Buffer.from(bytes.subarray(0, count)).toString('latin1');
   const end = text.indexOf('\0');
   task.comm = (end < 0 ? text : text.slice(0, end)).slice(0, TASK_COMM_BYTES - 1);

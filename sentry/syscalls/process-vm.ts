@@ -28,7 +28,7 @@ function sysProcessVmReadv(task: Task, args: SyscallArgs): SysResult {
   if (sink.remaining === 0) return 0;
   return transfer(task, args, sink.remaining, (target, addr, length) => {
     const got = target.readSome(addr, staging.subarray(0, length));
-    return got < 0 ? got : sink.put(staging.subarray(0, got));
+    return isErrno(got) ? got : sink.put(staging.subarray(0, got));
   });
 }
 
@@ -38,7 +38,7 @@ function sysProcessVmWritev(task: Task, args: SyscallArgs): SysResult {
   if (source.remaining === 0) return 0;
   return transfer(task, args, source.remaining, (target, addr, length) => {
     const got = source.take(staging.subarray(0, length));
-    return got < 0 ? got : target.writeSome(addr, staging.subarray(0, got));
+    return isErrno(got) ? got : target.writeSome(addr, staging.subarray(0, got));
   });
 }
 
@@ -59,7 +59,7 @@ function transfer(
     for (let at = 0; at < length && done < total; ) {
       const wanted = Math.min(length - at, total - done, staging.length);
       const moved = move(target, addr + at, wanted);
-      if (moved < 0) return done > 0 ? done : moved;
+      if (isErrno(moved)) return done > 0 ? done : moved;
       done += moved;
       at += moved;
       if (moved < wanted) return done;

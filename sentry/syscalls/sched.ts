@@ -1,7 +1,18 @@
 // sched_*(2): scheduling parameters are kept and shown (kernel/scheduling.ts); the host schedules.
 
 import { CAP_SYS_NICE } from '../../abi/capability.ts';
-import { E2BIG, EBUSY, EFAULT, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
+import {
+  E2BIG,
+  EBUSY,
+  EFAULT,
+  EINVAL,
+  EPERM,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import {
   SCHED_BATCH,
   SCHED_DEADLINE,
@@ -53,7 +64,7 @@ function sysGetaffinity(task: Task, args: SyscallArgs): SysResult {
   if (other === undefined) return ESRCH;
   const bytes = other.affinity ?? allCpus(cpuCount);
   const written = task.memory.write(args.addr(2), bytes);
-  return written < 0 ? written : bytes.length;
+  return isErrno(written) ? written : bytes.length;
 }
 
 function allCpus(count: number): Uint8Array {
@@ -67,7 +78,7 @@ function sysSetaffinity(task: Task, args: SyscallArgs): SysResult {
   const other = target(task, args.i32(0));
   const all = allCpus(task.kernel.cpuCount);
   const wanted = new Uint8Array(Math.min(all.length, args.len(1)));
-  if (task.memory.read(args.addr(2), wanted) < 0) return EFAULT;
+  if (isErrno(task.memory.read(args.addr(2), wanted))) return EFAULT;
   if (other === undefined) return ESRCH;
   if (!ownsScheduling(task, other) && !isCapable(task.credentials, CAP_SYS_NICE)) return EPERM;
   if (other.scheduling.policy === SCHED_DEADLINE) return EBUSY;
@@ -91,7 +102,7 @@ function sysGetscheduler(task: Task, args: SyscallArgs): SysResult {
 function setPolicy(task: Task, pid: number, policy: number, paramAddr: number): SysResult {
   if (pid < 0 || paramAddr === 0) return EINVAL;
   const bits = task.memory.readU32(paramAddr);
-  if (bits < 0) return EFAULT;
+  if (isErrno(bits)) return EFAULT;
   const other = target(task, pid);
   if (other === undefined) return ESRCH;
   const resets = policy >= 0 && (policy & SCHED_RESET_ON_FORK) !== 0;
@@ -126,30 +137,29 @@ function sysRrGetInterval(task: Task, args: SyscallArgs): SysResult {
   return task.memory.write(args.addr(1), new Uint8Array(view.buffer));
 }
 
-/** Most of what the kernel copies of a struct that may grow. */
-const PAGE_SIZE = 4096;
 const { at } = schedAttr;
 
 function sysSetattr(task: Task, args: SyscallArgs): SysResult {
   const addr = args.addr(1);
   if (addr === 0 || args.i32(0) < 0 || args.u32(2) !== 0) return EINVAL;
   const request = readAttributes(task, addr);
-  if (typeof request === 'number') return request;
+  if (isErrno(request)) return request;
   const other = target(task, args.i32(0));
   return other === undefined ? ESRCH : reschedule(task, other, request);
 }
 
 /** sched_copy_attr */
-function readAttributes(task: Task, addr: number): SchedulingRequest | SysResult {
+function readAttributes(task: Task, addr: number): Result<SchedulingRequest> {
   const given = task.memory.readU32(addr);
-  if (given < 0) return EFAULT;
+  if (isErrno(given)) return EFAULT;
   const size = given === 0 ? schedAttr.sizeVer0 : given;
+  // Linux copies no more than a page of a struct that may grow.
   const bytes = new Uint8Array(Math.max(schedAttr.size, Math.min(size, PAGE_SIZE)));
   const isSized = size >= schedAttr.sizeVer0 && size <= PAGE_SIZE;
-  if (isSized && task.memory.read(addr, bytes.subarray(0, size)) < 0) return EFAULT;
+  if (isSized && isErrno(task.memory.read(addr, bytes.subarray(0, size)))) return EFAULT;
   if (!isSized || bytes.subarray(schedAttr.size).some((byte) => byte !== 0)) {
     const told = task.memory.writeU32(addr, schedAttr.size);
-    return told < 0 ? told : E2BIG;
+    return isErrno(told) ? told : E2BIG;
   }
   const view = new DataView(bytes.buffer);
   const flags = view.getUint32(at.flags, true);

@@ -70,11 +70,11 @@ function setFilterMode(task: Task, flags: number, addr: number): SysResult {
   const length = program.getUint16(sockFprog.len, true);
   if (length === 0 || length > BPF_MAXINSNS) return EINVAL;
   const refused = mayInstallFilter(task);
-  if (refused < 0) return refused;
+  if (isErrno(refused)) return refused;
   const filterAddr = getU64(program, sockFprog.filter);
   if (filterAddr === 0) return EINVAL;
   const bytes = new Uint8Array(length * sockFilter.size);
-  if (task.memory.read(filterAddr, bytes) < 0) return EFAULT;
+  if (isErrno(task.memory.read(filterAddr, bytes))) return EFAULT;
   return installFilter(task, bytes, flags);
 }
 

@@ -103,7 +103,7 @@ class SelectSet {
       const bits = this.#out[index];
       if (bits === undefined || bits.length === 0) continue;
       const copied = task.memory.write(addr, bits);
-      if (copied < 0) return copied;
+      if (isErrno(copied)) return copied;
     }
     return found;
   }
@@ -132,7 +132,7 @@ function selectFor(task: Task, args: SyscallArgs, deadlineNs: number): MaybeBloc
   const count = Math.min(asked, task.group.limits.soft(RLIMIT_NOFILE));
   const set = new SelectSet([args.addr(1), args.addr(2), args.addr(3)], Math.ceil(count / 64) * 8);
   const loaded = set.load(task, count);
-  if (loaded < 0) return loaded;
+  if (isErrno(loaded)) return loaded;
   const found = set.scan();
   if (found !== 0 || deadlineNs === 0) return set.deliver(task, found);
   return waitFor(task, set, deadlineNs);
@@ -145,7 +145,7 @@ function* waitFor(task: Task, set: SelectSet, deadlineNs: number): Blocking<SysR
     () => set.scan(),
     () => ERESTARTNOHAND,
   );
-  return found < 0 ? found : set.deliver(task, found);
+  return isErrno(found) ? found : set.deliver(task, found);
 }
 
 function sysSelect(task: Task, args: SyscallArgs): MaybeBlocking {
@@ -164,14 +164,14 @@ function sysSelect(task: Task, args: SyscallArgs): MaybeBlocking {
 function sysPselect6(task: Task, args: SyscallArgs): MaybeBlocking {
   const addr = args.addr(4);
   const timeoutNs = readTimeout(task, addr);
-  if (timeoutNs < 0) return timeoutNs;
+  if (isErrno(timeoutNs)) return timeoutNs;
   const deadlineNs = deadlineOf(task, timeoutNs);
   // The sixth argument points to the address and the size of the mask.
   if (args.addr(5) !== 0) {
     const pair = task.memory.view(args.addr(5), 16);
     if (isErrno(pair)) return pair;
     const swapped = swapSignalMask(task, getU64(pair, 0), getU64(pair, 8));
-    if (swapped < 0) return swapped;
+    if (isErrno(swapped)) return swapped;
   }
   const call = selectFor(task, args, deadlineNs);
   return withMaskRestored(

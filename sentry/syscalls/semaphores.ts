@@ -188,7 +188,7 @@ function setAll(task: Task, id: number, addr: number): SysResult {
   if (isErrno(set)) return set;
   const values = new Uint16Array(set.count);
   const read = task.memory.read(addr, new Uint8Array(values.buffer));
-  if (read < 0) return read;
+  if (isErrno(read)) return read;
   if (values.some((value) => value > ipc.SEMVMX)) return ERANGE;
   set.setValues(0, values, userOf(task), nowSec(task));
   return 0;
@@ -230,7 +230,7 @@ function writeInfo(task: Task, addr: number, inUse: boolean): SysResult {
   view.setInt32(at.vmx, ipc.SEMVMX, true);
   view.setInt32(at.aem, inUse ? sets.inUse : ipc.SEMVMX, true);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  return written < 0 ? written : sets.highestIndex;
+  return isErrno(written) ? written : sets.highestIndex;
 }
 
 export const semaphoreRows: readonly Row[] = [

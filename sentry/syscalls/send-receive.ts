@@ -113,9 +113,9 @@ function* waitAndSend(task: Task, sending: Sending, already: number): Blocking<S
       const count = socket.send(source, flags, address, total === 0 ? control : noControl, task);
       if (count > 0) total += count;
       const done =
-        count >= 0 && (source.remaining === 0 || count === 0 || socket.type !== SOCK_STREAM);
+        !isErrno(count) && (source.remaining === 0 || count === 0 || socket.type !== SOCK_STREAM);
       if (done) return total;
-      if (count >= 0) continue;
+      if (!isErrno(count)) continue;
       if (count !== EAGAIN) return total > 0 ? total : sendDone(task, sending, count);
       const wake = yield sleepOn(socket, writeEvents, deadlineNs);
       if (wake === 'signal') return total > 0 ? total : interrupted(timeoutNs);
@@ -155,8 +155,8 @@ function* sendMany(
       const at = addr + index * mmsghdr.size;
       const call = sendHeader(task, socket, at, flags);
       const sent = typeof call === 'number' ? call : yield* call;
-      const stored = sent < 0 ? sent : task.memory.writeU32(at + mmsghdr.length, sent);
-      if (stored < 0) return index === 0 ? stored : index;
+      const stored = isErrno(sent) ? sent : task.memory.writeU32(at + mmsghdr.length, sent);
+      if (isErrno(stored)) return index === 0 ? stored : index;
     }
     return count;
   } finally {
@@ -185,7 +185,7 @@ function sysRecvfrom(task: Task, args: SyscallArgs): MaybeBlocking {
     if (addr === 0) return count;
     const address = receiving.received.address ?? new Uint8Array(0);
     const stored = writeAddress(task, address, addr, lengthAddr);
-    return stored < 0 ? stored : count;
+    return isErrno(stored) ? stored : count;
   });
 }
 
@@ -226,18 +226,18 @@ function finishMessage(
     header.controlBytes,
     cloexec,
   );
-  if (used < 0) return used;
+  if (isErrno(used)) return used;
   let nameBytes: number | undefined;
   if (header.nameAddr !== 0) {
     const address = received.address ?? new Uint8Array(0);
     const fits = Math.min(header.nameBytes, address.length);
     const stored = fits === 0 ? 0 : task.memory.write(header.nameAddr, address.subarray(0, fits));
-    if (stored < 0) return stored;
+    if (isErrno(stored)) return stored;
     nameBytes = address.length;
   }
   const outFlags = received.flags | (flags & MSG_CMSG_CLOEXEC);
   const stored = writeHeader(task, addr, nameBytes, used, outFlags);
-  return stored < 0 ? stored : count;
+  return isErrno(stored) ? stored : count;
 }
 
 /** Receives, waiting where the socket and the flags allow, and passes a count on to `finish`. */
@@ -254,7 +254,7 @@ function receiveThen(
   if (mayWait && (count === EAGAIN || wantsAll(receiving, count))) {
     return waitAndReceive(task, receiving, Math.max(0, count), finish);
   }
-  return count < 0 ? count : finish(count);
+  return isErrno(count) ? count : finish(count);
 }
 
 /** MSG_WAITALL goes on until the buffer is full, unless something special came with the bytes. */
@@ -284,8 +284,8 @@ function* waitAndReceive(
     for (;;) {
       const count = socket.receive(sink, flags, received);
       if (count > 0) total += count;
-      if (count >= 0 && !wantsAll(receiving, count)) return finish(total);
-      if (count >= 0) continue;
+      if (!isErrno(count) && !wantsAll(receiving, count)) return finish(total);
+      if (!isErrno(count)) continue;
       if (count !== EAGAIN) return total > 0 ? finish(total) : count;
       const wake = yield sleepOn(socket, readEvents, deadlineNs);
       if (wake === 'signal') return total > 0 ? finish(total) : interrupted(timeoutNs);
@@ -300,7 +300,7 @@ function sysRecvmmsg(task: Task, args: SyscallArgs): MaybeBlocking {
   const flags = args.u32(3);
   if ((flags & MSG_CMSG_COMPAT) !== 0) return EINVAL;
   const timeoutNs = readTimeout(task, args.addr(4));
-  if (timeoutNs < 0) return timeoutNs;
+  if (isErrno(timeoutNs)) return timeoutNs;
   const socket: Result<Socket> = socketAt(task, args.i32(0));
   if (isErrno(socket)) return socket;
   const deadlineNs = deadlineAfter(task, timeoutNs);
@@ -330,8 +330,8 @@ function* receiveMany(
       const at = addr + index * mmsghdr.size;
       const call = receiveHeader(task, socket, at, mode);
       const got = typeof call === 'number' ? call : yield* call;
-      const stored = got < 0 ? got : task.memory.writeU32(at + mmsghdr.length, got);
-      if (stored < 0) return index === 0 ? stored : index;
+      const stored = isErrno(got) ? got : task.memory.writeU32(at + mmsghdr.length, got);
+      if (isErrno(stored)) return index === 0 ? stored : index;
       if ((flags & MSG_WAITFORONE) !== 0) mode |= MSG_DONTWAIT;
       if (task.kernel.clock.monotonicNs() >= deadlineNs) return index + 1;
     }

@@ -74,7 +74,7 @@ function attach(
   if (addr !== 0 && !remap && mm.map.vmas.overlaps(addr, addr + length)) return EINVAL;
   const request = { addr, length, flags: addr === 0 ? 0 : MAP_FIXED, hugePages: false };
   const start = choosePlace(mm.map, mm.bounds, request, task.thread);
-  if (start < 0) return start;
+  if (isErrno(start)) return start;
   const error = mm.install(task, {
     start,
     length,
@@ -85,7 +85,7 @@ function attach(
     offset: 0,
     populate: false,
   });
-  if (error < 0) return error;
+  if (isErrno(error)) return error;
   segment.attachTime = nowSec(task);
   segment.lastUser = userOf(task);
   return start;
@@ -199,7 +199,7 @@ function writeLimits(task: Task, addr: number): SysResult {
   setU64(view, ipc.shminfo.shmseg, limits.number('kernel.shmmni'));
   setU64(view, ipc.shminfo.shmall, limits.number('kernel.shmall'));
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  return written < 0 ? written : task.ipc.shm.highestIndex;
+  return isErrno(written) ? written : task.ipc.shm.highestIndex;
 }
 
 function writeUse(task: Task, addr: number): SysResult {
@@ -209,7 +209,7 @@ function writeUse(task: Task, addr: number): SysResult {
   setU64(view, ipc.shmInfo.total, segments.totalBytes / 4096);
   setU64(view, ipc.shmInfo.resident, segments.residentBytes / 4096);
   const written = task.memory.write(addr, new Uint8Array(view.buffer));
-  return written < 0 ? written : segments.highestIndex;
+  return isErrno(written) ? written : segments.highestIndex;
 }
 
 export const shmRows: readonly Row[] = [

@@ -10,6 +10,8 @@ import {
   EPERM,
   ERESTARTNOHAND,
   ESRCH,
+  isErrno,
+  type Result,
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
@@ -60,7 +62,7 @@ function sysRtSigaction(task: Task, args: SyscallArgs): SysResult {
   const oldAddr = args.addr(2);
   if (args.len(3) !== SIGSET_BYTES) return EINVAL;
   const view = actAddr === 0 ? undefined : task.memory.view(actAddr, SIGACTION_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   if (!isSignal(signal)) return EINVAL;
   if (view !== undefined && (signal === SIGKILL || signal === SIGSTOP)) return EINVAL;
   const old = task.group.actions.get(signal);
@@ -100,7 +102,7 @@ function sysRtSigprocmask(task: Task, args: SyscallArgs): SysResult {
   const old = task.signalMask;
   if (setAddr !== 0) {
     const view = task.memory.view(setAddr, SIGSET_BYTES);
-    if (typeof view === 'number') return view;
+    if (isErrno(view)) return view;
     const set = SignalSet.read(view, 0);
     if (how === SIG_BLOCK) task.setSignalMask(old.union(set));
     else if (how === SIG_UNBLOCK) task.setSignalMask(old.without(set));
@@ -134,7 +136,7 @@ function sysRtSigpending(task: Task, args: SyscallArgs): SysResult {
 function sysRtSigsuspend(task: Task, args: SyscallArgs): MaybeBlocking {
   if (args.len(1) !== SIGSET_BYTES) return EINVAL;
   const view = task.memory.view(args.addr(0), SIGSET_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   task.setTemporarySignalMask(SignalSet.read(view, 0));
   return waitForSignal();
 }
@@ -149,15 +151,15 @@ function* waitForSignal(): Blocking<SysResult> {
 function sysRtSigtimedwait(task: Task, args: SyscallArgs): MaybeBlocking {
   if (args.len(3) !== SIGSET_BYTES) return EINVAL;
   const view = task.memory.view(args.addr(0), SIGSET_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const wanted = SignalSet.read(view, 0).blockable();
   const infoAddr = args.addr(1);
   let deadlineNs = Number.POSITIVE_INFINITY;
   if (args.addr(2) !== 0) {
     const timeView = task.memory.view(args.addr(2), TIMESPEC_BYTES);
-    if (typeof timeView === 'number') return timeView;
+    if (isErrno(timeView)) return timeView;
     const timeout = readTimespec(timeView, 0);
-    if (typeof timeout === 'number') return timeout;
+    if (isErrno(timeout)) return timeout;
     deadlineNs = toNs(timeout) === 0 ? 0 : task.kernel.clock.monotonicNs() + toNs(timeout);
   }
   const taken = takeWanted(task, wanted);
@@ -196,7 +198,7 @@ function deliverTaken(task: Task, infoAddr: number, info: SignalInfo): SysResult
   const view = new DataView(new ArrayBuffer(SIGINFO_BYTES));
   writeSignalInfo(view, 0, info);
   const written = task.memory.write(infoAddr, new Uint8Array(view.buffer));
-  return written < 0 ? written : info.signal;
+  return isErrno(written) ? written : info.signal;
 }
 
 function userInfo(task: Task, signal: number, code: number): SignalInfo {
@@ -271,9 +273,9 @@ export function readQueuedInfo(
   addr: number,
   signal: number,
   toSelf: boolean,
-): SignalInfo | SysResult {
+): Result<SignalInfo> {
   const raw = new Uint8Array(SIGINFO_BYTES);
-  if (task.memory.read(addr, raw) < 0) return EFAULT;
+  if (isErrno(task.memory.read(addr, raw))) return EFAULT;
   const code = new DataView(raw.buffer).getInt32(8, true);
   if ((code >= 0 || code === SI_TKILL) && !toSelf) return EPERM;
   return { signal, code, raw };
@@ -283,7 +285,7 @@ function sysRtSigqueueinfo(task: Task, args: SyscallArgs): SysResult {
   const pid = args.i32(0);
   const signal = args.i32(1);
   const info = readQueuedInfo(task, args.addr(2), signal, pid === task.tid);
-  if (typeof info === 'number') return info;
+  if (isErrno(info)) return info;
   const group = pid > 0 ? task.pids.processOf(pid) : undefined;
   if (group === undefined) return ESRCH;
   if (!isSignalOrZero(signal)) return EINVAL;
@@ -297,7 +299,7 @@ function sysRtSigqueueinfo(task: Task, args: SyscallArgs): SysResult {
 function sysRtTgsigqueueinfo(task: Task, args: SyscallArgs): SysResult {
   const signal = args.i32(2);
   const info = readQueuedInfo(task, args.addr(3), signal, args.i32(1) === task.tid);
-  if (typeof info === 'number') return info;
+  if (isErrno(info)) return info;
   if (args.i32(0) <= 0 || args.i32(1) <= 0) return EINVAL;
   return sendToThread(task, args.i32(0), args.i32(1), signal, info);
 }
@@ -309,7 +311,7 @@ function sysSigaltstack(task: Task, args: SyscallArgs): SysResult {
   const onStack = isOnAlternateStack(task, task.stackPointer);
   if (newAddr !== 0) {
     const view = task.memory.view(newAddr, STACK_BYTES);
-    if (typeof view === 'number') return view;
+    if (isErrno(view)) return view;
     const flags = view.getUint32(8, true);
     const mode = flags & ~SS_AUTODISARM;
     if (onStack) return EPERM;

@@ -72,7 +72,7 @@ export function readAddress(task: Task, addr: number, lengthBytes: number): Resu
   if (lengthBytes < 0 || lengthBytes > SOCKADDR_STORAGE_BYTES) return EINVAL;
   const bytes = new Uint8Array(lengthBytes);
   const copied = lengthBytes === 0 ? 0 : task.memory.read(addr, bytes);
-  return copied < 0 ? (copied as Result<Uint8Array>) : bytes;
+  return isErrno(copied) ? copied : bytes;
 }
 
 /** Stores an address and its real length, as accept, getsockname and recvfrom do. */
@@ -88,7 +88,7 @@ export function writeAddress(
   if (roomBytes < 0) return EINVAL;
   const fits = Math.min(roomBytes, address.length);
   const copied = fits === 0 ? 0 : task.memory.write(addr, address.subarray(0, fits));
-  return copied < 0 ? copied : task.memory.writeU32(lengthAddr, address.length);
+  return isErrno(copied) ? copied : task.memory.writeU32(lengthAddr, address.length);
 }
 
 /** The control messages of a send. Files are acquired: release them with `releaseControl`. */
@@ -132,7 +132,7 @@ function parseControl(
         return EINVAL;
       if (type === SCM_RIGHTS) {
         const taken = takeFiles(task, view, at + cmsghdr.data, dataBytes, files);
-        if (taken < 0) return taken as Result<SendControl>;
+        if (isErrno(taken)) return taken;
       } else {
         if (dataBytes !== UCRED_BYTES) return EINVAL;
         const given = takeCredentials(task, view, at + cmsghdr.data);
@@ -200,7 +200,7 @@ export function deliverControl(
   const room = addr === 0 ? 0 : roomBytes;
   if (socket.options.passCredentials && received.credentials !== undefined) {
     const stored = writeCredentials(task, received, addr, room);
-    if (stored < 0) failed = stored;
+    if (isErrno(stored)) failed = stored;
     else used = stored;
   }
   if (received.files.length > 0) {
@@ -240,7 +240,7 @@ function writeMessage(
   const bytes = new Uint8Array(view.buffer);
   bytes.set(message.data.subarray(0, lengthBytes - cmsghdr.data), cmsghdr.data);
   const stored = task.memory.write(addr, bytes);
-  return stored < 0 ? stored : Math.min(align(lengthBytes), room);
+  return isErrno(stored) ? stored : Math.min(align(lengthBytes), room);
 }
 
 function writeCredentials(task: Task, received: Received, addr: number, room: number): SysResult {
@@ -258,7 +258,7 @@ function writeCredentials(task: Task, received: Received, addr: number, room: nu
   view.setUint32(cmsghdr.data + 4, uid, true);
   view.setUint32(cmsghdr.data + 8, gid, true);
   const stored = task.memory.write(addr, new Uint8Array(view.buffer, 0, lengthBytes));
-  return stored < 0 ? stored : Math.min(align(lengthBytes), room);
+  return isErrno(stored) ? stored : Math.min(align(lengthBytes), room);
 }
 
 function writeFiles(
@@ -272,7 +272,7 @@ function writeFiles(
   const fds: number[] = [];
   for (const file of received.files.slice(0, fits)) {
     const fd = task.files.add(file, cloexec);
-    if (fd < 0) break;
+    if (isErrno(fd)) break;
     fds.push(fd);
   }
   if (fds.length < received.files.length) received.flags |= MSG_CTRUNC;
@@ -282,7 +282,7 @@ function writeFiles(
   writeCmsg(view, lengthBytes, SCM_RIGHTS);
   for (const [index, fd] of fds.entries()) view.setInt32(cmsghdr.data + index * 4, fd, true);
   const stored = task.memory.write(addr, new Uint8Array(view.buffer));
-  if (stored >= 0) return Math.min(align(lengthBytes), room);
+  if (!isErrno(stored)) return Math.min(align(lengthBytes), room);
   for (const fd of fds) task.files.remove(fd);
   return stored;
 }
@@ -312,8 +312,8 @@ export function writeHeader(
 ): SysResult {
   if (nameBytes !== undefined) {
     const stored = task.memory.writeU32(addr + msghdr.nameLength, nameBytes);
-    if (stored < 0) return stored;
+    if (isErrno(stored)) return stored;
   }
   const stored = task.memory.writeU64(addr + msghdr.controlLength, controlBytes);
-  return stored < 0 ? stored : task.memory.writeU32(addr + msghdr.flags, flags);
+  return isErrno(stored) ? stored : task.memory.writeU32(addr + msghdr.flags, flags);
 }

@@ -55,7 +55,7 @@ export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
   const name = args.i32(2);
   const value = new Uint8Array(Math.min(lengthBytes, maxOptionBytes));
   const copied = value.length === 0 ? 0 : task.memory.read(args.addr(3), value);
-  if (copied < 0) return copied;
+  if (isErrno(copied)) return copied;
   if (level !== so.SOL_SOCKET) return socket.setOption(level, name, value);
   return socket.setCommonOption(name, value, task) ?? setCommon(task, socket, name, value);
 }
@@ -147,11 +147,11 @@ export function sysGetsockopt(task: Task, args: SyscallArgs): SysResult {
   // The list of groups is all or nothing.
   if (level === so.SOL_SOCKET && name === so.SO_PEERGROUPS && roomBytes < value.length) {
     const told = task.memory.writeU32(args.addr(4), value.length);
-    return told < 0 ? told : ERANGE;
+    return isErrno(told) ? told : ERANGE;
   }
   const fits = Math.min(roomBytes, value.length);
   const copied = fits === 0 ? 0 : task.memory.write(args.addr(3), value.subarray(0, fits));
-  return copied < 0 ? copied : task.memory.writeU32(args.addr(4), fits);
+  return isErrno(copied) ? copied : task.memory.writeU32(args.addr(4), fits);
 }
 
 function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array> {

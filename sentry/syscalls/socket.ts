@@ -30,7 +30,7 @@ import { sysGetsockopt, sysSetsockopt } from './socket-options.ts';
 import { deadlineAfter, interrupted, isNonblocking, readEvents, writeEvents } from './transfer.ts';
 
 /** Splits the type argument: type and flags, or EINVAL. */
-function typeAndFlags(word: number): { readonly type: number; readonly flags: number } | SysResult {
+function typeAndFlags(word: number): Result<{ readonly type: number; readonly flags: number }> {
   const flags = word & ~SOCK_TYPE_MASK;
   if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return EINVAL;
   return { type: word & SOCK_TYPE_MASK, flags };
@@ -38,7 +38,7 @@ function typeAndFlags(word: number): { readonly type: number; readonly flags: nu
 
 function sysSocket(task: Task, args: SyscallArgs): SysResult {
   const asked = typeAndFlags(args.i32(1));
-  if (typeof asked === 'number') return asked;
+  if (isErrno(asked)) return asked;
   const domain = args.i32(0);
   if (domain < 0 || domain >= AF_MAX) return EAFNOSUPPORT;
   if (asked.type > SOCK_PACKET) return EINVAL;
@@ -56,11 +56,11 @@ function install(task: Task, socket: Socket, flags: number): SysResult {
 
 function sysSocketpair(task: Task, args: SyscallArgs): SysResult {
   const asked = typeAndFlags(args.i32(1));
-  if (typeof asked === 'number') return asked;
+  if (isErrno(asked)) return asked;
   const domain = args.i32(0);
   if (domain < 0 || domain >= AF_MAX) return EAFNOSUPPORT;
   const pair = newSocketPair(task, domain, asked.type, args.i32(2), asked.flags & SOCK_NONBLOCK);
-  if (typeof pair === 'number') return pair;
+  if (isErrno(pair)) return pair;
   return addPair(task, args.addr(3), pair[0], pair[1], (asked.flags & SOCK_CLOEXEC) !== 0);
 }
 
@@ -143,7 +143,7 @@ function acceptInto(
   if (addr !== 0) {
     const address = socket.acceptedAddress();
     const stored = isErrno(address) ? 0 : writeAddress(task, address, addr, lengthAddr);
-    if (stored < 0) return stored;
+    if (isErrno(stored)) return stored;
   }
   return task.files.add(socket, (flags & SOCK_CLOEXEC) !== 0);
 }

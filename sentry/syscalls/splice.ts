@@ -170,7 +170,7 @@ function pipeToFile(
   const addr = args.addr(3);
   const position = readPosition(task, addr);
   if (typeof position === 'object') return position.error;
-  if (position !== undefined && output.seek(0, 1) < 0) return EINVAL;
+  if (position !== undefined && isErrno(output.seek(0, 1))) return EINVAL;
   if ((output.flags & O_APPEND) !== 0) return EINVAL;
   const mover = {
     waitFor: input,
@@ -187,7 +187,7 @@ function pipeToFile(
         new PipeSource(pipe, length),
         position ?? output.offset,
       );
-      if (typeof source === 'number') return source;
+      if (isErrno(source)) return source;
       const moved = position === undefined ? output.write(source) : output.pwrite(source, position);
       if (moved > 0) pipe.discard(moved);
       if (moved > 0 && position !== undefined) task.memory.writeU64(addr, position + moved);
@@ -214,7 +214,7 @@ function fileToPipe(
   const addr = args.addr(1);
   const position = readPosition(task, addr);
   if (typeof position === 'object') return position.error;
-  if (position !== undefined && input.seek(0, 1) < 0) return EINVAL;
+  if (position !== undefined && isErrno(input.seek(0, 1))) return EINVAL;
   if (input.node.kind === S_IFDIR) return EINVAL;
   const mover = {
     waitFor: output,
@@ -343,9 +343,9 @@ class Sendfile {
         new BufferSource(chunk.subarray(0, read)),
         this.#output.offset,
       );
-      if (typeof source === 'number') return source;
+      if (isErrno(source)) return source;
       const written = this.#output.write(source);
-      if (written < 0) return written;
+      if (isErrno(written)) return written;
       this.#position += written;
       if (written === 0) return 0;
     }
@@ -372,11 +372,11 @@ class Sendfile {
   finish(done: SysResult): SysResult {
     const sent = this.#position - this.#start;
     if (done === EPIPE) raise(this.#task, SIGPIPE);
-    if (sent === 0 && done < 0) return done;
+    if (sent === 0 && isErrno(done)) return done;
     if (this.#addr === undefined) this.#input.offset = this.#position;
     else {
       const stored = this.#task.memory.writeU64(this.#addr, this.#position);
-      if (stored < 0) return stored;
+      if (isErrno(stored)) return stored;
     }
     return sent;
   }

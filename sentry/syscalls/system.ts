@@ -1,7 +1,7 @@
 // uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), reboot and other calls
 // about the machine as a whole.
 
-import { EFAULT, EINVAL, EPERM, type SysResult } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { fromNs, setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
 import { addTimes } from '../kernel/time-offsets.ts';
@@ -30,24 +30,26 @@ function sysUname(task: Task, args: SyscallArgs): SysResult {
   return task.memory.write(args.addr(0), bytes);
 }
 
-function readName(task: Task, args: SyscallArgs): string | SysResult {
+function readName(task: Task, args: SyscallArgs): Result<string> {
   if (!task.uts.isRuledBy(task)) return EPERM;
   const length = args.i32(1);
   if (length < 0 || length > HOST_NAME_MAX) return EINVAL;
   const bytes = new Uint8Array(length);
-  return task.memory.read(args.addr(0), bytes) < 0 ? EFAULT : Buffer.from(bytes).toString('latin1');
+  return isErrno(task.memory.read(args.addr(0), bytes))
+    ? EFAULT
+    : Buffer.from(bytes).toString('latin1');
 }
 
 function sysSethostname(task: Task, args: SyscallArgs): SysResult {
   const name = readName(task, args);
-  if (typeof name === 'number') return name;
+  if (isErrno(name)) return name;
   task.uts.hostname = name;
   return 0;
 }
 
 function sysSetdomainname(task: Task, args: SyscallArgs): SysResult {
   const name = readName(task, args);
-  if (typeof name === 'number') return name;
+  if (isErrno(name)) return name;
   task.uts.domainname = name;
   return 0;
 }
@@ -76,7 +78,7 @@ function sysGetrandom(task: Task, args: SyscallArgs): SysResult {
   while (done < length) {
     const part = chunk.subarray(0, Math.min(chunk.length, length - done));
     task.kernel.randomFill(part);
-    if (task.memory.write(args.addr(0) + done, part) < 0) return done === 0 ? EFAULT : done;
+    if (isErrno(task.memory.write(args.addr(0) + done, part))) return done === 0 ? EFAULT : done;
     done += part.length;
   }
   return done;
@@ -85,7 +87,7 @@ function sysGetrandom(task: Task, args: SyscallArgs): SysResult {
 function sysGetcpu(task: Task, args: SyscallArgs): SysResult {
   for (const index of [0, 1]) {
     const addr = args.addr(index);
-    if (addr !== 0 && task.memory.writeU32(addr, 0) < 0) return EFAULT;
+    if (addr !== 0 && isErrno(task.memory.writeU32(addr, 0))) return EFAULT;
   }
   return 0;
 }

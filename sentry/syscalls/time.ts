@@ -7,6 +7,7 @@ import {
   EPERM,
   ERESTART_RESTARTBLOCK,
   ERESTARTNOHAND,
+  isErrno,
   type SysResult,
 } from '../../abi/errno.ts';
 import {
@@ -113,9 +114,9 @@ function sysClockSettime(task: Task, args: SyscallArgs): SysResult {
   const id = args.i32(0);
   if (id !== CLOCK_REALTIME && cpuClock(task, id) === undefined) return EINVAL;
   const view = task.memory.view(args.addr(1), TIMESPEC_BYTES);
-  if (typeof view === 'number') return EFAULT;
+  if (isErrno(view)) return EFAULT;
   const time = readTimespec(view, 0);
-  return typeof time === 'number' ? time : EPERM; // No sandbox sets the host's clock.
+  return isErrno(time) ? time : EPERM; // No sandbox sets the host's clock.
 }
 
 function sysGettimeofday(task: Task, args: SyscallArgs): SysResult {
@@ -123,7 +124,7 @@ function sysGettimeofday(task: Task, args: SyscallArgs): SysResult {
     const view = new DataView(new ArrayBuffer(16));
     writeTimeval(view, 0, task.kernel.clock.realtime());
     const written = task.memory.write(args.addr(0), new Uint8Array(view.buffer));
-    if (written < 0) return written;
+    if (isErrno(written)) return written;
   }
   return args.addr(1) === 0 ? 0 : task.memory.write(args.addr(1), new Uint8Array(8));
 }
@@ -134,14 +135,14 @@ function sysTime(task: Task, args: SyscallArgs): SysResult {
   const view = new DataView(new ArrayBuffer(8));
   setI64(view, 0, sec);
   const written = task.memory.write(args.addr(0), new Uint8Array(view.buffer));
-  return written < 0 ? written : sec;
+  return isErrno(written) ? written : sec;
 }
 
 function sysNanosleep(task: Task, args: SyscallArgs): MaybeBlocking {
   const view = task.memory.view(args.addr(0), TIMESPEC_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const time = readTimespec(view, 0);
-  if (typeof time === 'number') return time;
+  if (isErrno(time)) return time;
   return sleepRelative(task, task.kernel.clock.monotonicNs() + toNs(time), args.addr(1));
 }
 
@@ -155,7 +156,7 @@ function* sleepRelative(task: Task, deadlineNs: number, restAddr: number): Block
   if (restAddr !== 0) {
     const rest = Math.max(0, deadlineNs - task.kernel.clock.monotonicNs());
     const written = putTimespec(task, restAddr, fromNs(rest));
-    if (written < 0) return written;
+    if (isErrno(written)) return written;
   }
   task.restart = () => sleepRelative(task, deadlineNs, restAddr);
   return ERESTART_RESTARTBLOCK;
@@ -166,9 +167,9 @@ function sysClockNanosleep(task: Task, args: SyscallArgs): MaybeBlocking {
   if (readClock(task, id) === undefined) return EINVAL;
   if (cannotSleep.has(id)) return EOPNOTSUPP;
   const view = task.memory.view(args.addr(2), TIMESPEC_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const time = readTimespec(view, 0);
-  if (typeof time === 'number') return time;
+  if (isErrno(time)) return time;
   const clock = cpuClock(task, id);
   const isAbsolute = (args.u32(1) & TIMER_ABSTIME) !== 0;
   if (clock !== undefined)
@@ -207,7 +208,7 @@ function sysTimes(task: Task, args: SyscallArgs): SysResult {
   setI64(view, 0, Math.floor(processCpuNs(task.group) / TICK_NS));
   setI64(view, 16, Math.floor(task.group.childrenCpuNs / TICK_NS));
   const written = task.memory.write(args.addr(0), new Uint8Array(view.buffer));
-  return written < 0 ? written : ticks;
+  return isErrno(written) ? written : ticks;
 }
 
 export const timeRows: readonly Row[] = [

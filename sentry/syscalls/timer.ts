@@ -1,5 +1,5 @@
 // getitimer(2), setitimer(2), alarm(2), timer_create(2) and relatives.
-import { EAGAIN, EFAULT, EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import {
   SIGALRM,
@@ -51,10 +51,10 @@ function sysSetitimer(task: Task, args: SyscallArgs): SysResult {
   let value: Timespec = interval;
   if (args.addr(1) !== 0) {
     const view = task.memory.view(args.addr(1), ITIMERSPEC_BYTES);
-    if (typeof view === 'number') return view;
+    if (isErrno(view)) return view;
     const first = readTimeval(view, 0);
     const second = readTimeval(view, 16);
-    if (typeof first === 'number' || typeof second === 'number') return EINVAL;
+    if (isErrno(first) || isErrno(second)) return EINVAL;
     interval = first;
     value = second;
   }
@@ -80,14 +80,14 @@ function sysTimerCreate(task: Task, args: SyscallArgs): SysResult {
   if (event === EFAULT) return event;
   const clock = timerClock(task, args.i32(0));
   if (clock === undefined) return EINVAL;
-  if (typeof event === 'number') return event;
+  if (isErrno(event)) return event;
   const { group } = task;
   if (group.posixTimers.size >= group.limits.soft(RLIMIT_SIGPENDING)) return EAGAIN;
   const id = group.nextTimerId;
   const { timer, ...rest } = event;
   const complete: TimerEvent = timer ? { ...rest, valueLo: id } : rest;
   const written = task.memory.writeU32(args.addr(2), id);
-  if (written < 0) return written;
+  if (isErrno(written)) return written;
   group.nextTimerId += 1;
   group.posixTimers.set(id, new PosixTimer(group, id, clock, complete));
   return 0;
@@ -105,7 +105,7 @@ function timerClock(task: Task, id: number): TimerClock | undefined {
 }
 
 /** Without a sigevent: SIGALRM whose value is the timer's id (`timer` true). */
-function readEvent(task: Task, addr: number): (TimerEvent & { timer: boolean }) | SysResult {
+function readEvent(task: Task, addr: number): Result<TimerEvent & { timer: boolean }> {
   if (addr === 0)
     return {
       notify: SIGEV_SIGNAL,
@@ -116,7 +116,7 @@ function readEvent(task: Task, addr: number): (TimerEvent & { timer: boolean }) 
       timer: true,
     };
   const view = task.memory.view(addr, SIGEVENT_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const signal = view.getInt32(8, true);
   const notify = view.getInt32(12, true);
   // SIGEV_THREAD is libc's: to the kernel it is SIGEV_SIGNAL.
@@ -149,11 +149,10 @@ function sysTimerSettime(task: Task, args: SyscallArgs): SysResult {
   const timer = task.group.posixTimers.get(args.i32(0));
   if (args.addr(2) === 0) return EINVAL;
   const view = task.memory.view(args.addr(2), ITIMERSPEC_BYTES);
-  if (typeof view === 'number') return view;
+  if (isErrno(view)) return view;
   const interval = readTimespec(view, 0);
   const value = readTimespec(view, 16);
-  if (typeof interval === 'number' || typeof value === 'number' || timer === undefined)
-    return EINVAL;
+  if (isErrno(interval) || isErrno(value) || timer === undefined) return EINVAL;
   const old = timer.get();
   const ns = toNs(value);
   const isAbsolute = (args.u32(1) & TIMER_ABSTIME) !== 0;

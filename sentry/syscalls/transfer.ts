@@ -97,10 +97,12 @@ function* waitAndRead(task: Task, file: OpenFile, sink: Sink): Blocking<SysResul
 /** Writes at the file's offset. A blocking byte stream takes everything before the call returns. */
 export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBlocking {
   const limited = limitedWrite(task, file, source, file.offset);
-  if (typeof limited === 'number') return limited;
+  if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
   const count = file.write(limited);
-  if (count >= 0 ? !wantsMore(file, limited, count) : count !== EAGAIN || isNonblocking(file)) {
+  if (
+    !isErrno(count) ? !wantsMore(file, limited, count) : count !== EAGAIN || isNonblocking(file)
+  ) {
     return writeDone(task, file, count);
   }
   return waitAndWrite(task, file, limited, Math.max(count, 0));
@@ -124,8 +126,8 @@ function* waitAndWrite(
     for (;;) {
       const count = file.write(source);
       if (count > 0) total += count;
-      if (count >= 0 && !wantsMore(file, source, count)) return writeDone(task, file, total);
-      if (count >= 0) continue;
+      if (!isErrno(count) && !wantsMore(file, source, count)) return writeDone(task, file, total);
+      if (!isErrno(count)) continue;
       // An error after a part was taken is reported by the next call; SIGPIPE comes at once.
       if (count !== EAGAIN || isNonblocking(file)) return partWritten(task, file, total, count);
       const wake = yield sleepOn(file, writeEvents, deadlineNs);
@@ -175,7 +177,7 @@ export function pwriteFile(
 ): SysResult {
   if (passesLargestOffset(position, source.remaining)) return EINVAL;
   const limited = limitedWrite(task, file, source, position);
-  if (typeof limited === 'number') return limited;
+  if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
   const count = file.pwrite(limited, position);
   if (count > 0) notifyWritten(file);
@@ -188,7 +190,7 @@ export function limitedWrite(
   file: OpenFile,
   source: Source,
   position: number,
-): Source | SysResult {
+): Result<Source> {
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
   if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || source.remaining === 0)
     return source;

@@ -55,13 +55,13 @@ function sysTruncate(task: Task, args: SyscallArgs): SysResult {
   if (path.node.kind === S_IFDIR) return EISDIR;
   if (path.node.kind !== S_IFREG) return EINVAL;
   const allowed = mayAccessPath(task.credentials, path, MAY_WRITE);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   if (path.node.isRunning) return ETXTBSY;
   const limited = withinFileLimit(task, sizeBytes);
-  if (limited < 0) return limited;
+  if (isErrno(limited)) return limited;
   dropSetIds(path.node, task.credentials);
   const done = path.node.setAttributes({ sizeBytes });
-  if (done >= 0) notifyModified(path.dentry);
+  if (!isErrno(done)) notifyModified(path.dentry);
   return done;
 }
 
@@ -72,10 +72,10 @@ function sysFtruncate(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(file)) return file;
   if (file.node.kind !== S_IFREG || !canWrite(file.flags)) return EINVAL;
   const limited = withinFileLimit(task, sizeBytes);
-  if (limited < 0) return limited;
+  if (isErrno(limited)) return limited;
   dropSetIds(file.node, task.credentials);
   const done = file.truncate(sizeBytes);
-  if (done >= 0) notifyWritten(file);
+  if (!isErrno(done)) notifyWritten(file);
   return done;
 }
 
@@ -97,11 +97,11 @@ function sysFallocate(task: Task, args: SyscallArgs): SysResult {
   if (offset + length > Number.MAX_SAFE_INTEGER) return EFBIG;
   if ((mode & FALLOC_FL_KEEP_SIZE) === 0) {
     const limited = withinFileLimit(task, offset + length);
-    if (limited < 0) return limited;
+    if (isErrno(limited)) return limited;
   }
   dropSetIds(file.node, task.credentials);
   const done = file.fallocate(mode, offset, length);
-  if (done >= 0) notifyWritten(file);
+  if (!isErrno(done)) notifyWritten(file);
   return done;
 }
 

@@ -1,5 +1,13 @@
 // wait4(2), waitid(2).
-import { EAGAIN, EBADF, EINVAL, ESRCH, type SysResult } from '../../abi/errno.ts';
+import {
+  EAGAIN,
+  EBADF,
+  EINVAL,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import { RUSAGE_BYTES } from '../../abi/resource.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
@@ -41,10 +49,10 @@ function sysWait4(task: Task, args: SyscallArgs): MaybeBlocking {
     if (outcome === undefined) return 0;
     if (statusAddr !== 0) {
       const written = task.memory.writeU32(statusAddr, outcome.status);
-      if (written < 0) return written;
+      if (isErrno(written)) return written;
     }
     const usage = writeUsage(task, rusageAddr, outcome);
-    return usage < 0 ? usage : outcome.pid;
+    return isErrno(usage) ? usage : outcome.pid;
   });
 }
 
@@ -65,7 +73,7 @@ function sysWaitid(task: Task, args: SyscallArgs): MaybeBlocking {
   if ((options & ~known) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0)
     return EINVAL;
   const matches = matcherOfId(task, args.i32(0), args.i32(1));
-  if (typeof matches === 'number') return matches;
+  if (isErrno(matches)) return matches;
   const infoAddr = args.addr(2);
   const rusageAddr = args.addr(4);
   // A pidfd that is non-blocking answers EAGAIN where there is nothing to report yet.
@@ -73,7 +81,7 @@ function sysWaitid(task: Task, args: SyscallArgs): MaybeBlocking {
   const query = { matches, options: isNonblocking ? options | WNOHANG : options };
   return waitForChild(task, query, (outcome) => {
     const written = writeChildInfo(task, infoAddr, outcome);
-    if (written < 0) return written;
+    if (isErrno(written)) return written;
     if (outcome === undefined) return isNonblocking && (options & WNOHANG) === 0 ? EAGAIN : 0;
     return writeUsage(task, rusageAddr, outcome);
   });
@@ -81,14 +89,14 @@ function sysWaitid(task: Task, args: SyscallArgs): MaybeBlocking {
 
 function isNonblockingFd(task: Task, fd: number): boolean {
   const file = task.files.get(fd);
-  return typeof file !== 'number' && (file.flags & O_NONBLOCK) !== 0;
+  return !isErrno(file) && (file.flags & O_NONBLOCK) !== 0;
 }
 
 function matcherOfId(
   task: Task,
   type: number,
   id: number,
-): ((child: ThreadGroup) => boolean) | SysResult {
+): Result<(child: ThreadGroup) => boolean> {
   switch (type) {
     case P_ALL:
       return () => true;
@@ -102,7 +110,7 @@ function matcherOfId(
     case P_PIDFD: {
       if (id < 0) return EINVAL;
       const file = task.files.get(id);
-      if (typeof file === 'number') return file;
+      if (isErrno(file)) return file;
       if (!(file instanceof PidFd)) return EBADF;
       return (child) => child === file.group && file.isOfLeader;
     }

@@ -99,15 +99,15 @@ function setXattr(target: Target): (task: Task, args: SyscallArgs) => SysResult 
     if (size > XATTR_SIZE_MAX) return E2BIG;
     const value = new Uint8Array(size);
     const copied = size === 0 ? 0 : task.memory.read(args.addr(2), value);
-    if (copied < 0) return copied;
+    if (isErrno(copied)) return copied;
     const path = target(task, args);
     if (isErrno(path)) return path;
     const readOnly = mayWriteMount(path.mount);
-    if (readOnly < 0) return readOnly;
+    if (isErrno(readOnly)) return readOnly;
     const allowed = mayUseName(task, path, name, MAY_WRITE);
-    if (allowed < 0) return allowed;
+    if (isErrno(allowed)) return allowed;
     const done = path.node.setXattr(name, value, flags);
-    if (done >= 0) notifyAttributes(path.dentry);
+    if (!isErrno(done)) notifyAttributes(path.dentry);
     return done;
   };
 }
@@ -119,7 +119,7 @@ function getXattr(target: Target): (task: Task, args: SyscallArgs) => SysResult 
     const path = target(task, args);
     if (isErrno(path)) return path;
     const allowed = mayUseName(task, path, name, MAY_READ);
-    if (allowed < 0) return allowed;
+    if (isErrno(allowed)) return allowed;
     const value = path.node.getXattr(name);
     return isErrno(value) ? value : answer(task, value, args.addr(2), args.len(3));
   };
@@ -146,11 +146,11 @@ function removeXattr(target: Target): (task: Task, args: SyscallArgs) => SysResu
     const path = target(task, args);
     if (isErrno(path)) return path;
     const readOnly = mayWriteMount(path.mount);
-    if (readOnly < 0) return readOnly;
+    if (isErrno(readOnly)) return readOnly;
     const allowed = mayUseName(task, path, name, MAY_WRITE);
-    if (allowed < 0) return allowed;
+    if (isErrno(allowed)) return allowed;
     const done = path.node.removeXattr(name);
-    if (done >= 0) notifyAttributes(path.dentry);
+    if (!isErrno(done)) notifyAttributes(path.dentry);
     return done;
   };
 }
@@ -160,7 +160,7 @@ function answer(task: Task, bytes: Uint8Array, addr: number, size: number): SysR
   if (size === 0) return bytes.length;
   if (bytes.length > size) return ERANGE;
   const written = bytes.length === 0 ? 0 : task.memory.write(addr, bytes);
-  return written < 0 ? written : bytes.length;
+  return isErrno(written) ? written : bytes.length;
 }
 
 export const xattrRows: readonly Row[] = [

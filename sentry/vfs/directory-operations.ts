@@ -126,13 +126,13 @@ export function makeLink(
   if (isErrno(place)) return place;
   if (old.mount !== place.parent.mount) return EXDEV;
   let allowed = mayChangeInode(old.node);
-  if (allowed >= 0) allowed = mayCreateIn(caller.credentials, place.parent);
-  if (allowed < 0) return allowed;
+  if (!isErrno(allowed)) allowed = mayCreateIn(caller.credentials, place.parent);
+  if (isErrno(allowed)) return allowed;
   if (old.node.kind === S_IFDIR) return EPERM;
   const alive = hasNameOrWantsOne(old);
-  if (alive < 0) return alive;
+  if (isErrno(alive)) return alive;
   const linked = place.parent.node.link(place.name, old.node);
-  if (linked < 0) return linked;
+  if (isErrno(linked)) return linked;
   addChild(place.parent.dentry, place.name, old.node);
   notifyAttributes(old.dentry);
   notifyCreated(place.parent.node, place.name, old.node.kind);
@@ -144,7 +144,7 @@ export function removeFile(caller: FsCaller, dirfd: number, pathname: string): S
   if (isErrno(place)) return place;
   if (place.kind !== 'name') return EISDIR;
   const readOnly = mayWriteMount(place.parent.mount);
-  if (readOnly < 0) return readOnly;
+  if (isErrno(readOnly)) return readOnly;
   const victim = childNoMount(caller, place);
   if (isErrno(victim)) return victim;
   if (place.trailingSlash) return victim.node.kind === S_IFDIR ? EISDIR : ENOTDIR;
@@ -158,7 +158,7 @@ export function removeDirectory(caller: FsCaller, dirfd: number, pathname: strin
   if (place.kind === 'dot') return EINVAL;
   if (place.kind === 'root') return EBUSY;
   const readOnly = mayWriteMount(place.parent.mount);
-  if (readOnly < 0) return readOnly;
+  if (isErrno(readOnly)) return readOnly;
   const victim = childNoMount(caller, place);
   if (isErrno(victim)) return victim;
   return removeAt(caller, place, victim, true);
@@ -180,10 +180,10 @@ function removeAt(
 ): SysResult {
   const { parent, name } = place;
   const allowed = mayDelete(caller.credentials, parent, victim.dentry, asDirectory);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const node = victim.node;
   const done = asDirectory ? parent.node.rmdir(name, node) : parent.node.unlink(name, node);
-  if (done < 0) return done;
+  if (isErrno(done)) return done;
   if (hasObservers()) notifyDeleted(parent.node, name, node, asDirectory || linkCount(node) === 0);
   removeName(victim.dentry);
   return 0;
@@ -204,7 +204,7 @@ function placeFor(
   if (there !== ENOENT) return there;
   if (place.trailingSlash && !isDirectory) return ENOENT;
   const readOnly = mayWriteMount(place.parent.mount);
-  return readOnly < 0 ? (readOnly as Result<ParentWalk>) : place;
+  return isErrno(readOnly) ? readOnly : place;
 }
 
 function makeAt(
@@ -215,7 +215,7 @@ function makeAt(
 ): Result<Path> {
   const { parent, name } = place;
   const allowed = mayCreateIn(caller.credentials, parent);
-  if (allowed < 0) return allowed as Result<Path>;
+  if (isErrno(allowed)) return allowed;
   const node = make(parent.node, newNode(caller.credentials, parent.node, mode));
   if (isErrno(node)) return node;
   const dentry = addChild(parent.dentry, name, node);

@@ -79,7 +79,7 @@ const creationFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
 /** Opens `pathname`. A generator only where a FIFO has to wait for its other end. */
 export function openPath(caller: FsCaller, dirfd: number, pathname: string, how: OpenHow): Opening {
   const flags = cleanFlags(how.flags);
-  if (flags < 0) return flags as Result<OpenFile>;
+  if (isErrno(flags)) return flags;
   const creates = (flags & O_CREAT) !== 0;
   let walkFlags = how.resolve;
   if ((flags & O_DIRECTORY) !== 0) walkFlags |= WALK_DIRECTORY;
@@ -87,7 +87,7 @@ export function openPath(caller: FsCaller, dirfd: number, pathname: string, how:
 
   const walk = new PathWalk(caller, walkFlags);
   const begun = walk.begin(dirfd, pathname);
-  if (begun < 0) return begun as Result<OpenFile>;
+  if (isErrno(begun)) return begun;
   if ((flags & O_TMPFILE_BIT) !== 0) return openUnnamed(caller, walk, flags, how.mode);
   if (creates) return openOrCreate(caller, walk, flags, how.mode);
   const path = walk.finish();
@@ -116,13 +116,13 @@ export function openExisting(caller: FsCaller, path: Path, flags: number): Openi
   const truncates = (flags & O_TRUNC) !== 0 && path.node.kind === S_IFREG;
   if (truncates) {
     const readOnly = mayWriteMount(path.mount);
-    if (readOnly < 0) return readOnly as Result<OpenFile>;
+    if (isErrno(readOnly)) return readOnly;
   }
   const allowed = mayOpen(caller, path, flags);
-  if (allowed < 0) return allowed as Result<OpenFile>;
+  if (isErrno(allowed)) return allowed;
   if (truncates) {
     const truncated = truncateForOpen(caller, path);
-    if (truncated < 0) return truncated as Result<OpenFile>;
+    if (isErrno(truncated)) return truncated;
   }
   return openNode(caller, path, flags);
 }
@@ -141,7 +141,7 @@ function cleanFlags(requested: number): SysResult {
 function openOrCreate(caller: FsCaller, walk: PathWalk, flags: number, mode: number): Opening {
   for (;;) {
     const walked = walk.toParent();
-    if (walked < 0) return walked as Result<OpenFile>;
+    if (isErrno(walked)) return walked;
     const { parent, name, kind, trailingSlash } = walk.result();
     if (kind === 'name' && trailingSlash) return EISDIR;
     const found = walk.last();
@@ -168,9 +168,9 @@ export function createAndOpen(
   make: (as: NewNode) => Result<Node> = (as) => parent.node.create(name, as),
 ): Opening {
   const readOnly = mayWriteMount(parent.mount);
-  if (readOnly < 0) return readOnly as Result<OpenFile>;
+  if (isErrno(readOnly)) return readOnly;
   const allowed = mayCreateIn(caller.credentials, parent);
-  if (allowed < 0) return allowed as Result<OpenFile>;
+  if (isErrno(allowed)) return allowed;
   const bits = mode & S_IALLUGO & ~caller.fs.umask;
   const node = make(newNode(caller.credentials, parent.node, S_IFREG | bits));
   if (isErrno(node)) return node;
@@ -184,9 +184,9 @@ function openUnnamed(caller: FsCaller, walk: PathWalk, flags: number, mode: numb
   if (isErrno(directory)) return directory;
   if (directory.node.kind !== S_IFDIR) return ENOTDIR;
   const readOnly = mayWriteMount(directory.mount);
-  if (readOnly < 0) return readOnly as Result<OpenFile>;
+  if (isErrno(readOnly)) return readOnly;
   const allowed = mayCreateIn(caller.credentials, directory);
-  if (allowed < 0) return allowed as Result<OpenFile>;
+  if (isErrno(allowed)) return allowed;
   const bits = mode & S_IALLUGO & ~caller.fs.umask;
   const node = directory.node.createUnnamed(
     newNode(caller.credentials, directory.node, S_IFREG | bits),
@@ -221,10 +221,10 @@ function mayOpen(caller: FsCaller, path: Path, flags: number): SysResult {
   }
   if ((flags & O_DIRECTORY) !== 0 && node.kind !== S_IFDIR) return ENOTDIR;
   const allowed = mayAccess(caller.credentials, node, mask);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   if ((mask & MAY_WRITE) !== 0 && node.kind === S_IFREG) {
     const writable = mayWriteMount(path.mount);
-    if (writable < 0) return writable;
+    if (isErrno(writable)) return writable;
     if (node.isRunning) return ETXTBSY;
   }
   if ((flags & O_NOATIME) === 0) return 0;
@@ -243,7 +243,7 @@ function accessMask(flags: number): number {
 function truncateForOpen(caller: FsCaller, path: Path): SysResult {
   dropSetIds(path.node, caller.credentials);
   const changed = path.node.setAttributes({ sizeBytes: 0 });
-  if (changed >= 0) notifyModified(path.dentry);
+  if (!isErrno(changed)) notifyModified(path.dentry);
   return changed;
 }
 
@@ -293,7 +293,7 @@ export function openForExec(
   if (path.node.kind === S_IFLNK) return ELOOP;
   if (path.node.kind !== S_IFREG) return EACCES;
   const allowed = mayAccess(caller.credentials, path.node, MAY_EXEC);
-  if (allowed < 0) return allowed as Result<OpenFile>;
+  if (isErrno(allowed)) return allowed;
   if (path.mount !== undefined && (path.mount.flags & MS_NOEXEC) !== 0) return EACCES;
   return adopt(path.node.open(O_RDONLY, caller), path);
 }

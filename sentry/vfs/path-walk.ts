@@ -55,7 +55,7 @@ export function walkPath(
   if (pathname === '' && (flags & WALK_EMPTY) !== 0) return startOf(caller, dirfd, false);
   const walk = new PathWalk(caller, flags);
   const begun = walk.begin(dirfd, pathname);
-  return begun < 0 ? (begun as Result<Path>) : walk.finish();
+  return isErrno(begun) ? begun : walk.finish();
 }
 
 /** Everything but the last component. Its name is not looked up, and no link followed for it. */
@@ -67,9 +67,9 @@ export function walkParent(
 ): Result<ParentWalk> {
   const walk = new PathWalk(caller, flags);
   const begun = walk.begin(dirfd, pathname);
-  if (begun < 0) return begun as Result<ParentWalk>;
+  if (isErrno(begun)) return begun;
   const walked = walk.toParent();
-  return walked < 0 ? (walked as Result<ParentWalk>) : walk.result();
+  return isErrno(walked) ? walked : walk.result();
 }
 
 /** Looks `name` up in a directory, mounts on it included. Permission to search is the walk's business. */
@@ -146,7 +146,7 @@ export class PathWalk {
   finish(): Result<Path> {
     for (;;) {
       const walked = this.toParent();
-      if (walked < 0) return walked as Result<Path>;
+      if (isErrno(walked)) return walked;
       const found = this.last();
       if (found !== undefined) return found;
     }
@@ -177,7 +177,7 @@ export class PathWalk {
       const kind = this.#classify(this.#at, end);
 
       const allowed = this.#maySearch();
-      if (allowed < 0) return allowed;
+      if (isErrno(allowed)) return allowed;
       if (end - this.#at > NAME_MAX) return ENAMETOOLONG;
       const name = kind === 'name' ? this.#rest.slice(this.#at, end) : '';
       this.#at = next;
@@ -188,7 +188,7 @@ export class PathWalk {
         return 0;
       }
       const stepped = this.#step(kind, name, true);
-      if (stepped < 0) return stepped;
+      if (isErrno(stepped)) return stepped;
     }
   }
 
@@ -196,7 +196,7 @@ export class PathWalk {
   last(): Result<Path> | undefined {
     const follow = this.#trailing || (this.#flags & WALK_FOLLOW) !== 0;
     const stepped = this.#step(this.#kind, this.#name, follow);
-    if (stepped < 0) return stepped as Result<Path>;
+    if (isErrno(stepped)) return stepped;
     if (stepped === FOLLOWED) return undefined;
     const mustBeDirectory = this.#trailing || (this.#flags & WALK_DIRECTORY) !== 0;
     if (mustBeDirectory && this.#dentry.node?.kind !== S_IFDIR) return ENOTDIR;
@@ -242,7 +242,7 @@ export class PathWalk {
     if (target.length + this.#rest.length - this.#at > 64 * PATH_MAX) return ENAMETOOLONG;
     if (target.charCodeAt(0) === SLASH) {
       const bad = this.#toRoot();
-      if (bad < 0) return bad;
+      if (isErrno(bad)) return bad;
     }
     const more =
       this.#at < this.#rest.length ? `/${this.#rest.slice(this.#at)}` : this.#trailing ? '/' : '';

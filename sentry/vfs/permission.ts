@@ -5,6 +5,7 @@ import {
   CAP_DAC_READ_SEARCH,
   CAP_FOWNER,
   CAP_FSETID,
+  SECBIT_NO_SETUID_FIXUP,
 } from '../../abi/capability.ts';
 import {
   EACCES,
@@ -75,7 +76,7 @@ function permits(credentials: Credentials, owner: Ownership, mask: number): SysR
 /** mayAccess, and EROFS for writing what a read-only mount holds. */
 export function mayAccessPath(credentials: Credentials, path: Path, mask: number): SysResult {
   const allowed = mayAccess(credentials, path.node, mask);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const kind = path.node.kind;
   const isData = kind === S_IFREG || kind === S_IFDIR || kind === S_IFLNK;
   return (mask & MAY_WRITE) !== 0 && isData ? mayWriteMount(path.mount) : 0;
@@ -89,7 +90,7 @@ export function mayWriteMount(mount: Mount | undefined): SysResult {
 /** For making an entry in a directory. */
 export function mayCreateIn(credentials: Credentials, directory: Path): SysResult {
   if (directory.dentry.unlinked) return ENOENT;
-  if (directory.node.mayBelongTo(credentials.fsuid, credentials.fsgid) < 0) return EOVERFLOW;
+  if (isErrno(directory.node.mayBelongTo(credentials.fsuid, credentials.fsgid))) return EOVERFLOW;
   return mayAccess(credentials, directory.node, MAY_WRITE | MAY_EXEC);
 }
 
@@ -107,10 +108,10 @@ export function mayDelete(
 ): SysResult {
   const node = victim.node as Node;
   let allowed = mayChangeInode(node);
-  if (allowed >= 0) allowed = mayAccess(credentials, directory.node, MAY_WRITE | MAY_EXEC);
-  if (allowed < 0) return allowed;
+  if (!isErrno(allowed)) allowed = mayAccess(credentials, directory.node, MAY_WRITE | MAY_EXEC);
+  if (isErrno(allowed)) return allowed;
   const sticky = checkSticky(credentials, directory.node, node);
-  if (sticky < 0) return sticky;
+  if (isErrno(sticky)) return sticky;
   const isDirectory = node.kind === S_IFDIR;
   if (asDirectory && !isDirectory) return ENOTDIR;
   if (!asDirectory && isDirectory) return EISDIR;
@@ -195,8 +196,6 @@ export function newNode(credentials: Credentials, directory: Node, mode: number)
     inherited &= ~S_ISGID;
   return { mode: inherited, uid: credentials.fsuid, gid: parent.gid };
 }
-
-const SECBIT_NO_SETUID_FIXUP = 4;
 
 /** Credentials with which access(2) asks: the real ids, and the capabilities that go with them. */
 export function realCredentials(credentials: Credentials): Credentials {

@@ -39,7 +39,7 @@ export function renamePath(
   if (from.kind !== 'name') return EBUSY;
   if (to.kind !== 'name') return (flags & RENAME_NOREPLACE) !== 0 ? EEXIST : EBUSY;
   const readOnly = mayWriteMount(from.parent.mount);
-  if (readOnly < 0) return readOnly;
+  if (isErrno(readOnly)) return readOnly;
 
   const source = childNoMount(caller, from);
   if (isErrno(source)) return source;
@@ -47,14 +47,14 @@ export function renamePath(
   if (isErrno(target) && target !== ENOENT) return target;
   const victim = isErrno(target) ? undefined : target;
   const sane = checkNames(from, to, source, victim, flags);
-  if (sane < 0) return sane;
+  if (isErrno(sane)) return sane;
   if (victim !== undefined && victim.node === source.node) return 0;
   const allowed = mayRename(caller, from, to, source, victim, flags);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
 
   const { node } = from.parent;
   const done = node.rename(from.name, to.parent.node, to.name, flags, victim?.node);
-  if (done < 0) return done;
+  if (isErrno(done)) return done;
   settle(from, to, source, victim, flags);
   return 0;
 }
@@ -90,7 +90,7 @@ function mayRename(
   const { credentials } = caller;
   const isDirectory = source.node.kind === S_IFDIR;
   let allowed = mayDelete(credentials, from.parent, source.dentry, isDirectory);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const exchange = (flags & RENAME_EXCHANGE) !== 0;
   if (victim === undefined) allowed = mayCreateIn(credentials, to.parent);
   else
@@ -100,11 +100,11 @@ function mayRename(
       victim.dentry,
       exchange ? victim.node.kind === S_IFDIR : isDirectory,
     );
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   if (from.parent.dentry === to.parent.dentry) return 0;
   // A directory that changes its parent has its '..' rewritten.
   if (isDirectory) allowed = mayAccess(credentials, source.node, MAY_WRITE);
-  if (allowed >= 0 && exchange && victim?.node.kind === S_IFDIR)
+  if (!isErrno(allowed) && exchange && victim?.node.kind === S_IFDIR)
     allowed = mayAccess(credentials, victim.node, MAY_WRITE);
   return allowed;
 }

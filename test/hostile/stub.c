@@ -5,6 +5,9 @@
 
 #include "hostile.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 #define FORK_FLAGS 0x1008011L
 #define THREAD_FLAGS 0x1250f00L
 
@@ -124,6 +127,38 @@ TEST(what_the_host_shows_is_all_that_prctl_changes) {
   CHECK_EXIT(pid, 7);
 }
 
+// Calls that would hold the lock of this process's address space for long, or touch pages on their own. The host would do
+// them on the stub's own memory, of which the Sentry knows nothing.
+TEST(calls_without_a_bound_are_refused) {
+  const struct stub *stub = hunt();
+  const long area = stub->base + AREAS_OFFSET, more = 0x10001000, page = 4096;
+  const long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  static const int advice[] = {MADV_WILLNEED,      MADV_COLD,           MADV_PAGEOUT,
+                               MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_COLLAPSE};
+  for (unsigned i = 0; i < sizeof advice / sizeof *advice; i++) {
+    CHECK(stub->call(SYS_madvise, area, page, advice[i], 0, 0, 0) < 0);
+    CHECK_EQ(stub->call(SYS_madvise, area, page, advice[i], 0, 0, 0),
+             madvise((void *)area, page, advice[i]) < 0 ? -errno : 0);
+  }
+  CHECK_EQ(stub->call(SYS_madvise, area, more, MADV_NOHUGEPAGE, 0, 0, 0), -ENOMEM);
+  CHECK_EQ(stub->call(SYS_mprotect, area, more, 3, 0, 0, 0), -ENOMEM);
+  CHECK(stub->call(SYS_mremap, area, more, more, 3, 0x100000000000, 0) < 0);
+  CHECK(stub->call(SYS_mremap, area, page, more, 3, 0x100000000000, 0) < 0);
+  const long forbidden[] = {MAP_POPULATE, MAP_LOCKED, MAP_HUGETLB, MAP_GROWSDOWN};
+  for (unsigned i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
+    long place = area + 64 * 0x10000;
+    CHECK(stub->call(SYS_mmap, place, page, 3, flags | forbidden[i], -1, 0) < 0);
+    CHECK(stub->call(SYS_mmap, place, more, 3, flags | forbidden[i], -1, 0) < 0);
+  }
+  // A small one is as good as the guest's own, a large one passes where nothing is.
+  CHECK_EQ(stub->call(SYS_mprotect, area, page, 3, 0, 0, 0), 0);
+  const long place = 0x600000000000;
+  const long empty = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+  CHECK_EQ(stub->call(SYS_mmap, place, 1L << 40, PROT_READ, empty, -1, 0), place);
+  CHECK_EQ(stub->call(SYS_mmap, place, 1L << 40, PROT_READ, empty, -1, 0), -EEXIST);
+  check_well();
+}
+
 TEST(clones_that_nobody_ordered_are_refused) {
   const struct stub *stub = hunt();
   int id = 0;
@@ -135,10 +170,12 @@ TEST(clones_that_nobody_ordered_are_refused) {
 
 TEST(descriptors_of_the_host_process_give_nothing) {
   const struct stub *stub = hunt();
+  long place = (long)mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(place > 0);
   for (int fd = 0; fd < 64; fd++) {
     for (int flags = 1; flags <= 2; flags++) {
       for (int prot = 0; prot <= 7; prot++) {
-        long at = stub->call(SYS_mmap, 0, 4096, prot, flags, fd, 0);
+        long at = stub->call(SYS_mmap, place, 4096, prot, flags | MAP_FIXED, fd, 0);
         CHECK(at < 0 && at >= -4095);
       }
     }
@@ -174,6 +211,7 @@ static void steal(int mode) {
   const struct stub *stub = hunt();
   const char *path = mode == 0 ? "readonly" : "/etc/passwd";
   pthread_t thread;
+  long place = (long)mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   OK(pthread_create(&thread, NULL, map_files, (void *)path));
   int stolen = 0;
   for (int i = 0; i < 20000 && stolen < 10; i++) {
@@ -193,9 +231,10 @@ static void steal(int mode) {
     int fd;
     memcpy(&fd, CMSG_DATA(head), sizeof fd);
     stolen++;
-    long at = stub->call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    long flags = MAP_SHARED | MAP_FIXED;
+    long at = stub->call(SYS_mmap, place, 4096, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (at > 0) *(char *)at = '!';
-    at = stub->call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    at = stub->call(SYS_mmap, place, 4096, PROT_READ, flags, fd, 0);
     if (at > 0 && stub->call(SYS_mprotect, at, 4096, 3, 0, 0, 0) == 0) *(char *)at = '!';
     stub->call(SYS_close, fd, 0, 0, 0, 0, 0);
   }

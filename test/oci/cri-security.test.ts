@@ -6,14 +6,13 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { CAP_NET_ADMIN, CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import type { Message } from './support/cri.ts';
 import { call, criSuite, exec, exited, mode, one, type Pod, sh } from './support/cri-pod.ts';
 import { lacks } from './support/runtimes.ts';
 
 /** SecurityProfile's kinds. */
 const profile = { runtimeDefault: 0, unconfined: 1, localhost: 2 } as const;
-const CAP_NET_ADMIN = 12;
-const CAP_SYS_ADMIN = 21;
 
 /** runc cannot give all capabilities on such a machine. */
 const isPossible = (pod: Pod): boolean => pod.runtime.name !== 'runc' || !lacks('CAP_SYS_RESOURCE');

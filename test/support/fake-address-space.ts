@@ -2,6 +2,7 @@
 // operations done at once where the test does not ask to hold them, host descriptors that are arrays.
 import { EFAULT, type Errno, type Result, type SysResult } from '../../abi/errno.ts';
 import { MADV_DONTNEED, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import type {
   AddressSpace,
   ForkedAddressSpace,
@@ -9,8 +10,6 @@ import type {
   MemoryUsage,
 } from '../../sentry/platform/address-space.ts';
 import { type GuestThread, type Outcome, REG_COUNT } from '../../sentry/platform/guest-thread.ts';
-
-const PAGE_SIZE = 4096;
 
 interface Page {
   bytes: Uint8Array;

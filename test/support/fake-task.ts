@@ -1,7 +1,14 @@
 // A task without a kernel or a guest, for unit tests of syscall handlers: flat memory, a clock that the
 // test moves, a real descriptor table. Generators are stepped by hand.
 
-import { EFAULT, EINVAL, ENAMETOOLONG, type Result, type SysResult } from '../../abi/errno.ts';
+import {
+  EFAULT,
+  EINVAL,
+  ENAMETOOLONG,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { IdPool } from '../../sentry/base/id-pool.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
@@ -71,16 +78,16 @@ export class FlatMemory implements GuestMemory {
   }
 
   readSome(addr: number, dst: Uint8Array): SysResult {
-    return this.read(addr, dst) < 0 ? EFAULT : dst.length;
+    return isErrno(this.read(addr, dst)) ? EFAULT : dst.length;
   }
 
   writeSome(addr: number, src: Uint8Array): SysResult {
-    return this.write(addr, src) < 0 ? EFAULT : src.length;
+    return isErrno(this.write(addr, src)) ? EFAULT : src.length;
   }
 
   view(addr: number, length: number): Result<DataView> {
     const copy = new Uint8Array(length);
-    return this.read(addr, copy) < 0 ? EFAULT : new DataView(copy.buffer);
+    return isErrno(this.read(addr, copy)) ? EFAULT : new DataView(copy.buffer);
   }
 
   zero(addr: number, length: number): SysResult {

@@ -1,11 +1,10 @@
 // A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before writable ones)
 // on descriptor 3. GOFER_WATCHES: how many directories it may watch.
-import { O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
 import { runGofer } from '../../gofer/server.ts';
 import { native } from '../../native/addon.ts';
 import type { OwnersConfig } from '../../protocol/attach-config.ts';
 
-const AT_FDCWD = -100;
 // As the real one does before it is confined.
 native.reopen(-1, 0);
 /** Of all attach points. */

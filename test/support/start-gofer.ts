@@ -1,11 +1,12 @@
 // Starts test/support/gofer-child.ts and connects to it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { isErrno } from '../../abi/errno.ts';
+import { SOCK_SEQPACKET } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { OwnersConfig } from '../../protocol/attach-config.ts';
 import { GoferClient } from '../../sentry/fs/gofer/client.ts';
 
-const SOCK_SEQPACKET = 5;
 /** The pinned Node: the machine's may be too old to run TypeScript. */
 const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
 
@@ -37,7 +38,7 @@ function startWith(
 ): TestGofer {
   const pair = new Int32Array(2);
   const made = native.socketpair(SOCK_SEQPACKET, pair);
-  if (made < 0) throw new Error(`socketpair: ${made}`);
+  if (isErrno(made)) throw new Error(`socketpair: ${made}`);
   const [ours, theirs] = pair as unknown as [number, number];
   const script = fileURLToPath(new URL('./gofer-child.ts', import.meta.url));
   const child = spawn(node, ['--no-warnings', script, ...directories], {

@@ -1,4 +1,6 @@
 // As much of an ELF file (elf(5)) as is needed to change a linked program a little, in place.
+import { PF_X, PT_LOAD } from '../../abi/elf.ts';
+
 interface Segment {
   readonly type: number;
   readonly flags: number;
@@ -8,9 +10,7 @@ interface Segment {
   readonly memoryBytes: number;
 }
 
-const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
-const PF_X = 1;
 
 export const PAGE = 4096;
 const HEADER_BYTES = 64;

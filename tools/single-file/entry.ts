@@ -1,10 +1,9 @@
 // Gives the executable an entry of our own: native/single-file/README.md. The program goes behind what is in the file, at
 // addresses below Node's; the kernel sees it and Node's segments, but not that Node wants to be loaded by ld.so, and
 // starts it. It has Node's own headers, for the case that it is to go on with Node.
+import { PT_INTERP, PT_LOAD } from '../../abi/elf.ts';
 import { PAGE, SEGMENT_BYTES } from './elf.ts';
 
-const PT_LOAD = 1;
-const PT_INTERP = 3;
 const PT_PHDR = 6;
 
 const MARK = Buffer.from('runts node place');

@@ -66,20 +66,20 @@ static void put_in_go_words(char *text) {
   }
 }
 
-int refuse(const struct call *call, int code, const char *format, ...) {
+int refuse(const struct call *call, int status, const char *code, const char *format, ...) {
   char text[8192], line[8300];
   va_list list;
   va_start(list, format);
   vsnprintf(text, sizeof text, format, list);
   va_end(list);
   put_in_go_words(text);
-  write_log(open_log(call), call->log_json, "error", text);
+  write_log(open_log(call), call->log_json, "error", text, code);
   for (char *at = text; *at != 0; at++) {
     if ((unsigned char)*at < ' ' || *at == 0x7f) *at = ' ';
   }
   int length = snprintf(line, sizeof line, "runts: %s\n", text);
-  if (write(2, line, (size_t)length) < 0) return code;
-  return code;
+  if (write(2, line, (size_t)length) < 0) return status;
+  return status;
 }
 
 /* ---- options ---- */

@@ -138,7 +138,7 @@ static void warn(const struct exec *exec, const char *property) {
   char text[4096 + 128];
   snprintf(text, sizeof text, "%s: %s is ignored: the Sentry, not the host, confines the container",
            exec->process, property);
-  write_log(open_log(exec->call), exec->call->log_json, "warning", text);
+  write_log(open_log(exec->call), exec->call->log_json, "warning", text, NULL);
 }
 
 /* As runts/oci/pid-file.ts: it appears whole. */
@@ -222,14 +222,15 @@ static int await_start(const struct exec *exec, int status, pid_t front) {
   if (newline != NULL) *newline = 0;
   if (newline != NULL && strcmp(line, "started") == 0) {
     if (exec->pid_file == NULL || write_pid_file(exec->pid_file, front)) return 0;
-    return refuse(exec->call, EXEC_FAILED, "--pid-file: %s: %s", exec->pid_file, strerror(errno));
+    return refuse(exec->call, EXEC_FAILED, "RUNTS_E_OPTION_FILE", "--pid-file: %s: %s",
+                  exec->pid_file, strerror(errno));
   }
   const char *text = "the container's process ended before it was ready";
   int code, start = 0;
   if (newline != NULL && sscanf(line, "failed %d %n", &code, &start) == 1 && start > 0) {
     text = line + start;
   }
-  return refuse(exec->call, EXEC_FAILED, "exec failed: %s", text);
+  return refuse(exec->call, EXEC_FAILED, "RUNTS_E_EXEC", "exec failed: %s", text);
 }
 
 static int detach(struct exec *exec) {

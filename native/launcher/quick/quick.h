@@ -40,9 +40,12 @@ void fall_back(void) __attribute__((noreturn));
 /* Opened at the first use, and made as Node would. Answers -1 where there is none. */
 int open_log(const struct call *call);
 
-/* For a command that has failed where Node could not do better: to the log and the user. Answers `code`. */
-int refuse(const struct call *call, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/*
+ * For a command that has failed where Node could not do better: to the log, with its family (runts/errors.ts), and the user.
+ * Answers `status`, the exit code.
+ */
+int refuse(const struct call *call, int status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* An option of a verb: "--name VALUE", "--name=VALUE", or "--name" where `takes_value` is not set. */
 struct option_values {

@@ -89,7 +89,8 @@ int quick_kill(const struct call *call) {
   if (number == 0 || !load_record(call, words[0], &record)) fall_back();
   if (!is_alive(&record)) {
     open_log(call);
-    return all != NULL ? 0 : refuse(call, 1, "container not running");
+    return all != NULL ? 0
+                       : refuse(call, 1, "RUNTS_E_CONTAINER_NOT_RUNNING", "container not running");
   }
   /* What is frozen cannot die: it has to be thawed. */
   if (number == SIGKILL && is_frozen(&record)) fall_back();

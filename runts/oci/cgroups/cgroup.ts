@@ -109,7 +109,10 @@ export class Cgroup {
   freeze(): void {
     const freezer = this.#freezer();
     if (freezer === undefined)
-      throw new Failure('cannot freeze the container: it has no cgroup with a freezer', 1);
+      throw new Failure(
+        'RUNTS_E_CGROUP_NONE',
+        'cannot freeze the container: it has no cgroup with a freezer',
+      );
     freezer.freeze();
   }
 

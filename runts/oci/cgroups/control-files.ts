@@ -18,7 +18,7 @@ export class ControlFailure extends Failure {
 
   constructor(file: string, value: string, error: unknown) {
     const shown = value.length > 100 ? `${value.slice(0, 100)}...` : value;
-    super(`failed to write "${shown}" to ${file}: ${describe(error)}`, 1);
+    super('RUNTS_E_CGROUP_FILE', `failed to write "${shown}" to ${file}: ${describe(error)}`);
     this.errno = errnoOf(error);
   }
 }
@@ -40,7 +40,7 @@ export function readControl(file: string): string | undefined {
   } catch (error) {
     // ENODEV: the cgroup went away while the file was open.
     if (isErrnoOf(error, 'ENOENT', 'ENODEV', 'ENOTDIR')) return undefined;
-    throw new Failure(`cannot read ${file}: ${describe(error)}`, 1);
+    throw new Failure('RUNTS_E_CGROUP_FILE', `cannot read ${file}: ${describe(error)}`);
   }
 }
 

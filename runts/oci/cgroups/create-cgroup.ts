@@ -60,7 +60,7 @@ export function createCgroup(
  */
 function checkEarlier(plan: CgroupPlan, warnings: string[]): ReadonlySet<string> {
   if (freezerOf(plan.directories)?.isFrozen() === true)
-    throw new Failure("container's cgroup unexpectedly frozen", 1);
+    throw new Failure('RUNTS_E_CGROUP_IN_USE', "container's cgroup unexpectedly frozen");
   const pids = new Set<number>();
   const shared = new Set<string>();
   for (const { path } of plan.directories) {
@@ -70,7 +70,7 @@ function checkEarlier(plan: CgroupPlan, warnings: string[]): ReadonlySet<string>
   }
   if (pids.size === 0) return shared;
   const text = `container's cgroup is not empty: ${pids.size} process(es) found`;
-  if (plan.unit !== undefined) throw new Failure(text, 1);
+  if (plan.unit !== undefined) throw new Failure('RUNTS_E_CGROUP_IN_USE', text);
   warnings.push(`${text}; they are left alone when the container ends`);
   return shared;
 }
@@ -80,7 +80,8 @@ function startUnit(plan: CgroupPlan, resources: Resources): number | undefined {
   const where =
     plan.directories.find(({ controllers }) => controllers.includes('name=systemd')) ??
     plan.directories.find(({ version }) => version === 2);
-  if (where === undefined) throw new Failure('systemd: no cgroup hierarchy of its is mounted', 1);
+  if (where === undefined)
+    throw new Failure('RUNTS_E_SYSTEMD_ABSENT', 'systemd: no cgroup hierarchy of its is mounted');
   return startScope(plan.unit, where.path, plan.kind, resources);
 }
 
@@ -105,7 +106,10 @@ function makeOne(
   } catch (error) {
     if (plan.isOptional && isForbidden(error)) return false;
     if (error instanceof Failure) throw error;
-    throw new Failure(`cannot make the cgroup ${directory.path}: ${describe(error)}`, 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_FILE',
+      `cannot make the cgroup ${directory.path}: ${describe(error)}`,
+    );
   }
 }
 
@@ -137,7 +141,10 @@ function writeAll(
     const files = findUnified(directories);
     if (files !== undefined) writeResourcesV2(files, resources);
     else if (hasLimits(resources))
-      throw new Failure('cannot set limits: container could not join or create cgroup', 1);
+      throw new Failure(
+        'RUNTS_E_CGROUP_CONTROLLER',
+        'cannot set limits: container could not join or create cgroup',
+      );
     return;
   }
   const find = (controller: string): ReturnType<typeof findController> =>

@@ -66,7 +66,10 @@ export async function removeTree(path: string): Promise<void> {
     const error = tryRemove(path);
     if (error === undefined) return;
     if (!isErrnoOf(error, 'EBUSY') || delayMs > 8192)
-      throw new Failure(`cannot remove the cgroup ${path}: ${describe(error)}`, 1);
+      throw new Failure(
+        'RUNTS_E_CGROUP_FILE',
+        `cannot remove the cgroup ${path}: ${describe(error)}`,
+      );
     await new Promise((resolve) => setTimeout(resolve, delayMs));
   }
 }

@@ -36,8 +36,8 @@ export function settleType(directory: string, resources: Resources): void {
     resources.hugepageLimits !== undefined;
   if (needsDomain)
     throw new Failure(
+      'RUNTS_E_CGROUP_CONTROLLER',
       `cannot enter cgroupv2 "${directory}" with domain controllers: it is ${type === 'domain invalid' ? 'in an invalid state' : `in ${type} mode`}`,
-      1,
     );
   if (type === 'domain invalid') {
     try {

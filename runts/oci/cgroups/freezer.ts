@@ -27,7 +27,7 @@ export function freezerV1(files: ControlFiles): Freezer {
         pause(attempt < 20 ? 1 : 10);
       }
       files.write('freezer.state', 'THAWED');
-      throw new Failure('unable to freeze the container', 1);
+      throw new Failure('RUNTS_E_CGROUP_FREEZE', 'unable to freeze the container');
     },
     thaw: () => {
       if (state() !== '') files.write('freezer.state', 'THAWED');
@@ -51,7 +51,7 @@ export function freezerV2(files: ControlFiles): Freezer {
         pause(delayMs);
       }
       files.write('cgroup.freeze', '0');
-      throw new Failure('unable to freeze the container', 1);
+      throw new Failure('RUNTS_E_CGROUP_FREEZE', 'unable to freeze the container');
     },
     thaw: () => {
       if (files.has('cgroup.freeze')) files.write('cgroup.freeze', '0');

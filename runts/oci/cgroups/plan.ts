@@ -40,7 +40,7 @@ export function planCgroup(
   { systemd, rootless, layout = discoverLayout() }: PlanOptions,
 ): CgroupPlan {
   const asked = cgroupsPath ?? '';
-  if (asked.includes('\0')) throw new Failure('cgroupsPath: has a NUL', 1);
+  if (asked.includes('\0')) throw new Failure('RUNTS_E_CGROUP_PATH', 'cgroupsPath: has a NUL');
   const common = { kind: layout.kind, isOptional: asked === '', rootless };
   if (systemd) {
     const unit = parseSystemdPath(asked, id, rootless);
@@ -51,8 +51,8 @@ export function planCgroup(
   const clean = posix.normalize(posix.join('/', path));
   if (clean === '/')
     throw new Failure(
+      'RUNTS_E_CGROUP_PATH',
       `cgroupsPath: '${asked}' is where the cgroups of all others are; a container needs one of its own`,
-      1,
     );
   const isAbsolute = path.startsWith('/');
   return {

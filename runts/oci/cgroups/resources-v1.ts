@@ -107,14 +107,17 @@ export function writeResourcesV1(
   resources: Resources,
 ): void {
   if (resources.unified !== undefined && Object.keys(resources.unified).length > 0)
-    throw new Failure('invalid configuration: cannot use unified on cgroup v1', 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_CONTROLLER',
+      'invalid configuration: cannot use unified on cgroup v1',
+    );
   for (const setter of setters) {
     if (!setter.isAsked(resources)) continue;
     const files = find(setter.controller);
     if (files === undefined)
       throw new Failure(
+        'RUNTS_E_CGROUP_CONTROLLER',
         `cannot set ${setter.controller} limit: container could not join or create cgroup`,
-        1,
       );
     setter.write(files, resources);
   }
@@ -132,7 +135,10 @@ export function writeDevicesV1(
 function writeMemory(files: ControlFiles, memory: MemoryResources): void {
   const { swappiness } = memory;
   if (swappiness !== undefined && (Number(swappiness) < 0 || Number(swappiness) > 100))
-    throw new Failure(`invalid memory swappiness value: ${swappiness} (valid range is 0-100)`, 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
+      `invalid memory swappiness value: ${swappiness} (valid range is 0-100)`,
+    );
   writeMemoryAndSwap(files, memory);
   if (isNumberAsked(memory.reservation))
     files.write('memory.soft_limit_in_bytes', String(memory.reservation));
@@ -168,9 +174,9 @@ function writeLimitInBytes(files: ControlFiles, limit: number | bigint): void {
   } catch (error) {
     if (!isErrnoOf(error, 'EBUSY')) throw error;
     throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
       `unable to set memory limit to ${limit} (current usage: ${files.read('memory.usage_in_bytes')}, ` +
         `peak usage: ${files.read('memory.max_usage_in_bytes')})`,
-      1,
     );
   }
 }
@@ -191,8 +197,10 @@ function writeShares(files: ControlFiles, shares: number): void {
   files.write('cpu.shares', String(shares));
   // The kernel takes every number and clamps it.
   const taken = Number(files.read('cpu.shares'));
-  if (shares > taken) throw new Failure(`the maximum allowed cpu-shares is ${taken}`, 1);
-  if (shares < taken) throw new Failure(`the minimum allowed cpu-shares is ${taken}`, 1);
+  if (shares > taken)
+    throw new Failure('RUNTS_E_CGROUP_LIMIT', `the maximum allowed cpu-shares is ${taken}`);
+  if (shares < taken)
+    throw new Failure('RUNTS_E_CGROUP_LIMIT', `the minimum allowed cpu-shares is ${taken}`);
 }
 
 /** A shorter period with the old quota may be more than the parent has: then it goes after the quota. */

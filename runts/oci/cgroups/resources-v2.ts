@@ -50,13 +50,25 @@ export function swapLimit(memory: MemoryResources): string {
   if (!isNumberAsked(swap)) return '';
   if (Number(swap) === -1) return 'max';
   if (Number(limit) === -1)
-    throw new Failure('memory.swap: a limit of swap needs a limit of memory', 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
+      'memory.swap: a limit of swap needs a limit of memory',
+    );
   if (!isNumberAsked(limit))
-    throw new Failure('memory.swap: unable to set swap limit without memory limit', 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
+      'memory.swap: unable to set swap limit without memory limit',
+    );
   if (Number(limit) < 0 || Number(swap) < 0)
-    throw new Failure(`memory.swap: invalid value ${swap} with limit ${limit}`, 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
+      `memory.swap: invalid value ${swap} with limit ${limit}`,
+    );
   if (BigInt(swap) < BigInt(limit))
-    throw new Failure('memory.swap: memory+swap limit should be >= memory limit', 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
+      'memory.swap: memory+swap limit should be >= memory limit',
+    );
   return String(BigInt(swap) - BigInt(limit));
 }
 
@@ -68,8 +80,8 @@ function write(files: ControlFiles, file: string, value: string): void {
     if (!isErrnoOf(error, 'ENOENT')) throw error;
     const controller = file.slice(0, file.indexOf('.'));
     throw new Failure(
+      'RUNTS_E_CGROUP_CONTROLLER',
       `cannot set ${file}: the controller ${controller} is not available in ${files.path}`,
-      1,
     );
   }
 }
@@ -97,8 +109,8 @@ function checkUsage(files: ControlFiles, { limit, checkBeforeUpdate }: MemoryRes
   const usage = Number(files.read('memory.current') ?? 0);
   if (usage > Number(limit))
     throw new Failure(
+      'RUNTS_E_CGROUP_LIMIT',
       `rejecting memory limit ${limit}: the current usage ${usage} is more than that`,
-      1,
     );
 }
 
@@ -157,10 +169,16 @@ function writeHugepages(files: ControlFiles, limits: readonly HugepageLimit[]): 
 function writeUnified(files: ControlFiles, unified: Readonly<Record<string, string>>): void {
   for (const [file, value] of Object.entries(unified)) {
     if (file.includes('/') || !/^[a-z]\w*(\.\w+)+$/i.test(file))
-      throw new Failure(`unified resource "${file}" must be a file name (no slashes)`, 1);
+      throw new Failure(
+        'RUNTS_E_CGROUP_LIMIT',
+        `unified resource "${file}" must be a file name (no slashes)`,
+      );
     // cgroup.procs, cgroup.freeze and the like are runts' own means.
     if (file.startsWith('cgroup.') && !file.startsWith('cgroup.max.'))
-      throw new Failure(`unified resource "${file}" is not a limit of a controller`, 1);
+      throw new Failure(
+        'RUNTS_E_CGROUP_LIMIT',
+        `unified resource "${file}" is not a limit of a controller`,
+      );
     try {
       files.write(file, value);
     } catch (error) {
@@ -170,8 +188,8 @@ function writeUnified(files: ControlFiles, unified: Readonly<Record<string, stri
       const isThere = (files.read('cgroup.controllers') ?? '').split(' ').includes(controller);
       if (isThere || controller === 'cgroup') throw error;
       throw new Failure(
+        'RUNTS_E_CGROUP_CONTROLLER',
         `unified resource "${file}" can't be set: controller "${controller}" not available`,
-        1,
       );
     }
   }

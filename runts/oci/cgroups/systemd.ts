@@ -41,17 +41,23 @@ export function parseSystemdPath(
   isRunning: boolean = existsSync('/run/systemd/system'),
 ): SystemdUnit {
   if (!isRunning)
-    throw new Failure('systemd not running on this host, cannot use systemd cgroups manager', 1);
+    throw new Failure(
+      'RUNTS_E_SYSTEMD_ABSENT',
+      'systemd not running on this host, cannot use systemd cgroups manager',
+    );
   const parts = cgroupsPath === '' ? ['', 'runts', id] : cgroupsPath.split(':');
   const [slice = '', prefix = '', base = ''] = parts;
   if (parts.length !== 3 || base === '')
     throw new Failure(
+      'RUNTS_E_CGROUP_PATH',
       `expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups, got "${cgroupsPath}" instead`,
-      1,
     );
   const name = `${prefix === '' ? '' : `${prefix}-`}${base}.scope`;
   if (!/^[\w:.\\@-]{1,250}$/.test(name))
-    throw new Failure(`cgroupsPath: '${name}' is no name for a unit of systemd`, 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_PATH',
+      `cgroupsPath: '${name}' is no name for a unit of systemd`,
+    );
   const fallback = isUsers ? 'user.slice' : 'system.slice';
   return { slice: slice === '' ? fallback : slice, name, isUsers };
 }
@@ -65,7 +71,10 @@ export function expandSlice(slice: string): string {
   if (slice === '-.slice') return '';
   const names = slice.replace(/\.slice$/, '').split('-');
   if (!slice.endsWith('.slice') || slice.includes('/') || names.some((name) => name === ''))
-    throw new Failure(`cgroupsPath: '${slice}' is no name for a slice of systemd`, 1);
+    throw new Failure(
+      'RUNTS_E_CGROUP_PATH',
+      `cgroupsPath: '${slice}' is no name for a slice of systemd`,
+    );
   return names.map((_, index) => `/${names.slice(0, index + 1).join('-')}.slice`).join('');
 }
 
@@ -95,7 +104,8 @@ export function startScope(
   // A failure to start is told by the missing pid.
   keeper.on('error', () => undefined);
   keeper.unref();
-  if (keeper.pid === undefined) throw new Failure('cannot start sleep to hold the scope', 1);
+  if (keeper.pid === undefined)
+    throw new Failure('RUNTS_E_SYSTEMD_UNIT', 'cannot start sleep to hold the scope');
   const properties = [
     ['Description', 's', `runts container ${unit.name}`],
     ['Slice', 's', unit.slice],
@@ -144,7 +154,8 @@ function start(unit: SystemdUnit, properties: readonly (readonly string[])[], as
 function awaitMember(directory: string, pid: number, unit: SystemdUnit): void {
   const end = Date.now() + 30_000;
   while (!pidsOf(directory, false).includes(pid)) {
-    if (Date.now() > end) throw new Failure(`systemd has not started ${unit.name} in 30 s`, 1);
+    if (Date.now() > end)
+      throw new Failure('RUNTS_E_SYSTEMD_UNIT', `systemd has not started ${unit.name} in 30 s`);
     pause(2);
   }
 }
@@ -206,6 +217,6 @@ function call(ask: Busctl, what: string, args: readonly string[]): string {
   } catch (error) {
     const said = (error as { stderr?: unknown }).stderr;
     const text = typeof said === 'string' && said.trim() !== '' ? said.trim() : describe(error);
-    throw new Failure(`systemd: cannot ${what}: ${text}`, 1);
+    throw new Failure('RUNTS_E_SYSTEMD_UNIT', `systemd: cannot ${what}: ${text}`);
   }
 }

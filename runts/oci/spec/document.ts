@@ -1,7 +1,7 @@
 // A document on its way from text to a type of types.ts: how it is called in messages, and what is told about it.
 import * as v from 'valibot';
 import { Failure } from '../../failure.ts';
-import { EXIT_AS_RUNC, parseJson } from './json.ts';
+import { parseJson } from './json.ts';
 import { UNKNOWN_PROPERTY } from './shapes.ts';
 
 /** Makes a sentence with the place: 'process.cwd is missing'. */
@@ -18,7 +18,7 @@ export class Document {
   }
 
   fail(place: string, problem: string): never {
-    throw new Failure(this.#text(place, problem), EXIT_AS_RUNC);
+    throw new Failure('RUNTS_E_CONFIG_INVALID', this.#text(place, problem));
   }
 
   warn(place: string, problem: string): void {

@@ -2,9 +2,6 @@
 // ECMA-404; V8 tells the place of some errors only.
 import { Failure } from '../../failure.ts';
 
-/** What is wrong with a container's documents is told with the exit code that engines know. */
-export const EXIT_AS_RUNC = 1;
-
 /** `path` is what the text is called in messages. */
 export function parseJson(text: string, path: string): unknown {
   try {
@@ -14,7 +11,10 @@ export function parseJson(text: string, path: string): unknown {
     const before = text.slice(0, offset);
     const line = before.split('\n').length;
     const column = offset - before.lastIndexOf('\n');
-    throw new Failure(`${path}:${line}:${column}: no valid JSON: ${problem}`, EXIT_AS_RUNC);
+    throw new Failure(
+      'RUNTS_E_CONFIG_JSON',
+      `${path}:${line}:${column}: no valid JSON: ${problem}`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 // Documents as engines write them, and everything that can be wrong with one.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { FailureCode } from '../../errors.ts';
 import { Failure } from '../../failure.ts';
 import { defaultSpec } from './default-spec.ts';
 import { parseProcess, parseResources, parseSpec } from './parse.ts';
@@ -23,12 +24,12 @@ function parse(document: unknown) {
   return parseSpec(JSON.stringify(document), 'config.json');
 }
 
-function failureOf(action: () => unknown): string {
+function failureOf(action: () => unknown, code: FailureCode = 'RUNTS_E_CONFIG_INVALID'): string {
   try {
     action();
   } catch (error) {
     expect(error).toBeInstanceOf(Failure);
-    expect((error as Failure).code).toBe(1);
+    expect((error as Failure).code).toBe(code);
     return (error as Failure).message.replace('config.json: ', '');
   }
   return 'no failure';
@@ -281,7 +282,9 @@ describe('texts that are no JSON', () => {
     [`${'['.repeat(100_000)}!`, "1:100001: no valid JSON: a value is wanted, got '!'"],
   ];
   it.each(cases)('%j', (text, message) => {
-    expect(failureOf(() => parseSpec(text, 'config.json'))).toBe(`config.json:${message}`);
+    expect(failureOf(() => parseSpec(text, 'config.json'), 'RUNTS_E_CONFIG_JSON')).toBe(
+      `config.json:${message}`,
+    );
   });
 
   it('takes any depth', () => {

@@ -35,7 +35,7 @@ export function defaultRoot(): string {
 /** There is a file, and nothing can be learned from it. */
 export class BrokenRecord extends Failure {
   constructor(text: string) {
-    super(text, 1);
+    super('RUNTS_E_STATE_RECORD', text);
   }
 }
 
@@ -59,8 +59,11 @@ export class Store {
       mkdirSync(directory, { mode: 0o700 });
     } catch (error) {
       if (isCode(error, 'EEXIST'))
-        throw new Failure(`container with given ID already exists: ${id}`, 1);
-      throw new Failure(`cannot make ${directory}: ${describe(error)}`, 1);
+        throw new Failure(
+          'RUNTS_E_CONTAINER_EXISTS',
+          `container with given ID already exists: ${id}`,
+        );
+      throw new Failure('RUNTS_E_STATE_DIRECTORY', `cannot make ${directory}: ${describe(error)}`);
     }
   }
 
@@ -74,13 +77,14 @@ export class Store {
       replace(path, `${JSON.stringify(record)}\n`);
       if (quick !== undefined) replace(quickPath, quick);
     } catch (error) {
-      throw new Failure(`cannot write ${path}: ${describe(error)}`, 1);
+      throw new Failure('RUNTS_E_STATE_DIRECTORY', `cannot write ${path}: ${describe(error)}`);
     }
   }
 
   load(id: string): ContainerRecord {
     const record = this.find(id);
-    if (record === undefined) throw new Failure(`container does not exist: ${id}`, 1);
+    if (record === undefined)
+      throw new Failure('RUNTS_E_CONTAINER_UNKNOWN', `container does not exist: ${id}`);
     return record;
   }
 
@@ -93,11 +97,16 @@ export class Store {
     } catch (error) {
       if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return undefined;
       const text = `container ${id}: cannot read ${path}: ${describe(error)}`;
-      throw error instanceof SyntaxError ? new BrokenRecord(text) : new Failure(text, 1);
+      throw error instanceof SyntaxError
+        ? new BrokenRecord(text)
+        : new Failure('RUNTS_E_STATE_DIRECTORY', text);
     }
     const version = (record as { readonly version?: unknown } | null)?.version;
     if (typeof version === 'number' && version !== RECORD_VERSION)
-      throw new Failure(`container ${id}: ${path} was written by another version of runts`, 1);
+      throw new Failure(
+        'RUNTS_E_STATE_VERSION',
+        `container ${id}: ${path} was written by another version of runts`,
+      );
     if (version === RECORD_VERSION && isRecordOf(id, record)) return record;
     throw new BrokenRecord(`container ${id}: ${path} is no record of a container`);
   }
@@ -111,7 +120,7 @@ export class Store {
         .sort();
     } catch (error) {
       if (isCode(error, 'ENOENT')) return [];
-      throw new Failure(`cannot list ${this.root}: ${describe(error)}`, 1);
+      throw new Failure('RUNTS_E_STATE_DIRECTORY', `cannot list ${this.root}: ${describe(error)}`);
     }
   }
 
@@ -134,7 +143,7 @@ export class Store {
       return true;
     } catch (error) {
       if (isCode(error, 'EEXIST')) return false;
-      throw new Failure(`container ${id}: ${describe(error)}`, 1);
+      throw new Failure('RUNTS_E_STATE_DIRECTORY', `container ${id}: ${describe(error)}`);
     }
   }
 
@@ -157,7 +166,10 @@ export class Store {
     try {
       removeTree(directory);
     } catch (error) {
-      throw new Failure(`cannot remove ${directory}: ${describe(error)}`, 1);
+      throw new Failure(
+        'RUNTS_E_STATE_DIRECTORY',
+        `cannot remove ${directory}: ${describe(error)}`,
+      );
     }
   }
 }
@@ -169,7 +181,10 @@ function replace(path: string, text: string): void {
 
 /** As runc has it: what can be a directory's name on any system, and no path. */
 function checkId(id: string): void {
-  if (id === '') throw new Failure('container id cannot be empty', 1);
+  if (id === '') throw new Failure('RUNTS_E_CONTAINER_ID', 'container id cannot be empty');
   if (id.length > MAX_ID_LENGTH || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
-    throw new Failure(`invalid container id format: ${JSON.stringify(id.slice(0, 128))}`, 1);
+    throw new Failure(
+      'RUNTS_E_CONTAINER_ID',
+      `invalid container id format: ${JSON.stringify(id.slice(0, 128))}`,
+    );
 }

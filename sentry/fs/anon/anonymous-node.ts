@@ -1,5 +1,6 @@
 // Inodes without names: pipefs, sockfs and anon_inodefs as fstat(2) and statfs(2) show them.
 import { EINVAL, EIO, ENXIO, type Result, type SysResult } from '../../../abi/errno.ts';
+import { S_IFMT } from '../../../abi/stat.ts';
 import type { Clock, WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
@@ -12,7 +13,6 @@ import {
 } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 
-const S_IFMT = 0o170000;
 const epoch: WallTime = { sec: 0, nsec: 0 };
 
 /** One of the kernel's internal mounts. Inode numbers are unique in each. */

@@ -1,5 +1,5 @@
 // null(4), zero, full(4), random(4), urandom: character devices of major 1.
-import { EINVAL, ENOSPC, ENOTTY, EPERM, type SysResult } from '../../../abi/errno.ts';
+import { EINVAL, ENOSPC, ENOTTY, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { SEEK_END } from '../../../abi/fcntl.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -114,7 +114,7 @@ function putRepeatedly(sink: Sink, next: () => Uint8Array): SysResult {
     const piece = next();
     const wanted = Math.min(piece.length, sink.remaining);
     const put = sink.put(piece.subarray(0, wanted));
-    if (put < 0) return total === 0 ? put : total;
+    if (isErrno(put)) return total === 0 ? put : total;
     total += put;
     if (put < wanted) break;
   }

@@ -1,5 +1,5 @@
 // eventfd(2): a 64-bit counter as a file. The counter is two 32-bit halves: all 64 bits are data.
-import { EAGAIN, EINVAL, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, EINVAL, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLERR, POLLIN, POLLOUT } from '../../../abi/poll.ts';
 import { hexadecimal } from '../../base/hexadecimal.ts';
@@ -62,7 +62,7 @@ export class EventFile extends OpenFile {
   override write(source: Source): SysResult {
     if (source.remaining < 8) return EINVAL;
     const taken = source.take(bytes);
-    if (taken !== 8) return taken < 0 ? taken : EINVAL;
+    if (taken !== 8) return isErrno(taken) ? taken : EINVAL;
     const lo = view.getUint32(0, true);
     const hi = view.getUint32(4, true);
     if (lo === top && hi === top) return EINVAL;

@@ -1,8 +1,8 @@
 // A host descriptor that the guest was given (standard input, output, error), shared by all open
 // files made from it. The Sentry never waits on one: it asks first, and watches while somebody waits.
 // Descriptors keep their O_NONBLOCK as it is: they are shared with other host processes.
-import { EAGAIN, EPERM, EPIPE, type SysResult } from '../../../abi/errno.ts';
-import { O_ACCMODE, O_APPEND } from '../../../abi/fcntl.ts';
+import { EAGAIN, EPERM, EPIPE, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { AT_EMPTY_PATH, O_ACCMODE, O_APPEND } from '../../../abi/fcntl.ts';
 import {
   POLLERR,
   POLLHUP,
@@ -19,7 +19,6 @@ import { WaitQueue, type Waker } from '../../base/wait.ts';
 import type { HostFdWatcher, Platform } from '../../platform/platform.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 
-const AT_EMPTY_PATH = 0x1000;
 /** Writes up to this size do not wait where poll says that a pipe is writable. */
 const PIPE_BUF = 4096;
 /** Staging for one transfer: nothing else runs while it is in use. */
@@ -101,7 +100,7 @@ export class GivenDescriptor {
       const count = native.read(this.hostFd, staging, 0, wanted);
       if (count <= 0) return total === 0 ? count : total;
       const put = sink.put(staging.subarray(0, count));
-      if (put < 0) return total === 0 ? put : total;
+      if (isErrno(put)) return total === 0 ? put : total;
       total += put;
       if (count < wanted || put < count) break;
     }
@@ -115,7 +114,7 @@ export class GivenDescriptor {
       const count = native.pread(this.hostFd, staging, 0, wanted, position + total);
       if (count <= 0) return total === 0 ? count : total;
       const put = sink.put(staging.subarray(0, count));
-      if (put < 0) return total === 0 ? put : total;
+      if (isErrno(put)) return total === 0 ? put : total;
       total += put;
       if (count < wanted || put < count) break;
     }
@@ -128,14 +127,14 @@ export class GivenDescriptor {
     const pieceBytes = this.isSeekable ? staging.length : PIPE_BUF;
     while (source.remaining > 0) {
       const ready = this.isSeekable ? 0 : this.#readyToWrite();
-      if (ready < 0) return total === 0 ? ready : total;
+      if (isErrno(ready)) return total === 0 ? ready : total;
       const taken = source.take(staging.subarray(0, Math.min(pieceBytes, source.remaining)));
       if (taken <= 0) return total === 0 ? taken : total;
       const count =
         position < 0
           ? native.write(this.hostFd, staging, 0, taken)
           : native.pwrite(this.hostFd, staging, 0, taken, position + total);
-      if (count < 0 && count !== EAGAIN) return total === 0 ? count : total;
+      if (isErrno(count) && count !== EAGAIN) return total === 0 ? count : total;
       if (count < taken) {
         if (this.isSeekable) return total + Math.max(0, count);
         this.#held = staging.slice(Math.max(0, count), taken);
@@ -158,7 +157,7 @@ export class GivenDescriptor {
     const held = this.#held;
     if (held === undefined) return 0;
     const count = native.write(this.hostFd, held, 0, held.length);
-    if (count < 0) {
+    if (isErrno(count)) {
       if (count !== EAGAIN) this.#held = undefined;
       return count;
     }

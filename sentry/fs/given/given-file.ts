@@ -1,7 +1,15 @@
 // Open files over host descriptors that the sandbox was given: its standard input, output and error where they are no
 // terminals (those are fs/tty's) and no sockets (net/given). Pipes, /dev/null and regular files.
 import { EACCES, EINVAL, ESPIPE, type Result, type SysResult } from '../../../abi/errno.ts';
-import { O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
+import {
+  O_ACCMODE,
+  O_APPEND,
+  O_RDONLY,
+  O_RDWR,
+  SEEK_CUR,
+  SEEK_END,
+  SEEK_SET,
+} from '../../../abi/fcntl.ts';
 import { S_IFIFO } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -13,9 +21,6 @@ import { OpenFile } from '../../vfs/open-file.ts';
 import { AnonymousFileSystem, AnonymousNode } from '../anon/anonymous-node.ts';
 import type { GivenDescriptor } from './given-descriptor.ts';
 
-const SEEK_SET = 0;
-const SEEK_CUR = 1;
-const SEEK_END = 2;
 const hostfs = new AnonymousFileSystem('hostfs', 9, 0x0000_00c0);
 
 /** Makes an open file of a host descriptor that is no socket (net/given has those). */

@@ -4,13 +4,11 @@ import { fstatSync } from 'node:fs';
 import { describe, it } from 'vitest';
 import { EAGAIN, EIO, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
+import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { MessageWriter } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
 import { GoferClient } from './client.ts';
 import { GoferDied } from './gofer-died.ts';
-
-const SOCK_SEQPACKET = 5;
-const MSG_DONTWAIT = 0x40;
 
 function pair(): [number, number] {
   const fds = new Int32Array(2);

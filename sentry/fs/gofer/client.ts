@@ -133,7 +133,7 @@ export class GoferClient {
   attach(index: number): Result<Attached> {
     this.#start(OP.attach).u32(index);
     const result = this.#call();
-    if (result < 0) return result as Errno;
+    if (isErrno(result)) return result;
     const reply = this.#reply;
     return this.#checked({
       id: reply.u32(),
@@ -146,7 +146,7 @@ export class GoferClient {
     this.#start(OP.walk).u32(id).text(path);
     const errno = this.#call();
     const entries: HostEntry[] = [];
-    if (errno < 0 && this.#reply.isComplete) return { watch: 0, entries, errno };
+    if (isErrno(errno) && this.#reply.isComplete) return { watch: 0, entries, errno };
     const watch = this.#reply.u32();
     const count = this.#reply.u32();
     for (let index = 0; index < count && !this.#reply.bad; index += 1)
@@ -160,7 +160,7 @@ export class GoferClient {
       .u32(id)
       .u32(goesOn ? 1 : 0);
     const result = this.#call();
-    if (result < 0) return result as Errno;
+    if (isErrno(result)) return result;
     const reply = this.#reply;
     const watch = reply.u32();
     const more = reply.u32() !== 0;
@@ -178,13 +178,13 @@ export class GoferClient {
   open(place: Place, mode: number): Result<OpenedHost> {
     this.#startAt(OP.open, place).u32(mode);
     const result = this.#call();
-    return result < 0 ? (result as Errno) : this.#withFd({ attributes: this.#reply.attributes() });
+    return isErrno(result) ? result : this.#withFd({ attributes: this.#reply.attributes() });
   }
 
   statfs(id: number): Result<number[]> {
     this.#start(OP.statfs).u32(id);
     const result = this.#call();
-    if (result < 0) return result as Errno;
+    if (isErrno(result)) return result;
     const values: number[] = [];
     for (let index = 0; index < 8; index += 1) values.push(this.#reply.f64());
     return this.#checked(values);
@@ -193,7 +193,7 @@ export class GoferClient {
   getAttributes(id: number, name: string): Result<HostAttributes> {
     this.#start(OP.getAttributes).u32(id).text(name);
     const result = this.#call();
-    return result < 0 ? (result as Errno) : this.#checked(this.#reply.attributes());
+    return isErrno(result) ? result : this.#checked(this.#reply.attributes());
   }
 
   create(
@@ -205,7 +205,7 @@ export class GoferClient {
   ): Result<HostEntry & { readonly fd: number }> {
     this.#start(OP.create).u32(id).text(name).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
-    return result < 0 ? (result as Errno) : this.#withFd(this.#reply.entry());
+    return isErrno(result) ? result : this.#withFd(this.#reply.entry());
   }
 
   makeDirectory(
@@ -217,7 +217,7 @@ export class GoferClient {
   ): Result<MadeDirectory> {
     this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
-    if (result < 0) return result as Errno;
+    if (isErrno(result)) return result;
     return this.#checked({ ...this.#reply.entry(), isEmpty: this.#reply.u32() === 1 });
   }
 
@@ -269,7 +269,7 @@ export class GoferClient {
       .f64(mtime?.sec ?? 0)
       .u32(mtime?.nsec ?? 0);
     const result = this.#call();
-    return result < 0 ? (result as Errno) : this.#checked(this.#reply.attributes());
+    return isErrno(result) ? result : this.#checked(this.#reply.attributes());
   }
 
   getXattr(place: Place, attribute: string): Result<Uint8Array> {
@@ -296,7 +296,7 @@ export class GoferClient {
   hold(id: number, name: string): SysResult {
     this.#start(OP.hold).u32(id).text(name);
     const result = this.#call();
-    if (result < 0) return result;
+    if (isErrno(result)) return result;
     const held = this.#reply.u32();
     return this.#reply.isComplete ? held : this.#lost(MALFORMED);
   }
@@ -304,7 +304,7 @@ export class GoferClient {
   createUnnamed(id: number, mode: number, uid: number, gid: number): Result<UnnamedHost> {
     this.#start(OP.createUnnamed).u32(id).u32(mode).u32(uid).u32(gid);
     const result = this.#call();
-    if (result < 0) return result as Errno;
+    if (isErrno(result)) return result;
     return this.#withFd({ attributes: this.#reply.attributes(), heldId: this.#reply.u32() });
   }
 
@@ -327,7 +327,7 @@ export class GoferClient {
     this.#start(OP.watch).u32(1);
     const result = this.#call();
     if (result === EOPNOTSUPP) this.#watchesDueAt = Number.POSITIVE_INFINITY;
-    if (result < 0) return;
+    if (isErrno(result)) return;
     const passed = this.#withFd({});
     if (isErrno(passed)) return;
     this.watches.start(passed.fd);
@@ -359,12 +359,12 @@ export class GoferClient {
 
   #entry(): Result<HostEntry> {
     const result = this.#call();
-    return result < 0 ? (result as Errno) : this.#checked(this.#reply.entry());
+    return isErrno(result) ? result : this.#checked(this.#reply.entry());
   }
 
   #blob(): Result<Uint8Array> {
     const result = this.#call();
-    return result < 0 ? (result as Errno) : this.#checked(this.#reply.blob(REPLY_BYTES));
+    return isErrno(result) ? result : this.#checked(this.#reply.blob(REPLY_BYTES));
   }
 
   /** Sends the request, waits for the reply, answers its result; the reply's fields come next. */
@@ -373,18 +373,18 @@ export class GoferClient {
     this.requests += 1;
     this.#dropFd();
     const sent = this.#send();
-    if (sent < 0) return this.#lost(errnoName(sent));
+    if (isErrno(sent)) return this.#lost(errnoName(sent));
     for (;;) {
       const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
       if (length === EINTR) continue;
       if (length === 0) return this.#lost('it closed its socket');
-      if (length < 0) return this.#lost(errnoName(length));
+      if (isErrno(length)) return this.#lost(errnoName(length));
       const result = this.#reply.start(length).i32();
       return this.#reply.bad || result > 0 || result < -4095 ? this.#lost(MALFORMED) : result;
     }
   }
 
-  #lost(reason: string): SysResult {
+  #lost(reason: string): Errno {
     const { died } = this;
     if (died === undefined) throw new GoferDied(reason);
     this.close();
@@ -393,7 +393,7 @@ export class GoferClient {
   }
 
   /** As a reply with nothing but this errno. */
-  #failed(): SysResult {
+  #failed(): Errno {
     this.#reply.start(0);
     return EIO;
   }
@@ -417,7 +417,7 @@ export class GoferClient {
   /** What came with the descriptor of this reply, which is the caller's from here on. */
   #withFd<T extends object>(value: T): Result<T & { readonly fd: number }> {
     if (!this.#reply.isComplete || this.#fds[0] !== 1)
-      return this.#lost('a reply without its descriptor') as Errno;
+      return this.#lost('a reply without its descriptor');
     this.#fds[0] = 0;
     return { ...value, fd: this.#fds[1] as number };
   }
@@ -429,6 +429,6 @@ export class GoferClient {
   }
 
   #checked<T extends object>(value: T): Result<T> {
-    return this.#reply.isComplete ? value : (this.#lost(MALFORMED) as Errno);
+    return this.#reply.isComplete ? value : this.#lost(MALFORMED);
   }
 }

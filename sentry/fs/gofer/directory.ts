@@ -39,8 +39,7 @@ const maxRemembered = 50_000;
 /** What a walk ahead found out about one name: used by the lookup that follows, once. */
 interface Hint {
   readonly name: string;
-  readonly entry: HostEntry | undefined;
-  readonly errno: SysResult;
+  readonly found: Result<HostEntry>;
   readonly next: Hint | undefined;
   /** The turn that it is good for. */
   readonly turn: number;
@@ -140,17 +139,16 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     this.#setWatch(watch);
     const turn = currentTurn();
     let hint: Hint | undefined;
-    if (entries.length < usable.length && errno < 0)
+    if (entries.length < usable.length && isErrno(errno))
       hint = {
         name: usable[entries.length] as string,
-        entry: undefined,
-        errno,
+        found: errno,
         next: undefined,
         turn,
       };
     for (let index = entries.length - 1; index >= 0; index -= 1) {
-      const entry = entries[index];
-      hint = { name: usable[index] as string, entry, errno: 0, next: hint, turn };
+      const found = entries[index] as HostEntry;
+      hint = { name: usable[index] as string, found, next: hint, turn };
     }
     return hint;
   }
@@ -198,7 +196,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const entry = entries[0];
     this.#setWatch(watch);
     if (entry === undefined)
-      return errno === ENOENT ? this.#missed(name) : ((errno < 0 ? errno : EIO) as Errno);
+      return errno === ENOENT ? this.#missed(name) : isErrno(errno) ? errno : EIO;
     return this.#remembered(name, this.filesystem.node(this, name, entry));
   }
 
@@ -282,11 +280,11 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   }
 
   #fromHint(hint: Hint): Result<Node> {
-    if (hint.entry === undefined)
-      return hint.errno === ENOENT ? this.#missed(hint.name) : (hint.errno as Errno);
-    const node = this.filesystem.node(this, hint.name, hint.entry);
+    const { name, found } = hint;
+    if (isErrno(found)) return found === ENOENT ? this.#missed(name) : found;
+    const node = this.filesystem.node(this, name, found);
     if (node instanceof GoferDirectory) node.#hint = hint.next;
-    return this.#remembered(hint.name, node);
+    return this.#remembered(name, node);
   }
 
   list(): Result<readonly ListedEntry[]> {
@@ -388,7 +386,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
         : client.linkHeld(node.heldId, this.id(), name);
     this.#changed();
     this.#names?.changed(name);
-    if (done >= 0 && node.heldId !== 0) this.#relocate(this, name);
+    if (!isErrno(done) && node.heldId !== 0) this.#relocate(this, name);
     node.changedOnHost();
     return done;
   }
@@ -424,9 +422,9 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     to.#changed();
     // What is at the new name is looked up: the event does not tell our change from one right after it.
     to.#names?.changed(newName);
-    if (done < 0 || (flags & RENAME_EXCHANGE) !== 0) this.#names?.changed(name);
+    if (isErrno(done) || (flags & RENAME_EXCHANGE) !== 0) this.#names?.changed(name);
     else this.#removed(name, IN_MOVED_FROM, moved);
-    if (done < 0) return done;
+    if (isErrno(done)) return done;
     replaced?.unlinked();
     if (moved instanceof GoferNode && (flags & RENAME_EXCHANGE) === 0) {
       moved.foundAt(to, newName);
@@ -462,7 +460,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
         tree.nameWillGo(target.key);
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();
-    if (done < 0) {
+    if (isErrno(done)) {
       this.#names?.changed(name);
       return done;
     }

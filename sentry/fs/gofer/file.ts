@@ -55,7 +55,7 @@ export class GoferFile extends GoferNode implements Mappable {
     const writes = canWrite(flags);
     if (writes && this.filesystem.readOnly) return EROFS;
     const fd = this.hostFd(writes);
-    if (fd < 0) return fd as Result<OpenFile>;
+    if (isErrno(fd)) return fd;
     return new GoferOpenFile(this, flags);
   }
 
@@ -145,7 +145,7 @@ export class GoferFile extends GoferNode implements Mappable {
     if (change.sizeBytes !== undefined && this.#writeFd >= 0) {
       const done = native.ftruncate(this.#writeFd, change.sizeBytes);
       this.changed();
-      if (done < 0) return done;
+      if (isErrno(done)) return done;
       const { sizeBytes: _done, ...rest } = change;
       return Object.keys(rest).length === 0 ? 0 : super.setAttributes(rest);
     }
@@ -163,7 +163,7 @@ export class GoferFile extends GoferNode implements Mappable {
         return this.lastKnown;
       }
     }
-    if (fd < 0 || native.statx(fd, '', AT_EMPTY_PATH, statxBytes, 0) < 0) return super.fetch();
+    if (fd < 0 || isErrno(native.statx(fd, '', AT_EMPTY_PATH, statxBytes, 0))) return super.fetch();
     const { at } = statxLayout;
     const known = this.lastKnown;
     const u32 = (offset: number): number => statxView.getUint32(offset, true);
@@ -225,7 +225,7 @@ export class GoferOpenFile extends OpenFile {
     if (!canRead(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
     const fd = this.#fd();
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     let done = 0;
     while (sink.remaining > 0) {
       const count = native.pread(
@@ -237,7 +237,7 @@ export class GoferOpenFile extends OpenFile {
       );
       if (count <= 0) return done > 0 ? done : count;
       const put = sink.put(staging.subarray(0, count));
-      if (put < 0) return done > 0 ? done : put;
+      if (isErrno(put)) return done > 0 ? done : put;
       done += put;
       if (put < count || count < staging.length) break;
     }
@@ -247,7 +247,7 @@ export class GoferOpenFile extends OpenFile {
   override write(source: Source): SysResult {
     const position = (this.flags & O_APPEND) !== 0 ? this.#size() : this.offset;
     const count = this.#writeAt(source, position);
-    if (count >= 0) this.offset = position + count;
+    if (!isErrno(count)) this.offset = position + count;
     return count;
   }
 
@@ -257,7 +257,7 @@ export class GoferOpenFile extends OpenFile {
 
   override seek(position: number, whence: number): SysResult {
     const target = this.#target(position, whence);
-    if (target >= 0) this.offset = target;
+    if (!isErrno(target)) this.offset = target;
     return target;
   }
 
@@ -272,14 +272,14 @@ export class GoferOpenFile extends OpenFile {
 
   override fallocate(mode: number, offset: number, length: number): SysResult {
     const fd = this.node.hostFd(true);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     this.node.changed();
     return native.fallocate(fd, mode, offset, length);
   }
 
   override sync(): SysResult {
     const fd = this.#fd();
-    if (fd < 0 || !canWrite(this.flags)) return Math.min(fd, 0);
+    if (isErrno(fd) || !canWrite(this.flags)) return Math.min(fd, 0);
     return native.fsync(fd);
   }
 
@@ -287,7 +287,7 @@ export class GoferOpenFile extends OpenFile {
     if (!canWrite(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
     const fd = this.node.hostFd(true);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     this.node.changed();
     let done = 0;
     while (source.remaining > 0) {
@@ -324,7 +324,7 @@ export class GoferOpenFile extends OpenFile {
       case SEEK_DATA:
       case SEEK_HOLE: {
         const fd = this.#fd();
-        return fd < 0 ? fd : native.lseek(fd, position, whence);
+        return isErrno(fd) ? fd : native.lseek(fd, position, whence);
       }
       default:
         return EINVAL;

@@ -1,7 +1,7 @@
 // The Sentry's end of the Gofer's inotify instance (gofer/watches.ts): what is cached of a watched directory is
 // true until an event says otherwise, and the events are read before the cache is believed. Changes of our own make
 // events too; those of which just one can be in the queue are told apart, so that they do not cost the cache.
-import { EAGAIN, EINTR, errnoName } from '../../../abi/errno.ts';
+import { EAGAIN, EINTR, errnoName, isErrno } from '../../../abi/errno.ts';
 import { IN_IGNORED, IN_Q_OVERFLOW, inotifyEvent } from '../../../abi/inotify.ts';
 import { native } from '../../../native/addon.ts';
 import { currentTurn } from '../../base/turn.ts';
@@ -56,7 +56,7 @@ export class HostWatches {
   start(fd: number): void {
     this.stop();
     this.#fd = fd;
-    if (native.setNonblocking(fd) < 0) this.#lost('its watches cannot be read');
+    if (isErrno(native.setNonblocking(fd))) this.#lost('its watches cannot be read');
   }
 
   stop(): void {

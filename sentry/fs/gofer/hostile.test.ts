@@ -17,12 +17,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { isErrno } from '../../../abi/errno.ts';
+import { SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { MessageWriter, OP, REPLY_BYTES, REQUEST_BYTES } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
 import { startWatchingGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
 import { GoferClient } from './client.ts';
 
-const SOCK_SEQPACKET = 5;
 const ROUNDS = 4000;
 const READ_ONLY = 0;
 
@@ -156,7 +157,7 @@ describe('a hostile Sentry', () => {
       else writeNonsense(request, operation, any);
       const length = any(20) === 0 ? 4 + any(request.length - 3) : request.length;
       if (operation === OP.watch && length < 8) continue;
-      assert.ok(native.sendMessage(gofer.socketFd, request.bytes, length, fds, 0, 0) >= 0);
+      assert.ok(!isErrno(native.sendMessage(gofer.socketFd, request.bytes, length, fds, 0, 0)));
       if (operation === OP.forget) continue;
       const got = native.recvMessage(gofer.socketFd, reply, fds, 0);
       assert.ok(got >= 4, `round ${round}, operation ${operation}`);

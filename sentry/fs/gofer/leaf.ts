@@ -44,7 +44,7 @@ export class GoferSymlink extends GoferNode {
     if (this.#target !== '') return this.#target;
     const { entries, errno } = this.filesystem.client.walk(this.directoryId(), this.name);
     const found = entries[0];
-    if (found === undefined) return (errno < 0 ? errno : ENXIO) as Result<string>;
+    if (found === undefined) return isErrno(errno) ? errno : ENXIO;
     this.#target = found.target;
     return this.#target;
   }

@@ -1,12 +1,5 @@
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
-import {
-  ENOENT,
-  EROFS,
-  type Errno,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../../abi/errno.ts';
+import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../gofer/protocol.ts';
 import {
@@ -274,8 +267,8 @@ export abstract class GoferNode extends Node {
     const { uids, gids } = this.filesystem.idsOf(this.#attributes.dev);
     const hostUid = uid === undefined ? 0 : uids.toHost(uid);
     const hostGid = gid === undefined ? 0 : gids.toHost(gid);
-    if (hostUid < 0) return hostUid as Errno;
-    return hostGid < 0 ? (hostGid as Errno) : { uid: hostUid, gid: hostGid };
+    if (isErrno(hostUid)) return hostUid;
+    return isErrno(hostGid) ? hostGid : { uid: hostUid, gid: hostGid };
   }
 
   override setAttributes(change: AttributeChange): SysResult {

@@ -68,13 +68,13 @@ function makeFolder(name: string, mode: number, uid: number, gid: number): void 
 function idOf(name: string): number {
   const { entries, errno } = client.walk(root, name);
   const { id } = entries.at(-1) ?? { id: 0 };
-  if (errno < 0 || id === 0) throw new Error(`no ${name}: ${errno}`);
+  if (isErrno(errno) || id === 0) throw new Error(`no ${name}: ${errno}`);
   return id;
 }
 
 /** Closes what came with it. */
-function outcome(result: Result<object> | number): number {
-  if (typeof result === 'number') return result;
+function outcome(result: Result<object> | 0): number {
+  if (result === 0 || isErrno(result)) return result;
   if ('fd' in result) native.close(result.fd as number);
   return 0;
 }

@@ -122,7 +122,7 @@ export class Inotify extends OpenFile {
       const bytes = encode(event);
       if (bytes.length > sink.remaining) break;
       const put = sink.put(bytes);
-      if (put < 0) {
+      if (isErrno(put)) {
         if (total === 0) return put;
         break;
       }

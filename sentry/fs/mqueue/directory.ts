@@ -10,9 +10,11 @@ import {
   ENOMEM,
   ENOSPC,
   EOVERFLOW,
+  isErrno,
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
+import { NAME_MAX } from '../../../abi/fs.ts';
 import { HARD_MSGMAX, HARD_MSGSIZEMAX, MQ_PRIO_MAX } from '../../../abi/mqueue.ts';
 import { RLIMIT_MSGQUEUE } from '../../../abi/resource.ts';
 import { S_IALLUGO, S_IFDIR } from '../../../abi/stat.ts';
@@ -39,7 +41,6 @@ import { QueueNode } from './queue-node.ts';
 const MESSAGE_HEAD_BYTES = 48;
 const PRIORITY_BYTES = 48;
 const ENTRY_BYTES = 20;
-const NAME_MAX = 255;
 
 export interface QueueSize {
   readonly maxMessages: number;
@@ -143,7 +144,7 @@ export class MqueueDirectory extends Node implements Listing, Ownership {
       return ENOSPC;
     const wanted = size ?? defaultSize(limits);
     const bytes = accountedBytes(wanted, limits, privileged);
-    if (bytes < 0) return bytes as Result<QueueNode>;
+    if (isErrno(bytes)) return bytes;
     const { uid } = task.credentials;
     if (!filesystem.account.take(uid, bytes, task.group.limits.soft(RLIMIT_MSGQUEUE)))
       return EMFILE;

@@ -1,6 +1,6 @@
 // A POSIX message queue (mq_overview(7), ipc/mqueue.c): messages by priority, those that wait for one or for room, and
 // who is told that one came.
-import { EAGAIN, ENOMEM, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, ENOMEM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { WaitQueue, type Waker } from '../../base/wait.ts';
 import type { IpcMemory } from '../../kernel/ipc/ipc-memory.ts';
@@ -71,11 +71,11 @@ export class PosixQueue {
     for (const receiver of this.#receivers) {
       this.#receivers.delete(receiver);
       receiver.message = message;
-      receiver.waker?.wake(1);
+      receiver.waker?.wake(POLLIN);
       return 0;
     }
     const put = this.#put(message);
-    if (put < 0) return put;
+    if (isErrno(put)) return put;
     // Who waits is told of the first message in an empty queue, and once.
     if (this.#count === 1) {
       const { notification } = this;
@@ -121,7 +121,7 @@ export class PosixQueue {
     for (const sender of this.#senders) {
       this.#senders.delete(sender);
       sender.result = this.#put(sender.message);
-      sender.waker?.wake(1);
+      sender.waker?.wake(POLLIN);
       if (sender.result === 0) return true;
     }
     return false;

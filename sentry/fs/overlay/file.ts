@@ -115,9 +115,9 @@ export class OverlayFile extends TmpFile {
     if (isErrno(file)) return file;
     const data = this.newData();
     const copied = data.replaceWith((into, position) => file.pread(new BufferSink(into), position));
-    if (copied < 0) {
+    if (isErrno(copied)) {
       this.dropData();
-      return copied as Result<FileData>;
+      return copied;
     }
     this.#closeLower();
     this.origin?.keep();

@@ -42,7 +42,7 @@ function descriptors(entry: Entry<DescriptorSlot>): Computed<Subject> {
     list: (subject, caller) => listDescriptors(subject, caller),
     lookup: (filesystem, subject, name, caller) => {
       const fd = descriptorNumber(name);
-      if (fd < 0 || mayLookInto(subject, caller) < 0) return undefined;
+      if (fd < 0 || isErrno(mayLookInto(subject, caller))) return undefined;
       return slotNode(tables, filesystem, subject, fd, entry);
     },
   };
@@ -78,7 +78,7 @@ function descriptorNumber(name: string): number {
 }
 
 function listDescriptors(subject: Subject, caller: Caller): Result<readonly ComputedName[]> {
-  if (mayLookInto(subject, caller) < 0) return EACCES;
+  if (isErrno(mayLookInto(subject, caller))) return EACCES;
   const names: ComputedName[] = [];
   for (const [fd] of subject.task?.files.entries() ?? []) names.push({ name: String(fd), key: fd });
   return names;

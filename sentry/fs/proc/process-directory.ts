@@ -194,7 +194,7 @@ function writeNumber(): SysResult {
 
 function writeTimerSlack(subject: Subject, text: string, caller: Caller): SysResult {
   const task = subject.task;
-  if (task === undefined || mayLookInto(subject, caller) < 0) return EPERM;
+  if (task === undefined || isErrno(mayLookInto(subject, caller))) return EPERM;
   const parsed = parseInteger(text, EINVAL);
   if (isErrno(parsed)) return parsed;
   if (parsed.value < 0) return EINVAL;

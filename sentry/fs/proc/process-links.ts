@@ -1,5 +1,5 @@
 // The magic links of a process: /proc/PID/{exe,cwd,root} and ns/*.
-import { EACCES, ENOENT, type Result } from '../../../abi/errno.ts';
+import { EACCES, ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -16,11 +16,11 @@ function pathLink(find: (task: Task) => Path | undefined): Entry<Subject> {
     const task = subject.task;
     const path = task === undefined ? undefined : find(task);
     if (path === undefined) return ENOENT;
-    return mayLookInto(subject, caller) < 0 ? EACCES : path;
+    return isErrno(mayLookInto(subject, caller)) ? EACCES : path;
   };
   const text = (subject: Subject, caller: Caller): Result<string> => {
     const path = follow(subject, caller);
-    return typeof path === 'number' ? path : pathText(path, (caller as Task).fs.root);
+    return isErrno(path) ? path : pathText(path, (caller as Task).fs.root);
   };
   return link<Subject>(text, { follow, owner: ownerOf });
 }

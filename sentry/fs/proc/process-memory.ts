@@ -1,6 +1,14 @@
 // /proc/PID/{maps,smaps,smaps_rollup,numa_maps,cmdline,environ,auxv,mem}.
 
-import { EFAULT, EINVAL, EIO, ESRCH, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EFAULT,
+  EINVAL,
+  EIO,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
 import { PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
@@ -216,7 +224,7 @@ class MemoryNode extends Node {
 
   open(flags: number, caller: Caller): Result<OpenFile> {
     const allowed = mayLookInto(this.#subject, caller);
-    if (allowed < 0) return allowed as Result<OpenFile>;
+    if (isErrno(allowed)) return allowed;
     const mm = this.#subject.task?.mm;
     return mm === undefined ? ESRCH : new MemoryFile(this, flags, mm);
   }
@@ -259,7 +267,7 @@ class MemoryFile extends OpenFile {
       const read = this.#mm.memory.readSome(position + total, part);
       if (read <= 0) return total === 0 ? EIO : total;
       const put = sink.put(part.subarray(0, read));
-      if (put < 0) return total === 0 ? EFAULT : total;
+      if (isErrno(put)) return total === 0 ? EFAULT : total;
       total += put;
       if (put < part.length) break;
     }

@@ -97,7 +97,7 @@ export class PseudoDirectory<S extends object> extends Node {
 
   override lookup(name: string, caller: Caller): Result<Node> {
     const allowed = this.#options.mayLookUp?.(this.#subject, caller) ?? 0;
-    if (allowed < 0) return allowed as Result<Node>;
+    if (isErrno(allowed)) return allowed;
     return (
       this.#fixed(name) ??
       this.#options.computed?.lookup(this.filesystem, this.#subject, name, caller) ??
@@ -107,7 +107,7 @@ export class PseudoDirectory<S extends object> extends Node {
 
   open(flags: number, caller: Caller): Result<OpenFile> {
     const allowed = this.#options.mayOpen?.(this.#subject, caller, flags) ?? 0;
-    if (allowed < 0) return allowed as Result<OpenFile>;
+    if (isErrno(allowed)) return allowed;
     return new PseudoDirectoryFile(this, flags);
   }
 

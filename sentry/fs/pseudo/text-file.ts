@@ -72,7 +72,7 @@ class TextNode<S extends object> extends Node {
 
   open(flags: number, caller: Caller): Result<OpenFile> {
     const allowed = this.#options.mayOpen?.(this.#subject, caller, flags) ?? 0;
-    if (allowed < 0) return allowed as Result<OpenFile>;
+    if (isErrno(allowed)) return allowed;
     const render = (): Result<string> => this.#render(this.#subject, caller);
     const { write } = this.#options;
     const store =
@@ -131,7 +131,7 @@ class TextFile extends OpenFile {
     if (this.#store === undefined) return EIO;
     const bytes = new Uint8Array(Math.min(source.remaining, writeLimitBytes));
     const taken = source.take(bytes);
-    if (taken < 0) return taken;
+    if (isErrno(taken)) return taken;
     return this.#store(Buffer.from(bytes.buffer, 0, taken).toString('latin1'));
   }
 

@@ -1,5 +1,5 @@
 // The kernel's own tmpfs, which no mount shows: shared anonymous memory, SysV segments, memfds.
-import type { Errno, Result } from '../../../abi/errno.ts';
+import { isErrno, type Result } from '../../../abi/errno.ts';
 import { O_LARGEFILE, O_RDWR } from '../../../abi/fcntl.ts';
 import type { SharedMemory, SharedMemorySource } from '../../mm/memory-manager.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
@@ -22,9 +22,9 @@ export class SharedMemoryFileSystem implements SharedMemorySource {
       this.#filesystem.budget,
     );
     const sized = data.truncate(length);
-    if (sized >= 0) return data;
+    if (!isErrno(sized)) return data;
     data.release();
-    return sized as Errno;
+    return sized;
   }
 
   newMemfd(name: string, seals: number, mode: number, credentials: Credentials): Result<OpenFile> {

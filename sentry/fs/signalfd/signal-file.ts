@@ -1,6 +1,6 @@
 // signalfd(2): pending signals as a file. As in Linux they are those of whoever reads or polls, not
 // of whoever made the descriptor.
-import { EAGAIN, EINVAL, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, EINVAL, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { signalfdSiginfo as at } from '../../../abi/signalfd.ts';
@@ -60,7 +60,7 @@ export class SignalFile extends OpenFile {
       if (info === undefined) break;
       encode(info);
       const put = sink.put(bytes);
-      if (put < 0) return total === 0 ? put : total;
+      if (isErrno(put)) return total === 0 ? put : total;
       total += put;
     }
     return total === 0 ? EAGAIN : total;

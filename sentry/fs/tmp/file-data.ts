@@ -3,7 +3,16 @@
 // straight to the guest. A file that is mapped, executed or large becomes a host memfd (once, for good),
 // which guests map themselves.
 
-import { EFBIG, EINVAL, EIO, EMFILE, ENOSPC, ENXIO, type SysResult } from '../../../abi/errno.ts';
+import {
+  EFBIG,
+  EINVAL,
+  EIO,
+  EMFILE,
+  ENOSPC,
+  ENXIO,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   FALLOC_FL_KEEP_SIZE,
@@ -12,6 +21,7 @@ import {
   SEEK_DATA,
   SEEK_HOLE,
 } from '../../../abi/fcntl.ts';
+import { MFD_CLOEXEC } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
@@ -91,11 +101,11 @@ export class FileData implements Mappable {
   /** The memfd, made now if there is none. A read-only one where the guest may not write. */
   hostFd(writable: boolean): SysResult {
     const made = this.#becomeMemfd();
-    if (made < 0) return made;
+    if (isErrno(made)) return made;
     if (writable) return this.#memfd;
     if (this.#readOnlyFd < 0) {
       const fd = native.reopen(this.#memfd, O_RDONLY);
-      if (fd < 0) return fd;
+      if (isErrno(fd)) return fd;
       this.#readOnlyFd = fd;
     }
     return this.#readOnlyFd;
@@ -109,7 +119,7 @@ export class FileData implements Mappable {
       const piece = this.#memfd >= 0 ? this.#stagedPiece(at, left) : this.#chunkPiece(at, left);
       if (piece === undefined) return at === position ? EIO : at - position;
       const put = sink.put(piece);
-      if (put < 0) return at === position ? put : at - position;
+      if (isErrno(put)) return at === position ? put : at - position;
       at += put;
       left -= put;
       if (put < piece.length) break;
@@ -122,7 +132,7 @@ export class FileData implements Mappable {
     if (position + source.remaining > maxFileBytes) return EFBIG;
     if (this.#memfd < 0 && position + source.remaining > largestChunked) {
       const made = this.#becomeMemfd();
-      if (made < 0 && made !== EMFILE) return made;
+      if (isErrno(made) && made !== EMFILE) return made;
     }
     let at = position;
     while (source.remaining > 0) {
@@ -143,7 +153,7 @@ export class FileData implements Mappable {
     if (sizeBytes > maxFileBytes) return EFBIG;
     if (this.#memfd >= 0) {
       const done = native.ftruncate(this.#memfd, sizeBytes);
-      if (done < 0) return done;
+      if (isErrno(done)) return done;
       if (sizeBytes < this.#size) this.#rechargeHost();
     } else if (sizeBytes < this.#size) {
       this.#dropChunks(sizeBytes, Number.POSITIVE_INFINITY);
@@ -179,7 +189,7 @@ export class FileData implements Mappable {
         offset,
         length,
       );
-      if (done >= 0) this.#rechargeHost();
+      if (!isErrno(done)) this.#rechargeHost();
       return done;
     }
     this.#dropChunks(offset, offset + length);
@@ -201,7 +211,7 @@ export class FileData implements Mappable {
       const count = read(buffer, at);
       if (count <= 0) return count;
       const written = this.write(new BufferSource(buffer.subarray(0, count)), at);
-      if (written < count) return written < 0 ? written : ENOSPC;
+      if (written < count) return isErrno(written) ? written : ENOSPC;
       at += count;
     }
   }
@@ -243,11 +253,11 @@ export class FileData implements Mappable {
 
   #allocateHost(offset: number, length: number, keepSize: boolean): SysResult {
     const made = this.#becomeMemfd();
-    if (made < 0) return made;
+    if (isErrno(made)) return made;
     if (!this.#charge(length)) return ENOSPC;
     const done = native.fallocate(this.#memfd, keepSize ? FALLOC_FL_KEEP_SIZE : 0, offset, length);
     this.#rechargeHost();
-    if (done >= 0 && !keepSize && offset + length > this.#size) this.#size = offset + length;
+    if (!isErrno(done) && !keepSize && offset + length > this.#size) this.#size = offset + length;
     return done;
   }
 
@@ -323,13 +333,13 @@ export class FileData implements Mappable {
   #becomeMemfd(): SysResult {
     if (this.#memfd >= 0) return 0;
     const fd = native.memfdCreate('runts', MFD_CLOEXEC);
-    if (fd < 0) return fd;
+    if (isErrno(fd)) return fd;
     let done = native.ftruncate(fd, this.#size);
     for (const [index, chunk] of this.#chunks) {
-      if (done < 0) break;
+      if (isErrno(done)) break;
       done = copyChunk(fd, index * chunkBytes, chunk, this.#size);
     }
-    if (done < 0) {
+    if (isErrno(done)) {
       native.close(fd);
       return done;
     }
@@ -340,7 +350,7 @@ export class FileData implements Mappable {
 
   #hostBlocks(): number {
     const done = native.statx(this.#memfd, '', AT_EMPTY_PATH, statxBytes, 0);
-    return done < 0
+    return isErrno(done)
       ? 0
       : statxView.getUint32(statxLayout.at.blocks, true) +
           statxView.getUint32(statxLayout.at.blocks + 4, true) * 2 ** 32;
@@ -366,8 +376,6 @@ export class FileData implements Mappable {
   }
 }
 
-const MFD_CLOEXEC = 1;
-
 /** Only the pages that were written, so that holes stay holes. */
 function copyChunk(fd: number, base: number, chunk: Chunk, size: number): SysResult {
   for (let page = 0; page < 16; page += 1) {
@@ -376,7 +384,7 @@ function copyChunk(fd: number, base: number, chunk: Chunk, size: number): SysRes
     const length = Math.min(PAGE_SIZE, chunk.bytes.length - start, size - base - start);
     if (length <= 0) continue;
     const done = native.pwrite(fd, chunk.bytes, start, length, base + start);
-    if (done < length) return done < 0 ? done : ENOSPC;
+    if (done < length) return isErrno(done) ? done : ENOSPC;
   }
   return 0;
 }

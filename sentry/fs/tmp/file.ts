@@ -124,7 +124,7 @@ export class TmpFile extends MemoryNode {
     const data = this.data();
     if (isErrno(data)) return data;
     const done = data.truncate(sizeBytes);
-    if (done >= 0) this.modified();
+    if (!isErrno(done)) this.modified();
     return done;
   }
 
@@ -167,7 +167,7 @@ export class TmpOpenFile extends OpenFile {
   override write(source: Source): SysResult {
     const position = (this.flags & O_APPEND) !== 0 ? this.node.sizeBytes : this.offset;
     const count = this.#writeAt(source, position);
-    if (count >= 0) this.offset = position + count;
+    if (!isErrno(count)) this.offset = position + count;
     return count;
   }
 
@@ -186,7 +186,7 @@ export class TmpOpenFile extends OpenFile {
 
   override seek(position: number, whence: number): SysResult {
     const target = this.#target(position, whence);
-    if (target < 0) return target;
+    if (isErrno(target)) return target;
     if (target > maxFileBytes) return EINVAL;
     this.offset = target;
     return target;
@@ -205,7 +205,7 @@ export class TmpOpenFile extends OpenFile {
     const data = this.node.data();
     if (isErrno(data)) return data;
     const done = allocateRange(data, mode, offset, length);
-    if (done >= 0) this.node.modified();
+    if (!isErrno(done)) this.node.modified();
     return done;
   }
 
@@ -252,7 +252,7 @@ export function allocateRange(
       return keepSize ? data.punch(offset, length) : EOPNOTSUPP;
     case FALLOC_FL_ZERO_RANGE: {
       const punched = data.punch(offset, length);
-      return punched < 0 ? punched : data.allocate(offset, length, keepSize);
+      return isErrno(punched) ? punched : data.allocate(offset, length, keepSize);
     }
     default:
       return EOPNOTSUPP;

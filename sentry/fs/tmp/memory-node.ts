@@ -1,5 +1,13 @@
 // What every inode in the Sentry's memory has: owner, mode, times, links, extended attributes (inode(7), xattr(7)).
-import { EEXIST, ENODATA, ENOSPC, EPERM, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EEXIST,
+  ENODATA,
+  ENOSPC,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../../abi/xattr.ts';
 import type { WallTime } from '../../base/clock.ts';
@@ -92,7 +100,7 @@ export abstract class MemoryNode extends Node implements Ownership {
   override setAttributes(change: AttributeChange): SysResult {
     if (change.sizeBytes !== undefined) {
       const resized = this.resize(change.sizeBytes);
-      if (resized < 0) return resized;
+      if (isErrno(resized)) return resized;
     }
     if (change.mode !== undefined) this.mode = this.kind | (change.mode & S_IALLUGO);
     if (change.uid !== undefined) this.uid = change.uid;

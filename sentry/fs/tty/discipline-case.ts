@@ -101,7 +101,7 @@ function readText(file: PtyMaster | PtySlave, limit: number): string | null {
   const target = new BufferSink(buffer);
   const result = file.read(target);
   if (result === EAGAIN) return null;
-  if (result < 0) return `E${-result}`;
+  if (isErrno(result)) return `E${-result}`;
   return Buffer.from(buffer.subarray(0, target.filled)).toString('latin1');
 }
 

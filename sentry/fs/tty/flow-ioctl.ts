@@ -25,7 +25,7 @@ import type { Terminal } from './terminal.ts';
 /** TCFLSH: tcflush(3). */
 export function flush(terminal: Terminal, which: number, caller: Caller): SysResult {
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   if (which !== TCIFLUSH && which !== TCOFLUSH && which !== TCIOFLUSH) return EINVAL;
   if (which !== TCOFLUSH) terminal.flushInput();
   if (which !== TCIFLUSH) terminal.flushOutput();
@@ -35,7 +35,7 @@ export function flush(terminal: Terminal, which: number, caller: Caller): SysRes
 /** TCXONC on the slave: tcflow(3). */
 export function slaveFlow(terminal: Terminal, action: number, caller: Caller): SysResult {
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const { cc } = terminal.termios;
   switch (action) {
     case TCOOFF:

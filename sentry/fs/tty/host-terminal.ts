@@ -55,8 +55,8 @@ export class HostTerminal implements MasterSide, HostFdWatcher {
     // A description of our own may be non-blocking; the one we were given is shared with the user's shell.
     const isNonBlocking = (native.statusFlags(parts.hostFd) & O_NONBLOCK) !== 0;
     const own = isNonBlocking ? -1 : native.reopen(parts.hostFd, O_RDWR | O_NONBLOCK | O_NOCTTY);
-    this.#fd = own >= 0 ? own : parts.hostFd;
-    this.#pieceBytes = own >= 0 || isNonBlocking ? staging.length : blockingPieceBytes;
+    this.#fd = !isErrno(own) ? own : parts.hostFd;
+    this.#pieceBytes = !isErrno(own) || isNonBlocking ? staging.length : blockingPieceBytes;
   }
 
   start(): void {
@@ -65,7 +65,7 @@ export class HostTerminal implements MasterSide, HostFdWatcher {
     terminal.master = this;
     terminal.setTermios({ ...terminal.termios, iflag: terminal.termios.iflag | IUTF8 });
     const size = new Int32Array(2);
-    if (native.windowSize(this.#fd, size) >= 0) this.setWindowSize(size[0] ?? 0, size[1] ?? 0);
+    if (!isErrno(native.windowSize(this.#fd, size))) this.setWindowSize(size[0] ?? 0, size[1] ?? 0);
     this.#watch();
   }
 
@@ -139,7 +139,7 @@ export class HostTerminal implements MasterSide, HostFdWatcher {
         return;
       const count = native.write(this.#fd, piece, 0, Math.min(piece.length, this.#pieceBytes));
       if (count === EAGAIN || count === EINTR) return;
-      if (count < 0) {
+      if (isErrno(count)) {
         this.#close();
         return;
       }

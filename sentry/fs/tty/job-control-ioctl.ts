@@ -43,7 +43,7 @@ export function sessionId(terminal: Terminal, argument: number, caller: Caller):
 export function setForeground(terminal: Terminal, argument: number, caller: Caller): SysResult {
   const task = caller as Task;
   const allowed = checkForeground(task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed === EIO ? ENOTTY : allowed;
+  if (isErrno(allowed)) return allowed === EIO ? ENOTTY : allowed;
   const view = task.memory.view(argument, 4);
   if (isErrno(view)) return view;
   const id = view.getInt32(0, true);

@@ -1,5 +1,5 @@
 // The master side of a pseudoterminal: what an open of /dev/ptmx gives (pty(7)).
-import { EAGAIN, EIO, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, EIO, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { TIOCPKT_DATA } from '../../../abi/termios.ts';
 import type { MaybeBlocking } from '../../base/wait.ts';
@@ -66,9 +66,9 @@ export class PtyMaster extends OpenFile implements MasterSide {
     if (!terminal.packetMode) return this.#drain(sink);
     packetByte[0] = TIOCPKT_DATA;
     const marked = sink.put(packetByte);
-    if (marked < 0 || sink.remaining === 0) return marked;
+    if (isErrno(marked) || sink.remaining === 0) return marked;
     const count = this.#drain(sink);
-    return count < 0 ? marked : marked + count;
+    return isErrno(count) ? marked : marked + count;
   }
 
   override write(source: Source): SysResult {

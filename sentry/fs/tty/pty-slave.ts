@@ -1,5 +1,5 @@
 // The slave side of a pseudoterminal as programs open it: /dev/pts/N, /dev/tty.
-import { EAGAIN, EIO, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, EIO, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_NONBLOCK } from '../../../abi/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { SIGTTIN, SIGTTOU } from '../../../abi/signal.ts';
@@ -48,11 +48,11 @@ export class PtySlave extends OpenFile {
     if (this.hungUp || sink.remaining === 0) return 0;
     const terminal = this.terminal;
     const allowed = checkForeground(terminal.kernel.scheduler.current, terminal, SIGTTIN);
-    if (allowed < 0) return allowed;
+    if (isErrno(allowed)) return allowed;
     const ready = terminal.discipline.canonical
       ? this.#lineReady()
       : this.#rawReady(sink.remaining);
-    if (ready < 0) return ready;
+    if (isErrno(ready)) return ready;
     this.#endTimer();
     if (!terminal.discipline.inputAvailable(false)) return 0;
     const count = terminal.discipline.read(sink);
@@ -68,7 +68,7 @@ export class PtySlave extends OpenFile {
         this.terminal,
         SIGTTOU,
       );
-      if (allowed < 0) return allowed;
+      if (isErrno(allowed)) return allowed;
     }
     return this.terminal.writeOutput(source);
   }

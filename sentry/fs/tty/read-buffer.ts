@@ -1,7 +1,7 @@
 // The input queue of the N_TTY line discipline: 4096 bytes, with the ends of lines marked. Positions
 // count every byte ever put in. Source of the limits: Documentation/driver-api/tty, termios(3)
 // ("canonical mode ... line length is 4096").
-import { EFAULT, type SysResult } from '../../../abi/errno.ts';
+import { EFAULT, isErrno, type SysResult } from '../../../abi/errno.ts';
 import type { Sink } from '../../vfs/io.ts';
 
 export const readBufferBytes = 4096;
@@ -129,7 +129,7 @@ export class ReadBuffer {
       const index = (this.tail + given) & mask;
       const span = Math.min(count - given, readBufferBytes - index);
       const put = sink.put(this.#bytes.subarray(index, index + span));
-      if (put < 0) return given === 0 ? EFAULT : given;
+      if (isErrno(put)) return given === 0 ? EFAULT : given;
       given += put;
       if (put < span) break;
     }

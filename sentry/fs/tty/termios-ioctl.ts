@@ -1,7 +1,7 @@
 // The ioctls of pseudoterminals about what a terminal is set to: struct termios in its four shapes, and the window size
 // (TIOCSWINSZ(2const), TCSETS(2const)).
 
-import { isErrno, type SysResult } from '../../../abi/errno.ts';
+import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { SIGTTOU } from '../../../abi/signal.ts';
 import {
   TCGETA,
@@ -60,9 +60,9 @@ export function setTermios(
   caller: Caller,
 ): SysResult {
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   const wanted = readTermiosArgument(terminal, command, argument, caller);
-  if (typeof wanted === 'number') return wanted;
+  if (isErrno(wanted)) return wanted;
   if (command === TCSETSF || command === TCSETSF2 || command === TCSETAF) terminal.flushInput();
   terminal.setTermios(wanted);
   return 0;
@@ -73,7 +73,7 @@ function readTermiosArgument(
   command: number,
   argument: number,
   caller: Caller,
-): Termios | SysResult {
+): Result<Termios> {
   if (command === TCSETA || command === TCSETAW || command === TCSETAF) {
     const view = caller.memory.view(argument, termioLayout.size);
     return isErrno(view) ? view : readTermio(view, terminal.termios);

@@ -241,7 +241,7 @@ function setDiscipline(terminal: Terminal, argument: number, caller: Caller): Sy
   const wanted = caller.memory.view(argument, 4);
   if (isErrno(wanted)) return wanted;
   const allowed = checkForeground(caller as Task, terminal, SIGTTOU);
-  if (allowed < 0) return allowed;
+  if (isErrno(allowed)) return allowed;
   return wanted.getInt32(0, true) === N_TTY ? 0 : EINVAL;
 }
 
@@ -260,6 +260,6 @@ function openPeer(master: PtyMaster, flags: number, caller: Caller): SysResult {
   const slave = master.terminal.openSlave(node, flags & ~O_CLOEXEC, caller);
   if (isErrno(slave)) return slave;
   const fd = (caller as Task).files.add(slave, (flags & O_CLOEXEC) !== 0);
-  if (fd < 0) slave.close();
+  if (isErrno(fd)) slave.close();
   return fd;
 }

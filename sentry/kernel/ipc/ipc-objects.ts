@@ -173,7 +173,7 @@ export class IpcTable<T extends IpcObject> {
 
   #create(key: number, { check, limit, make }: IpcKind<T>): Result<T> {
     const checked = check();
-    if (checked < 0) return checked as Result<T>;
+    if (isErrno(checked)) return checked;
     if (this.#byIndex.size >= Math.min(limit, ID_STEP)) return ENOSPC;
     if (!this.memory.take(OBJECT_BYTES)) return ENOMEM;
     const object = make(this.#nextId());

@@ -1,5 +1,14 @@
 // A System V message queue (msgsnd(2), msgrcv(2), ipc/msg.c): messages with types, and those that wait for one or for room.
-import { E2BIG, EAGAIN, EIDRM, ENOMEM, type SysResult } from '../../../abi/errno.ts';
+import {
+  E2BIG,
+  EAGAIN,
+  EIDRM,
+  ENOMEM,
+  type Errno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
+import { POLLIN } from '../../../abi/poll.ts';
 import type { Waker } from '../../base/wait.ts';
 import type { IpcMemory } from './ipc-memory.ts';
 import { IpcObject, type IpcRequest, type IpcUser } from './ipc-objects.ts';
@@ -29,7 +38,7 @@ export class MessageReceiver {
   readonly mostBytes: number;
   readonly user: IpcUser;
   /** The message, or an errno; EAGAIN: look again. */
-  outcome: Message | SysResult | undefined = undefined;
+  outcome: Result<Message> | undefined = undefined;
   waker: Waker | undefined = undefined;
 
   constructor(choice: MessageChoice, mostBytes: number, user: IpcUser) {
@@ -38,9 +47,9 @@ export class MessageReceiver {
     this.user = user;
   }
 
-  finish(outcome: Message | SysResult): void {
+  finish(outcome: Result<Message>): void {
     this.outcome = outcome;
-    this.waker?.wake(1);
+    this.waker?.wake(POLLIN);
   }
 }
 
@@ -186,12 +195,12 @@ export class MessageQueue extends IpcObject {
     }
   }
 
-  #finishReceivers(errno: SysResult): void {
+  #finishReceivers(errno: Errno): void {
     for (const receiver of this.#receivers) receiver.finish(errno);
     this.#receivers.clear();
   }
 
   #wakeSenders(): void {
-    for (const sender of this.#senders) sender.waker?.wake(1);
+    for (const sender of this.#senders) sender.waker?.wake(POLLIN);
   }
 }

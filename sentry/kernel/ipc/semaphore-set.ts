@@ -1,6 +1,7 @@
 // System V semaphores (semop(2), ipc/sem.c): sets of counters, operations on several at once, and those that wait.
 import { EAGAIN, EIDRM, ERANGE, type SysResult } from '../../../abi/errno.ts';
 import { IPC_NOWAIT, SEM_UNDO, SEMVMX } from '../../../abi/ipc.ts';
+import { POLLIN } from '../../../abi/poll.ts';
 import type { Waker } from '../../base/wait.ts';
 import { IpcObject, type IpcRequest, type IpcUser } from './ipc-objects.ts';
 import type { UndoList } from './semaphore-undo.ts';
@@ -41,7 +42,7 @@ export class SemaphoreCall {
 
   finish(result: SysResult): void {
     this.result = result;
-    this.waker?.wake(1);
+    this.waker?.wake(POLLIN);
   }
 }
 

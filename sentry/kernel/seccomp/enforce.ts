@@ -1,6 +1,6 @@
 // Seccomp on the way into a system call: what becomes of a call that is not allowed (__seccomp_filter() and
 // __secure_computing_strict() of kernel/seccomp.c).
-import { ENOSYS, EPERM, type SysResult } from '../../../abi/errno.ts';
+import { ENOSYS, EPERM, isRestart, type SysResult } from '../../../abi/errno.ts';
 import {
   AUDIT_ARCH_X86_64,
   SECCOMP_MODE_STRICT,
@@ -24,8 +24,6 @@ import type { Seccomp, Verdict } from './seccomp.ts';
 const NR_execve = 59;
 /** The largest errno that a call can answer with (linux/err.h). */
 const MAX_ERRNO = 4095;
-/** Handlers' answers from here on are orders to restart the call: a filter's errno must not look like one. */
-const FIRST_RESTART = 512;
 
 /** Judges the call at hand. Undefined: it may go on; else its answer. */
 export function enforce(task: Task, seccomp: Seccomp): SysResult | undefined {
@@ -83,7 +81,7 @@ function act(task: Task, { action, data, filter }: Verdict): SysResult | undefin
 }
 
 function failWith(task: Task, errno: number): SysResult {
-  if (errno < FIRST_RESTART) return -errno;
+  if (!isRestart(-errno)) return -errno; // A filter's errno must not restart the call.
   setRegister(task.thread.registers(), REG.rax, -errno);
   task.thread.registersChanged();
   return REGISTERS_SET;

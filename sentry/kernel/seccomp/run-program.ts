@@ -17,6 +17,8 @@ import {
   BPF_OR_K,
   BPF_RET_K,
   BPF_RSH_K,
+  BPF_ST,
+  BPF_STX,
   BPF_SUB_K,
   BPF_TAX,
 } from '../../../abi/filter.ts';
@@ -28,8 +30,6 @@ export const UNDECIDED = 0x1_0000_0000;
 // BPF_CLASS().
 const BPF_LD = 0;
 const BPF_LDX = 1;
-const BPF_ST = 2;
-const BPF_STX = 3;
 const BPF_ALU = 4;
 const BPF_JMP = 5;
 const BPF_RET = 6;

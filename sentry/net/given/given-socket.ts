@@ -92,7 +92,7 @@ export class GivenSocket extends Socket {
     if (!this.isListening) return this.type === so.SOCK_STREAM ? EINVAL : EOPNOTSUPP;
     const hostFd = native.acceptSocket(this.#descriptor.hostFd, name, told);
     this.#descriptor.queue.rearm();
-    if (hostFd < 0) return hostFd as Result<Socket>;
+    if (isErrno(hostFd)) return hostFd;
     const accepted = new GivenDescriptor(hostFd, this.#platform, true);
     return new GivenSocket(accepted, this.#platform, this.#clock, flags);
   }
@@ -111,7 +111,7 @@ export class GivenSocket extends Socket {
 
   #name(peer: 0 | 1): Result<Uint8Array> {
     const lengthBytes = native.socketName(this.#descriptor.hostFd, name, peer);
-    return lengthBytes < 0 ? (lengthBytes as Result<Uint8Array>) : name.slice(0, lengthBytes);
+    return isErrno(lengthBytes) ? lengthBytes : name.slice(0, lengthBytes);
   }
 
   override send(
@@ -129,13 +129,13 @@ export class GivenSocket extends Socket {
     do {
       const wanted = Math.min(staging.length, source.remaining);
       const taken = wanted === 0 ? 0 : source.take(staging.subarray(0, wanted));
-      if (taken < 0) return total > 0 ? total : taken;
+      if (isErrno(taken)) return total > 0 ? total : taken;
       if (taken < wanted && !isStream) return EFAULT;
       const { hostFd, queue } = this.#descriptor;
       const count = native.sendDatagram(hostFd, staging, taken, flags & sendFlags, to, undefined);
       queue.rearm();
       source.giveBack(taken - Math.max(0, count));
-      if (count < 0) return total > 0 ? total : count;
+      if (isErrno(count)) return total > 0 ? total : count;
       total += count;
       if (count < taken || taken < wanted) break;
     } while (source.remaining > 0);
@@ -155,7 +155,7 @@ export class GivenSocket extends Socket {
     const hostFlags = flags & receiveFlags;
     const count = native.receiveDatagram(hostFd, staging, wanted, hostFlags, name, noRoom, told);
     queue.rearm();
-    if (count < 0) return count;
+    if (isErrno(count)) return count;
     const [nameBytes = 0, , messageFlags = 0] = told;
     received.address =
       nameBytes === 0 ? undefined : name.slice(0, Math.min(nameBytes, name.length));
@@ -163,7 +163,7 @@ export class GivenSocket extends Socket {
     const isDropped = this.type === so.SOCK_STREAM && (flags & so.MSG_TRUNC) !== 0;
     if (isDropped || count === 0) return count;
     const put = sink.put(staging.subarray(0, Math.min(count, wanted)));
-    return put < 0 || this.type === so.SOCK_STREAM ? put : count;
+    return isErrno(put) || this.type === so.SOCK_STREAM ? put : count;
   }
 
   override takeError(): number {

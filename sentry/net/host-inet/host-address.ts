@@ -1,6 +1,6 @@
 // struct sockaddr on its way to the host: always 16 bytes (sockaddr_in) or 28 (sockaddr_in6), which the Sentry's seccomp
 // list holds it to. Whether the address makes sense is the host kernel's to say.
-import { EINVAL, type Result } from '../../../abi/errno.ts';
+import { EINVAL, isErrno, type Result } from '../../../abi/errno.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -14,7 +14,7 @@ import { familyOf } from '../socket.ts';
 /** `bytes` as the guest gave them, for a socket of `domain`. */
 export function hostAddress(bytes: Uint8Array, domain: number): Result<Uint8Array> {
   const family = familyOf(bytes);
-  if (family < 0) return family as Result<Uint8Array>;
+  if (isErrno(family)) return family;
   if (family === AF_UNSPEC) return sized(bytes, SOCKADDR_IN_BYTES);
   if (domain === AF_INET6 && family !== AF_INET) {
     return bytes.length < SIN6_LEN_RFC2133 ? EINVAL : sized(bytes, SOCKADDR_IN6_BYTES);

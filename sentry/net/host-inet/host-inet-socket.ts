@@ -95,16 +95,16 @@ export class HostInetSocket extends Socket {
   ): Result<HostInetSocket> {
     if (!sockets.take()) return ENFILE;
     const hostFd = make();
-    if (hostFd < 0) {
+    if (isErrno(hostFd)) {
       sockets.giveBack();
-      return (hostFd === EMFILE ? ENFILE : hostFd) as Result<HostInetSocket>;
+      return hostFd === EMFILE ? ENFILE : hostFd;
     }
     const socket = new HostInetSocket(sockets, hostFd, kind, flags, credentials);
     const started = socket.queue.start();
-    if (started === 0) return socket;
+    if (!isErrno(started)) return socket;
     native.close(hostFd);
     sockets.giveBack();
-    return started as Result<HostInetSocket>;
+    return started;
   }
 
   /** The host's number: /proc/net/tcp shows that one. */
@@ -202,7 +202,7 @@ export class HostInetSocket extends Socket {
 
   #name(peer: 0 | 1): Result<Uint8Array> {
     const lengthBytes = native.socketName(this.#hostFd, name, peer);
-    return lengthBytes < 0 ? (lengthBytes as Result<Uint8Array>) : name.slice(0, lengthBytes);
+    return isErrno(lengthBytes) ? lengthBytes : name.slice(0, lengthBytes);
   }
 
   // Data
@@ -226,12 +226,12 @@ export class HostInetSocket extends Socket {
     do {
       const wanted = Math.min(staging.length, source.remaining);
       const taken = wanted === 0 ? 0 : source.take(staging.subarray(0, wanted));
-      if (taken < 0) return total > 0 ? total : taken;
+      if (isErrno(taken)) return total > 0 ? total : taken;
       if (taken < wanted && this.type !== so.SOCK_STREAM) return EFAULT;
       const hostFlags = flags & sendFlags;
       const count = native.sendDatagram(this.#hostFd, staging, taken, hostFlags, to, messages);
       source.giveBack(taken - Math.max(0, count));
-      if (count < 0) return total > 0 ? total : count;
+      if (isErrno(count)) return total > 0 ? total : count;
       total += count;
       if (count < taken || taken < wanted) break;
     } while (source.remaining > 0);
@@ -246,9 +246,9 @@ export class HostInetSocket extends Socket {
     }
     const wanted = Math.min(staging.length, sink.remaining);
     const count = this.#receive(staging, wanted, flags, received);
-    if (count < 0) return count;
+    if (isErrno(count)) return count;
     const put = this.#store(sink, staging, Math.min(count, wanted));
-    return put < 0 ? put : count;
+    return isErrno(put) ? put : count;
   }
 
   #receiveStream(sink: Sink, flags: number, received: Received): SysResult {
@@ -257,10 +257,10 @@ export class HostInetSocket extends Socket {
     do {
       const wanted = Math.min(staging.length, left);
       const count = this.#receive(staging, wanted, flags, received);
-      if (count < 0) return total > 0 ? total : count;
+      if (isErrno(count)) return total > 0 ? total : count;
       // MSG_TRUNC on a stream: the bytes are thrown away.
       const put = (flags & so.MSG_TRUNC) !== 0 ? count : this.#store(sink, staging, count);
-      if (put < 0) return total > 0 ? total : put;
+      if (isErrno(put)) return total > 0 ? total : put;
       total += put;
       left -= put;
       if (count < wanted || put < count || count === 0 || (flags & so.MSG_OOB) !== 0) break;
@@ -288,7 +288,7 @@ export class HostInetSocket extends Socket {
       control,
       told,
     );
-    if (count < 0) return count;
+    if (isErrno(count)) return count;
     const [nameBytes, controlBytes, messageFlags] = told as unknown as [number, number, number];
     received.address = nameBytes === 0 ? undefined : name.slice(0, nameBytes);
     if (controlBytes > 0) received.messages = decodeControl(control.subarray(0, controlBytes));
@@ -341,7 +341,7 @@ export class HostInetSocket extends Socket {
     const resets = view.getInt32(0, true) !== 0 && view.getInt32(4, true) === 0;
     const passed = new Uint8Array(Int32Array.of(resets ? 1 : 0, 0).buffer);
     const set = native.setSocketOption(this.#hostFd, so.SOL_SOCKET, so.SO_LINGER, passed);
-    return set < 0 ? set : undefined;
+    return isErrno(set) ? set : undefined;
   }
 
   override getOption(level: number, option: number): Result<Uint8Array> {
@@ -350,9 +350,7 @@ export class HostInetSocket extends Socket {
       return EOPNOTSUPP;
     if (!names.includes(option)) return ENOPROTOOPT;
     const lengthBytes = native.socketOption(this.#hostFd, level, option, optionValue);
-    return lengthBytes < 0
-      ? (lengthBytes as Result<Uint8Array>)
-      : optionValue.slice(0, lengthBytes);
+    return isErrno(lengthBytes) ? lengthBytes : optionValue.slice(0, lengthBytes);
   }
 
   override setOption(level: number, option: number, value: Uint8Array): SysResult {

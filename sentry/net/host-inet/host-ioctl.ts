@@ -50,7 +50,7 @@ export function hostInterfaceIoctl(
   if (isErrno(view)) return EFAULT;
   const request = new Uint8Array(view.buffer, view.byteOffset, ifreqBytes);
   const asked = native.socketIoctl(hostFd, command, request);
-  return asked < 0 ? asked : caller.memory.write(argument, request);
+  return isErrno(asked) ? asked : caller.memory.write(argument, request);
 }
 
 function ask(
@@ -62,7 +62,7 @@ function ask(
 ): SysResult {
   const answer = new Uint8Array(ifreqBytes);
   const asked = native.socketIoctl(hostFd, command, answer);
-  return asked < 0 ? asked : caller.memory.write(argument, answer.subarray(0, answerBytes));
+  return isErrno(asked) ? asked : caller.memory.write(argument, answer.subarray(0, answerBytes));
 }
 
 /** struct ifconf: int length, pointer to an array of struct ifreq (null: tell the length needed). */
@@ -74,9 +74,9 @@ function listInterfaces(hostFd: number, argument: number, caller: Caller): SysRe
   if (addr !== 0 && roomBytes < 0) return EINVAL;
   const list = new Uint8Array(mostListedBytes);
   const listedBytes = native.interfaceList(hostFd, list);
-  if (listedBytes < 0) return listedBytes;
+  if (isErrno(listedBytes)) return listedBytes;
   if (addr === 0) return caller.memory.writeU32(argument, listedBytes);
   const fits = Math.min(listedBytes, Math.floor(roomBytes / ifreqBytes) * ifreqBytes);
   const stored = fits === 0 ? 0 : caller.memory.write(addr, list.subarray(0, fits));
-  return stored < 0 ? stored : caller.memory.writeU32(argument, fits);
+  return isErrno(stored) ? stored : caller.memory.writeU32(argument, fits);
 }

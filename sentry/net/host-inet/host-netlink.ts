@@ -1,6 +1,6 @@
 // A netlink socket of the Sentry's own on the host, opened at boot: sends requests that are put together here. The kernel
 // answers within sendmsg(2) and recvmsg(2): nothing waits.
-import { EAGAIN, EIO, type Result } from '../../../abi/errno.ts';
+import { EAGAIN, EIO, isErrno, type Result } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { native } from '../../../native/addon.ts';
 import { message } from '../netlink/route-message.ts';
@@ -38,11 +38,11 @@ export class HostNetlink {
       undefined,
       undefined,
     );
-    if (sent < 0) return sent as Result<HostMessage[]>;
+    if (isErrno(sent)) return sent;
     const messages: HostMessage[] = [];
     for (;;) {
       const count = this.#receive();
-      if (count < 0) return (count === EAGAIN ? EIO : count) as Result<HostMessage[]>;
+      if (isErrno(count)) return count === EAGAIN ? EIO : count;
       const ended = this.#take(buffer.subarray(0, count), flags === 0, messages);
       if (ended === true) return messages;
       if (ended !== false) return ended;
@@ -62,7 +62,7 @@ export class HostNetlink {
         noControl,
         told,
       );
-      if (count < 0) return count;
+      if (isErrno(count)) return count;
       if (new DataView(sender.buffer).getUint32(nl.sockaddrNl.pid, true) === 0) return count;
     }
   }
@@ -81,7 +81,7 @@ export class HostNetlink {
         if (type === nl.NLMSG_DONE) return true;
         if (type === nl.NLMSG_ERROR) {
           const error = lengthBytes < 20 ? EIO : view.getInt32(at + nl.nlmsghdr.size, true);
-          return (error < 0 ? error : EIO) as Result<never>;
+          return isErrno(error) ? error : EIO;
         }
         const body = bytes.slice(at + nl.nlmsghdr.size, at + lengthBytes);
         messages.push({ type, body });

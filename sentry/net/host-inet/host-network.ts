@@ -23,11 +23,11 @@ import { RouteSocket } from './route-socket.ts';
 /** From here on the guest's network is the one that this process is in. 0, or why it cannot be. */
 export function useHostNetwork(sockets: HostSockets): number {
   const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
-  if (routeFd < 0) return routeFd;
+  if (isErrno(routeFd)) return routeFd;
   // A kernel without it has it for nobody.
   const diagFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_SOCK_DIAG);
   const askFd = native.hostSocket(AF_INET, SOCK_DGRAM, 0);
-  if (askFd < 0) return askFd;
+  if (isErrno(askFd)) return askFd;
   const routes = new RouteSocket(new HostNetlink(routeFd));
   const files = openNetFiles();
   setNetFiles({
@@ -42,7 +42,7 @@ export function useHostNetwork(sockets: HostSockets): number {
     newSocket: (task, domain, type, protocol, flags) =>
       newHostInetSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
-    answerDiag: diagFd < 0 ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
+    answerDiag: isErrno(diagFd) ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
   });
@@ -65,7 +65,7 @@ function newHostInetSocket(
   flags: number,
 ): Result<Socket> {
   const chosen = inetProtocol(task.credentials, domain, type, protocol);
-  if (chosen < 0) return chosen as Result<Socket>;
+  if (isErrno(chosen)) return chosen;
   const { broker } = sockets;
   const make = (): number => {
     if (type === SOCK_RAW) return broker.rawSocket(domain, chosen);

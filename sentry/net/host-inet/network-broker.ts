@@ -1,7 +1,7 @@
 // The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a capability in the network
 // namespace that the Sentry shares and in which it has none. There is one only for containers that have such a
 // capability; which of the guest's processes may ask, the Sentry judges before it does.
-import { EINTR, EPERM, type SysResult } from '../../../abi/errno.ts';
+import { EINTR, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { native } from '../../../native/addon.ts';
 
 /** Twin of native/launcher/broker.c: four u32 (operation, domain, protocol, bytes of the address), and the address. */
@@ -51,7 +51,7 @@ export class NetworkBroker {
 
   #socket(): SysResult {
     const result = this.#ask(-1);
-    if (result < 0) return result;
+    if (isErrno(result)) return result;
     return this.#fds[0] === 1 ? (this.#fds[1] as number) : EPERM;
   }
 

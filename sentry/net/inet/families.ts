@@ -1,5 +1,5 @@
 // AF_INET and AF_INET6 sockets of the sandbox's own network.
-import { EACCES, EPROTONOSUPPORT, type Result } from '../../../abi/errno.ts';
+import { EACCES, EPROTONOSUPPORT, isErrno, type Result } from '../../../abi/errno.ts';
 import { SOCK_RAW, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Socket } from '../socket.ts';
@@ -17,7 +17,7 @@ export function newLoopbackSocket(
 ): Result<Socket> {
   const { credentials, kernel } = task;
   const chosen = inetProtocol(credentials, domain, type, protocol);
-  if (chosen < 0) return chosen as Result<Socket>;
+  if (isErrno(chosen)) return chosen;
   // There is no ICMP in this network, whoever may use it.
   if (type === SOCK_RAW) return EPROTONOSUPPORT;
   if (isPing(chosen)) return EACCES;

@@ -90,7 +90,7 @@ export abstract class InetSocket extends Socket implements PortUser {
     if (this.localPort !== 0) return EINVAL;
     this.localIp = wanted.ip;
     const bound = wanted.port === 0 ? this.bindAnyPort() : this.#bindPort(wanted.port);
-    if (bound < 0) this.localIp = anyOf(this.domain);
+    if (isErrno(bound)) this.localIp = anyOf(this.domain);
     return bound;
   }
 

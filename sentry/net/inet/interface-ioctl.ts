@@ -80,7 +80,7 @@ function listInterfaces(argument: number, caller: Caller): SysResult {
   setName(entry, 0);
   setAddress(entry, nameBytes, 0x7f000001);
   const stored = caller.memory.write(addr, new Uint8Array(entry.buffer));
-  return stored < 0 ? stored : caller.memory.writeU32(argument, ifreqBytes);
+  return isErrno(stored) ? stored : caller.memory.writeU32(argument, ifreqBytes);
 }
 
 function setName(view: DataView, at: number): void {

@@ -133,7 +133,7 @@ export class TcpSocket extends InetSocket {
   override listen(backlog: number, _caller: SocketCaller): SysResult {
     if (this.#state !== 'closed' && this.#state !== 'listening') return EINVAL;
     const bound = this.bindAnyPort();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     // Two that share the port by SO_REUSEADDR may not both listen.
     if (!this.isListening && !tcpPorts.isFree(this.localPort, this)) return EADDRINUSE;
     this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
@@ -151,7 +151,7 @@ export class TcpSocket extends InetSocket {
     const to = this.destination(bytes);
     if (isErrno(to)) return to;
     const bound = this.bindAnyPort();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     this.#begin(to);
     if (nonblocking) return EINPROGRESS;
     if (this.#error !== 0) return -this.takeError();

@@ -74,7 +74,7 @@ export class UdpSocket extends InetSocket {
     const to = this.destination(bytes);
     if (isErrno(to)) return to;
     const bound = this.bindAnyPort();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     this.localIp = this.sourceFor(to.ip);
     this.remote = to;
     return 0;
@@ -110,7 +110,7 @@ export class UdpSocket extends InetSocket {
     if (isErrno(to)) return to;
     if (to.port === 0) return EINVAL;
     const bound = this.bindAnyPort();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const bytes = new Uint8Array(lengthBytes);
     if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
     const from = { ip: this.sourceFor(to.ip), port: this.localPort };

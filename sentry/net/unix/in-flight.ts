@@ -2,7 +2,7 @@
 // only messages hold which in turn only those sockets hold (unix(7); af_unix garbage collector).
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
-import { ETOOMANYREFS, type SysResult } from '../../../abi/errno.ts';
+import { ETOOMANYREFS, type Result } from '../../../abi/errno.ts';
 import { RLIMIT_NOFILE } from '../../../abi/resource.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
@@ -51,7 +51,7 @@ const flying = new Set<FlyingSocket>();
 const countByUid = new Map<number, number>();
 
 /** Puts files in flight for `caller`: a bundle, or ETOOMANYREFS. */
-export function launch(files: readonly OpenFile[], caller: SocketCaller): FileBundle | SysResult {
+export function launch(files: readonly OpenFile[], caller: SocketCaller): Result<FileBundle> {
   const { credentials, group } = caller;
   const uid = credentials.uid;
   const privileged =

@@ -1,5 +1,5 @@
 // What waits at a datagram or seqpacket socket: whole messages.
-import type { SysResult } from '../../../abi/errno.ts';
+import { isErrno, type SysResult } from '../../../abi/errno.ts';
 import { MSG_EOR, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
@@ -43,7 +43,7 @@ export class MessageInbox {
     const message = this.#messages[0] as Message;
     const fits = Math.min(sink.remaining, message.bytes.length);
     const put = fits === 0 ? 0 : sink.put(message.bytes.subarray(0, fits));
-    if (put < 0) return put;
+    if (isErrno(put)) return put;
     if (fits < message.bytes.length) received.flags |= MSG_TRUNC;
     if (this.#type === SOCK_SEQPACKET) received.flags |= MSG_EOR;
     received.address = message.address;

@@ -21,7 +21,7 @@ export function socketAtPath(pathname: string, caller: SocketCaller): Result<Uni
   const path = walkPath(caller, AT_FDCWD, pathname, WALK_FOLLOW);
   if (isErrno(path)) return path;
   const allowed = mayAccess(caller.credentials, path.node, MAY_WRITE);
-  if (allowed < 0) return allowed as Result<UnixSocket>;
+  if (isErrno(allowed)) return allowed;
   if (path.node.kind !== S_IFSOCK) return ECONNREFUSED;
   const socket = socketAtNode(path.node);
   return socket ?? ECONNREFUSED;

@@ -18,6 +18,7 @@ import {
   isErrno,
   type Result,
   type SysResult,
+  toErrno,
 } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
 import {
@@ -207,7 +208,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
     if (!this.isConnectionOriented) return this.#connectDatagrams(bytes, caller);
     const bound = this.#autobindForCredentials();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const listener = this.#find(bytes, caller);
     if (isErrno(listener)) return listener;
     if (this.#connected) return EISCONN;
@@ -238,7 +239,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       return 0;
     }
     const bound = this.#autobindForCredentials();
-    if (bound < 0) return bound;
+    if (isErrno(bound)) return bound;
     const peer = this.#find(bytes, caller);
     if (isErrno(peer)) return peer;
     if (!this.#mayTalkTo(peer)) return EPERM;
@@ -356,7 +357,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     if (caller !== undefined) {
       const bound = this.#autobindForCredentials();
-      if (bound < 0) return bound;
+      if (isErrno(bound)) return bound;
     }
     const sender =
       control.credentials ??
@@ -383,7 +384,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       control.files.length === 0 || caller === undefined
         ? undefined
         : launch(control.files, caller);
-    if (typeof bundle === 'number') return bundle;
+    if (isErrno(bundle)) return bundle;
     const count = peer.#bytes.put(source, room, sender, bundle);
     if (count <= 0) {
       bundle?.drop();
@@ -420,7 +421,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
       control.files.length === 0 || caller === undefined
         ? undefined
         : launch(control.files, caller);
-    if (typeof bundle === 'number') return bundle;
+    if (isErrno(bundle)) return bundle;
     target.#accept(this, bytes, sender, bundle);
     return lengthBytes;
   }
@@ -431,7 +432,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
   ): Result<UnixSocket> {
     if (this.type === SOCK_SEQPACKET) {
       const error = this.takeError();
-      if (error !== 0) return -error as Result<UnixSocket>;
+      if (error !== 0) return toErrno(error);
       // Linux ignores the address of a seqpacket send.
       if (!this.#connected) return ENOTCONN;
     } else if (address !== undefined && caller !== undefined) return this.#find(address, caller);

@@ -1,5 +1,6 @@
 // The runtimes under test: runc says what is right, runts must do the same.
 import { existsSync, readFileSync } from 'node:fs';
+import { CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
 import { runts } from '../../support/run.ts';
 
 export interface Runtime {
@@ -27,8 +28,6 @@ export const isRoot: boolean = process.getuid?.() === 0 && existsSync(runc.path)
 
 /** runc and its friends have races of their own on a busy machine. */
 export const ORACLE_RETRIES = 2;
-
-const CAP_SYS_RESOURCE = 24;
 
 /** What a machine may lack, so that not even runc can do it. */
 export type Need = 'CAP_SYS_RESOURCE';

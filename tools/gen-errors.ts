@@ -1,0 +1,57 @@
+// Writes docs/errors.md from the catalogue of failures and the places that throw them; with --check, fails where the
+// file differs.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { failures } from '../runts/errors.ts';
+import { type FailureSite, findFailureSites } from './failure-sites.ts';
+
+const root = join(import.meta.dirname, '..');
+const target = join(root, 'docs/errors.md');
+
+const head = `# Errors of the command line
+
+Generated from \`runts/errors.ts\` and the code by \`npm run errors\`: do not edit.
+
+A failure of \`runts\` is one line on standard error. Each belongs to a family with a code that stays the same from version
+to version: match on it, and not on the text. The code is shown
+
+- in the file of \`--log\`: \`"code"\` of the JSON line, \`code=\` of the text line;
+- on standard error with \`RUNTS_TRACE=1\`, with the place in runts that it came from.
+
+The exit code is the verb's: 125 from \`do\`, \`install\`, \`uninstall\` and \`debug\`, 255 from \`exec\`, 1 from the other verbs of an
+OCI runtime, as runc has it. Once a guest's program runs the exit code is the program's; what fails in the sandbox before that ends
+\`runts do\` and \`runts exec\` with 126 or 127 where a shell would (the program cannot be run, is not there), and else as above.
+
+In the messages below … stands for what is put in.
+`;
+
+function render(sites: readonly FailureSite[]): string {
+  const families = Object.entries(failures).map(([code, { about, remedy }]) => {
+    const ours = sites.filter((site) => site.code === code);
+    const messages = [...new Set(ours.flatMap((site) => site.messages))].filter((line) =>
+      /\p{L}/u.test(line),
+    );
+    return [
+      `## ${code}`,
+      '',
+      about,
+      '',
+      `*What to do:* ${remedy}`,
+      '',
+      ...messages.map((line) => `- \`\` ${line} \`\``),
+      ...(messages.length > 0 ? [''] : []),
+    ].join('\n');
+  });
+  return [head, ...families].join('\n');
+}
+
+const text = render(findFailureSites(root));
+if (process.argv.includes('--check')) {
+  const have = existsSync(target) ? readFileSync(target, 'utf8') : '';
+  if (have !== text) {
+    console.log('docs/errors.md differs from the failures in runts/: run npm run errors');
+    process.exit(1);
+  }
+} else {
+  writeFileSync(target, text);
+}
