@@ -52,7 +52,6 @@ module.exports = {
       },
       to: {
         path: '^(gofer|platform-ptrace|platform-kvm|runts|native)/',
-        pathNot: '^gofer/protocol',
       },
     },
     {

@@ -25,9 +25,10 @@ import {
 import { S_IFDIR, S_IFMT, STATX_ATTR_MOUNT_ROOT, statxLayout } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
 import type { OwnersConfig } from '../protocol/attach-config.ts';
+import type { HostAttributes } from '../protocol/gofer/host-attributes.ts';
+import { FIRST_HELD } from '../protocol/gofer/operations.ts';
 import { MAY_READ, mayUse, OwnerRules } from './owners.ts';
 import { type DeviceNode, mayBePlaceholder, readPlaceholder } from './placeholder.ts';
-import { FIRST_HELD, type HostAttributes } from './protocol.ts';
 import { Watches } from './watches.ts';
 
 export interface AttachPoint {

@@ -5,9 +5,10 @@
 import { EACCES, EINVAL, EOVERFLOW, EPERM, isErrno, type SysResult } from '../abi/errno.ts';
 import { S_ISGID, S_ISVTX } from '../abi/stat.ts';
 import type { OwnersConfig } from '../protocol/attach-config.ts';
+import type { HostAttributes } from '../protocol/gofer/host-attributes.ts';
+import { CHANGE, UNCHANGED_ID } from '../protocol/gofer/operations.ts';
 import type { IdRange, IdRanges } from '../protocol/id-ranges.ts';
 import type { HostDirectory, HostTree } from './host-tree.ts';
-import { CHANGE, type HostAttributes } from './protocol.ts';
 
 export const MAY_EXECUTE = 1;
 export const MAY_WRITE = 2;
@@ -20,6 +21,7 @@ export const MAY_RULE = 16;
 const HAS_GROUP = 32;
 const EVERYTHING = 63;
 
+/** (uid_t) -1: what statx(2) shows where there is no id. */
 const NO_ID = 0xffff_ffff;
 
 type Whose = 'own' | 'foreign' | 'unknown';
@@ -159,7 +161,7 @@ export function mayLink(place: Ruled, attributes: HostAttributes): SysResult {
 export interface Change {
   readonly mask: number;
   readonly mode: number;
-  /** NO_ID: as it is. */
+  /** UNCHANGED_ID: as it is. */
   readonly uid: number;
   readonly gid: number;
 }
@@ -179,15 +181,15 @@ export function mayChange(place: Ruled, attributes: HostAttributes, change: Chan
 /** chown(2): an own file's group to one of the container's, all else where both ids are its. */
 function mayGive(rules: OwnerRules, attributes: HostAttributes, { uid, gid }: Change): SysResult {
   const owners = rules.on(attributes.dev);
-  if ((uid !== NO_ID && !owners.hasUser(uid)) || (gid !== NO_ID && !owners.hasGroup(gid)))
-    return EINVAL;
-  const keepsUser = uid === NO_ID || uid === attributes.uid;
+  const takesUser = uid === UNCHANGED_ID || owners.hasUser(uid);
+  if (!takesUser || !(gid === UNCHANGED_ID || owners.hasGroup(gid))) return EINVAL;
+  const keepsUser = uid === UNCHANGED_ID || uid === attributes.uid;
   return (owners.rightsTo(attributes) & (keepsUser ? MAY_OWN : MAY_RULE)) === 0 ? EPERM : 0;
 }
 
 /** The mode that a file gets: its owner alone cannot have it run with a group that is another's. */
 export function givenMode(place: Ruled, attributes: HostAttributes, change: Change): number {
-  const gid = change.gid === NO_ID ? attributes.gid : change.gid;
+  const gid = change.gid === UNCHANGED_ID ? attributes.gid : change.gid;
   const hasGroup = (rightsTo(place, { ...attributes, gid }) & HAS_GROUP) !== 0;
   return hasGroup ? change.mode : change.mode & ~S_ISGID;
 }

@@ -4,7 +4,7 @@
 import { isErrno, type SysResult } from '../abi/errno.ts';
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';
-import type { HostAttributes } from './protocol.ts';
+import type { HostAttributes } from '../protocol/gofer/host-attributes.ts';
 
 /** set-group-ID without execution, sticky: no program makes such files by chance. */
 export const PLACEHOLDER_MODE = 0o3600;

@@ -5,8 +5,8 @@ import { describe, it } from 'vitest';
 import { EAGAIN, EIO, isErrno } from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
 import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../../abi/socket.ts';
-import { MessageWriter } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
+import { MessageWriter } from '../../../protocol/gofer/wire.ts';
 import { GoferClient } from './client.ts';
 import { GoferDied } from './gofer-died.ts';
 

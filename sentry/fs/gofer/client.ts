@@ -10,70 +10,52 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
+import { native } from '../../../native/addon.ts';
+import { isEnding, type Place } from '../../../protocol/gofer/fields.ts';
+import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import {
+  type Answered,
   CHANGE,
-  type HostAttributes,
-  type HostEntry,
-  MessageReader,
-  MessageWriter,
-  OP,
+  operations,
+  type Passing,
   REPLY_BYTES,
   REQUEST_BYTES,
-} from '../../../gofer/protocol.ts';
-import { native } from '../../../native/addon.ts';
-import type { AttributeChange, NewNode } from '../../vfs/node.ts';
+  type ReplyOf,
+  type RequestOf,
+  UNCHANGED_ID,
+  type Unanswered,
+} from '../../../protocol/gofer/operations.ts';
+import { MessageReader, MessageWriter } from '../../../protocol/gofer/wire.ts';
+import type { AttributeChange } from '../../vfs/node.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 import { GoferDied } from './gofer-died.ts';
 import { HostWatches } from './host-watches.ts';
 import { SharedIdentities } from './shared-identities.ts';
 
-export interface Attached {
-  readonly id: number;
-  readonly readOnly: boolean;
-  readonly attributes: HostAttributes;
-}
-
 export interface Walked {
   /** Watch of the directory that the walk began at; 0: none. */
   readonly watch: number;
-  readonly entries: HostEntry[];
+  readonly entries: readonly HostEntry[];
   /** Why the walk ended before the last name; 0 if it did not, or at a link or file. */
   readonly errno: SysResult;
 }
 
-export interface ListedPart {
-  /** From before the names were read; 0: none. */
-  readonly watch: number;
-  readonly names: string[];
-  readonly attributes: HostAttributes[];
-  /** Ask for the next part at once: the Gofer remembers one listing. */
-  readonly more: boolean;
-}
+export type Attached = ReplyOf<typeof operations.attach>;
+/** Where there is `more`, ask for the next part at once: the Gofer remembers one listing. */
+export type ListedPart = ReplyOf<typeof operations.list>;
+export type OpenedHost = ReplyOf<typeof operations.open>;
+export type CreatedHost = ReplyOf<typeof operations.create>;
+export type MadeDirectory = ReplyOf<typeof operations.makeDirectory>;
+export type UnnamedHost = ReplyOf<typeof operations.createUnnamed>;
+export type HostStatus = ReplyOf<typeof operations.statfs>;
 
-export interface OpenedHost {
-  readonly attributes: HostAttributes;
-  readonly fd: number;
-}
+type Asked<Q> = Pick<Answered<Q, unknown>, 'number' | 'request'>;
 
-export interface MadeDirectory extends HostEntry {
-  /** There was no name in it when its watch was there. */
-  readonly isEmpty: boolean;
-}
-
-export interface UnnamedHost extends OpenedHost {
-  readonly heldId: number;
-}
-
-/**
- * What a request is about: an id of the Gofer's, a name there, and the inode number that the file must still have, as
- * the name may be another's by now.
- */
-export type Place = readonly [id: number, name: string, ino: number];
+/** A time that is not changed. */
+const NO_TIME = { sec: 0, nsec: 0 };
 
 const MALFORMED = 'a malformed reply';
 
-/** chown(2): leave it as it is. */
-const UNCHANGED = 0xffff_ffff;
 /** Requests after which directories are watched: what only starts and serves has no need, and instances are few. */
 const REQUESTS_BEFORE_WATCHES = 200;
 
@@ -131,122 +113,59 @@ export class GoferClient {
   }
 
   attach(index: number): Result<Attached> {
-    this.#start(OP.attach).u32(index);
-    const result = this.#call();
-    if (isErrno(result)) return result;
-    const reply = this.#reply;
-    return this.#checked({
-      id: reply.u32(),
-      readOnly: reply.u32() !== 0,
-      attributes: reply.attributes(),
-    });
+    return this.#ask(operations.attach, { index });
   }
 
   walk(id: number, path: string): Walked {
-    this.#start(OP.walk).u32(id).text(path);
-    const errno = this.#call();
-    const entries: HostEntry[] = [];
-    if (isErrno(errno) && this.#reply.isComplete) return { watch: 0, entries, errno };
-    const watch = this.#reply.u32();
-    const count = this.#reply.u32();
-    for (let index = 0; index < count && !this.#reply.bad; index += 1)
-      entries.push(this.#reply.entry());
-    const walked = this.#checked({ watch, entries, errno });
-    return isErrno(walked) ? { watch: 0, entries: [], errno: walked } : walked;
+    const walked = this.#ask(operations.walk, { id, path });
+    if (isErrno(walked)) return { watch: 0, entries: [], errno: walked };
+    const { watch, entries, ended } = walked;
+    return { watch, entries, errno: ended };
   }
 
   list(id: number, goesOn: boolean): Result<ListedPart> {
-    this.#start(OP.list)
-      .u32(id)
-      .u32(goesOn ? 1 : 0);
-    const result = this.#call();
-    if (isErrno(result)) return result;
-    const reply = this.#reply;
-    const watch = reply.u32();
-    const more = reply.u32() !== 0;
-    const count = reply.u32();
-    const names: string[] = [];
-    const attributes: HostAttributes[] = [];
-    for (let index = 0; index < count && !reply.bad; index += 1) {
-      names.push(reply.text());
-      attributes.push(reply.attributes());
-    }
-    return this.#checked({ watch, names, attributes, more });
+    return this.#ask(operations.list, { id, goesOn });
   }
 
   /** The descriptor belongs to the caller. */
   open(place: Place, mode: number): Result<OpenedHost> {
-    this.#startAt(OP.open, place).u32(mode);
-    const result = this.#call();
-    return isErrno(result) ? result : this.#withFd({ attributes: this.#reply.attributes() });
+    return this.#askForFd(operations.open, { place, mode });
   }
 
-  statfs(id: number): Result<number[]> {
-    this.#start(OP.statfs).u32(id);
-    const result = this.#call();
-    if (isErrno(result)) return result;
-    const values: number[] = [];
-    for (let index = 0; index < 8; index += 1) values.push(this.#reply.f64());
-    return this.#checked(values);
+  statfs(id: number): Result<HostStatus> {
+    return this.#ask(operations.statfs, { id });
   }
 
   getAttributes(id: number, name: string): Result<HostAttributes> {
-    this.#start(OP.getAttributes).u32(id).text(name);
-    const result = this.#call();
-    return isErrno(result) ? result : this.#checked(this.#reply.attributes());
+    return attributesOf(this.#ask(operations.getAttributes, { id, name }));
   }
 
-  create(
-    id: number,
-    name: string,
-    mode: number,
-    uid: number,
-    gid: number,
-  ): Result<HostEntry & { readonly fd: number }> {
-    this.#start(OP.create).u32(id).text(name).u32(mode).u32(uid).u32(gid);
-    const result = this.#call();
-    return isErrno(result) ? result : this.#withFd(this.#reply.entry());
+  create(request: RequestOf<typeof operations.create>): Result<CreatedHost> {
+    return this.#askForFd(operations.create, request);
   }
 
-  makeDirectory(
-    id: number,
-    name: string,
-    mode: number,
-    uid: number,
-    gid: number,
-  ): Result<MadeDirectory> {
-    this.#start(OP.makeDirectory).u32(id).text(name).u32(mode).u32(uid).u32(gid);
-    const result = this.#call();
-    if (isErrno(result)) return result;
-    return this.#checked({ ...this.#reply.entry(), isEmpty: this.#reply.u32() === 1 });
+  makeDirectory(request: RequestOf<typeof operations.makeDirectory>): Result<MadeDirectory> {
+    return this.#ask(operations.makeDirectory, request);
   }
 
-  makeNode(id: number, name: string, as: NewNode, rdev: number): Result<HostEntry> {
-    this.#start(OP.makeNode).u32(id).text(name).u32(as.mode).u32(as.uid).u32(as.gid).u32(rdev);
-    return this.#entry();
+  makeNode(request: RequestOf<typeof operations.makeNode>): Result<HostEntry> {
+    return entryOf(this.#ask(operations.makeNode, request));
   }
 
-  symlink(id: number, name: string, uid: number, gid: number, target: string): Result<HostEntry> {
-    this.#start(OP.symlink).u32(id).text(name).u32(uid).u32(gid).text(target);
-    return this.#entry();
+  symlink(request: RequestOf<typeof operations.symlink>): Result<HostEntry> {
+    return entryOf(this.#ask(operations.symlink, request));
   }
 
   remove(id: number, name: string, isDirectory: boolean): SysResult {
-    this.#start(OP.remove)
-      .u32(id)
-      .text(name)
-      .u32(isDirectory ? 1 : 0);
-    return this.#call();
+    return resultOf(this.#ask(operations.remove, { id, name, isDirectory }));
   }
 
   rename(id: number, name: string, newId: number, newName: string, flags: number): SysResult {
-    this.#start(OP.rename).u32(id).text(name).u32(newId).text(newName).u32(flags);
-    return this.#call();
+    return resultOf(this.#ask(operations.rename, { id, name, newId, newName, flags }));
   }
 
   link(place: Place, newId: number, newName: string): SysResult {
-    this.#startAt(OP.link, place).u32(newId).text(newName);
-    return this.#call();
+    return resultOf(this.#ask(operations.link, { place, newId, newName }));
   }
 
   setAttributes(place: Place, change: AttributeChange): Result<HostAttributes> {
@@ -257,66 +176,54 @@ export class GoferClient {
     if (sizeBytes !== undefined) mask |= CHANGE.size;
     if (atime !== undefined) mask |= CHANGE.atime;
     if (mtime !== undefined) mask |= CHANGE.mtime;
-    this.#startAt(OP.setAttributes, place)
-      .u32(mask)
-      .u32(mode ?? 0)
-      .u32(uid ?? UNCHANGED)
-      .u32(gid ?? UNCHANGED)
-      .f64(sizeBytes ?? 0);
-    this.#request
-      .f64(atime?.sec ?? 0)
-      .u32(atime?.nsec ?? 0)
-      .f64(mtime?.sec ?? 0)
-      .u32(mtime?.nsec ?? 0);
-    const result = this.#call();
-    return isErrno(result) ? result : this.#checked(this.#reply.attributes());
+    const request = {
+      place,
+      mask,
+      mode: mode ?? 0,
+      uid: uid ?? UNCHANGED_ID,
+      gid: gid ?? UNCHANGED_ID,
+      size: sizeBytes ?? 0,
+      atime: atime ?? NO_TIME,
+      mtime: mtime ?? NO_TIME,
+    };
+    return attributesOf(this.#ask(operations.setAttributes, request));
   }
 
   getXattr(place: Place, attribute: string): Result<Uint8Array> {
-    this.#startAt(OP.getXattr, place).text(attribute);
-    return this.#blob();
+    const got = this.#ask(operations.getXattr, { place, attribute });
+    return isErrno(got) ? got : got.value;
   }
 
   listXattr(place: Place): Result<Uint8Array> {
-    this.#startAt(OP.listXattr, place);
-    return this.#blob();
+    const listed = this.#ask(operations.listXattr, { place });
+    return isErrno(listed) ? listed : listed.names;
   }
 
   setXattr(place: Place, attribute: string, value: Uint8Array, flags: number): SysResult {
-    this.#startAt(OP.setXattr, place).text(attribute).blob(value).u32(flags);
-    return this.#call();
+    return resultOf(this.#ask(operations.setXattr, { place, attribute, value, flags }));
   }
 
   removeXattr(place: Place, attribute: string): SysResult {
-    this.#startAt(OP.removeXattr, place).text(attribute);
-    return this.#call();
+    return resultOf(this.#ask(operations.removeXattr, { place, attribute }));
   }
 
   /** A file that is about to lose its name: an id that stands for it, with the name ''. */
   hold(id: number, name: string): SysResult {
-    this.#start(OP.hold).u32(id).text(name);
-    const result = this.#call();
-    if (isErrno(result)) return result;
-    const held = this.#reply.u32();
-    return this.#reply.isComplete ? held : this.#lost(MALFORMED);
+    const held = this.#ask(operations.hold, { id, name });
+    return isErrno(held) ? held : held.heldId;
   }
 
-  createUnnamed(id: number, mode: number, uid: number, gid: number): Result<UnnamedHost> {
-    this.#start(OP.createUnnamed).u32(id).u32(mode).u32(uid).u32(gid);
-    const result = this.#call();
-    if (isErrno(result)) return result;
-    return this.#withFd({ attributes: this.#reply.attributes(), heldId: this.#reply.u32() });
+  createUnnamed(request: RequestOf<typeof operations.createUnnamed>): Result<UnnamedHost> {
+    return this.#askForFd(operations.createUnnamed, request);
   }
 
   linkHeld(heldId: number, newId: number, newName: string): SysResult {
-    this.#start(OP.linkHeld).u32(heldId).u32(newId).text(newName);
-    return this.#call();
+    return resultOf(this.#ask(operations.linkHeld, { heldId, newId, newName }));
   }
 
-  /** The attach point is read-only from now on. Not answered. */
+  /** The attach point is read-only from now on. */
   freeze(index: number): void {
-    this.#start(OP.freeze).u32(index);
-    this.#send();
+    this.#tell(operations.freeze, { index });
   }
 
   /** Files that others change too are in use: it may pay to watch them. */
@@ -324,13 +231,12 @@ export class GoferClient {
     if (this.requests < this.#watchesDueAt || this.watches.isOn || this.#isClosed) return;
     // Where it cannot be (EMFILE: the user has too many instances), it may be later.
     this.#watchesDueAt = this.requests + 50 * REQUESTS_BEFORE_WATCHES;
-    this.#start(OP.watch).u32(1);
-    const result = this.#call();
-    if (result === EOPNOTSUPP) this.#watchesDueAt = Number.POSITIVE_INFINITY;
-    if (isErrno(result)) return;
-    const passed = this.#withFd({});
-    if (isErrno(passed)) return;
-    this.watches.start(passed.fd);
+    const started = this.#askForFd(operations.startWatching, {});
+    if (isErrno(started)) {
+      if (started === EOPNOTSUPP) this.#watchesDueAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    this.watches.start(started.fd);
     this.watching?.();
   }
 
@@ -338,49 +244,53 @@ export class GoferClient {
   stopWatches(): void {
     this.watches.stop();
     this.#watchesDueAt = this.requests + REQUESTS_BEFORE_WATCHES;
-    if (this.#isClosed) return;
-    this.#start(OP.watch).u32(0);
-    this.#send();
+    this.#tell(operations.stopWatching, {});
   }
 
-  /** Not answered. */
   forget(id: number): void {
-    this.#start(OP.forget).u32(id);
-    this.#send();
+    this.#tell(operations.forget, { id });
   }
 
-  #start(operation: number): MessageWriter {
-    return this.#request.reset().u32(operation);
+  #tell<Q>(operation: Unanswered<Q>, request: Q): void {
+    this.#send(operation, request);
   }
 
-  #startAt(operation: number, [id, name, ino]: Place): MessageWriter {
-    return this.#start(operation).u32(id).text(name).f64(ino);
+  #ask<Q, R extends object>(operation: Answered<Q, R>, request: Q): Result<R> {
+    const result = this.#call(operation, request);
+    if (isErrno(result)) return result;
+    return operation.reply.decode(this.#reply) ?? this.#lost(MALFORMED);
   }
 
-  #entry(): Result<HostEntry> {
-    const result = this.#call();
-    return isErrno(result) ? result : this.#checked(this.#reply.entry());
+  /** The descriptor that comes with the reply is the caller's from here on. */
+  #askForFd<Q, R extends object>(
+    operation: Passing<Q, R>,
+    request: Q,
+  ): Result<R & { readonly fd: number }> {
+    const result = this.#call(operation, request);
+    if (isErrno(result)) return result;
+    const reply = operation.reply.decode(this.#reply);
+    if (reply === undefined || this.#fds[0] !== 1)
+      return this.#lost('a reply without its descriptor');
+    this.#fds[0] = 0;
+    return { ...reply, fd: this.#fds[1] as number };
   }
 
-  #blob(): Result<Uint8Array> {
-    const result = this.#call();
-    return isErrno(result) ? result : this.#checked(this.#reply.blob(REPLY_BYTES));
-  }
-
-  /** Sends the request, waits for the reply, answers its result; the reply's fields come next. */
-  #call(): SysResult {
-    if (this.#isClosed) return this.#failed();
+  /** Sends the request, waits for the reply, answers its result: 0, and the reply's fields come next; or an errno. */
+  #call<Q>(operation: Asked<Q>, request: Q): SysResult {
+    if (this.#isClosed) return EIO;
     this.requests += 1;
     this.#dropFd();
-    const sent = this.#send();
-    if (isErrno(sent)) return this.#lost(errnoName(sent));
+    const sent = this.#send(operation, request);
+    if (sent < 0) return this.#lost(errnoName(sent));
     for (;;) {
       const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
       if (length === EINTR) continue;
       if (length === 0) return this.#lost('it closed its socket');
       if (isErrno(length)) return this.#lost(errnoName(length));
       const result = this.#reply.start(length).i32();
-      return this.#reply.bad || result > 0 || result < -4095 ? this.#lost(MALFORMED) : result;
+      const isSound =
+        isEnding(result) && (result === 0 ? !this.#reply.bad : this.#reply.isComplete);
+      return isSound ? result : this.#lost(MALFORMED);
     }
   }
 
@@ -389,23 +299,19 @@ export class GoferClient {
     if (died === undefined) throw new GoferDied(reason);
     this.close();
     died();
-    return this.#failed();
-  }
-
-  /** As a reply with nothing but this errno. */
-  #failed(): Errno {
-    this.#reply.start(0);
     return EIO;
   }
 
-  /** Where it is closed the descriptor's number is another's by now. */
-  #send(): SysResult {
+  /** Where the connection is closed the descriptor's number is another's by now. */
+  #send<Q>(operation: Asked<Q>, values: Q): SysResult {
     if (this.#isClosed) return EIO;
+    const request = this.#request.reset().u32(operation.number);
+    operation.request.encode(request, values);
     for (;;) {
       const sent = native.sendMessage(
         this.#socketFd,
-        this.#request.bytes,
-        this.#request.length,
+        request.bytes,
+        request.length,
         undefined,
         0,
         0,
@@ -414,21 +320,24 @@ export class GoferClient {
     }
   }
 
-  /** What came with the descriptor of this reply, which is the caller's from here on. */
-  #withFd<T extends object>(value: T): Result<T & { readonly fd: number }> {
-    if (!this.#reply.isComplete || this.#fds[0] !== 1)
-      return this.#lost('a reply without its descriptor');
-    this.#fds[0] = 0;
-    return { ...value, fd: this.#fds[1] as number };
-  }
-
   /** One that came with a reply and was not asked for. */
   #dropFd(): void {
     if (this.#fds[0] === 1) native.close(this.#fds[1] as number);
     this.#fds[0] = 0;
   }
+}
 
-  #checked<T extends object>(value: T): Result<T> {
-    return this.#reply.isComplete ? value : this.#lost(MALFORMED);
-  }
+function attributesOf(
+  reply: Result<{ readonly attributes: HostAttributes }>,
+): Result<HostAttributes> {
+  return isErrno(reply) ? reply : reply.attributes;
+}
+
+function entryOf(reply: Result<{ readonly entry: HostEntry }>): Result<HostEntry> {
+  return isErrno(reply) ? reply : reply.entry;
+}
+
+/** Of an operation whose reply has no fields. */
+function resultOf(reply: Result<object>): SysResult {
+  return isErrno(reply) ? reply : 0;
 }

@@ -19,7 +19,8 @@ import {
   IN_MOVED_FROM,
 } from '../../../abi/inotify.ts';
 import { S_IFMT } from '../../../abi/stat.ts';
-import { type HostAttributes, type HostEntry, WALK_MAX } from '../../../gofer/protocol.ts';
+import { WALK_MAX } from '../../../protocol/gofer/fields.ts';
+import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import { currentTurn } from '../../base/turn.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { DirectoryFile, type ListedEntry, type Listing } from '../../vfs/directory-file.ts';
@@ -303,11 +304,6 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     return this.filesystem.nowNs() - names.listedNs > reportedNs;
   }
 
-  /** Entries with everything that the host said, for fs/overlay. */
-  listWithAttributes(): Result<ReadonlyMap<string, HostAttributes>> {
-    return this.#listing ?? this.#fetchListing();
-  }
-
   stillHas(_name: string): boolean {
     return true;
   }
@@ -329,9 +325,9 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const owner = this.#ownerOf(as);
     if (isErrno(owner)) return owner;
     const { client } = this.filesystem;
-    const made = client.create(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid);
+    const made = client.create({ id: this.id(), name, mode: as.mode & 0o7777, ...owner });
     if (isErrno(made)) return made;
-    const node = this.#added(name, made, IN_CREATE);
+    const node = this.#added(name, made.entry, IN_CREATE);
     if (node instanceof GoferFile) node.adoptHostFd(made.fd);
     else this.filesystem.closeFd(made.fd);
     return node;
@@ -342,7 +338,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const owner = this.#ownerOf(as);
     if (isErrno(owner)) return owner;
     const { client } = this.filesystem;
-    const made = client.createUnnamed(this.id(), as.mode & 0o7777, owner.uid, owner.gid);
+    const made = client.createUnnamed({ id: this.id(), mode: as.mode & 0o7777, ...owner });
     return isErrno(made) ? made : this.filesystem.unnamed(this, made);
   }
 
@@ -351,9 +347,9 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const owner = this.#ownerOf(as);
     if (isErrno(owner)) return owner;
     const { client } = this.filesystem;
-    const made = client.makeDirectory(this.id(), name, as.mode & 0o7777, owner.uid, owner.gid);
+    const made = client.makeDirectory({ id: this.id(), name, mode: as.mode & 0o7777, ...owner });
     if (isErrno(made)) return made;
-    const node = this.#added(name, made, IN_CREATE | IN_ISDIR);
+    const node = this.#added(name, made.entry, IN_CREATE | IN_ISDIR);
     if (made.isEmpty && node instanceof GoferDirectory) node.#names?.setEmpty();
     return node;
   }
@@ -362,8 +358,11 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     if (this.filesystem.readOnly) return EROFS;
     const owner = this.#ownerOf(as);
     if (isErrno(owner)) return owner;
-    const node = { ...owner, mode: as.mode };
-    return this.#made(name, this.filesystem.client.makeNode(this.id(), name, node, rdev));
+    const { client } = this.filesystem;
+    return this.#made(
+      name,
+      client.makeNode({ id: this.id(), name, mode: as.mode, ...owner, rdev }),
+    );
   }
 
   override symlink(name: string, target: string, as: NewNode): Result<Node> {
@@ -371,7 +370,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const owner = this.#ownerOf(as);
     if (isErrno(owner)) return owner;
     const { client } = this.filesystem;
-    return this.#made(name, client.symlink(this.id(), name, owner.uid, owner.gid, target));
+    return this.#made(name, client.symlink({ id: this.id(), name, ...owner, target }));
   }
 
   override link(name: string, target: Node): SysResult {
@@ -522,8 +521,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
       const part = filesystem.client.list(this.id(), parts > 0);
       if (isErrno(part)) return part;
       if (parts === 0) this.#setWatch(part.watch);
-      for (const [index, name] of part.names.entries())
-        listing.set(name, part.attributes[index] as HostAttributes);
+      for (const { name, attributes } of part.entries) listing.set(name, attributes);
       isWhole = !part.more;
       if (isWhole) break;
     }

@@ -92,10 +92,6 @@ export class GoferFile extends GoferNode implements Mappable {
     if (!this.filesystem.readOnly) this.filesystem.openFiles.add(this);
   }
 
-  get isOpen(): boolean {
-    return this.#users > 0;
-  }
-
   /** Its name is about to go while it is open: the Gofer keeps it reachable. */
   beforeUnlink(): void {
     if (this.#users === 0 || this.heldId !== 0) return;

@@ -4,8 +4,8 @@
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { MS_RDONLY, V9FS_MAGIC } from '../../../abi/fs.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
-import type { HostAttributes, HostEntry } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
+import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import type { Attributes, FileSystem, FileSystemStatus } from '../../vfs/node.ts';
@@ -36,6 +36,16 @@ export interface GoferMountOptions {
 const maxIdleFds = 256;
 /** Directory entries in cached listings. */
 const maxListed = 100_000;
+
+/** Where the directory is gone. */
+const unknownStatus = {
+  blockSize: 4096,
+  blocks: 0,
+  blocksAvailable: 0,
+  files: 0,
+  filesFree: 0,
+  nameMax: 255,
+};
 
 export class GoferFileSystem implements FileSystem {
   /** As users of other sandboxes know it. */
@@ -110,20 +120,16 @@ export class GoferFileSystem implements FileSystem {
   }
 
   status(): FileSystemStatus {
-    const values = this.client.statfs(this.root.id());
-    const [, bsize = 4096, blocks = 0, , bavail = 0, files = 0, ffree = 0, namelen = 255] = isErrno(
-      values,
-    )
-      ? []
-      : values;
+    const host = this.client.statfs(this.root.id());
+    const known = isErrno(host) ? unknownStatus : host;
     return {
       type: V9FS_MAGIC,
-      blockSize: bsize,
-      blocks,
-      blocksFree: bavail,
-      files,
-      filesFree: ffree,
-      nameMax: namelen,
+      blockSize: known.blockSize,
+      blocks: known.blocks,
+      blocksFree: known.blocksAvailable,
+      files: known.files,
+      filesFree: known.filesFree,
+      nameMax: known.nameMax,
       flags: this.readOnly ? MS_RDONLY : 0,
     };
   }

@@ -286,7 +286,8 @@ describe('a shared volume', () => {
     assert.equal(makeDirectory(caller, AT_FDCWD, '/sub/more', 0o755), EROFS);
     // The Gofer does not rely on it.
     assert.ok(entries[0] !== undefined);
-    assert.equal(other.client.makeDirectory(entries[0].id, 'more', 0o755, 0, 0), EROFS);
+    const more = { id: entries[0].id, name: 'more', mode: 0o755, uid: 0, gid: 0 };
+    assert.equal(other.client.makeDirectory(more), EROFS);
     assert.equal(other.client.remove(attached.root.id(), 'sub', true), EROFS);
     other.stop();
   });

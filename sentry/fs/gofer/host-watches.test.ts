@@ -17,9 +17,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
-import { EINVAL, ENOENT, type Errno, isErrno } from '../../../abi/errno.ts';
+import { ENOENT, type Errno, isErrno } from '../../../abi/errno.ts';
 import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
-import { MessageWriter, OP, REPLY_BYTES, REQUEST_BYTES } from '../../../gofer/protocol.ts';
 import { native } from '../../../native/addon.ts';
 import { FakeCaller, FakeClock } from '../../../test/support/fake-caller.ts';
 import { startWatchingGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
@@ -356,34 +355,6 @@ describe('limits', () => {
 });
 
 describe('nonsense', () => {
-  const asked = new MessageWriter(REQUEST_BYTES);
-
-  function openDescriptors(): number {
-    return readdirSync(`/proc/${gofer.process.pid}/fd`).length;
-  }
-
-  it('from the Sentry costs the Gofer nothing', () => {
-    const fds = new Int32Array(2);
-    const reply = Buffer.alloc(REPLY_BYTES);
-    const before = openDescriptors();
-    for (let count = 0; count < 300; count += 1) {
-      asked.reset().u32(OP.watch).u32(1);
-      native.sendMessage(gofer.socketFd, asked.bytes, asked.length, undefined, 0, 0);
-      assert.ok(native.recvMessage(gofer.socketFd, reply, fds, 0) === 4 && fds[0] === 1);
-      native.close(fds[1] as number);
-      // Ids of nothing, and one directory over and over.
-      for (const id of [77_777, 1]) gofer.client.walk(id, 'd/e');
-    }
-    asked.reset().u32(OP.watch).u32(1).u32(5);
-    native.sendMessage(gofer.socketFd, asked.bytes, asked.length, undefined, 0, 0);
-    assert.equal(native.recvMessage(gofer.socketFd, reply, fds, 0), 4);
-    assert.equal(reply.readInt32LE(0), EINVAL);
-    asked.reset().u32(OP.watch);
-    native.sendMessage(gofer.socketFd, asked.bytes, asked.length, undefined, 0, 0);
-    assert.ok(!isErrno(gofer.client.statfs(1)));
-    assert.ok(openDescriptors() <= before + 3);
-  });
-
   it('from the Gofer ends the sandbox', () => {
     const nobody: WatchedDirectory = {
       hostChanged: () => undefined,

@@ -1,7 +1,7 @@
 // What is known of the names in a watched directory (host-watches.ts).
 
 import { S_IFMT } from '../../../abi/stat.ts';
-import type { HostAttributes } from '../../../gofer/protocol.ts';
+import type { HostAttributes } from '../../../protocol/gofer/host-attributes.ts';
 import type { ListedEntry } from '../../vfs/directory-file.ts';
 import { GoferNode } from './node.ts';
 

@@ -2,7 +2,7 @@
 // name: a FIFO is a pipe of the Sentry, a device is what fs/dev has under that number, and no host object is opened.
 import { ENXIO, isErrno, type Result } from '../../../abi/errno.ts';
 import { S_IFBLK, S_IFCHR } from '../../../abi/stat.ts';
-import type { HostEntry } from '../../../gofer/protocol.ts';
+import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Attributes } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';

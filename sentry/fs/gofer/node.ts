@@ -1,7 +1,8 @@
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
 import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
-import type { HostEntry } from '../../../gofer/protocol.ts';
+import type { Place } from '../../../protocol/gofer/fields.ts';
+import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import {
   type AttributeChange,
   type Attributes,
@@ -10,7 +11,6 @@ import {
   Node,
   type Ownership,
 } from '../../vfs/node.ts';
-import type { Place } from './client.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 

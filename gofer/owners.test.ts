@@ -15,20 +15,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  EACCES,
-  EINVAL,
-  ENODATA,
-  EOVERFLOW,
-  EPERM,
-  isErrno,
-  type Result,
-} from '../../../abi/errno.ts';
-import { O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
-import { S_IFIFO } from '../../../abi/stat.ts';
-import { native } from '../../../native/addon.ts';
-import { startOwnedGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
-import type { GoferClient } from './client.ts';
+import { EACCES, EINVAL, ENODATA, EOVERFLOW, EPERM, isErrno, type Result } from '../abi/errno.ts';
+import { O_RDONLY, O_RDWR } from '../abi/fcntl.ts';
+import { S_IFIFO } from '../abi/stat.ts';
+import { native } from '../native/addon.ts';
+import type { GoferClient } from '../sentry/fs/gofer/client.ts';
+import { startOwnedGofer, type TestGofer } from '../test/support/start-gofer.ts';
 
 const UID = 100_000;
 const GID = 200_000;
@@ -99,12 +91,18 @@ afterAll(() => {
 
 describe.skipIf(!isRoot)('a Gofer that knows whose files may be', () => {
   it.each(strangers)('makes nothing that is %i:%i', (uid, gid) => {
-    expect(outcome(client.create(root, 'new', 0o644, uid, gid))).toBe(EOVERFLOW);
-    expect(outcome(client.makeDirectory(root, 'new', 0o755, uid, gid))).toBe(EOVERFLOW);
-    expect(outcome(client.symlink(root, 'new', uid, gid, 'x'))).toBe(EOVERFLOW);
-    const fifo = { mode: S_IFIFO | 0o644, uid, gid };
-    expect(outcome(client.makeNode(root, 'new', fifo, 0))).toBe(EOVERFLOW);
-    expect(outcome(client.createUnnamed(root, 0o644, uid, gid))).toBe(EOVERFLOW);
+    expect(outcome(client.create({ id: root, name: 'new', mode: 0o644, uid, gid }))).toBe(
+      EOVERFLOW,
+    );
+    expect(outcome(client.makeDirectory({ id: root, name: 'new', mode: 0o755, uid, gid }))).toBe(
+      EOVERFLOW,
+    );
+    expect(outcome(client.symlink({ id: root, name: 'new', uid, gid, target: 'x' }))).toBe(
+      EOVERFLOW,
+    );
+    const fifo = { id: root, name: 'new', mode: S_IFIFO | 0o644, uid, gid, rdev: 0 };
+    expect(outcome(client.makeNode(fifo))).toBe(EOVERFLOW);
+    expect(outcome(client.createUnnamed({ id: root, mode: 0o644, uid, gid }))).toBe(EOVERFLOW);
     expect(() => lstatSync(join(folder, 'new'))).toThrow('ENOENT');
   });
 
@@ -115,7 +113,9 @@ describe.skipIf(!isRoot)('a Gofer that knows whose files may be', () => {
   });
 
   it('does what the ids within may do', () => {
-    expect(outcome(client.create(root, 'mine', 0o600, UID + 5, GID + 6))).toBe(0);
+    expect(
+      outcome(client.create({ id: root, name: 'mine', mode: 0o600, uid: UID + 5, gid: GID + 6 })),
+    ).toBe(0);
     const given = { uid: UID + 7, gid: GID + 8, mode: 0o6755 };
     expect(outcome(client.setAttributes([root, 'mine', 0], given))).toBe(0);
     expect(statSync(join(folder, 'mine'))).toMatchObject({ uid: UID + 7, gid: GID + 8 });
@@ -196,7 +196,9 @@ describe.skipIf(!isRoot)('a Gofer that knows whose files may be', () => {
     expect(client.rename(closed, 'file', root, 'out', 0)).toBe(EACCES);
     const shown = idOf('public');
     expect(outcome(client.list(shown, false))).toBe(0);
-    expect(outcome(client.create(shown, 'new', 0o644, UID, GID))).toBe(EACCES);
+    expect(
+      outcome(client.create({ id: shown, name: 'new', mode: 0o644, uid: UID, gid: GID })),
+    ).toBe(EACCES);
     expect(client.remove(shown, 'file', false)).toBe(EACCES);
     expect(client.rename(root, 'own', shown, 'file', 0)).toBe(EACCES);
     expect(outcome(client.setAttributes([shown, '', 0], { mode: 0o777 }))).toBe(EPERM);
@@ -249,8 +251,14 @@ describe.skipIf(!isRoot)('an ID-mapped mount', () => {
     const attached = mapped.client.attach(0);
     if (isErrno(attached)) throw new Error(`attach: ${attached}`);
     const at = [attached.id, 'unknown', 0] as const;
-    expect(outcome(mapped.client.create(attached.id, 'new', 0o644, 7, 8))).toBe(0);
-    expect(outcome(mapped.client.create(attached.id, 'no', 0o644, UID, GID))).toBe(EOVERFLOW);
+    expect(
+      outcome(mapped.client.create({ id: attached.id, name: 'new', mode: 0o644, uid: 7, gid: 8 })),
+    ).toBe(0);
+    expect(
+      outcome(
+        mapped.client.create({ id: attached.id, name: 'no', mode: 0o644, uid: UID, gid: GID }),
+      ),
+    ).toBe(EOVERFLOW);
     expect(outcome(mapped.client.open(at, O_RDONLY))).toBe(0);
     expect(outcome(mapped.client.open(at, O_RDWR))).toBe(EACCES);
     expect(mapped.client.remove(attached.id, 'unknown', false)).toBe(EOVERFLOW);

@@ -1,4 +1,4 @@
-// What the Gofer's operations share: the request at hand, and the safe ways to an entry.
+// What the Gofer's operations share: what they work with, the form of requests and answers, and the safe ways to an entry.
 import {
   EBADF,
   EINVAL,
@@ -6,10 +6,11 @@ import {
   ENOENT,
   EOPNOTSUPP,
   EPERM,
+  type Errno,
   isErrno,
   type Result,
   type SysResult,
-} from '../abi/errno.ts';
+} from '../../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
@@ -17,11 +18,40 @@ import {
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
-} from '../abi/fcntl.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../abi/stat.ts';
-import { native } from '../native/addon.ts';
-import type { HeldFile, HostDirectory, HostTree } from './host-tree.ts';
-import type { HostAttributes, HostEntry, MessageReader, MessageWriter } from './protocol.ts';
+} from '../../abi/fcntl.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
+import { native } from '../../native/addon.ts';
+import type { Place } from '../../protocol/gofer/fields.ts';
+import type { HostAttributes, HostEntry } from '../../protocol/gofer/host-attributes.ts';
+import {
+  FIRST_HELD,
+  type OperationName,
+  type operations,
+  type ReplyOf,
+  type RequestOf,
+} from '../../protocol/gofer/operations.ts';
+import type { AttachPoint, HeldFile, HostDirectory, HostTree } from '../host-tree.ts';
+import type { OpenListing } from './list.ts';
+
+/** What the handlers of single operations work with. */
+export interface GoferContext {
+  readonly tree: HostTree;
+  readonly attachPoints: readonly AttachPoint[];
+  readonly listing: OpenListing;
+}
+
+/** The values of a request, checked as protocol/gofer/fields.ts says, and nothing more: the Sentry may be hostile. */
+export type Request<Name extends OperationName> = RequestOf<(typeof operations)[Name]>;
+
+/**
+ * What a handler answers: an errno, or the values of the reply. `fd` among them is sent along, and closed by the server
+ * loop afterwards. A handler whose reply has no fields answers 0.
+ */
+export type Answer<Name extends OperationName> = keyof ReplyOf<
+  (typeof operations)[Name]
+> extends never
+  ? SysResult
+  : ReplyOf<(typeof operations)[Name]> | Errno;
 
 /** What a place in a request means: an entry of a directory ('': itself), or a held file. */
 export interface Target {
@@ -32,22 +62,14 @@ export interface Target {
   readonly ino: number;
 }
 
+export function targetOf(tree: HostTree, [id, name, ino]: Place): Target {
+  const held = id > FIRST_HELD && name === '' ? tree.heldFile(id) : undefined;
+  return { directory: tree.get(id), held, name, ino };
+}
+
 /** Whether the file that was found is the one that was meant: its name may be another's by now. */
 export function isMeant({ ino }: Target, found: HostAttributes): boolean {
   return ino === 0 || ino === found.ino;
-}
-
-/** What the handlers of single operations work with. */
-export interface GoferContext {
-  readonly tree: HostTree;
-  readonly request: MessageReader;
-  readonly reply: MessageWriter;
-  /** Sends `fd` with the reply and closes it afterwards. */
-  passFd(fd: number): void;
-  /** A directory named by the next field; undefined: no such id. */
-  directory(): HostDirectory | undefined;
-  /** The next three fields. */
-  target(): Target;
 }
 
 /** Attributes, id and link target of an entry that is known to be there. */

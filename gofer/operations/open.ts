@@ -1,0 +1,62 @@
+// The operation that opens a file: the Sentry reads and writes by the descriptor that it gets.
+import { EACCES, EBADF, EINVAL, EISDIR, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
+import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
+import { native } from '../../native/addon.ts';
+import type { HostTree } from '../host-tree.ts';
+import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayUse, rightsTo } from '../owners.ts';
+import {
+  type Answer,
+  type GoferContext,
+  openTarget,
+  type Request,
+  type Target,
+  targetOf,
+} from './context.ts';
+
+/** Regular files and directories only, and never by their name: a device must not even be opened. */
+export function open({ tree }: GoferContext, { place, mode }: Request<'open'>): Answer<'open'> {
+  const target = targetOf(tree, place);
+  const { directory } = target;
+  if (mode !== O_RDONLY && mode !== O_RDWR) return EINVAL;
+  const owned = target.held ?? directory;
+  if (owned === undefined) return EBADF;
+  if (owned.readOnly && (mode & O_ACCMODE) !== O_RDONLY) return EROFS;
+  if (directory?.sealed === true) return EACCES;
+  const fd = openAllowed(tree, target, mode);
+  if (isErrno(fd)) return fd;
+  const attributes = tree.statFd(fd);
+  // A directory's descriptor would be a way past this process: it is never passed.
+  if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
+    native.close(fd);
+    return isErrno(attributes) ? attributes : EISDIR;
+  }
+  return { attributes, fd };
+}
+
+/** What is open for both is open for writing alone where the container may not read it. */
+function openAllowed(tree: HostTree, target: Target, mode: number): SysResult {
+  const { held, directory } = target;
+  const place = held ?? directory;
+  if (place?.owners === undefined) return openTarget(tree, target, mode);
+  if (held === undefined && directory !== undefined && target.name !== '') {
+    const found = mayUse(tree, directory, MAY_EXECUTE);
+    if (isErrno(found)) return found;
+  }
+  const fd = openTarget(tree, target, O_RDONLY);
+  if (isErrno(fd)) return fd;
+  const attributes = tree.statFd(fd);
+  if (isErrno(attributes)) {
+    native.close(fd);
+    return attributes;
+  }
+  const rights = rightsTo(place, attributes);
+  // A program that may be executed has to be read for it.
+  const reads = (rights & (MAY_READ | MAY_EXECUTE)) !== 0;
+  let opened: SysResult = fd;
+  if (mode === O_RDONLY) opened = reads ? fd : EACCES;
+  else if ((rights & MAY_WRITE) === 0) opened = EACCES;
+  else opened = native.reopen(fd, ((rights & MAY_READ) === 0 ? O_WRONLY : mode) | O_NONBLOCK);
+  if (opened !== fd) native.close(fd);
+  return opened;
+}
