@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import {
   type OperationName,
@@ -149,7 +150,7 @@ describe('a hostile Sentry', () => {
       request.reset().u32(number as number);
       writeNonsense(request, name && known[name], any);
       const length = any(20) === 0 ? 4 + any(request.length - 3) : request.length;
-      assert.ok(native.sendMessage(gofer.socketFd, request.bytes, length, fds, 0, 0) >= 0);
+      assert.ok(!isErrno(native.sendMessage(gofer.socketFd, request.bytes, length, fds, 0, 0)));
       if (name !== undefined && name in unanswered) continue;
       const got = native.recvMessage(gofer.socketFd, reply, fds, 0);
       assert.ok(got >= 4, `round ${round}, operation ${number}`);

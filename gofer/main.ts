@@ -1,6 +1,6 @@
 // Entry of the Gofer process. The launcher has made its namespaces and put the attach points where they stay;
 // once the sealer has taken everything else away and the filter is on, it serves.
-import { EIO, isErrno } from '../abi/errno.ts';
+import { EIO, isErrno, type SysResult } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
@@ -16,7 +16,7 @@ const FD_SOCKET = 3;
 const FD_SEALER = 4;
 const FD_ATTACH = 5;
 
-function main(config: GoferConfig): number {
+function main(config: GoferConfig): SysResult {
   const procFd = native.reopen(-1, 0);
   if (isErrno(procFd)) return procFd;
   const { maxWatches } = config;
@@ -27,13 +27,13 @@ function main(config: GoferConfig): number {
   memoryTrim.prepare();
   awaitThreads();
   const sealed = sealRoot(FD_SEALER);
-  if (sealed < 0) return sealed;
+  if (isErrno(sealed)) return sealed;
   const writable = config.readOnly.some((readOnly) => !readOnly);
   const filtered = installFilter(
     goferFilter({ writable, watches: maxWatches > 0 }),
     config.seccomp,
   );
-  if (filtered < 0) return filtered;
+  if (isErrno(filtered)) return filtered;
   useBaselineCompiler();
   return runGofer({
     socketFd: FD_SOCKET,

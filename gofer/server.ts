@@ -21,7 +21,7 @@ export interface GoferOptions extends TreeOptions {
 }
 
 /** Serves until the socket is closed. Answers 0, or the errno that ended it. */
-export function runGofer(options: GoferOptions): number {
+export function runGofer(options: GoferOptions): SysResult {
   return new GoferServer(options).run();
 }
 
@@ -40,7 +40,7 @@ class GoferServer implements GoferContext {
     this.tree = new HostTree(options);
   }
 
-  run(): number {
+  run(): SysResult {
     const { socketFd } = this.#options;
     for (;;) {
       const length = native.recvMessage(socketFd, this.#request.bytes, undefined, MSG_DONTWAIT);

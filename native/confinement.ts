@@ -2,12 +2,12 @@
 // its final root, then keeps others from attaching to it and installs its seccomp filter.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { isErrno } from '../abi/errno.ts';
+import { isErrno, type SysResult } from '../abi/errno.ts';
 import { native } from './addon.ts';
 import { compileFilter, type FilterSpec } from './seccomp/bpf.ts';
 
 /** 0, or the errno of the step that failed. */
-export function sealRoot(sealerFd: number): number {
+export function sealRoot(sealerFd: number): SysResult {
   const byte = new Uint8Array(1);
   if (native.write(sealerFd, byte, 0, 1) !== 1) return -32;
   const got = native.read(sealerFd, byte, 0, 1);
@@ -17,7 +17,7 @@ export function sealRoot(sealerFd: number): number {
 }
 
 /** From here on every thread of this process is held to the filter. */
-export function installFilter(filter: FilterSpec, mode: 'kill' | 'log'): number {
+export function installFilter(filter: FilterSpec, mode: 'kill' | 'log'): SysResult {
   const spec: FilterSpec = mode === 'log' ? { ...filter, otherwise: 'log' } : filter;
   return native.installFilter(compileFilter(spec), 0);
 }

@@ -204,4 +204,6 @@ export interface SandboxConfig {
   readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
+  /** Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts). Needs seccomp 'log'. */
+  readonly profile: boolean;
 }

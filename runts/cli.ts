@@ -136,6 +136,14 @@ function addDebug(program: Command): void {
       printBootTimeline(options);
     });
   debug
+    .command('stack')
+    .description("show the places in the source that a log's stacks name in the bundles")
+    .argument('[file]', 'a file of --debug-log (standard input)', '-')
+    .action(async (file: string) => {
+      const { printStack } = await import('./commands/debug-stack.ts');
+      printStack(file);
+    });
+  debug
     .command('seccomp')
     .description('print the host calls that the processes of a sandbox may make')
     .action(async () => {

@@ -3,6 +3,7 @@
 import { writeSync } from 'node:fs';
 // The type alone: the catalogue's texts are for docs/errors.md, and cost the command line's start nothing.
 import type { FailureCode } from './errors.ts';
+import { mapOwnStack } from './map-stack.ts';
 
 /** A failure with its family in the catalogue, for programs, and a text, for people. */
 export class Failure extends Error {
@@ -23,7 +24,7 @@ export function codeOf(error: unknown): FailureCode {
 export function complainOfOrigin(error: unknown): void {
   if (process.env['RUNTS_TRACE'] !== '1' || !(error instanceof Error)) return;
   complain(`${codeOf(error)} (docs/errors.md)`);
-  complain(String(error.stack));
+  complain(mapOwnStack(String(error.stack)));
 }
 
 /**

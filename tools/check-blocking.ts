@@ -1,16 +1,14 @@
 // A call that may sleep answers a generator, and a generator that nobody runs does nothing: forgetting
 // `yield*` before one passes the compiler and every linter. Here an expression statement whose type is
-// or may be a Blocking is an error. `--self-test` proves on a planted mistake that the check bites.
-import { join } from 'node:path';
+// or may be a Blocking is an error. Each run first judges planted mistakes, to prove that the check bites.
 import ts from 'typescript';
+import { plantedProgram, root } from './tree-program.ts';
 
 interface Finding {
   readonly file: string;
   readonly line: number;
   readonly text: string;
 }
-
-const root = join(import.meta.dirname, '..');
 
 /** True for a generator, and for a union that has one among its members. */
 function mayBeGenerator(type: ts.Type): boolean {
@@ -64,31 +62,8 @@ function findDropped(program: ts.Program, wanted: (path: string) => boolean): Fi
   return findings;
 }
 
-function treeProgram(): ts.Program {
-  const configPath = join(root, 'tsconfig.json');
-  const { config } = ts.readConfigFile(configPath, ts.sys.readFile);
-  const { fileNames, options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
-  return ts.createProgram(fileNames, options);
-}
-
-/** A program of one file in memory, over the compiler's own library. */
-function planted(text: string): ts.Program {
-  const host = ts.createCompilerHost({});
-  const name = '/planted.ts';
-  const inner = host.getSourceFile.bind(host);
-  host.getSourceFile = (path, languageVersion) =>
-    path === name
-      ? ts.createSourceFile(name, text, languageVersion, true)
-      : inner(path, languageVersion);
-  return ts.createProgram(
-    [name],
-    { strict: true, target: ts.ScriptTarget.ESNext, types: [] },
-    host,
-  );
-}
-
-function selfTest(): void {
-  const program = planted(`
+function selfTestProblem(): string[] {
+  const text = `
     function* sleepy(): Generator<number, number, string> { return 1; }
     function maybe(): number | Generator<number, number, string> { return 1; }
     function plain(): number { return 1; }
@@ -102,23 +77,20 @@ function selfTest(): void {
       yield* sleepy();
       const kept = maybe();
       return yield* sleepy();
-    }`);
+    }`;
+  const program = plantedProgram(new Map([['/planted.ts', text]]));
   const lines = findDropped(program, (path) => path === '/planted.ts').map(({ line }) => line);
-  if (lines.join() !== '6,7,8,9,10') {
-    console.log(`check-blocking: self-test found lines ${lines.join()} instead of 6,7,8,9,10`);
-    process.exit(1);
-  }
+  return lines.join() === '6,7,8,9,10'
+    ? []
+    : [`check-blocking: planted mistakes were found in lines ${lines.join()}, not 6 to 10`];
 }
 
-selfTest();
-if (!process.argv.includes('--self-test')) {
-  const program = treeProgram();
+/** Calls that may sleep and whose generator nobody runs. */
+export function droppedGenerators(program: ts.Program): string[] {
   const ours = (path: string): boolean => path.startsWith(root) && !path.includes('node_modules');
-  const count = program.getSourceFiles().filter((source) => ours(source.fileName)).length;
-  const findings = findDropped(program, ours);
-  for (const { file, line, text } of findings) {
-    console.log(`${file.slice(root.length + 1)}:${line}: dropped, needs yield*: ${text}`);
-  }
-  console.log(`${count} files, ${findings.length} dropped generators`);
-  if (count === 0 || findings.length > 0) process.exit(1);
+  const found = findDropped(program, ours).map(
+    ({ file, line, text }) =>
+      `${file.slice(root.length + 1)}:${line}: dropped, needs yield*: ${text}`,
+  );
+  return [...selfTestProblem(), ...found];
 }

@@ -4,8 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import ts from 'typescript';
+import { plantedProgram, root } from './tree-program.ts';
 
-const root = join(import.meta.dirname, '..');
 const product = /^(abi|protocol|sentry|gofer|native|platform-ptrace|platform-kvm|runts)\//;
 
 const byName = 'set and read by its name: syscalls/socket-options.ts';
@@ -152,9 +152,9 @@ function isUsed(member: Member, uses: Uses, heirs: Heirs, checker: ts.TypeChecke
 }
 
 /** Members declared in the files of `judged` that no file of the program uses. */
-function findUnused(code: ts.Program, judged: (path: string) => boolean): Member[] {
-  const checker = code.getTypeChecker();
-  const sources = code.getSourceFiles().filter((source) => !source.isDeclarationFile);
+function findUnused(program: ts.Program, judged: (path: string) => boolean): Member[] {
+  const checker = program.getTypeChecker();
+  const sources = program.getSourceFiles().filter((source) => !source.isDeclarationFile);
   const uses = collectUses(sources, checker);
   const heirs = collectHeirs(sources, checker);
   const members = collectMembers(
@@ -185,51 +185,45 @@ function addonDifferences(): string[] {
   ].map((text) => `native/addon: ${text}`);
 }
 
-function selfTest(): boolean {
-  const file = join(root, 'planted.ts');
-  const text = `
-    interface Shape { area(): number; }
-    abstract class Rectangle {
-      side = 2;
-      area(): number { return this.side ** 2; }
-      nobodyAsks(): number { return 1; }
-    }
-    class Square extends Rectangle implements Shape {
-      lonely = 3;
-    }
-    const shape: Shape = new Square();
-    console.log(shape.area());
-  `;
-  const host = ts.createCompilerHost({});
-  const getSourceFile = host.getSourceFile.bind(host);
-  host.getSourceFile = (name, options) =>
-    name === file ? ts.createSourceFile(name, text, options) : getSourceFile(name, options);
-  const planted = ts.createProgram([file], { target: ts.ScriptTarget.ESNext }, host);
-  const found = findUnused(planted, (path) => path === file).map((member) => member.name);
-  return found.join(' ') === 'nobodyAsks lonely';
+const planted = `
+  interface Shape { area(): number; }
+  abstract class Rectangle {
+    side = 2;
+    area(): number { return this.side ** 2; }
+    nobodyAsks(): number { return 1; }
+  }
+  class Square extends Rectangle implements Shape {
+    lonely = 3;
+  }
+  const shape: Shape = new Square();
+  shape.area();
+`;
+
+function selfTestProblems(): string[] {
+  const program = plantedProgram(new Map([['/planted.ts', planted]]));
+  const found = findUnused(program, (path) => path === '/planted.ts').map(({ name }) => name);
+  return found.join(' ') === 'nobodyAsks lonely'
+    ? []
+    : [`check-members: of the planted classes it found '${found.join(' ')}'`];
 }
 
-if (!selfTest()) {
-  console.log('check-members: the planted class was not judged as it should be');
-  process.exit(1);
+/** Members that nothing uses, entries of `usedUnseen` that nothing needs, and differences to the addon's C. */
+export function unusedMembers(program: ts.Program): string[] {
+  const unused = findUnused(program, isProduct);
+  const names = new Set(unused.map(fullName));
+  return [
+    ...selfTestProblems(),
+    ...unused
+      .filter((member) => !usedUnseen.has(fullName(member)))
+      .map((member) => {
+        const place = `${relative(root, member.file)}:${member.line}`;
+        return `${place}: nothing uses ${fullName(member)}`;
+      }),
+    ...[...usedUnseen.keys()]
+      .filter((name) => !names.has(name))
+      .map(
+        (name) => `tools/check-members.ts: ${name} is listed, but its use is seen or it is gone`,
+      ),
+    ...addonDifferences(),
+  ];
 }
-const parsed = ts.parseJsonConfigFileContent(
-  ts.readConfigFile(join(root, 'tsconfig.json'), (path) => readFileSync(path, 'utf8')).config,
-  ts.sys,
-  root,
-);
-const program = ts.createProgram(parsed.fileNames, parsed.options);
-const unused = findUnused(program, isProduct);
-const problems = unused
-  .filter((member) => !usedUnseen.has(fullName(member)))
-  .map(
-    (member) => `${relative(root, member.file)}:${member.line}: nothing uses ${fullName(member)}`,
-  );
-for (const name of usedUnseen.keys()) {
-  if (!unused.some((member) => fullName(member) === name)) {
-    problems.push(`${name} is listed in tools/check-members.ts, but its use is seen or it is gone`);
-  }
-}
-problems.push(...addonDifferences());
-for (const problem of problems) console.log(problem);
-if (problems.length > 0) process.exit(1);

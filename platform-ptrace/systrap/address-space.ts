@@ -173,10 +173,10 @@ export class SystrapSpace implements AddressSpace {
     const pid = this.isDead ? 0 : this.pid;
     return {
       // Asked for rarely and dear: three host calls.
-      get residentBytes(): number {
+      get residentBytes(): SysResult {
         return pid === 0 ? 0 : native.residentBytes(pid, 0);
       },
-      get anonymousBytes(): number {
+      get anonymousBytes(): SysResult {
         return pid === 0 ? 0 : native.residentBytes(pid, 1);
       },
       cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
@@ -186,13 +186,13 @@ export class SystrapSpace implements AddressSpace {
   /** Maps the block where the first thread's slot most likely is, and has its first page made. */
   attachFirstBlock(): void {
     const base = this.#slotWord(0);
-    if (base >= 0) this.#host.words[base] = STATE_RUNNING;
+    if (!isErrno(base)) this.#host.words[base] = STATE_RUNNING;
   }
 
   /** Makes the thread object of a slot, mapping its block first where needed. */
   addThread(slot: number): Result<SystrapThread> {
     const base = this.#slotWord(slot);
-    if (base < 0) return ENOMEM;
+    if (isErrno(base)) return ENOMEM;
     const thread = new SystrapThread(this.#host, this, slot, base);
     if (this.threads.size === 0) this.#leaderSlot = slot;
     this.threads.set(slot, thread);
@@ -203,7 +203,7 @@ export class SystrapSpace implements AddressSpace {
   freeSlot(): SysResult {
     for (const slot of this.#leaving) {
       const base = this.#slotWord(slot);
-      if (base >= 0 && Atomics.load(this.#host.words, base + SLOT.alive) !== 0) continue;
+      if (!isErrno(base) && Atomics.load(this.#host.words, base + SLOT.alive) !== 0) continue;
       this.#leaving.delete(slot);
     }
     for (let slot = 0; slot < STUB_SLOTS; slot++) {
@@ -316,7 +316,7 @@ export class SystrapSpace implements AddressSpace {
     return Math.min(length, this.#host.guestTop - addr);
   }
 
-  #slotWord(slot: number): number {
+  #slotWord(slot: number): SysResult {
     const fileBlock = Math.floor(slot / SLOTS_PER_BLOCK);
     let block = this.#blocks.get(fileBlock);
     if (block === undefined) {

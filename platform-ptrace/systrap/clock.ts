@@ -1,6 +1,6 @@
 // The sandbox's clocks: the same time base (native/addon/clock.c) that guests read through the vDSO without a
 // system call, counted from the sandbox's start so that the host's uptime does not show.
-import { isErrno } from '../../abi/errno.ts';
+import { isErrno, type Result } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { Clock, WallTime } from '../../sentry/base/clock.ts';
 
@@ -39,7 +39,7 @@ export class SystrapClock implements Clock {
   }
 
   /** A vDSO that adds to these two clocks. Negative: an errno. */
-  vdsoWith(monotonic: Moment, boottime: Moment): SystrapVdso | number {
+  vdsoWith(monotonic: Moment, boottime: Moment): Result<SystrapVdso> {
     const { sec, nsec } = monotonic;
     const codeFd = native.vdsoCode(new Float64Array([sec, nsec, boottime.sec, boottime.nsec]));
     return isErrno(codeFd) ? codeFd : { ...this.vdso, codeFd };

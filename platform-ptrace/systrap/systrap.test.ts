@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { EFAULT, ENOMEM, EPERM, isErrno } from '../../abi/errno.ts';
+import { EFAULT, ENOMEM, EPERM, isErrno, type Result } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import type { ForkedAddressSpace } from '../../sentry/platform/address-space.ts';
 import { type GuestThread, REG } from '../../sentry/platform/guest-thread.ts';
@@ -28,13 +28,13 @@ const { platform } = guests;
 afterAll(() => platform.shutdown());
 
 const fork = (via: GuestThread): ForkedAddressSpace => {
-  const child = guests.result<ForkedAddressSpace | number>((done) => via.space.fork(via, done));
-  if (typeof child === 'number') throw new Error(`fork: ${child}`);
+  const child = guests.result<Result<ForkedAddressSpace>>((done) => via.space.fork(via, done));
+  if (isErrno(child)) throw new Error(`fork: ${child}`);
   return child;
 };
 const newThread = (via: GuestThread): GuestThread => {
-  const made = guests.result<GuestThread | number>((done) => via.space.newThread(via, done));
-  if (typeof made === 'number') throw new Error(`newThread: ${made}`);
+  const made = guests.result<Result<GuestThread>>((done) => via.space.newThread(via, done));
+  if (isErrno(made)) throw new Error(`newThread: ${made}`);
   return made;
 };
 const memory = (thread: GuestThread, addr: number, length: number): Uint8Array => {

@@ -1,7 +1,7 @@
 // How the Sentry waits: a short spell of polling the slots of running threads, then, announced in the page that all
 // stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
-import { EBUSY, EINVAL, type SysResult } from '../../abi/errno.ts';
+import { EBUSY, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
   GLOBAL,
@@ -227,7 +227,7 @@ export class Waiter {
   }
 }
 
-function must(buffer: ArrayBuffer | number, what: string): ArrayBuffer {
-  if (typeof buffer === 'number') throw new Error(`${what}: errno ${-buffer}`);
+function must(buffer: Result<ArrayBuffer>, what: string): ArrayBuffer {
+  if (isErrno(buffer)) throw new Error(`${what}: errno ${-buffer}`);
   return buffer;
 }

@@ -99,7 +99,16 @@ function planConfig(
     network: options.network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
+    profile: isProfileWanted(options),
   };
+}
+
+/** Where the Sentry's CPU time goes is for developers, and asked for with a variable: docs/debugging.md. */
+function isProfileWanted({ debugLog, debugSeccomp }: DoOptions): boolean {
+  if (process.env['RUNTS_PROFILE'] !== '1') return false;
+  if (debugLog === undefined || debugSeccomp !== true)
+    throw new Failure('RUNTS_E_USAGE', 'RUNTS_PROFILE=1 wants --debug-log and --debug-seccomp');
+  return true;
 }
 
 function planProcess(command: readonly string[], options: DoOptions): ProcessConfig {

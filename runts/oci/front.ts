@@ -1,6 +1,6 @@
 // Starts a process's front (native/launcher/front.c) and hears from it until the process is there.
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { isErrno } from '../../abi/errno.ts';
+import { isErrno, type SysResult } from '../../abi/errno.ts';
 import { SOCK_STREAM } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
@@ -117,7 +117,7 @@ function spawnLauncher(
   words: readonly string[],
   kept: readonly number[],
   streams: FrontPlan['streams'],
-): number {
+): SysResult {
   // Node has its standard streams closed at exec.
   for (const fd of [0, 1, 2, ...kept]) native.keepAtExec(fd);
   return native.spawn(

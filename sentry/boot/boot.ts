@@ -150,10 +150,12 @@ function newKernel(
 function confine(config: SandboxConfig, procFd: number): void {
   awaitThreads();
   const sealed = sealRoot(FD_SEALER);
-  if (sealed < 0) throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
+  if (isErrno(sealed))
+    throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);
   const filtered = isErrno(undumpable)
     ? undumpable
     : installFilter(sentryFilter(procFd, config.network), config.seccomp);
-  if (filtered < 0) throw new BootFailure(`cannot install the seccomp filter: errno ${-filtered}`);
+  if (isErrno(filtered))
+    throw new BootFailure(`cannot install the seccomp filter: errno ${-filtered}`);
 }

@@ -25,7 +25,7 @@ export function joinHostNetwork(platform: Platform, clock: Clock, keys: readonly
   const most = Math.floor(descriptorLimit() * socketsPart);
   const sockets = new HostSockets(platform, clock, most, new NetworkBroker(FD_BROKER));
   const joined = useHostNetwork(sockets);
-  if (joined < 0) throw new BootFailure(`--network host: errno ${-joined}`);
+  if (isErrno(joined)) throw new BootFailure(`--network host: errno ${-joined}`);
 }
 
 /** The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says (container.c). */

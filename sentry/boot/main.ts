@@ -13,6 +13,7 @@ import { newLog } from '../host/log.ts';
 import type { SyscallTracer } from '../syscalls/dispatch.ts';
 import { bootSandbox } from './boot.ts';
 import { BootFailure } from './boot-failure.ts';
+import { startProfile } from './profile.ts';
 import { failureOf } from './start-failure.ts';
 
 startAs('sentry', () => {
@@ -42,7 +43,9 @@ function run(
     const sandbox = bootSandbox(config, { channel, log, tracer });
     // A code cache is for the flags of a start.
     if (!config.writeCodeCache) useBaselineCompiler();
+    const endProfile = config.profile ? startProfile() : undefined;
     const status = sandbox.run();
+    endProfile?.();
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));
   } catch (error) {

@@ -111,7 +111,7 @@ class ServedFiles {
       attachPoint,
       exclusive,
       clock: this.#clock,
-      keepsNothing: how.follows === true,
+      follows: how.follows === true,
       ids,
       isIdMapped: how.ids !== undefined,
       idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),

@@ -1,5 +1,6 @@
 // The clocks of a container that has linux.timeOffsets: the host's, so much ahead (time_namespaces(7)). Others' clocks start at
 // 0 with the sandbox.
+import { isErrno } from '../../abi/errno.ts';
 import type { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import type { TimeOffsets } from '../../protocol/boot-config.ts';
 import { addTimes, type TimeNamespace } from '../kernel/time-offsets.ts';
@@ -17,7 +18,7 @@ export function newTimeNamespace(clock: SystrapClock, asked: TimeOffsets): TimeN
     boottime: addTimes(origin.boottime, asked.boottime),
   };
   const vdso = clock.vdsoWith(offsets.monotonic, offsets.boottime);
-  if (typeof vdso === 'number') throw new BootFailure(`a time namespace: errno ${-vdso}`);
+  if (isErrno(vdso)) throw new BootFailure(`a time namespace: errno ${-vdso}`);
   made += 1;
   return { inode: FIRST_INODE + made, shown: asked, offsets, vdso };
 }

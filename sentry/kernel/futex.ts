@@ -85,7 +85,7 @@ export class FutexTable {
     if (isErrno(own)) return;
     const woken = this.wake(own, count, 0xffffffff);
     const shared = this.key(mm, addr, false);
-    if (typeof shared === 'string' && shared !== own) this.wake(shared, count - woken, 0xffffffff);
+    if (!isErrno(shared) && shared !== own) this.wake(shared, count - woken, 0xffffffff);
   }
 
   /** Moves up to `count` waiters to another key. How many. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ERESTARTNOHAND, ERESTARTSYS } from '../../abi/errno.ts';
+import { ERESTARTNOHAND, ERESTARTSYS, type SysResult } from '../../abi/errno.ts';
 import { SIG_DFL, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1 } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 /** A call that sleeps for good, and notes how it ended. */
-function* sleepsForever(ends: string[]): Blocking<number> {
+function* sleepsForever(ends: string[]): Blocking<SysResult> {
   try {
     const wake: Wake = yield sleepUntil(Number.POSITIVE_INFINITY);
     ends.push(wake);

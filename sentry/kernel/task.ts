@@ -3,7 +3,7 @@ import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
-import type { Blocking, Sleep, Wake, Waker } from '../base/wait.ts';
+import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
 import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
@@ -90,7 +90,7 @@ export class Task implements Caller, Waker {
   /** set_robust_list(2); 0 for none. */
   robustList = 0;
   /** Completes restart_syscall(2) after a stop interrupted a call with a relative timeout. */
-  restart: (() => Blocking<number> | number) | undefined = undefined;
+  restart: (() => MaybeBlocking) | undefined = undefined;
   parentDeathSignal = 0;
   noNewPrivileges = false;
   /** seccomp(2): undefined while it restricts nothing. */

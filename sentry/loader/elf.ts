@@ -2,7 +2,15 @@
 // is checked before it is used, and nothing of it is trusted to agree with anything else.
 
 import * as elf from '../../abi/elf.ts';
-import { EINVAL, EIO, ENOEXEC, ENOMEM, isErrno, type Result } from '../../abi/errno.ts';
+import {
+  EINVAL,
+  EIO,
+  ENOEXEC,
+  ENOMEM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { PATH_MAX } from '../../abi/fs.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
@@ -156,7 +164,7 @@ function protOf(flags: number): number {
  * Differs from Linux: it takes any order and any overlap, and leaves the mess to the program. Linkers
  * write ascending disjoint segments, as the ELF specification asks.
  */
-function checkOrder(segments: readonly Segment[]): number {
+function checkOrder(segments: readonly Segment[]): SysResult {
   if (segments.length === 0) return ENOEXEC;
   let end = 0;
   for (const { vaddr, memoryBytes } of segments) {

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { EFAULT, ENAMETOOLONG, ENOENT, ERESTARTSYS, type Result } from '../../abi/errno.ts';
+import {
+  EFAULT,
+  ENAMETOOLONG,
+  ENOENT,
+  ERESTARTSYS,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import { type ArgumentKind, absent, type Row } from '../syscalls/entry.ts';
@@ -12,7 +20,7 @@ const BASE = 0x1000;
 function memoryOf(text: string): GuestMemory {
   const page = Buffer.alloc(4096);
   page.write(text, 'latin1');
-  const readSome = (at: number, dst: Uint8Array): number => {
+  const readSome = (at: number, dst: Uint8Array): SysResult => {
     const from = at - BASE;
     if (!(from >= 0 && from < page.length)) return EFAULT;
     const part = page.subarray(from, from + dst.length);
@@ -26,7 +34,7 @@ function memoryOf(text: string): GuestMemory {
   const string = (at: number, limit: number): Result<string> => {
     const bytes = new Uint8Array(limit + 1);
     const got = readSome(at, bytes);
-    if (got < 0) return EFAULT;
+    if (isErrno(got)) return EFAULT;
     const end = bytes.subarray(0, got).indexOf(0);
     return end < 0 ? ENAMETOOLONG : Buffer.from(bytes.subarray(0, end)).toString('latin1');
   };

@@ -88,15 +88,12 @@ function finish(task: Task, moved: SysResult): SysResult {
 }
 
 /** A position argument: undefined for a null pointer (the file's own offset). */
-function readPosition(
-  task: Task,
-  addr: number,
-): number | undefined | { readonly error: SysResult } {
+function readPosition(task: Task, addr: number): SysResult | undefined {
   if (addr === 0) return undefined;
   const view = task.memory.view(addr, 8);
-  if (isErrno(view)) return { error: view };
+  if (isErrno(view)) return view;
   const position = getI64(view, 0);
-  return position < 0 ? { error: EINVAL } : position;
+  return position < 0 ? EINVAL : position;
 }
 
 function sysSplice(task: Task, args: SyscallArgs): MaybeBlocking {
@@ -169,7 +166,7 @@ function pipeToFile(
 ): MaybeBlocking {
   const addr = args.addr(3);
   const position = readPosition(task, addr);
-  if (typeof position === 'object') return position.error;
+  if (isErrno(position)) return position;
   if (position !== undefined && isErrno(output.seek(0, 1))) return EINVAL;
   if ((output.flags & O_APPEND) !== 0) return EINVAL;
   const mover = {
@@ -213,7 +210,7 @@ function fileToPipe(
 ): MaybeBlocking {
   const addr = args.addr(1);
   const position = readPosition(task, addr);
-  if (typeof position === 'object') return position.error;
+  if (isErrno(position)) return position;
   if (position !== undefined && isErrno(input.seek(0, 1))) return EINVAL;
   if (input.node.kind === S_IFDIR) return EINVAL;
   const mover = {
@@ -284,7 +281,7 @@ function sysSendfile(task: Task, args: SyscallArgs): MaybeBlocking {
   if (isErrno(output)) return output;
   const addr = args.addr(2);
   const position = readPosition(task, addr);
-  if (typeof position === 'object') return position.error;
+  if (isErrno(position)) return position;
   const kind = input.node.kind;
   if (kind !== S_IFREG && kind !== S_IFBLK) return position === undefined ? EINVAL : ESPIPE;
   if ((output.flags & O_APPEND) !== 0) return EINVAL;

@@ -64,7 +64,7 @@ const prefixes: ReadonlySet<string> = new Set([
 function mayUseName(task: Task, path: Path, name: string, mask: number): SysResult {
   const allowed = mayUseNamespace(task, path, name, mask);
   // A name that is a prefix and nothing more is judged last: xattr_resolve_name.
-  return allowed >= 0 && prefixes.has(name) ? EINVAL : allowed;
+  return !isErrno(allowed) && prefixes.has(name) ? EINVAL : allowed;
 }
 
 function mayUseNamespace(task: Task, path: Path, name: string, mask: number): SysResult {

@@ -16,6 +16,7 @@ import {
   EROFS,
   EXDEV,
   isErrno,
+  type Result,
 } from '../../abi/errno.ts';
 import {
   AT_FDCWD,
@@ -65,7 +66,7 @@ function open(
   mode = 0o644,
   resolve = 0,
   dirfd = AT_FDCWD,
-): OpenFile | number {
+): Result<OpenFile> {
   const file = openNow(caller, dirfd, path, { flags, mode, resolve });
   if (!isErrno(file)) file.acquire();
   return file;
@@ -73,7 +74,7 @@ function open(
 
 function opened(caller: FsCaller, path: string, flags: number, mode = 0o644): OpenFile {
   const file = open(caller, path, flags, mode);
-  if (typeof file === 'number') assert.fail(`${path}: ${file}`);
+  if (isErrno(file)) assert.fail(`${path}: ${file}`);
   return file;
 }
 
@@ -171,7 +172,7 @@ describe('path walk', () => {
     assert.equal(open(caller, '/f', O_RDONLY, 0, RESOLVE_BENEATH, fd), EXDEV);
     assert.equal(open(caller, 'up', O_RDONLY, 0, RESOLVE_NO_SYMLINKS, fd), ELOOP);
     const inRoot = open(caller, 'abs', O_RDONLY, 0, RESOLVE_IN_ROOT, fd);
-    assert.ok(typeof inRoot !== 'number');
+    assert.ok(!isErrno(inRoot));
     assert.equal(pathText(inRoot.path as never, caller.fs.root), '/d/f');
   });
 

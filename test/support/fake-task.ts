@@ -212,7 +212,7 @@ export class FakeTask {
   }
 
   /** As `call`, for one that must not sleep. */
-  now(rows: readonly Row[], name: string, ...args: number[]): number {
+  now(rows: readonly Row[], name: string, ...args: number[]): SysResult {
     const result = this.call(rows, name, ...args);
     if (typeof result === 'number') return result;
     const step = result.next();
@@ -245,12 +245,12 @@ export class Sleeper {
     return this.#step.done === true ? 0 : this.#step.value.deadlineNs;
   }
 
-  get result(): number | undefined {
+  get result(): SysResult | undefined {
     return this.#step.done === true ? this.#step.value : undefined;
   }
 
   /** Wakes it for `reason` (an event only if one came): its result, or undefined if it sleeps again. */
-  resume(reason: Wake): number | undefined {
+  resume(reason: Wake): SysResult | undefined {
     if (this.#step.done === true) return this.#step.value;
     if (reason === 'event' && this.waker.wakes === 0) return undefined;
     this.waker.wakes = 0;

@@ -8,7 +8,7 @@ import {
   EPOLLIN,
   EPOLLONESHOT,
 } from '../../../abi/epoll.ts';
-import { EAGAIN, EEXIST, EINTR, ELOOP, ENOENT } from '../../../abi/errno.ts';
+import { EAGAIN, EEXIST, EINTR, ELOOP, ENOENT, type SysResult } from '../../../abi/errno.ts';
 import { FakeTask } from '../../../test/support/fake-task.ts';
 import { epollRows } from '../../syscalls/epoll.ts';
 import { eventfdRows } from '../../syscalls/eventfd.ts';
@@ -23,11 +23,11 @@ const outAt = 1024;
 const bufferAt = 4096;
 
 class Guest extends FakeTask {
-  epoll(): number {
+  epoll(): SysResult {
     return this.now(epollRows, 'epoll_create1', 0);
   }
 
-  ctl(epoll: number, operation: number, fd: number, events = 0, data = fd): number {
+  ctl(epoll: number, operation: number, fd: number, events = 0, data = fd): SysResult {
     this.memory.data.setUint32(eventAt, events >>> 0, true);
     this.memory.data.setUint32(eventAt + 4, data, true);
     return this.now(epollRows, 'epoll_ctl', epoll, operation, fd, eventAt);
@@ -47,11 +47,11 @@ class Guest extends FakeTask {
     return [this.memory.data.getInt32(0, true), this.memory.data.getInt32(4, true)];
   }
 
-  write(fd: number, length: number): number {
+  write(fd: number, length: number): SysResult {
     return this.now(readWriteRows, 'write', fd, bufferAt, length);
   }
 
-  read(fd: number, length: number): number {
+  read(fd: number, length: number): SysResult {
     return this.now(readWriteRows, 'read', fd, bufferAt, length);
   }
 }

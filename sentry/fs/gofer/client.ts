@@ -281,7 +281,7 @@ export class GoferClient {
     this.requests += 1;
     this.#dropFd();
     const sent = this.#send(operation, request);
-    if (sent < 0) return this.#lost(errnoName(sent));
+    if (isErrno(sent)) return this.#lost(errnoName(sent));
     for (;;) {
       const length = native.recvMessage(this.#socketFd, this.#reply.bytes, this.#fds, 0);
       if (length === EINTR) continue;

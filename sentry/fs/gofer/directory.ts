@@ -10,14 +10,6 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../../../abi/fs.ts';
-import {
-  IN_ATTRIB,
-  IN_CREATE,
-  IN_DELETE,
-  IN_ISDIR,
-  IN_MODIFY,
-  IN_MOVED_FROM,
-} from '../../../abi/inotify.ts';
 import { S_IFMT } from '../../../abi/stat.ts';
 import { WALK_MAX } from '../../../protocol/gofer/fields.ts';
 import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
@@ -26,16 +18,15 @@ import type { Caller } from '../../vfs/caller.ts';
 import { DirectoryFile, type ListedEntry, type Listing } from '../../vfs/directory-file.ts';
 import type { Attributes, NewNode, Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
+import { reportedNs } from './attribute-cache.ts';
 import { GoferFile } from './file.ts';
 import type { GoferFileSystem } from './filesystem.ts';
-import type { WatchedDirectory } from './host-watches.ts';
-import { type KnownName, KnownNames } from './known-names.ts';
-import { GoferNode, type HostOwner, reportedNs } from './node.ts';
+import type { KnownNames } from './known-names.ts';
+import { GoferNode, type HostOwner } from './node.ts';
+import { WatchedNames } from './watched-names.ts';
 
 /** A host directory that never ends must not keep us here. */
 const maxEntries = 5_000_000;
-/** Names of a directory that are kept while it is watched. */
-const maxRemembered = 50_000;
 
 /** What a walk ahead found out about one name: used by the lookup that follows, once. */
 interface Hint {
@@ -46,16 +37,14 @@ interface Hint {
   readonly turn: number;
 }
 
-export class GoferDirectory extends GoferNode implements Listing, WatchedDirectory {
+export class GoferDirectory extends GoferNode implements Listing {
   /** The Gofer's id; 0: not asked for yet. */
   #id: number;
   #hint: Hint | undefined = undefined;
   /** All entries, while the listing is kept (exclusive trees). */
   #listing: Map<string, HostAttributes> | undefined = undefined;
-  /** Watch descriptor (shared trees); 0: the host tells nothing of changes. */
-  #watch = 0;
-  /** While there is a watch. */
-  #names: KnownNames | undefined = undefined;
+  /** What is known of entries while the host tells of changes (shared trees). */
+  readonly #names: WatchedNames = new WatchedNames(this);
 
   constructor(
     filesystem: GoferFileSystem,
@@ -66,7 +55,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   ) {
     super(filesystem, parent, name, attributes);
     this.#id = entry.id;
-    this.#setWatch(entry.watch);
+    this.#names.setWatch(entry.watch);
   }
 
   get ino(): number {
@@ -112,7 +101,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   ): void {
     if (entry.id !== 0) {
       this.#id = entry.id;
-      this.#setWatch(entry.watch);
+      this.#names.setWatch(entry.watch);
     } else if (parent !== this.parent || name !== this.name) {
       // Known from a listing: the Gofer learns of the new name by being asked for it.
       this.#id = 0;
@@ -130,14 +119,14 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const first = usable[0];
     if (first === undefined || usable.length < 2 || this.#listing !== undefined) return;
     if (this.#hint?.name === first && this.#hint.turn === currentTurn()) return;
-    if (this.trustedNames()?.get(first) !== undefined) return;
+    if (this.#names.trusted()?.get(first) !== undefined) return;
     if (usable.some((name) => name.length > 255)) return;
     this.#hint = this.#walkAhead(usable);
   }
 
   #walkAhead(usable: readonly string[]): Hint | undefined {
     const { watch, entries, errno } = this.filesystem.client.walk(this.id(), usable.join('/'));
-    this.#setWatch(watch);
+    this.#names.setWatch(watch);
     const turn = currentTurn();
     let hint: Hint | undefined;
     if (entries.length < usable.length && isErrno(errno))
@@ -174,7 +163,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
 
   /** What is known without asking; undefined: nothing. */
   #known(name: string): Result<GoferNode> | undefined {
-    const names = this.trustedNames();
+    const names = this.#names.trusted();
     const known = names?.get(name);
     if (names === undefined || known === undefined) return undefined;
     if (known === 'missing') return ENOENT;
@@ -187,7 +176,8 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const node = this.filesystem.node(this, name, entry, names.listedNs);
     // The directory is not told of what another container did by another name.
     const isTold = known.nlink === 1 && known.mountRoot === 0;
-    if (!isTold && names.foreignChanges !== this.filesystem.client.foreignChanges) node.stale();
+    if (!isTold && names.foreignChanges !== this.filesystem.client.foreignChanges)
+      node.cache.changed();
     names.set(name, node);
     return node;
   }
@@ -195,89 +185,49 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   #walkTo(name: string): Result<Node> {
     const { watch, entries, errno } = this.filesystem.client.walk(this.id(), name);
     const entry = entries[0];
-    this.#setWatch(watch);
+    this.#names.setWatch(watch);
     if (entry === undefined)
       return errno === ENOENT ? this.#missed(name) : isErrno(errno) ? errno : EIO;
     return this.#remembered(name, this.filesystem.node(this, name, entry));
   }
 
-  #remembered(name: string, node: GoferNode): GoferNode {
-    this.#remember(name, node);
-    return node;
-  }
-
-  #remember(name: string, known: GoferNode | 'missing'): void {
-    const names = this.#names;
-    if (names === undefined) return;
-    names.set(name, known);
-    if (names.size > maxRemembered) this.dropListing();
-    else this.filesystem.listingKept(this, names.size);
-  }
-
-  /** There is no such name. Who looks for it may look for many. */
+  /** There is no such name. */
   #missed(name: string): Errno {
-    this.#remember(name, 'missing');
-    if (this.#names?.countMiss() === true) this.#fetchListing(1);
+    if (this.#names.missed(name)) this.#fetchListing(1);
     return ENOENT;
   }
 
-  /** What is known of the names in it, if everything up to now is; undefined: ask. */
-  trustedNames(): KnownNames | undefined {
-    if (this.#watch === 0) return undefined;
-    const { client } = this.filesystem;
-    client.watches.look(client.foreignChanges);
-    return this.#names;
+  #remembered(name: string, node: GoferNode): GoferNode {
+    this.#names.remember(name, node);
+    return node;
   }
 
   /** Is it known to be what has this name? */
   knows(name: string, node: GoferNode): boolean {
-    return this.trustedNames()?.get(name) === node;
+    return this.#names.trusted()?.get(name) === node;
   }
 
-  protected override isReported(): boolean {
-    return this.trustedNames() !== undefined;
+  /** A directory is told of by its own watch. */
+  override isReported(): boolean {
+    return this.#names.trusted() !== undefined;
   }
 
-  #setWatch(watch: number): void {
-    const { watches } = this.filesystem.client;
-    const wanted = watches.isOn && !this.filesystem.exclusive ? watch : 0;
-    if (wanted === this.#watch) return;
-    if (this.#watch !== 0) watches.remove(this.#watch, this);
-    this.#watch = wanted;
-    this.filesystem.listingDropped(this);
-    this.#names = wanted === 0 ? undefined : new KnownNames();
-    if (wanted !== 0) watches.add(wanted, this);
-    // What was learned before the watch was there may have changed unseen.
-    this.changedOnHost();
+  override get isWatched(): boolean {
+    return this.#names.isOn;
   }
 
-  unwatched(): void {
-    this.#setWatch(0);
+  changedByOthers(): void {
+    this.cache.changedByOthers();
   }
 
-  hostChanged(mask: number, name: string): void {
-    if (name === '') {
-      this.changedOnHost();
-      return;
-    }
-    const names = this.#names;
-    const known = names?.get(name);
-    if ((mask & (IN_ATTRIB | IN_MODIFY)) === 0) {
-      this.#hint = undefined;
-      this.stale();
-      names?.changed(name)?.changedOnHost();
-    } else if (known instanceof GoferNode) {
-      // A directory with a watch tells by that.
-      if (known instanceof GoferDirectory && known.#watch !== 0) return;
-      if ((mask & IN_ATTRIB) !== 0) known.changedOnHost();
-      else known.stale();
-    } else if (known !== 'missing') names?.changed(name);
+  /** By whomever: what a walk found out before is old. */
+  entriesChanged(): void {
+    this.#hint = undefined;
+    this.cache.changed();
   }
 
-  /** The vfs does not hold the node of this name any more. */
   nodeForgotten(name: string, node: GoferNode): void {
-    const known = this.#names?.get(name);
-    if (known === undefined || known === node) this.#names?.changed(name);
+    this.#names.nodeForgotten(name, node);
   }
 
   #fromHint(hint: Hint): Result<Node> {
@@ -289,7 +239,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   }
 
   list(): Result<readonly ListedEntry[]> {
-    const names = this.trustedNames();
+    const names = this.#names.trusted();
     const known = names === undefined || this.#isOld(names) ? undefined : names.list();
     if (known !== undefined) return known;
     const listing = this.#listing ?? this.#fetchListing();
@@ -313,7 +263,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   dropListing(): void {
     this.filesystem.listingDropped(this);
     this.#listing = undefined;
-    if (this.#names !== undefined) this.#names = new KnownNames();
+    this.#names.dropNames();
   }
 
   override open(flags: number, _caller: Caller): Result<OpenFile> {
@@ -327,7 +277,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const { client } = this.filesystem;
     const made = client.create({ id: this.id(), name, mode: as.mode & 0o7777, ...owner });
     if (isErrno(made)) return made;
-    const node = this.#added(name, made.entry, IN_CREATE);
+    const node = this.#added(name, made.entry);
     if (node instanceof GoferFile) node.adoptHostFd(made.fd);
     else this.filesystem.closeFd(made.fd);
     return node;
@@ -349,8 +299,8 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const { client } = this.filesystem;
     const made = client.makeDirectory({ id: this.id(), name, mode: as.mode & 0o7777, ...owner });
     if (isErrno(made)) return made;
-    const node = this.#added(name, made.entry, IN_CREATE | IN_ISDIR);
-    if (made.isEmpty && node instanceof GoferDirectory) node.#names?.setEmpty();
+    const node = this.#added(name, made.entry);
+    if (made.isEmpty && node instanceof GoferDirectory) node.#names.setEmpty();
     return node;
   }
 
@@ -384,9 +334,9 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
         ? client.link(place, this.id(), name)
         : client.linkHeld(node.heldId, this.id(), name);
     this.#changed();
-    this.#names?.changed(name);
+    this.#names.changed(name);
     if (!isErrno(done) && node.heldId !== 0) this.#relocate(this, name);
-    node.changedOnHost();
+    node.cache.changedByOthers();
     return done;
   }
 
@@ -415,19 +365,19 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const replaced =
       (flags & RENAME_EXCHANGE) === 0 && victim instanceof GoferNode ? victim : undefined;
     if (replaced instanceof GoferFile) replaced.beforeUnlink();
-    const moved = this.trustedNames()?.get(name);
+    const moved = this.#names.trusted()?.get(name);
     const done = this.filesystem.client.rename(this.id(), name, to.id(), newName, flags);
     this.#changed();
     to.#changed();
     // What is at the new name is looked up: the event does not tell our change from one right after it.
-    to.#names?.changed(newName);
-    if (isErrno(done) || (flags & RENAME_EXCHANGE) !== 0) this.#names?.changed(name);
-    else this.#removed(name, IN_MOVED_FROM, moved);
+    to.#names.changed(newName);
+    if (isErrno(done) || (flags & RENAME_EXCHANGE) !== 0) this.#names.changed(name);
+    else this.#names.movedAway(name, moved);
     if (isErrno(done)) return done;
     replaced?.unlinked();
     if (moved instanceof GoferNode && (flags & RENAME_EXCHANGE) === 0) {
       moved.foundAt(to, newName);
-      moved.stale();
+      moved.cache.changed();
       return 0;
     }
     this.#relocate(to, newName);
@@ -436,11 +386,8 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   }
 
   override forgotten(): void {
-    this.filesystem.listingDropped(this);
     this.#listing = undefined;
-    if (this.#watch !== 0) this.filesystem.client.watches.remove(this.#watch, this);
-    this.#watch = 0;
-    this.#names = undefined;
+    this.#names.forget();
     super.forgotten();
     if (this.#id !== 0 && this.parent !== undefined) this.filesystem.client.forget(this.#id);
     this.#id = 0;
@@ -460,21 +407,12 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     const done = this.filesystem.client.remove(this.id(), name, isDirectory);
     this.#changed();
     if (isErrno(done)) {
-      this.#names?.changed(name);
+      this.#names.changed(name);
       return done;
     }
-    this.#removed(name, IN_DELETE, target);
+    this.#names.removed(name, target);
     target.unlinked();
     return done;
-  }
-
-  /** By us: the event that tells of it is no news. */
-  #removed(name: string, mask: number, what: unknown): void {
-    if (this.#names === undefined) return;
-    this.#remember(name, 'missing');
-    const isDirectory = what instanceof GoferDirectory;
-    const bits = isDirectory ? mask | IN_ISDIR : mask;
-    this.filesystem.client.watches.expect(this.#watch, bits, name, this);
   }
 
   /** Tells the moved node where it is now. */
@@ -485,30 +423,28 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
   }
 
   #made(name: string, entry: Result<HostEntry>): Result<Node> {
-    return isErrno(entry) ? entry : this.#added(name, entry, IN_CREATE);
+    return isErrno(entry) ? entry : this.#added(name, entry);
   }
 
-  /** By us: the event that tells of it is no news. */
-  #added(name: string, entry: HostEntry, mask: number): GoferNode {
+  #added(name: string, entry: HostEntry): GoferNode {
     this.#changed();
-    if (this.#names !== undefined)
-      this.filesystem.client.watches.expect(this.#watch, mask, name, this);
-    return this.#remembered(name, this.filesystem.node(this, name, entry));
+    const node = this.filesystem.node(this, name, entry);
+    this.#names.made(name, node);
+    return node;
   }
 
   #changed(): void {
-    this.#hint = undefined;
     this.filesystem.client.changed();
-    this.stale();
+    this.entriesChanged();
   }
 
   /** By name: so it gets a watch. */
   protected override fetch(): Result<Attributes> {
     const { client, exclusive } = this.filesystem;
-    if (this.#watch !== 0 || exclusive || !client.watches.isOn) return super.fetch();
-    const before = this.learnedNs;
+    if (this.#names.isOn || exclusive || !client.watches.isOn) return super.fetch();
+    const before = this.cache.learnedNs;
     this.#find();
-    return this.learnedNs > before ? this.lastKnown : super.fetch();
+    return this.cache.learnedNs > before ? this.lastKnown : super.fetch();
   }
 
   /** Of at most `maxParts`; what is more is not believed to be all. */
@@ -520,7 +456,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     for (let parts = 0; parts < maxParts && listing.size <= maxEntries; parts += 1) {
       const part = filesystem.client.list(this.id(), parts > 0);
       if (isErrno(part)) return part;
-      if (parts === 0) this.#setWatch(part.watch);
+      if (parts === 0) this.#names.setWatch(part.watch);
       for (const { name, attributes } of part.entries) listing.set(name, attributes);
       isWhole = !part.more;
       if (isWhole) break;
@@ -528,24 +464,7 @@ export class GoferDirectory extends GoferNode implements Listing, WatchedDirecto
     if (filesystem.exclusive) {
       this.#listing = listing;
       filesystem.listingKept(this, listing.size);
-    } else if (isWhole && listing.size <= maxRemembered) this.#fill(listing);
+    } else if (isWhole) this.#names.fill(listing);
     return listing;
-  }
-
-  #fill(listing: ReadonlyMap<string, HostAttributes>): void {
-    const names = this.#names;
-    if (names === undefined) return;
-    const now = this.filesystem.nowNs();
-    const all = new Map<string, KnownName>();
-    for (const [name, attributes] of listing) {
-      const node = names.get(name);
-      if (node instanceof GoferNode && this.filesystem.isNodeOf(node, attributes)) {
-        // Of a directory without a watch it says nothing of what comes.
-        node.learn(this.filesystem.localAttributes(attributes), now);
-        all.set(name, node);
-      } else all.set(name, attributes);
-    }
-    names.fill(all, now, this.filesystem.client.foreignChanges);
-    this.filesystem.listingKept(this, names.size);
   }
 }

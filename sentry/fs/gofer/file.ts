@@ -103,7 +103,7 @@ export class GoferFile extends GoferNode implements Mappable {
     this.#users -= 1;
     if (this.#users !== 0) return;
     // What was written is over: one look at the descriptor, and it is known until somebody else writes.
-    if (this.#writeFd >= 0 && this.isOwnershipKnown && this.isReported()) this.fetch();
+    if (this.#writeFd >= 0 && this.cache.isOwnerKnown && this.isReported()) this.fetch();
     this.filesystem.openFiles.delete(this);
     if (this.isForgotten) this.closeHostFds();
     else this.filesystem.fileIdle(this);
@@ -152,10 +152,10 @@ export class GoferFile extends GoferNode implements Mappable {
   protected override fetch(): Result<Attributes> {
     const fd = this.#writeFd >= 0 ? this.#writeFd : this.#readFd;
     // It does not tell the owner as the Gofer does.
-    if (!this.isOwnershipKnown && this.heldId === 0) {
+    if (!this.cache.isOwnerKnown && this.heldId === 0) {
       const host = this.filesystem.client.getAttributes(this.directoryId(), this.name);
       if (!isErrno(host) && host.ino === this.ino) {
-        this.learn(this.filesystem.localAttributes(host));
+        this.learned(this.filesystem.localAttributes(host));
         return this.lastKnown;
       }
     }
@@ -169,7 +169,7 @@ export class GoferFile extends GoferNode implements Mappable {
       nsec: u32(offset + 8),
     });
     // Owners stay as the Gofer shows them: its user namespace is not ours.
-    this.learn({
+    this.learned({
       ...known,
       mode: statxView.getUint16(at.mode, true),
       nlink: u32(at.nlink),
@@ -183,7 +183,7 @@ export class GoferFile extends GoferNode implements Mappable {
   }
 
   /** What is written through a mapping is not told: while there may be one of ours, the descriptor is asked. */
-  protected override isReported(): boolean {
+  override isReported(): boolean {
     return (this.#writeFd < 0 || this.#users === 0) && super.isReported();
   }
 
@@ -303,7 +303,7 @@ export class GoferOpenFile extends OpenFile {
   }
 
   #size(): number {
-    this.node.stale();
+    this.node.cache.changed();
     return this.node.currentSize();
   }
 

@@ -16,15 +16,20 @@ import { type IdMaps, sameIds } from './id-map.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
 import type { GoferNode } from './node.ts';
 
+/** A directory that keeps what it knows of its entries. */
+export interface KeepsListing {
+  dropListing(): void;
+}
+
 export interface GoferMountOptions {
   readonly client: GoferClient;
   /** Which of the Gofer's attach points. */
   readonly attachPoint: number;
-  /** Nobody else changes these files: cache everything. */
+  /** Nobody changes these files: what is known of them holds for good. See README.md for what goes with each kind of tree. */
   readonly exclusive: boolean;
   readonly clock: Clock;
-  /** No descriptor of an idle file is kept: it would keep the host from unmounting what it is in. */
-  readonly keepsNothing?: boolean;
+  /** The host mounts and unmounts below it: no descriptor of an idle file is kept, which would make such a mount busy. */
+  readonly follows?: boolean;
   readonly isIdMapped?: boolean;
   /** Owners as the container has them; absent: the host's. */
   readonly ids?: IdMaps;
@@ -70,7 +75,7 @@ export class GoferFileSystem implements FileSystem {
   /** Of a writable tree: those whose name may go while they are used, by way of another tree. */
   readonly openFiles: Set<GoferFile> = new Set();
   #isClosed = false;
-  readonly #listed = new Map<GoferDirectory, number>();
+  readonly #listed = new Map<KeepsListing, number>();
   #listedEntries = 0;
 
   private constructor(
@@ -83,7 +88,7 @@ export class GoferFileSystem implements FileSystem {
     this.exclusive = options.exclusive;
     this.clock = options.clock;
     this.#readOnly = readOnly;
-    this.#maxIdleFds = options.keepsNothing === true ? 0 : maxIdleFds;
+    this.#maxIdleFds = options.follows === true ? 0 : maxIdleFds;
     this.isIdMapped = options.isIdMapped ?? false;
     this.#ids = options.ids ?? sameIds;
     this.#idsBelow = options.idsBelow ?? this.#ids;
@@ -154,8 +159,8 @@ export class GoferFileSystem implements FileSystem {
       return known;
     }
     const made = this.#make(parent, name, attributes, entry);
-    made.learn(attributes, sinceNs);
-    made.isMountRoot = entry.attributes.mountRoot !== 0;
+    made.cache.learned(attributes, sinceNs);
+    made.cache.placed(entry.attributes.mountRoot !== 0);
     this.#nodes.set(key, made);
     made.key = key;
     return made;
@@ -258,7 +263,7 @@ export class GoferFileSystem implements FileSystem {
   }
 
   /** A directory keeps `count` entries now; those of older ones may have to go. */
-  listingKept(directory: GoferDirectory, count: number): void {
+  listingKept(directory: KeepsListing, count: number): void {
     this.#listedEntries += count - (this.#listed.get(directory) ?? 0);
     this.#listed.set(directory, count);
     for (const [oldest, size] of this.#listed) {
@@ -269,7 +274,7 @@ export class GoferFileSystem implements FileSystem {
     }
   }
 
-  listingDropped(directory: GoferDirectory): void {
+  listingDropped(directory: KeepsListing): void {
     const count = this.#listed.get(directory);
     if (count === undefined) return;
     this.#listed.delete(directory);

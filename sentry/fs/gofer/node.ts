@@ -11,16 +11,9 @@ import {
   Node,
   type Ownership,
 } from '../../vfs/node.ts';
+import { AttributeCache } from './attribute-cache.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
-
-/** Attributes of shared trees are believed this long: a lookup and the stat after it are one request. */
-const freshNs = 1_000_000;
-/**
- * And this long where the host tells of changes: it does not tell of those through a mapping, and through a hard link that
- * was made meanwhile.
- */
-export const reportedNs = 1_000_000_000;
 
 export interface HostOwner {
   readonly uid: number;
@@ -30,6 +23,7 @@ export interface HostOwner {
 export abstract class GoferNode extends Node {
   readonly filesystem: GoferFileSystem;
   readonly kind: number;
+  /** The vfs may keep its names: so in exclusive trees. In others each lookup comes here, where it may need no request. */
   override readonly cacheable: boolean;
   /** In the file system's table of nodes. */
   key = '';
@@ -41,15 +35,8 @@ export abstract class GoferNode extends Node {
   #isNameless = false;
   /** Nobody in the vfs holds it, and the file system does not know it any more. */
   isForgotten = false;
-  /** Something is mounted under its name: the watch of the directory does not tell of changes. */
-  isMountRoot = false;
-  #attributes: Attributes;
-  #freshUntilNs: number;
-  #learnedNs: number;
-  /** Nothing is known to have changed since. */
-  #isKnown = true;
-  #isOwnershipKnown = true;
-  #foreignChanges = 0;
+  /** What is known of its attributes, and whether that may be believed. */
+  readonly cache: AttributeCache;
   #identity: FileIdentity | undefined = undefined;
   #isIdentityTaken = false;
 
@@ -65,12 +52,7 @@ export abstract class GoferNode extends Node {
     this.cacheable = filesystem.exclusive;
     this.parent = parent;
     this.name = name;
-    this.#attributes = attributes;
-    this.#learnedNs = filesystem.exclusive ? 0 : filesystem.nowNs();
-    this.#freshUntilNs = filesystem.exclusive
-      ? Number.POSITIVE_INFINITY
-      : this.#learnedNs + freshNs;
-    this.#foreignChanges = filesystem.client.foreignChanges;
+    this.cache = new AttributeCache(filesystem, this, attributes);
   }
 
   /** The host's file, which other nodes may be of. Trees of this sandbox alone are asked for nothing. */
@@ -79,7 +61,7 @@ export abstract class GoferNode extends Node {
     const { exclusive, client } = this.filesystem;
     const shared = exclusive
       ? undefined
-      : client.identities.take(this.key, this.#attributes, this.kind);
+      : client.identities.take(this.key, this.lastKnown, this.kind);
     this.#isIdentityTaken = shared !== undefined;
     this.#identity = shared ?? this;
     return this.#identity;
@@ -101,44 +83,20 @@ export abstract class GoferNode extends Node {
     sinceNs: number,
   ): void {
     this.foundAt(parent, name);
-    this.isMountRoot = entry.attributes.mountRoot !== 0;
-    if (sinceNs >= this.#learnedNs) this.learn(attributes, sinceNs);
+    this.cache.placed(entry.attributes.mountRoot !== 0);
+    this.cache.seen(attributes, sinceNs);
   }
 
   override get knownIdentity(): FileIdentity | undefined {
     if (this.#identity !== undefined) return this.#identity;
     const { exclusive, client } = this.filesystem;
-    return exclusive ? undefined : client.identities.known(this.key, this.#attributes, this.kind);
-  }
-
-  /** New attributes from the host. */
-  learn(attributes: Attributes, sinceNs: number = this.filesystem.nowNs()): void {
-    this.#attributes = attributes;
-    if (this.filesystem.exclusive) return;
-    this.#learnedNs = sinceNs;
-    this.#freshUntilNs = sinceNs + freshNs;
-    this.#isKnown = true;
-    this.#isOwnershipKnown = true;
-    this.#foreignChanges = this.filesystem.client.foreignChanges;
-  }
-
-  /** The next question goes to the host. */
-  stale(): void {
-    this.#freshUntilNs = 0;
-    this.#isKnown = false;
-  }
-
-  /** The host tells of a change: it may be one of owner or mode. */
-  changedOnHost(): void {
-    this.stale();
-    this.#learnedNs = 0;
-    this.#isOwnershipKnown = false;
+    return exclusive ? undefined : client.identities.known(this.key, this.lastKnown, this.kind);
   }
 
   /** A guest changes it. */
   changed(): void {
     this.filesystem.client.changed();
-    this.stale();
+    this.cache.changed();
   }
 
   /**
@@ -147,12 +105,7 @@ export abstract class GoferNode extends Node {
    */
   unlinked(): void {
     this.#isNameless = true;
-    const nlink = this.kind === S_IFDIR ? 0 : Math.max(0, this.#attributes.nlink - 1);
-    this.#attributes = { ...this.#attributes, nlink };
-    if (nlink > 0) {
-      this.stale();
-      return;
-    }
+    if (this.cache.nameRemoved() > 0) return;
     for (const tree of this.filesystem.client.identities.filesystems()) tree.removed(this.key);
     if (this.heldId === 0) this.filesystem.forget(this);
   }
@@ -164,7 +117,7 @@ export abstract class GoferNode extends Node {
   isStill({ mode, btime }: Attributes): boolean {
     if (this.kind !== (mode & S_IFMT)) return false;
     if (this.kind === S_IFREG || this.kind === S_IFDIR) return true;
-    const known = this.#attributes.btime;
+    const known = this.lastKnown.btime;
     return known.sec === btime.sec && known.nsec === btime.nsec;
   }
 
@@ -173,77 +126,57 @@ export abstract class GoferNode extends Node {
     if (this.#isIdentityTaken) this.filesystem.client.identities.removed(this.identity);
   }
 
-  /** Learned this recently, whatever became stale by entries made or removed since. */
-  protected get isOwnershipFresh(): boolean {
-    if (this.filesystem.exclusive) return true;
-    const age = this.filesystem.nowNs() - this.#learnedNs;
-    if (age <= freshNs && this.#isUnchanged) return true;
-    return (
-      (this.kind === S_IFDIR || age <= reportedNs) && this.isReported() && this.#isOwnershipKnown
-    );
-  }
-
-  protected get isOwnershipKnown(): boolean {
-    return this.#isOwnershipKnown;
-  }
-
-  protected get learnedNs(): number {
-    return this.#learnedNs;
-  }
-
-  /** Changes of its attributes are told, and those up to now have been: what is known is looked at after this. */
-  protected isReported(): boolean {
+  /**
+   * All changes of its attributes are told, and those up to now have come in: a file is told of by the watch of the
+   * directory that its only name is in.
+   */
+  isReported(): boolean {
     const { parent } = this;
-    return (
-      parent !== undefined &&
-      this.#attributes.nlink === 1 &&
-      !this.isMountRoot &&
-      parent.knows(this.name, this)
-    );
+    return parent !== undefined && this.cache.isToldByName && parent.knows(this.name, this);
   }
 
-  /** By other containers. */
-  get #isUnchanged(): boolean {
-    return this.#foreignChanges === this.filesystem.client.foreignChanges;
+  /** A directory with a watch of its own tells of itself: what its parent's watch says of it is no news. */
+  get isWatched(): boolean {
+    return false;
   }
 
   /** What is known without asking. */
   get lastKnown(): Attributes {
-    return this.#attributes;
+    return this.cache.last;
   }
 
   override attributes(): Result<Attributes> {
-    if (this.#freshUntilNs === Number.POSITIVE_INFINITY) return this.#attributes;
-    const age = this.filesystem.nowNs() - this.#learnedNs;
-    if (age <= reportedNs && this.isReported() && this.#isKnown) return this.#attributes;
-    if (age <= freshNs && this.#freshUntilNs !== 0 && this.#isUnchanged) return this.#attributes;
-    return this.fetch();
+    return this.cache.believed() ?? this.fetch();
   }
 
-  /** Entries that come and go change a directory's times, not its owner: a burst of them does not ask for it each time. */
   override ownership(): Result<Ownership> {
-    return this.isOwnershipFresh ? this.#attributes : this.attributes();
+    return this.cache.believedOwner() ?? this.attributes();
+  }
+
+  /** The host said this just now. */
+  protected learned(attributes: Attributes): void {
+    this.cache.learned(attributes, this.filesystem.nowNs());
   }
 
   /** Asks the host. Open files ask their descriptor instead (GoferFile). */
   protected fetch(): Result<Attributes> {
-    if (this.heldId !== 0 || this.#isNameless) return this.#attributes;
+    if (this.heldId !== 0 || this.#isNameless) return this.lastKnown;
     const host = this.filesystem.client.getAttributes(this.directoryId(), this.name);
     if (host === ENOENT) {
       // Removed while somebody holds it (O_PATH, a working directory).
-      this.learn({ ...this.#attributes, nlink: 0 });
-      return this.#attributes;
+      this.learned({ ...this.lastKnown, nlink: 0 });
+      return this.lastKnown;
     }
     if (isErrno(host)) return host;
     // Somebody put another file under this name: ours has lost it, and we know no more than before.
-    if (host.ino !== this.#attributes.ino) return this.#attributes;
-    this.learn(this.filesystem.localAttributes(host));
-    return this.#attributes;
+    if (host.ino !== this.lastKnown.ino) return this.lastKnown;
+    this.learned(this.filesystem.localAttributes(host));
+    return this.lastKnown;
   }
 
   /** What requests name it by. ENOENT: it has no name that is known. */
   get place(): Result<Place> {
-    const { ino } = this.#attributes;
+    const { ino } = this.lastKnown;
     if (this.heldId !== 0) return [this.heldId, '', ino];
     return this.#isNameless ? ENOENT : [this.directoryId(), this.name, ino];
   }
@@ -254,7 +187,7 @@ export abstract class GoferNode extends Node {
   }
 
   override get isUnmapped(): boolean {
-    return isUnmapped(this.#attributes.uid, this.#attributes.gid);
+    return isUnmapped(this.lastKnown.uid, this.lastKnown.gid);
   }
 
   override mayBelongTo(uid: number | undefined, gid: number | undefined): SysResult {
@@ -264,7 +197,7 @@ export abstract class GoferNode extends Node {
 
   /** Owners as the host has them; 0 for undefined ones. */
   protected hostOwner(uid: number | undefined, gid: number | undefined): Result<HostOwner> {
-    const { uids, gids } = this.filesystem.idsOf(this.#attributes.dev);
+    const { uids, gids } = this.filesystem.idsOf(this.lastKnown.dev);
     const hostUid = uid === undefined ? 0 : uids.toHost(uid);
     const hostGid = gid === undefined ? 0 : gids.toHost(gid);
     if (isErrno(hostUid)) return hostUid;
@@ -285,7 +218,7 @@ export abstract class GoferNode extends Node {
     });
     if (isErrno(changed)) return changed;
     this.filesystem.client.changed();
-    this.learn(this.filesystem.localAttributes(changed));
+    this.learned(this.filesystem.localAttributes(changed));
     return 0;
   }
 

@@ -1,5 +1,5 @@
 // nsfs: what /proc/PID/ns/* leads to. Open files of it are good for fstat, for comparing, and for setns(2).
-import { EINVAL, type Result } from '../../../abi/errno.ts';
+import { EINVAL, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
 import type { UtsNamespace } from '../../kernel/uts-namespace.ts';
@@ -94,7 +94,7 @@ class NamespaceFile extends OpenFile {
     this.node.namespace?.release();
   }
 
-  override read(): number {
+  override read(): SysResult {
     return EINVAL;
   }
 }

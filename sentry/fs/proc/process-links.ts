@@ -1,5 +1,5 @@
 // The magic links of a process: /proc/PID/{exe,cwd,root} and ns/*.
-import { EACCES, ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
+import { EACCES, ENOENT, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -57,12 +57,12 @@ function namespaceLinks(): Entries<Subject> {
   for (const [name, type, show] of namespaces) {
     const shown = (subject: Subject): ShownNamespace => show(subject.task, subject.group);
     const textOf = (subject: Subject): string => `${type}:[${inodeOf(shown(subject))}]`;
-    const check = (subject: Subject, caller: Caller): number => mayLookInto(subject, caller);
+    const check = (subject: Subject, caller: Caller): SysResult => mayLookInto(subject, caller);
     entries[name] = link<Subject>(
-      (subject, caller) => (check(subject, caller) < 0 ? EACCES : textOf(subject)),
+      (subject, caller) => (isErrno(check(subject, caller)) ? EACCES : textOf(subject)),
       {
         follow: (subject, caller) =>
-          check(subject, caller) < 0
+          isErrno(check(subject, caller))
             ? EACCES
             : anonymousPath(nodeOf(shown(subject)), textOf(subject)),
         owner: ownerOf,

@@ -1,6 +1,6 @@
 // Runs one recorded case of terminal behaviour (see line-discipline.test.ts) on a Terminal without
 // a kernel around it: the other half of the recorder, which ran the same steps on a Linux pty.
-import { EAGAIN, isErrno } from '../../../abi/errno.ts';
+import { EAGAIN, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_NOCTTY, O_NONBLOCK, O_RDWR } from '../../../abi/fcntl.ts';
 import { TCIFLUSH, TCIOFLUSH, TCOFLUSH, VSTART, VSTOP } from '../../../abi/termios.ts';
 import { TimerQueue } from '../../base/timer-queue.ts';
@@ -92,7 +92,7 @@ function flow(terminal: Terminal, action: number): void {
   else terminal.sendFlowCharacter(terminal.termios.cc[action === 2 ? VSTOP : VSTART] as number);
 }
 
-function writeText(file: PtyMaster | PtySlave, text: string): number {
+function writeText(file: PtyMaster | PtySlave, text: string): SysResult {
   return file.write(new BufferSource(Buffer.from(text, 'latin1')));
 }
 

@@ -1,6 +1,6 @@
 // A netlink socket of the Sentry's own on the host, opened at boot: sends requests that are put together here. The kernel
 // answers within sendmsg(2) and recvmsg(2): nothing waits.
-import { EAGAIN, EIO, isErrno, type Result } from '../../../abi/errno.ts';
+import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { native } from '../../../native/addon.ts';
 import { message } from '../netlink/route-message.ts';
@@ -50,7 +50,7 @@ export class HostNetlink {
   }
 
   /** One datagram of the kernel's; others may not write to us, but who knows. */
-  #receive(): number {
+  #receive(): SysResult {
     for (;;) {
       const { length } = buffer;
       const count = native.receiveDatagram(

@@ -1,6 +1,6 @@
 // The network of the host (in a container: that of its network namespace), as `--network host` gives it to the guest.
 // Opens at boot, before the Sentry is confined, what cannot be opened later.
-import { EACCES, EPERM, isErrno, type Result } from '../../../abi/errno.ts';
+import { EACCES, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
@@ -21,7 +21,7 @@ import { openNetFiles, readNetFile } from './net-files.ts';
 import { RouteSocket } from './route-socket.ts';
 
 /** From here on the guest's network is the one that this process is in. 0, or why it cannot be. */
-export function useHostNetwork(sockets: HostSockets): number {
+export function useHostNetwork(sockets: HostSockets): SysResult {
   const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
   if (isErrno(routeFd)) return routeFd;
   // A kernel without it has it for nobody.
@@ -67,7 +67,7 @@ function newHostInetSocket(
   const chosen = inetProtocol(task.credentials, domain, type, protocol);
   if (isErrno(chosen)) return chosen;
   const { broker } = sockets;
-  const make = (): number => {
+  const make = (): SysResult => {
     if (type === SOCK_RAW) return broker.rawSocket(domain, chosen);
     const made = native.hostSocket(domain, type, chosen);
     // The groups that may ping are the guest's to be in, not the Sentry's.

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, ENOTCONN, EPIPE } from '../../../abi/errno.ts';
+import {
+  EAGAIN,
+  ECONNREFUSED,
+  ECONNRESET,
+  EINVAL,
+  ENOTCONN,
+  EPIPE,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../../../abi/poll.ts';
 import { SIGPIPE } from '../../../abi/signal.ts';
 import {
@@ -37,7 +46,7 @@ class Guest extends FakeTask {
     return [this.memory.data.getInt32(pairAt, true), this.memory.data.getInt32(pairAt + 4, true)];
   }
 
-  socket(type: number): number {
+  socket(type: number): SysResult {
     return this.now(socketRows, 'socket', AF_UNIX, type, 0);
   }
 
@@ -49,7 +58,7 @@ class Guest extends FakeTask {
     return 3 + name.length;
   }
 
-  send(fd: number, text: string, flags = 0): number {
+  send(fd: number, text: string, flags = 0): SysResult {
     this.memory.bytes.set(new TextEncoder().encode(text), bufferAt);
     return this.now(sendReceiveRows, 'sendto', fd, bufferAt, text.length, flags, 0, 0);
   }
@@ -60,7 +69,7 @@ class Guest extends FakeTask {
 
   receive(fd: number, length: number, flags = 0): string | number {
     const count = this.now(sendReceiveRows, 'recvfrom', fd, bufferAt, length, flags, 0, 0);
-    return count < 0 ? count : this.text(Math.min(count, length));
+    return isErrno(count) ? count : this.text(Math.min(count, length));
   }
 
   /** A header with one buffer of `length` bytes and `control` bytes of control data. */
@@ -75,7 +84,7 @@ class Guest extends FakeTask {
     data.setUint32(iovAt + 8, length, true);
   }
 
-  sendFiles(fd: number, length: number, fds: readonly number[]): number {
+  sendFiles(fd: number, length: number, fds: readonly number[]): SysResult {
     this.header(length, 16 + 4 * fds.length);
     const data = this.memory.data;
     data.setUint32(controlAt, 16 + 4 * fds.length, true);
@@ -142,7 +151,7 @@ describe('stream sockets', () => {
     const length = guest.abstract('server-2');
     guest.now(socketRows, 'bind', server, nameAt, length);
     guest.now(socketRows, 'listen', server, 0);
-    const connect = (): number => guest.socket(SOCK_STREAM);
+    const connect = (): SysResult => guest.socket(SOCK_STREAM);
     expect(guest.now(socketRows, 'connect', connect(), nameAt, length)).toBe(0);
     const waiting = guest.sleeping(socketRows, 'connect', connect(), nameAt, length);
     guest.now(socketRows, 'accept', server, 0, 0);
@@ -218,7 +227,7 @@ describe('message sockets', () => {
     const length = guest.abstract('dgram-1');
     expect(guest.send(client, 'x')).toBe(ENOTCONN);
     guest.now(socketRows, 'bind', server, nameAt, length);
-    const send = (): number =>
+    const send = (): SysResult =>
       guest.now(sendReceiveRows, 'sendto', client, bufferAt, 3, MSG_DONTWAIT, nameAt, length);
     for (let count = 0; count < 11; count += 1) expect(send()).toBe(3);
     expect(send()).toBe(EAGAIN);
