@@ -15,7 +15,7 @@ import { type GlobalOptions, inContext, type OciContext } from './oci/context.ts
 function preservedCount(text: string): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && count <= 200) return count;
-  throw new InvalidArgumentError('It is no number from 0 to 200.');
+  throw new InvalidArgumentError('It must be a number from 0 to 200.');
 }
 
 const collect = (value: string, list: readonly string[]): string[] => [...list, value];

@@ -42,7 +42,7 @@ export const failures = {
   },
   RUNTS_E_TERMINAL: {
     about:
-      'A terminal is wanted and there is none, or the console socket does not fit the other options.',
+      'The process needs a terminal and there is none, or the console socket does not fit the other options.',
     remedy:
       'With `process.terminal` and a detached container pass `--console-socket`; without either do not. In the foreground start runts on a terminal.',
   },

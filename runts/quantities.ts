@@ -24,7 +24,7 @@ export function parseSize(text: string, option: string): number {
   if (match === null || unit === undefined)
     throw new Failure(
       'RUNTS_E_OPTION_VALUE',
-      `${option}: '${text}' is no size (for example 512m, 2g)`,
+      `${option}: '${text}' is not a size (for example 512m, 2g)`,
     );
   return Math.floor(Number(match[1]) * unit);
 }
@@ -36,20 +36,20 @@ export function parseTime(text: string, option: string): number {
   if (match === null || unit === undefined)
     throw new Failure(
       'RUNTS_E_OPTION_VALUE',
-      `${option}: '${text}' is no time (for example 10, 30s, 5m)`,
+      `${option}: '${text}' is not a time (for example 10, 30s, 5m)`,
     );
   return Math.ceil(Number(match[1]) * unit);
 }
 
 export function parseCount(text: string, option: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text))
-    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is no positive number`);
+    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is not a positive number`);
   return Number(text);
 }
 
 /** A uid or gid. */
 export function parseId(text: string, option: string): number {
   if (!/^\d{1,10}$/.test(text) || Number(text) > 0xffff_fffe)
-    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is no numeric id`);
+    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is not a numeric id`);
   return Number(text);
 }

@@ -24,7 +24,7 @@ export function needTerminal(): void {
   if (!isTerminal(0))
     throw new Failure(
       'RUNTS_E_TERMINAL',
-      'cannot allocate tty: standard input is no terminal (--console-socket)',
+      'cannot allocate tty: standard input is not a terminal (--console-socket)',
     );
 }
 

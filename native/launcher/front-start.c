@@ -1,5 +1,6 @@
 /*
- * How the front begins: the launcher as its child, and how it goes on in its own program after a preboot.
+ * The start of the front. It starts the launcher as its child; where the front is a fork of Node
+ * (native/preboot), it then goes on in its own program, which is much smaller.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +22,10 @@ static void make_channel(int pair[2], int type) {
   pair[1] = high(pair[1], "socketpair");
 }
 
-/* A child that has booted Node already becomes the launcher: it gets its ends of the two channels. */
+/*
+ * Sends a preboot, which becomes the launcher, its ends of the two channels. Returns the preboot's
+ * pid.
+ */
 static pid_t take_preboot(const struct options *options, int control, int report) {
   const int fds[2] = {control, report};
   if (!send_with_descriptors(options->preboot_fd, "", 1, fds, 2)) {
@@ -32,7 +36,10 @@ static pid_t take_preboot(const struct options *options, int control, int report
   return options->preboot_pid;
 }
 
-/* Returns in the child, which is to become the launcher. */
+/*
+ * Makes the launcher. Returns true in the child, which has to become the launcher, and false in the
+ * front.
+ */
 static bool fork_launcher(struct options *options) {
   int control[2], report_pair[2];
   make_channel(control, SOCK_STREAM);
@@ -56,8 +63,11 @@ static bool fork_launcher(struct options *options) {
 }
 
 /*
- * Launcher and Gofer are where the Sentry is, which waits for the Gofer: a container that may not run for a while, by its limit
- * of processor time or a freezer, must not keep the others of the pod waiting. Where the host does not let it, they stay.
+ * Forks the launcher of a further container of a pod in the cgroups of the Sentry, where its Gofer
+ * is then too. The Sentry waits for the Gofer: if the Gofer were in the container's cgroups, a
+ * freezer or a limit of processor time would stop the Gofer, and the Sentry would keep all other
+ * containers of the pod waiting. Where the host refuses the move, launcher and Gofer stay in the
+ * container's cgroups.
  */
 static bool fork_beside_sentry(struct options *options) {
   const struct container *container = &options->container;
@@ -72,7 +82,10 @@ static bool fork_beside_sentry(struct options *options) {
   return false;
 }
 
-/* A container in another's Sentry: that one is told of its Gofer, which this one's launcher starts. */
+/*
+ * Adds a further container to a pod: starts its launcher and Gofer, and gives the pod's Sentry the
+ * Gofer's socket.
+ */
 static bool join_sandbox(struct options *options) {
   int gofer[2];
   make_channel(gofer, SOCK_SEQPACKET);
@@ -87,13 +100,16 @@ static bool join_sandbox(struct options *options) {
 void take_over(struct options *options, int (*receive_channels)(int from, int channels[2])) {
   int channels[2];
   keep_given(options);
-  if (receive_channels(options->preboot_fd, channels) < 0) _exit(0); /* nothing has come of it */
+  if (receive_channels(options->preboot_fd, channels) < 0) _exit(0); /* the front gave up */
   take_places(options, high(channels[0], "channel"), high(channels[1], "channel"));
 }
 
 /* ---- from a preboot to this program ---- */
 
-/* What there is by then, in the order of both functions below. */
+/*
+ * Lists the state that the front takes along to its own program. Both functions below go by this
+ * order.
+ */
 static void list_state(int *state[7]) {
   struct options *options = front.options;
   int *const list[7] = {&front.launcher,

@@ -1,11 +1,13 @@
 /*
- * The process that stands for the guest on the host: for `runts do` the command line's own, once Node has handed it over
- * (runts/launch.ts), in the caller's process group and session; for a container the one of the pid file, for `runts exec`
- * one for each process (container.c). It gives the Sentry its configuration, forwards signals and the window's size, keeps the
- * terminal raw while the guest has it, tells the user what went wrong, and ends with the program's exit code.
+ * The front: the process that stands for one guest process on the host. For `runts do` it is the
+ * command line's own process, which Node hands over by execve (runts/launch.ts), in the caller's
+ * process group and session. For a container it is the process of the pid file, and each `runts
+ * exec` has a front as well (container.c). The front gives the Sentry its configuration, forwards
+ * signals and the window's size, keeps the terminal raw while the guest has it, tells the user what
+ * went wrong, and ends with the exit code of the guest process.
  *
- * What comes over the control channel is from the Sentry, which hostile code may have taken over: lines are bounded,
- * and nothing in them is more than a number or a text to show.
+ * Lines on the control channel come from the Sentry, which hostile code may have taken over. Their
+ * length is bounded, and a line is never more than a number to take note of or a text to show.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -48,11 +50,11 @@ void complain(const char *format, ...) {
     if (!front.options->container.is_foreground) return;
   }
   line[used++] = '\n';
-  /* A standard error that is full or closed is nobody's fault. */
+  /* A message that standard error does not take is lost: there is nobody else to tell. */
   if (write(2, line, (size_t)used) < 0) return;
 }
 
-/* The last line of --debug-log, in the form of the others. */
+/* Writes the last line of --debug-log, in the form of the Sentry's lines (sentry/host/log.ts). */
 static void log_end(int code) {
   if (front.options->log_fd < 0) return;
   struct timespec now;
@@ -65,7 +67,10 @@ static void log_end(int code) {
   if (write(front.options->log_fd, line, (size_t)used) < 0) return;
 }
 
-/* The terminal is the shell's: a change of its settings would stop this process (SIGTTOU). */
+/*
+ * Whether this process is in the background of its terminal. The terminal is the shell's then, and
+ * a change of its settings would stop this process (SIGTTOU).
+ */
 static bool in_background(void) {
   pid_t foreground = tcgetpgrp(0);
   return foreground >= 0 && foreground != getpgrp();
@@ -91,11 +96,14 @@ static void send_request(const char *format, ...) {
   va_start(list, format);
   int used = vsnprintf(front.requests + front.request_bytes, room, format, list);
   va_end(list);
-  /* A Sentry that has not read so many is not going to. */
+  /* A Sentry that has left so many requests unread will not read this one either: it is dropped. */
   if (used > 0 && (size_t)used < room) front.request_bytes += (size_t)used;
 }
 
-/* After the configuration, which is the first line. */
+/*
+ * Sends what requests there are. The configuration is the first line on the channel, and was sent
+ * before.
+ */
 static void send_requests(void) {
   ssize_t sent = send(front.control.fd, front.requests, front.request_bytes, MSG_NOSIGNAL);
   if (sent < 0) sent = errno == EAGAIN || errno == EINTR ? 0 : (ssize_t)front.request_bytes;
@@ -109,7 +117,11 @@ static void send_window(void) {
   send_request("{\"type\":\"window\",\"rows\":%d,\"columns\":%d}\n", size.ws_row, size.ws_col);
 }
 
-/* In the foreground the terminal becomes the guest's; nobody tells when fg(1) brings a running job there. */
+/*
+ * Gives the terminal to the guest, if this process is in the foreground. Otherwise it is tried
+ * again from time to time (FOREGROUND_POLL_MS), because nothing tells a running process that fg(1)
+ * has brought it to the foreground.
+ */
 static void take_terminal(void) {
   struct termios raw;
   if (!front.options->terminal || front.raw) return;
@@ -122,7 +134,7 @@ static void take_terminal(void) {
   send_request("{\"type\":\"foreground\"}\n");
 }
 
-/* The configuration is a file in memory, and as long as a program's arguments may be. */
+/* Sends a piece of the configuration, a memfd that may be as long as a program's arguments. */
 static void send_config(void) {
   ssize_t sent = sendfile(front.control.fd, front.config, NULL, 1 << 20);
   if (sent > 0 || (sent < 0 && (errno == EAGAIN || errno == EINTR))) return;
@@ -142,13 +154,13 @@ static void end_channel(struct lines *lines) {
   lines->fd = -1;
 }
 
-/* Ends everything at once: the launcher sees its report channel hang up. */
+/* Ends the sandbox at once: the launcher sees its report channel hang up. */
 static void end_sandbox(void) {
   end_channel(&front.report);
   if (front.launcher == 0) end_channel(&front.control);
 }
 
-/* True, and the rest of the line in `rest`, where it starts with `word`. */
+/* Whether the line starts with `word`; then `rest` is what follows the word. */
 static bool starts_with(const char *line, const char *word, const char **rest) {
   size_t length = strlen(word);
   if (strncmp(line, word, length) != 0 || (line[length] != ' ' && line[length] != 0)) return false;
@@ -158,14 +170,18 @@ static bool starts_with(const char *line, const char *word, const char **rest) {
 
 static bool is_command(void) { return front.options->mode == MODE_COMMAND; }
 
-/* It has no Sentry of its own. */
+/*
+ * Whether the process runs in the Sentry of another front: `runts exec`, or a further container of
+ * a pod.
+ */
 static bool is_guest_of_another(void) {
   return front.options->mode == MODE_EXEC || front.options->container.joins;
 }
 
 /*
- * As the guest's process was stopped: the shell says so ("Stopped (tty input)"), and $? is 128 more. A process group that no
- * shell looks after is not stopped by the terminal's signals; SIGSTOP is for that.
+ * Stops this process by the signal that stopped the guest process, so that the shell reports the
+ * stop as it was ("Stopped (tty input)", $? is 128 more than the signal). The terminal's signals do
+ * not stop an orphaned process group, which no shell looks after: SIGSTOP does.
  */
 static void stop_self(int number) {
   if (front.stop_asked != 0) number = front.stop_asked;
@@ -179,7 +195,7 @@ static void stop_self(int number) {
     kill(getpid(), number);
     sigprocmask(SIG_UNBLOCK, &only, &before);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    /* The one that ended the stop waits to be read. */
+    /* SIGCONT is pending where it ended the stop: the process has been stopped already. */
     if (sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1) return;
   }
   kill(getpid(), SIGSTOP);
@@ -197,7 +213,7 @@ static void obey_event(const char *line) {
     if (front.options->terminal) send_request("{\"type\":\"raw\"}\n");
   } else if (starts_with(line, "exited", &rest)) {
     if (front.end == END_UNKNOWN) front.end = END_EXITED, front.code = atoi(rest);
-    /* Nothing is left to hear. */
+    /* The exit status is the Sentry's last event. */
     end_sandbox();
   } else if (starts_with(line, "failed", &rest)) {
     char *text;
@@ -208,7 +224,7 @@ static void obey_event(const char *line) {
   } else if (starts_with(line, "stopped", &rest)) {
     if (is_command()) stop_self(atoi(rest));
   } else if (!starts_with(line, "continued", &rest)) {
-    fail(EXIT_OWN_FAILURE, "the sentry sent nonsense");
+    fail(EXIT_OWN_FAILURE, "the sentry sent a malformed event");
   }
 }
 
@@ -227,7 +243,10 @@ static void obey_report(const char *line) {
       subject, number);
 }
 
-/* Reads what is there. A line that is too long is not from the other side as we know it. */
+/*
+ * Reads all lines that are there. The channel is closed at a line which is longer than any that an
+ * honest peer sends.
+ */
 static void receive(struct lines *lines, void (*obey)(const char *)) {
   while (lines->fd >= 0) {
     ssize_t got =
@@ -270,7 +289,10 @@ static int watch_signals(void) {
       watch_signal(&watched, forwarded[i]);
     }
   } else {
-    /* A container gets whatever the engine sends; SIGPIPE is ignored here, and a fault is this program's own. */
+    /*
+     * Whatever signal an engine sends is for the container. Exceptions: this program ignores
+     * SIGPIPE, and SIGSEGV and SIGBUS are faults of its own.
+     */
     for (int number = 1; number <= 64; number++) {
       if (number != SIGPIPE && number != SIGSEGV && number != SIGBUS) {
         watch_signal(&watched, number);
@@ -282,8 +304,9 @@ static int watch_signals(void) {
 }
 
 /*
- * What `runts start` and `runts kill` want comes as the value of a real-time signal (runts/oci/order.ts), so that
- * signals that a process cannot catch can be asked for as well. Only who may signal this process can send one.
+ * Carries out an order of `runts start` or `runts kill`. An order is the value of a real-time
+ * signal (runts/oci/order.ts), so that SIGKILL and SIGSTOP, which a process cannot catch, can be
+ * ordered too. The kernel lets only those send an order who may signal this process.
  */
 static void obey_order(int order) {
   int number = order & 0xff;
@@ -293,7 +316,7 @@ static void obey_order(int order) {
     const char *all = (order & ORDER_ALL) != 0 ? "true" : "false";
     send_request("{\"type\":\"signal\",\"signal\":%d,\"all\":%s}\n", number, all);
   }
-  /* A Sentry that does not carry it out is not asked twice. */
+  /* A Sentry that does not carry out a SIGKILL in time is killed itself (next_wait). */
   if (number == SIGKILL) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
 }
 
@@ -303,8 +326,10 @@ static bool is_order(const struct signalfd_siginfo *info) {
 }
 
 /*
- * False once the launcher has ended. Where the Sentry is another's, the Gofer has gone with the launcher, and the container
- * ends by that: the Sentry may not have noticed, and gets some time to say how it ended.
+ * Reaps the launcher if it has ended; returns false when the front has nothing left to wait for. A
+ * further container of a pod ends when its launcher does, because its Gofer ended with the
+ * launcher. The Sentry of the pod lives on and may not have noticed: it is asked to kill the
+ * container, and gets some time to tell the exit status.
  */
 static bool reap_launcher(void) {
   if (front.launcher == 0 ||
@@ -346,7 +371,10 @@ static bool take_signal(int signals) {
 
 /* ---- from start to end ---- */
 
-/* How long poll may wait, ms; -1 for ever. Ends the sandbox where a time is over. */
+/*
+ * Returns how long poll may wait, in ms (-1: for ever). Ends the sandbox when --timeout or the time
+ * for a SIGKILL is over.
+ */
 static int next_wait(long long timeout_at) {
   long long now = now_ms();
   long long wait = -1;
@@ -374,7 +402,10 @@ static int next_wait(long long timeout_at) {
 static void watch(int signals) {
   const long timeout = front.options->timeout_ms;
   const long long timeout_at = timeout > 0 ? now_ms() + timeout : 0;
-  /* One that ended before its end was watched for is not told of. */
+  /*
+   * No SIGCHLD comes for a launcher that ended before SIGCHLD was blocked, so it is looked for
+   * once.
+   */
   for (bool running = reap_launcher(); running;) {
     int wait = next_wait(timeout_at);
     if (is_guest_of_another() && front.control.fd < 0 && front.launcher == 0) break;
@@ -390,14 +421,14 @@ static void watch(int signals) {
     if ((fds[1].revents & ~POLLOUT) != 0) receive(&front.control, obey_event);
     if (fds[2].revents != 0) receive(&front.report, obey_report);
     if (fds[0].revents != 0) running = take_signal(signals);
-    /* A process in another's Sentry lives as long as the connection. */
+    /* A process in the Sentry of another front lives as long as its connection to that Sentry. */
     if (is_guest_of_another() && front.control.fd < 0) end_sandbox();
   }
   receive(&front.control, obey_event);
   receive(&front.report, obey_report);
 }
 
-/* To the command line while it waits for the start, else to the user. */
+/* Tells a failure to the command line while that waits for the start, otherwise to the user. */
 void explain(int code, const char *text) {
   struct container *container = &front.options->container;
   if (container->status_fd >= 0) {
@@ -414,7 +445,10 @@ static int exit_code(void) {
     return EXIT_TIMEOUT;
   }
   if (front.was_killed && front.end == END_UNKNOWN) return 128 + SIGKILL;
-  /* A Sentry whose Gofer died says so in its own words: how it died is known here. */
+  /*
+   * A Sentry reports that its Gofer died. The launcher's report is better: it tells how the Gofer
+   * died.
+   */
   bool gofer_killed = strncmp(front.casualty, "the gofer was", 13) == 0;
   if (front.end == END_EXITED) {
     int signal = front.code & 0x7f;
@@ -424,7 +458,10 @@ static int exit_code(void) {
     explain(front.code, front.text);
     return front.options->mode == MODE_EXEC ? EXIT_EXEC_FAILED : front.code;
   }
-  /* The sandbox went away under a process of `runts exec`: the kernel killed it. */
+  /*
+   * The sandbox ended under a process of `runts exec` or a container of a pod, which the kernel
+   * killed with it.
+   */
   if (is_guest_of_another()) {
     explain(EXIT_OWN_FAILURE, "the sandbox ended");
     return 128 + SIGKILL;
@@ -443,7 +480,7 @@ static int exit_code(void) {
              WEXITSTATUS(front.launcher_status));
   }
   explain(EXIT_OWN_FAILURE, text);
-  /* Engines know a container that memory's end has cost its life by this status. */
+  /* Engines recognize by this status a container that the OOM killer killed. */
   return was_killed && !is_command() ? 128 + SIGKILL : EXIT_OWN_FAILURE;
 }
 

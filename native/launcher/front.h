@@ -1,5 +1,6 @@
 /*
- * What the two halves of the front share: its start (front-start.c) and its life (front.c).
+ * Declarations that the two halves of the front share: its start (front-start.c) and the time after
+ * (front.c).
  */
 #ifndef RUNTS_FRONT_H
 #define RUNTS_FRONT_H
@@ -18,16 +19,19 @@ enum {
   FOREGROUND_POLL_MS = 200
 };
 
-/* A stream of lines. */
+/* A channel that is read line by line. */
 struct lines {
-  int fd; /* -1 after its end */
+  int fd; /* -1 once the channel has ended */
   size_t used;
   char text[LINE_BYTES];
 };
 
 enum { KILL_PATIENCE_MS = 3000 };
 
-/* A Sentry that was taken over must not fill the engine's log. */
+/*
+ * Warnings beyond this number are dropped: a Sentry that was taken over must not fill the engine's
+ * log.
+ */
 enum { MOST_WARNINGS = 100 };
 
 enum end { END_UNKNOWN, END_EXITED, END_FAILED };
@@ -37,15 +41,15 @@ struct front {
   pid_t launcher; /* 0: there is none (MODE_EXEC) */
   int launcher_status;
   struct lines control, report;
-  int config; /* what of the configuration is not sent yet, or -1 */
+  int config; /* memfd of the configuration, -1 once all of it is sent */
   char requests[4096];
   size_t request_bytes;
   struct termios settings;
   bool raw;
-  int stop_asked;      /* the signal that asks for a stop of all that is under way, or 0 */
-  bool wants_terminal; /* once it is in the foreground */
+  int stop_asked; /* the signal because of which the Sentry was asked to stop the guest, or 0 */
+  bool wants_terminal; /* takes the terminal once it is in the foreground */
   bool timed_out;
-  long long kill_by_ms; /* 0: no SIGKILL is under way */
+  long long kill_by_ms; /* when the sandbox is ended after a SIGKILL; 0: there was none */
   bool was_killed;
   unsigned warnings; /* so far */
   enum end end;
@@ -56,11 +60,11 @@ struct front {
 
 extern struct front front;
 
-/* To the user, or to the log of a container. */
+/* Writes a message for the user, for a container to its log. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* To the command line while it waits for the start, else to the user. */
+/* Tells a failure to the command line while that waits for the start, otherwise to the user. */
 void explain(int code, const char *text);
-/* Stands for the guest to its end. */
+/* Stands for the guest process until that ends; then ends with its exit code. */
 void run_front(void) __attribute__((noreturn));
 
 #endif

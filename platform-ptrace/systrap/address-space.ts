@@ -1,4 +1,5 @@
-// A guest address space of the systrap platform: one stub process, its mailbox and its control socket.
+// A guest address space of the systrap platform: one stub process, its mailbox and its control
+// socket.
 import {
   EAGAIN,
   EFAULT,
@@ -45,14 +46,14 @@ import type { Clones } from './clones.ts';
 import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
 
-/** What a space needs of its platform. */
+/** The parts of the platform that an address space uses. */
 export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
-  /** The thread is not watched any more. */
+  /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
-  /** Kills the process, forgets its threads; no event. */
+  /** Kills the process and forgets its threads, without an event. */
   spaceDestroyed(space: SystrapSpace): void;
 }
 
@@ -64,7 +65,7 @@ const passedBytes = new Uint8Array(passedMessage.buffer);
 const passedFds = new Int32Array(2);
 
 export class SystrapSpace implements AddressSpace {
-  /** The host process; 0 until the clone that makes it is done. */
+  /** The pid of the host process; 0 until the clone that makes the process is done. */
   pid = 0;
   isDead = false;
   isFrozen = false;
@@ -76,7 +77,10 @@ export class SystrapSpace implements AddressSpace {
   readonly #mailboxFd: number;
   /** Region blocks by block of the mailbox file. */
   readonly #blocks: Map<number, number> = new Map();
-  /** Slots of threads that were told to exit: free once the host kernel has cleared `alive`. */
+  /**
+   * Slots of threads that were ordered to exit. A slot is free once the host kernel has cleared its
+   * `alive`.
+   */
   readonly #leaving: Set<number> = new Set();
   #leaderSlot = 0;
   /** Host threads whose guest threads have exited, ready for new ones. */
@@ -172,7 +176,7 @@ export class SystrapSpace implements AddressSpace {
   usage(): MemoryUsage {
     const pid = this.isDead ? 0 : this.pid;
     return {
-      // Asked for rarely and dear: three host calls.
+      // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
         return pid === 0 ? 0 : native.residentBytes(pid, 0);
       },
@@ -183,13 +187,16 @@ export class SystrapSpace implements AddressSpace {
     };
   }
 
-  /** Maps the block where the first thread's slot most likely is, and has its first page made. */
+  /**
+   * Maps the block where the first thread's slot most likely will be, and touches the first page of
+   * the block.
+   */
   attachFirstBlock(): void {
     const base = this.#slotWord(0);
     if (!isErrno(base)) this.#host.words[base] = STATE_RUNNING;
   }
 
-  /** Makes the thread object of a slot, mapping its block first where needed. */
+  /** Makes the thread object for a slot, whose block is mapped first where needed. */
   addThread(slot: number): Result<SystrapThread> {
     const base = this.#slotWord(slot);
     if (isErrno(base)) return ENOMEM;
@@ -199,7 +206,7 @@ export class SystrapSpace implements AddressSpace {
     return thread;
   }
 
-  /** The lowest slot that no thread uses, or EAGAIN. */
+  /** Returns the lowest slot that no thread uses, or EAGAIN. */
   freeSlot(): SysResult {
     for (const slot of this.#leaving) {
       const base = this.#slotWord(slot);
@@ -228,8 +235,8 @@ export class SystrapSpace implements AddressSpace {
   }
 
   /**
-   * A new thread out of one that has exited, without asking the host for anything but a copy of the FP state.
-   * Undefined: there is none, or it does not work.
+   * Makes a new thread out of a parked host thread. It costs the host no clone, only a copy of the
+   * FP state. Returns undefined where no host thread is parked, or the FP state cannot be copied.
    */
   reuseThread(via: SystrapThread): SystrapThread | undefined {
     if (via.hasOperations) return undefined;
@@ -243,7 +250,10 @@ export class SystrapSpace implements AddressSpace {
     return undefined;
   }
 
-  /** Addresses and contents are the guest's own business: it can harm only itself. */
+  /**
+   * Copies the FP state. The guest can forge addresses and contents, and harms only its own memory
+   * by that.
+   */
   #copyFpState(from: SystrapThread, to: SystrapThread): boolean {
     const bytes = this.#host.fpStateBytes;
     if (fpState.length !== bytes) fpState = new Uint8Array(bytes);
@@ -253,15 +263,19 @@ export class SystrapSpace implements AddressSpace {
     );
   }
 
-  /** A thread that never came to be. */
+  /** Drops the object of a thread whose clone has failed. */
   dropThread(thread: SystrapThread): void {
     this.threads.delete(thread.slot);
-    // It counts as running since its clone was ordered; its slot must not be looked at once the space is gone.
+    // The thread has counted as running since its clone was ordered. Its slot must not be read once
+    // the space is gone.
     this.#host.threadDropped(thread);
     thread.state = 'gone';
   }
 
-  /** Sends descriptors for an order or operation. The message's id, or an errno. */
+  /**
+   * Sends the stub descriptors for an order or operation. Returns the id of the message, or an
+   * errno.
+   */
   pass(first: number, second?: number): SysResult {
     const id = this.#nextMessageId;
     this.#nextMessageId = id === 0x7fffffff ? 1 : id + 1;
@@ -285,7 +299,7 @@ export class SystrapSpace implements AddressSpace {
     return this.#mailboxFd;
   }
 
-  /** Lets go of host resources. The process is dead or about to be. */
+  /** Gives host resources back. The process is dead or about to die. */
   release(): void {
     this.isDead = true;
     for (const thread of this.threads.values()) thread.state = 'gone';
@@ -310,7 +324,7 @@ export class SystrapSpace implements AddressSpace {
     thread.queueRaw({ kind: OP_MAP_FILE, addr, length, prot, flags, extra0: offset, messageId });
   }
 
-  /** How many of `length` bytes at addr lie below guestTop. */
+  /** Returns how many of `length` bytes at `addr` lie below guestTop. */
   #inside(addr: number, length: number): number {
     if (!(addr >= 0)) return 0;
     return Math.min(length, this.#host.guestTop - addr);
@@ -336,7 +350,7 @@ export class SystrapSpace implements AddressSpace {
   }
 }
 
-/** A space whose process does not exist yet, and the stub's end of its control socket. */
+/** An address space whose process does not exist yet, and the stub's end of its control socket. */
 export interface PreparedSpace {
   readonly space: SystrapSpace;
   readonly stubFd: number;

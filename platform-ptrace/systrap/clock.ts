@@ -9,7 +9,9 @@ export interface Moment {
   readonly nsec: number;
 }
 
-/** What the loader maps: one page of parameters (r--) and right behind it the code (r-x). */
+/**
+ * The vDSO that the loader maps: one page of parameters (r--) and right behind it the code (r-x).
+ */
 export interface SystrapVdso {
   readonly paramsFd: number;
   readonly codeFd: number;
@@ -20,7 +22,9 @@ export class SystrapClock implements Clock {
   readonly vdso: SystrapVdso;
   readonly #parts = new Float64Array(2);
 
-  /** Calibrates for some milliseconds: make it early, and once a process. */
+  /**
+   * Calibrates the clock, which takes some milliseconds: it is made early, and once in a process.
+   */
   constructor() {
     const paramsFd = native.startClock();
     const codeFd = native.vdsoCode(new Float64Array(4));
@@ -30,7 +34,7 @@ export class SystrapClock implements Clock {
     this.vdso = { paramsFd, codeFd, codeBytes: native.vdsoBytes() };
   }
 
-  /** The host's clocks when this one was 0. */
+  /** Returns what the host's clocks showed when this clock was 0. */
   origin(): { readonly monotonic: Moment; readonly boottime: Moment } {
     const parts = new Float64Array(4);
     native.clockOrigin(parts);
@@ -38,7 +42,7 @@ export class SystrapClock implements Clock {
     return { monotonic: { sec, nsec }, boottime: { sec: bootSec, nsec: bootNsec } };
   }
 
-  /** A vDSO that adds to these two clocks. Negative: an errno. */
+  /** Makes a vDSO that adds these amounts to the two clocks. Returns an errno where that fails. */
   vdsoWith(monotonic: Moment, boottime: Moment): Result<SystrapVdso> {
     const { sec, nsec } = monotonic;
     const codeFd = native.vdsoCode(new Float64Array([sec, nsec, boottime.sec, boottime.nsec]));

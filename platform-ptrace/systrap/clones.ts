@@ -1,6 +1,7 @@
-// Making processes and threads. The stub clones when ordered; the host kernel asks the Sentry (seccomp user
-// notification) before any clone of a stub goes on, and only the ordered one does. A new process is
-// believed to be what it says once its memory shows the nonce of the mailbox made for it.
+// Clones make processes and threads. A stub calls clone(2) when it is ordered to. The host kernel
+// asks the Sentry (seccomp user notification) before any clone of a stub goes on, and the Sentry
+// lets only ordered ones through. It believes a new process to be the ordered child once the
+// process's memory shows the nonce of the mailbox that was made for the child.
 import {
   EAGAIN,
   ENOMEM,
@@ -35,24 +36,27 @@ export interface PendingClone {
   readonly via: SystrapThread;
   readonly child: SystrapThread;
   readonly done: (result: SysResult) => void;
-  /** Of a process: kept here, since the guest can write the copy in the mailbox. Never zero. */
+  /**
+   * The nonce of a new process, never zero. It is kept here because the guest can write the copy in
+   * the mailbox.
+   */
   readonly nonce: readonly [number, number];
   /** The notification was answered: the clone has been let through. */
   allowed: boolean;
-  /** To which host thread, and how often. */
+  /** The host thread that was let through, and how often. */
   allowedTid: number;
   grants: number;
-  /** What the parent's clone answered. */
+  /** The result of clone(2) in the parent. */
   parentResult: number | undefined;
   childReady: boolean;
   /**
-   * The parent's process is gone: a child may still appear, and must die. Until when that is waited for (ns of the
-   * sandbox's clock), else 0.
+   * How long a child is waited for whose parent process has ended (ns of the sandbox's clock), else
+   * 0. Such a child may still appear, and must die.
    */
   abandonedUntilNs: number;
 }
 
-/** What Clones needs of the platform beside SpaceHost. */
+/** The parts of the platform that Clones uses, beside those of SpaceHost. */
 export interface CloneHost extends SpaceHost, StrangerHost {
   readonly stubBase: number;
   adoptProcess(space: SystrapSpace, pid: number): boolean;
@@ -61,7 +65,10 @@ export interface CloneHost extends SpaceHost, StrangerHost {
 
 const SYS_clone = 56;
 const MOST_NOTIFICATIONS = 16;
-/** How often one clone is let through: the host starts it anew where a signal, a stop or a freezer comes in between. */
+/**
+ * How often one clone is let through: the host starts it anew where a signal, a stop or a freezer
+ * comes in between.
+ */
 const MOST_GRANTS = 256;
 const CHILD_PATIENCE_NS = 1e9;
 /** Random words drawn at once. */
@@ -78,9 +85,9 @@ export class Clones {
   readonly #nonces = new Int32Array(NONCE_WORDS);
   readonly #nonceBytes = new Uint8Array(this.#nonces.buffer);
   #nextNonce = NONCE_WORDS;
-  /** At most one: what the next fork will need. */
+  /** The address space that was prepared for the next fork; at most one. */
   readonly #prepared: PreparedSpace[] = [];
-  /** Children reaped before anybody knew whose they were. */
+  /** Pids of children that were reaped before it was known whose they were. */
   readonly #reapedEarly: Set<number> = new Set();
 
   constructor(host: CloneHost, listener: number) {
@@ -93,7 +100,7 @@ export class Clones {
     return this.#pending.size === 0;
   }
 
-  /** When `expire` has to be called; Infinity: no need. */
+  /** When `expire` has to be called; Infinity where it need not be. */
   get expiryNs(): number {
     let soonest = Number.POSITIVE_INFINITY;
     for (const clone of this.#pending) {
@@ -102,7 +109,10 @@ export class Clones {
     return soonest;
   }
 
-  /** Gives up on children that never showed themselves: whatever they are, they die. */
+  /**
+   * Gives up waiting for children that never showed themselves. Strangers are looked for then, and
+   * killed.
+   */
   expire(): void {
     const now = this.#host.nowNs();
     for (const clone of [...this.#pending]) {
@@ -168,7 +178,7 @@ export class Clones {
       return;
     }
     const words = this.#host.words;
-    // A slot used before still says what its last thread left there.
+    // A slot that was used before still holds the state that its last thread left.
     Atomics.store(words, thread.base + SLOT.state, 0);
     words[via.base + SLOT.newSlot] = slot;
     this.#order('thread', via, thread, [0, 0], (result) => {
@@ -176,22 +186,25 @@ export class Clones {
     });
   }
 
-  /** Lets through the clones that were ordered, refuses all others. True if any was waiting. */
+  /** Lets the ordered clones through and refuses all others. Returns true if any was waiting. */
   answerNotifications(): boolean {
     let any = false;
-    // Guests that keep asking must not keep the Sentry here.
+    // The count is bounded, so that guests that keep asking cannot keep the Sentry here.
     for (let count = 0; count < MOST_NOTIFICATIONS; count++) {
       if (native.notifyReceive(this.#listener, this.#notification) !== 0) break;
       any = true;
       const clone = this.#orderedBy(this.#notification);
       const answered = native.notifyAnswer(this.#listener, this.#notification, clone ? 0 : EPERM);
-      // ENOENT: a signal took the call back, which asks again.
+      // ENOENT means that a signal has interrupted the call; the stub makes it again.
       if (clone && !isErrno(answered)) grant(clone, this.#notification[2] as number);
     }
     return any;
   }
 
-  /** The parent says how its clone went (or that an operation before it failed). */
+  /**
+   * Takes the parent's report of how its clone went, or of an operation before the clone that
+   * failed.
+   */
   parentAnswered(clone: PendingClone, result: number): void {
     clone.parentResult = result;
     this.#settle(clone);
@@ -202,7 +215,10 @@ export class Clones {
     this.#settle(clone);
   }
 
-  /** A process is gone. Its clones fail; a child that made it is killed when it shows up. */
+  /**
+   * Lets the clones of a process that has ended fail. A child that was made all the same is killed
+   * when it shows up.
+   */
   spaceGone(space: SystrapSpace): void {
     for (const clone of this.#pending) {
       if (clone.via.space !== space) continue;
@@ -212,7 +228,7 @@ export class Clones {
     }
   }
 
-  /** A child of the Sentry that no space claims has died. */
+  /** Takes note that a child of the Sentry has died that no address space claims. */
   strangerReaped(pid: number): void {
     for (const clone of this.#pending) {
       if (clone.kind !== 'process' || !clone.allowed) continue;
@@ -278,7 +294,7 @@ export class Clones {
     const { via, child } = clone;
     if (clone.parentResult !== undefined && clone.parentResult < 0) {
       this.#drop(clone);
-      // The host may really have refused; or there is a child that the parent denies.
+      // Either the host refused the clone, or there is a child that the parent denies.
       if (clone.kind === 'process' && clone.allowed) this.#strangers.suspect(this.#pending);
       clone.done(EAGAIN);
       return;
@@ -300,7 +316,7 @@ export class Clones {
     if (proof !== 'true') {
       this.#drop(clone);
       clone.done(EAGAIN);
-      // 'none': it may have been killed meanwhile.
+      // With 'none' the child may have been killed meanwhile, which is not the parent's fault.
       this.#strangers.suspect(this.#pending);
       if (proof === 'false') this.#host.spaceBroke(via.space, 'hides a process that it forked');
       return;
@@ -310,7 +326,10 @@ export class Clones {
     else clone.done(0);
   }
 
-  /** Is `pid` the process behind the child's mailbox, and new to us? */
+  /**
+   * Looks whether `pid` is the process behind the child's mailbox, and not known yet. 'none': there
+   * is no such process.
+   */
   #prove(clone: PendingClone, pid: number): 'true' | 'false' | 'none' {
     if (pid <= 0) return 'false';
     const { child } = clone;
@@ -332,12 +351,12 @@ export class Clones {
     clone.child.clone = undefined;
     if (this.#pending.size === 0) this.#reapedEarly.clear();
     this.#strangers.settled(clone);
-    // Whoever asked again may have made a child each time.
+    // A parent that asked for leave several times may have made a child each time.
     if (clone.kind === 'process' && clone.grants > 1) this.#strangers.suspect(this.#pending);
     if (clone.via.leavesAtStop && clone.via.state === 'stopped') clone.via.exit();
   }
 
-  /** The child will not be. */
+  /** Forgets a clone whose child is not wanted or does not exist. */
   #drop(clone: PendingClone): void {
     this.#forget(clone);
     if (clone.kind === 'process') clone.child.space.destroy();

@@ -1,6 +1,7 @@
-// A guest thread of the systrap platform: one host thread of a stub process, spoken to through its mailbox slot.
-// While the thread is stopped the slot is the Sentry's to write, but the guest's other threads can still
-// scribble on it: what is judged here is copied out of it first, and nonsense is that guest's death.
+// A guest thread of the systrap platform: one host thread of a stub process, with which the Sentry speaks through a mailbox
+// slot. While the thread is stopped it is the Sentry's turn to write the slot, but the guest's other threads can still
+// scribble on it. The Sentry therefore copies a value out of the slot before it judges the value, and kills a guest whose
+// slot holds nonsense.
 import { EFAULT, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
@@ -37,25 +38,31 @@ import {
 import type { SystrapSpace } from './address-space.ts';
 import type { PendingClone } from './clones.ts';
 
-/** What a thread needs of its platform. */
+/** The parts of the platform that a thread uses. */
 export interface ThreadHost {
   readonly words: Int32Array;
   readonly fpStateBytes: number;
-  /** The thread now runs: watch its slot. */
+  /** Watches the slot of a thread that runs from now on. */
   threadRuns(thread: SystrapThread): void;
-  /** An answer found its stub spinning, or (late) asleep. */
+  /** Takes note of an answer that found its stub spinning, or asleep (`late`). */
   answered(late: boolean): void;
-  /** Does the operations queued on a stopped thread and waits for it. */
+  /** Makes a stopped thread do its queued operations, and waits for it. */
   flush(thread: SystrapThread): SysResult;
-  /** The same, but soon: undefined where it takes longer, `done` is told then. */
+  /**
+   * The same within a short time. Returns undefined where it takes longer; `done` is called later
+   * then.
+   */
   tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
-  /** The thread's outcome is known without running it: deliver it at the next poll. */
+  /** Delivers the thread's outcome, which is known without running the thread, at the next poll. */
   deliverLater(thread: SystrapThread): void;
-  /** The guest broke its own stub: its death is delivered at the next poll. */
+  /**
+   * Takes note that the guest broke its own stub. The death of the address space is delivered at
+   * the next poll.
+   */
   spaceBroke(space: SystrapSpace, reason: string): void;
 }
 
-/** SIGURG: free for us, since guests never get host signals. */
+/** SIGURG. It is free for this use, because no host signal ever reaches guest code. */
 const INTERRUPT_SIGNAL = 23;
 const TWO_32 = 0x100000000;
 
@@ -74,7 +81,7 @@ class ThreadOutcome implements Outcome {
   errno = 0;
 }
 
-/** One memory operation, as the slot's struct operation. */
+/** One memory operation with the fields of the slot's struct operation. */
 export interface RawOperation {
   readonly kind: number;
   readonly prot?: number;
@@ -86,7 +93,7 @@ export interface RawOperation {
   readonly messageId?: number;
 }
 
-/** A host thread whose guest thread has exited. */
+/** A host thread that is kept although its guest thread has exited, for the next new thread. */
 export interface ParkedThread {
   readonly slot: number;
   readonly hostTid: number;
@@ -103,13 +110,16 @@ export class SystrapThread implements GuestThread {
   readonly syscall: Uint32Array = new Uint32Array(SLOT_CALL_WORDS);
   owner: object | undefined;
   hostTid = 0;
-  /** running: the slot is the stub's turn. gone: exited, or its process was destroyed. */
+  /**
+   * 'running': it is the stub's turn to write the slot. 'gone': the thread has exited, or its
+   * process was destroyed.
+   */
   state: 'running' | 'stopped' | 'gone' = 'running';
-  /** exit() was called while it ran: its next stop is its last, and nobody hears of it. */
+  /** exit() was called while the thread ran: it ends at its next stop, which is not reported. */
   leavesAtStop = false;
   /** Position in the platform's list of running threads, -1 if not in it. */
   runIndex = -1;
-  /** Operations are under way, and nothing else. */
+  /** The callback of `tryFlush`, while the thread does operations and then stops again. */
   flushed: ((result: SysResult) => void) | undefined;
   /** A clone that this thread makes, or that makes this thread. */
   clone: PendingClone | undefined;
@@ -117,14 +127,16 @@ export class SystrapThread implements GuestThread {
   readonly #registers = new Uint32Array(2 * REG_COUNT);
   readonly #operationAddrs: number[] = [];
   readonly #operationMayFault: boolean[] = [];
-  /** The CPU time last told by the thread itself. */
+  /** The CPU time that the thread itself last reported. */
   #cpuNs = 0;
-  /** What the host calls it, as far as known, and is to call it. */
+  /**
+   * The name that the host shows for the thread, as far as known, and the name that it shall show.
+   */
   #shownName = '';
   #nextName: string | undefined = undefined;
   #fetched = false;
   #changed = false;
-  /** Not run yet since it took over a parked host thread. */
+  /** The thread has taken over a parked host thread and has not run since. */
   #fresh = false;
   #operationCount = 0;
   /** The errno of an operation that failed before its turn (no room, no descriptor), else 0. */
@@ -158,7 +170,10 @@ export class SystrapThread implements GuestThread {
     this.#changed = true;
   }
 
-  /** For a fresh address space: whatever the stub had in its registers is not the guest's business. */
+  /**
+   * Clears the registers, for a fresh address space: the guest shall not see what the stub left in
+   * them.
+   */
   clearRegisters(): void {
     this.#registers.fill(0);
     this.#fetched = true;
@@ -178,7 +193,7 @@ export class SystrapThread implements GuestThread {
   }
 
   willWait(): void {
-    // Only a spinning stub needs telling: one that sleeps already has left this state.
+    // Only a spinning stub has to be told: a stub that sleeps already has left the state 'posted'.
     if (this.state !== 'stopped') return;
     Atomics.compareExchange(this.#host.words, this.base, STATE_POSTED, STATE_DEFERRED);
   }
@@ -202,7 +217,8 @@ export class SystrapThread implements GuestThread {
   }
 
   cpuNs(): number {
-    // The host answers for whole processes only; a thread among several must ask for itself.
+    // The host tells the CPU time of whole processes only: a thread among several must ask for its
+    // own.
     const processNs = this.space.usage().cpuNs;
     if (this.space.threads.size <= 1 && this.#cpuNs === 0) return processNs;
     const canAnswer = this.state === 'stopped' && !this.space.isFrozen;
@@ -230,7 +246,9 @@ export class SystrapThread implements GuestThread {
 
   // ---- for the rest of this platform ----
 
-  /** Writes an operation to the slot; after a failure the ones that follow are dropped. */
+  /**
+   * Writes an operation to the slot. After an operation that failed the following ones are dropped.
+   */
   queueRaw(operation: RawOperation): void {
     if (this.#failure !== 0 || this.state === 'gone') return;
     if (this.#operationCount === SLOT_OPERATIONS) {
@@ -255,14 +273,17 @@ export class SystrapThread implements GuestThread {
     this.#operationCount++;
   }
 
-  /** An operation could not even be queued: reported instead of running the guest. */
+  /**
+   * Takes note of an operation that could not be queued. Its failure is reported instead of running
+   * the guest.
+   */
   failOperation(errno: SysResult, addr: number): void {
     if (this.#failure !== 0) return;
     this.#failure = errno;
     this.#failureAddr = addr;
   }
 
-  /** The failure of an operation that never reached the slot; forgets it. 0 if none. */
+  /** Returns and forgets the failure of an operation that was never queued; 0 if there was none. */
   takeFailure(): SysResult {
     const failure = this.#failure;
     if (failure !== 0) {
@@ -275,7 +296,7 @@ export class SystrapThread implements GuestThread {
     return failure;
   }
 
-  /** Gives the slot to the stub with `order` (and what is queued). */
+  /** Gives the slot to the stub, with `order` and the queued operations. */
   answer(order: number): void {
     const words = this.#host.words;
     let bits = order;
@@ -319,19 +340,20 @@ export class SystrapThread implements GuestThread {
     return this.#shownName;
   }
 
-  /** The host gives a clone its creator's name. */
+  /** Takes note that the host gave this thread the name of its creator `of`. */
   clonedFrom(of: SystrapThread): void {
     this.#shownName = of.shownName;
   }
 
-  /** Where the stub says that the FP state lies; the guest can write it. */
+  /** The address of the FP state, as the stub tells it. The guest can forge it. */
   get fpAddr(): number {
     return (this.#word(SLOT.fpAddr) >>> 0) + (this.#word(SLOT.fpAddr + 1) >>> 0) * TWO_32;
   }
 
   /**
-   * Parks the host thread: a leader for good (it outlives its guest thread: the address space hangs on it), others
-   * until a new thread takes them over.
+   * Parks the host thread of a guest thread that has exited. A leader is parked for good, because
+   * the address space ends with its leader's host thread; any other host thread is parked until a
+   * new guest thread takes it over.
    */
   park(): void {
     this.willWait();
@@ -344,7 +366,7 @@ export class SystrapThread implements GuestThread {
     this.state = 'gone';
   }
 
-  /** Reads a stop into `outcome`. False: nonsense. */
+  /** Reads a stop into `outcome`. Returns false where the slot holds nonsense. */
   readStop(kind: number): boolean {
     this.#fetched = false;
     this.#changed = false;
@@ -374,7 +396,8 @@ export class SystrapThread implements GuestThread {
     outcome.errorCode = this.#word(SLOT.errorCode);
     outcome.addr =
       (this.#word(SLOT.faultAddr) >>> 0) + (this.#word(SLOT.faultAddr + 1) >>> 0) * TWO_32;
-    // ILL TRAP BUS FPE SEGV: what the stub handles. A SIGSYS can only be a forgery.
+    // SIGILL, SIGTRAP, SIGBUS, SIGFPE and SIGSEGV are all that the stub reports: any other signal
+    // is forged.
     return [4, 5, 7, 8, 11].includes(outcome.signal);
   }
 
@@ -383,8 +406,8 @@ export class SystrapThread implements GuestThread {
     const index = this.#word(SLOT.opIndex);
     if (errno >= 0 || errno < -4095) return false;
     this.outcome.kind = 'operationFailed';
-    // Of a mapping call EFAULT would mean that the host's mappings are not as the kernel believes: out of memory is the
-    // answer that a guest can do something with.
+    // From any other operation EFAULT would mean that the host's mappings are not those that the
+    // kernel believes in. The guest then gets ENOMEM, with which it can do something.
     const mayFault = this.#operationMayFault[index] === true;
     this.outcome.errno = errno === EFAULT && !mayFault ? ENOMEM : errno;
     this.outcome.addr = this.#operationAddrs[index] ?? 0;

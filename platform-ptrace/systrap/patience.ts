@@ -1,11 +1,13 @@
-// How long the Sentry waits for what a stub owes it. A stub that a guest has broken may never answer; an honest one answers
-// in microseconds of its own time, which on a busy machine may be long after.
+// Patience: how long the Sentry itself waits for a stub. A stub that a guest has broken may never
+// answer. An honest stub answers within microseconds of its own processor time, but on a busy
+// machine that may take long.
 import type { Clock } from '../../sentry/base/clock.ts';
 
 const PATIENCE_NS = 10e9;
 /**
- * Most that counts between two looks. Where more has passed the Sentry itself did not run, and no more did the stub: a
- * freezer holds both (`docker pause`), or others have the processors.
+ * The most time that counts between two calls of `isLeft`. Where more time has passed, the Sentry
+ * itself did not run, and most likely the stub did not either: a freezer holds both (`docker
+ * pause`), or other programs have the processors.
  */
 const MOST_COUNTED_NS = 20e6;
 
@@ -20,7 +22,7 @@ export class Patience {
     this.#lastNs = clock.monotonicNs();
   }
 
-  /** To be asked at least every 10 ms. */
+  /** Returns whether the stub may still be waited for. It has to be called at least every 10 ms. */
   isLeft(): boolean {
     const now = this.#clock.monotonicNs();
     this.#leftNs -= Math.min(now - this.#lastNs, MOST_COUNTED_NS);

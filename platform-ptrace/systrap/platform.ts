@@ -1,5 +1,5 @@
-// The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS; stops
-// and answers travel through shared memory. See README.md.
+// The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS;
+// stops and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
@@ -34,13 +34,16 @@ import { type IdleTrim, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
 /**
- * How long `tryFlush` and `tryNewAddressSpace` wait before they call back later instead. The host may keep one container's
- * processes from running (CPU limits, the freezer), and the Sentry's only thread must go on with the other containers.
+ * How long `tryFlush` and `tryNewAddressSpace` wait before they call back later instead. The host
+ * may keep one container's processes from running (CPU limits, the freezer), and the Sentry's only
+ * thread must go on with the other containers.
  */
 const TRY_NS = 2e6;
-/** Host process numbers past the highest known one where an unknown child is looked for. */
+/** How far past the highest known host pid strangers are looked for. */
 const STRANGER_RANGE = 1024;
-/** Host descriptors are looked at once in so many busy polls. */
+/**
+ * Host descriptors are polled once in this many polls, as long as there is always something to do.
+ */
 const POLLS_PER_DESCRIPTOR_CHECK = 64;
 
 export interface SystrapOptions extends ZygoteFds {
@@ -48,7 +51,7 @@ export interface SystrapOptions extends ZygoteFds {
   readonly memoryTrim?: IdleTrim;
 }
 
-/** Throws where the host cannot run it; the message says what is missing. */
+/** Makes the platform. Throws where the host cannot run it; the message says what is missing. */
 export function createSystrapPlatform(options: SystrapOptions): SystrapPlatform {
   if (native.hasFsgsbase() === 0) {
     throw new Error(
@@ -70,12 +73,18 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly #waiter: Waiter;
   readonly #zygote: SystrapThread;
   #events: PlatformEvents | undefined;
-  /** Live host processes; a destroyed one stays until it is reaped. */
+  /**
+   * The address spaces by the pids of their host processes. A destroyed one stays here until it is
+   * reaped.
+   */
   readonly #processes: Map<number, SystrapSpace> = new Map();
   /** The pool in the sandbox's own cgroups, and those of containers with cgroups of their own. */
   readonly #ownPool: StubPool;
   readonly #containerPools: Set<StubPool> = new Set();
-  /** Spaces that broke their stubs, and threads whose outcome waits: delivered by poll. */
+  /**
+   * Address spaces that broke their stubs, and threads with an outcome to deliver: `poll` delivers
+   * both.
+   */
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
   readonly #status = new Int32Array(1);
@@ -152,7 +161,8 @@ export class SystrapPlatform implements Platform, CloneHost {
       any = true;
       this.#stopped(thread, state);
     }
-    // Whoever broke its stub just now may be all there is to hear of for a long time.
+    // A stub that was found broken just now is reported before the Sentry sleeps: no later event
+    // may come to end the sleep.
     if (this.#broken.length > 0 && this.#deliverDeaths()) any = true;
     if (++this.#pollCount >= POLLS_PER_DESCRIPTOR_CHECK) {
       this.#pollCount = 0;
@@ -164,10 +174,11 @@ export class SystrapPlatform implements Platform, CloneHost {
   wait(untilNs: number): void {
     if (this.poll()) return;
     const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);
-    // A clone asks by a descriptor, which polling the slots would not see.
+    // A pending clone is asked for on a descriptor, which spinning on the slots would not notice.
     if (!this.clones.isIdle || !this.#waiter.spin(deadlineNs)) {
       this.#waiter.sleep(deadlineNs);
-      // Ordered or not, a clone that waits has ended the sleep and must get its answer.
+      // A clone that waits for leave has ended the sleep, and must be answered even if nobody
+      // ordered it.
       this.clones.answerNotifications();
       if (!this.clones.isIdle) this.clones.expire();
     }
@@ -186,7 +197,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter.unwatch(hostFd);
   }
 
-  /** Kills every stub and the zygote. For tests: in production they die with the PID namespace. */
+  /** Kills every stub and the zygote, for tests. In production they die with the PID namespace. */
   shutdown(): void {
     for (const [pid, space] of this.#processes) {
       native.kill(pid, SIGKILL);
@@ -262,7 +273,8 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   unknownChildren(): number[] {
-    // Children that appeared after the zygote, whose number is below all of theirs until numbers wrap.
+    // Pids grow until they wrap: a child of the Sentry that is younger than the zygote has a higher
+    // pid.
     const last = Math.max(...this.#processes.keys()) + STRANGER_RANGE;
     const unknown: number[] = [];
     for (let pid = this.#zygote.space.pid + 1; pid <= last; pid++) {
@@ -375,7 +387,10 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   // ---- own waits and the zygote ----
 
-  /** Waits for a stopped thread that was given an order which ends in a post. */
+  /**
+   * Waits for a thread whose order ends in a post. Returns false where the stub did not post in
+   * time, or posted nonsense.
+   */
   #awaitPost(thread: SystrapThread, patienceNs?: number): boolean {
     const patience = new Patience(this.#clock, patienceNs);
     this.#waiter.add(thread);
@@ -393,7 +408,8 @@ export class SystrapPlatform implements Platform, CloneHost {
     const prepared = prepareSpace(this);
     if (isErrno(prepared)) throw new Error('no mailbox for the stub zygote');
     native.close(prepared.stubFd);
-    // The zygote has its control socket already: ours is the end that the launcher gave us.
+    // The zygote has its control socket already, and this process the other end of it, from the
+    // launcher.
     const space = new SystrapSpace(this, socketFd, prepared.space.mailboxFd);
     const thread = space.addThread(0);
     if (isErrno(thread)) throw new Error('no room for mailboxes');
@@ -423,8 +439,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   /**
-   * A stub that has no other use than to fork, moved to other cgroups. Each descriptor is one's cgroup.procs, opened outside
-   * (cgroups(7); with the rights of who opened it, and process numbers of this namespace).
+   * Makes a zygote in other cgroups. Each descriptor is the cgroup.procs of one cgroup, and was
+   * opened outside the sandbox: a write has the rights of the process that opened it, and takes
+   * pids of this namespace (cgroups(7)).
    */
   #zygoteIn(cgroupFds: readonly number[]): Result<SystrapThread> {
     const fresh = this.newAddressSpace();
@@ -440,7 +457,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     return thread;
   }
 
-  /** Moves a pending spawn on without delivering any guest's events. True if something happened. */
+  /**
+   * Moves a pending fork of a zygote on, without delivering events of guests. Returns true if
+   * something happened.
+   */
   #spawnStep({ zygote }: StubPool): boolean {
     let any = this.clones.answerNotifications();
     const running = this.#waiter.running;

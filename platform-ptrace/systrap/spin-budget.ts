@@ -1,13 +1,17 @@
-// How long stubs spin for their answers, learnt from how answers find them. On idle cores an answer comes within
-// a microsecond or two and spinning saves two context switches. Where other programs want the same cores, the
-// Sentry is often not running when a stub posts: spinning then only delays it (measured with three busy
-// processes on two cores: 16 to 80 us a call with spinning, 10 to 25 without).
+// The spin budget: how long stubs spin for their answers. It is learnt from whether answers find
+// the stubs still spinning. On idle cores an answer comes within a microsecond or two and spinning
+// saves two context switches. Where other programs want the same cores, the Sentry is often not
+// running when a stub posts: spinning then only delays it (measured with three busy processes on
+// two cores: 16 to 80 us a call with spinning, 10 to 25 without).
 
-/** Answers that make one judgement. */
+/** The number of answers that make one judgement. */
 const WINDOW = 64;
 const MOST_LATE = WINDOW / 4;
 const FEW_LATE = WINDOW / 16;
-/** Answers without spinning before it is tried again; doubles with each failed try. */
+/**
+ * The number of answers without spinning before spinning is tried again. It doubles with each try
+ * that fails.
+ */
 const FIRST_REST = 1024;
 const LONGEST_REST = 16384;
 
@@ -18,7 +22,9 @@ export class SpinBudget {
   #late = 0;
   #rest = FIRST_REST;
 
-  /** `most`: PAUSE instructions; 0 on a single processor, for good. */
+  /**
+   * `most` is counted in PAUSE instructions. It is 0 on a single processor, where stubs never spin.
+   */
   constructor(most: number) {
     this.#most = most;
     this.#current = most;
@@ -28,7 +34,10 @@ export class SpinBudget {
     return this.#current;
   }
 
-  /** An answer found its stub still spinning, or (late) asleep. True if the budget changed. */
+  /**
+   * Takes note of an answer that found its stub still spinning, or asleep (`late`). Returns true if
+   * the budget changed.
+   */
   note(late: boolean): boolean {
     if (late) this.#late++;
     this.#answers++;
@@ -40,7 +49,7 @@ export class SpinBudget {
   #judge(): boolean {
     const late = this.#late;
     if (late > MOST_LATE) {
-      // The first, short try after a rest failed: rest longer.
+      // The first, short try after some time without spinning has failed: the next try comes later.
       if (this.#current < this.#most) this.#rest = Math.min(this.#rest * 2, LONGEST_REST);
       return this.#set(0);
     }

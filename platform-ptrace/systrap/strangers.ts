@@ -1,12 +1,14 @@
-// Host processes that a hostile guest forked with leave and then hid: children of the Sentry that no address
-// space claims. They run no system calls, but they are nobody's, so they are found and killed. A child
-// whose fork is just under way looks the same: suspects are judged once all forks of that time are settled.
+// Strangers: children of the Sentry that no address space claims, because a hostile guest forked
+// them with leave and then hid them. Their system calls reach nobody, but they use up memory and
+// processor time, so they are found and killed. A child whose fork is under way looks like a
+// stranger. Suspects are therefore judged once all forks that were under way when they were noticed
+// have been settled.
 import type { PendingClone } from './clones.ts';
 
 export interface StrangerHost {
-  /** Living children of the Sentry that no address space claims now. */
+  /** Returns the living children of the Sentry that no address space claims now. */
   unknownChildren(): number[];
-  /** Kills those that still are nobody's. */
+  /** Kills those of `pids` that still no address space claims. */
   killUnknown(pids: readonly number[]): void;
 }
 
@@ -23,7 +25,7 @@ export class Strangers {
     this.#host = host;
   }
 
-  /** There may be one now. `pending`: the forks under way. */
+  /** Looks for strangers. `pending` are the forks under way. */
   suspect(pending: Iterable<PendingClone>): void {
     const pids = this.#host.unknownChildren();
     if (pids.length === 0) return;
@@ -33,7 +35,10 @@ export class Strangers {
     else this.#suspicions.push({ pids, waitsFor });
   }
 
-  /** A fork is over, well or badly. */
+  /**
+   * Takes note that a fork has succeeded or failed, and judges the suspects that waited for it
+   * alone.
+   */
   settled(clone: PendingClone): void {
     if (this.#suspicions.length === 0) return;
     this.#suspicions = this.#suspicions.filter(({ pids, waitsFor }) => {

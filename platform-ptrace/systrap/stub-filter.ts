@@ -1,7 +1,7 @@
-// What a stub process, and with it a hostile guest that jumps into the stub, may ask of the host kernel.
-// From guest code every call traps (SIGSYS); from the stub's text only these pass. Each is judged by what it does
-// with arguments of the guest's own choice: it must reach nothing beyond this process's own memory, and
-// descriptors that the process holds anyway (RLIMIT_NOFILE is 64). And each is over soon, and takes no memory of the
+// The stub's filter lists the system calls that a stub process may make on the host, and with it a hostile guest that jumps
+// into the stub. Every call from guest code traps (SIGSYS); from the stub's text only the listed calls pass. Each is judged
+// by what it can do with arguments of the guest's choice: it must reach nothing but the process's own memory and descriptors
+// that the process holds anyway (RLIMIT_NOFILE is 64). And each is over soon, and takes no memory of the
 // host kernel that is not counted (docs/security.md has the worst case of each): while one holds the lock of its address
 // space, the Sentry and the host's ps(1) wait for it. So no call touches pages on its own, and none walks more page tables
 // than those of STUB_PIECE_BYTES; the stub does large operations in pieces (native/stub/memory.h).

@@ -1,5 +1,6 @@
-// How the Sentry waits: a short spell of polling the slots of running threads, then, announced in the page that all
-// stubs read, one epoll_wait over the wake-up eventfd, the seccomp listener and watched descriptors.
+// The waiter makes the Sentry wait. First it polls the slots of running threads for a short while. Then it announces in the
+// page that all stubs read that the Sentry sleeps, and makes one epoll_wait over the wake-up eventfd, the seccomp listener
+// and the watched descriptors.
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
 import { EBUSY, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
@@ -16,9 +17,12 @@ import { SpinBudget } from './spin-budget.ts';
 
 const MOST_EVENTS = 64;
 
-/** A stub may spin this long for its answer before it sleeps. */
+/** How long a stub may spin for its answer before it sleeps. */
 const STUB_SPIN_NS = 20_000;
-/** Bounds of the Sentry's own spell of polling; it doubles when it pays and halves when it does not. */
+/**
+ * The bounds of the time for which the Sentry polls. The time doubles when polling pays, and halves
+ * when it does not.
+ */
 const MOST_SPIN_NS = 50_000;
 const LEAST_SPIN_NS = 2_000;
 
@@ -31,7 +35,10 @@ export interface WaiterOptions {
 
 /** The part of MemoryTrim (native/memory-trim.ts) that the waiter uses. */
 export interface IdleTrim {
-  /** How long the Sentry must have been idle before `trim` is due; Infinity where there is nothing to trim. */
+  /**
+   * How long the Sentry must have been idle before `trim` is due; Infinity where there is nothing
+   * to trim.
+   */
   readonly quietNs: number;
   trim(): void;
   /** The Sentry has worked. */
@@ -48,7 +55,7 @@ export class Waiter {
   readonly #watchedSlots: Int32Array;
   readonly #running: SystrapThread[] = [];
   readonly #epollFd: number;
-  /** Only the descriptors of the platform itself. */
+  /** An epoll that watches the platform's own descriptors only. */
   readonly #internalEpollFd: number;
   readonly #ready = new Int32Array(2 * MOST_EVENTS);
   readonly #watchers: Map<number, HostFdWatcher> = new Map();
@@ -79,7 +86,10 @@ export class Waiter {
     this.watchQuietly(wakeFd);
   }
 
-  /** Threads whose slots are watched, for the caller's own loop: from the last to the first. */
+  /**
+   * The threads whose slots are watched. The caller goes through them from the last to the first,
+   * as they may be removed.
+   */
   get running(): readonly SystrapThread[] {
     return this.#running;
   }
@@ -104,18 +114,18 @@ export class Waiter {
     this.#spinPolicy();
   }
 
-  /** A system call was answered; late: its stub had stopped spinning. */
+  /** Takes note of an answered system call; `late` where the stub had stopped spinning. */
   answered(late: boolean): void {
     if (!this.#stubsSpin) return;
     if (this.#budget.note(late)) this.#global[GLOBAL.spinCount] = this.#budget.pauses;
   }
 
-  /** True once after a child has died. */
+  /** Returns true once after a child has died. */
   takeChildDied(): boolean {
     return this.#childFlag[0] !== 0 && Atomics.exchange(this.#childFlag, 0, 0) !== 0;
   }
 
-  /** Polls for a while. True: something is there to be handled. */
+  /** Polls the slots for a while. Returns true where something has to be handled. */
   spin(deadlineNs: number): boolean {
     const count = this.#running.length;
     if (count === 0 || count >= this.#cpus) return false;
@@ -129,8 +139,8 @@ export class Waiter {
   }
 
   /**
-   * Sleeps until something happens or the deadline. Delivers to watchers of host descriptors; the slots are
-   * the caller's to look at.
+   * Sleeps until something happens or the deadline has come. It calls the watchers of host
+   * descriptors; the caller looks at the slots.
    */
   sleep(deadlineNs: number): void {
     Atomics.store(this.#global, GLOBAL.sleeping, 1);
@@ -149,15 +159,15 @@ export class Waiter {
     this.#deliver(count);
   }
 
-  /** Looks at host descriptors without sleeping. True if any was ready. */
+  /** Looks at host descriptors without sleeping. Returns true if any was ready. */
   pollDescriptors(): boolean {
     if (this.#watchers.size === 0) return false;
     return this.#deliver(native.epollWait(this.#epollFd, this.#ready, 0));
   }
 
   /**
-   * For the platform's own short waits: until some slot, child or internal descriptor asks for attention, or
-   * the time is over. Delivers nothing.
+   * Sleeps for a short wait of the platform's own, until a slot, a child or an internal descriptor
+   * asks for attention, or the time is over. It calls no watchers.
    */
   pause(timeoutNs: number): void {
     if (this.#cpus > 1 && native.spin(this.#running.length, 20 * this.#pausesPerUs) === 1) return;
@@ -169,7 +179,7 @@ export class Waiter {
     Atomics.store(this.#global, GLOBAL.sleeping, 0);
   }
 
-  /** An internal descriptor that merely ends the sleep. */
+  /** Watches an internal descriptor, which merely ends the sleep. */
   watchQuietly(fd: number): void {
     native.epollControl(this.#epollFd, EPOLL_CTL_ADD, fd, EPOLLIN);
     native.epollControl(this.#internalEpollFd, EPOLL_CTL_ADD, fd, EPOLLIN);
@@ -218,7 +228,10 @@ export class Waiter {
     return false;
   }
 
-  /** With no core to spare a spinning stub only keeps another guest thread from running. */
+  /**
+   * Decides whether stubs spin: without a free core a spinning stub only keeps another guest thread
+   * from running.
+   */
   #spinPolicy(): void {
     const spare = this.#running.length < this.#cpus;
     if (spare === this.#stubsSpin) return;

@@ -1,4 +1,4 @@
-// Start of the stub zygote: its first message (where to live, under which filter, its mailbox), and what it answers.
+// The start of the zygote: its first message, which says where the stub shall lie, under which filter, and with which mailbox.
 import { EIO, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { compileFilter } from '../../native/seccomp/bpf.ts';
@@ -11,14 +11,17 @@ import {
 } from '../../protocol/mailbox.ts';
 import { stubFilter } from './stub-filter.ts';
 
-/** Guests may map below this; stubs live above. */
+/** The first address that guests may not map. Stubs lie above it. */
 export const GUEST_TOP = 0x7f0000000000;
-/** Stays clear of the zygote's own stack and vDSO at the top of the address space. */
+/**
+ * The end of the range for stubs, below the zygote's own stack and vDSO at the top of the address
+ * space.
+ */
 const STUB_TOP = 0x7ff000000000;
 const PLACE_BYTES = 0x10000;
 const TWO_32 = 0x100000000;
 
-/** A random place for the stub's range, 64 KiB aligned. */
+/** Returns a random address for the stub's range, 64 KiB aligned. */
 export function randomStubBase(): number {
   const random = new Uint32Array(1);
   native.getRandom(new Uint8Array(random.buffer));
@@ -26,7 +29,10 @@ export function randomStubBase(): number {
   return stubBaseAt((random[0] as number) % places);
 }
 
-/** The filter compares the upper half of an address once: the stub's text does not reach into the next 4 GiB. */
+/**
+ * Returns an address at which the stub's text does not cross a 4 GiB border: the filter compares
+ * the upper half of addresses once.
+ */
 export function stubBaseAt(place: number): number {
   const base = GUEST_TOP + place * PLACE_BYTES;
   const end = base + STUB_TEXT_BYTES;
@@ -34,7 +40,7 @@ export function stubBaseAt(place: number): number {
   return fits ? base : base - Math.ceil((STUB_TEXT_BYTES + 1) / PLACE_BYTES) * PLACE_BYTES;
 }
 
-/** Tells the zygote what to become. 0 or an errno. */
+/** Sends the zygote its first message. Returns 0 or an errno. */
 export function sendInit(socketFd: number, stubBase: number, mailboxFd: number): SysResult {
   const filter = compileFilter(stubFilter(stubBase));
   const message = new Uint8Array(ZYGOTE_INIT_BYTES + filter.length);

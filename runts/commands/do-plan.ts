@@ -62,15 +62,18 @@ function planConfig(
   if (options.platform !== 'systrap')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
-      `--platform ${options.platform}: not there yet; systrap is`,
+      `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
     );
   if (options.network !== 'none' && options.network !== 'host')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
-      `--network ${options.network}: not there yet; none and host are`,
+      `--network: '${options.network}' is not supported yet; use none or host`,
     );
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
-    throw new Failure('RUNTS_E_OPTION_VALUE', `--hostname: '${options.hostname}' is no host name`);
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `--hostname: '${options.hostname}' is not a valid host name`,
+    );
   }
   return {
     container: {

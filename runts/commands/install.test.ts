@@ -146,10 +146,10 @@ describe('install', () => {
 });
 
 const bad: readonly (readonly [string, string, Partial<InstallOptions>, RegExp])[] = [
-  ['invalid JSON', '{\n  "a": 1,\n}', {}, /daemon\.json:3:1: no valid JSON/],
-  ['an array', '[]', {}, /daemon\.json: an object is wanted/],
-  ['runtimes that are none', '{"runtimes":[]}', {}, /daemon\.json: runtimes: an object/],
-  ['an entry that is none', '{"runtimes":{"runts":1}}', {}, /runtimes\.runts: an object/],
+  ['invalid JSON', '{\n  "a": 1,\n}', {}, /daemon\.json:3:1: not valid JSON/],
+  ['an array', '[]', {}, /daemon\.json: expected an object/],
+  ['runtimes that are none', '{"runtimes":[]}', {}, /daemon\.json: runtimes: expected an object/],
+  ['an entry that is none', '{"runtimes":{"runts":1}}', {}, /runtimes\.runts: expected an object/],
   [
     'the name of another runtime',
     '{"runtimes":{"runts":{"path":"/usr/bin/runsc"}}}',

@@ -60,7 +60,10 @@ function change(
 
 function registrationOf(options: InstallOptions): Registration {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(options.name))
-    throw new Failure('RUNTS_E_OPTION_VALUE', `--name: '${options.name}' is no name for a runtime`);
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `--name: '${options.name}' is not a valid name for a runtime`,
+    );
   if (options.name === 'runc')
     throw new Failure('RUNTS_E_OPTION_VALUE', "--name: runc is Docker's own");
   const path = options.path === undefined ? ownExecutable() : resolve(options.path);

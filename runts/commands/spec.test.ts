@@ -17,7 +17,7 @@ it('writes a config.json that runts takes, but not over another one', () => {
     expect(parseSpec(text, path).spec.linux?.uidMappings).toEqual([
       { containerID: 0, hostID: process.geteuid?.(), size: 1 },
     ]);
-    expect(() => writeSpec({ bundle })).toThrow(`${path} is there already`);
+    expect(() => writeSpec({ bundle })).toThrow(`${path} exists already`);
     expect(readFileSync(path, 'utf8')).toBe(text);
     expect(() => writeSpec({ bundle: join(bundle, 'none') })).toThrow('No such file or directory');
   } finally {

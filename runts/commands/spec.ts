@@ -27,7 +27,7 @@ export function writeSpec(options: SpecOptions): void {
   } catch (error) {
     if (isOurs) rmSync(path, { force: true });
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
-      throw new Failure('RUNTS_E_SPEC_FILE', `${path} is there already: remove it first`);
+      throw new Failure('RUNTS_E_SPEC_FILE', `${path} exists already: remove it first`);
     throw new Failure('RUNTS_E_SPEC_FILE', `${path}: ${describe(error)}`);
   }
 }

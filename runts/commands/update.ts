@@ -106,7 +106,7 @@ function setCount(
 ): void {
   if (text === undefined) return;
   if (!/^-?\d+$/.test(text))
-    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is no number`);
+    throw new Failure('RUNTS_E_OPTION_VALUE', `${option}: '${text}' is not a number`);
   target[name] = Number(text);
 }
 

@@ -77,7 +77,7 @@ const { rawJSON: raw, isRawJSON: isRaw } = JSON as unknown as {
 
 function asMembers(value: unknown, what: string): Members {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isRaw(value))
-    throw new Failure('RUNTS_E_INSTALL_CONFIG', `${what}: an object is wanted`);
+    throw new Failure('RUNTS_E_INSTALL_CONFIG', `${what}: expected an object`);
   return value as Members;
 }
 

@@ -42,7 +42,7 @@ export function readSettings(
     if (known[name].includes(text)) return text;
     throw new Failure(
       'RUNTS_E_ANNOTATION',
-      `${name}: '${text}' is none of ${known[name].join(', ')}`,
+      `${name}: '${text}' is not one of ${known[name].join(', ')}`,
     );
   };
   return {

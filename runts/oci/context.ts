@@ -69,5 +69,5 @@ function logFormat(text = 'text'): LogFormat {
 function isRootless(text = 'auto'): boolean {
   if (text === 'auto') return process.geteuid?.() !== 0;
   if (text === 'true' || text === 'false') return text === 'true';
-  throw new Failure('RUNTS_E_OPTION_VALUE', `--rootless: '${text}' is none of true, false, auto`);
+  throw new Failure('RUNTS_E_OPTION_VALUE', `--rootless: '${text}' is not true, false or auto`);
 }

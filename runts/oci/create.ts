@@ -64,7 +64,7 @@ export async function createContainer(
   if (plan.settings.network === 'sandbox')
     context.log.write(
       'info',
-      'network sandbox is not there yet: the container gets a loopback of its own (none)',
+      'network sandbox is not supported yet: the container gets a loopback interface only (as with none)',
     );
   context.store.claim(request.id);
   const making: Making = { context, request, plan, record: firstRecord(request.id, bundle, plan) };

@@ -97,11 +97,11 @@ describe('mounts', () => {
     [{ destination: '/x', type: 'ext4', source: 'y' }, /unknown file system type 'ext4'/],
     [{ destination: '/x', type: 'tmpfs', options: ['bind'] }, /contradicts option bind/],
     [{ destination: '/x', type: 'tmpfs', options: ['sise=1'] }, /unknown option 'sise=1' of tmpfs/],
-    [{ destination: '/x', type: 'tmpfs', options: ['mode=9'] }, /'mode=9' is no mode/],
+    [{ destination: '/x', type: 'tmpfs', options: ['mode=9'] }, /'mode=9' is not a mode/],
     [{ destination: '/x', type: 'proc', options: ['hidepid=2'] }, /unknown option 'hidepid=2'/],
-    [{ destination: '/x', type: 'bind', options: ['bind'] }, /without a source/],
-    [{ destination: '/', type: 'tmpfs' }, /the root's own place/],
-    [{ destination: '/x' }, /neither a type nor/],
+    [{ destination: '/x', type: 'bind', options: ['bind'] }, /needs a source/],
+    [{ destination: '/', type: 'tmpfs' }, /the container's root itself/],
+    [{ destination: '/x' }, /needs a type or/],
   ])('refuses %j', (mount, message) => {
     expect(() => plan([mount])).toThrow(message);
   });

@@ -143,7 +143,7 @@ function planMount(
     case '':
       throw new Failure(
         'RUNTS_E_CONFIG_MOUNT',
-        `${where} (${mount.destination}): neither a type nor the option bind`,
+        `${where} (${mount.destination}): needs a type or the option bind`,
       );
     default:
       throw new Failure(
@@ -155,11 +155,14 @@ function planMount(
 
 function planTarget(mount: Mount, where: string): string {
   if (mount.destination.includes('\0'))
-    throw new Failure('RUNTS_E_CONFIG_MOUNT', `${where}.destination: has a NUL`);
+    throw new Failure('RUNTS_E_CONFIG_MOUNT', `${where}.destination: contains a NUL character`);
   const target = normalize(join('/', mount.destination));
   const clean = target.length > 1 && target.endsWith('/') ? target.slice(0, -1) : target;
   if (clean === '/')
-    throw new Failure('RUNTS_E_CONFIG_MOUNT', `${where}.destination: '/' is the root's own place`);
+    throw new Failure(
+      'RUNTS_E_CONFIG_MOUNT',
+      `${where}.destination: '/' is the container's root itself`,
+    );
   return toByteString(clean);
 }
 
@@ -206,7 +209,7 @@ function planBind(
   if (mount.source === undefined || mount.source === '')
     throw new Failure(
       'RUNTS_E_CONFIG_MOUNT',
-      `${where} (${mount.destination}): a bind mount without a source`,
+      `${where} (${mount.destination}): a bind mount needs a source`,
     );
   refuseData(options, `${where} (${mount.destination})`);
   const source = resolve(settings.bundle, mount.source);

@@ -12,7 +12,9 @@ describe('a process', () => {
     expect(config.argv).toEqual(['\xc3\xa9']);
     expect(config.env).toEqual(['A=2', 'B=\xc3\xbc']);
     expect(() => planProcess({ ...plain, env: ['novalue'] })).toThrow(/process.env\[0\]/);
-    expect(() => planProcess({ ...plain, args: ['a\0b'] })).toThrow('process.args[0]: has a NUL');
+    expect(() => planProcess({ ...plain, args: ['a\0b'] })).toThrow(
+      'process.args[0]: contains a NUL character',
+    );
   });
 
   it('has the sets of capabilities that are named, and no ambient one beyond them', () => {
@@ -73,9 +75,9 @@ describe('settings', () => {
   it.each([
     ['vm.swappiness', '1', "no setting 'vm.swappiness'"],
     ['__proto__', '1', "no setting '__proto__'"],
-    ['net.core.somaxconn', 'many', "'many' is no value"],
-    ['net.ipv4.ip_unprivileged_port_start', '65536', 'is no value'],
-    ['net.ipv4.ping_group_range', '0', 'is no value'],
+    ['net.core.somaxconn', 'many', "'many' is not a value"],
+    ['net.ipv4.ip_unprivileged_port_start', '65536', 'is not a value'],
+    ['net.ipv4.ping_group_range', '0', 'is not a value'],
   ])('refuse %s=%s', (key, value, message) => {
     expect(() => planSysctls(Object.fromEntries([[key, value]]), false)).toThrow(message);
   });
@@ -106,7 +108,7 @@ describe('settings', () => {
   it.each(['net../core', 'net.a..b', 'net/../../x', 'net.//.b', 'net.core.so=x', 'net.'])(
     'never lead out of their directory: %s',
     (key) => {
-      expect(() => planSysctls({ [key]: '1' }, true)).toThrow('is no setting');
+      expect(() => planSysctls({ [key]: '1' }, true)).toThrow('is not a setting');
     },
   );
 });

@@ -36,7 +36,8 @@ export function planProcess(process: Process): ProcessConfig {
 
 /** A NUL cannot be handed to any program. */
 function checked(text: string, where: string): string {
-  if (text.includes('\0')) throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}: has a NUL`);
+  if (text.includes('\0'))
+    throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}: contains a NUL character`);
   return toByteString(text);
 }
 
@@ -115,9 +116,12 @@ function planLimits(limits: readonly Rlimit[]): ProcessConfig['limits'] {
     const resource = (rlimitNames as readonly string[]).indexOf(type);
     const where = `process.rlimits[${index}]`;
     if (resource < 0)
-      throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}.type: '${type}' is no resource limit`);
+      throw new Failure(
+        'RUNTS_E_CONFIG_PROCESS',
+        `${where}.type: '${type}' is not a resource limit`,
+      );
     if (seen.has(type))
-      throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}: ${type} is there twice`);
+      throw new Failure('RUNTS_E_CONFIG_PROCESS', `${where}: ${type} is listed twice`);
     seen.add(type);
     const [softValue, hardValue] = [limitOf(soft), limitOf(hard)];
     if ((softValue ?? RLIM_INFINITY) > (hardValue ?? RLIM_INFINITY))

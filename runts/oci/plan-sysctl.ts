@@ -40,14 +40,17 @@ function checkOwnSetting(key: string, name: string, value: string): void {
       `linux.sysctl: the sandbox's kernel has no setting '${name}' to start with`,
     );
   if (sysctlValue(rule, value) === undefined)
-    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: '${value}' is no value of ${name}`);
+    throw new Failure(
+      'RUNTS_E_CONFIG_SYSCTL',
+      `linux.sysctl: '${value}' is not a value of ${name}`,
+    );
 }
 
 /** Each part is one file name: none leads out of /proc/sys/net. */
 function checkHostSetting(key: string, name: string, value: string): void {
   const isName = (part: string): boolean => /^[\w/:-]+$/.test(part) && !/^\/{1,2}$/.test(part);
   if (!key.split('.').every(isName))
-    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: '${name}' is no setting`);
+    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: '${name}' is not a setting`);
   if (/[\0\n]/.test(value))
-    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: no value of ${name}`);
+    throw new Failure('RUNTS_E_CONFIG_SYSCTL', `linux.sysctl: ${name} has no value`);
 }

@@ -11,19 +11,20 @@ const units: Readonly<Record<string, number>> = {
 /** memparse(): digits and a unit. */
 export function parseBytes(text: string, option: string, where: string): number {
   const match = /^(\d{1,15})([kmgtKMGT]?)$/.exec(text);
-  if (match === null) throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: '${option}' is no size`);
+  if (match === null)
+    throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: '${option}' is not a size`);
   return Number(match[1]) * (units[(match[2] ?? '').toLowerCase()] ?? 1);
 }
 
 export function parseOctal(text: string, option: string, where: string): number {
   if (!/^0?[0-7]{1,4}$/.test(text))
-    throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: '${option}' is no mode`);
+    throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: '${option}' is not a mode`);
   return Number.parseInt(text, 8);
 }
 
 export function parseNumber(text: string, option: string, where: string): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 0xffff_fffe))
-    throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: '${option}' is no id`);
+    throw new Failure('RUNTS_E_MOUNT_OPTION', `${where}: '${option}' is not an id`);
   return value;
 }

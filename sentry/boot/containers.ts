@@ -93,7 +93,7 @@ export class Containers implements RequestHandler {
     let mounts: GuestMounts | undefined;
     try {
       if (this.#known.has(config.id))
-        throw new BootFailure(`container ${config.id} is there already`);
+        throw new BootFailure(`container ${config.id} exists already`);
       const seccomp = guestSeccomp(config.seccomp);
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);

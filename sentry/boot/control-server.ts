@@ -153,5 +153,5 @@ function parseRequest(text: string, fds: readonly number[]): ConnectionRequest {
     // Nonsense either way.
   }
   for (const fd of fds) native.close(fd);
-  throw new BootFailure('nonsense on the control socket');
+  throw new BootFailure('malformed request on the control socket');
 }

@@ -1,5 +1,5 @@
 // New tasks: fork(2), vfork(2), clone(2), clone3(2). The platform makes the host thread or process;
-// the kernel decides what is shared and what is copied.
+// the kernel decides what the child shares with its parent and what is copied.
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
 import { EAGAIN, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
@@ -38,19 +38,19 @@ import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread-group.ts';
 
-/** The arguments of all four calls. */
+/** The arguments of all four system calls. */
 export interface CloneRequest {
-  /** Low word of flags without CSIGNAL. */
+  /** The low word of the flags, without CSIGNAL. */
   readonly flags: number;
   readonly exitSignal: number;
-  /** New stack pointer; 0 keeps the caller's. */
+  /** The child's stack pointer; 0 keeps the caller's. */
   readonly stackPointer: number;
   readonly parentTidAddr: number;
   readonly childTidAddr: number;
   readonly tls: number;
   readonly pidfdAddr: number;
   readonly clearHandlers: boolean;
-  /** clone3 set_tid: the wished-for pid, 0 for none. */
+  /** The pid that clone3's set_tid asks for; 0 for none. */
   readonly wantedPid: number;
 }
 
@@ -66,21 +66,21 @@ export const plainFork: CloneRequest = {
   wantedPid: 0,
 };
 
-/** What clone and unshare can make: there are no others. */
+/** The kinds of namespaces that guests can make with clone and unshare. */
 export const MAKEABLE_NAMESPACES = CLONE_NEWIPC | CLONE_NEWUTS;
 
-/** Checks what needs no work; 0 or the errno. */
+/** Checks the request before any work is done for it. Returns 0 or the errno. */
 export function checkClone(task: Task, request: CloneRequest): SysResult {
   const { flags } = request;
   if ((flags & CLONE_THREAD) !== 0 && (flags & CLONE_SIGHAND) === 0) return EINVAL;
   if ((flags & CLONE_SIGHAND) !== 0 && (flags & CLONE_VM) === 0) return EINVAL;
   if ((flags & CLONE_SIGHAND) !== 0 && request.clearHandlers) return EINVAL;
-  // Nobody would wait for a sibling of process 1.
+  // Process 1 has no parent in its namespace, so nobody would wait for a sibling of process 1.
   if ((flags & CLONE_PARENT) !== 0 && task.group === task.pids.init) return EINVAL;
   if ((flags & CLONE_NAMESPACES) !== 0) {
     if (!isCapable(task.credentials, CAP_SYS_ADMIN)) return EPERM;
     if ((flags & CLONE_NAMESPACES & ~MAKEABLE_NAMESPACES) !== 0) return EINVAL;
-    // Adjustments of semaphores cannot be shared across namespaces.
+    // Undo lists of semaphores cannot be shared across IPC namespaces.
     if ((flags & CLONE_NEWIPC) !== 0 && (flags & CLONE_SYSVSEM) !== 0) return EINVAL;
   }
   if ((flags & CLONE_PIDFD) !== 0) {
@@ -106,7 +106,10 @@ function exceedsProcessLimit(task: Task): boolean {
   return count >= limit;
 }
 
-/** Makes the task and starts it. The new tid, or an errno. */
+/**
+ * Makes the child and starts it; with CLONE_VFORK sleeps until the child gives the memory back.
+ * Returns the tid or an errno.
+ */
 export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResult> {
   const { flags } = request;
   const kernel = task.kernel;
@@ -167,8 +170,9 @@ function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
 }
 
 /**
- * Begins work of the platform and sleeps until its result is there. A task that is killed meanwhile abandons the result:
- * the callback then undoes what the platform has made, because nobody else will ever know of it.
+ * Begins work of the platform and sleeps until its result is there. A task that is killed meanwhile
+ * abandons the result: the callback then undoes what the platform has made, because nobody else
+ * will ever know of it.
  */
 function* hostResult<T extends GuestThread | ForkedAddressSpace>(
   begin: (done: (result: Result<T>) => void) => void,

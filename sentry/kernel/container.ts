@@ -1,5 +1,6 @@
-// A container: the processes that were started as one, their PID namespace and their mounts. The first container of
-// a sandbox is the sandbox: it ends the kernel. Others may join its PID namespace (a pod's shareProcessNamespace).
+// A container: the processes that were started as one, their PID namespace and their mounts. The
+// sandbox ends with its first container. The other containers of a pod may join a PID namespace
+// (Kubernetes' shareProcessNamespace).
 import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { TimeOffsets } from '../../protocol/boot-config.ts';
@@ -17,27 +18,39 @@ import { ThreadGroup } from './thread-group.ts';
 import { noTimeOffsets, type TimeNamespace } from './time-offsets.ts';
 import { UtsNamespace } from './uts-namespace.ts';
 
-/** As OCI names them. 'creating': there is no main process yet. 'created': it is loaded, and not started. */
+/**
+ * The state of a container, by OCI's names. 'creating': there is no main process yet. 'created':
+ * the main process is loaded and not started.
+ */
 export type ContainerState = 'creating' | 'created' | 'running' | 'stopped';
 
 export interface ContainerOptions {
   readonly kernel: Kernel;
   readonly id: string;
-  /** Its own, or another container's that it joins. */
+  /** The PID namespace: a new one, or another container's that this container joins. */
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
-  /** Another container's that it joins; without it one of its own. */
+  /**
+   * Another container's IPC namespace that this container joins; without it the container gets one
+   * of its own.
+   */
   readonly ipc?: IpcNamespace;
   readonly uts?: UtsNamespace;
-  /** What its ids are on the host. */
+  /** Which ids of the host the container's ids are. */
   readonly ids?: IdRanges;
-  /** Absent: its clocks are the sandbox's. */
+  /** The time namespace; without it the container has the sandbox's clocks. */
   readonly time?: TimeNamespace;
-  /** Absent: its host processes are in the sandbox's own cgroups. Ended when the kernel forgets the container. */
+  /**
+   * The pool that makes the container's host processes; without it they are made in the sandbox's
+   * own cgroups. The kernel ends the pool when it forgets the container.
+   */
   readonly processPool?: ProcessPool | undefined;
-  /** Without it all that the kernel has. */
+  /** The limits of the container; without them it may use all that the kernel has. */
   readonly allowance?: AllowanceOptions;
-  /** Process 1 is the Sentry's: no guest code, it adopts and reaps orphans. The main process is process 2 then. */
+  /**
+   * Process 1 is a virtual init: it runs no guest code, and the Sentry adopts and reaps orphans in
+   * its name. The main process is process 2 then.
+   */
   readonly hasVirtualInit: boolean;
 }
 
@@ -46,7 +59,7 @@ export class Container {
   readonly id: string;
   readonly pids: PidNamespace;
   readonly mounts: MountNamespace;
-  /** Held until the kernel forgets the container. */
+  /** The IPC namespace, which the container holds until the kernel forgets it. */
   readonly ipc: IpcNamespace;
   readonly uts: UtsNamespace;
   readonly ids: IdRanges;
@@ -54,16 +67,20 @@ export class Container {
   readonly processPool: ProcessPool | undefined;
   readonly allowance: Allowance;
   state: ContainerState = 'creating';
-  /** The process whose end is the container's. */
+  /** The main process: the container ends with it. */
   main: ThreadGroup | undefined = undefined;
-  /** Wait status of the main process, once stopped. */
+  /** The wait status of the main process, once the container has stopped. */
   exitStatus = 0;
-  /** Told when the main process has ended and all others of the container with it. It runs in the midst of that: it may take note and send messages, no more. */
+  /**
+   * Called when the main process has ended and all other processes of the container with it. The
+   * call comes from the midst of ending them: the callee may take notes and send messages, and must
+   * not start or end processes.
+   */
   ended: ((status: number) => void) | undefined = undefined;
-  /** Who waits outside for processes that were started from there. */
+  /** The callbacks of those outside the sandbox who wait for a process that they started. */
   readonly #watched: Map<ThreadGroup, (status: number) => void> = new Map();
 
-  /** The container is known to its kernel from here on. */
+  /** Makes the container and adds it to its kernel. */
   constructor(options: ContainerOptions) {
     this.kernel = options.kernel;
     this.id = options.id;
@@ -81,7 +98,7 @@ export class Container {
     if (options.hasVirtualInit) this.#makeVirtualInit();
   }
 
-  /** By how much its clocks are ahead of the sandbox's. */
+  /** How far the container's clocks are ahead of the sandbox's. */
   get timeOffsets(): TimeOffsets {
     return this.time?.offsets ?? noTimeOffsets;
   }
@@ -102,32 +119,41 @@ export class Container {
     this.pids.newSession(init);
   }
 
-  /** Its processes with guest code, zombies included. */
+  /** Returns the container's processes that have guest code, zombies included. */
   processes(): ThreadGroup[] {
     return [...this.kernel.groups].filter((group) => group.container === this && !group.isVirtual);
   }
 
-  /** A signal from outside to the main process, as `docker kill` sends it: SIGKILL and SIGSTOP work on process 1 too. */
+  /**
+   * Sends the main process a signal from outside, as `docker kill` does: SIGKILL and SIGSTOP work
+   * on process 1 too.
+   */
   signal(signal: number): void {
     this.main?.send({ signal, code: SI_USER, fromOutside: true });
   }
 
-  /** The same for all processes. */
+  /** Sends all processes of the container a signal from outside. */
   signalAll(signal: number): void {
     for (const group of this.processes()) group.send({ signal, code: SI_USER, fromOutside: true });
   }
 
-  /** `told` gets the wait status when `group`, whose parent is outside, has ended. */
-  watch(group: ThreadGroup, told: (status: number) => void): void {
-    this.#watched.set(group, told);
+  /**
+   * Calls `ended` with the wait status when `group`, whose parent is outside the sandbox, has
+   * ended.
+   */
+  watch(group: ThreadGroup, ended: (status: number) => void): void {
+    this.#watched.set(group, ended);
   }
 
-  /** One of its processes is dead, and its own namespace with it if it was process 1. */
+  /**
+   * Takes note that `group`, a process of the container, has ended (and its PID namespace, if it
+   * was process 1).
+   */
   processEnded(group: ThreadGroup): void {
-    const told = this.#watched.get(group);
+    const ended = this.#watched.get(group);
     this.#watched.delete(group);
     if (group === this.main) this.#mainEnded(group.exitStatus);
-    told?.(group.exitStatus);
+    ended?.(group.exitStatus);
   }
 
   #mainEnded(status: number): void {

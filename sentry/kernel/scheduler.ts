@@ -1,6 +1,6 @@
-// Drives tasks: takes what guest threads stop for, runs handlers, puts tasks to sleep and wakes
-// them, and decides on the way back to the guest whether a signal is to be delivered first.
-// docs/run-states.md draws the states.
+// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system calls, puts tasks to
+// sleep and wakes them, and decides on a task's way back to the guest whether a signal has to be delivered first.
+// docs/run-states.md draws the states of a task.
 import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
@@ -17,7 +17,10 @@ import { applyRestart, deliverSignals, forceSignal } from './signal-delivery.ts'
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
 
-/** What a container that rests has yet to do. */
+/**
+ * The stops and ended sleeps of a paused container's tasks, which are handled when the container is
+ * resumed.
+ */
 interface Paused {
   readonly stopped: GuestThread[];
   readonly ready: Task[];
@@ -28,7 +31,7 @@ export class Scheduler implements PlatformEvents {
   /** Tasks whose sleep has ended, in order. */
   #ready: Task[] = [];
   readonly #paused: Map<Container, Paused> = new Map();
-  /** On whose behalf a handler runs right now; between handlers the last one. */
+  /** The task whose handler runs right now; between handlers, the task whose handler ran last. */
   current: Task | undefined = undefined;
 
   constructor(kernel: Kernel) {
@@ -39,7 +42,7 @@ export class Scheduler implements PlatformEvents {
     return this.#ready.length > 0;
   }
 
-  /** Runs every task whose sleep has ended (and those that they wake in turn, next time). */
+  /** Runs every task whose sleep has ended. Tasks that are woken meanwhile run at the next call. */
   runReady(): void {
     const ready = this.#ready;
     if (ready.length === 0) return;
@@ -63,7 +66,7 @@ export class Scheduler implements PlatformEvents {
   threadStopped(thread: GuestThread): void {
     const task = thread.owner as Task | undefined;
     if (task === undefined || task.state === 'dead') {
-      thread.exit(); // Its task ended while it ran.
+      thread.exit(); // The task ended while this thread ran.
       return;
     }
     const paused = this.#pausedOf(task);
@@ -95,7 +98,8 @@ export class Scheduler implements PlatformEvents {
         'warn',
         `process ${task.group.id} (${task.comm}): its host process died: ${reason}`,
       );
-      // Whom a cgroup's limit of memory killed, it killed with a signal that nobody here sent.
+      // A SIGKILL that no guest sent comes from the host: under a memory limit, from the cgroup's
+      // OOM killer.
       const { allowance } = task.group.container;
       const isLimited = allowance.limits.memoryBytes !== Number.POSITIVE_INFINITY;
       if (signal === SIGKILL && isLimited && !task.group.isExiting) allowance.memoryKills += 1;
@@ -103,7 +107,7 @@ export class Scheduler implements PlatformEvents {
     }
   }
 
-  /** A new task's thread is ready, its registers set: it runs. */
+  /** Starts a new task whose thread is ready and whose registers are set. */
   start(task: Task): void {
     this.returnToGuest(task, undefined);
   }
@@ -111,8 +115,10 @@ export class Scheduler implements PlatformEvents {
   // Paused containers
 
   /**
-   * Nothing is done for `container`'s tasks from here on: its host processes are about to be frozen, and who waited for
-   * one of them, or for its Gofer, would keep all others of the pod waiting.
+   * Pauses `container` before its host processes are frozen. While it is paused, stops and wake-ups
+   * of its tasks are collected and not handled: a handler that waited for a frozen process (or for
+   * the container's Gofer, which is frozen too) would block the Sentry's only thread, and with it
+   * every other container of the pod.
    */
   pause(container: Container): void {
     if (this.#paused.has(container)) return;
@@ -120,6 +126,9 @@ export class Scheduler implements PlatformEvents {
     setFrozen(container, true);
   }
 
+  /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
   resume(container: Container): void {
     const paused = this.#paused.get(container);
     if (paused === undefined) return;
@@ -129,11 +138,14 @@ export class Scheduler implements PlatformEvents {
     for (const thread of paused.stopped) this.threadStopped(thread);
   }
 
+  /** Returns whether `container` is paused. */
+  /** Returns whether `container` is paused. */
+  /** Returns whether `container` is paused. */
   isPaused(container: Container): boolean {
     return this.#paused.has(container);
   }
 
-  /** All its tasks have ended. */
+  /** Drops what was collected for `container`, all tasks of which have ended. */
   forget(container: Container): void {
     this.#paused.delete(container);
   }
@@ -144,14 +156,20 @@ export class Scheduler implements PlatformEvents {
 
   // Sleeping and waking
 
-  /** Marks a sleeping task runnable. The first reason counts. */
+  /**
+   * Puts a sleeping task on the ready list. Where it is called again before the task runs, the
+   * first reason counts.
+   */
   makeReady(task: Task, reason: Wake): void {
     if (task.state !== 'sleeping' || task.wakeReason !== undefined) return;
     task.wakeReason = reason;
     this.#ready.push(task);
   }
 
-  /** Something about `task` changed (signal, stop): it must look before it runs guest code again. */
+  /**
+   * Makes `task` look for signals and stops before it runs guest code again: something of the kind
+   * has changed.
+   */
   attend(task: Task): void {
     task.workPending = true;
     if (task.state === 'guest') task.thread.interrupt();
@@ -159,7 +177,7 @@ export class Scheduler implements PlatformEvents {
       this.makeReady(task, 'signal');
   }
 
-  /** SIGCONT: a stopped task goes on where it was held. */
+  /** Lets a stopped task go on, after SIGCONT, where the stop held it. */
   unstop(task: Task): void {
     task.state = 'sleeping';
     task.sleeper = resumeAfterStop(this, task);
@@ -167,7 +185,7 @@ export class Scheduler implements PlatformEvents {
     this.#ready.push(task);
   }
 
-  /** Ends a dead task's sleep: its generator's finally blocks run. */
+  /** Ends the sleep of a task that dies, so that the finally blocks of its generator run. */
   abandon(task: Task): void {
     this.#endSleep(task);
     const sleeper = task.sleeper;
@@ -182,7 +200,7 @@ export class Scheduler implements PlatformEvents {
     let step = first === undefined ? call.next() : call.next(first);
     for (;;) {
       if (task.isDead) {
-        call.return(0); // It died in its own step: what its finally blocks hold is given back.
+        call.return(0); // The task died in its own step: the finally blocks give back what it holds.
         return;
       }
       if (step.done === true) {
@@ -222,7 +240,10 @@ export class Scheduler implements PlatformEvents {
 
   // Back to the guest
 
-  /** A handler has its answer. The hot path is the last line of the first branch. */
+  /**
+   * Takes the result of a handler back to the guest. The first branch is the hot path of every
+   * system call.
+   */
   complete(task: Task, result: SysResult): void {
     if (isPlain(result) && !task.workPending) {
       task.state = 'guest';
@@ -234,14 +255,15 @@ export class Scheduler implements PlatformEvents {
   }
 
   /**
-   * The slow way back: stops, signals, restarts. `result` is the syscall's answer, undefined where
-   * the registers are already right (a fault, an interrupt, sigreturn).
+   * Takes a task back to the guest by the slow way, which looks at stops, signals and restarts.
+   * `result` is the result of the system call, undefined where the registers are right already (a
+   * fault, an interrupt, sigreturn).
    */
   returnToGuest(task: Task, result: SysResult | undefined): void {
     if (task.isDead) return;
     task.state = 'kernel';
     let answer = result;
-    // Linux: a call that succeeded under a temporary mask ends the mask before signals are looked at.
+    // As in Linux, a call that succeeded under a temporary mask ends the mask before signals are looked at.
     if (answer !== undefined && !isRestart(answer) && answer !== EINTR) task.restoreSignalMask();
     for (;;) {
       if (task.isDead) return;
@@ -255,7 +277,7 @@ export class Scheduler implements PlatformEvents {
       const delivered = deliverSignals(task, answer);
       if (task.isDead) return;
       if (delivered === 'frame')
-        answer = undefined; // The result went into the frame.
+        answer = undefined; // The signal frame holds the result now.
       else if (delivered === 'none') break;
     }
     this.#runGuest(task, answer);
@@ -264,7 +286,8 @@ export class Scheduler implements PlatformEvents {
   #runGuest(task: Task, answer: SysResult | undefined): void {
     let result = answer;
     if (result !== undefined && isRestart(result)) {
-      applyRestart(task, result); // Before a signal that only the old mask lets through: it interrupts nothing.
+      // The restart comes before a signal that only the old mask lets through: such a signal interrupts no call.
+      applyRestart(task, result);
       result = undefined;
     }
     task.restoreSignalMask();
@@ -296,7 +319,7 @@ export class Scheduler implements PlatformEvents {
   #operationFailed(task: Task): void {
     const outcome = task.thread.outcome;
     if (outcome.errno === EFAULT && !task.mm.map.isInFlight(task.thread, outcome.addr)) {
-      // A signal frame's FP state could not be read or written.
+      // The FP state of a signal frame could not be read from guest memory or written to it.
       forceSignal(task, { signal: SIGSEGV, code: 0x80 });
       this.returnToGuest(task, undefined);
       return;
@@ -310,7 +333,7 @@ function setFrozen(container: Container, isFrozen: boolean): void {
     if (anyTask !== undefined) anyTask.mm.space.isFrozen = isFrozen;
 }
 
-// biome-ignore lint/correctness/useYield: a stopped task is resumed through the ready list like a sleeper, but has nothing to wait for.
+// biome-ignore lint/correctness/useYield: a stopped task resumes through the ready list like a sleeper, without a sleep.
 function* resumeAfterStop(scheduler: Scheduler, task: Task): Blocking<SysResult> {
   const answer = task.resultOnHold;
   task.resultOnHold = undefined;

@@ -197,9 +197,9 @@ describe('bad input is one line and an exit code', () => {
     [['do', '--volume', '/no/such:/mnt', 'true'], /No such file/],
     [['do', '--volume', 'x', 'true'], /SOURCE:TARGET/],
     [['do', '--root', '/etc/passwd', 'true'], /Not a directory/],
-    [['do', '--memory', 'much', 'true'], /no size/],
-    [['do', '--platform', 'kvm', 'true'], /not there yet/],
-    [['do', '--network', 'bridge', 'true'], /not there yet/],
+    [['do', '--memory', 'much', 'true'], /not a size/],
+    [['do', '--platform', 'kvm', 'true'], /'kvm' is not supported yet/],
+    [['do', '--network', 'bridge', 'true'], /'bridge' is not supported yet/],
     [['do', '--debug-log', '/dev/full', 'true'], /No space left/],
     [['do', '--user', 'root', 'true'], /numeric/],
   ];

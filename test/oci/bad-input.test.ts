@@ -423,9 +423,7 @@ boxCases('bad-input', [
         for (const verb of ['state', 'start', 'kill', 'delete'])
           expect(await box.do(verb, ['odd'])).toMatchObject({
             code: 1,
-            stderr: expect.stringMatching(
-              /^runts: container odd: .* is no record of a container\n$/,
-            ),
+            stderr: expect.stringMatching(/^runts: container odd: .* is not a container record\n$/),
           });
         expect(await box.do('delete', ['--force', 'odd'])).toMatchObject({ code: 0, stderr: '' });
         expect(existsSync(at)).toBe(false);

@@ -491,7 +491,7 @@ boxCases('verbs', [
     },
   },
   {
-    name: 'checkpoint and restore say that they are not there yet',
+    name: 'checkpoint and restore say that they are not supported yet',
     only: 'runts',
     body: async (box) => {
       await box.running(waiting);

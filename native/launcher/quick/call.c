@@ -1,5 +1,5 @@
 /*
- * The command line of a quick verb, and the way back to Node.
+ * The command line of a quick verb, and falling back to Node.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -16,12 +16,12 @@
 #include "launcher/quick/quick.h"
 
 static const char *slow_program;
-static char **slow_command; /* whole: with the user's arguments */
+static char **slow_command; /* the whole command, the user's arguments included */
 
 char *arguments_start;
 const char *arguments_end;
 
-/* These start a sandbox. */
+/* Whether the verb starts a sandbox. */
 static bool is_starter(const char *verb) {
   static const char *const starters[] = {"do", "create", "run"};
   for (size_t i = 0; i < sizeof starters / sizeof *starters; i++) {
@@ -40,7 +40,7 @@ int print(const char *bytes, size_t length) {
   while (length > 0) {
     ssize_t wrote = write(1, bytes, length);
     if (wrote < 0 && errno == EINTR) continue;
-    /* As SIGPIPE would have it where nobody reads. */
+    /* Where nobody reads, the exit code is that of a process which SIGPIPE ended. */
     if (wrote < 0) return errno == EPIPE ? 141 : 125;
     bytes += wrote;
     length -= (size_t)wrote;
@@ -56,7 +56,7 @@ int open_log(const struct call *call) {
   return fd;
 }
 
-/* As inGoWords() of runts/oci/context.ts: the first of each of these. */
+/* Lowers the first letter of each error text, as inGoWords() of runts/oci/context.ts does. */
 static void put_in_go_words(char *text) {
   static const int errors[] = {ENOENT, EACCES, EPERM,  ENOTDIR, EISDIR, ENOSPC, EROFS,  ELOOP,
                                ENOMEM, EAGAIN, EMFILE, EINVAL,  EBUSY,  ENODEV, ERANGE, EOPNOTSUPP};
@@ -84,7 +84,7 @@ int refuse(const struct call *call, int status, const char *code, const char *fo
 
 /* ---- options ---- */
 
-/* `word` is the option, alone or with "=VALUE", which `value` then points to. */
+/* Whether `word` is the option, alone or with "=VALUE", to which `value` then points. */
 static bool is_option(const char *word, const struct option_spec *spec, const char **value) {
   size_t length = strlen(spec->name);
   *value = NULL;
@@ -95,7 +95,7 @@ static bool is_option(const char *word, const struct option_spec *spec, const ch
   return word[length] == '=' && spec->takes_value;
 }
 
-/* Takes one option; answers how many words that were. */
+/* Takes one option and returns the number of its words. */
 static int take_option(char **words, const struct option_spec *specs) {
   for (const struct option_spec *spec = specs; spec->name != NULL; spec++) {
     const char *value;
@@ -106,7 +106,10 @@ static int take_option(char **words, const struct option_spec *specs) {
     } else if (value == NULL) {
       value = words[count++];
     }
-    /* What looks like an option where a value belongs is better understood by others. */
+    /*
+     * A value that is missing or looks like an option is left to Node, which has the messages for
+     * it.
+     */
     if (value == NULL || value[0] == 0 || (spec->takes_value && value[0] == '-')) fall_back();
     if (spec->value != NULL) *spec->value = value;
     if (spec->all != NULL) spec->all->list[spec->all->count++] = value;
@@ -144,7 +147,10 @@ static bool is_any(const char *text, const char *const *words) {
   return *words != NULL;
 }
 
-/* Node takes '..' out of a path by its text; the kernel goes there. */
+/*
+ * Whether the path has a step '..': Node resolves it by the text of the path, the kernel by the
+ * directories.
+ */
 static bool has_parent_step(const char *path) {
   for (const char *at = path; (at = strstr(at, "..")) != NULL; at += 2) {
     if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == 0)) return true;
@@ -152,7 +158,7 @@ static bool has_parent_step(const char *path) {
   return false;
 }
 
-/* Answers where the verb is. */
+/* Takes the options before the verb. Returns where the verb is. */
 static char **take_globals(char **arguments, struct call *call) {
   const char *format = "text", *rootless = "auto";
   const struct option_spec specs[] = {
@@ -186,7 +192,10 @@ static const struct verb {
     {"pause", quick_pause},   {"resume", quick_resume},
 };
 
-/* NAME SLOW... -- ARGUMENT... */
+/*
+ * Splits NAME SLOW... -- ARGUMENT... into the command to fall back to and the user's arguments,
+ * which it returns.
+ */
 static char **split(int count, char **arguments) {
   int separator = 1;
   while (separator < count && strcmp(arguments[separator], "--") != 0) separator++;
@@ -204,7 +213,10 @@ static char **split(int count, char **arguments) {
   return arguments + separator + 1;
 }
 
-/* Of the arguments, and of the environment, which lies behind them: proc_pid_cmdline(5) shows both as one title. */
+/*
+ * Notes where arguments and environment lie, one behind the other: a title may cover both
+ * (proc_pid_cmdline(5)).
+ */
 static void note_memory(const char *last) {
   arguments_start = program_invocation_name;
   arguments_end = last + strlen(last) + 1;
@@ -213,7 +225,10 @@ static void note_memory(const char *last) {
   }
 }
 
-/* What is opened must not take the place of a standard stream that is closed: as Node has it. */
+/*
+ * Opens /dev/null for each standard stream that is closed, as Node does, so that no other file
+ * takes its number.
+ */
 static void fill_streams(void) {
   int fd;
   do {
@@ -248,7 +263,7 @@ int quick_alone(int count, char **arguments) {
   if (slow_command == NULL) return 125;
   memcpy(slow_command, arguments, (size_t)count * sizeof *slow_command);
   slow_command[0] = "runts-cli";
-  /* Whatever the file is called by now. */
+  /* The file may have been renamed or removed since it was started. */
   slow_program = "/proc/self/exe";
   if (access(slow_program, X_OK) < 0) slow_program = (const char *)getauxval(AT_EXECFN);
   prctl(PR_SET_NAME, "runts");

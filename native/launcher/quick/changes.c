@@ -1,12 +1,15 @@
 /*
- * What the options of `runts exec` make of the process of config.json: twin of runts/commands/exec.ts.
+ * Changes the process of config.json by the options of `runts exec`, as runts/commands/exec.ts
+ * does.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "launcher/quick/process.h"
 
-/* As an argument of the command line is in Node, where what is no UTF-8 is shown as something else. */
+/*
+ * Takes an argument of the command line. False where it is no UTF-8: Node would replace such bytes.
+ */
 static bool take_text(const char *argument, struct json_string *text) {
   size_t length = strlen(argument);
   for (size_t at = 0; at < length;) {
@@ -18,7 +21,10 @@ static bool take_text(const char *argument, struct json_string *text) {
   return true;
 }
 
-/* Digits, not more than surely fit, up to `end`. */
+/*
+ * Takes an id of at most nine digits that is followed by the character `end`. Returns what follows,
+ * or NULL.
+ */
 static const char *take_id(const char *text, char end, unsigned long long *id) {
   size_t digits = strspn(text, "0123456789");
   if (digits == 0 || digits > 9 || text[digits] != end) return NULL;
@@ -41,7 +47,10 @@ static bool add_groups(struct parse *parse, const struct option_values *groups) 
   return true;
 }
 
-/* As runc: in all sets but the inheritable and the ambient one. */
+/*
+ * Adds capabilities to the sets to which runc adds them: to all but the inheritable and the ambient
+ * one.
+ */
 static bool add_capabilities(struct parse *parse, const struct option_values *names) {
   static const int changed[] = {BOUNDING, EFFECTIVE, PERMITTED};
   for (int i = 0; i < names->count; i++) {

@@ -1,6 +1,6 @@
 /*
- * `runts delete` of a container that has stopped, or with --force of one that was never there: twin of
- * runts/oci/destroy.ts, for the case that there is nobody left to kill.
+ * `runts delete` of a container that has stopped, and `delete --force` of one that does not exist.
+ * It does what runts/oci/destroy.ts does where no process is left to be killed.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -15,7 +15,10 @@
 
 #include "launcher/quick/quick.h"
 
-/* What is removed, in this order: the first leaves it to Node to go on where this is killed. */
+/*
+ * The files of a record, in the order in which they are removed. Without the quick record (the
+ * first) Node finishes the work where this process is killed in between.
+ */
 static const char *const files[] = {"quick", "state.json", "started", "control.sock"};
 
 static bool is_known(const char *name) {
@@ -36,7 +39,7 @@ static bool has_only_known(int directory) {
   return known;
 }
 
-/* The record's word alone is not enough to remove a directory. */
+/* Whether the directory really is a cgroup: that a record says so is not enough to remove it. */
 static bool is_cgroup(const char *path) {
   struct statfs stat;
   if (statfs(path, &stat) < 0) return false;
@@ -44,7 +47,10 @@ static bool is_cgroup(const char *path) {
   return stat.f_type == CGROUP_SUPER_MAGIC || stat.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/* What has just been killed leaves within moments; for all else Node has the means. */
+/*
+ * Removes a cgroup. A process that was just killed leaves its cgroup within moments, and is waited
+ * for; whatever else keeps a cgroup busy is left to Node.
+ */
 static bool remove_cgroup(const char *path) {
   enum { TRIES = 25 };
   for (int i = 0; i < TRIES; i++) {

@@ -1,6 +1,6 @@
 /*
- * `runts exec`: twin of runts/oci/exec.ts. This process, or a child of it, becomes the front of the new one
- * (container.c, front.c).
+ * `runts exec`: twin of runts/oci/exec.ts. This process, or a child of it, becomes the front of the
+ * new one (container.c, front.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -59,7 +59,10 @@ static void take_exec_options(struct exec *exec, const char **id) {
   };
   int count = take_options(exec->call->arguments, specs, words, room - 1, true);
   if (count == 0 || strcmp(kept, "0") != 0) fall_back();
-  /* With a file the command is not looked at, but it is wanted to be none here. What looks like an option is odd. */
+  /*
+   * Node ignores a command beside --process; here there must be none. A command that looks like an
+   * option is left to Node.
+   */
   if ((exec->process != NULL) != (count == 1) || (count > 1 && words[1][0] == '-')) fall_back();
   changes->terminal = terminal != NULL;
   changes->no_new_privileges = no_new_privileges != NULL;
@@ -70,7 +73,7 @@ static void take_exec_options(struct exec *exec, const char **id) {
 static char *read_process(const char *path, size_t *length) {
   struct stat stat;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  /* A pipe cannot be read twice. */
+  /* A pipe could not be read again by Node. */
   if (fd < 0 || fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) fall_back();
   if (stat.st_size > LONGEST_PROCESS) fall_back();
   size_t size = (size_t)stat.st_size, used = 0;
@@ -85,7 +88,10 @@ static char *read_process(const char *path, size_t *length) {
   return text;
 }
 
-/* Where it is to be used, the size of our own terminal: runts/terminal.ts. */
+/*
+ * Returns the size of the caller's terminal where the process uses that terminal
+ * (runts/terminal.ts).
+ */
 static struct window own_window(const struct exec *exec) {
   struct winsize size = {.ws_row = 24, .ws_col = 80};
   if (exec->console_socket != NULL) return (struct window){0};
@@ -141,7 +147,10 @@ static void warn(const struct exec *exec, const char *property) {
   write_log(open_log(exec->call), exec->call->log_json, "warning", text, NULL);
 }
 
-/* As runts/oci/pid-file.ts: it appears whole. */
+/*
+ * Writes the pid file as runts/oci/pid-file.ts does: under another name first, so that nobody reads
+ * a part of it.
+ */
 static bool write_pid_file(const char *path, pid_t pid) {
   char temporary[4096 + 32];
   const char *slash = strrchr(path, '/');
@@ -192,7 +201,7 @@ static void become_front(struct exec *exec, int status) {
     if (asprintf(&file, "%s/cgroup.procs", record->cgroups[i].path) < 0) _exit(125);
     container->cgroups[container->cgroup_count++] = file;
   }
-  /* The arguments are not used any more. */
+  /* From here on nothing points into the arguments, and the title may take their place. */
   environ = no_environment;
   set_title(arguments_start, arguments_end, container->title);
   if (options.terminal && container->console_socket == NULL) remember_terminal();
@@ -200,9 +209,9 @@ static void become_front(struct exec *exec, int status) {
   _exit(125);
 }
 
-/* ---- a child of ours is left to whoever reaps our children: Front and detach() of runts/oci ---- */
+/* ---- the front as a child, left to whoever reaps our children (detach() of runts/oci) ---- */
 
-/* A line, or what there is of one before the end. */
+/* Reads one line, or a part of a line that the end of the stream cuts off. */
 static void read_line(int fd, char *line, size_t room) {
   size_t used = 0;
   while (used < room - 1) {

@@ -51,7 +51,7 @@ static int hex_digit(char digit) {
   return -1;
 }
 
-/* "uXXXX" at `at`; negative where it is none. */
+/* Returns the code of "uXXXX" at `at`, or a negative number where there is none. */
 static long hex_escape(const struct json *json, const char *at) {
   long value = 0;
   if (json->end - at < 5 || at[0] != 'u') return -1;
@@ -82,7 +82,10 @@ static char *put_utf8(char *out, long code) {
   return out;
 }
 
-/* After the backslash. What is decoded is never longer than its escape. NULL where there is none. */
+/*
+ * Decodes the escape after a backslash into the place of the text, which is never shorter. Returns
+ * the place behind the decoded character, or NULL where there is no escape.
+ */
 static char *take_escape(struct json *json, char *out) {
   static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
   if (json->at == json->end) return NULL;
@@ -93,7 +96,7 @@ static char *take_escape(struct json *json, char *out) {
     return out;
   }
   long code = hex_escape(json, json->at);
-  /* NUL cannot be handed to any program. */
+  /* A string with a NUL cannot be an argument of any program. */
   if (code <= 0) return NULL;
   json->at += 5;
   if (code >= 0xd800 && code <= 0xdfff) {
@@ -146,7 +149,7 @@ bool json_integer(struct json *json, bool *negative, unsigned long long *magnitu
     *magnitude = *magnitude * 10 + digit;
   }
   if (json->at == start || (*start == '0' && json->at - start > 1)) return no(json);
-  /* A fraction or an exponent. */
+  /* The number goes on with a fraction or an exponent. */
   if (json->at < json->end && (*json->at == '.' || *json->at == 'e' || *json->at == 'E')) {
     return no(json);
   }

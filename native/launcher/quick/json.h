@@ -1,6 +1,7 @@
 /*
- * Reading a JSON document whose shape is known, from front to back. Everything answers false, or sets `failed`, where the
- * text is not plainly what is asked for: there is no telling of what is wrong.
+ * Reads a JSON document of known shape from front to back. A function returns false, or sets
+ * `failed`, where the text is not plainly what the caller asks for. There are no messages about
+ * what is wrong: Node has those.
  */
 #ifndef RUNTS_JSON_H
 #define RUNTS_JSON_H
@@ -8,37 +9,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The text has a 0 after it. */
+/* A reader of a text that has a 0 after its end. */
 struct json {
   char *at, *end;
   bool failed;
   bool is_null; /* the value of the member at hand */
 };
 
-/* Decoded, in the place of the text: UTF-8 without a 0 inside. */
+/* A decoded string, which lies in the place of the text: UTF-8 without a 0 inside. */
 struct json_string {
   char *bytes;
   size_t length;
 };
 
-/* Whether the next token is this character, which is taken. */
+/* Takes the next token if it is this character; returns whether it was. */
 bool json_take(struct json *json, char wanted);
 /* Whether nothing is left. */
 bool json_at_end(struct json *json);
 
 bool json_string(struct json *json, struct json_string *string);
 bool json_boolean(struct json *json, bool *value);
-/* Digits with or without a minus, no fraction, no exponent. `magnitude` is without the sign. */
+/* Takes an integer without fraction and exponent; `magnitude` is its absolute value. */
 bool json_integer(struct json *json, bool *negative, unsigned long long *magnitude);
-/* An integer from 0 to `most`. */
+/* Takes an integer from 0 to `most`. */
 bool json_count(struct json *json, unsigned long long most, unsigned long long *value);
 
-/* Over any value. */
+/* Skips a value of any kind. */
 bool json_skip(struct json *json);
 
 /*
- * Walks over an object or an array: `first` is true at the first call, and set to false. True where there is a further
- * member. What is null (Go writes that for what is not there) is taken: `is_null`.
+ * Walks over an object or an array; returns true where there is a further member. `first` is true
+ * at the first call, which sets it to false. A value null, which Go writes for what is not set, is
+ * taken here, and `is_null` set.
  *   for (bool first = true; json_member(json, &first, &name);) ...
  */
 bool json_member(struct json *json, bool *first, struct json_string *name);

@@ -1,6 +1,7 @@
 /*
- * Verbs that start a sandbox: Node is told to make a preboot (native/preboot), and comes to have its own descriptors above
- * those that the launcher lays out.
+ * Prepares Node for the verbs that start a sandbox. Node is told to make a preboot
+ * (native/preboot). While it boots, all descriptors that the launcher lays out are taken, so that
+ * Node's own lie above them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -32,12 +33,14 @@ static bool is_on_root_mount(const char *path) {
 }
 
 /*
- * /proc/self/exe of the Sentry and the Gofer leads to the program, by the mount that it was executed from. That is one of
- * its own, on which nothing can be written, whatever rights a process has to the file. Only root can make one.
+ * Opens the program through a read-only mount made for it. /proc/self/exe of the Sentry and the
+ * Gofer leads to the program by the mount from which it was executed, and on a read-only mount
+ * nobody can write the file, whatever rights they have to it. Only root can make the mount.
  *
- * V8 maps its builtins from the file that its mapping names, instead of copying them (2 MiB), where that name can be opened
- * and, for it looks no closer, must be this file's: a copy of the root mount has the same names, one of the file alone has
- * "/", which is none.
+ * V8 maps its builtins (2 MiB) from the file that /proc/self/maps names, instead of copying them,
+ * and does not look whether that file is the program. So the name must be right: in a copy of the
+ * whole root mount the program has the same name as outside. In a mount of the file alone the name
+ * is "/", which V8 cannot open; it copies then.
  */
 static int open_read_only(const char *path) {
   struct mount_attr attributes = {.attr_set =
@@ -52,7 +55,7 @@ static int open_read_only(const char *path) {
   return whole ? openat(tree, path + 1, O_PATH | O_CLOEXEC | O_NOFOLLOW) : tree;
 }
 
-/* Takes every free descriptor below Node's. */
+/* Takes every free descriptor below those that Node shall use. */
 static bool take_places(struct mark *mark) {
   int first = memfd_create("runts-mark", 0);
   for (int fd = first; fd >= 0 && fd <= MARK_FD; fd = fcntl(first, F_DUPFD, FIRST_FREE)) {

@@ -1,7 +1,9 @@
 /*
- * process.json, which `runts exec --process` names, or `process` of config.json, as the Sentry wants it. Twin of runts/oci/plan-process.ts and
- * runts/oci/spec/{schema,rules}-process.ts, for documents that these accept without a word: names they do not know, values
- * out of range, contradictions and rare wishes are theirs. test/native/quick-parse.test.ts holds the two together.
+ * Turns process.json (`runts exec --process`), or `process` of config.json, into the request for
+ * the Sentry. It does what runts/oci/plan-process.ts and runts/oci/spec/{schema,rules}-process.ts
+ * do, for documents that those accept without a message. Unknown names, values out of range,
+ * contradictions and rare properties are left to them: the document is refused here, and Node reads
+ * it again. test/native/quick-parse.test.ts holds the two together.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +66,9 @@ static bool is(const struct json_string *string, const char *text) {
   return string->length == strlen(text) && memcmp(string->bytes, text, string->length) == 0;
 }
 
-/* The index among `count` names, of which `prefix` is left out; -1: it is none of them. */
+/*
+ * Returns the index of `prefix` plus one of `count` names, or -1 where the string is none of them.
+ */
 static int find_name(const struct json_string *string, const char *prefix, const char *const *names,
                      size_t count) {
   size_t skipped = strlen(prefix);
@@ -76,7 +80,7 @@ static int find_name(const struct json_string *string, const char *prefix, const
   return -1;
 }
 
-/* False for one that is unknown, or was there before: the last one counts, but others see to that. */
+/* False for a member that is unknown, or that comes twice: Node takes the last one then. */
 static bool note(unsigned *seen, int index) {
   if (index < 0 || (*seen & 1U << index) != 0) return false;
   *seen |= 1U << index;
@@ -205,7 +209,10 @@ static bool parse_capabilities(struct parse *parse) {
   return true;
 }
 
-/* JSON's numbers are exact up to 2^53 on the other side; what is next to 2^64 is no limit. */
+/*
+ * The Sentry's JSON numbers are exact up to 2^53. A value close to 2^64 means that there is no
+ * limit.
+ */
 static bool append_limit(struct text *text, unsigned long long value) {
   if (value >= ~0ULL - 1023) {
     append(text, "null", 4);
@@ -326,7 +333,7 @@ static bool parse_document(struct parse *parse) {
   return parse_members(parse) && json_at_end(&parse->json);
 }
 
-/* What else there is was judged by `create`. */
+/* All other members of config.json were judged by `runts create`. */
 static bool parse_config(struct parse *parse) {
   struct json_string name;
   bool found = false;
@@ -430,7 +437,7 @@ bool plan_changed_process(const char *id, char *text, size_t length, const struc
                           const struct process_changes *changes, struct process_plan *plan) {
   struct parse parse = {.json = {.at = text, .end = text + length}, .umask = UMASK_OF_RUNC};
   memset(plan, 0, sizeof *plan);
-  /* What config.json has of this was warned of when the container was created. */
+  /* `runts create` has warned of these properties of config.json already. */
   bool good =
       parse_config(&parse) && apply_changes(&parse, changes) && !parse.apparmor && !parse.selinux;
   return end(&parse, good, id, own, plan);

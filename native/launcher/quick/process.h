@@ -1,4 +1,7 @@
-/* process.c and changes.c: a process on its way from a document to the Sentry's request. */
+/*
+ * process.c and changes.c: the process to start, between the document that describes it and the
+ * request to the Sentry.
+ */
 #ifndef RUNTS_PROCESS_H
 #define RUNTS_PROCESS_H
 
@@ -15,7 +18,7 @@ struct variable {
 
 struct parse {
   struct json json;
-  unsigned seen; /* members of the document: KNOWN */
+  unsigned seen; /* bits of the members that the document had so far */
   bool has_terminal;
   unsigned long long uid, gid, umask;
   struct text groups, argv, title, limits;
@@ -33,12 +36,15 @@ struct parse {
 
 /* False where a value cannot be taken. */
 bool add_argument(struct parse *parse, const struct json_string *argument);
-/* "NAME=VALUE". One that is named twice keeps its first place and its last value, as with runc. */
+/*
+ * Adds "NAME=VALUE". A variable that is named twice keeps its first place and its last value, as
+ * with runc.
+ */
 bool add_variable(struct parse *parse, const struct json_string *entry);
-/* "CAP_..." to one of the sets. */
+/* Adds the capability "CAP_..." to one of the sets. */
 bool add_capability(unsigned long long *set, const struct json_string *name);
 
-/* changes.c: twin of runts/commands/exec.ts. */
+/* changes.c: changes the process as runts/commands/exec.ts does. */
 bool apply_changes(struct parse *parse, const struct process_changes *changes);
 
 #endif

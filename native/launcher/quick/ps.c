@@ -1,6 +1,6 @@
 /*
- * `runts ps --format json`: the host processes of a container's processes. Node (runts/oci/host-processes.ts) comes here
- * for them as well.
+ * `runts ps --format json`: the host processes of a container's processes. Node
+ * (runts/oci/host-processes.ts) runs this code too.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -50,7 +50,7 @@ static void read_pids(const char *directory, struct pids *pids) {
   fclose(file);
 }
 
-/* -1 for one that has gone. */
+/* Returns the parent's pid, or -1 where the process has ended. */
 static int parent_of(int pid) {
   char directory[32], text[2048];
   snprintf(directory, sizeof directory, "/proc/%d", pid);
@@ -66,7 +66,10 @@ static bool contains(const struct pids *pids, int pid) {
   return false;
 }
 
-/* Those that came from outside: what else runs in the cgroup they have started. */
+/*
+ * Appends the fronts: processes of the cgroup whose parent is outside it. A front has started all
+ * others there.
+ */
 static void append_fronts(struct text *text, const struct pids *all) {
   bool first = true;
   for (int i = 0; i < all->count; i++) {
@@ -90,7 +93,9 @@ static int connect_sentry(int directory) {
   return -1;
 }
 
-/* One that does not answer, answers nonsense or never ends is as good as none. */
+/*
+ * Reads the Sentry's answer. False where it sends none in time, or nonsense: it is treated as gone.
+ */
 static bool read_answer(int fd, char *answer, size_t room) {
   struct timespec start, now;
   size_t used = 0;
@@ -164,7 +169,10 @@ static int inner_pid(int pid) {
   return last == first ? 0 : atoi(last + 1);
 }
 
-/* The Sentry is process 1 of its namespace, below the launcher, which is below the front; its children run guests. */
+/*
+ * The Sentry is process 1 of its namespace, below the launcher, which is below the front; its
+ * children run guests.
+ */
 static bool append_guests(struct text *text, const struct record *sandbox,
                           const struct pids *wanted) {
   static struct pids launchers, sentries, all;
@@ -183,7 +191,10 @@ static bool append_guests(struct text *text, const struct record *sandbox,
   return any;
 }
 
-/* Otherwise (it is frozen, or in a PID namespace out of our sight) those of its processes that stand for the guest's. */
+/*
+ * Otherwise (it is frozen, or in a PID namespace out of our sight) those of its processes that
+ * stand for the guest's.
+ */
 static void append_stand_ins(struct text *text, const struct record *record) {
   static struct pids all;
   if (record->cgroup_count == 0) {

@@ -1,9 +1,10 @@
 /*
- * The quick path: what engines ask for most (state, start, kill, delete, exec, ps, pause, resume), answered without
- * Node, which takes longer to boot than all of it. README.md here.
+ * The quick path: the verbs that engines call most (state, start, kill, delete, exec, ps, pause,
+ * resume), carried out without Node, whose boot alone takes longer. See README.md here.
  *
- * It holds the straight ways only. Whatever it does not understand with certainty (an option, a record, a state of the
- * container in which the command fails) it leaves to Node, before it has changed anything: fall_back().
+ * The quick path handles plain cases only. Where it does not understand something with certainty
+ * (an option, a record, a state of the container in which the command fails) it runs Node instead,
+ * before it has changed anything: fall_back().
  */
 #ifndef RUNTS_QUICK_H
 #define RUNTS_QUICK_H
@@ -15,17 +16,20 @@
 #include "launcher/text.h"
 
 /*
- * `arguments` are NAME SLOW... -- ARGUMENT...: the command to fall back to, and the user's arguments, which are added to it.
- * Returns an exit code, if at all.
+ * Runs a quick verb. `arguments` are NAME SLOW... -- ARGUMENT...: the command to fall back to, and
+ * the user's arguments, which are added to that command. Returns an exit code unless it falls back.
  */
 int quick_main(int count, char **arguments);
 
-/* For the one-file build (native/single-file/): `arguments` are the process's own, what to fall back to is the file. */
+/*
+ * The same for the one-file build (native/single-file/): `arguments` are the user's, and it falls
+ * back to its own file.
+ */
 int quick_alone(int count, char **arguments);
 
 /* ---- call.c ---- */
 
-/* What stands before and after the verb. */
+/* The command line: the options before the verb, and the arguments after it. */
 struct call {
   const char *root; /* of the containers' states */
   const char *log;  /* or NULL */
@@ -37,7 +41,10 @@ struct call {
 /* Runs the command with Node: this process is replaced. */
 void fall_back(void) __attribute__((noreturn));
 
-/* Opened at the first use, and made as Node would. Answers -1 where there is none. */
+/*
+ * Returns a descriptor of the log, which is opened (and made, as Node makes it) at the first use;
+ * -1 without --log.
+ */
 int open_log(const struct call *call);
 
 /*
@@ -47,7 +54,9 @@ int open_log(const struct call *call);
 int refuse(const struct call *call, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* An option of a verb: "--name VALUE", "--name=VALUE", or "--name" where `takes_value` is not set. */
+/*
+ * An option of a verb: "--name VALUE", "--name=VALUE", or "--name" where `takes_value` is not set.
+ */
 struct option_values {
   const char **list; /* room for as many as there are arguments */
   int count;
@@ -57,20 +66,21 @@ struct option_spec {
   const char *name;   /* with its dashes */
   const char *letter; /* "-x", or NULL */
   bool takes_value;
-  const char **value; /* set to it, or to the option where it takes none; may be NULL: ignored */
-  struct option_values *all; /* instead of `value`, for one that may be given again */
+  const char **value;        /* gets the value, or the name of an option without one; may be NULL */
+  struct option_values *all; /* instead of `value`, for an option that may be repeated */
 };
 
 /*
- * Takes options apart, up to `most` others go to `others`; answers their number. With `positional` what follows the first
- * of these is no option any more. Falls back on everything that is not that simple.
+ * Takes options apart. Up to `most` other arguments go to `others`; returns their number. With
+ * `positional` nothing after the first other argument is an option. Falls back where the arguments
+ * are not that simple.
  */
 int take_options(char **arguments, const struct option_spec *specs, const char **others, int most,
                  bool positional);
 
 /* ---- preboot.c ---- */
 
-/* Becomes `program`, which is to make one. Returns where that is not possible. */
+/* Becomes `program`, and tells it to make a preboot. Returns where that is not possible. */
 void start_with_preboot(const char *program, char **command);
 
 /* ---- record.c ---- */
@@ -84,9 +94,9 @@ struct record_cgroup {
   bool owned;
 };
 
-/* Twin of runts/oci/state/quick-record.ts. */
+/* A quick record; runts/oci/state/quick-record.ts writes it. */
 struct record {
-  char *bytes; /* of the file: what follows points into it */
+  char *bytes; /* the file's; the strings below point into them */
   int directory;
   const char *id;
   pid_t front;
@@ -99,17 +109,20 @@ struct record {
   const char *bundle;
   struct record_cgroup cgroups[QUICK_CGROUPS];
   int cgroup_count;
-  const char *before, *after; /* of `runts state`, or NULL */
+  const char *before, *after; /* the document of `runts state` around pid and status, or NULL */
   size_t before_length, after_length;
 };
 
-/* False where there is none, or none that can be understood. `id` is checked. */
+/*
+ * Loads a container's quick record. False where there is none, or none that is understood. Checks
+ * `id` too.
+ */
 bool load_record(const struct call *call, const char *id, struct record *record);
-/* From the text of the file, with a 0 after it. */
+/* Parses the text of a quick record, which has a 0 after its end. */
 bool parse_record(struct record *record, char *bytes, size_t length);
 bool is_valid_id(const char *id);
 
-/* ROOT/ID. False where that is too long. */
+/* Writes ROOT/ID to `path`. False where it does not fit. */
 bool container_path(const struct call *call, const char *id, char *path, size_t room);
 
 /* ---- status.c ---- */
@@ -118,7 +131,7 @@ enum status { STATUS_STOPPED, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED };
 
 bool is_alive(const struct record *record);
 enum status find_status(const struct record *record);
-/* What a small file says, without white space at its end: false where it cannot be read. */
+/* Reads a small file, without the white space at its end. False where it cannot be read. */
 bool read_small(const char *directory, const char *name, char *text, size_t room);
 bool is_frozen(const struct record *record);
 
@@ -136,12 +149,12 @@ int quick_exec(const struct call *call);
 /* The number of the signal that `text` names (verbs.c); 0 where the quick path does not know it. */
 int parse_signal(const char *text);
 
-/* To standard output. Answers an exit code. */
+/* Writes to standard output. Returns an exit code. */
 int print(const char *bytes, size_t length);
 
 /* ---- exec.c ---- */
 
-/* The arguments' memory, for the title of an exec's front. */
+/* The memory of the arguments, where the front of an exec writes its title. */
 extern char *arguments_start;
 extern const char *arguments_end;
 
@@ -156,13 +169,13 @@ struct process_plan {
   bool ignores_apparmor, ignores_selinux; /* warnings */
 };
 
-/* Where the terminal is the caller's own its size is that one's. */
+/* The size of the caller's terminal, where the process uses it. */
 struct window {
   bool given;
   int rows, columns;
 };
 
-/* What `runts exec` is told of a process beside a document, which then is the container's config.json. */
+/* Options of `runts exec` that change the process of the container's config.json. */
 struct process_changes {
   const char *const *arguments; /* NULL ends them */
   const char *cwd, *user;       /* or NULL */
@@ -171,12 +184,13 @@ struct process_changes {
 };
 
 /*
- * process.json as planProcess(parseProcess(text)) of runts/oci has it: false for every text that this would refuse, or
- * that is not simple enough. `text` has a 0 after it, and is written to.
+ * Makes the plan that planProcess(parseProcess(text)) of runts/oci makes of process.json. False for
+ * every text that those would refuse, and for those that are not simple enough. `text` has a 0
+ * after its end, and is written to.
  */
 bool plan_process(const char *id, char *text, size_t length, const struct window *own,
                   struct process_plan *plan);
-/* The same for the process of a config.json, as runts/commands/exec.ts changes it. */
+/* The same for the process of a config.json, with the changes that runts/commands/exec.ts makes. */
 bool plan_changed_process(const char *id, char *text, size_t length, const struct window *own,
                           const struct process_changes *changes, struct process_plan *plan);
 

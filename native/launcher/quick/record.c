@@ -1,5 +1,5 @@
 /*
- * ROOT/ID/quick, as runts/oci/state/quick-record.ts writes it.
+ * Reads the quick record, ROOT/ID/quick, which runts/oci/state/quick-record.ts writes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -32,7 +32,10 @@ struct reader {
   char *at, *end;
 };
 
-/* The rest of a line that starts with `word` and a space, ended by a 0. NULL where the next line is another one. */
+/*
+ * Takes the next line if it starts with `word` and a space. Returns the rest of it, ended by a 0,
+ * or NULL.
+ */
 static char *line_of(struct reader *reader, const char *word) {
   size_t length = strlen(word);
   char *newline = memchr(reader->at, '\n', (size_t)(reader->end - reader->at));
@@ -45,7 +48,7 @@ static char *line_of(struct reader *reader, const char *word) {
   return rest;
 }
 
-/* Digits, then `end`. */
+/* Takes a number of at most `most` that is followed by the character `end`. */
 static bool take_number(char **text, char end, unsigned long long most, unsigned long long *value) {
   char *at = *text;
   *value = 0;
@@ -81,7 +84,7 @@ static bool parse_hooks(struct record *record, char *text) {
   return true;
 }
 
-/* A cgroup's directory: nothing that could lead elsewhere. */
+/* Whether the path is absolute and has no step '..', which could lead out of the cgroups. */
 static bool is_plain_path(const char *path) {
   return path[0] == '/' && strstr(path, "/../") == NULL &&
          (strlen(path) < 3 || strcmp(path + strlen(path) - 3, "/..") != 0);

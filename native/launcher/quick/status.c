@@ -1,5 +1,5 @@
 /*
- * What a container is doing: twin of runts/oci/state/{status,process-identity}.ts.
+ * The status of a container, as runts/oci/state/status.ts and process-identity.ts find it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +24,10 @@ bool read_small(const char *directory, const char *name, char *text, size_t room
   return true;
 }
 
-/* proc_pid_stat(5): the state and the time of the start come after the name, which may have anything in it. */
+/*
+ * proc_pid_stat(5): the state and the start time come after the name, which may hold any character,
+ * also ')'.
+ */
 bool is_alive(const struct record *record) {
   char directory[32], text[2048];
   snprintf(directory, sizeof directory, "/proc/%d", (int)record->front);
@@ -51,7 +54,7 @@ bool is_frozen(const struct record *record) {
   if (record->freezer_version == 2) {
     return strncmp(text, "frozen 1", 8) == 0 || strstr(text, "\nfrozen 1") != NULL;
   }
-  /* On its way there, or hindered: Node waits for it. */
+  /* The freezer is under way or hindered: Node waits for it. */
   if (strcmp(text, "FREEZING") == 0) fall_back();
   return strcmp(text, "FROZEN") == 0;
 }

@@ -1,5 +1,6 @@
 /*
- * `runts state`, `start`, `kill`, `pause` and `resume`: twins of the files of these names in runts/commands.
+ * `runts state`, `start`, `kill`, `pause` and `resume`: twins of the files of these names in
+ * runts/commands.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,7 +17,7 @@
 
 static const struct option_spec no_options[] = {{0}};
 
-/* The container that is the only argument. */
+/* Loads the record of the container that is the only argument. */
 static void load_only(const struct call *call, struct record *record) {
   const char *id;
   if (take_options(call->arguments, no_options, &id, 1, false) != 1) fall_back();
@@ -63,7 +64,7 @@ int quick_start(const struct call *call) {
 /* ---- kill ---- */
 
 int parse_signal(const char *text) {
-  /* From 1 on: abi/signal.ts. */
+  /* The name of signal 1 is the first (abi/signal.ts). */
   static const char *const names[] = {
       "HUP",  "INT",  "QUIT", "ILL",    "TRAP",   "ABRT",  "BUS",  "FPE",  "KILL", "USR1", "SEGV",
       "USR2", "PIPE", "ALRM", "TERM",   "STKFLT", "CHLD",  "CONT", "STOP", "TSTP", "TTIN", "TTOU",
@@ -92,7 +93,7 @@ int quick_kill(const struct call *call) {
     return all != NULL ? 0
                        : refuse(call, 1, "RUNTS_E_CONTAINER_NOT_RUNNING", "container not running");
   }
-  /* What is frozen cannot die: it has to be thawed. */
+  /* A frozen process does not die before it is thawed, which is left to Node. */
   if (number == SIGKILL && is_frozen(&record)) fall_back();
   open_log(call);
   if (!send_order(&record, number | (all != NULL ? ORDER_ALL : 0))) fall_back();
@@ -111,12 +112,15 @@ static void write_freezer(const struct record *record, bool freeze) {
   close(fd);
 }
 
-/* Node's patience is longer. It must not find the container half frozen, which looks like one that is paused already. */
+/*
+ * Node, to which this falls back, waits longer for the freezer. The freezer is thawed before: a
+ * container that is half frozen would look to Node like one that is paused already.
+ */
 int quick_pause(const struct call *call) {
   enum { TRIES = 40 };
   struct record record;
   load_only(call, &record);
-  /* A pod's Sentry is told of it. */
+  /* The Sentry of a pod has to be told of the pause, which is left to Node. */
   if (record.freezer_version == 0 || strcmp(record.sandbox, record.id) != 0) fall_back();
   enum status status = find_status(&record);
   if (status != STATUS_RUNNING && status != STATUS_CREATED) fall_back();

@@ -81,7 +81,7 @@ function startUnit(plan: CgroupPlan, resources: Resources): number | undefined {
     plan.directories.find(({ controllers }) => controllers.includes('name=systemd')) ??
     plan.directories.find(({ version }) => version === 2);
   if (where === undefined)
-    throw new Failure('RUNTS_E_SYSTEMD_ABSENT', 'systemd: no cgroup hierarchy of its is mounted');
+    throw new Failure('RUNTS_E_SYSTEMD_ABSENT', 'systemd: its cgroup hierarchy is not mounted');
   return startScope(plan.unit, where.path, plan.kind, resources);
 }
 

@@ -40,7 +40,8 @@ export function planCgroup(
   { systemd, rootless, layout = discoverLayout() }: PlanOptions,
 ): CgroupPlan {
   const asked = cgroupsPath ?? '';
-  if (asked.includes('\0')) throw new Failure('RUNTS_E_CGROUP_PATH', 'cgroupsPath: has a NUL');
+  if (asked.includes('\0'))
+    throw new Failure('RUNTS_E_CGROUP_PATH', 'cgroupsPath: contains a NUL character');
   const common = { kind: layout.kind, isOptional: asked === '', rootless };
   if (systemd) {
     const unit = parseSystemdPath(asked, id, rootless);

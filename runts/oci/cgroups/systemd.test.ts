@@ -15,7 +15,7 @@ describe('a cgroupsPath for systemd', () => {
     expect(parse(':cri-containerd:abc').slice).toBe('system.slice');
     expect(parse('', true)).toEqual({ slice: 'user.slice', name: 'runts-id.scope', isUsers: true });
     expect(() => parse('/docker/abc')).toThrow('to be of format "slice:prefix:name"');
-    expect(() => parse('a.slice:x:b/c')).toThrow('no name for a unit');
+    expect(() => parse('a.slice:x:b/c')).toThrow('not a valid name for a systemd unit');
   });
 
   it('needs systemd', () => {
@@ -30,7 +30,7 @@ describe('a cgroupsPath for systemd', () => {
     );
     expect(expandSlice('-.slice')).toBe('');
     for (const slice of ['a', 'a--b.slice', '-a.slice', 'a/b.slice'])
-      expect(() => expandSlice(slice)).toThrow('no name for a slice');
+      expect(() => expandSlice(slice)).toThrow('not a valid name for a systemd slice');
     const answer = (): string => 's "/user.slice/user-1000.slice/user@1000.service"\n';
     expect(unitCgroup(parse('', true), answer)).toBe(
       '/user.slice/user-1000.slice/user@1000.service/user.slice/runts-id.scope',

@@ -56,7 +56,7 @@ export function parseSystemdPath(
   if (!/^[\w:.\\@-]{1,250}$/.test(name))
     throw new Failure(
       'RUNTS_E_CGROUP_PATH',
-      `cgroupsPath: '${name}' is no name for a unit of systemd`,
+      `cgroupsPath: '${name}' is not a valid name for a systemd unit`,
     );
   const fallback = isUsers ? 'user.slice' : 'system.slice';
   return { slice: slice === '' ? fallback : slice, name, isUsers };
@@ -73,7 +73,7 @@ export function expandSlice(slice: string): string {
   if (!slice.endsWith('.slice') || slice.includes('/') || names.some((name) => name === ''))
     throw new Failure(
       'RUNTS_E_CGROUP_PATH',
-      `cgroupsPath: '${slice}' is no name for a slice of systemd`,
+      `cgroupsPath: '${slice}' is not a valid name for a systemd slice`,
     );
   return names.map((_, index) => `/${names.slice(0, index + 1).join('-')}.slice`).join('');
 }
@@ -105,7 +105,10 @@ export function startScope(
   keeper.on('error', () => undefined);
   keeper.unref();
   if (keeper.pid === undefined)
-    throw new Failure('RUNTS_E_SYSTEMD_UNIT', 'cannot start sleep to hold the scope');
+    throw new Failure(
+      'RUNTS_E_SYSTEMD_UNIT',
+      'cannot start the process (sleep) that holds the scope',
+    );
   const properties = [
     ['Description', 's', `runts container ${unit.name}`],
     ['Slice', 's', unit.slice],

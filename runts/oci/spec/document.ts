@@ -4,8 +4,8 @@ import { Failure } from '../../failure.ts';
 import { parseJson } from './json.ts';
 import { UNKNOWN_PROPERTY } from './shapes.ts';
 
-/** Makes a sentence with the place: 'process.cwd is missing'. */
-const isPredicate = /^(?:is|must|has|wants|cannot|ends) /;
+/** A problem that makes a sentence with the place before it: "process.cwd is missing". */
+const isPredicate = /^(?:is|must|has|contains|needs|cannot|ends) /;
 
 export class Document {
   /** What was ignored, and why. */
@@ -40,10 +40,10 @@ export class Document {
   /** NUL ends texts for the kernel: a path would be another one for it than for us. */
   #refuseNul(value: unknown, place: string): void {
     if (typeof value === 'string' && value.includes('\0'))
-      this.fail(withoutDot(place), 'has a NUL');
+      this.fail(withoutDot(place), 'contains a NUL character');
     if (typeof value !== 'object' || value === null) return;
     for (const [key, inner] of Object.entries(value)) {
-      if (key.includes('\0')) this.fail(withoutDot(place), 'a name has a NUL');
+      if (key.includes('\0')) this.fail(withoutDot(place), 'a name contains a NUL character');
       this.#refuseNul(inner, place + step(key, Array.isArray(value)));
     }
   }

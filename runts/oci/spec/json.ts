@@ -13,7 +13,7 @@ export function parseJson(text: string, path: string): unknown {
     const column = offset - before.lastIndexOf('\n');
     throw new Failure(
       'RUNTS_E_CONFIG_JSON',
-      `${path}:${line}:${column}: no valid JSON: ${problem}`,
+      `${path}:${line}:${column}: not valid JSON: ${problem}`,
     );
   }
 }
@@ -73,7 +73,7 @@ class Scanner {
     if (char === '{') return this.#enter('}');
     if (char === '[') return this.#enter(']');
     if (this.#skip(numbers) || this.#skip(literals)) return undefined;
-    return this.#wanted('a value');
+    return this.#expected('a value');
   }
 
   #enter(end: string): string | undefined {
@@ -88,10 +88,10 @@ class Scanner {
   }
 
   #name(): string | undefined {
-    if (this.#peek() !== '"') return this.#wanted('a name in double quotes');
+    if (this.#peek() !== '"') return this.#expected('a name in double quotes');
     const problem = this.#string();
     if (problem !== undefined) return problem;
-    if (this.#peek() !== ':') return this.#wanted("':'");
+    if (this.#peek() !== ':') return this.#expected("':'");
     this.#at += 1;
     return undefined;
   }
@@ -99,13 +99,13 @@ class Scanner {
   #afterValue(): string | undefined {
     const char = this.#peek();
     const end = this.#open.at(-1);
-    if (end === undefined) return this.#wanted('the end');
+    if (end === undefined) return this.#expected('the end');
     if (char === end) {
       this.#open.pop();
       this.#at += 1;
       return undefined;
     }
-    if (char !== ',') return this.#wanted(`',' or '${end}'`);
+    if (char !== ',') return this.#expected(`',' or '${end}'`);
     this.#at += 1;
     this.#isValueNext = true;
     return end === '}' ? this.#name() : undefined;
@@ -123,9 +123,9 @@ class Scanner {
     return 'a string has a line break or another control character';
   }
 
-  #wanted(what: string): string {
+  #expected(what: string): string {
     const char = this.#peek();
-    return `${what} is wanted, ${char === '' ? 'the text ends' : `got '${char}'`}`;
+    return `expected ${what}, ${char === '' ? 'but the text ends' : `got '${char}'`}`;
   }
 
   /** The next char after white space; '' at the end. */

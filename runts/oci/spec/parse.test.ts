@@ -97,7 +97,7 @@ describe('parseSpec', () => {
     expect(
       failureOf(() => parseSpec(text.replace(/1844\d+/, '18446744073709551616'), 'config.json')),
     ).toBe(
-      'process.rlimits[0].hard: an integer from 0 to 18446744073709551615 is wanted, got 18446744073709551616',
+      'process.rlimits[0].hard: expected an integer from 0 to 18446744073709551615, got 18446744073709551616',
     );
   });
 
@@ -268,18 +268,18 @@ describe('parseSpec', () => {
 
 describe('texts that are no JSON', () => {
   const cases: readonly [text: string, message: string][] = [
-    ['', '1:1: no valid JSON: a value is wanted, the text ends'],
-    ['{\n  "a": 1,\n}', "3:1: no valid JSON: a name in double quotes is wanted, got '}'"],
-    ['{"a" 1}', "1:6: no valid JSON: ':' is wanted, got '1'"],
-    ['{"a":[1 2]}', "1:9: no valid JSON: ',' or ']' is wanted, got '2'"],
-    ['{"a":"x\ny"}', '1:8: no valid JSON: a string has a line break or another control character'],
-    ['{"a":"\\q"}', '1:7: no valid JSON: a string has an unknown escape'],
-    ['{"a":"b', '1:8: no valid JSON: a string does not end'],
-    ['{"a":tru}', "1:6: no valid JSON: a value is wanted, got 't'"],
-    ['{"a":01}', "1:7: no valid JSON: ',' or '}' is wanted, got '1'"],
-    ['{}\n{}', "2:1: no valid JSON: the end is wanted, got '{'"],
-    ["{'a':1}", "1:2: no valid JSON: a name in double quotes is wanted, got '''"],
-    [`${'['.repeat(100_000)}!`, "1:100001: no valid JSON: a value is wanted, got '!'"],
+    ['', '1:1: not valid JSON: expected a value, but the text ends'],
+    ['{\n  "a": 1,\n}', "3:1: not valid JSON: expected a name in double quotes, got '}'"],
+    ['{"a" 1}', "1:6: not valid JSON: expected ':', got '1'"],
+    ['{"a":[1 2]}', "1:9: not valid JSON: expected ',' or ']', got '2'"],
+    ['{"a":"x\ny"}', '1:8: not valid JSON: a string has a line break or another control character'],
+    ['{"a":"\\q"}', '1:7: not valid JSON: a string has an unknown escape'],
+    ['{"a":"b', '1:8: not valid JSON: a string does not end'],
+    ['{"a":tru}', "1:6: not valid JSON: expected a value, got 't'"],
+    ['{"a":01}', "1:7: not valid JSON: expected ',' or '}', got '1'"],
+    ['{}\n{}', "2:1: not valid JSON: expected the end, got '{'"],
+    ["{'a':1}", "1:2: not valid JSON: expected a name in double quotes, got '''"],
+    [`${'['.repeat(100_000)}!`, "1:100001: not valid JSON: expected a value, got '!'"],
   ];
   it.each(cases)('%j', (text, message) => {
     expect(failureOf(() => parseSpec(text, 'config.json'), 'RUNTS_E_CONFIG_JSON')).toBe(
@@ -291,7 +291,7 @@ describe('texts that are no JSON', () => {
     const deep = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
     const text = JSON.stringify(small()).replace('{', `{"annotations":${deep},`);
     expect(failureOf(() => parseSpec(text, 'config.json'))).toBe(
-      'annotations.a: a string is wanted, got object',
+      'annotations.a: expected a string, got object',
     );
   });
 });
@@ -299,37 +299,37 @@ describe('texts that are no JSON', () => {
 describe('documents that are wrong', () => {
   const cases: readonly [place: string, value: unknown, message: string][] = [
     ['ociVersion', undefined, 'ociVersion is missing'],
-    ['ociVersion', 1.2, 'ociVersion: a string is wanted, got number'],
-    ['ociVersion', 'new', 'ociVersion: a version such as 1.2.1 is wanted, got "new"'],
+    ['ociVersion', 1.2, 'ociVersion: expected a string, got number'],
+    ['ociVersion', 'new', 'ociVersion: expected a version such as 1.2.1, got "new"'],
     ['ociVersion', '2.0.0', 'ociVersion: 2.0.0 is not supported; 1.x is'],
     ['process', undefined, 'process is missing'],
-    ['process', [], 'process: an object is wanted, got array'],
+    ['process', [], 'process: expected an object, got array'],
     ['process.args', undefined, 'process.args is missing'],
     ['process.args', [], 'process.args must not be empty'],
-    ['process.args', ['true', 5], 'process.args[1]: a string is wanted, got number'],
-    ['process.args', ['a\0b'], 'process.args[0] has a NUL'],
-    ['process.args', 'true', 'process.args: an array is wanted, got string'],
-    ['process.args', [null], 'process.args[0]: a string is wanted, got null'],
+    ['process.args', ['true', 5], 'process.args[1]: expected a string, got number'],
+    ['process.args', ['a\0b'], 'process.args[0] contains a NUL character'],
+    ['process.args', 'true', 'process.args: expected an array, got string'],
+    ['process.args', [null], 'process.args[0]: expected a string, got null'],
     ['process.cwd', undefined, 'process.cwd is missing'],
-    ['process.cwd', 'tmp', 'process.cwd: an absolute path is wanted, got "tmp"'],
-    ['process.env', ['A=b', 'C'], 'process.env[1]: NAME=VALUE is wanted, got "C"'],
-    ['process.env', ['=c'], 'process.env[0]: NAME=VALUE is wanted, got "=c"'],
-    ['process.terminal', 'yes', 'process.terminal: true or false is wanted, got string'],
-    ['process.user.uid', -1, 'process.user.uid: an integer from 0 to 4294967295 is wanted, got -1'],
+    ['process.cwd', 'tmp', 'process.cwd: expected an absolute path, got "tmp"'],
+    ['process.env', ['A=b', 'C'], 'process.env[1]: expected NAME=VALUE, got "C"'],
+    ['process.env', ['=c'], 'process.env[0]: expected NAME=VALUE, got "=c"'],
+    ['process.terminal', 'yes', 'process.terminal: expected true or false, got string'],
+    ['process.user.uid', -1, 'process.user.uid: expected an integer from 0 to 4294967295, got -1'],
     [
       'process.user.umask',
       0o1000,
-      'process.user.umask: an integer from 0 to 511 is wanted, got 512',
+      'process.user.umask: expected an integer from 0 to 511, got 512',
     ],
     [
       'process.oomScoreAdj',
       1.5,
-      'process.oomScoreAdj: an integer from -1000 to 1000 is wanted, got 1.5',
+      'process.oomScoreAdj: expected an integer from -1000 to 1000, got 1.5',
     ],
     [
       'process.rlimits',
       [{ type: 'RLIMIT_FOO', soft: 1, hard: 1 }],
-      'process.rlimits[0].type: one of RLIMIT_CPU',
+      'process.rlimits[0].type: expected one of RLIMIT_CPU',
     ],
     [
       'process.rlimits',
@@ -339,7 +339,7 @@ describe('documents that are wrong', () => {
     [
       'process.rlimits',
       [1, 2].map((hard) => ({ type: 'RLIMIT_CPU', soft: 1, hard })),
-      'process.rlimits[1]: RLIMIT_CPU is there twice',
+      'process.rlimits[1]: RLIMIT_CPU is listed twice',
     ],
     [
       'process.capabilities',
@@ -362,11 +362,15 @@ describe('documents that are wrong', () => {
       { policy: 'SCHED_RR', period: 1 },
       'process.scheduler.period is for SCHED_DEADLINE only',
     ],
-    ['process.ioPriority', { class: 'IDLE' }, 'process.ioPriority.class: one of IOPRIO_CLASS_RT'],
+    [
+      'process.ioPriority',
+      { class: 'IDLE' },
+      'process.ioPriority.class: expected one of IOPRIO_CLASS_RT',
+    ],
     [
       'process.execCPUAffinity',
       { final: 'all' },
-      'process.execCPUAffinity.final: a list of processors is wanted',
+      'process.execCPUAffinity.final: expected a list of processors',
     ],
     ['root', undefined, 'root is missing'],
     ['root.path', undefined, 'root.path is missing'],
@@ -377,7 +381,7 @@ describe('documents that are wrong', () => {
     [
       'mounts',
       [{ destination: '/a', options: { ro: true } }],
-      'mounts[0].options: an array is wanted, got object',
+      'mounts[0].options: expected an array, got object',
     ],
     [
       'mounts',
@@ -387,36 +391,36 @@ describe('documents that are wrong', () => {
     [
       'hooks.prestart',
       [{ path: 'true' }],
-      'hooks.prestart[0].path: an absolute path is wanted, got "true"',
+      'hooks.prestart[0].path: expected an absolute path, got "true"',
     ],
     [
       'hooks.poststop',
       [{ path: '/a', timeout: 0 }],
-      'hooks.poststop[0].timeout: an integer from 1 to',
+      'hooks.poststop[0].timeout: expected an integer from 1 to',
     ],
     [
       'hooks.poststop',
       [{ path: '/a', timeout: -1 }],
-      'hooks.poststop[0].timeout: an integer from 1 to',
+      'hooks.poststop[0].timeout: expected an integer from 1 to',
     ],
     ['hooks.preStart', [], 'hooks.preStart is an unknown property'],
-    ['annotations', { a: 1 }, 'annotations.a: a string is wanted, got number'],
+    ['annotations', { a: 1 }, 'annotations.a: expected a string, got number'],
     ['annotations', { '': '' }, 'annotations: a key is empty'],
-    ['linux', [], 'linux: an object is wanted, got array'],
+    ['linux', [], 'linux: expected an object, got array'],
     [
       'linux.namespaces',
       [{ type: 'net' }],
-      'linux.namespaces[0].type: one of cgroup, ipc, mount, network, pid, time, user, uts is wanted, got "net"',
+      'linux.namespaces[0].type: expected one of cgroup, ipc, mount, network, pid, time, user, uts, got "net"',
     ],
     [
       'linux.namespaces',
       [{ type: 'pid' }, { type: 'pid' }],
-      'linux.namespaces[1]: the pid namespace is there twice',
+      'linux.namespaces[1]: the pid namespace is listed twice',
     ],
     [
       'linux.namespaces',
       [{ type: 'pid', path: 'ns' }],
-      'linux.namespaces[0].path: an absolute path is wanted',
+      'linux.namespaces[0].path: expected an absolute path',
     ],
     [
       'linux.namespaces',
@@ -426,9 +430,9 @@ describe('documents that are wrong', () => {
     [
       'linux.namespaces',
       [{ type: 'user' }],
-      'linux.uidMappings is wanted by the new user namespace',
+      'linux.uidMappings is required for the new user namespace',
     ],
-    ['linux.uidMappings', [mapping], 'linux.uidMappings wants a user namespace, and there is none'],
+    ['linux.uidMappings', [mapping], 'linux.uidMappings needs a user namespace, and there is none'],
     [
       'linux.sysctl',
       { 'vm.overcommit_memory': '1' },
@@ -442,12 +446,12 @@ describe('documents that are wrong', () => {
     [
       'linux.sysctl',
       { 'kernel.sem': 1 },
-      'linux.sysctl["kernel.sem"]: a string is wanted, got number',
+      'linux.sysctl["kernel.sem"]: expected a string, got number',
     ],
     [
       'linux.timeOffsets',
       { monotonic: { secs: 1 } },
-      'linux.timeOffsets wants a time namespace, and there is none',
+      'linux.timeOffsets needs a time namespace, and there is none',
     ],
     ['linux.timeOffsets', { realtime: {} }, 'linux.timeOffsets.realtime is an unknown property'],
     [
@@ -455,18 +459,18 @@ describe('documents that are wrong', () => {
       { domain: 'LINUX32' },
       'linux.personality.domain: runts runs 64-bit programs only',
     ],
-    ['linux.rootfsPropagation', 'public', 'linux.rootfsPropagation: one of '],
+    ['linux.rootfsPropagation', 'public', 'linux.rootfsPropagation: expected one of '],
     ['linux.intelRdt', { closID: 'a' }, 'linux.intelRdt: runts cannot use Intel RDT'],
     ['linux.netDevices', { eth0: {} }, 'linux.netDevices: runts cannot move network devices'],
     [
       'linux.devices',
       [{ path: 'dev/x', type: 'c' }],
-      'linux.devices[0].path: an absolute path is wanted',
+      'linux.devices[0].path: expected an absolute path',
     ],
     [
       'linux.devices',
       [{ path: '/dev/x', type: 'd' }],
-      'linux.devices[0].type: one of c, b, u, p is wanted, got "d"',
+      'linux.devices[0].type: expected one of c, b, u, p, got "d"',
     ],
     [
       'linux.devices',
@@ -474,7 +478,11 @@ describe('documents that are wrong', () => {
       'linux.devices[0]: major and minor must not be negative',
     ],
     ['linux.seccomp', {}, 'linux.seccomp.defaultAction is missing'],
-    ['linux.seccomp.defaultAction', 'ALLOW', 'linux.seccomp.defaultAction: one of SCMP_ACT_ALLOW'],
+    [
+      'linux.seccomp.defaultAction',
+      'ALLOW',
+      'linux.seccomp.defaultAction: expected one of SCMP_ACT_ALLOW',
+    ],
     [
       'linux.seccomp.defaultAction',
       'SCMP_ACT_NOTIFY',
@@ -483,12 +491,12 @@ describe('documents that are wrong', () => {
     [
       'linux.resources.memory.limit',
       -2,
-      'linux.resources.memory.limit: bytes, or -1 for no limit, are wanted, got -2',
+      'linux.resources.memory.limit: expected bytes, or -1 for no limit, got -2',
     ],
     [
       'linux.resources.memory.limit',
       '1g',
-      'linux.resources.memory.limit: an integer from -9223372036854775808 to 9223372036854775807 is wanted, got string',
+      'linux.resources.memory.limit: expected an integer from -9223372036854775808 to 9223372036854775807, got string',
     ],
     [
       'linux.resources.memory',
@@ -498,17 +506,17 @@ describe('documents that are wrong', () => {
     [
       'linux.resources.memory.swappiness',
       101,
-      'linux.resources.memory.swappiness: an integer from 0 to 100 is wanted, got 101',
+      'linux.resources.memory.swappiness: expected an integer from 0 to 100, got 101',
     ],
     [
       'linux.resources.cpu.shares',
       -1,
-      'linux.resources.cpu.shares: an integer from 0 to 18446744073709551615 is wanted, got -1',
+      'linux.resources.cpu.shares: expected an integer from 0 to 18446744073709551615, got -1',
     ],
     [
       'linux.resources.blockIO.weight',
       5,
-      'linux.resources.blockIO.weight: an integer from 10 to 1000 is wanted, got 5',
+      'linux.resources.blockIO.weight: expected an integer from 10 to 1000, got 5',
     ],
     [
       'linux.resources.devices',
@@ -519,13 +527,13 @@ describe('documents that are wrong', () => {
     [
       'linux.resources.hugepageLimits',
       [{ pageSize: '2', limit: 0 }],
-      'linux.resources.hugepageLimits[0].pageSize: a size of pages is wanted',
+      'linux.resources.hugepageLimits[0].pageSize: expected a size of pages',
     ],
     ['linux.resources.pids', {}, 'linux.resources.pids.limit is missing'],
     [
       'linux.resources.unified',
       { 'memory.high': 5 },
-      'linux.resources.unified["memory.high"]: a string is wanted, got number',
+      'linux.resources.unified["memory.high"]: expected a string, got number',
     ],
   ];
   it.each(cases)('%s: %j', (place, value, message) => {
@@ -537,7 +545,7 @@ describe('documents that are wrong', () => {
     [[], 'array'],
     ['x', 'string'],
   ])('%j', (value, kind) => {
-    expect(failureOf(() => parse(value))).toBe(`an object is wanted, got ${kind}`);
+    expect(failureOf(() => parse(value))).toBe(`expected an object, got ${kind}`);
   });
 
   it('wants namespaces for what is of a namespace', () => {
@@ -549,7 +557,7 @@ describe('documents that are wrong', () => {
       'hostname cannot be set without a uts namespace of its own',
     );
     expect(without({}, { domainname: 'x' })).toMatch(/^domainname cannot be set/);
-    expect(without({ maskedPaths: ['/x'] })).toMatch(/^linux: maskedPaths and readonlyPaths want/);
+    expect(without({ maskedPaths: ['/x'] })).toMatch(/^linux: maskedPaths and readonlyPaths need/);
     for (const key of [
       'net.core.somaxconn',
       'kernel.sem',
@@ -584,12 +592,12 @@ describe('documents that are wrong', () => {
       /^linux.seccomp.syscalls\[0\].action: runts cannot hand/,
     );
     expect(rule({ args: [{ index: 6, value: 0, op: 'SCMP_CMP_EQ' }] })).toMatch(
-      /^linux.seccomp.syscalls\[0\].args\[0\].index: an integer from 0 to 5/,
+      /^linux.seccomp.syscalls\[0\].args\[0\].index: expected an integer from 0 to 5/,
     );
     expect(rule({ args: [{ index: 0, value: 0, op: '==' }] })).toMatch(
-      /args\[0\].op: one of SCMP_CMP_EQ/,
+      /args\[0\].op: expected one of SCMP_CMP_EQ/,
     );
-    expect(rule({ names: 'read' })).toMatch(/names: an array is wanted, got string/);
+    expect(rule({ names: 'read' })).toMatch(/names: expected an array, got string/);
   });
 });
 
@@ -603,10 +611,10 @@ describe('parseProcess', () => {
     const failure = (document: object, version?: string) =>
       failureOf(() => parseProcess(JSON.stringify(document), 'p.json', version));
     expect(failure({ args: ['a', 1], cwd: '/' })).toBe(
-      'p.json: args[1]: a string is wanted, got number',
+      'p.json: args[1]: expected a string, got number',
     );
     expect(failure({ args: ['a'], cwd: '/', env: ['x'] })).toBe(
-      'p.json: env[0]: NAME=VALUE is wanted, got "x"',
+      'p.json: env[0]: expected NAME=VALUE, got "x"',
     );
     expect(failure({ args: ['a'], cwd: '/', x: 1 })).toBe('p.json: x is an unknown property');
     expect(failure({ args: ['a'], cwd: '/', x: 1 }, '1.3.0')).toBe('no failure');
@@ -622,7 +630,7 @@ describe('parseResources', () => {
 
   it('tells of the place within it', () => {
     expect(failureOf(() => parseResources('{"cpu":{"quota":"x"}}', '-'))).toMatch(
-      /^-: cpu.quota: an integer/,
+      /^-: cpu.quota: expected an integer/,
     );
     expect(failureOf(() => parseResources('{"memory":{"limit":2,"swap":1}}', '-'))).toMatch(
       /^-: memory.swap: /,

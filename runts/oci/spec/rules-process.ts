@@ -17,7 +17,7 @@ export function checkProcess(process: Process, place: string, document: Document
 function checkEnvironment(env: readonly string[], place: string, document: Document): void {
   for (const [index, entry] of env.entries()) {
     if (entry.indexOf('=') < 1)
-      document.fail(`${place}env[${index}]`, `NAME=VALUE is wanted, got ${show(entry)}`);
+      document.fail(`${place}env[${index}]`, `expected NAME=VALUE, got ${show(entry)}`);
   }
 }
 
@@ -25,7 +25,7 @@ function checkRlimits(rlimits: readonly Rlimit[], place: string, document: Docum
   const seen = new Set<string>();
   for (const [index, { type, soft, hard }] of rlimits.entries()) {
     const here = `${place}rlimits[${index}]`;
-    if (seen.has(type)) document.fail(here, `${type} is there twice`);
+    if (seen.has(type)) document.fail(here, `${type} is listed twice`);
     if (soft > hard) document.fail(here, `the soft limit ${soft} is above the hard limit ${hard}`);
     seen.add(type);
   }

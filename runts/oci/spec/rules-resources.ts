@@ -21,10 +21,7 @@ function checkMemory(raw: RawMemory, place: string, document: Document): MemoryR
   const { swappiness, ...memory } = raw;
   for (const name of ['limit', 'reservation', 'swap', 'kernel', 'kernelTCP'] as const) {
     if ((memory[name] ?? 0) < -1)
-      document.fail(
-        `${place}.${name}`,
-        `bytes, or -1 for no limit, are wanted, got ${memory[name]}`,
-      );
+      document.fail(`${place}.${name}`, `expected bytes, or -1 for no limit, got ${memory[name]}`);
   }
   const { limit = 0, swap = 0, reservation = 0 } = memory;
   if (limit > 0 && swap > 0 && swap < limit)
@@ -36,7 +33,7 @@ function checkMemory(raw: RawMemory, place: string, document: Document): MemoryR
     document.warn(`${place}.reservation`, `${reservation} is above the limit, ${limit}`);
   if (swappiness === undefined || swappiness === UNSET) return memory;
   if (swappiness > 100)
-    document.fail(`${place}.swappiness`, `an integer from 0 to 100 is wanted, got ${swappiness}`);
+    document.fail(`${place}.swappiness`, `expected an integer from 0 to 100, got ${swappiness}`);
   return { ...memory, swappiness: Number(swappiness) };
 }
 
@@ -44,7 +41,7 @@ function checkMemory(raw: RawMemory, place: string, document: Document): MemoryR
 function checkBlockIo(blockIo: BlockIoResources, place: string, document: Document): void {
   const check = (value: number | undefined, here: string): void => {
     if (value === undefined || value === 0 || (value >= 10 && value <= 1000)) return;
-    document.fail(here, `an integer from 10 to 1000 is wanted, got ${value}`);
+    document.fail(here, `expected an integer from 10 to 1000, got ${value}`);
   };
   check(blockIo.weight, `${place}.weight`);
   check(blockIo.leafWeight, `${place}.leafWeight`);

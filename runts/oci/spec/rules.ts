@@ -70,7 +70,7 @@ function checkLinux(raw: RawLinux, document: Document): Linux {
   if (linux.seccomp !== undefined) checkSeccomp(linux.seccomp, document);
   const hidesPaths = (linux.maskedPaths ?? []).length + (linux.readonlyPaths ?? []).length > 0;
   if (hidesPaths && !hasNamespace(linux, 'mount'))
-    document.fail('linux', 'maskedPaths and readonlyPaths want a mount namespace of their own');
+    document.fail('linux', 'maskedPaths and readonlyPaths need a new mount namespace');
   return linux;
 }
 
@@ -86,7 +86,7 @@ function checkNamespaces(namespaces: readonly Namespace[], document: Document): 
   const seen = new Set<string>();
   return namespaces.map(({ type, path = '' }, index) => {
     const place = `linux.namespaces[${index}]`;
-    if (seen.has(type)) document.fail(place, `the ${type} namespace is there twice`);
+    if (seen.has(type)) document.fail(place, `the ${type} namespace is listed twice`);
     seen.add(type);
     if (path === '') return { type };
     // Both are the Sentry's own, and not of the host.
@@ -101,9 +101,9 @@ function checkUserNamespace(linux: Linux, document: Document): void {
   for (const field of ['uidMappings', 'gidMappings'] as const) {
     const mappings = linux[field] ?? [];
     if (user === undefined && mappings.length > 0)
-      document.fail(`linux.${field}`, 'wants a user namespace, and there is none');
+      document.fail(`linux.${field}`, 'needs a user namespace, and there is none');
     if (user !== undefined && user.path === undefined && mappings.length === 0)
-      document.fail(`linux.${field}`, 'is wanted by the new user namespace');
+      document.fail(`linux.${field}`, 'is required for the new user namespace');
     for (const [index, mapping] of mappings.entries())
       checkMapping(mapping, `linux.${field}[${index}]`, document);
   }
@@ -125,7 +125,7 @@ function checkUnsupported(linux: Linux, document: Document): void {
     document.fail('linux.personality.flags', 'no flags are known');
   if (timeOffsets === undefined) return;
   if (!hasNamespace(linux, 'time'))
-    document.fail('linux.timeOffsets', 'wants a time namespace, and there is none');
+    document.fail('linux.timeOffsets', 'needs a time namespace, and there is none');
 }
 
 function checkDevices(linux: Linux, document: Document): void {

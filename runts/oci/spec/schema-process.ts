@@ -54,7 +54,7 @@ const ioPriority = shape({
   priority: optional(integer(0, 7), 0),
 });
 
-const processors = v.pipe(text, v.regex(/^[0-9, -]*$/, 'a list of processors is wanted (0-3,7)'));
+const processors = v.pipe(text, v.regex(/^[0-9, -]*$/, 'expected a list of processors (0-3,7)'));
 
 export const processSchema = shape({
   terminal: optional(flag),

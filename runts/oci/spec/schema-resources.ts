@@ -77,7 +77,7 @@ const blockIo = shape({
   throttleWriteIOPSDevice: optional(throttles),
 });
 
-const pageSize = v.pipe(text, v.regex(/^\d+[KMG]B$/, 'a size of pages is wanted (2MB)'));
+const pageSize = v.pipe(text, v.regex(/^\d+[KMG]B$/, 'expected a size of pages (2MB)'));
 
 export const resourcesSchema = shape({
   devices: optional(list(deviceRule)),

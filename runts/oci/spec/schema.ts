@@ -54,7 +54,7 @@ const namespace = shape({
   path: optional(
     v.pipe(
       text,
-      v.check((path) => path === '' || path.startsWith('/'), 'an absolute path is wanted'),
+      v.check((path) => path === '' || path.startsWith('/'), 'expected an absolute path'),
     ),
   ),
 });

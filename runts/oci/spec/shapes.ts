@@ -5,9 +5,9 @@ import type { Integer64 } from './types.ts';
 
 type Entries = v.ObjectEntries;
 
-export const text = v.string((issue) => wanted('a string', issue.input));
+export const text = v.string((issue) => expected('a string', issue.input));
 export const texts = list(text);
-export const flag = v.boolean((issue) => wanted('true or false', issue.input));
+export const flag = v.boolean((issue) => expected('true or false', issue.input));
 
 /** Not empty. */
 export const name = v.pipe(
@@ -19,7 +19,7 @@ export const absolutePath = v.pipe(
   text,
   v.check(
     (value) => value.startsWith('/'),
-    (issue) => `an absolute path is wanted, got ${show(issue.input)}`,
+    (issue) => `expected an absolute path, got ${show(issue.input)}`,
   ),
 );
 
@@ -35,7 +35,7 @@ export const aboutUnsigned64 = v.pipe(uint64, v.transform(Number));
 export function integer(least: number, most: number) {
   const isValid = (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
-  return v.custom<number>(isValid, (issue) => wantedInteger(least, most, issue.input));
+  return v.custom<number>(isValid, (issue) => expectedInteger(least, most, issue.input));
 }
 
 function exactInteger(least: bigint, most: bigint) {
@@ -43,7 +43,7 @@ function exactInteger(least: bigint, most: bigint) {
     (Number.isSafeInteger(value) || typeof value === 'bigint') &&
     (value as Integer64) >= least &&
     (value as Integer64) <= most;
-  return v.custom<Integer64>(isValid, (issue) => wantedInteger(least, most, issue.input));
+  return v.custom<Integer64>(isValid, (issue) => expectedInteger(least, most, issue.input));
 }
 
 /** valibot's picklist makes a text of the names beforehand, which is a third of the time that all schemas take. */
@@ -51,13 +51,13 @@ export function oneOf<const T extends readonly string[]>(names: T) {
   const isOne = (value: unknown): boolean => names.includes(value as string);
   return v.custom<T[number]>(isOne, ({ input }) =>
     typeof input === 'string'
-      ? `one of ${names.join(', ')} is wanted, got ${show(input)}`
-      : wanted('a string', input),
+      ? `expected one of ${names.join(', ')}, got ${show(input)}`
+      : expected('a string', input),
   );
 }
 
 export function list<T extends v.GenericSchema>(element: T) {
-  return v.array(element, (issue) => wanted('an array', issue.input));
+  return v.array(element, (issue) => expected('an array', issue.input));
 }
 
 /** An object with exactly these properties. */
@@ -68,31 +68,31 @@ export function shape<const T extends Entries>(entries: T) {
 
 /** An object with properties of any name. */
 export function mapOf<T extends v.GenericSchema>(element: T) {
-  const object = v.record(text, element, (issue) => wanted('an object', issue.input));
+  const object = v.record(text, element, (issue) => expected('an object', issue.input));
   return v.lazy((value) => (Array.isArray(value) ? noObject : object));
 }
 
 /** To valibot an array is an object. */
 const noObject = v.custom<never>(
   () => false,
-  (issue) => wanted('an object', issue.input),
+  (issue) => expected('an object', issue.input),
 );
 
 /** How an unknown property is told from the other issues (document.ts). */
 export const UNKNOWN_PROPERTY = 'is an unknown property';
 
 function explainObject(issue: v.StrictObjectIssue): string {
-  if (issue.expected === 'Object') return wanted('an object', issue.input);
+  if (issue.expected === 'Object') return expected('an object', issue.input);
   return issue.expected === 'never' ? UNKNOWN_PROPERTY : 'is missing';
 }
 
-function wantedInteger(least: Integer64, most: Integer64, value: unknown): string {
+function expectedInteger(least: Integer64, most: Integer64, value: unknown): string {
   const isNumber = typeof value === 'number' || typeof value === 'bigint';
-  return `an integer from ${least} to ${most} is wanted, got ${isNumber ? value : kindOf(value)}`;
+  return `expected an integer from ${least} to ${most}, got ${isNumber ? value : kindOf(value)}`;
 }
 
-function wanted(what: string, value: unknown): string {
-  return `${what} is wanted, got ${kindOf(value)}`;
+function expected(what: string, value: unknown): string {
+  return `expected ${what}, got ${kindOf(value)}`;
 }
 
 function kindOf(value: unknown): string {

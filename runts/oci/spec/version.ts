@@ -15,7 +15,7 @@ export function checkVersion(version: string, document: Document): boolean {
   if (match === null)
     document.fail(
       'ociVersion',
-      `a version such as ${NEWEST_VERSION} is wanted, got ${show(version)}`,
+      `expected a version such as ${NEWEST_VERSION}, got ${show(version)}`,
     );
   if (match[1] !== '1') document.fail('ociVersion', `${version} is not supported; 1.x is`);
   return Number(match[2]) > NEWEST_MINOR;

@@ -1,8 +1,9 @@
-// The containers that are remembered below one --root: a directory for each, made and removed as a whole.
-//   ROOT/ID/state.json     ContainerRecord, replaced atomically
-//   ROOT/ID/quick          of it, what the quick path needs (quick-record.ts)
+// The records of containers below one --root. Each container has a directory, which is made and
+// removed as a whole:
+//   ROOT/ID/state.json     the ContainerRecord, replaced atomically
+//   ROOT/ID/quick          the quick record: the part of it that the quick path needs (quick-record.ts)
 //   ROOT/ID/control.sock   the Sentry's control socket
-//   ROOT/ID/started        there once the container was started
+//   ROOT/ID/started        an empty file that exists once the container was started
 import {
   closeSync,
   existsSync,
@@ -24,7 +25,7 @@ const QUICK = 'quick';
 const STARTED = 'started';
 const MAX_ID_LENGTH = 1024;
 
-/** Where the state is unless --root says otherwise. */
+/** Returns the directory of all records where --root is not given. */
 export function defaultRoot(): string {
   const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
   if (process.geteuid?.() !== 0 && runtimeDirectory !== undefined && runtimeDirectory !== '')
@@ -32,7 +33,10 @@ export function defaultRoot(): string {
   return '/run/runts';
 }
 
-/** There is a file, and nothing can be learned from it. */
+/**
+ * The failure to read a record whose file exists but holds no record (damaged, or not written by
+ * runts).
+ */
 export class BrokenRecord extends Failure {
   constructor(text: string) {
     super('RUNTS_E_STATE_RECORD', text);
@@ -51,7 +55,7 @@ export class Store {
     return join(this.root, id);
   }
 
-  /** Takes the id. */
+  /** Claims `id` by making its directory. Throws where a container of that id exists. */
   claim(id: string): void {
     const directory = this.directory(id);
     try {
@@ -72,7 +76,8 @@ export class Store {
     const quickPath = join(this.directory(record.id), QUICK);
     const quick = quickRecord(record);
     try {
-      // In this order: there is never a quick record that does not tell what the record does.
+      // The old quick record goes first: at no moment is there a quick record that contradicts the
+      // record.
       removeFile(quickPath);
       replace(path, `${JSON.stringify(record)}\n`);
       if (quick !== undefined) replace(quickPath, quick);
@@ -88,7 +93,10 @@ export class Store {
     return record;
   }
 
-  /** Undefined: there is no container of that id, or what is there of it was never finished. */
+  /**
+   * Returns the record; undefined where no container of that id exists, or where its creation was
+   * never finished.
+   */
   find(id: string): ContainerRecord | undefined {
     const path = join(this.directory(id), RECORD);
     let record: unknown;
@@ -108,10 +116,10 @@ export class Store {
         `container ${id}: ${path} was written by another version of runts`,
       );
     if (version === RECORD_VERSION && isRecordOf(id, record)) return record;
-    throw new BrokenRecord(`container ${id}: ${path} is no record of a container`);
+    throw new BrokenRecord(`container ${id}: ${path} is not a container record`);
   }
 
-  /** Ids of all containers, those included that cannot be read. */
+  /** Returns the ids of all containers, also of those whose record cannot be read. */
   ids(): string[] {
     try {
       return readdirSync(this.root, { withFileTypes: true })
@@ -124,7 +132,10 @@ export class Store {
     }
   }
 
-  /** Those of all containers; `broken` hears of what cannot be read. */
+  /**
+   * Returns the records of all containers; `broken` is called with the error for each that cannot
+   * be read.
+   */
   records(broken: (error: unknown) => void = () => undefined): ContainerRecord[] {
     return this.ids().flatMap((id) => {
       try {
@@ -136,7 +147,10 @@ export class Store {
     });
   }
 
-  /** True for the one caller who is to start the container. */
+  /**
+   * Marks the container as started. Returns true to the one caller that made the mark, who is to
+   * start it.
+   */
   markStarted(id: string): boolean {
     try {
       closeSync(openSync(join(this.directory(id), STARTED), 'wx', 0o600));
@@ -151,7 +165,7 @@ export class Store {
     return existsSync(join(this.directory(id), STARTED));
   }
 
-  /** Whether anything at all is there under the id. */
+  /** Returns whether the id has a directory, whatever is in it. */
   exists(id: string): boolean {
     try {
       readdirSync(this.directory(id));
@@ -179,7 +193,9 @@ function replace(path: string, text: string): void {
   renameSync(`${path}.new`, path);
 }
 
-/** As runc has it: what can be a directory's name on any system, and no path. */
+/**
+ * Checks an id by runc's rule: a name that is valid for a directory on any system, and is no path.
+ */
 function checkId(id: string): void {
   if (id === '') throw new Failure('RUNTS_E_CONTAINER_ID', 'container id cannot be empty');
   if (id.length > MAX_ID_LENGTH || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')

@@ -1,5 +1,6 @@
-// The Sentry's end of the Gofer protocol: one blocking request at a time. Owners are the host's here. A Gofer that is gone or talks nonsense
-// ends the sandbox (GoferDied): without its files no guest can go on.
+// The Sentry's end of the Gofer protocol: one blocking request at a time. Owners of files are the
+// host's ids here. A Gofer that has died or sends nonsense ends the sandbox (GoferDied), because
+// without its files no guest can go on; in a pod only the Gofer's own container ends (`died`).
 import {
   EINTR,
   EIO,
@@ -33,15 +34,15 @@ import { HostWatches } from './host-watches.ts';
 import { SharedIdentities } from './shared-identities.ts';
 
 export interface Walked {
-  /** Watch of the directory that the walk began at; 0: none. */
+  /** The watch of the directory that the walk began at; 0 where there is none. */
   readonly watch: number;
   readonly entries: readonly HostEntry[];
-  /** Why the walk ended before the last name; 0 if it did not, or at a link or file. */
+  /** The errno that ended the walk before the last name; 0 where the walk came to its end, or to a link or file. */
   readonly errno: SysResult;
 }
 
 export type Attached = ReplyOf<typeof operations.attach>;
-/** Where there is `more`, ask for the next part at once: the Gofer remembers one listing. */
+/** A part of a listing. Where there is `more` the next part must be asked for at once: the Gofer remembers one listing. */
 export type ListedPart = ReplyOf<typeof operations.list>;
 export type OpenedHost = ReplyOf<typeof operations.open>;
 export type CreatedHost = ReplyOf<typeof operations.create>;
@@ -56,7 +57,10 @@ const NO_TIME = { sec: 0, nsec: 0 };
 
 const MALFORMED = 'a malformed reply';
 
-/** Requests after which directories are watched: what only starts and serves has no need, and instances are few. */
+/**
+ * How many requests a container makes before its directories are watched. Most containers only start and then serve, and
+ * need no watches; the host allows each user few inotify instances.
+ */
 const REQUESTS_BEFORE_WATCHES = 200;
 
 export class GoferClient {
@@ -64,24 +68,28 @@ export class GoferClient {
   readonly #request = new MessageWriter(REQUEST_BYTES);
   readonly #reply = new MessageReader(REPLY_BYTES);
   readonly #fds = new Int32Array(2);
-  /** Requests so far, for tests and statistics. */
+  /** The number of requests so far, for tests and statistics. */
   requests = 0;
   /**
-   * Who is told that the Gofer has gone, instead of that being the sandbox's end: it was that of one container among
-   * others, whose files all answer EIO from then on.
+   * Called when the Gofer has died. It is set for the Gofer of one container among several in a
+   * pod: only that container ends, and its files answer EIO. Where it is not set, the death of the
+   * Gofer ends the sandbox.
    */
   died: (() => void) | undefined = undefined;
   #isClosed = false;
 
-  /** What it shares with other Gofers of the sandbox. */
+  /** The identities of host files, which all Gofers of the sandbox share. */
   readonly identities: SharedIdentities;
-  /** Its trees. */
+  /** The trees of this Gofer, one for each attach point in use. */
   readonly filesystems: Set<GoferFileSystem> = new Set();
   #changes = 0;
   readonly watches: HostWatches = new HostWatches((reason) => {
     this.#lost(reason);
   });
-  /** Told when watches begin: somebody has to look whether they are still used. */
+  /**
+   * Called when watches begin, so that somebody looks from time to time whether they are still
+   * used.
+   */
   watching: (() => void) | undefined = undefined;
   #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
@@ -91,18 +99,24 @@ export class GoferClient {
     identities.join(this);
   }
 
-  /** A guest changed a file through this Gofer. */
+  /** Takes note that a guest changed a file through this Gofer. */
   changed(): void {
     this.#changes += 1;
     this.identities.changes += 1;
   }
 
-  /** Changes through other Gofers so far: what was learned before the last of them may be old. */
+  /**
+   * The number of changes through other Gofers so far. What was learned before the last of them may
+   * be outdated.
+   */
   get foreignChanges(): number {
     return this.identities.changes - this.#changes;
   }
 
-  /** Its container has ended: what is still open of its files answers EIO. */
+  /**
+   * Closes the connection when its container has ended. Files that are still open answer EIO from
+   * then on.
+   */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -127,7 +141,7 @@ export class GoferClient {
     return this.#ask(operations.list, { id, goesOn });
   }
 
-  /** The descriptor belongs to the caller. */
+  /** Opens a file. The descriptor belongs to the caller. */
   open(place: Place, mode: number): Result<OpenedHost> {
     return this.#askForFd(operations.open, { place, mode });
   }
@@ -207,7 +221,10 @@ export class GoferClient {
     return resultOf(this.#ask(operations.removeXattr, { place, attribute }));
   }
 
-  /** A file that is about to lose its name: an id that stands for it, with the name ''. */
+  /**
+   * Asks for an id that stands for a file which is about to lose its name; requests about it use
+   * the name ''.
+   */
   hold(id: number, name: string): SysResult {
     const held = this.#ask(operations.hold, { id, name });
     return isErrno(held) ? held : held.heldId;
@@ -226,10 +243,14 @@ export class GoferClient {
     this.#tell(operations.freeze, { index });
   }
 
-  /** Files that others change too are in use: it may pay to watch them. */
+  /**
+   * Tells that files which others change too are in use. After enough requests it pays to watch
+   * directories.
+   */
   shareFiles(): void {
     if (this.requests < this.#watchesDueAt || this.watches.isOn || this.#isClosed) return;
-    // Where it cannot be (EMFILE: the user has too many instances), it may be later.
+    // Where watching is refused (EMFILE: the user has too many inotify instances) it is tried again
+    // later.
     this.#watchesDueAt = this.requests + 50 * REQUESTS_BEFORE_WATCHES;
     const started = this.#askForFd(operations.startWatching, {});
     if (isErrno(started)) {
@@ -240,7 +261,7 @@ export class GoferClient {
     this.watching?.();
   }
 
-  /** Until they are wanted again. */
+  /** Stops watching directories, until `shareFiles` finds that it pays again. */
   stopWatches(): void {
     this.watches.stop();
     this.#watchesDueAt = this.requests + REQUESTS_BEFORE_WATCHES;
@@ -261,7 +282,7 @@ export class GoferClient {
     return operation.reply.decode(this.#reply) ?? this.#lost(MALFORMED);
   }
 
-  /** The descriptor that comes with the reply is the caller's from here on. */
+  /** Makes a call whose reply comes with a descriptor, which belongs to the caller from here on. */
   #askForFd<Q, R extends object>(
     operation: Passing<Q, R>,
     request: Q,
@@ -275,7 +296,7 @@ export class GoferClient {
     return { ...reply, fd: this.#fds[1] as number };
   }
 
-  /** Sends the request, waits for the reply, answers its result: 0, and the reply's fields come next; or an errno. */
+  /** Sends the request and waits for the reply. Returns 0, and the reader stands at the reply's fields, or an errno. */
   #call<Q>(operation: Asked<Q>, request: Q): SysResult {
     if (this.#isClosed) return EIO;
     this.requests += 1;
@@ -302,7 +323,7 @@ export class GoferClient {
     return EIO;
   }
 
-  /** Where the connection is closed the descriptor's number is another's by now. */
+  /** Sends the request. After `close` nothing is sent: the descriptor's number may be in use for another file. */
   #send<Q>(operation: Asked<Q>, values: Q): SysResult {
     if (this.#isClosed) return EIO;
     const request = this.#request.reset().u32(operation.number);
@@ -320,7 +341,7 @@ export class GoferClient {
     }
   }
 
-  /** One that came with a reply and was not asked for. */
+  /** Closes a descriptor that came with a reply and was not asked for. */
   #dropFd(): void {
     if (this.#fds[0] === 1) native.close(this.#fds[1] as number);
     this.#fds[0] = 0;
@@ -337,7 +358,7 @@ function entryOf(reply: Result<{ readonly entry: HostEntry }>): Result<HostEntry
   return isErrno(reply) ? reply : reply.entry;
 }
 
-/** Of an operation whose reply has no fields. */
+/** Returns the result of an operation whose reply has no fields: 0 or an errno. */
 function resultOf(reply: Result<object>): SysResult {
   return isErrno(reply) ? reply : 0;
 }
