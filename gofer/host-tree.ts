@@ -193,8 +193,8 @@ export class HostTree {
   }
 
   /** Takes over the descriptor of a file below `directory`. Its id from now on, or an errno. */
-  hold(directory: HostDirectory, fd: number): SysResult {
-    if (fd < 0) return fd;
+  hold(directory: HostDirectory, fd: SysResult): SysResult {
+    if (isErrno(fd)) return fd;
     if (this.#held.size >= maxHeld) {
       native.close(fd);
       return ENFILE;

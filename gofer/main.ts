@@ -51,13 +51,13 @@ function main(config: GoferConfig): SysResult {
 }
 
 startAs('gofer', () => {
-  let result: number;
+  let result: SysResult;
   try {
     result = main(JSON.parse(launcherArgument()) as GoferConfig);
   } catch (error) {
     const text = Buffer.from(`gofer: ${error instanceof Error ? error.stack : String(error)}\n`);
     native.write(FD_LOG, text, 0, text.length);
-    result = -1;
+    result = EIO;
   }
-  native.exitNow(result < 0 ? 1 : 0);
+  native.exitNow(isErrno(result) ? 1 : 0);
 });
