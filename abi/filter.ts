@@ -1,5 +1,14 @@
 // Classic BPF: include/uapi/linux/{bpf_common,filter}.h. Whole opcodes, as they stand in a program.
 
+// BPF_CLASS(): the low three bits of an opcode. BPF_ST and BPF_STX, whole opcodes too, are below.
+export const BPF_LD = 0x00;
+export const BPF_LDX = 0x01;
+export const BPF_ALU = 0x04;
+export const BPF_JMP = 0x05;
+export const BPF_RET = 0x06;
+/** BPF_SRC(): the operand is the register X. */
+export const BPF_X = 0x08;
+
 export const BPF_LD_W_ABS = 0x20;
 export const BPF_LD_W_LEN = 0x80;
 export const BPF_LD_IMM = 0x00;

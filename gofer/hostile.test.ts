@@ -26,7 +26,8 @@ import {
   REQUEST_BYTES,
 } from '../protocol/gofer/operations.ts';
 import { MessageWriter } from '../protocol/gofer/wire.ts';
-import { generator, names } from '../test/support/nonsense.ts';
+import { names } from '../test/support/nonsense.ts';
+import { generator } from '../test/support/random.ts';
 import { startWatchingGofer, type TestGofer } from '../test/support/start-gofer.ts';
 
 const ROUNDS = 4000;

@@ -17,8 +17,7 @@ export const failures = {
   },
   RUNTS_E_NOT_SUPPORTED: {
     about: 'runts does not have this feature.',
-    remedy:
-      'Leave the option or the command out. docs/oci.md and docs/architecture.md tell what there is.',
+    remedy: 'Leave the option or the command out. docs/oci.md and `runts help` tell what there is.',
   },
   RUNTS_E_OPTION_VALUE: {
     about: 'The value of an option is not of the form that the option wants.',

@@ -2,7 +2,7 @@
 // bundles. A process of a sandbox cannot do that itself: it sees no file once it is confined. So it logs its own places,
 // and they are translated here, outside, when somebody looks.
 import { readFileSync } from 'node:fs';
-import { SourceMap, type SourceMapPayload } from 'node:module';
+import type { SourceMap, SourceMapPayload } from 'node:module';
 import { basename, join, relative } from 'node:path';
 
 /** A place in a bundle, under whatever folder the process saw it ('/app' in a sandbox). */
@@ -22,8 +22,10 @@ export function mapStack(text: string, build: string): string {
 }
 
 function readMap(path: string): SourceMap | undefined {
+  // Not imported: the command line's start must not pay for the module.
+  const { SourceMap: ReadMap } = process.getBuiltinModule('node:module');
   try {
-    return new SourceMap(JSON.parse(readFileSync(path, 'utf8')) as SourceMapPayload);
+    return new ReadMap(JSON.parse(readFileSync(path, 'utf8')) as SourceMapPayload);
   } catch {
     return undefined;
   }

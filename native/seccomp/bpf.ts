@@ -1,8 +1,26 @@
 // Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic BPF.
 // seccomp(2), Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{seccomp,filter,bpf_common}.h.
 // Used for the stub (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
-import { BPF_LD_W_ABS } from '../../abi/filter.ts';
-import { AUDIT_ARCH_X86_64, SECCOMP_RET_ERRNO } from '../../abi/seccomp.ts';
+import {
+  BPF_AND_K,
+  BPF_JEQ_K,
+  BPF_JGE_K,
+  BPF_JGT_K,
+  BPF_JSET_K,
+  BPF_LD_W_ABS,
+} from '../../abi/filter.ts';
+import {
+  AUDIT_ARCH_X86_64,
+  SECCOMP_RET_ALLOW,
+  SECCOMP_RET_DATA,
+  SECCOMP_RET_ERRNO,
+  SECCOMP_RET_KILL_PROCESS,
+  SECCOMP_RET_LOG,
+  SECCOMP_RET_TRAP,
+  SECCOMP_RET_USER_NOTIF,
+  seccompData,
+} from '../../abi/seccomp.ts';
+import { BackwardAssembler, type JumpTarget } from './assembler.ts';
 
 export type FilterAction =
   | 'allow'
@@ -54,24 +72,23 @@ export interface FilterSpec {
 
 /** The program: an array of struct sock_filter, 8 bytes each. Throws on a spec that cannot be expressed. */
 export function compileFilter(spec: FilterSpec): Uint8Array {
-  const program = new Program();
-  program.load(OFFSET_ARCH);
-  program.jumpUnless(BPF_JEQ, AUDIT_ARCH_X86_64, 'foreign');
-  if (spec.codeRange) emitCodeRange(program, spec.codeRange);
-  program.load(OFFSET_NR);
-  // x32 numbers have bit 30 set.
-  program.jumpIf(BPF_JSET, 0x40000000, 'foreign');
-  spec.rows.forEach((row, index) => {
-    emitRow(program, row, `row${index}`);
-  });
-  program.answer(spec.otherwise);
-  program.label('foreign');
-  program.answer('killProcess');
-  if (spec.codeRange) {
-    program.label('outside');
-    program.answer(spec.codeRange.outside);
-  }
-  return program.assemble();
+  const assembler = new BackwardAssembler();
+  const { codeRange } = spec;
+  const outside = codeRange && assembler.answer(actionValue(codeRange.outside));
+  const foreign = assembler.answer(actionValue('killProcess'));
+  const otherwise = assembler.answer(actionValue(spec.otherwise));
+  const rows = spec.rows.reduceRight((next, row) => emitRow(assembler, row, next), otherwise);
+  const known = assembler.branch(BPF_JSET_K, X32_SYSCALL_BIT, foreign, rows);
+  const number = assembler.plain(BPF_LD_W_ABS, OFFSET_NR, known);
+  const inside =
+    codeRange === undefined || outside === undefined
+      ? number
+      : emitCodeRange(assembler, codeRange, number, outside);
+  const ours = assembler.branch(BPF_JEQ_K, AUDIT_ARCH_X86_64, inside, foreign);
+  assembler.plain(BPF_LD_W_ABS, OFFSET_ARCH, ours);
+  const program = assembler.assemble();
+  if (program === undefined) throw new Error('filter too long');
+  return program;
 }
 
 /** How many system calls reach the host: not those that the filter answers itself. */
@@ -96,217 +113,118 @@ export function describeFilter(spec: FilterSpec): string {
 
 /** The return value of a filter for an action. */
 export function actionValue(action: FilterAction): number {
-  if (typeof action === 'object') return (SECCOMP_RET_ERRNO | (action.errno & 0xffff)) >>> 0;
+  if (typeof action === 'object')
+    return (SECCOMP_RET_ERRNO | (action.errno & SECCOMP_RET_DATA)) >>> 0;
   return ACTIONS[action];
 }
 
 const ACTIONS = {
-  allow: 0x7fff0000,
-  log: 0x7ffc0000,
-  notify: 0x7fc00000,
-  trap: 0x00030000,
-  killProcess: 0x80000000,
+  allow: SECCOMP_RET_ALLOW,
+  log: SECCOMP_RET_LOG,
+  notify: SECCOMP_RET_USER_NOTIF,
+  trap: SECCOMP_RET_TRAP,
+  killProcess: SECCOMP_RET_KILL_PROCESS,
 } as const;
 
 // Offsets in struct seccomp_data.
-const OFFSET_NR = 0;
-const OFFSET_ARCH = 4;
-const OFFSET_IP = 8;
-const OFFSET_ARGS = 16;
+const OFFSET_NR = 4 * seccompData.number;
+const OFFSET_ARCH = 4 * seccompData.arch;
+const OFFSET_IP = 4 * seccompData.instructionPointer;
+const OFFSET_ARGS = 4 * seccompData.args;
 
-// BPF opcodes.
-const BPF_ALU_AND = 0x54;
-const BPF_RET = 0x06;
-const BPF_JMP = 0x05;
-const BPF_JEQ = 0x10;
-const BPF_JGT = 0x20;
-const BPF_JGE = 0x30;
-const BPF_JSET = 0x40;
+/** Set in the numbers of x32 calls. */
+const X32_SYSCALL_BIT = 0x4000_0000;
 
 const TWO_32 = 0x100000000;
 const low = (value: number): number => value % TWO_32;
 const high = (value: number): number => Math.floor(value / TWO_32);
 
-interface Instruction {
-  readonly code: number;
-  readonly k: number;
-  readonly whenTrue?: string;
-  readonly whenFalse?: string;
-}
-
-/** Instructions with symbolic forward jumps. */
-class Program {
-  readonly #code: Instruction[] = [];
-  readonly #labels = new Map<string, number>();
-
-  load(offset: number): void {
-    this.#code.push({ code: BPF_LD_W_ABS, k: offset });
-  }
-
-  and(mask: number): void {
-    this.#code.push({ code: BPF_ALU_AND, k: mask });
-  }
-
-  answer(action: FilterAction): void {
-    this.#code.push({ code: BPF_RET, k: actionValue(action) });
-  }
-
-  jumpIf(test: number, k: number, label: string): void {
-    this.#code.push({ code: BPF_JMP | test, k, whenTrue: label });
-  }
-
-  jumpUnless(test: number, k: number, label: string): void {
-    this.#code.push({ code: BPF_JMP | test, k, whenFalse: label });
-  }
-
-  label(name: string): void {
-    this.#labels.set(name, this.#code.length);
-  }
-
-  assemble(): Uint8Array {
-    // Conditional jumps reach 255 instructions: a far target gets a jump of its own. Widening one may push
-    // another out of reach, so widen until nothing changes.
-    const wide = new Set<number>();
-    for (;;) {
-      const places = this.#places(wide);
-      const before = wide.size;
-      this.#code.forEach((instruction, index) => {
-        const target = instruction.whenTrue ?? instruction.whenFalse;
-        if (target !== undefined && this.#distance(places, index, target) > 250) wide.add(index);
-      });
-      if (wide.size === before) return this.#encode(places, wide);
-    }
-  }
-
-  /** Where each instruction lands; one more entry for the end. */
-  #places(wide: ReadonlySet<number>): number[] {
-    const places: number[] = [];
-    let at = 0;
-    this.#code.forEach((_, index) => {
-      places.push(at);
-      at += wide.has(index) ? 2 : 1;
-    });
-    places.push(at);
-    return places;
-  }
-
-  #distance(places: readonly number[], index: number, label: string): number {
-    const target = this.#labels.get(label);
-    if (target === undefined) throw new Error(`no label ${label}`);
-    return (places[target] ?? 0) - (places[index] ?? 0) - 1;
-  }
-
-  #encode(places: readonly number[], wide: ReadonlySet<number>): Uint8Array {
-    const count = places[this.#code.length] ?? 0;
-    if (count > 4096) throw new Error('filter too long');
-    const bytes = new Uint8Array(count * 8);
-    const view = new DataView(bytes.buffer);
-    const put = (at: number, code: number, jt: number, jf: number, k: number): void => {
-      view.setUint16(at * 8, code, true);
-      view.setUint8(at * 8 + 2, jt);
-      view.setUint8(at * 8 + 3, jf);
-      view.setUint32(at * 8 + 4, k >>> 0, true);
-    };
-    this.#code.forEach((instruction, index) => {
-      const at = places[index] ?? 0;
-      const target = instruction.whenTrue ?? instruction.whenFalse;
-      if (target === undefined) {
-        put(at, instruction.code, 0, 0, instruction.k);
-        return;
-      }
-      const distance = this.#distance(places, index, target);
-      const onTrue = instruction.whenTrue !== undefined;
-      if (wide.has(index)) {
-        // Over the jump when the test says stay, onto it when it says go.
-        put(at, instruction.code, onTrue ? 0 : 1, onTrue ? 1 : 0, instruction.k);
-        put(at + 1, BPF_JMP, 0, 0, distance - 1);
-      } else {
-        put(at, instruction.code, onTrue ? distance : 0, onTrue ? 0 : distance, instruction.k);
-      }
-    });
-    return bytes;
-  }
-}
-
-function emitCodeRange(program: Program, range: { start: number; end: number }): void {
+/** The place that goes on at `inside` where the caller is in `range`. */
+function emitCodeRange(
+  assembler: BackwardAssembler,
+  range: { start: number; end: number },
+  inside: JumpTarget,
+  outside: JumpTarget,
+): JumpTarget {
   if (high(range.start) !== high(range.end)) throw new Error('code range crosses 4 GiB');
-  program.load(OFFSET_IP + 4);
-  program.jumpUnless(BPF_JEQ, high(range.start), 'outside');
-  program.load(OFFSET_IP);
   // The address is the one after the instruction.
-  program.jumpUnless(BPF_JGT, low(range.start), 'outside');
-  program.jumpIf(BPF_JGT, low(range.end), 'outside');
+  const notAbove = assembler.branch(BPF_JGT_K, low(range.end), outside, inside);
+  const above = assembler.branch(BPF_JGT_K, low(range.start), notAbove, outside);
+  const lower = assembler.plain(BPF_LD_W_ABS, OFFSET_IP, above);
+  const upper = assembler.branch(BPF_JEQ_K, high(range.start), lower, outside);
+  return assembler.plain(BPF_LD_W_ABS, OFFSET_IP + 4, upper);
 }
 
-/** Expects the number in the accumulator, and leaves it there when the row does not match. */
-function emitRow(program: Program, row: FilterRow, label: string): void {
-  const next = `${label}.next`;
-  program.jumpUnless(BPF_JEQ, row.number, next);
+/** Expects the number in the accumulator, and has it there at `next` when the row does not match. */
+function emitRow(assembler: BackwardAssembler, row: FilterRow, next: JumpTarget): JumpTarget {
   const conditions = row.args ?? [];
-  conditions.forEach((condition, index) => {
-    emitCondition(program, condition, `${label}.${index}`, `${label}.reload`);
-  });
-  program.answer(row.action ?? 'allow');
-  if (conditions.length > 0) {
-    program.label(`${label}.reload`);
-    program.load(OFFSET_NR);
-  }
-  program.label(next);
+  const mismatch = conditions.length === 0 ? next : assembler.plain(BPF_LD_W_ABS, OFFSET_NR, next);
+  const answer = assembler.answer(actionValue(row.action ?? 'allow'));
+  const match = conditions.reduceRight(
+    (then, condition) => emitCondition(assembler, condition, then, mismatch),
+    answer,
+  );
+  return assembler.branch(BPF_JEQ_K, row.number, match, next);
 }
 
+/** The place that goes on at `match` where `condition` holds, else at `mismatch`. */
 function emitCondition(
-  program: Program,
+  assembler: BackwardAssembler,
   condition: ArgumentCondition,
-  label: string,
-  mismatch: string,
-): void {
-  const offset = OFFSET_ARGS + condition.arg * 8;
-  const full = condition.width !== 32;
+  match: JumpTarget,
+  mismatch: JumpTarget,
+): JumpTarget {
+  const lower = OFFSET_ARGS + condition.arg * 8;
+  const upper = lower + 4;
+  const test = (code: number, value: number, yes: JumpTarget, no: JumpTarget): JumpTarget =>
+    assembler.branch(code, value, yes, no);
+  const load = (offset: number, next: JumpTarget): JumpTarget =>
+    assembler.plain(BPF_LD_W_ABS, offset, next);
+  const isWide = condition.width !== 32;
   if ('oneOf' in condition) {
-    if (full) requireHigh(program, offset, condition.oneOf, mismatch);
-    program.load(offset);
-    for (const value of condition.oneOf) program.jumpIf(BPF_JEQ, low(value), `${label}.found`);
-    program.jumpUnless(BPF_JEQ, low(condition.oneOf[0] ?? 0), mismatch);
-    program.label(`${label}.found`);
-  } else if ('eq' in condition) {
-    if (full) requireHigh(program, offset, [condition.eq], mismatch);
-    program.load(offset);
-    program.jumpUnless(BPF_JEQ, low(condition.eq), mismatch);
-  } else if ('within' in condition) {
-    if (full) {
-      program.load(offset + 4);
-      program.jumpIf(BPF_JSET, ~high(condition.within) >>> 0, mismatch);
-    }
-    program.load(offset);
-    program.jumpIf(BPF_JSET, ~low(condition.within) >>> 0, mismatch);
-  } else if ('mask' in condition) {
-    if (full && high(condition.mask) !== 0) {
-      program.load(offset + 4);
-      program.and(high(condition.mask));
-      program.jumpUnless(BPF_JEQ, high(condition.value), mismatch);
-    }
-    program.load(offset);
-    program.and(low(condition.mask));
-    program.jumpUnless(BPF_JEQ, low(condition.value), mismatch);
-  } else {
-    if (full) requireHigh(program, offset, [condition.min, condition.max], mismatch);
-    program.load(offset);
-    program.jumpUnless(BPF_JGE, low(condition.min), mismatch);
-    program.jumpIf(BPF_JGT, low(condition.max), mismatch);
+    const found = condition.oneOf.reduceRight(
+      (otherwise, value) => test(BPF_JEQ_K, low(value), match, otherwise),
+      mismatch,
+    );
+    return emitUpper(assembler, condition, condition.oneOf, load(lower, found), mismatch);
   }
+  if ('eq' in condition) {
+    const equal = load(lower, test(BPF_JEQ_K, low(condition.eq), match, mismatch));
+    return emitUpper(assembler, condition, [condition.eq], equal, mismatch);
+  }
+  if ('within' in condition) {
+    const outside = (bits: number, then: JumpTarget): JumpTarget =>
+      test(BPF_JSET_K, ~bits >>> 0, mismatch, then);
+    const within = load(lower, outside(low(condition.within), match));
+    return isWide ? load(upper, outside(high(condition.within), within)) : within;
+  }
+  if ('mask' in condition) {
+    const masked = (bits: number, value: number, then: JumpTarget): JumpTarget =>
+      assembler.plain(BPF_AND_K, bits, test(BPF_JEQ_K, value, then, mismatch));
+    const equal = load(lower, masked(low(condition.mask), low(condition.value), match));
+    return isWide && high(condition.mask) !== 0
+      ? load(upper, masked(high(condition.mask), high(condition.value), equal))
+      : equal;
+  }
+  const { min, max } = condition;
+  const notAbove = test(BPF_JGT_K, low(max), mismatch, match);
+  const inRange = load(lower, test(BPF_JGE_K, low(min), notAbove, mismatch));
+  return emitUpper(assembler, condition, [min, max], inRange, mismatch);
 }
 
-/** All values must share their upper half, which the argument must have too. */
-function requireHigh(
-  program: Program,
-  offset: number,
+/** All of `values` must share their upper half, which the argument must have too where all of it counts. */
+function emitUpper(
+  assembler: BackwardAssembler,
+  { arg, width }: ArgumentCondition,
   values: readonly number[],
-  mismatch: string,
-): void {
+  match: JumpTarget,
+  mismatch: JumpTarget,
+): JumpTarget {
+  if (width === 32) return match;
   const upper = high(values[0] ?? 0);
   if (values.some((value) => high(value) !== upper)) throw new Error('values differ above bit 31');
-  program.load(offset + 4);
-  program.jumpUnless(BPF_JEQ, upper, mismatch);
+  const equal = assembler.branch(BPF_JEQ_K, upper, match, mismatch);
+  return assembler.plain(BPF_LD_W_ABS, OFFSET_ARGS + arg * 8 + 4, equal);
 }
 
 function actionText(action: FilterAction): string {

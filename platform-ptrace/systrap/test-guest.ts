@@ -9,7 +9,12 @@ import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from '../../abi/mman.ts';
 import { SOCK_SEQPACKET } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { AddressSpace } from '../../sentry/platform/address-space.ts';
-import { type GuestThread, REG } from '../../sentry/platform/guest-thread.ts';
+import {
+  type GuestThread,
+  getRegister,
+  REG,
+  setRegister as setIn,
+} from '../../sentry/platform/guest-thread.ts';
 import { SystrapClock } from './clock.ts';
 import { createSystrapPlatform, type SystrapPlatform } from './platform.ts';
 
@@ -105,13 +110,10 @@ export class TestGuests {
 }
 
 export function register(thread: GuestThread, index: number): number {
-  const registers = thread.registers();
-  return (registers[2 * index] as number) + (registers[2 * index + 1] as number) * 2 ** 32;
+  return getRegister(thread.registers(), index);
 }
 
 export function setRegister(thread: GuestThread, index: number, value: number): void {
-  const registers = thread.registers();
-  registers[2 * index] = value % 2 ** 32;
-  registers[2 * index + 1] = Math.floor(value / 2 ** 32);
+  setIn(thread.registers(), index, value);
   thread.registersChanged();
 }

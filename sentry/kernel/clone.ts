@@ -26,14 +26,13 @@ import {
 } from '../../abi/sched.ts';
 import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
-import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { watchCpuLimit } from './cpu-limit.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { UndoList } from './ipc/semaphore-undo.ts';
 import { OneShot } from './one-shot.ts';
 import { inheritScheduling } from './scheduling.ts';
-import { setRegister } from './signal-delivery.ts';
 import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread-group.ts';

@@ -40,7 +40,7 @@ import {
 import { getU64, setI64 } from '../../abi/time.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { SignalSet } from '../base/sigset.ts';
-import { REG } from '../platform/guest-thread.ts';
+import { getRegister, REG, setRegister } from '../platform/guest-thread.ts';
 import { groupExit } from './exit.ts';
 import { isIgnoredByDefault } from './signal-defaults.ts';
 import { type SignalInfo, writeSignalInfo } from './signal-info.ts';
@@ -275,13 +275,3 @@ export function isOnAlternateStack(task: Task, sp: number): boolean {
 }
 
 const alignDown = (value: number, to: number): number => value - (value % to);
-
-export function getRegister(registers: Uint32Array, index: number): number {
-  return (registers[2 * index + 1] as number) * 0x1_0000_0000 + (registers[2 * index] as number);
-}
-
-/** Sets a register to an integer in +-2^53 (sign-extended). */
-export function setRegister(registers: Uint32Array, index: number, value: number): void {
-  registers[2 * index] = value >>> 0;
-  registers[2 * index + 1] = Math.floor(value / 0x1_0000_0000) >>> 0;
-}

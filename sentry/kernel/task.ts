@@ -7,7 +7,7 @@ import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.t
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
 import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
-import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import { type GuestThread, getRegister, REG } from '../platform/guest-thread.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
@@ -155,10 +155,7 @@ export class Task implements Caller, Waker {
 
   /** The stack pointer at the last stop, for sigaltstack's ONSTACK test. */
   get stackPointer(): number {
-    const registers = this.thread.registers();
-    return (
-      (registers[2 * REG.rsp + 1] as number) * 0x1_0000_0000 + (registers[2 * REG.rsp] as number)
-    );
+    return getRegister(this.thread.registers(), REG.rsp);
   }
 
   /** Waker: an event that this task sleeps for. */

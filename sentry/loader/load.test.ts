@@ -18,7 +18,7 @@ import {
 import { O_RDONLY } from '../../abi/fcntl.ts';
 import { FakeAddressSpace, fakeThread } from '../../test/support/fake-address-space.ts';
 import { FakeFile } from '../../test/support/fake-file.ts';
-import { REG } from '../platform/guest-thread.ts';
+import { getRegister, REG } from '../platform/guest-thread.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import { parseElf } from './elf.ts';
 import { parseInterpreterLine } from './interpreter-script.ts';
@@ -72,10 +72,6 @@ function load(
 const text = (s: string): Uint8Array => new TextEncoder().encode(s);
 const host = (path: string): Uint8Array => new Uint8Array(readFileSync(path));
 
-function register(registers: Uint32Array, index: number): number {
-  return (registers[2 * index + 1] as number) * 2 ** 32 + (registers[2 * index] as number);
-}
-
 const linker = '/lib64/ld-linux-x86-64.so.2';
 const files = {
   '/bin/true': host('/bin/true'),
@@ -89,7 +85,7 @@ describe('loadProgram', () => {
     if (isErrno(image)) throw new Error(`errno ${image}`);
     const { mm } = image;
     const registers = thread.registers();
-    const sp = register(registers, REG.rsp);
+    const sp = getRegister(registers, REG.rsp);
     expect(sp % 16).toBe(0);
     const words = (addr: number) => {
       const bytes = new Uint8Array(8);
@@ -111,7 +107,7 @@ describe('loadProgram', () => {
     const magic = new Uint8Array(4);
     mm.memory.read(base, magic);
     expect([...magic]).toEqual([0x7f, 0x45, 0x4c, 0x46]);
-    const rip = register(registers, REG.rip);
+    const rip = getRegister(registers, REG.rip);
     expect(mm.vmaAt(rip)?.backing?.file).toBe(opened[1]);
     expect(mm.vmaAt(auxv.get(at.AT_ENTRY)!)?.backing?.file).toBe(opened[0]);
     expect(words(mm.image.argStart)).not.toBe(0);
@@ -130,7 +126,7 @@ describe('loadProgram of what is no ELF file', () => {
     const bytes = new Uint8Array(argEnd - argStart);
     image.mm.memory.read(argStart, bytes);
     expect(new TextDecoder().decode(bytes)).toBe('/bin/true\0-x y\0/script\0a\0');
-    expect(register(thread.registers(), REG.eflags)).toBe(0x202);
+    expect(getRegister(thread.registers(), REG.eflags)).toBe(0x202);
   });
 
   it('answers what Linux answers for what cannot run, and keeps no file', () => {

@@ -18,7 +18,7 @@ import { RLIMIT_STACK } from '../../abi/resource.ts';
 import type { ImageLayout } from '../mm/image-layout.ts';
 import { type MemoryCaller, MemoryManager, type SharedMemorySource } from '../mm/memory-manager.ts';
 import { FULL_PROT, VMA_GROWSDOWN, VMA_NORESERVE, VMA_STACK } from '../mm/vma.ts';
-import { type GuestThread, REG } from '../platform/guest-thread.ts';
+import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import { BufferSink } from '../vfs/io.ts';
@@ -383,11 +383,6 @@ function setRegisters(thread: GuestThread, entry: number, stackPointer: number):
   setRegister(registers, REG.rsp, stackPointer);
   setRegister(registers, REG.eflags, FLAGS_AT_START);
   thread.registersChanged();
-}
-
-function setRegister(registers: Uint32Array, index: number, value: number): void {
-  registers[2 * index] = value >>> 0;
-  registers[2 * index + 1] = Math.floor(value / 0x1_0000_0000);
 }
 
 /** Numbers below 2^32 drawn from `fill`. */

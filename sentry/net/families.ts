@@ -22,6 +22,8 @@ import type { Task } from '../kernel/task.ts';
 import { NetlinkSocket } from './netlink/netlink-socket.ts';
 import { currentNetwork } from './network.ts';
 import type { Socket } from './socket.ts';
+import { UnixMessageSocket } from './unix/message-socket.ts';
+import { UnixStreamSocket } from './unix/stream-socket.ts';
 import { UnixSocket } from './unix/unix-socket.ts';
 
 /** `flags`: O_NONBLOCK. */
@@ -56,7 +58,10 @@ function newUnixSocket(
   const kind = type === SOCK_RAW ? SOCK_DGRAM : type;
   if (kind !== SOCK_STREAM && kind !== SOCK_DGRAM && kind !== SOCK_SEQPACKET)
     return ESOCKTNOSUPPORT;
-  return new UnixSocket(kind, flags, 0, task, task.kernel.clock);
+  const { clock } = task.kernel;
+  return kind === SOCK_STREAM
+    ? new UnixStreamSocket(flags, 0, task, clock)
+    : new UnixMessageSocket(kind, flags, 0, task, clock);
 }
 
 function newNetlinkSocket(

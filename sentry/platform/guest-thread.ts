@@ -27,6 +27,17 @@ export const REG = {
 } as const;
 export const REG_COUNT = 20;
 
+/** A register of `registers`, whose index is one of REG, as an unsigned number: exact up to 2^53. */
+export function getRegister(registers: Uint32Array, index: number): number {
+  return (registers[2 * index + 1] as number) * 0x1_0000_0000 + (registers[2 * index] as number);
+}
+
+/** Sets a register to an integer in +-2^53 (sign-extended). */
+export function setRegister(registers: Uint32Array, index: number, value: number): void {
+  registers[2 * index] = value >>> 0;
+  registers[2 * index + 1] = Math.floor(value / 0x1_0000_0000) >>> 0;
+}
+
 /** Why a guest thread stopped. */
 export type OutcomeKind =
   /** A syscall instruction: rax is the number, rip is past the instruction. */

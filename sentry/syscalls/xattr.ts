@@ -28,6 +28,7 @@ import {
 } from '../../abi/xattr.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
+import type { Node } from '../vfs/node.ts';
 import { notifyAttributes } from '../vfs/notify.ts';
 import { anonymousPath, type Path } from '../vfs/path.ts';
 import { isOwner, MAY_READ, MAY_WRITE, mayAccess, mayWriteMount } from '../vfs/permission.ts';
@@ -89,6 +90,23 @@ function mayUseNamespace(task: Task, path: Path, name: string, mask: number): Sy
   return mayAccess(credentials, path.node, mask);
 }
 
+/** What every change of an attribute asks first, and tells afterwards. */
+function changeXattr(
+  task: Task,
+  path: Result<Path>,
+  name: string,
+  change: (node: Node) => SysResult,
+): SysResult {
+  if (isErrno(path)) return path;
+  const readOnly = mayWriteMount(path.mount);
+  if (isErrno(readOnly)) return readOnly;
+  const allowed = mayUseName(task, path, name, MAY_WRITE);
+  if (isErrno(allowed)) return allowed;
+  const done = change(path.node);
+  if (!isErrno(done)) notifyAttributes(path.dentry);
+  return done;
+}
+
 function setXattr(target: Target): (task: Task, args: SyscallArgs) => SysResult {
   return (task, args) => {
     const flags = args.u32(4);
@@ -100,15 +118,7 @@ function setXattr(target: Target): (task: Task, args: SyscallArgs) => SysResult 
     const value = new Uint8Array(size);
     const copied = size === 0 ? 0 : task.memory.read(args.addr(2), value);
     if (isErrno(copied)) return copied;
-    const path = target(task, args);
-    if (isErrno(path)) return path;
-    const readOnly = mayWriteMount(path.mount);
-    if (isErrno(readOnly)) return readOnly;
-    const allowed = mayUseName(task, path, name, MAY_WRITE);
-    if (isErrno(allowed)) return allowed;
-    const done = path.node.setXattr(name, value, flags);
-    if (!isErrno(done)) notifyAttributes(path.dentry);
-    return done;
+    return changeXattr(task, target(task, args), name, (node) => node.setXattr(name, value, flags));
   };
 }
 
@@ -143,15 +153,7 @@ function removeXattr(target: Target): (task: Task, args: SyscallArgs) => SysResu
   return (task, args) => {
     const name = nameArgument(task, args.addr(1));
     if (isErrno(name)) return name;
-    const path = target(task, args);
-    if (isErrno(path)) return path;
-    const readOnly = mayWriteMount(path.mount);
-    if (isErrno(readOnly)) return readOnly;
-    const allowed = mayUseName(task, path, name, MAY_WRITE);
-    if (isErrno(allowed)) return allowed;
-    const done = path.node.removeXattr(name);
-    if (!isErrno(done)) notifyAttributes(path.dentry);
-    return done;
+    return changeXattr(task, target(task, args), name, (node) => node.removeXattr(name));
   };
 }
 

@@ -2,10 +2,10 @@
 // skipped, entries made since show after rewinddir(3). Positions are places in the snapshot, so telldir/seekdir
 // hold whatever changes in between.
 import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import type { Node } from './node.ts';
 import { type DirectoryEmit, OpenFile } from './open-file.ts';
+import { seekTarget } from './positioned-file.ts';
 
 export interface ListedEntry {
   readonly name: string;
@@ -27,15 +27,8 @@ export interface Listing extends Node {
   wasRead(): void;
 }
 
-export class DirectoryFile extends OpenFile {
-  readonly node: Listing;
-  #snapshot: readonly ListedEntry[] | undefined = undefined;
-
-  constructor(node: Listing, flags: number) {
-    super(flags);
-    this.node = node;
-  }
-
+/** What open directories of every file system answer alike. */
+export abstract class OpenDirectory extends OpenFile {
   override get pollable(): boolean {
     return false;
   }
@@ -46,6 +39,23 @@ export class DirectoryFile extends OpenFile {
 
   override pread(): SysResult {
     return EISDIR;
+  }
+
+  /** Positions are those of readDirectory: there is no end to count from. */
+  override seek(position: number, whence: number): SysResult {
+    const target = seekTarget(this.offset, position, whence);
+    if (!isErrno(target)) this.offset = target;
+    return target;
+  }
+}
+
+export class DirectoryFile extends OpenDirectory {
+  readonly node: Listing;
+  #snapshot: readonly ListedEntry[] | undefined = undefined;
+
+  constructor(node: Listing, flags: number) {
+    super(flags);
+    this.node = node;
   }
 
   override readDirectory(emit: DirectoryEmit): SysResult {
@@ -67,10 +77,7 @@ export class DirectoryFile extends OpenFile {
   }
 
   override seek(position: number, whence: number): SysResult {
-    const target =
-      whence === SEEK_SET ? position : whence === SEEK_CUR ? this.offset + position : -1;
-    if (target < 0) return EINVAL;
-    this.offset = target;
+    const target = super.seek(position, whence);
     if (target === 0) this.#snapshot = undefined;
     return target;
   }

@@ -20,6 +20,17 @@ export interface Source {
   giveBack(count: number): void;
 }
 
+/** Fills `bytes` from as many buffers of `source` as it takes. Bytes taken: fewer at a bad address. */
+export function takeAll(source: Source, bytes: Uint8Array): number {
+  let at = 0;
+  while (at < bytes.length) {
+    const taken = source.take(at === 0 ? bytes : bytes.subarray(at));
+    if (taken <= 0) break;
+    at += taken;
+  }
+  return at;
+}
+
 /** A Sink over kernel memory. */
 export class BufferSink implements Sink {
   readonly #buffer: Uint8Array;

@@ -1,6 +1,7 @@
 // The objects behind names: what a file system implements. Names are byte strings, one char per
 // byte (latin1), never '/' and never '.' or '..' here: the path walk handles those.
 // No operation sleeps. Permissions are checked by vfs/ before a node is asked, with `attributes`.
+
 import {
   EINVAL,
   ENOTDIR,
@@ -9,6 +10,7 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import type { WallTime } from '../base/clock.ts';
 import type { Caller } from './caller.ts';
 import type { FileLocks } from './locks.ts';
@@ -86,6 +88,20 @@ export interface FileSystemStatus {
   readonly filesFree: number;
   readonly nameMax: number;
   readonly flags: number;
+}
+
+/** statfs(2) of a file system that counts nothing (simple_statfs). */
+export function emptyStatus(type: number): FileSystemStatus {
+  return {
+    type,
+    blockSize: PAGE_SIZE,
+    blocks: 0,
+    blocksFree: 0,
+    files: 0,
+    filesFree: 0,
+    nameMax: 255,
+    flags: 0,
+  };
 }
 
 /** One mounted instance of a file system type. */

@@ -271,6 +271,9 @@ TEST(mq_status_text) {
            SIGEV_SIGNAL, SIGUSR1, (int)getpid());
   CHECK_STR(text, want);
   CHECK_EQ(lseek(q, 50, SEEK_SET), 50);
+  CHECK_EQ(lseek(q, 0, SEEK_END), 80);
+  CHECK_ERR(pwrite(q, "x", 1, 0), EINVAL);
+  CHECK_EQ(lseek(q, 50, SEEK_SET), 50);
   CHECK_EQ(read(q, text, 99), 10);
   CHECK_ERR(write(q, "x", 1), EINVAL);
   struct stat st;

@@ -1,5 +1,6 @@
 // The parsers of the quick path (native/launcher/quick), under ASan and UBSan: whatever they do not leave to Node they
 // must understand as Node does.
+
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { planProcess } from '../../runts/oci/plan-process.ts';
 import { parseProcess, parseSpec } from '../../runts/oci/spec/parse.ts';
 import type { ContainerRecord } from '../../runts/oci/state/container-record.ts';
 import { quickRecord } from '../../runts/oci/state/quick-record.ts';
+import { generator } from '../support/random.ts';
 import { root } from '../support/run.ts';
 
 const program = join(root, 'native/build/quick-parse');
@@ -313,15 +315,6 @@ describe('the quick record', () => {
     expect(inC('record', others)).toEqual(others.map(() => 'slow'));
   });
 });
-
-/** Numbers below a bound, always the same ones. */
-function generator(seed: number): (bound: number) => number {
-  let state = seed;
-  return (bound) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * bound);
-  };
-}
 
 /** One to three places of it changed, cut out, doubled or replaced. */
 function damaged(

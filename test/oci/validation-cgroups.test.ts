@@ -74,6 +74,56 @@ function cgroupFile(pid: number, file: string): string {
   return at === undefined ? `(no ${file})` : readFileSync(at, 'utf8').trim();
 }
 
+/** What is the same for cgroupsPath beginning with a slash, and without one. */
+function casesFor(prefix: string, path: string): BoxCase[] {
+  return [
+    cgroupCase(
+      `${prefix}_cpus`,
+      path,
+      { cpu: { shares: 1024, quota: 100000, period: 50000, cpus: '0-1', mems: '0' } },
+      {
+        'cpu.shares': '1024',
+        'cpu.cfs_quota_us': '100000',
+        'cpu.cfs_period_us': '50000',
+        'cpuset.cpus': '0-1',
+        'cpuset.mems': '0',
+      },
+    ),
+    cgroupCase(`${prefix}_pids`, path, { pids: { limit: 1000 } }, { 'pids.max': /^1[0-9]{3}$/ }),
+    cgroupCase(
+      `${prefix}_blkio`,
+      path,
+      { blockIO: { weight: 500 } },
+      { 'blkio.weight': /^500$|no blkio/, 'blkio.bfq.weight': /500|no blkio/ },
+    ),
+    cgroupCase(
+      `${prefix}_devices`,
+      path,
+      {
+        devices: [
+          { allow: false, access: 'rwm' },
+          { allow: true, type: 'c', major: 10, minor: 200, access: 'rw' },
+        ],
+      },
+      { 'devices.list': /c 10:200 rw/ },
+    ),
+    optionalCgroupCase(
+      'hugetlb',
+      `${prefix}_hugetlb`,
+      path,
+      { hugepageLimits: [{ pageSize: '2MB', limit: 56892210544640 }] },
+      { 'hugetlb.2MB.limit_in_bytes': '56892210544640' },
+    ),
+    optionalCgroupCase(
+      'net_cls',
+      `${prefix}_network`,
+      path,
+      { network: { classID: 255, priorities: [{ name: 'lo', priority: 10 }] } },
+      { 'net_cls.classid': '255', 'net_prio.ifpriomap': /^lo 10$/m },
+    ),
+  ];
+}
+
 boxCases('validation of cgroups', [
   cgroupCase(
     'linux_cgroups_memory',
@@ -99,96 +149,6 @@ boxCases('validation of cgroups', [
     { memory: { limit: 50593792 } },
     { 'memory.limit_in_bytes': '50593792' },
   ),
-  cgroupCase(
-    'linux_cgroups_cpus',
-    'CGROUP/a',
-    { cpu: { shares: 1024, quota: 100000, period: 50000, cpus: '0-1', mems: '0' } },
-    {
-      'cpu.shares': '1024',
-      'cpu.cfs_quota_us': '100000',
-      'cpu.cfs_period_us': '50000',
-      'cpuset.cpus': '0-1',
-      'cpuset.mems': '0',
-    },
-  ),
-  cgroupCase(
-    'linux_cgroups_pids',
-    'CGROUP/a',
-    { pids: { limit: 1000 } },
-    { 'pids.max': /^1[0-9]{3}$/ },
-  ),
-  cgroupCase(
-    'linux_cgroups_blkio',
-    'CGROUP/a',
-    { blockIO: { weight: 500 } },
-    { 'blkio.weight': /^500$|no blkio/, 'blkio.bfq.weight': /500|no blkio/ },
-  ),
-  cgroupCase(
-    'linux_cgroups_devices',
-    'CGROUP/a',
-    {
-      devices: [
-        { allow: false, access: 'rwm' },
-        { allow: true, type: 'c', major: 10, minor: 200, access: 'rw' },
-      ],
-    },
-    { 'devices.list': /c 10:200 rw/ },
-  ),
-  optionalCgroupCase(
-    'hugetlb',
-    'linux_cgroups_hugetlb',
-    'CGROUP/a',
-    { hugepageLimits: [{ pageSize: '2MB', limit: 56892210544640 }] },
-    { 'hugetlb.2MB.limit_in_bytes': '56892210544640' },
-  ),
-  optionalCgroupCase(
-    'net_cls',
-    'linux_cgroups_network',
-    'CGROUP/a',
-    { network: { classID: 255, priorities: [{ name: 'lo', priority: 10 }] } },
-    { 'net_cls.classid': '255', 'net_prio.ifpriomap': /^lo 10$/m },
-  ),
-  cgroupCase(
-    'linux_cgroups_relative_cpus',
-    'RELATIVE/a',
-    { cpu: { shares: 1024, quota: 100000, period: 50000, cpus: '0-1', mems: '0' } },
-    { 'cpu.shares': '1024', 'cpu.cfs_quota_us': '100000', 'cpuset.cpus': '0-1' },
-  ),
-  cgroupCase(
-    'linux_cgroups_relative_pids',
-    'RELATIVE/a',
-    { pids: { limit: 1000 } },
-    { 'pids.max': /^1[0-9]{3}$/ },
-  ),
-  cgroupCase(
-    'linux_cgroups_relative_blkio',
-    'RELATIVE/a',
-    { blockIO: { weight: 500 } },
-    { 'blkio.weight': /^500$|no blkio/, 'blkio.bfq.weight': /500|no blkio/ },
-  ),
-  cgroupCase(
-    'linux_cgroups_relative_devices',
-    'RELATIVE/a',
-    {
-      devices: [
-        { allow: false, access: 'rwm' },
-        { allow: true, type: 'c', major: 10, minor: 200, access: 'rw' },
-      ],
-    },
-    { 'devices.list': /c 10:200 rw/ },
-  ),
-  optionalCgroupCase(
-    'hugetlb',
-    'linux_cgroups_relative_hugetlb',
-    'RELATIVE/a',
-    { hugepageLimits: [{ pageSize: '2MB', limit: 56892210544640 }] },
-    { 'hugetlb.2MB.limit_in_bytes': '56892210544640' },
-  ),
-  optionalCgroupCase(
-    'net_cls',
-    'linux_cgroups_relative_network',
-    'RELATIVE/a',
-    { network: { classID: 255, priorities: [{ name: 'lo', priority: 10 }] } },
-    { 'net_cls.classid': '255', 'net_prio.ifpriomap': /^lo 10$/m },
-  ),
+  ...casesFor('linux_cgroups', 'CGROUP/a'),
+  ...casesFor('linux_cgroups_relative', 'RELATIVE/a'),
 ]);

@@ -1,5 +1,6 @@
 // A caller of the vfs without a task: credentials, a root and descriptors, for unit tests.
 import type { Clock } from '../../sentry/base/clock.ts';
+import { credentialsOf } from '../../sentry/kernel/credentials.ts';
 import type { GuestMemory } from '../../sentry/mm/guest-memory.ts';
 import type { Credentials } from '../../sentry/vfs/credentials.ts';
 import { FdTable } from '../../sentry/vfs/fd-table.ts';
@@ -7,33 +8,13 @@ import { type FsCaller, FsContext } from '../../sentry/vfs/fs-context.ts';
 import { Mount, MountNamespace } from '../../sentry/vfs/mount.ts';
 import type { FileSystem } from '../../sentry/vfs/node.ts';
 
-const noCapabilities = { lo: 0, hi: 0 };
-const allCapabilities = { lo: 0xffff_ffff, hi: 0x1ff };
-
 /** Root has every capability, others none. */
 export function testCredentials(
   uid: number,
   gid: number = uid,
   groups: readonly number[] = [],
 ): Credentials {
-  const capabilities = uid === 0 ? allCapabilities : noCapabilities;
-  return {
-    uid,
-    euid: uid,
-    suid: uid,
-    fsuid: uid,
-    gid,
-    egid: gid,
-    sgid: gid,
-    fsgid: gid,
-    groups,
-    effective: capabilities,
-    permitted: capabilities,
-    inheritable: noCapabilities,
-    bounding: allCapabilities,
-    ambient: noCapabilities,
-    securebits: 0,
-  };
+  return credentialsOf(uid, gid, groups);
 }
 
 /** Advances by a microsecond at each look. */

@@ -1,5 +1,7 @@
 // Inodes without names: pipefs, sockfs and anon_inodefs as fstat(2) and statfs(2) show them.
+
 import { EINVAL, EIO, ENXIO, type Result, type SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFMT } from '../../../abi/stat.ts';
 import type { Clock, WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -7,6 +9,7 @@ import type { Credentials } from '../../vfs/credentials.ts';
 import {
   type AttributeChange,
   type Attributes,
+  emptyStatus,
   type FileSystem,
   type FileSystemStatus,
   Node,
@@ -36,16 +39,7 @@ export class AnonymousFileSystem implements FileSystem {
   }
 
   status(): FileSystemStatus {
-    return {
-      type: this.#magic,
-      blockSize: 4096,
-      blocks: 0,
-      blocksFree: 0,
-      files: 0,
-      filesFree: 0,
-      nameMax: 255,
-      flags: 0x20,
-    };
+    return emptyStatus(this.#magic);
   }
 
   sync(): SysResult {
@@ -94,7 +88,7 @@ export class AnonymousNode extends Node {
       gid: this.#gid,
       rdev: 0,
       sizeBytes: 0,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: this.#atime,
       mtime: this.#mtime,

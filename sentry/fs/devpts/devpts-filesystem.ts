@@ -19,6 +19,7 @@ import { DirectoryFile, type ListedEntry, type Listing } from '../../vfs/directo
 import {
   type AttributeChange,
   type Attributes,
+  emptyStatus,
   type FileSystem,
   type FileSystemStatus,
   Node,
@@ -62,16 +63,7 @@ export class DevptsFileSystem implements FileSystem, PtyOwner {
   }
 
   status(): FileSystemStatus {
-    return {
-      type: DEVPTS_SUPER_MAGIC,
-      blockSize: 4096,
-      blocks: 0,
-      blocksFree: 0,
-      files: 0,
-      filesFree: 0,
-      nameMax: 255,
-      flags: 0,
-    };
+    return emptyStatus(DEVPTS_SUPER_MAGIC);
   }
 
   sync(): SysResult {

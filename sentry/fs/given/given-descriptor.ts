@@ -92,27 +92,20 @@ export class GivenDescriptor {
     return count <= 0 ? count : sink.put(staging.subarray(0, count));
   }
 
-  /** read(2) moves the offset that the descriptor shares with host processes. */
-  #readSeekable(sink: Sink): SysResult {
-    let total = 0;
-    while (sink.remaining > 0) {
-      const wanted = Math.min(staging.length, sink.remaining);
-      const count = native.read(this.hostFd, staging, 0, wanted);
-      if (count <= 0) return total === 0 ? count : total;
-      const put = sink.put(staging.subarray(0, count));
-      if (isErrno(put)) return total === 0 ? put : total;
-      total += put;
-      if (count < wanted || put < count) break;
-    }
-    return total;
+  pread(sink: Sink, position: number): SysResult {
+    return this.#readSeekable(sink, position);
   }
 
-  pread(sink: Sink, position: number): SysResult {
+  /** Reads at `position`, or with none at the offset that the descriptor shares with host processes, which moves on. */
+  #readSeekable(sink: Sink, position = -1): SysResult {
     let total = 0;
     while (sink.remaining > 0) {
       const wanted = Math.min(staging.length, sink.remaining);
-      const count = native.pread(this.hostFd, staging, 0, wanted, position + total);
-      if (count <= 0) return total === 0 ? count : total;
+      const count =
+        position < 0
+          ? native.read(this.hostFd, staging, 0, wanted)
+          : native.pread(this.hostFd, staging, 0, wanted, position + total);
+      if (isErrno(count) || count === 0) return total === 0 ? count : total;
       const put = sink.put(staging.subarray(0, count));
       if (isErrno(put)) return total === 0 ? put : total;
       total += put;

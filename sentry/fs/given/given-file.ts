@@ -1,6 +1,13 @@
 // Open files over host descriptors that the sandbox was given: its standard input, output and error where they are no
 // terminals (those are fs/tty's) and no sockets (net/given). Pipes, /dev/null and regular files.
-import { EACCES, EINVAL, ESPIPE, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EACCES,
+  EINVAL,
+  ESPIPE,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import {
   O_ACCMODE,
   O_APPEND,
@@ -18,6 +25,7 @@ import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
+import { seekTarget } from '../../vfs/positioned-file.ts';
 import { AnonymousFileSystem, AnonymousNode } from '../anon/anonymous-node.ts';
 import type { GivenDescriptor } from './given-descriptor.ts';
 
@@ -158,15 +166,10 @@ class ReopenedFile extends GivenFile {
   }
 
   override seek(position: number, whence: number): SysResult {
-    const base =
-      whence === SEEK_SET
-        ? 0
-        : whence === SEEK_CUR
-          ? this.offset
-          : this.node.descriptor.sizeBytes();
-    if (whence > SEEK_END || base + position < 0) return EINVAL;
-    this.offset = base + position;
-    return this.offset;
+    const end = whence === SEEK_END ? this.node.descriptor.sizeBytes() : undefined;
+    const target = seekTarget(this.offset, position, whence, end);
+    if (!isErrno(target)) this.offset = target;
+    return target;
   }
 
   #advance(count: SysResult): SysResult {

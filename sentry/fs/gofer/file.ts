@@ -2,19 +2,7 @@
 // Sentry itself, and guests map the same descriptor. One read-only and one read-write descriptor a node serve all
 // its open file descriptions (positions are the Sentry's own).
 import { EBADF, EINVAL, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
-import {
-  AT_EMPTY_PATH,
-  canRead,
-  canWrite,
-  O_APPEND,
-  O_RDONLY,
-  O_RDWR,
-  SEEK_CUR,
-  SEEK_DATA,
-  SEEK_END,
-  SEEK_HOLE,
-  SEEK_SET,
-} from '../../../abi/fcntl.ts';
+import { AT_EMPTY_PATH, canRead, canWrite, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { XATTR_NAME_CAPS } from '../../../abi/xattr.ts';
 import { native } from '../../../native/addon.ts';
@@ -22,7 +10,8 @@ import type { WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
-import { type Mappable, OpenFile } from '../../vfs/open-file.ts';
+import type { Mappable, OpenFile } from '../../vfs/open-file.ts';
+import { PositionedFile } from '../../vfs/positioned-file.ts';
 import { GoferNode } from './node.ts';
 import { isExact } from './shared-identities.ts';
 
@@ -194,7 +183,7 @@ export class GoferFile extends GoferNode implements Mappable {
   }
 }
 
-export class GoferOpenFile extends OpenFile {
+export class GoferOpenFile extends PositionedFile {
   readonly node: GoferFile;
 
   constructor(node: GoferFile, flags: number) {
@@ -203,18 +192,8 @@ export class GoferOpenFile extends OpenFile {
     node.acquire();
   }
 
-  override get pollable(): boolean {
-    return false;
-  }
-
   override close(): void {
     this.node.release();
-  }
-
-  override read(sink: Sink): SysResult {
-    const count = this.pread(sink, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
   }
 
   override pread(sink: Sink, position: number): SysResult {
@@ -240,21 +219,15 @@ export class GoferOpenFile extends OpenFile {
     return done;
   }
 
-  override write(source: Source): SysResult {
-    const position = (this.flags & O_APPEND) !== 0 ? this.#size() : this.offset;
-    const count = this.#writeAt(source, position);
-    if (!isErrno(count)) this.offset = position + count;
-    return count;
+  /** O_APPEND must not miss what others of the host have written. */
+  protected override endFor(purpose: 'append' | 'seek'): number {
+    if (purpose === 'append' || !this.node.filesystem.exclusive) this.node.cache.changed();
+    return this.node.currentSize();
   }
 
-  override pwrite(source: Source, position: number): SysResult {
-    return this.#writeAt(source, (this.flags & O_APPEND) !== 0 ? this.#size() : position);
-  }
-
-  override seek(position: number, whence: number): SysResult {
-    const target = this.#target(position, whence);
-    if (!isErrno(target)) this.offset = target;
-    return target;
+  protected override seekData(position: number, whence: number): SysResult {
+    const fd = this.#fd();
+    return isErrno(fd) ? fd : native.lseek(fd, position, whence);
   }
 
   override mappable(): Result<Mappable> {
@@ -279,7 +252,7 @@ export class GoferOpenFile extends OpenFile {
     return native.fsync(fd);
   }
 
-  #writeAt(source: Source, position: number): SysResult {
+  protected override writeAt(source: Source, position: number): SysResult {
     if (!canWrite(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
     const fd = this.node.hostFd(true);
@@ -300,30 +273,5 @@ export class GoferOpenFile extends OpenFile {
   /** Readers that also write use the one read-write descriptor. */
   #fd(): SysResult {
     return this.node.hostFd(canWrite(this.flags));
-  }
-
-  #size(): number {
-    this.node.cache.changed();
-    return this.node.currentSize();
-  }
-
-  #target(position: number, whence: number): SysResult {
-    switch (whence) {
-      case SEEK_SET:
-        return position < 0 ? EINVAL : position;
-      case SEEK_CUR:
-        return this.offset + position < 0 ? EINVAL : this.offset + position;
-      case SEEK_END: {
-        const size = this.node.filesystem.exclusive ? this.node.currentSize() : this.#size();
-        return size + position < 0 ? EINVAL : size + position;
-      }
-      case SEEK_DATA:
-      case SEEK_HOLE: {
-        const fd = this.#fd();
-        return isErrno(fd) ? fd : native.lseek(fd, position, whence);
-      }
-      default:
-        return EINVAL;
-    }
   }
 }

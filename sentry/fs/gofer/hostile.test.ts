@@ -5,7 +5,8 @@ import { SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
 import { REPLY_BYTES } from '../../../protocol/gofer/operations.ts';
 import { MessageWriter } from '../../../protocol/gofer/wire.ts';
-import { generator, names } from '../../../test/support/nonsense.ts';
+import { names } from '../../../test/support/nonsense.ts';
+import { generator } from '../../../test/support/random.ts';
 import { GoferClient } from './client.ts';
 
 const ROUNDS = 4000;

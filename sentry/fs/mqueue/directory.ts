@@ -16,6 +16,7 @@ import {
 } from '../../../abi/errno.ts';
 import { NAME_MAX } from '../../../abi/fs.ts';
 import { HARD_MSGMAX, HARD_MSGSIZEMAX, MQ_PRIO_MAX } from '../../../abi/mqueue.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { RLIMIT_MSGQUEUE } from '../../../abi/resource.ts';
 import { S_IALLUGO, S_IFDIR } from '../../../abi/stat.ts';
 import { coarseRealtime, type WallTime } from '../../base/clock.ts';
@@ -87,7 +88,7 @@ export class MqueueDirectory extends Node implements Listing, Ownership {
       gid: this.gid,
       rdev: 0,
       sizeBytes: (this.#children.size + 2) * ENTRY_BYTES,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: time,
       mtime: time,

@@ -7,7 +7,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import { removeName, rootDentry } from '../../vfs/dentry.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { Mount } from '../../vfs/mount.ts';
-import type { FileSystem, FileSystemStatus } from '../../vfs/node.ts';
+import { emptyStatus, type FileSystem, type FileSystemStatus } from '../../vfs/node.ts';
 import type { Path } from '../../vfs/path.ts';
 import { MqueueDirectory } from './directory.ts';
 
@@ -63,16 +63,7 @@ export class MqueueFileSystem implements FileSystem {
   }
 
   status(): FileSystemStatus {
-    return {
-      type: MQUEUE_MAGIC,
-      blockSize: 4096,
-      blocks: 0,
-      blocksFree: 0,
-      files: 0,
-      filesFree: 0,
-      nameMax: 255,
-      flags: 0,
-    };
+    return emptyStatus(MQUEUE_MAGIC);
   }
 
   sync(): number {

@@ -1,16 +1,15 @@
 // An open message queue: what mq_open(2) gives, and open(2) of a file in a mount of type mqueue. Reading it tells its status;
 // messages go through mq_timedsend(2) and mq_timedreceive(2).
-import { EINVAL, type SysResult } from '../../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+import type { SysResult } from '../../../abi/errno.ts';
 import { SIGEV_SIGNAL } from '../../../abi/signal.ts';
 import type { WaitQueue } from '../../base/wait.ts';
 import { pidSeenFrom } from '../../kernel/pid-namespace.ts';
 import type { Sink } from '../../vfs/io.ts';
-import { OpenFile } from '../../vfs/open-file.ts';
+import { PositionedFile } from '../../vfs/positioned-file.ts';
 import type { PosixQueue } from './posix-queue.ts';
 import type { QueueNode } from './queue-node.ts';
 
-export class QueueFile extends OpenFile {
+export class QueueFile extends PositionedFile {
   readonly node: QueueNode;
   override readonly queue: WaitQueue;
 
@@ -33,14 +32,12 @@ export class QueueFile extends OpenFile {
     return 0;
   }
 
-  override poll(): number {
-    return this.messages.poll();
+  override get pollable(): boolean {
+    return true;
   }
 
-  override read(sink: Sink): SysResult {
-    const count = this.pread(sink, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
+  override poll(): number {
+    return this.messages.poll();
   }
 
   override pread(sink: Sink, position: number): SysResult {
@@ -52,12 +49,9 @@ export class QueueFile extends OpenFile {
     return put;
   }
 
-  override seek(position: number, whence: number): SysResult {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    const target = whence === SEEK_CUR ? this.offset + position : position;
-    if (target < 0) return EINVAL;
-    this.offset = target;
-    return target;
+  /** SEEK_END counts from the size that stat(2) shows, whatever there is to read. */
+  protected override endFor(): number {
+    return this.node.attributes().sizeBytes;
   }
 
   #status(): string {

@@ -1,5 +1,6 @@
 // The inode of a POSIX message queue.
 import type { SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IALLUGO, S_IFREG } from '../../../abi/stat.ts';
 import { coarseRealtime, type WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -80,7 +81,7 @@ export class QueueNode extends Node implements Ownership {
       gid: this.gid,
       rdev: 0,
       sizeBytes: this.#sizeBytes,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: this.#atime,
       mtime: this.#mtime,

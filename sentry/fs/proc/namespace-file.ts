@@ -1,11 +1,18 @@
 // nsfs: what /proc/PID/ns/* leads to. Open files of it are good for fstat, for comparing, and for setns(2).
 import { EINVAL, type Result, type SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
 import type { UtsNamespace } from '../../kernel/uts-namespace.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
-import { type Attributes, type FileSystem, type FileSystemStatus, Node } from '../../vfs/node.ts';
+import {
+  type Attributes,
+  emptyStatus,
+  type FileSystem,
+  type FileSystemStatus,
+  Node,
+} from '../../vfs/node.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 
 type EnterableNamespace = IpcNamespace | UtsNamespace;
@@ -20,16 +27,7 @@ class NamespaceFileSystem implements FileSystem {
   }
 
   status(): FileSystemStatus {
-    return {
-      type: 0x6e736673,
-      blockSize: 4096,
-      blocks: 0,
-      blocksFree: 0,
-      files: 0,
-      filesFree: 0,
-      nameMax: 255,
-      flags: 0x20,
-    };
+    return emptyStatus(0x6e736673);
   }
 
   sync(): number {
@@ -66,7 +64,7 @@ class NamespaceNode extends Node {
       gid: 0,
       rdev: 0,
       sizeBytes: 0,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: epoch,
       mtime: epoch,

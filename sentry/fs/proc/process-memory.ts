@@ -25,8 +25,9 @@ import { VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE } from '../../mm/vma.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type Attributes, Node, type Ownership } from '../../vfs/node.ts';
-import { OpenFile } from '../../vfs/open-file.ts';
+import type { OpenFile } from '../../vfs/open-file.ts';
 import { pathText } from '../../vfs/path.ts';
+import { PositionedFile } from '../../vfs/positioned-file.ts';
 import type { Entry } from '../pseudo/entry.ts';
 import { Inode, type PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { accountMemory } from './memory-account.ts';
@@ -232,7 +233,7 @@ class MemoryNode extends Node {
 
 const piece = new Uint8Array(65536);
 
-class MemoryFile extends OpenFile {
+class MemoryFile extends PositionedFile {
   readonly node: Node;
   /** The memory as it was at open: a later exec does not open the new program's. */
   readonly #mm: MemoryManager;
@@ -241,22 +242,6 @@ class MemoryFile extends OpenFile {
     super(flags);
     this.node = node;
     this.#mm = mm;
-  }
-
-  override get pollable(): boolean {
-    return false;
-  }
-
-  override read(sink: Sink): SysResult {
-    const count = this.pread(sink, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
-  }
-
-  override write(source: Source): SysResult {
-    const count = this.pwrite(source, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
   }
 
   override pread(sink: Sink, position: number): SysResult {
@@ -275,7 +260,7 @@ class MemoryFile extends OpenFile {
   }
 
   /** Differs from Linux: read-only mappings cannot be written. */
-  override pwrite(source: Source, position: number): SysResult {
+  protected override writeAt(source: Source, position: number): SysResult {
     if (this.#mm.userCount === 0) return 0;
     let total = 0;
     while (source.remaining > 0) {
@@ -289,6 +274,7 @@ class MemoryFile extends OpenFile {
     return total;
   }
 
+  /** Addresses of all 64 bits are positions here, also those that look negative (mem_lseek). */
   override seek(position: number, whence: number): SysResult {
     if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
     this.offset = whence === SEEK_CUR ? this.offset + position : position;

@@ -1,18 +1,11 @@
 // Directories of pseudo file systems: fixed names, names that are computed, or both.
-import {
-  EINVAL,
-  EISDIR,
-  ENOENT,
-  EPERM,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+
+import { EINVAL, ENOENT, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
 import type { Caller } from '../../vfs/caller.ts';
+import { OpenDirectory } from '../../vfs/directory-file.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
-import { type DirectoryEmit, OpenFile } from '../../vfs/open-file.ts';
+import type { DirectoryEmit, OpenFile } from '../../vfs/open-file.ts';
 import { type Entries, type Entry, type EntryOptions, rootOwner } from './entry.ts';
 import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
 
@@ -153,24 +146,12 @@ function inodeNumber(node: Node): number {
   return isErrno(attributes) ? 1 : attributes.ino;
 }
 
-class PseudoDirectoryFile<S extends object> extends OpenFile {
+class PseudoDirectoryFile<S extends object> extends OpenDirectory {
   readonly node: PseudoDirectory<S>;
 
   constructor(node: PseudoDirectory<S>, flags: number) {
     super(flags);
     this.node = node;
-  }
-
-  override get pollable(): boolean {
-    return false;
-  }
-
-  override read(): SysResult {
-    return EISDIR;
-  }
-
-  override pread(): SysResult {
-    return EISDIR;
   }
 
   /** EINVAL where not even the first entry fits. */
@@ -186,13 +167,5 @@ class PseudoDirectoryFile<S extends object> extends OpenFile {
     };
     const listed = this.node.list(this.offset, emitNext, caller);
     return refused && shown === 0 ? EINVAL : listed;
-  }
-
-  override seek(position: number, whence: number): SysResult {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    const target = whence === SEEK_CUR ? this.offset + position : position;
-    if (target < 0) return EINVAL;
-    this.offset = target;
-    return target;
   }
 }

@@ -1,8 +1,16 @@
 // File systems whose contents are computed: proc, sysfs. A tree of values (entry.ts) becomes nodes
 // when names are looked up.
 import type { SysResult } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Clock, WallTime } from '../../base/clock.ts';
-import type { Attributes, FileSystem, FileSystemStatus, Node, Ownership } from '../../vfs/node.ts';
+import {
+  type Attributes,
+  emptyStatus,
+  type FileSystem,
+  type FileSystemStatus,
+  type Node,
+  type Ownership,
+} from '../../vfs/node.ts';
 import type { Entry } from './entry.ts';
 
 export interface PseudoFileSystemOptions<S extends object> {
@@ -39,16 +47,7 @@ export class PseudoFileSystem<S extends object = object> implements FileSystem {
   }
 
   status(): FileSystemStatus {
-    return {
-      type: this.#magic,
-      blockSize: 4096,
-      blocks: 0,
-      blocksFree: 0,
-      files: 0,
-      filesFree: 0,
-      nameMax: 255,
-      flags: 0,
-    };
+    return emptyStatus(this.#magic);
   }
 
   sync(): SysResult {
@@ -79,7 +78,7 @@ export class Inode {
       gid: owner.gid,
       rdev: 0,
       sizeBytes,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: 0,
       atime: born,
       mtime: born,

@@ -1,12 +1,12 @@
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
-import { EINVAL, EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+import { EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
-import { OpenFile } from '../../vfs/open-file.ts';
+import type { OpenFile } from '../../vfs/open-file.ts';
+import { PositionedFile } from '../../vfs/positioned-file.ts';
 import { type Entry, type EntryOptions, type Render, rootOwner } from './entry.ts';
 import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
 
@@ -83,7 +83,7 @@ class TextNode<S extends object> extends Node {
   }
 }
 
-class TextFile extends OpenFile {
+class TextFile extends PositionedFile {
   readonly node: Node;
   readonly #render: () => Result<string>;
   readonly #store: ((text: string) => SysResult) | undefined;
@@ -101,16 +101,6 @@ class TextFile extends OpenFile {
     this.#store = store;
   }
 
-  override get pollable(): boolean {
-    return false;
-  }
-
-  override read(sink: Sink): SysResult {
-    const count = this.pread(sink, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
-  }
-
   override pread(sink: Sink, position: number): SysResult {
     if (this.#content === undefined || position === 0) {
       const text = this.#render();
@@ -121,25 +111,11 @@ class TextFile extends OpenFile {
     return rest.length === 0 ? 0 : sink.put(rest);
   }
 
-  override write(source: Source): SysResult {
-    const count = this.pwrite(source, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
-  }
-
-  override pwrite(source: Source, _position: number): SysResult {
+  protected override writeAt(source: Source): SysResult {
     if (this.#store === undefined) return EIO;
     const bytes = new Uint8Array(Math.min(source.remaining, writeLimitBytes));
     const taken = source.take(bytes);
     if (isErrno(taken)) return taken;
     return this.#store(Buffer.from(bytes.buffer, 0, taken).toString('latin1'));
-  }
-
-  override seek(position: number, whence: number): SysResult {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    const target = whence === SEEK_CUR ? this.offset + position : position;
-    if (target < 0) return EINVAL;
-    this.offset = target;
-    return target;
   }
 }

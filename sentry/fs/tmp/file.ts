@@ -15,19 +15,14 @@ import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
-  O_APPEND,
   O_NOATIME,
-  SEEK_CUR,
-  SEEK_DATA,
-  SEEK_END,
-  SEEK_HOLE,
-  SEEK_SET,
 } from '../../../abi/fcntl.ts';
 import type { WallTime } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { NewNode } from '../../vfs/node.ts';
-import { type Mappable, OpenFile } from '../../vfs/open-file.ts';
+import type { Mappable, OpenFile } from '../../vfs/open-file.ts';
+import { PositionedFile } from '../../vfs/positioned-file.ts';
 import { FileData, maxFileBytes } from './file-data.ts';
 import type { TmpFileSystem } from './filesystem.ts';
 import { MemoryNode } from './memory-node.ts';
@@ -141,7 +136,7 @@ function isLater(a: WallTime, b: WallTime): boolean {
   return a.sec > b.sec || (a.sec === b.sec && a.nsec >= b.nsec);
 }
 
-export class TmpOpenFile extends OpenFile {
+export class TmpOpenFile extends PositionedFile {
   readonly node: TmpFile;
 
   constructor(node: TmpFile, flags: number) {
@@ -154,23 +149,6 @@ export class TmpOpenFile extends OpenFile {
     this.node.closed();
   }
 
-  override get pollable(): boolean {
-    return false;
-  }
-
-  override read(sink: Sink): SysResult {
-    const count = this.pread(sink, this.offset);
-    if (count > 0) this.offset += count;
-    return count;
-  }
-
-  override write(source: Source): SysResult {
-    const position = (this.flags & O_APPEND) !== 0 ? this.node.sizeBytes : this.offset;
-    const count = this.#writeAt(source, position);
-    if (!isErrno(count)) this.offset = position + count;
-    return count;
-  }
-
   override pread(sink: Sink, position: number): SysResult {
     if (!canRead(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
@@ -179,17 +157,16 @@ export class TmpOpenFile extends OpenFile {
     return count;
   }
 
-  override pwrite(source: Source, position: number): SysResult {
-    // Linux: O_APPEND wins over the position.
-    return this.#writeAt(source, (this.flags & O_APPEND) !== 0 ? this.node.sizeBytes : position);
+  protected override endFor(): number {
+    return this.node.sizeBytes;
   }
 
-  override seek(position: number, whence: number): SysResult {
-    const target = this.#target(position, whence);
-    if (isErrno(target)) return target;
-    if (target > maxFileBytes) return EINVAL;
-    this.offset = target;
-    return target;
+  protected override get maxOffset(): number {
+    return maxFileBytes;
+  }
+
+  protected override seekData(position: number, whence: number): SysResult {
+    return this.node.seekData(position, whence);
   }
 
   override mappable(): Result<Mappable> {
@@ -213,27 +190,11 @@ export class TmpOpenFile extends OpenFile {
     return 0;
   }
 
-  #writeAt(source: Source, position: number): SysResult {
+  protected override writeAt(source: Source, position: number): SysResult {
     if (!canWrite(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
     if (position >= maxFileBytes) return EFBIG;
     return this.node.writeAt(source, position);
-  }
-
-  #target(position: number, whence: number): SysResult {
-    switch (whence) {
-      case SEEK_SET:
-        return position < 0 ? EINVAL : position;
-      case SEEK_CUR:
-        return this.offset + position < 0 ? EINVAL : this.offset + position;
-      case SEEK_END:
-        return this.node.sizeBytes + position < 0 ? EINVAL : this.node.sizeBytes + position;
-      case SEEK_DATA:
-      case SEEK_HOLE:
-        return this.node.seekData(position, whence);
-      default:
-        return EINVAL;
-    }
   }
 }
 

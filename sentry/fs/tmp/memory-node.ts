@@ -8,6 +8,7 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
+import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../../abi/xattr.ts';
 import type { WallTime } from '../../base/clock.ts';
@@ -88,7 +89,7 @@ export abstract class MemoryNode extends Node implements Ownership {
       gid: this.gid,
       rdev: this.rdev,
       sizeBytes: this.sizeBytes,
-      blockSize: 4096,
+      blockSize: PAGE_SIZE,
       blocks: this.blocks,
       atime: this.atime,
       mtime: this.mtime,

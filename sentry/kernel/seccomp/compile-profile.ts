@@ -4,8 +4,8 @@
 // libseccomp does it for long profiles. There is no test of the architecture: i386 calls never get as far.
 import { isErrno } from '../../../abi/errno.ts';
 import { BPF_JGE_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
+import { BackwardAssembler, type JumpTarget } from '../../../native/seccomp/assembler.ts';
 import type { SeccompProfile, SeccompProfileRule } from '../../../protocol/seccomp-profile.ts';
-import { BackwardAssembler, type JumpTarget } from './assembler.ts';
 import { checkProgram, type FilterProgram } from './check-program.ts';
 import { actionValue, ENOSYS_ANSWER, isPermissive, KILL_ANSWER } from './profile-action.ts';
 import {

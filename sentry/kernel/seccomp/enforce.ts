@@ -14,10 +14,10 @@ import {
 } from '../../../abi/seccomp.ts';
 import { SIGKILL, SIGSYS, SYS_SECCOMP } from '../../../abi/signal.ts';
 import { signaledStatus } from '../../../abi/wait.ts';
-import { REG } from '../../platform/guest-thread.ts';
+import { getRegister, REG, setRegister } from '../../platform/guest-thread.ts';
 import { exitTask, groupExit } from '../exit.ts';
 import { HANDED_OVER, REGISTERS_SET } from '../result.ts';
-import { forceSignal, getRegister, setRegister } from '../signal-delivery.ts';
+import { forceSignal } from '../signal-delivery.ts';
 import type { Task } from '../task.ts';
 import type { Seccomp, Verdict } from './seccomp.ts';
 

@@ -1,40 +1,37 @@
 // The interpreter of verified programs (check-program.ts): 32-bit registers A and X, 16 scratch words, forward jumps.
 import {
   BPF_ADD_K,
+  BPF_ALU,
   BPF_AND_K,
   BPF_DIV_K,
   BPF_JA,
   BPF_JEQ_K,
   BPF_JGE_K,
   BPF_JGT_K,
+  BPF_JMP,
+  BPF_LD,
   BPF_LD_IMM,
   BPF_LD_W_ABS,
+  BPF_LDX,
   BPF_LDX_IMM,
   BPF_LSH_K,
   BPF_MEMWORDS,
   BPF_MUL_K,
   BPF_NEG,
   BPF_OR_K,
+  BPF_RET,
   BPF_RET_K,
   BPF_RSH_K,
   BPF_ST,
   BPF_STX,
   BPF_SUB_K,
   BPF_TAX,
+  BPF_X,
 } from '../../../abi/filter.ts';
 import type { FilterProgram } from './check-program.ts';
 
 /** No answer of a program, which are signed 32-bit words: it asked for a word that is not known. */
 export const UNDECIDED = 0x1_0000_0000;
-
-// BPF_CLASS().
-const BPF_LD = 0;
-const BPF_LDX = 1;
-const BPF_ALU = 4;
-const BPF_JMP = 5;
-const BPF_RET = 6;
-/** BPF_X: the operand is the register X. */
-const BPF_X = 0x08;
 
 const scratch = new Int32Array(BPF_MEMWORDS);
 

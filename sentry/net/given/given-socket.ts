@@ -3,9 +3,7 @@
 // bind(2), listen(2), connect(2) and other options do not. Descriptors pass in neither direction: files of the sandbox are
 // none of the host's, and those of the host none of a guest's (MSG_CTRUNC tells of them).
 import {
-  EFAULT,
   EINVAL,
-  EMSGSIZE,
   ENOPROTOOPT,
   EOPNOTSUPP,
   isErrno,
@@ -21,6 +19,7 @@ import { credentialsOf } from '../../kernel/credentials.ts';
 import type { Platform } from '../../platform/platform.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { hostAddress } from '../host-inet/host-address.ts';
+import { hostSocketName, sendToHost } from '../host-inet/host-transfer.ts';
 import { type Received, type SendControl, Socket } from '../socket.ts';
 
 /** Staging for one transfer: nothing else runs while it is in use. Holds any datagram. */
@@ -102,16 +101,11 @@ export class GivenSocket extends Socket {
   }
 
   override localAddress(): Result<Uint8Array> {
-    return this.#name(0);
+    return hostSocketName(this.#descriptor.hostFd, false);
   }
 
   override peerAddress(): Result<Uint8Array> {
-    return this.#name(1);
-  }
-
-  #name(peer: 0 | 1): Result<Uint8Array> {
-    const lengthBytes = native.socketName(this.#descriptor.hostFd, name, peer);
-    return isErrno(lengthBytes) ? lengthBytes : name.slice(0, lengthBytes);
+    return hostSocketName(this.#descriptor.hostFd, true);
   }
 
   override send(
@@ -123,23 +117,11 @@ export class GivenSocket extends Socket {
     if (files.length > 0 || credentials !== undefined || messages.length > 0) return EOPNOTSUPP;
     const to = this.#destination(address);
     if (to !== undefined && isErrno(to)) return to;
-    const isStream = this.type === so.SOCK_STREAM;
-    if (!isStream && source.remaining > staging.length) return EMSGSIZE;
-    let total = 0;
-    do {
-      const wanted = Math.min(staging.length, source.remaining);
-      const taken = wanted === 0 ? 0 : source.take(staging.subarray(0, wanted));
-      if (isErrno(taken)) return total > 0 ? total : taken;
-      if (taken < wanted && !isStream) return EFAULT;
-      const { hostFd, queue } = this.#descriptor;
-      const count = native.sendDatagram(hostFd, staging, taken, flags & sendFlags, to, undefined);
-      queue.rearm();
-      source.giveBack(taken - Math.max(0, count));
-      if (isErrno(count)) return total > 0 ? total : count;
-      total += count;
-      if (count < taken || taken < wanted) break;
-    } while (source.remaining > 0);
-    return total;
+    const { hostFd, queue } = this.#descriptor;
+    const asked = { hostFd, type: this.type, flags: flags & sendFlags, to, messages: undefined };
+    const sent = sendToHost(asked, source, staging);
+    queue.rearm();
+    return sent;
   }
 
   /** Unix sockets have names of files and of a network namespace that are not the guest's. */

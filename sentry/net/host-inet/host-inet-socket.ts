@@ -6,10 +6,8 @@ import {
   EACCES,
   EAGAIN,
   EALREADY,
-  EFAULT,
   EINPROGRESS,
   EMFILE,
-  EMSGSIZE,
   ENFILE,
   ENOPROTOOPT,
   EOPNOTSUPP,
@@ -32,6 +30,7 @@ import { EdgeQueue } from './edge-queue.ts';
 import { hostAddress } from './host-address.ts';
 import { socketIoctl } from './host-ioctl.ts';
 import type { HostSockets } from './host-sockets.ts';
+import { hostSocketName, sendToHost } from './host-transfer.ts';
 import { gettableOptions, settableOptions } from './option-table.ts';
 
 /** Staging for one transfer: nothing else runs while it is in use. Holds any datagram. */
@@ -189,20 +188,15 @@ export class HostInetSocket extends Socket {
   }
 
   override localAddress(): Result<Uint8Array> {
-    return this.#name(0);
+    return hostSocketName(this.#hostFd, false);
   }
 
   override peerAddress(): Result<Uint8Array> {
-    return this.#name(1);
+    return hostSocketName(this.#hostFd, true);
   }
 
   override acceptedAddress(): Result<Uint8Array> {
     return this.#acceptedFrom ?? this.peerAddress();
-  }
-
-  #name(peer: 0 | 1): Result<Uint8Array> {
-    const lengthBytes = native.socketName(this.#hostFd, name, peer);
-    return isErrno(lengthBytes) ? lengthBytes : name.slice(0, lengthBytes);
   }
 
   // Data
@@ -221,21 +215,9 @@ export class HostInetSocket extends Socket {
     // TCP looks at none of them.
     const messages = encodeControl(this.type === so.SOCK_STREAM ? [] : sent.messages);
     if (isErrno(messages)) return messages;
-    if (this.type !== so.SOCK_STREAM && source.remaining > staging.length) return EMSGSIZE;
-    let total = 0;
-    do {
-      const wanted = Math.min(staging.length, source.remaining);
-      const taken = wanted === 0 ? 0 : source.take(staging.subarray(0, wanted));
-      if (isErrno(taken)) return total > 0 ? total : taken;
-      if (taken < wanted && this.type !== so.SOCK_STREAM) return EFAULT;
-      const hostFlags = flags & sendFlags;
-      const count = native.sendDatagram(this.#hostFd, staging, taken, hostFlags, to, messages);
-      source.giveBack(taken - Math.max(0, count));
-      if (isErrno(count)) return total > 0 ? total : count;
-      total += count;
-      if (count < taken || taken < wanted) break;
-    } while (source.remaining > 0);
-    return total;
+    const { type } = this;
+    const asked = { hostFd: this.#hostFd, type, flags: flags & sendFlags, to, messages };
+    return sendToHost(asked, source, staging);
   }
 
   override receive(sink: Sink, flags: number, received: Received): SysResult {

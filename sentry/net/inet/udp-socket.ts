@@ -30,7 +30,7 @@ import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
+import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import {
   familyOf,
   type PeerCredentials,
@@ -196,16 +196,6 @@ function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
     }
   }
   return best;
-}
-
-function takeAll(source: Source, bytes: Uint8Array): number {
-  let at = 0;
-  while (at < bytes.length) {
-    const taken = source.take(at === 0 ? bytes : bytes.subarray(at));
-    if (taken <= 0) break;
-    at += taken;
-  }
-  return at;
 }
 
 /** For /proc/net/udp and udp6. */

@@ -6,6 +6,7 @@ import type { Sink, Source } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { PeerCredentials, Received } from '../socket.ts';
 import type { FileBundle } from './in-flight.ts';
+import type { Inbox } from './unix-socket.ts';
 
 /** Bytes [start, end) of the stream came with files. A read goes no further than `end`. */
 interface FileMark {
@@ -20,12 +21,16 @@ interface SenderMark {
   readonly credentials: PeerCredentials;
 }
 
-export class ByteInbox {
+export class ByteInbox implements Inbox {
   readonly #ring = new ByteRing();
   readonly #files: FileMark[] = [];
   readonly #senders: SenderMark[] = [];
 
-  get length(): number {
+  get isEmpty(): boolean {
+    return this.#ring.length === 0;
+  }
+
+  get nextBytes(): number {
     return this.#ring.length;
   }
 

@@ -5,6 +5,7 @@ import type { Sink } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { PeerCredentials, Received } from '../socket.ts';
 import type { FileBundle } from './in-flight.ts';
+import type { Inbox } from './unix-socket.ts';
 
 export interface Message {
   readonly bytes: Uint8Array;
@@ -17,7 +18,7 @@ export interface Message {
   readonly credit: (bytes: number) => void;
 }
 
-export class MessageInbox {
+export class MessageInbox implements Inbox {
   readonly #messages: Message[] = [];
   readonly #type: number;
 
@@ -29,7 +30,11 @@ export class MessageInbox {
     return this.#messages.length;
   }
 
-  /** Length of the next message (FIONREAD). */
+  get isEmpty(): boolean {
+    return this.count === 0;
+  }
+
+  /** Length of the next message. */
   get nextBytes(): number {
     return this.#messages[0]?.bytes.length ?? 0;
   }

@@ -1,24 +1,17 @@
-// AF_UNIX sockets (unix(7)): stream, datagram and seqpacket. Rules: net/unix/af_unix.c of Linux.
+// AF_UNIX sockets (unix(7)): names, connections and their ends, which all types share. How bytes and messages pass is in
+// stream-socket.ts and message-socket.ts. Rules: net/unix/af_unix.c of Linux.
 import {
-  EADDRINUSE,
   EAGAIN,
   ECONNREFUSED,
   ECONNRESET,
-  EFAULT,
   EINVAL,
   EISCONN,
-  EMSGSIZE,
-  ENOSPC,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
-  EPERM,
-  EPIPE,
-  EPROTOTYPE,
   isErrno,
   type Result,
   type SysResult,
-  toErrno,
 } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
 import {
@@ -31,103 +24,70 @@ import {
   POLLWRBAND,
   POLLWRNORM,
 } from '../../../abi/poll.ts';
-import {
-  AF_UNIX,
-  MSG_OOB,
-  SHUT_RD,
-  SHUT_RDWR,
-  SHUT_WR,
-  SOCK_DGRAM,
-  SOCK_SEQPACKET,
-  SOCK_STREAM,
-} from '../../../abi/socket.ts';
+import { AF_UNIX, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import type { Clock } from '../../base/clock.ts';
 import { settings } from '../../base/settings.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
+import type { Source } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
-import type { Path } from '../../vfs/path.ts';
 import { currentNetwork } from '../network.ts';
-import {
-  type PeerCredentials,
-  type Received,
-  type SendControl,
-  Socket,
-  type SocketCaller,
-} from '../socket.ts';
-import {
-  abstractSocket,
-  bindAbstract,
-  bindNode,
-  encodeUnixAddress,
-  freeAbstractName,
-  parseUnixAddress,
-  type UnixAddress,
-  unbindAbstract,
-  unbindNode,
-  unnamed,
-} from './address.ts';
-import { ByteInbox } from './byte-inbox.ts';
+import { type PeerCredentials, type SendControl, Socket, type SocketCaller } from '../socket.ts';
+import { BoundName, findSocket } from './bound-name.ts';
 import { type FileBundle, type FlyingSocket, launch, suspect } from './in-flight.ts';
-import { MessageInbox } from './message-inbox.ts';
-import { makeSocketNode, socketAtPath } from './socket-path.ts';
+import { type Owner, ownerOf, senderOf } from './owner.ts';
+import { SendAccount } from './send-account.ts';
 
 /** net.unix.max_dgram_qlen: messages that wait at a socket whose sender is not its peer. */
-const maxDatagramQueue = 10;
-/** What a message counts besides its bytes: about an sk_buff. */
-const messageOverheadBytes = 768;
+export const maxDatagramQueue = 10;
 
-/** Who makes a socket, as SO_PEERCRED of the other side shows it. */
-interface Owner {
-  readonly credentials: PeerCredentials;
-  readonly groups: readonly number[];
+/** Bytes or messages that wait at a socket. */
+export interface Inbox {
+  readonly isEmpty: boolean;
+  /** How much the next read would give (FIONREAD). */
+  readonly nextBytes: number;
+  /** Throws all away. */
+  clear(): void;
+  /** Every file that waits. */
+  filesWaiting(): Iterable<OpenFile>;
+  /** Drops those files; the bytes stay. */
+  dropFiles(): void;
 }
 
-export class UnixSocket extends Socket implements FlyingSocket {
+export abstract class UnixSocket extends Socket implements FlyingSocket {
   readonly domain: number = AF_UNIX;
   readonly type: number;
   inFlight = 0;
-  readonly #bytes = new ByteInbox();
-  readonly #messages: MessageInbox;
-  readonly #clock: Clock;
+  readonly name: BoundName = new BoundName();
+  readonly sent: SendAccount;
+  /** The other end; undefined before there is one, and once that or this is closed. */
+  peer: UnixSocket | undefined = undefined;
+  /** Stays true when the peer has gone. */
+  isConnected = false;
+  isClosed = false;
+  isReadShut = false;
+  isWriteShut = false;
+  protected readonly clock: Clock;
   /** Who made it: sends through read(2)-like calls without a task carry these. */
   #owner: Owner;
-  #address: UnixAddress = unnamed;
-  #path: Path | undefined;
-  #peer: UnixSocket | undefined;
   #peerOwner: Owner | undefined;
-  #connected = false;
-  #closed = false;
-  #readShut = false;
-  #writeShut = false;
   /** Positive errno for SO_ERROR and the next call; 0 for none. */
   #error = 0;
   /** Connections made and not yet accepted; undefined: not listening. */
   #pending: UnixSocket[] | undefined;
-  #backlog: number = maxDatagramQueue;
-  /** Bytes sent that nobody received yet. */
-  #charged = 0;
+  #backlog = 0;
   /** Sockets whose send or connect waits for room in this one. */
   readonly #blocked = new Set<UnixSocket>();
 
   constructor(type: number, flags: number, protocol: number, caller: SocketCaller, clock: Clock) {
     super(flags, protocol, caller.credentials, clock);
     this.type = type;
-    this.#clock = clock;
-    this.#messages = new MessageInbox(type);
+    this.clock = clock;
+    this.sent = new SendAccount(this.options, this.queue);
     this.#owner = ownerOf(caller);
   }
 
   get isConnectionOriented(): boolean {
     return this.type !== SOCK_DGRAM;
-  }
-
-  override get isByteStream(): boolean {
-    return this.type === SOCK_STREAM;
-  }
-
-  override get raisesSigpipe(): boolean {
-    return this.type === SOCK_STREAM;
   }
 
   override get isListening(): boolean {
@@ -137,66 +97,27 @@ export class UnixSocket extends Socket implements FlyingSocket {
   // Names
 
   override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
-    const address = parseUnixAddress(bytes);
-    if (isErrno(address)) return address;
-    if (address.kind === 'unnamed') return this.#autobind();
-    // Linux makes the node before it looks whether the socket has a name.
-    const isTaken =
-      address.kind === 'path' && isErrno(socketAtPath(address.name, caller)) === false;
-    if (this.#address.kind !== 'unnamed') return isTaken ? EADDRINUSE : EINVAL;
-    if (address.kind === 'abstract') {
-      if (!bindAbstract(address.name, this)) return EADDRINUSE;
-    } else {
-      const path = makeSocketNode(address.name, caller);
-      if (isErrno(path)) return path;
-      path.pin();
-      this.#path = path;
-      bindNode(path.node, this);
-    }
-    this.#address = address;
-    return 0;
+    return this.name.bind(this, bytes, caller);
   }
 
-  #autobind(): SysResult {
-    if (this.#address.kind !== 'unnamed') return 0;
-    const name = freeAbstractName();
-    if (name === undefined) return ENOSPC;
-    bindAbstract(name, this);
-    this.#address = { kind: 'abstract', name };
-    return 0;
-  }
-
-  #autobindForCredentials(): SysResult {
-    return this.options.passCredentials ? this.#autobind() : 0;
+  /** With SO_PASSCRED Linux names every socket that connects or sends. */
+  protected autobindForCredentials(): SysResult {
+    return this.options.passCredentials ? this.name.autobind(this) : 0;
   }
 
   override localAddress(): Uint8Array {
-    return encodeUnixAddress(this.#address);
+    return this.name.encode();
   }
 
   override peerAddress(): Result<Uint8Array> {
-    return this.#peer === undefined ? ENOTCONN : encodeUnixAddress(this.#peer.#address);
-  }
-
-  /** The socket that `bytes` names, of this one's type. */
-  #find(bytes: Uint8Array, caller: SocketCaller): Result<UnixSocket> {
-    const address = parseUnixAddress(bytes);
-    if (isErrno(address)) return address;
-    if (address.kind === 'unnamed') return EINVAL;
-    const found =
-      address.kind === 'abstract'
-        ? abstractSocket(address.name)
-        : socketAtPath(address.name, caller);
-    if (found === undefined) return ECONNREFUSED;
-    if (isErrno(found)) return found;
-    return found.type === this.type ? found : EPROTOTYPE;
+    return this.peer === undefined ? ENOTCONN : this.peer.localAddress();
   }
 
   // Connections
 
   override listen(backlog: number, caller: SocketCaller): SysResult {
     if (!this.isConnectionOriented) return EOPNOTSUPP;
-    if (this.#address.kind === 'unnamed' || this.#connected) return EINVAL;
+    if (this.name.isUnnamed || this.isConnected) return EINVAL;
     this.#pending ??= [];
     // A negative one is unsigned to Linux, and so is cut to somaxconn.
     this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
@@ -206,23 +127,22 @@ export class UnixSocket extends Socket implements FlyingSocket {
   }
 
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
-    if (!this.isConnectionOriented) return this.#connectDatagrams(bytes, caller);
-    const bound = this.#autobindForCredentials();
+    const bound = this.autobindForCredentials();
     if (isErrno(bound)) return bound;
-    const listener = this.#find(bytes, caller);
+    const listener = findSocket(bytes, this.type, caller);
     if (isErrno(listener)) return listener;
-    if (this.#connected) return EISCONN;
+    if (this.isConnected) return EISCONN;
     if (this.isListening) return EINVAL;
     const pending = listener.#pending;
-    if (pending === undefined || listener.#readShut) return ECONNREFUSED;
+    if (pending === undefined || listener.isReadShut) return ECONNREFUSED;
     if (pending.length > listener.#backlog) {
-      listener.#blocked.add(this);
+      listener.wakeWhenRoom(this);
       return EAGAIN;
     }
     this.#owner = ownerOf(caller);
-    const served = new UnixSocket(this.type, 0, this.protocol, caller, this.#clock);
+    const served = this.newServed(caller);
     served.#owner = listener.#owner;
-    served.#address = listener.#address;
+    served.name.showThatOf(listener.name);
     listener.options.copyTo(served.options);
     served.options.passCredentials = listener.options.passCredentials;
     UnixSocket.joinPair(this, served);
@@ -231,63 +151,44 @@ export class UnixSocket extends Socket implements FlyingSocket {
     return 0;
   }
 
-  #connectDatagrams(bytes: Uint8Array, caller: SocketCaller): SysResult {
-    // AF_UNSPEC dissolves the association.
-    if (bytes.length >= 2 && bytes[0] === 0 && bytes[1] === 0) {
-      this.#peer = undefined;
-      this.#connected = false;
-      return 0;
-    }
-    const bound = this.#autobindForCredentials();
-    if (isErrno(bound)) return bound;
-    const peer = this.#find(bytes, caller);
-    if (isErrno(peer)) return peer;
-    if (!this.#mayTalkTo(peer)) return EPERM;
-    this.#peer = peer;
-    this.#connected = true;
-    return 0;
-  }
+  /** A socket of this one's type for the listener's side of a connection. */
+  protected abstract newServed(caller: SocketCaller): UnixSocket;
 
   override accept(flags: number, _caller: SocketCaller): Result<Socket> {
     if (!this.isConnectionOriented) return EOPNOTSUPP;
     if (this.#pending === undefined) return EINVAL;
     const socket = this.#pending.shift();
-    if (socket === undefined) return this.#readShut ? EINVAL : EAGAIN;
-    this.#wakeBlocked();
+    if (socket === undefined) return this.isReadShut ? EINVAL : EAGAIN;
+    this.wakeBlocked();
     socket.flags |= flags;
     return socket;
   }
 
-  /** socketpair(2): two new sockets become each other's peers. */
+  /** socketpair(2): two new sockets of one type become each other's peers. */
   static joinPair(a: UnixSocket, b: UnixSocket): void {
     for (const [from, to] of [
       [a, b],
       [b, a],
     ] as const) {
-      from.#peer = to;
+      from.peer = to;
       from.#peerOwner = to.#owner;
-      from.#connected = true;
+      from.isConnected = true;
     }
-  }
-
-  /** Only its own peer may send to a socket that has one. */
-  #mayTalkTo(target: UnixSocket): boolean {
-    return target.#peer === undefined || target.#peer === this;
   }
 
   override shutdown(how: number): SysResult {
     if (how < SHUT_RD || how > SHUT_RDWR) return EINVAL;
     this.#shut(how !== SHUT_WR, how !== SHUT_RD);
-    const peer = this.#peer;
+    const { peer } = this;
     if (this.isConnectionOriented && peer !== undefined)
       peer.#shut(how !== SHUT_RD, how !== SHUT_WR);
     return 0;
   }
 
   #shut(reading: boolean, writing: boolean): void {
-    this.#readShut ||= reading;
-    this.#writeShut ||= writing;
-    const both = this.#readShut && this.#writeShut;
+    this.isReadShut ||= reading;
+    this.isWriteShut ||= writing;
+    const both = this.isReadShut && this.isWriteShut;
     this.queue.notify(
       POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM | (both ? POLLHUP : 0),
     );
@@ -304,26 +205,19 @@ export class UnixSocket extends Socket implements FlyingSocket {
 
   /** `unaccepted`: a connection that its listener never accepted. */
   #close(unaccepted: boolean): void {
-    this.#closed = true;
-    if (this.#address.kind === 'abstract' && abstractSocket(this.#address.name) === this) {
-      unbindAbstract(this.#address.name);
-    }
-    if (this.#path !== undefined) {
-      unbindNode(this.#path.node);
-      this.#path.unpin();
-    }
+    this.isClosed = true;
+    this.name.unbind(this);
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) for (const socket of pending) socket.#close(true);
-    const peer = this.#peer;
+    const { peer } = this;
     if (peer !== undefined && this.isConnectionOriented) {
-      if (unaccepted || this.#bytes.length > 0 || this.#messages.count > 0) peer.#fail(-ECONNRESET);
+      if (unaccepted || !this.inbox.isEmpty) peer.#fail(-ECONNRESET);
       peer.#shut(true, true);
     }
-    this.#peer = undefined;
-    this.#bytes.clear();
-    this.#messages.clear();
-    this.#wakeBlocked();
+    this.peer = undefined;
+    this.inbox.clear();
+    this.wakeBlocked();
   }
 
   #fail(error: number): void {
@@ -345,7 +239,7 @@ export class UnixSocket extends Socket implements FlyingSocket {
     return this.#peerOwner?.groups;
   }
 
-  // Sending
+  // Data
 
   override send(
     source: Source,
@@ -356,202 +250,66 @@ export class UnixSocket extends Socket implements FlyingSocket {
   ): SysResult {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     if (caller !== undefined) {
-      const bound = this.#autobindForCredentials();
+      const bound = this.autobindForCredentials();
       if (isErrno(bound)) return bound;
     }
     const sender =
-      control.credentials ??
-      (caller === undefined ? this.#owner.credentials : credentialsOf(caller));
-    if (this.type === SOCK_STREAM) return this.#sendBytes(source, address, control, sender, caller);
-    return this.#sendMessage(source, address, control, sender, caller);
+      control.credentials ?? (caller === undefined ? this.#owner.credentials : senderOf(caller));
+    return this.sendFrom(source, address, control, sender, caller);
   }
 
-  #sendBytes(
+  /** send(2) in the name of `sender`. */
+  protected abstract sendFrom(
     source: Source,
     address: Uint8Array | undefined,
     control: SendControl,
     sender: PeerCredentials,
     caller: SocketCaller | undefined,
-  ): SysResult {
-    if (address !== undefined) return this.#connected ? EISCONN : EOPNOTSUPP;
-    if (!this.#connected) return ENOTCONN;
-    const peer = this.#peer;
-    if (this.#writeShut || peer === undefined || peer.#closed || peer.#readShut) return EPIPE;
-    if (source.remaining === 0) return 0;
-    const room = this.options.sendBufferBytes - this.#charged;
-    if (room <= 0) return EAGAIN;
-    const bundle =
-      control.files.length === 0 || caller === undefined
-        ? undefined
-        : launch(control.files, caller);
-    if (isErrno(bundle)) return bundle;
-    const count = peer.#bytes.put(source, room, sender, bundle);
-    if (count <= 0) {
-      bundle?.drop();
-      return count;
-    }
-    this.#charged += count;
-    peer.queue.notify(POLLIN | POLLRDNORM);
-    return count;
+  ): SysResult;
+
+  /** `socket` may not send or connect to this one now: its writers are woken when that may be possible again. */
+  wakeWhenRoom(socket: UnixSocket): void {
+    this.#blocked.add(socket);
   }
 
-  #sendMessage(
-    source: Source,
-    address: Uint8Array | undefined,
-    control: SendControl,
-    sender: PeerCredentials,
-    caller: SocketCaller | undefined,
-  ): SysResult {
-    const target = this.#messageTarget(address, caller);
-    if (isErrno(target)) return target;
-    const lengthBytes = source.remaining;
-    if (lengthBytes > this.options.sendBufferBytes - 32) return EMSGSIZE;
-    if (this.#writeShut) return EPIPE;
-    if (this.#charged >= this.options.sendBufferBytes) return EAGAIN;
-    if (target.#closed) return this.#refused(target);
-    if (target.#readShut) return EPIPE;
-    if (!this.#mayTalkTo(target)) return EPERM;
-    if (target.#peer !== this && target.#messages.count > target.#backlog) {
-      target.#blocked.add(this);
-      return EAGAIN;
-    }
-    const bytes = new Uint8Array(lengthBytes);
-    if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
-    const bundle =
-      control.files.length === 0 || caller === undefined
-        ? undefined
-        : launch(control.files, caller);
-    if (isErrno(bundle)) return bundle;
-    target.#accept(this, bytes, sender, bundle);
-    return lengthBytes;
-  }
-
-  #messageTarget(
-    address: Uint8Array | undefined,
-    caller: SocketCaller | undefined,
-  ): Result<UnixSocket> {
-    if (this.type === SOCK_SEQPACKET) {
-      const error = this.takeError();
-      if (error !== 0) return toErrno(error);
-      // Linux ignores the address of a seqpacket send.
-      if (!this.#connected) return ENOTCONN;
-    } else if (address !== undefined && caller !== undefined) return this.#find(address, caller);
-    const peer = this.#peer;
-    if (peer === undefined) return this.#connected && this.isConnectionOriented ? EPIPE : ENOTCONN;
-    return peer;
-  }
-
-  #refused(target: UnixSocket): SysResult {
-    if (this.isConnectionOriented) return EPIPE;
-    if (this.#peer === target) {
-      this.#peer = undefined;
-      this.#connected = false;
-    }
-    return ECONNREFUSED;
-  }
-
-  /** A message from `from` arrives here. */
-  #accept(
-    from: UnixSocket,
-    bytes: Uint8Array,
-    credentials: PeerCredentials,
-    bundle: FileBundle | undefined,
-  ): void {
-    const chargedBytes = bytes.length + messageOverheadBytes;
-    from.#charged += chargedBytes;
-    const address =
-      from.#address.kind === 'unnamed' || from.isConnectionOriented
-        ? undefined
-        : from.localAddress();
-    const credit = (count: number): void => from.#credit(count);
-    this.#messages.put({ bytes, address, credentials, bundle, chargedBytes, credit });
-    this.queue.notify(POLLIN | POLLRDNORM);
-  }
-
-  /** Bytes that this socket sent were received (or thrown away). */
-  #credit(count: number): void {
-    const wasWritable = this.#hasRoom;
-    this.#charged -= count;
-    if (!wasWritable && this.#hasRoom) this.queue.notify(POLLOUT | POLLWRNORM | POLLWRBAND);
-  }
-
-  /** unix_writable: at most a quarter of the buffer is in use. */
-  get #hasRoom(): boolean {
-    return this.#charged * 4 <= this.options.sendBufferBytes;
-  }
-
-  #wakeBlocked(): void {
+  protected wakeBlocked(): void {
     if (this.#blocked.size === 0) return;
     const blocked = [...this.#blocked];
     this.#blocked.clear();
     for (const socket of blocked) socket.queue.notify(POLLOUT | POLLWRNORM);
   }
 
-  // Receiving
-
-  override receive(sink: Sink, flags: number, received: Received): SysResult {
-    if ((flags & MSG_OOB) !== 0) return this.type === SOCK_STREAM ? EINVAL : EOPNOTSUPP;
-    if (this.type === SOCK_STREAM) return this.#receiveBytes(sink, flags, received);
-    if (this.type === SOCK_SEQPACKET && !this.#connected) return ENOTCONN;
-    if (this.#error !== 0) return -this.takeError();
-    if (this.#messages.count === 0) return this.#readShut ? 0 : EAGAIN;
-    const count = this.#messages.take(sink, flags, received, this.options.passCredentials);
-    this.#wakeBlocked();
-    return count;
+  protected get isWritable(): boolean {
+    return this.sent.hasRoom;
   }
 
-  #receiveBytes(sink: Sink, flags: number, received: Received): SysResult {
-    if (!this.#connected) return EINVAL;
-    if (this.#bytes.length === 0) {
-      if (this.#error !== 0) return -this.takeError();
-      return this.#readShut ? 0 : EAGAIN;
-    }
-    if (sink.remaining === 0) return 0;
-    const before = this.#bytes.length;
-    const count = this.#bytes.take(sink, flags, received, this.options.passCredentials);
-    const gone = before - this.#bytes.length;
-    const peer = this.#peer;
-    if (gone > 0 && peer !== undefined) peer.#credit(gone);
-    return count;
-  }
+  /** What waits here to be received. */
+  protected abstract readonly inbox: Inbox;
 
   override poll(): number {
     let events = 0;
-    const both = this.#readShut && this.#writeShut;
+    const both = this.isReadShut && this.isWriteShut;
     if (this.#error !== 0) events |= POLLERR;
     if (both) events |= POLLHUP;
-    if (this.#readShut) events |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (this.isReadShut) events |= POLLRDHUP | POLLIN | POLLRDNORM;
     if (this.isListening)
       return (this.#pending?.length ?? 0) > 0 ? events | POLLIN | POLLRDNORM : events;
-    if (this.#bytes.length > 0 || this.#messages.count > 0) events |= POLLIN | POLLRDNORM;
-    if (this.isConnectionOriented && !this.#connected) events |= POLLHUP;
-    if (this.#hasRoom && !this.#peerIsFull()) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
+    if (!this.inbox.isEmpty) events |= POLLIN | POLLRDNORM;
+    if (this.isConnectionOriented && !this.isConnected) events |= POLLHUP;
+    if (this.isWritable) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
     return events;
   }
 
-  /** A connected datagram socket whose peer's queue is full is not writable; it is told when it drains. */
-  #peerIsFull(): boolean {
-    const peer = this.#peer;
-    if (this.isConnectionOriented || peer === undefined || peer.#peer === this || peer.#closed)
-      return false;
-    if (peer.#messages.count <= peer.#backlog) return false;
-    peer.#blocked.add(this);
-    return true;
-  }
-
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
-    if (command === SIOCOUTQ) return caller.memory.writeU32(argument, this.#charged);
+    if (command === SIOCOUTQ) return caller.memory.writeU32(argument, this.sent.chargedBytes);
     if (command !== FIONREAD)
       return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
     if (this.isListening) return EINVAL;
-    return caller.memory.writeU32(
-      argument,
-      this.type === SOCK_STREAM ? this.#bytes.length : this.#messages.nextBytes,
-    );
+    return caller.memory.writeU32(argument, this.inbox.nextBytes);
   }
 
   override optionsChanged(): void {
-    if (this.#hasRoom) this.queue.notify(POLLOUT | POLLWRNORM | POLLWRBAND);
+    this.sent.announceRoom();
   }
 
   override information(): string {
@@ -561,41 +319,22 @@ export class UnixSocket extends Socket implements FlyingSocket {
   // FlyingSocket
 
   *filesWaiting(): Generator<OpenFile> {
-    yield* this.#bytes.filesWaiting();
-    yield* this.#messages.filesWaiting();
+    yield* this.inbox.filesWaiting();
     for (const socket of this.#pending ?? []) yield* socket.filesWaiting();
   }
 
   dropFilesWaiting(): void {
-    this.#bytes.dropFiles();
-    this.#messages.dropFiles();
+    this.inbox.dropFiles();
     for (const socket of this.#pending ?? []) socket.dropFilesWaiting();
   }
 }
 
-function credentialsOf(caller: SocketCaller): PeerCredentials {
-  const { id: pid, pids, container } = caller.group;
-  return {
-    pid,
-    pids,
-    ids: container.ids,
-    uid: caller.credentials.uid,
-    gid: caller.credentials.gid,
-  };
-}
-
-function ownerOf(caller: SocketCaller): Owner {
-  const { euid, egid, groups } = caller.credentials;
-  const { id: pid, pids, container } = caller.group;
-  return { credentials: { pid, pids, ids: container.ids, uid: euid, gid: egid }, groups };
-}
-
-function takeAll(source: Source, bytes: Uint8Array): number {
-  let at = 0;
-  while (at < bytes.length) {
-    const taken = source.take(at === 0 ? bytes : bytes.subarray(at));
-    if (taken <= 0) break;
-    at += taken;
-  }
-  return at;
+/** The files of a message on their way: undefined where it has none, ETOOMANYREFS where too many fly already. */
+export function bundleOf(
+  control: SendControl,
+  caller: SocketCaller | undefined,
+): Result<FileBundle> | undefined {
+  return control.files.length === 0 || caller === undefined
+    ? undefined
+    : launch(control.files, caller);
 }

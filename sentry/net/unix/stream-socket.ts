@@ -1,0 +1,81 @@
+// AF_UNIX sockets of type SOCK_STREAM: bytes without boundaries (unix(7)).
+import {
+  EAGAIN,
+  EINVAL,
+  EISCONN,
+  ENOTCONN,
+  EOPNOTSUPP,
+  EPIPE,
+  isErrno,
+  type SysResult,
+  toErrno,
+} from '../../../abi/errno.ts';
+import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
+import { MSG_OOB, SOCK_STREAM } from '../../../abi/socket.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
+import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
+import { ByteInbox } from './byte-inbox.ts';
+import { bundleOf, UnixSocket } from './unix-socket.ts';
+
+export class UnixStreamSocket extends UnixSocket {
+  declare peer: UnixStreamSocket | undefined;
+  protected override readonly inbox = new ByteInbox();
+
+  constructor(flags: number, protocol: number, caller: SocketCaller, clock: Clock) {
+    super(SOCK_STREAM, flags, protocol, caller, clock);
+  }
+
+  override get isByteStream(): boolean {
+    return true;
+  }
+
+  override get raisesSigpipe(): boolean {
+    return true;
+  }
+
+  protected override newServed(caller: SocketCaller): UnixStreamSocket {
+    return new UnixStreamSocket(0, this.protocol, caller, this.clock);
+  }
+
+  protected override sendFrom(
+    source: Source,
+    address: Uint8Array | undefined,
+    control: SendControl,
+    sender: PeerCredentials,
+    caller: SocketCaller | undefined,
+  ): SysResult {
+    if (address !== undefined) return this.isConnected ? EISCONN : EOPNOTSUPP;
+    if (!this.isConnected) return ENOTCONN;
+    const { peer } = this;
+    if (this.isWriteShut || peer === undefined || peer.isClosed || peer.isReadShut) return EPIPE;
+    if (source.remaining === 0) return 0;
+    const room = this.sent.leftBytes;
+    if (room <= 0) return EAGAIN;
+    const bundle = bundleOf(control, caller);
+    if (isErrno(bundle)) return bundle;
+    const count = peer.inbox.put(source, room, sender, bundle);
+    if (count <= 0) {
+      bundle?.drop();
+      return count;
+    }
+    this.sent.charge(count);
+    peer.queue.notify(POLLIN | POLLRDNORM);
+    return count;
+  }
+
+  override receive(sink: Sink, flags: number, received: Received): SysResult {
+    if ((flags & MSG_OOB) !== 0 || !this.isConnected) return EINVAL;
+    if (this.inbox.isEmpty) {
+      const error = this.takeError();
+      if (error !== 0) return toErrno(error);
+      return this.isReadShut ? 0 : EAGAIN;
+    }
+    if (sink.remaining === 0) return 0;
+    const before = this.inbox.nextBytes;
+    const count = this.inbox.take(sink, flags, received, this.options.passCredentials);
+    const gone = before - this.inbox.nextBytes;
+    if (gone > 0) this.peer?.sent.credit(gone);
+    return count;
+  }
+}
