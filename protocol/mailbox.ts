@@ -100,7 +100,7 @@ export const OPERATION = {
 export const OPERATION_WORDS = 12;
 
 /** Word offsets in struct global_page. */
-export const GLOBAL = { sleeping: 0, spinCount: 1 } as const;
+export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2 } as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
 /** Bytes of struct zygote_init before the filter: magic, base, filter_instructions, reserved. */

@@ -11,6 +11,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['layers', 'node', 'tools/check-layers.ts'],
   ['dead code', 'knip'],
   ['tree', 'node', 'tools/check-tree.ts'],
+  ['owners', 'node', 'tools/check-owners.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
   ['errors page', 'node', 'tools/gen-errors.ts', '--check'],

@@ -10,7 +10,7 @@ import { sentryFilter } from '../sentry/host/sentry-filter.ts';
 const root = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-/** As `runts debug seccomp` counts. */
+/** The number of calls, counted in the way of `runts debug seccomp`. */
 function calls(filter: FilterSpec): number {
   return Number(/: (\d+) system calls/.exec(describeFilter(filter))?.[1]);
 }

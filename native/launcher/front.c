@@ -156,6 +156,7 @@ static void end_channel(struct lines *lines) {
 
 /* Ends the sandbox at once: the launcher sees its report channel hang up. */
 static void end_sandbox(void) {
+  if (front.ending_ms == 0) front.ending_ms = now_ms();
   end_channel(&front.report);
   if (front.launcher == 0) end_channel(&front.control);
 }
@@ -232,6 +233,17 @@ static void obey_report(const char *line) {
   const char *rest;
   if (starts_with(line, "error", &rest)) {
     fail(EXIT_OWN_FAILURE, rest);
+    return;
+  }
+  if (starts_with(line, "silent", &rest)) {
+    front.is_silent = true;
+    complain("the sentry has not answered for %s s (state %c)%s", *rest != 0 ? rest + 2 : "some",
+             *rest != 0 ? *rest : '?', is_command() ? "; a signal (^C) ends it now" : "");
+    return;
+  }
+  if (starts_with(line, "answers", &rest)) {
+    front.is_silent = false;
+    complain("the sentry answers again");
     return;
   }
   char subject[16], how[16];
@@ -363,6 +375,9 @@ static bool take_signal(int signals) {
   } else if (number == SIGCONT) {
     take_terminal();
     send_request("{\"type\":\"continue\"}\n");
+  } else if (front.is_silent && number != SIGUSR1 && number != SIGUSR2) {
+    front.ended_by = number;
+    end_sandbox();
   } else {
     send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
   }
@@ -370,6 +385,17 @@ static bool take_signal(int signals) {
 }
 
 /* ---- from start to end ---- */
+
+/* Killed processes end at once, unless the host's kernel holds them: the user is told once what is waited for. */
+static long long end_wait(long long now) {
+  if (front.ending_ms <= 0 || front.launcher == 0) return -1;
+  long long left = front.ending_ms + END_PATIENCE_MS - now;
+  if (left > 0) return left;
+  front.ending_ms = -1;
+  complain("the sandbox has not ended within %d s: the host's kernel holds its processes",
+           END_PATIENCE_MS / 1000);
+  return -1;
+}
 
 /*
  * Returns how long poll may wait, in ms (-1: for ever). Ends the sandbox when --timeout or the time
@@ -395,6 +421,8 @@ static int next_wait(long long timeout_at) {
       wait = front.kill_by_ms - now;
     }
   }
+  long long end = end_wait(now);
+  if (end >= 0 && (wait < 0 || wait > end)) wait = end;
   if (front.wants_terminal && (wait < 0 || wait > FOREGROUND_POLL_MS)) wait = FOREGROUND_POLL_MS;
   return wait > 1000000000 ? 1000000000 : (int)wait;
 }
@@ -445,6 +473,7 @@ static int exit_code(void) {
     return EXIT_TIMEOUT;
   }
   if (front.was_killed && front.end == END_UNKNOWN) return 128 + SIGKILL;
+  if (front.ended_by != 0 && front.end == END_UNKNOWN) return 128 + front.ended_by;
   /*
    * A Sentry reports that its Gofer died. The launcher's report is better: it tells how the Gofer
    * died.

@@ -292,6 +292,9 @@ void start_broker(struct sandbox *sandbox);
 bool has_broker(const struct sandbox *sandbox);
 void read_ping_groups(struct sandbox *sandbox);
 
+/* ending.c: kills all processes of the sandbox, and returns when they are gone. */
+void end_children(struct sandbox *sandbox);
+
 /* supervise.c */
 void remember_terminal(void);
 void supervise(struct sandbox *sandbox) __attribute__((noreturn));

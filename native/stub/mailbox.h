@@ -140,6 +140,8 @@ _Static_assert(sizeof(struct slot) == STUB_SLOT_BYTES, "protocol/mailbox.ts");
 struct global_page {
   uint32_t sleeping;   /* the Sentry sleeps (or is about to): a post must write the wake eventfd */
   uint32_t spin_count; /* PAUSE instructions a stub may spend before it sleeps */
+  uint32_t
+      turns; /* what the Sentry has dealt with so far; 0: it has not begun (launcher/watchdog.c) */
 };
 
 /* First bytes of the stub blob: where things are. */

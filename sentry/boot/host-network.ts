@@ -7,8 +7,9 @@ import { native } from '../../native/addon.ts';
 import { launcherArgument } from '../../native/roles.ts';
 import { FD_BROKER, FD_NET_SETTINGS } from '../../protocol/sentry-descriptors.ts';
 import type { Clock } from '../base/clock.ts';
-import { settings } from '../base/settings.ts';
-import { useHostNetwork } from '../net/host-inet/host-network.ts';
+import type { Settings } from '../base/settings.ts';
+import type { Network } from '../kernel/network.ts';
+import { openHostNetwork } from '../net/host-inet/host-network.ts';
 import { HostSockets } from '../net/host-inet/host-sockets.ts';
 import { NetworkBroker } from '../net/host-inet/network-broker.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -19,17 +20,23 @@ const socketsPart = 0.5;
 /** No setting is longer. */
 const mostSettingBytes = 4096;
 
-/** `keys`: settings that the container was started with, beside those that it always sees. */
-export function joinHostNetwork(platform: Platform, clock: Clock, keys: readonly string[]): void {
-  takeSettings(keys);
+/** `settings` takes what holds on the host: what every container sees, and the `keys` that this one was started with. */
+export function joinHostNetwork(
+  platform: Platform,
+  clock: Clock,
+  settings: Settings,
+  keys: readonly string[],
+): Network {
+  takeSettings(settings, keys);
   const most = Math.floor(descriptorLimit() * socketsPart);
   const sockets = new HostSockets(platform, clock, most, new NetworkBroker(FD_BROKER));
-  const joined = useHostNetwork(sockets);
-  if (isErrno(joined)) throw new BootFailure(`--network host: errno ${-joined}`);
+  const network = openHostNetwork(sockets);
+  if (isErrno(network)) throw new BootFailure(`--network host: errno ${-network}`);
+  return network;
 }
 
 /** The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says (container.c). */
-function takeSettings(more: readonly string[]): void {
+function takeSettings(settings: Settings, more: readonly string[]): void {
   const known = Object.keys(sysctlRules).filter((key) => key.startsWith('net.'));
   const others = ['net.ipv4.tcp_available_congestion_control'];
   const buffer = Buffer.alloc(mostSettingBytes);
