@@ -83,7 +83,7 @@ static void go_on_elsewhere(const struct sandbox *sandbox) {
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
   }
-  leave_preboot("--supervised", text);
+  leave_preboot(OPTION_SUPERVISED, text);
 }
 
 static void resume_broker(struct sandbox *sandbox, int socket) {

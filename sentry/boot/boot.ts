@@ -9,13 +9,13 @@ import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import {
-  FD_GOFER,
-  FD_PAGE,
-  FD_SEALER,
-  FD_STDIO,
-  FD_WAKE,
-  FD_ZYGOTE,
-} from '../../protocol/sentry-descriptors.ts';
+  SENTRY_GOFER,
+  SENTRY_PAGE,
+  SENTRY_SEALER,
+  SENTRY_STDIO,
+  SENTRY_WAKE,
+  SENTRY_ZYGOTE,
+} from '../../protocol/descriptors.ts';
 import { Settings } from '../base/settings.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
@@ -72,8 +72,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     newTimeNamespace(clock, kernel.namespaceNumbers, asked),
   );
   const given = {
-    goferFd: FD_GOFER,
-    hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2] as const,
+    goferFd: SENTRY_GOFER,
+    hostFds: [SENTRY_STDIO, SENTRY_STDIO + 1, SENTRY_STDIO + 2] as const,
     moreFds: channel.takeDescriptors(),
     isOwned: false,
     taken: () => undefined,
@@ -110,9 +110,9 @@ function newClock(): SystrapClock {
 function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   try {
     return createSystrapPlatform({
-      zygoteSocketFd: FD_ZYGOTE,
-      wakeEventFd: FD_WAKE,
-      globalPageFd: FD_PAGE,
+      zygoteSocketFd: SENTRY_ZYGOTE,
+      wakeEventFd: SENTRY_WAKE,
+      globalPageFd: SENTRY_PAGE,
       clock,
       memoryTrim,
     });
@@ -164,7 +164,7 @@ function newKernel(
 /** From here on this process can do what its seccomp list says, and sees no file. */
 function confine(config: SandboxConfig, procFd: number): void {
   awaitThreads();
-  const sealed = sealRoot(FD_SEALER);
+  const sealed = sealRoot(SENTRY_SEALER);
   if (isErrno(sealed))
     throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);

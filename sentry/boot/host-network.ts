@@ -5,7 +5,7 @@ import { O_RDONLY, RESOLVE_BENEATH } from '../../abi/fcntl.ts';
 import { sysctlRules } from '../../abi/sysctl.ts';
 import { native } from '../../native/addon.ts';
 import { launcherArgument } from '../../native/roles.ts';
-import { FD_BROKER, FD_NET_SETTINGS } from '../../protocol/sentry-descriptors.ts';
+import { SENTRY_BROKER, SENTRY_NET_SETTINGS } from '../../protocol/descriptors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../base/settings.ts';
 import type { Network } from '../kernel/network.ts';
@@ -29,7 +29,7 @@ export function joinHostNetwork(
 ): Network {
   takeSettings(settings, keys);
   const most = Math.floor(descriptorLimit() * socketsPart);
-  const sockets = new HostSockets(platform, clock, most, new NetworkBroker(FD_BROKER));
+  const sockets = new HostSockets(platform, clock, most, new NetworkBroker(SENTRY_BROKER));
   const network = openHostNetwork(sockets);
   if (isErrno(network)) throw new BootFailure(`--network host: errno ${-network}`);
   return network;
@@ -43,7 +43,7 @@ function takeSettings(settings: Settings, more: readonly string[]): void {
   for (const key of new Set([...known, ...others, ...more])) {
     settings.take(key, readSetting(key, buffer));
   }
-  native.close(FD_NET_SETTINGS);
+  native.close(SENTRY_NET_SETTINGS);
   // Group ids read differently in each user namespace: the launcher's counts (native/launcher/launcher.h).
   const groups = launcherArgument();
   settings.take('net.ipv4.ping_group_range', /^\d+\t\d+$/.test(groups) ? groups : '1\t0');
@@ -55,7 +55,7 @@ function readSetting(key: string, buffer: Buffer): string | undefined {
     .slice(1)
     .map((name) => name.replaceAll('/', '.'))
     .join('/');
-  const fd = native.openat2(FD_NET_SETTINGS, path, O_RDONLY, 0, RESOLVE_BENEATH);
+  const fd = native.openat2(SENTRY_NET_SETTINGS, path, O_RDONLY, 0, RESOLVE_BENEATH);
   if (isErrno(fd)) return undefined;
   const count = native.pread(fd, buffer, 0, buffer.length, 0);
   native.close(fd);
