@@ -1,6 +1,7 @@
-// Members of classes, and calls of the native addon, that nothing uses. knip judges exports; this judges what stands
-// inside them. A member counts as used when code (tests included) reads, calls or writes it, directly or through an
-// interface that its class can stand for. Each run first judges a planted class, to prove that the check bites.
+// Members of classes, and calls of the native addon, that nothing uses. knip judges exports; this
+// judges what stands inside them. A member counts as used when code (tests included) reads, calls
+// or writes it, directly or through an interface that its class can stand for. Each run first
+// judges a planted class, to prove that the check bites.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import ts from 'typescript';
@@ -207,7 +208,10 @@ function selfTestProblems(): string[] {
     : [`check-members: of the planted classes it found '${found.join(' ')}'`];
 }
 
-/** Members that nothing uses, entries of `usedUnseen` that nothing needs, and differences to the addon's C. */
+/**
+ * Members that nothing uses, entries of `usedUnseen` that nothing needs, and differences to the
+ * addon's C.
+ */
 export function unusedMembers(program: ts.Program): string[] {
   const unused = findUnused(program, isProduct);
   const names = new Set(unused.map(fullName));

@@ -1,5 +1,6 @@
-// What no compiler looks at: paths named in comments and pages that are not there, tracked files without content, and
-// search paths in Makefiles that anybody on the machine can write to. Each run first judges planted lines.
+// What no compiler looks at: paths named in comments and pages that are not there, tracked files
+// without content, and search paths in Makefiles that anybody on the machine can write to. Each run
+// first judges planted lines.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, extname, join, normalize } from 'node:path';
@@ -54,7 +55,10 @@ function commentsOf(file: string, text: string): string {
   return comments;
 }
 
-/** True where `path`, as `file` names it, is a tracked file: from the root, from beside `file`, or as the end of a path. */
+/**
+ * True where `path`, as `file` names it, is a tracked file: from the root, from beside `file`, or
+ * as the end of a path.
+ */
 function isThere(path: string, file: string, tracked: readonly string[]): boolean {
   const known = new Set(tracked);
   if (known.has(normalize(path)) || known.has(join(dirname(file), path))) return true;
@@ -70,7 +74,8 @@ function missingPaths(file: string, text: string, tracked: readonly string[]): s
     .forEach((line, index) => {
       const named = [...line.matchAll(pathPattern), ...line.matchAll(bareName)];
       for (const [, path = ''] of named) {
-        if (linuxSource.test(path) || path.startsWith('build/') || notOurs.has(path)) continue;
+        if (linuxSource.test(path) || /^(native\/)?build\//.test(path) || notOurs.has(path))
+          continue;
         // A placeholder: test/guest/NAME.c.
         if (/\b[A-Z]{2,}\b/.test(path)) continue;
         if (!isThere(path, file, tracked)) {

@@ -1,5 +1,5 @@
-// The compiler's own verdict and every check that needs its types, over one reading of the tree: reading it takes most of
-// the time.
+// The compiler's own verdict and every check that needs its types, over one reading of the tree:
+// reading it takes most of the time.
 import ts from 'typescript';
 import { droppedGenerators } from './check-blocking.ts';
 import { unusedMembers } from './check-members.ts';

@@ -13,6 +13,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['tree', 'node', 'tools/check-tree.ts'],
   ['owners', 'node', 'tools/check-owners.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
+  ['comments', 'node', 'tools/check-comments.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
   ['errors page', 'node', 'tools/gen-errors.ts', '--check'],
   ['C format', 'node', 'tools/format-c.ts'],

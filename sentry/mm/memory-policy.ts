@@ -1,5 +1,5 @@
-// Where memory is to come from, as a task (set_mempolicy(2)) or a mapping (mbind(2)) asks. There is one memory node:
-// policies are kept, judged and shown.
+// Where memory is to come from, as a task (set_mempolicy(2)) or a mapping (mbind(2)) asks. There is
+// one memory node: policies are kept, judged and shown.
 import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';
 
 export interface MemoryPolicy {

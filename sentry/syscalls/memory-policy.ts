@@ -46,7 +46,10 @@ function checkPolicy(modeWord: number, nodes: number): SysResult {
   }
 }
 
-/** The policy as it is kept: none for MPOL_DEFAULT, and preferring no node is preferring the local one (mpol_new). */
+/**
+ * The policy as it is kept: none for MPOL_DEFAULT, and preferring no node is preferring the local
+ * one (mpol_new).
+ */
 function keptPolicy(modeWord: number, nodes: number): MemoryPolicy | undefined {
   const mode = modeWord & ~policy.MPOL_MODE_FLAGS;
   if (mode === policy.MPOL_DEFAULT) return undefined;

@@ -8,10 +8,10 @@ import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
 
-/** What Linux answers with CONFIG_LOG_BUF_SHIFT=14, its smallest usual buffer. */
+/** Linux's answer with CONFIG_LOG_BUF_SHIFT=14, its smallest usual buffer. */
 const LOG_BUFFER_BYTES = 16384;
 
-/** What anybody may ask while kernel.dmesg_restrict is 0. */
+/** Actions that anybody may ask for while kernel.dmesg_restrict is 0. */
 const forEverybody: ReadonlySet<number> = new Set([
   action.SYSLOG_ACTION_READ_ALL,
   action.SYSLOG_ACTION_SIZE_BUFFER,

@@ -61,7 +61,10 @@ const prefixes: ReadonlySet<string> = new Set([
   XATTR_USER_PREFIX,
 ]);
 
-/** Who may see or change an attribute of this name: xattr(7), xattr_permission of fs/xattr.c. */
+/**
+ * Returns 0 where the task may see or change an attribute of this name, else the errno: xattr(7),
+ * xattr_permission of fs/xattr.c.
+ */
 function mayUseName(task: Task, path: Path, name: string, mask: number): SysResult {
   const allowed = mayUseNamespace(task, path, name, mask);
   // A name that is a prefix and nothing more is judged last: xattr_resolve_name.
@@ -90,7 +93,7 @@ function mayUseNamespace(task: Task, path: Path, name: string, mask: number): Sy
   return mayAccess(credentials, path.node, mask);
 }
 
-/** What every change of an attribute asks first, and tells afterwards. */
+/** Changes an attribute: makes the checks that every change needs, and reports the change. */
 function changeXattr(
   task: Task,
   path: Result<Path>,

@@ -1,5 +1,5 @@
-// Calls on memory that few programs make: locks, remap_file_pages, protection keys, NUMA policy (as a machine with one
-// memory node has it).
+// Calls on memory that few programs make: locks, remap_file_pages, protection keys, NUMA policy (as
+// a machine with one memory node has it).
 #include "check.h"
 
 #include <linux/mempolicy.h>

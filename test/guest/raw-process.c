@@ -1,4 +1,5 @@
-// Calls on processes, waits and the machine that a C library makes under another name or wraps: each by its own number.
+// Calls on processes, waits and the machine that a C library makes under another name or wraps:
+// each by its own number.
 #include "check.h"
 
 #include <asm/prctl.h>

@@ -1,4 +1,5 @@
-// setxattr(2), getxattr(2), listxattr(2), removexattr(2): each in its three forms (by path, of a link, by descriptor).
+// setxattr(2), getxattr(2), listxattr(2), removexattr(2): each in its three forms (by path, of a
+// link, by descriptor).
 #include "check.h"
 
 #include <sys/xattr.h>
