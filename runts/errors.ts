@@ -1,11 +1,12 @@
-// The catalogue of what can go wrong on the command line: a code for each family of failures, which stays the same from
-// version to version. Messages stand where they are thrown, for many of them must be runc's to the letter;
-// tools/gen-errors.ts makes docs/errors.md out of both, and its test holds code and catalogue together.
+// The catalogue of what can go wrong on the command line: a code for each family of failures, which
+// stays the same from version to version. Messages stand where they are thrown, for many of them
+// must be runc's to the letter; tools/gen-errors.ts makes docs/errors.md out of both, and its test
+// holds code and catalogue together.
 
 interface Family {
-  /** What has happened. */
+  /** The event, as a sentence. */
   readonly about: string;
-  /** What the user can do. */
+  /** The remedy that the user has, as a sentence. */
   readonly remedy: string;
 }
 

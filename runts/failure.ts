@@ -1,5 +1,6 @@
-// Failures that the user is told about: one line on standard error, no stack trace. The exit code is the verb's: 125
-// from runts' own verbs (main.ts), from those of an OCI runtime what runc gives (oci/context.ts).
+// Failures that the user is told about: one line on standard error, no stack trace. The exit code
+// is the verb's: 125 from runts' own verbs (main.ts), from those of an OCI runtime what runc gives
+// (oci/context.ts).
 import { writeSync } from 'node:fs';
 // The type alone: the catalogue's texts are for docs/errors.md, and cost the command line's start nothing.
 import type { FailureCode } from './errors.ts';
@@ -28,8 +29,8 @@ export function complainOfOrigin(error: unknown): void {
 }
 
 /**
- * One line, without what a terminal would obey: part of it may come from a guest. A standard error that is full or
- * closed is nobody's fault.
+ * One line, without what a terminal would obey: part of it may come from a guest. A standard error
+ * that is full or closed is nobody's fault.
  */
 export function complain(text: string): void {
   try {

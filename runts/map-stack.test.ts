@@ -10,7 +10,10 @@ const dir = mkdtempSync(join(tmpdir(), 'runts-map-'));
 const folder = join(dir, 'build');
 let stack = '';
 
-/** A bundle as tools/build.ts makes one, and the stack of what it throws, as from a process that saw it in /app. */
+/**
+ * A bundle as tools/build.ts makes one, and the stack of what it throws, as from a process that saw
+ * it in /app.
+ */
 beforeAll(async () => {
   mkdirSync(join(dir, 'sentry'));
   writeFileSync(

@@ -1,6 +1,7 @@
-// Places in the bundles (build/sentry.body.js:82:3837) as places in the source, by the source maps that lie beside the
-// bundles. A process of a sandbox cannot do that itself: it sees no file once it is confined. So it logs its own places,
-// and they are translated here, outside, when somebody looks.
+// Places in the bundles (build/sentry.body.js:82:3837) as places in the source, by the source maps
+// that lie beside the bundles. A process of a sandbox cannot do that itself: it sees no file once
+// it is confined. So it logs its own places, and they are translated here, outside, when somebody
+// looks.
 import { readFileSync } from 'node:fs';
 import type { SourceMap, SourceMapPayload } from 'node:module';
 import { basename, join, relative } from 'node:path';
@@ -9,7 +10,10 @@ import { basename, join, relative } from 'node:path';
 const bundledPlace =
   /(?:file:\/\/)?[\w./-]*\/((?:cli|sentry|gofer|preboot)(?:\.body\.js|\.cjs)):(\d+):(\d+)/g;
 
-/** `text` with its places in bundles translated, by the maps in `build`; those without a map stay as they are. */
+/**
+ * `text` with its places in bundles translated, by the maps in `build`; those without a map stay as
+ * they are.
+ */
 export function mapStack(text: string, build: string): string {
   const maps = new Map<string, SourceMap | undefined>();
   return text.replace(

@@ -11,6 +11,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['layers', 'node', 'tools/check-layers.ts'],
   ['dead code', 'knip'],
   ['blocking calls', 'node', 'tools/check-blocking.ts'],
+  ['owners', 'node', 'tools/check-owners.ts'],
   ['results and constants', 'node', 'tools/check-results.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],

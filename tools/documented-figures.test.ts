@@ -10,7 +10,7 @@ import { sentryFilter } from '../sentry/host/sentry-filter.ts';
 const root = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-/** As `runts debug seccomp` counts. */
+/** The number of calls, counted in the way of `runts debug seccomp`. */
 function calls(filter: FilterSpec): number {
   return Number(/: (\d+) system calls/.exec(describeFilter(filter))?.[1]);
 }
@@ -61,7 +61,7 @@ describe('docs/debugging.md', () => {
 
   function usedVariables(): Set<string> {
     const files = globSync(
-      '{bin,.ci,runts,native,sentry,gofer,platform-ptrace,tools,bench,test/{support,lifecycle,oci,programs,vm}}/**/*',
+      '{bin,.ci,protocol,runts,native,sentry,gofer,platform-ptrace,tools,bench,test/{support,lifecycle,oci,programs,vm}}/**/*',
       { cwd: root, withFileTypes: true },
     ).filter(({ name, parentPath }) => {
       const isBuilt = parentPath.startsWith(join(root, 'native/build'));

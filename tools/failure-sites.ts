@@ -1,4 +1,5 @@
-// Finds in the command line's source where each family of failures (runts/errors.ts) is thrown, and with which messages.
+// Finds in the command line's source where each family of failures (runts/errors.ts) is thrown, and
+// with which messages.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
@@ -13,7 +14,10 @@ export interface FailureSite {
 
 const CODE = /^RUNTS_E_[A-Z_]+$/;
 
-/** Each use of a code, in order of files and lines: in the command line and in its part that is C (the quick path). */
+/**
+ * Each use of a code, in order of files and lines: in the command line and in its part that is C
+ * (the quick path).
+ */
 export function findFailureSites(root: string): FailureSite[] {
   const files = globSync(['runts/**/*.ts', 'native/launcher/**/*.c'], { cwd: root }).filter(
     (file) => !file.endsWith('.test.ts') && file !== 'runts/errors.ts',

@@ -1,5 +1,5 @@
-// Writes docs/errors.md from the catalogue of failures and the places that throw them; with --check, fails where the
-// file differs.
+// Writes docs/errors.md from the catalogue of failures and the places that throw them; with
+// --check, fails where the file differs.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failures } from '../runts/errors.ts';

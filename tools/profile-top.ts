@@ -1,5 +1,6 @@
-// node tools/profile-top.ts LOG [FILE.cpuprofile]: the functions in which the Sentry spent most of its CPU time, from the log of a
-// run with RUNTS_PROFILE=1 (docs/debugging.md). With a second argument also writes the profile for Chrome's DevTools.
+// node tools/profile-top.ts LOG [FILE.cpuprofile]: the functions in which the Sentry spent most of
+// its CPU time, from the log of a run with RUNTS_PROFILE=1 (docs/debugging.md). With a second
+// argument also writes the profile for Chrome's DevTools.
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Profiler } from 'node:inspector';
 

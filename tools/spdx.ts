@@ -8,7 +8,10 @@ const slashes: Style = (text) => `// ${text}`;
 const stars: Style = (text) => `/* ${text} */`;
 const hash: Style = (text) => `# ${text}`;
 
-/** How a line of comment is written, by the ending of a file's name. Linux has the same for C and its headers. */
+/**
+ * How a line of comment is written, by the ending of a file's name. Linux has the same for C and
+ * its headers.
+ */
 const styles: Readonly<Record<string, Style>> = {
   ts: slashes,
   cjs: slashes,

@@ -211,28 +211,48 @@ static napi_value Reopen(napi_env env, napi_callback_info info) {
   return answer(env, host(syscall(SYS_openat2, descriptors, name, &how, sizeof how)));
 }
 
-/*
- * residentBytes(pid, anonymous) -> bytes of a process that are in memory, with 1 without pages of files and shared memory; 0 where that is not known. /proc/PID/statm lies
- * two steps above /proc/self/fd.
- */
-static napi_value ResidentBytes(napi_env env, napi_callback_info info) {
-  ARGS(2);
+/* A file of /proc/PID, which lies two steps above /proc/self/fd, as a text. Empty where it is not to be had. */
+static void read_process_file(int pid, const char *name, char *text, size_t room) {
   int descriptors = open_own_descriptors();
-  if (descriptors < 0 || !proc_is_ours) return answer(env, 0);
-  char text[64];
-  snprintf(text, sizeof text, "../../%d/statm", arg_int(env, argv[0]));
+  char path[64];
+  text[0] = 0;
+  if (descriptors < 0 || !proc_is_ours) return;
+  snprintf(path, sizeof path, "../../%d/%s", pid, name);
   struct open_how how = {.flags = O_RDONLY | O_CLOEXEC,
                          .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
-  int fd = (int)syscall(SYS_openat2, descriptors, text, &how, sizeof how);
-  if (fd < 0) return answer(env, 0);
-  ssize_t length = read(fd, text, sizeof text - 1);
+  int fd = (int)syscall(SYS_openat2, descriptors, path, &how, sizeof how);
+  if (fd < 0) return;
+  ssize_t length = read(fd, text, room - 1);
   close(fd);
-  if (length <= 0) return answer(env, 0);
-  text[length] = 0;
-  long total = 0, resident = 0, shared = 0;
-  if (sscanf(text, "%ld %ld %ld", &total, &resident, &shared) != 3) return answer(env, 0);
-  if (arg_int(env, argv[1]) != 0) resident -= shared;
-  return answer(env, resident > 0 ? resident * 4096 : 0);
+  text[length > 0 ? length : 0] = 0;
+}
+
+/* residentBytes(pid) -> bytes of a process that are in memory; 0 where that is not known. */
+static napi_value ResidentBytes(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char text[64];
+  long total = 0, resident = 0;
+  read_process_file(arg_int(env, argv[0]), "statm", text, sizeof text);
+  if (sscanf(text, "%ld %ld", &total, &resident) != 2) return answer(env, 0);
+  return answer(env, resident * 4096);
+}
+
+/* A line of /proc/PID/status that is a number of KiB, in bytes; 0 where there is none. */
+static long bytes_of_line(const char *status, const char *name) {
+  const char *line = strstr(status, name);
+  return line == NULL ? 0 : strtoll(line + strlen(name), NULL, 10) * 1024;
+}
+
+/*
+ * chargedBytes(pid, anonymous) -> what a process takes of memory, its page tables included; with 1 without pages of files
+ * and shared memory. 0 where that is not known.
+ */
+static napi_value ChargedBytes(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char text[8192];
+  read_process_file(arg_int(env, argv[0]), "status", text, sizeof text);
+  const char *pages = arg_int(env, argv[1]) != 0 ? "\nRssAnon:" : "\nVmRSS:";
+  return answer(env, bytes_of_line(text, pages) + bytes_of_line(text, "\nVmPTE:"));
 }
 
 /* mkdirat(dirfd, name, mode) */
@@ -444,6 +464,7 @@ const struct addon_function files_functions[] = {
     {"fstatfs", Fstatfs},
     {"reopen", Reopen},
     {"residentBytes", ResidentBytes},
+    {"chargedBytes", ChargedBytes},
     {"mkdirat", Mkdirat},
     {"mknodat", Mknodat},
     {"unlinkat", Unlinkat},

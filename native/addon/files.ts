@@ -39,7 +39,9 @@ export interface FileCalls {
    */
   reopen(fd: number, flags: number): SysResult;
   /** Bytes of another process that are in memory; 0 where that is not known (as before `reopen(-1, 0)`). */
-  residentBytes(pid: number, anonymous: 0 | 1): SysResult;
+  residentBytes(pid: number): SysResult;
+  /** What a process takes of memory, page tables included; with 1 without pages of files and shared memory. */
+  chargedBytes(pid: number, anonymous: 0 | 1): SysResult;
   mkdirat(dirfd: number, name: string, mode: number): SysResult;
   mknodat(dirfd: number, name: string, mode: number, rdev: number): SysResult;
   unlinkat(dirfd: number, name: string, flags: number): SysResult;

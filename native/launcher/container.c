@@ -25,7 +25,7 @@
 #include "launcher/launcher.h"
 #include "launcher/text.h"
 
-static const char socket_name[] = "control.sock";
+static const char socket_name[] = STATE_SOCKET_FILE;
 
 /* ---- telling ---- */
 
@@ -55,7 +55,7 @@ static void fail(struct container *container, const char *what) {
   char text[512];
   snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
   if (container->status_fd >= 0) {
-    tell_status(container, "failed 125 %s", text);
+    tell_status(container, STATUS_WORD_FAILED " 125 %s", text);
   } else {
     log_error(container, text);
     if (write(2, "runts: ", 7) == 7 && write(2, text, strlen(text)) > 0) (void)!write(2, "\n", 1);
@@ -288,7 +288,7 @@ static void await_gate(struct container *container) {
   char byte;
   ssize_t got;
   if (container->gate_fd < 0) return;
-  tell_status(container, "namespaces");
+  tell_status(container, STATUS_WORD_NAMESPACES);
   do {
     got = read(container->gate_fd, &byte, 1);
   } while (got < 0 && errno == EINTR);

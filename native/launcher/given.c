@@ -13,7 +13,7 @@
 
 enum { MAX_KEPT = 16 + MAX_PRESERVED };
 
-/* At HIGH and above, as all that is made here. */
+/* At LAUNCHER_HIGH and above, as all that is made here. */
 static int kept[MAX_KEPT];
 static int kept_count;
 
@@ -43,7 +43,7 @@ static void close_others(void) {
 
 static void raise_limits(void) {
   struct rlimit files, locked = {RLIM_INFINITY, RLIM_INFINITY};
-  /* A shell's soft limit may be lower than HIGH. What a guest may open is the Sentry's to say. */
+  /* A shell's soft limit may be lower than LAUNCHER_HIGH. What a guest may open is the Sentry's to say. */
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);

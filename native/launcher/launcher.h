@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "protocol.h"
+
 enum {
   FD_CONTROL = 3,
   FD_REPORT = 4,
@@ -31,47 +33,12 @@ enum {
   FD_GIVEN = 10
 };
 
-/* Descriptors of the Sentry: twin of protocol/sentry-descriptors.ts. */
-enum {
-  SENTRY_CONTROL = 3,
-  SENTRY_WAKE = 4,
-  SENTRY_PAGE = 5,
-  SENTRY_ZYGOTE = 6,
-  SENTRY_GOFER = 7,
-  SENTRY_SEALER = 8,
-  SENTRY_CPUINFO = 9,
-  SENTRY_MEMINFO = 10,
-  SENTRY_STDIO = 11, /* three of them */
-  SENTRY_STRACE = 14,
-  SENTRY_LISTEN = 15,
-  SENTRY_BROKER = 16,
-  SENTRY_NET_SETTINGS = 17, /* the directory /proc/sys/net */
-  SENTRY_FDS = 18
-};
-
-/* Descriptors of the zygote: platform-ptrace/systrap/README.md. */
-enum { ZYGOTE_CONTROL = 3, ZYGOTE_WAKE = 4, ZYGOTE_PAGE = 5, ZYGOTE_FDS = 6 };
-
-/* Descriptors of the Gofer: twin of gofer/main.ts; the attach points follow. */
-enum { GOFER_SOCKET = 3, GOFER_SEALER = 4, GOFER_ATTACH = 5 };
-
-/* What the launcher makes lies at HIGH and above. */
-enum { HIGH = 300 };
-
-/* Where the Sentry and the Gofer of the single-file build find the addon: runts/single-file/main.ts. */
-enum { ADDON_PLACE = HIGH - 1 };
+/* The descriptors of what it starts: protocol/descriptors.ts. What the launcher makes lies at LAUNCHER_HIGH and above. */
 
 /* The descriptors below are ours to lay out. Those from here on are Node's in a preboot (native/preboot/preboot.h). */
 enum { PREBOOT_FDS = 900 };
 
-enum {
-  MAX_PRESERVED = 200,
-  MAX_CGROUPS = 20,
-  MAX_ATTACH = 180,
-  MAX_FLAGS = 24,
-  MAX_TREES = 8,
-  MAX_SETTINGS = 128
-};
+enum { MAX_TREES = 8 };
 
 struct attach {
   const char *path;
@@ -80,9 +47,6 @@ struct attach {
   bool slave; /* what the host mounts below it later is there too */
   int tree;   /* detached mount */
 };
-
-/* What a container's front is told by a real-time signal: twin of runts/oci/order.ts. */
-enum { ORDER_SIGNAL = 63, ORDER_MARK = 0x52000000, ORDER_START = 0x10000, ORDER_ALL = 0x20000 };
 
 /* Who the front stands for. */
 enum mode {
@@ -104,8 +68,9 @@ struct container {
   /* MODE_CONTAINER that joins: those of the Sentry, where its Gofer goes too. */
   const char *gofer_cgroups[MAX_CGROUPS];
   int gofer_cgroup_count;
-  const char *network;                /* "new", a path, or NULL: the caller's */
-  const char *settings[MAX_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
+  const char *network; /* "new", a path, or NULL: the caller's */
+  const char
+      *settings[MAX_NETWORK_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
   int setting_count;
   const char *console_socket; /* receives the terminal's other side */
   int rows, columns;          /* of that terminal, 0: not said */
@@ -117,6 +82,7 @@ struct container {
   int listen_fd; /* made here; for one that joins its Gofer's socket */
 };
 
+/* Its members are named by protocol/launcher-options.ts, which says what they are. */
 struct options {
   enum mode mode;
   struct container container;
@@ -129,7 +95,7 @@ struct options {
   const char *addon; /* without an app: the Node-API addon */
   struct attach attach[MAX_ATTACH];
   int attach_count;
-  char *flags[MAX_FLAGS]; /* for node */
+  const char *flags[MAX_NODE_FLAGS]; /* for node */
   int flag_count;
   bool host_network; /* the Sentry stays in the network namespace of the caller */
   unsigned long long network_capabilities; /* bits: what the guests may have in it; broker.c */
@@ -154,7 +120,7 @@ struct tree {
   int fd;
 };
 
-/* Everything made once, before the children. All descriptors are numbered HIGH and up, close-on-exec. */
+/* Everything made once, before the children. All descriptors are numbered LAUNCHER_HIGH and up, close-on-exec. */
 struct sandbox {
   struct options options;
   bool privileged; /* real root: may open trees itself and map other ids */
@@ -213,7 +179,7 @@ bool send_with_descriptors(int socket, const void *bytes, size_t length, const i
 /* Answers how many bytes came, and as a negative number that it failed; `count` is the room for descriptors and their number. */
 ssize_t receive_with_descriptors(int socket, void *bytes, size_t length, int *fds, size_t *count);
 
-/* given.c: the options' descriptors move to HIGH and above, all others of the caller are closed. */
+/* given.c: the options' descriptors move to LAUNCHER_HIGH and above, all others of the caller are closed. */
 void keep_given(struct options *options);
 /* Process `pid`, 0 for this one, moves to cgroups. Answers the first where the host does not let it (errno), or NULL. */
 const char *move_to_cgroups(const char *const *files, int count, pid_t pid);
@@ -291,6 +257,9 @@ void start_broker(struct sandbox *sandbox);
 /* It has a socket pair, at least. */
 bool has_broker(const struct sandbox *sandbox);
 void read_ping_groups(struct sandbox *sandbox);
+
+/* ending.c: kills all processes of the sandbox, and returns when they are gone. */
+void end_children(struct sandbox *sandbox);
 
 /* supervise.c */
 void remember_terminal(void);

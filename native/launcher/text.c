@@ -1,5 +1,6 @@
 /*
- * Texts that grow, their form in JSON, and the lines of an engine's log. Twin of runts/oci/log.ts.
+ * Texts that grow, their form in JSON, and the lines of an engine's log. runts/oci/log.ts writes the same
+ * lines; test/oci/quick.test.ts compares them.
  */
 #include "launcher/text.h"
 

@@ -43,9 +43,9 @@ static napi_value Ask(napi_env env, napi_callback_info info) {
   struct span words = arg_span(env, argv[2]);
   struct span fds = arg_span(env, argv[3]);
   if (words.length == 0 || words.data[words.length - 1] != 0) return answer(env, -EINVAL);
-  return answer(env, send_request_to(arg_int(env, argv[0]), (enum kind)arg_u32(env, argv[1]),
-                                     (const char *)words.data, words.length, (const int *)fds.data,
-                                     fds.length / sizeof(int)));
+  return answer(
+      env, send_request_to(arg_int(env, argv[0]), arg_u32(env, argv[1]), (const char *)words.data,
+                           words.length, (const int *)fds.data, fds.length / sizeof(int)));
 }
 
 NAPI_MODULE_INIT() {

@@ -143,7 +143,7 @@ static bool read_whole(int fd, char *bytes, size_t length) {
   return true;
 }
 
-int send_request_to(int socket, enum kind kind, const char *words, size_t bytes, const int *fds,
+int send_request_to(int socket, uint32_t kind, const char *words, size_t bytes, const int *fds,
                     size_t fd_count) {
   struct request request = {kind, (uint32_t)bytes, (uint32_t)fd_count, {0}};
   if (fd_count > sizeof request.places / sizeof *request.places) return -EMSGSIZE;
@@ -292,7 +292,7 @@ static void serve(void) {
   close(program);
   preboot.last_fd = PREBOOT_FDS - 1;
   preboot.become = become;
-  if (request.kind == KIND_LAUNCHER) be_launcher(count, list);
+  if (request.kind == PREBOOT_LAUNCHER) be_launcher(count, list);
   close(own_socket);
   launch(count, list);
 }

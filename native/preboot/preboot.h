@@ -18,11 +18,9 @@ struct mark {
   unsigned char taken[113]; /* a bit for each descriptor below MARK_FD + 1 */
 };
 
-/* What the preboot is to be. */
-enum kind { KIND_LAUNCHER = 1, KIND_FRONT = 2 };
-
 struct request {
-  uint32_t kind;
+  uint32_t
+      kind; /* PREBOOT_LAUNCHER or PREBOOT_FRONT: what the preboot is to be (protocol/processes.ts) */
   uint32_t bytes;      /* of the launcher's arguments, each with a 0 at its end: they follow */
   uint32_t fd_count;   /* descriptors, which came with this */
   int32_t places[240]; /* their numbers with who sent them */
@@ -43,7 +41,7 @@ struct role {
 struct role await_role(void);
 
 /* In the parent: asks for it. 0 or -errno. */
-int send_request_to(int socket, enum kind kind, const char *words, size_t bytes, const int *fds,
+int send_request_to(int socket, uint32_t kind, const char *words, size_t bytes, const int *fds,
                     size_t fd_count);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "single-file/entry.h"
 
-const volatile struct node_place node_place = {.mark = "runts node place"};
+const volatile struct node_place node_place = {.mark = NODE_PLACE_MARK};
 
 /* Of this program: the linker's, and the C library's start. */
 extern const Elf64_Ehdr __ehdr_start;

@@ -10,9 +10,9 @@
 #include <elf.h>
 #include <stdint.h>
 
-enum { MOST_NODE_HEADERS = 24 };
+#include "protocol.h"
 
-/* Written into the program by tools/single-file/entry.ts, which finds it by its mark. */
+/* Written into the program by tools/single-file/entry.ts, which finds it by its mark: protocol/single-file.ts. */
 struct node_place {
   char mark[16];
   uint64_t entry;

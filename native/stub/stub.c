@@ -108,7 +108,7 @@ static void post(struct slot *slot) {
   __atomic_exchange_n(&slot->state, STATE_POSTED, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&global()->sleeping, __ATOMIC_SEQ_CST) != 0) {
     uint64_t one = 1;
-    stub_syscall(SYS_write, STUB_WAKE_FD, (long)&one, sizeof one, 0, 0, 0);
+    stub_syscall(SYS_write, ZYGOTE_WAKE, (long)&one, sizeof one, 0, 0, 0);
   }
 }
 
@@ -415,7 +415,7 @@ static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *f
   close_fd(fds[1]);
   if (others_held(page, releases_before)) {
     for (long fd = 0; fd < 64; fd++) {
-      if (fd != STUB_WAKE_FD && fd != fds[0]) close_fd(fd);
+      if (fd != ZYGOTE_WAKE && fd != fds[0]) close_fd(fd);
     }
   } else {
     close_fd(page->control_fd);

@@ -50,6 +50,8 @@ export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
+  /** The room for the floating point state of one thread, on its way to another. */
+  readonly fpState: Uint8Array;
   /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
   /** Kills the process and forgets its threads, without an event. */
@@ -58,7 +60,6 @@ export interface SpaceHost extends ThreadHost {
 
 const MOST_PARKED = 8;
 
-let fpState = new Uint8Array(0);
 const passedMessage = new Int32Array(PASSED_MESSAGE_BYTES / 4);
 const passedBytes = new Uint8Array(passedMessage.buffer);
 const passedFds = new Int32Array(2);
@@ -173,10 +174,13 @@ export class SystrapSpace implements AddressSpace {
     return {
       // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid, 0);
+        return pid === 0 ? 0 : native.residentBytes(pid);
       },
-      get anonymousBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid, 1);
+      get chargedBytes(): SysResult {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 0);
+      },
+      get chargedAnonymousBytes(): SysResult {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 1);
       },
       cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
     };
@@ -256,8 +260,8 @@ export class SystrapSpace implements AddressSpace {
    * by that.
    */
   #copyFpState(from: SystrapThread, to: SystrapThread): boolean {
-    const bytes = this.#host.fpStateBytes;
-    if (fpState.length !== bytes) fpState = new Uint8Array(bytes);
+    const { fpState } = this.#host;
+    const bytes = fpState.length;
     return (
       native.readMemory(this.pid, from.fpAddr, fpState, bytes) === bytes &&
       native.writeMemory(this.pid, to.fpAddr, fpState, bytes) === bytes

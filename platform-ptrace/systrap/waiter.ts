@@ -120,6 +120,12 @@ export class Waiter {
     if (this.#budget.note(late)) this.#global[GLOBAL.spinCount] = this.#budget.pauses;
   }
 
+  /** Something is about to be dealt with: the launcher notices where that never ends (native/launcher/watchdog.c). */
+  turn(): void {
+    const turns = (this.#global[GLOBAL.turns] as number) + 1;
+    this.#global[GLOBAL.turns] = turns === 0 ? 1 : turns;
+  }
+
   /** Returns true once after a child has died. */
   takeChildDied(): boolean {
     return this.#childFlag[0] !== 0 && Atomics.exchange(this.#childFlag, 0, 0) !== 0;

@@ -1,5 +1,5 @@
-// `runts debug stack`: a log of --debug-log, or any text with stacks of our processes, with places in the source instead
-// of those in the bundles.
+// `runts debug stack`: a log of --debug-log, or any text with stacks of our processes, with places
+// in the source instead of those in the bundles.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, Failure } from '../failure.ts';

@@ -46,7 +46,7 @@ export function exec(
   });
 }
 
-/** The container's process, with what was asked for. Twin: native/launcher/quick/changes.c. */
+/** The container's process, with what was asked for. The quick path's is native/launcher/quick/changes.c. */
 export function changedProcess(
   process: Process,
   command: readonly string[],

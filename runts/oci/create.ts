@@ -3,8 +3,10 @@
 import { resolve } from 'node:path';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
+import type { LauncherValues } from '../../protocol/launcher-options.ts';
+import { STATUS_WORD } from '../../protocol/status.ts';
 import { Failure } from '../failure.ts';
-import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
+import { oomMargin, sandboxOptions } from '../launch.ts';
 import { needTerminal, windowSize } from '../terminal.ts';
 import { type Cgroup, type CgroupState, restoreCgroup } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
@@ -23,7 +25,7 @@ import {
   planContainer,
   sandboxConfig,
 } from './plan-container.ts';
-import { networkArguments } from './plan-network.ts';
+import { networkOptions } from './plan-network.ts';
 import { hasRaisedMemory, hostResources } from './plan-resources.ts';
 import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
@@ -110,7 +112,7 @@ function make(making: Making): void {
   const cgroup = joinCgroup(making);
   const front = startFront(making, cgroup);
   try {
-    front.await('namespaces');
+    front.await(STATUS_WORD.namespaces);
     cgroup.joined();
     runCreateHooks(making);
     front.open();
@@ -129,7 +131,7 @@ function make(making: Making): void {
 /** A sandbox that its own limit does not leave room for is told as such. */
 function awaitCreated(front: Front, cgroup: Cgroup): void {
   try {
-    front.await('created');
+    front.await(STATUS_WORD.created);
   } catch (error) {
     if (!(error instanceof StartFailure) || cgroup.oomKills() === 0) throw error;
     throw new Failure(
@@ -170,13 +172,14 @@ function startFront(making: Making, cgroup: Cgroup): Front {
   const front = Front.start(
     {
       launcher: plan.installation.launcher,
-      args: [
-        '--container',
-        ...(record.sandbox === undefined ? [] : joinArguments(context, record.sandbox)),
-        ...networkArguments(plan.network),
-        ...launcherArguments(launch),
-        ...logArguments(launch),
-      ],
+      options: {
+        container: true,
+        ...(record.sandbox === undefined ? {} : joinOptions(context, record.sandbox)),
+        ...networkOptions(plan.network),
+        ...sandboxOptions(launch),
+        log: launch.logFd,
+        strace: launch.straceFd,
+      },
       title: guest.argv.join(' '),
       request:
         record.sandbox === undefined ? config : joinRequest(making, config, cgroupFiles.length),
@@ -211,10 +214,10 @@ function configOf({ plan, request }: Making): SandboxConfig {
 }
 
 /** The Gofer goes where the Sentry is. */
-function joinArguments({ store }: OciContext, sandbox: string): string[] {
+function joinOptions({ store }: OciContext, sandbox: string): LauncherValues {
   const { cgroup } = store.load(sandbox);
   const files = cgroup === null ? [] : restoreCgroup(cgroup).procsFiles();
-  return ['--join', ...files.flatMap((file) => ['--gofer-cgroup', file])];
+  return { join: true, 'gofer-cgroup': files };
 }
 
 /** What the Sentry of a pod's sandbox is asked for. */
@@ -284,13 +287,6 @@ function containerOf(
   for (const { id, front, sandbox: its = id } of context.store.records())
     if (front?.pid === pid && its === sandbox.id) return id;
   return undefined;
-}
-
-function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
-  return [
-    ...(logFd === undefined ? [] : ['--log', String(logFd)]),
-    ...(straceFd === undefined ? [] : ['--strace', String(straceFd)]),
-  ];
 }
 
 /** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */

@@ -12,6 +12,7 @@ import type {
   TmpfsConfig,
 } from '../../protocol/boot-config.ts';
 import type { IdRange, IdRanges } from '../../protocol/id-ranges.ts';
+import { MAX_ATTACH } from '../../protocol/launcher-options.ts';
 import { toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';
@@ -41,9 +42,6 @@ export interface FileSettings {
   readonly ids?: IdRanges;
 }
 
-/** Twin of MAX_ATTACH in native/launcher/launcher.h. */
-const maxAttach = 180;
-
 export function planFiles(spec: Spec, settings: FileSettings): FilePlan {
   const attach: AttachPoint[] = [];
   const root = planRoot(spec, settings, attach);
@@ -52,10 +50,10 @@ export function planFiles(spec: Spec, settings: FileSettings): FilePlan {
   );
   // Device nodes are never made on the host: without a /dev of its own the container gets one.
   if (!mounts.some((mount) => mount.target === '/dev')) mounts.unshift(defaultDev);
-  if (attach.length > maxAttach)
+  if (attach.length > MAX_ATTACH)
     throw new Failure(
       'RUNTS_E_MOUNT_COUNT',
-      `mounts: ${attach.length - 1} bind mounts, but ${maxAttach - 1} can be served`,
+      `mounts: ${attach.length - 1} bind mounts, but ${MAX_ATTACH - 1} can be served`,
     );
   const { linux } = spec;
   return {

@@ -1,9 +1,10 @@
 // Settings of the Sentry's kernel that the configuration can change before anything runs (linux.sysctl, abi/sysctl.ts).
-// Inside nobody changes them. Those of a network that is the host's (net.*) show what holds there when the Sentry boots.
+// Inside nobody changes those that anything depends on. Those of a network that is the host's (net.*) show what holds there when the Sentry boots.
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 
-class Settings {
+export class Settings {
   readonly #changed = new Map<string, string>();
+  readonly #kept = new Map<string, number>();
   readonly #absent = new Set<string>();
 
   /** False: there is no such setting, or no such value of it. */
@@ -27,6 +28,15 @@ class Settings {
     return [...keys].filter((key) => !this.#absent.has(key));
   }
 
+  /** What root inside wrote to a setting that nothing depends on; undefined: nothing. */
+  kept(key: string): number | undefined {
+    return this.#kept.get(key);
+  }
+
+  keep(key: string, value: number): void {
+    this.#kept.set(key, value);
+  }
+
   text(key: string): string {
     return this.#changed.get(key) ?? sysctlRules[key]?.initial ?? '';
   }
@@ -35,5 +45,3 @@ class Settings {
     return Number(this.text(key));
   }
 }
-
-export const settings: Settings = new Settings();

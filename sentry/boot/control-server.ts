@@ -11,7 +11,7 @@ import {
   eventLine,
   type ProcessRequest,
 } from '../../protocol/control.ts';
-import { FD_LISTEN } from '../../protocol/sentry-descriptors.ts';
+import { SENTRY_LISTEN } from '../../protocol/descriptors.ts';
 import { nextTurn } from '../base/turn.ts';
 import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
@@ -54,7 +54,7 @@ const MAX_PENDING = 64;
 
 /** Serves as long as the Sentry lives. */
 export function serveControl(platform: Platform, handler: RequestHandler): void {
-  new ControlServer(FD_LISTEN, platform, handler).listen();
+  new ControlServer(SENTRY_LISTEN, platform, handler).listen();
 }
 
 class ControlServer implements HostFdWatcher {

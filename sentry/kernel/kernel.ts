@@ -4,15 +4,21 @@ import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
+import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn } from '../base/turn.ts';
+import { uuid } from '../base/uuid.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { IpcMemory } from './ipc/ipc-memory.ts';
+import { QueueAccount } from './ipc/queue-account.ts';
+import { LoadAverage } from './load-average.ts';
 import { MemoryGuard } from './memory-guard.ts';
+import { NamespaceNumbers } from './namespace-numbers.ts';
+import type { Network } from './network.ts';
 import type { PidFd } from './pidfd.ts';
 import type { ProgramEnvironment } from './program-environment.ts';
 import { Scheduler } from './scheduler.ts';
@@ -41,6 +47,12 @@ export interface KernelOptions {
    * descriptors live above this layer.
    */
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
+  readonly network: Network;
+  readonly settings: Settings;
+  /** A shell outside can continue the main process when it stops: its process group is no orphan. */
+  readonly mainHasShell: boolean;
+  /** Told that the main process stopped (true) or went on (false), with the signal. */
+  readonly mainStopped: (stopped: boolean, signal: number) => void;
 }
 
 /** Events handled before timers are looked at again. */
@@ -56,6 +68,10 @@ export class Kernel {
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];
+  readonly network: Network;
+  readonly settings: Settings;
+  readonly mainHasShell: boolean;
+  readonly mainStopped: KernelOptions['mainStopped'];
   readonly program: ProgramEnvironment;
   /** Of eventfd(2), whose files show theirs. */
   readonly eventfdIds: IdPool = new IdPool();
@@ -79,13 +95,12 @@ export class Kernel {
   readonly containers: Map<string, Container> = new Map();
   /** The first container: its end is the sandbox's end. */
   mainContainer: Container | undefined = undefined;
-  pidNamespaceCount = 0;
-  ipcNamespaceCount = 0;
+  readonly loadAverage: LoadAverage = new LoadAverage();
+  /** What POSIX message queues of all IPC namespaces take of their users' limits. */
+  readonly queueAccount: QueueAccount = new QueueAccount();
+  readonly namespaceNumbers: NamespaceNumbers = new NamespaceNumbers();
   #lastSerial = 0;
-  /** A shell outside can continue the main process when it stops: its process group is no orphan. */
-  mainHasShell = false;
-  /** Tells boot that the main process stopped (true) or went on (false), with the signal. */
-  mainStopped: ((stopped: boolean, signal: number) => void) | undefined = undefined;
+  #bootId: string | undefined = undefined;
   /** Processes started since boot (for /proc/stat). */
   forkCount = 0;
 
@@ -101,6 +116,10 @@ export class Kernel {
     this.dispatch = options.dispatch;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
+    this.network = options.network;
+    this.settings = options.settings;
+    this.mainHasShell = options.mainHasShell;
+    this.mainStopped = options.mainStopped;
     this.program = options.program;
     this.ipcMemory = new IpcMemory(options.memoryBytes);
     this.scheduler = new Scheduler(this);
@@ -110,6 +129,12 @@ export class Kernel {
   /** The process whose end is the sandbox's end. */
   get mainGroup(): ThreadGroup | undefined {
     return this.mainContainer?.main;
+  }
+
+  /** /proc/sys/kernel/random/boot_id. */
+  get bootId(): string {
+    this.#bootId ??= uuid(this.randomFill);
+    return this.#bootId;
   }
 
   /** A number for a process or thread that no other has had in any PID namespace. */

@@ -1,5 +1,5 @@
 // Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry looks at the resident memory
-// of its processes while any of them runs, and kills the largest of a container that has more than it may (as the host's OOM
+// and the page tables of its processes while any of them runs, and kills the largest of a container that has more than it may (as the host's OOM
 // killer would within a cgroup). The next look is due when what is left could have been touched: rarely far from the limit, often
 // near it. Past it a guest gets by what it can touch in SHORTEST_NS.
 import { SIGKILL } from '../../abi/signal.ts';
@@ -60,7 +60,7 @@ export class MemoryGuard {
     for (const { group, mm } of allowance.processes()) {
       const usage = mm.space.usage();
       const counts = allowance.guardsMemory === 'anonymous';
-      const bytes = counts ? usage.anonymousBytes : usage.residentBytes;
+      const bytes = counts ? usage.chargedAnonymousBytes : usage.chargedBytes;
       total += bytes;
       const badness = bytes + (group.oomScoreAdjustment / 1000) * limitBytes;
       if (badness > most && group.oomScoreAdjustment > -1000) {

@@ -11,9 +11,6 @@ import type { ThreadGroup } from './thread-group.ts';
 const PID_MAX = 4_194_304;
 /** Pids below are given once: afterwards they are daemons' (Linux's RESERVED_PIDS). */
 const RESERVED_PIDS = 300;
-/** PROC_PID_INIT_INO, and the first of namespaces made later (linux/proc_ns.h). */
-const FIRST_INODE = 0xeffffffc;
-const LATER_INODES = 0xf1000000;
 
 export class PidNamespace {
   readonly kernel: Kernel;
@@ -31,9 +28,7 @@ export class PidNamespace {
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
-    kernel.pidNamespaceCount += 1;
-    const count = kernel.pidNamespaceCount;
-    this.inode = count === 1 ? FIRST_INODE : LATER_INODES + count;
+    this.inode = kernel.namespaceNumbers.next('pid');
   }
 
   get lastPid(): number {

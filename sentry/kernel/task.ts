@@ -12,6 +12,7 @@ import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
 import type { FsContext } from '../vfs/fs-context.ts';
+import type { SpecialFiles } from '../vfs/special-files.ts';
 import type { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { UndoList } from './ipc/semaphore-undo.ts';
 import type { Kernel } from './kernel.ts';
@@ -148,6 +149,10 @@ export class Task implements Caller, Waker {
 
   get memory(): GuestMemory {
     return this.mm.memory;
+  }
+
+  get specialFiles(): SpecialFiles {
+    return this.group.container.mounts.specialFiles;
   }
 
   /** What the pids mean that this task names. */

@@ -30,6 +30,7 @@ import type { SignalInfo } from './signal-info.ts';
 import { isStopSignal, PendingSignals, type SignalActions } from './signal-state.ts';
 import { continueGroup } from './stop.ts';
 import type { Task } from './task.ts';
+import type { ControllingTerminal } from './terminal.ts';
 
 const stopSignals = SignalSet.of(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU);
 const continueSignal = SignalSet.of(SIGCONT);
@@ -97,6 +98,8 @@ export class ThreadGroup {
   stopSignal = 0;
   report: StatusReport | undefined = undefined;
   isSubreaper = false;
+  /** The terminal of its session that the process left on its own (TIOCNOTTY). */
+  leftTerminal: ControllingTerminal | undefined = undefined;
   /** execve was called since fork (setpgid answers EACCES then). */
   hasExecuted = false;
   /** prctl PR_SET_DUMPABLE. */

@@ -14,6 +14,7 @@ import { S_IFSOCK } from '../../abi/stat.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
 import { type AnonymousNode, newAnonymousNode, sockfs } from '../fs/anon/anonymous-node.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -23,6 +24,9 @@ import { OpenFile } from '../vfs/open-file.ts';
 import { SocketOptions } from './socket-options.ts';
 
 /** What socket operations know of their caller. Task is one. */
+/** What sockets of the sandbox need of its kernel. */
+export type SocketKernel = Pick<Kernel, 'clock' | 'network' | 'settings'>;
+
 export interface SocketCaller extends FsCaller {
   readonly group: ThreadGroup;
 }

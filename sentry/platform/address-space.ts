@@ -112,8 +112,13 @@ export interface AddressSpace {
 
 export interface MemoryUsage {
   readonly residentBytes: number;
-  /** Those of neither files nor shared memory. */
-  readonly anonymousBytes: number;
+  /**
+   * Resident memory and page tables, which are memory of the host's kernel: pages of zeros that were only read take nothing
+   * else.
+   */
+  readonly chargedBytes: number;
+  /** The same without pages of files and shared memory. */
+  readonly chargedAnonymousBytes: number;
   /** User and system. */
   readonly cpuNs: number;
 }

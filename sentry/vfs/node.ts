@@ -125,7 +125,7 @@ export interface NewNode {
   readonly gid: number;
 }
 
-/** What belongs to a file under whatever nodes it is known. Pipes of FIFOs and bound sockets are found by it too. */
+/** What belongs to a file under whatever nodes it is known. */
 export class FileIdentity {
   /** File locks (vfs/locks.ts), once there are any. */
   locks: FileLocks | undefined = undefined;
@@ -133,6 +133,10 @@ export class FileIdentity {
   observers: Set<NodeObserver> | undefined = undefined;
   /** Address spaces whose program it is (mm/memory-manager.ts): nobody writes to it meanwhile. */
   running = 0;
+  /** The pipe of a FIFO that was opened (fs/pipe/fifo.ts), which this layer knows no more of. */
+  fifoPipe: object | undefined = undefined;
+  /** The socket that is bound to the name (net/unix/address.ts). */
+  boundSocket: object | undefined = undefined;
 }
 
 /** An inode. The same object must be answered for the same file as long as anyone holds it: dentries are keyed by it. */

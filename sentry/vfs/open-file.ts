@@ -53,6 +53,16 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
+/** Who F_SETOWN named, and the signal of F_SETSIG: kept to be asked for. */
+export interface IoOwner {
+  /** F_OWNER_*. */
+  readonly type: number;
+  readonly id: number;
+  /** The PID namespace that `id` is of. */
+  readonly pids: object | undefined;
+  readonly signal: number;
+}
+
 export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
@@ -68,6 +78,8 @@ export abstract class OpenFile {
   #closeObservers: Set<CloseObserver> | undefined;
   /** mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2); set by vfs/open.ts. */
   path: Path | undefined = undefined;
+  /** fcntl(2) F_SETOWN and F_SETSIG; undefined where nobody asked for any. */
+  ioOwner: IoOwner | undefined = undefined;
 
   constructor(flags: number) {
     this.flags = flags;

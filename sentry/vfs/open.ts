@@ -62,7 +62,7 @@ import {
   mayWriteMount,
   newNode,
 } from './permission.ts';
-import { type Opening, openFifo } from './special-files.ts';
+import type { Opening } from './special-files.ts';
 
 export interface OpenHow {
   /** O_*. */
@@ -251,7 +251,7 @@ function openNode(caller: FsCaller, path: Path, flags: number): Opening {
   const kept = (flags & ~creationFlags) | O_LARGEFILE;
   if (path.node.kind !== S_IFIFO)
     return adopt(path.node.open(kept | (flags & O_NOCTTY), caller), path, kept);
-  const opened = openFifo(path.node, kept, caller);
+  const opened = caller.specialFiles.openFifo(path.node, kept, caller);
   if (opened instanceof OpenFile || typeof opened === 'number') return adopt(opened, path);
   return adoptLater(opened, path);
 }

@@ -63,6 +63,21 @@ const MALFORMED = 'a malformed reply';
  */
 const REQUESTS_BEFORE_WATCHES = 200;
 
+/** What the owner of a client is called for. */
+export interface GoferEvents {
+  /**
+   * Called when the Gofer has died, where it is the Gofer of one container among several in a pod:
+   * only that container ends, and its files answer EIO. Where it is undefined, the death of the
+   * Gofer ends the sandbox.
+   */
+  readonly died: (() => void) | undefined;
+  /**
+   * Called when watches begin, so that somebody looks from time to time whether they are still
+   * used.
+   */
+  readonly watching: (client: GoferClient) => void;
+}
+
 export class GoferClient {
   readonly #socketFd: number;
   readonly #request = new MessageWriter(REQUEST_BYTES);
@@ -70,12 +85,6 @@ export class GoferClient {
   readonly #fds = new Int32Array(2);
   /** The number of requests so far, for tests and statistics. */
   requests = 0;
-  /**
-   * Called when the Gofer has died. It is set for the Gofer of one container among several in a
-   * pod: only that container ends, and its files answer EIO. Where it is not set, the death of the
-   * Gofer ends the sandbox.
-   */
-  died: (() => void) | undefined = undefined;
   #isClosed = false;
 
   /** The identities of host files, which all Gofers of the sandbox share. */
@@ -86,15 +95,17 @@ export class GoferClient {
   readonly watches: HostWatches = new HostWatches((reason) => {
     this.#lost(reason);
   });
-  /**
-   * Called when watches begin, so that somebody looks from time to time whether they are still
-   * used.
-   */
-  watching: (() => void) | undefined = undefined;
   #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
-  constructor(socketFd: number, identities: SharedIdentities = new SharedIdentities()) {
+  readonly #events: GoferEvents;
+
+  constructor(
+    socketFd: number,
+    events: GoferEvents,
+    identities: SharedIdentities = new SharedIdentities(),
+  ) {
     this.#socketFd = socketFd;
+    this.#events = events;
     this.identities = identities;
     identities.join(this);
   }
@@ -258,7 +269,7 @@ export class GoferClient {
       return;
     }
     this.watches.start(started.fd);
-    this.watching?.();
+    this.#events.watching(this);
   }
 
   /** Stops watching directories, until `shareFiles` finds that it pays again. */
@@ -316,7 +327,7 @@ export class GoferClient {
   }
 
   #lost(reason: string): Errno {
-    const { died } = this;
+    const { died } = this.#events;
     if (died === undefined) throw new GoferDied(reason);
     this.close();
     died();

@@ -6,7 +6,6 @@ import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Attributes } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
-import { openDevice } from '../../vfs/special-files.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 import { GoferNode } from './node.ts';
@@ -59,6 +58,6 @@ export class GoferSpecial extends GoferNode {
     if (this.kind !== S_IFCHR && this.kind !== S_IFBLK) return ENXIO;
     const attributes = this.attributes();
     if (isErrno(attributes)) return attributes;
-    return openDevice(attributes.rdev, this.kind, this, flags, caller);
+    return caller.specialFiles.openDevice(attributes.rdev, this.kind, this, flags, caller);
   }
 }

@@ -35,7 +35,6 @@ class NamespaceFileSystem implements FileSystem {
   }
 }
 
-let nsfs: NamespaceFileSystem | undefined;
 const epoch = { sec: 0, nsec: 0 };
 
 class NamespaceNode extends Node {
@@ -50,7 +49,6 @@ class NamespaceNode extends Node {
   }
 
   get filesystem(): FileSystem {
-    nsfs ??= new NamespaceFileSystem(this);
     return nsfs;
   }
 
@@ -77,6 +75,8 @@ class NamespaceNode extends Node {
     return new NamespaceFile(this, flags);
   }
 }
+
+const nsfs = new NamespaceFileSystem(new NamespaceNode(0, undefined));
 
 /** Keeps its namespace. */
 class NamespaceFile extends OpenFile {

@@ -5,6 +5,7 @@ import { mayAccessProcess } from '../../kernel/process-access.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
+import type { Node } from '../../vfs/node.ts';
 import type { Entry } from '../pseudo/entry.ts';
 import { type Owner, rootOwner } from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
@@ -14,6 +15,8 @@ export class Subject {
   readonly group: ThreadGroup;
   /** The thread; undefined where the directory is the process's. */
   readonly thread: Task | undefined;
+  /** Nodes of directories whose entries are computed, by their path from here. */
+  readonly computedNodes: Map<string, Node> = new Map();
 
   constructor(group: ThreadGroup, thread: Task | undefined) {
     this.kernel = group.kernel;

@@ -7,7 +7,6 @@ import type { TimerQueue } from '../../base/timer-queue.ts';
 import type { ProcessGroup, Session } from '../../kernel/session.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ControllingTerminal } from '../../kernel/terminal.ts';
-import type { ThreadGroup } from '../../kernel/thread-group.ts';
 
 /** What terminals need of the kernel. */
 export interface TerminalKernel {
@@ -21,19 +20,16 @@ export function sessionOf(task: Task): Session {
   return task.group.processGroup.session;
 }
 
-/** Processes that left their session's terminal on their own (TIOCNOTTY), and which. */
-const leavers = new WeakMap<ThreadGroup, ControllingTerminal>();
-
 /** The terminal that controls the session of `task`, if any. */
 export function controllingTerminalOf(task: Task): ControllingTerminal | undefined {
   const terminal = sessionOf(task).terminal;
   if (terminal === undefined || terminal.session !== sessionOf(task)) return undefined;
-  return leavers.get(task.group) === terminal ? undefined : terminal;
+  return task.group.leftTerminal === terminal ? undefined : terminal;
 }
 
-/** One process goes without its session's terminal. Differs from Linux: its children get it back. */
+/** One process, and what it forks from now on, goes without its session's terminal. */
 export function leaveTerminal(task: Task, terminal: ControllingTerminal): void {
-  leavers.set(task.group, terminal);
+  task.group.leftTerminal = terminal;
 }
 
 export function isSessionLeader(task: Task): boolean {

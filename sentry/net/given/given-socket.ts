@@ -33,7 +33,7 @@ const noRoom = new Uint8Array(0);
 const sendFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_MORE;
 const receiveFlags = so.MSG_OOB | so.MSG_PEEK | so.MSG_TRUNC;
 const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC;
-/** Twin of sentry/host/sentry-filter.ts. */
+/** Those that sentry/host/sentry-filter.ts lets the Sentry read from the host. */
 export const readableOptions: readonly number[] = [
   so.SO_TYPE,
   so.SO_ERROR,

@@ -3,13 +3,8 @@
 import { EINVAL, ENODEV, EOPNOTSUPP, EPERM, isErrno } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6, AF_PACKET, AF_UNSPEC } from '../../../abi/socket.ts';
-import {
-  dump,
-  errorMessage,
-  message,
-  type NetlinkRequest,
-  type RouteAnswerer,
-} from '../netlink/route-message.ts';
+import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
+import { dump, errorMessage, message } from '../netlink/route-message.ts';
 import { answersTo } from './host-answers.ts';
 import { attributes } from './link.ts';
 import { RouteSocket } from './route-socket.ts';

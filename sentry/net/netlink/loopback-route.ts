@@ -2,6 +2,7 @@
 import { ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../../../abi/socket.ts';
+import type { NetlinkRequest } from '../../kernel/network.ts';
 import { loopbackV4, loopbackV6 } from '../inet/address.ts';
 import {
   loopbackFlags,
@@ -9,16 +10,7 @@ import {
   loopbackMtu,
   loopbackType,
 } from '../inet/interface-ioctl.ts';
-import {
-  attribute,
-  dump,
-  errorMessage,
-  joined,
-  message,
-  type NetlinkRequest,
-  text,
-  u32,
-} from './route-message.ts';
+import { attribute, dump, errorMessage, joined, message, text, u32 } from './route-message.ts';
 
 export function answerLoopbackRoute(
   request: NetlinkRequest,

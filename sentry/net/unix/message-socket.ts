@@ -19,7 +19,6 @@ import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
-import { findSocket } from './bound-name.ts';
 import type { FileBundle } from './in-flight.ts';
 import { MessageInbox } from './message-inbox.ts';
 import { bundleOf, maxDatagramQueue, UnixSocket } from './unix-socket.ts';
@@ -32,7 +31,7 @@ export class UnixMessageSocket extends UnixSocket {
   protected override readonly inbox: MessageInbox = new MessageInbox(this.type);
 
   protected override newServed(caller: SocketCaller): UnixMessageSocket {
-    return new UnixMessageSocket(this.type, 0, this.protocol, caller, this.clock);
+    return new UnixMessageSocket(this.type, 0, this.protocol, caller, this.kernel);
   }
 
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
@@ -59,7 +58,7 @@ export class UnixMessageSocket extends UnixSocket {
 
   /** Sockets of this one's type are of this class. */
   #find(bytes: Uint8Array, caller: SocketCaller): Result<UnixMessageSocket> {
-    const found = findSocket(bytes, this.type, caller);
+    const found = this.name.find(bytes, this.type, caller);
     return isErrno(found) || found instanceof UnixMessageSocket ? found : EPROTOTYPE;
   }
 
