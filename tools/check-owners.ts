@@ -1,5 +1,6 @@
-// No state without an owner: module-level variables, side tables by weak key and exported hooks are errors in the
-// processes of a sandbox, but for those that stand here with the reason why a module may keep them.
+// No state without an owner: module-level variables, side tables by weak key and exported hooks are
+// errors in the processes of a sandbox, but for those that stand here with the reason why a module
+// may keep them.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

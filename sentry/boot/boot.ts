@@ -1,5 +1,5 @@
-// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
-// first process; then confines this process.
+// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
+// systems, streams, first process; then confines this process.
 
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
@@ -43,7 +43,7 @@ export interface Sandbox {
   run(): number;
 }
 
-/** What boot is given besides the configuration. */
+/** The connections that boot is given besides the configuration. */
 export interface Connections {
   readonly channel: ControlChannel;
   readonly log: Log;

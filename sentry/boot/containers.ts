@@ -1,5 +1,5 @@
-// The containers of this Sentry and the processes that are started in them from outside: the first one at boot, a pod's
-// others and those of `runts exec` over the control socket.
+// The containers of this Sentry and the processes that are started in them from outside: the first
+// one at boot, a pod's others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
@@ -55,7 +55,7 @@ export interface GivenDescriptors {
   readonly taken: (hostFd: number) => void;
 }
 
-/** What a further container of a pod comes with. */
+/** The descriptors that come with a further container of a pod. */
 interface OwnPlace {
   /** The cgroup.procs of its cgroups, to be written. */
   readonly cgroupFds: readonly number[];
@@ -81,8 +81,9 @@ export class Containers implements RequestHandler {
   }
 
   /**
-   * Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. `ended` is told of the end
-   * of one among others; undefined for the first, which is the sandbox's.
+   * Makes a container and loads its first process. Throws BootFailure; then nothing is left of it.
+   * `ended` is told of the end of one among others; undefined for the first, which is the
+   * sandbox's.
    */
   create(
     config: ContainerConfig,
@@ -289,7 +290,9 @@ export class Containers implements RequestHandler {
   }
 }
 
-/** As runc: a name that is given is set, in a joined namespace too. */
+/**
+ * Returns the UTS namespace. A name that is given is set, as with runc, in a joined namespace too.
+ */
 function utsFor(
   kernel: Kernel,
   { ids = sameIdRanges, hostname, domainname }: ContainerConfig,

@@ -1,5 +1,5 @@
-// A container's tree of mounts as its first process finds it: root, what the configuration mounts over it in its order,
-// /dev, and paths that are hidden or read-only.
+// A container's tree of mounts as its first process finds it: root, what the configuration mounts
+// over it in its order, /dev, and paths that are hidden or read-only.
 import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
@@ -89,7 +89,7 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
 
 type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;
 
-/** What the container's Gofer serves. */
+/** The files that the container's Gofer serves. */
 class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;
@@ -135,7 +135,10 @@ class Builder {
   readonly #parts: MountParts;
   readonly #files: ServedFiles;
   readonly #rootServed: GoferFileSystem;
-  /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
+  /**
+   * One file system for one directory of the host, mounted where and how often it may be: locks and
+   * FIFOs are shared.
+   */
   readonly #served = new Map<string, GoferFileSystem>();
 
   constructor({ root: config }: ContainerConfig, parts: MountParts, files: ServedFiles) {

@@ -138,7 +138,10 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   return tid;
 }
 
-/** Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd() gives it away. */
+/**
+ * Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd()
+ * gives it away.
+ */
 function announcePidfd(task: Task, addr: number): SysResult {
   const fd = task.files.next();
   return isErrno(fd) ? fd : task.memory.writeU32(addr, fd);

@@ -28,7 +28,7 @@ import type { ThreadGroup } from './thread-group.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What boot knows of the host and of the caller's wishes. */
+/** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
@@ -43,8 +43,8 @@ export interface KernelOptions {
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
   /**
-   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for its `thread`. The inodes of
-   * descriptors live above this layer.
+   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for
+   * its `thread`. The inodes of descriptors live above this layer.
    */
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
   readonly network: Network;
@@ -73,7 +73,7 @@ export class Kernel {
   readonly mainHasShell: boolean;
   readonly mainStopped: KernelOptions['mainStopped'];
   readonly program: ProgramEnvironment;
-  /** Of eventfd(2), whose files show theirs. */
+  /** The ids of eventfds, which their files in /proc/PID/fdinfo show. */
   readonly eventfdIds: IdPool = new IdPool();
   readonly audit: AuditLimit = new AuditLimit();
 
@@ -84,7 +84,7 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   readonly memoryBytes: number;
-  /** What messages and semaphores of all IPC namespaces may take. */
+  /** The memory that messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
   readonly cpuCount: number;
 
@@ -96,7 +96,7 @@ export class Kernel {
   /** The first container: its end is the sandbox's end. */
   mainContainer: Container | undefined = undefined;
   readonly loadAverage: LoadAverage = new LoadAverage();
-  /** What POSIX message queues of all IPC namespaces take of their users' limits. */
+  /** The memory that POSIX message queues of all IPC namespaces take of their users' limits. */
   readonly queueAccount: QueueAccount = new QueueAccount();
   readonly namespaceNumbers: NamespaceNumbers = new NamespaceNumbers();
   #lastSerial = 0;
@@ -149,7 +149,7 @@ export class Kernel {
     this.#memoryGuard.add(container);
   }
 
-  /** Of one that has ended, or that never began: its id is free again. */
+  /** Forgets a container that has ended or never began. Its id is free again. */
   forgetContainer(container: Container): void {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);

@@ -51,7 +51,7 @@ const defaultMemoryPolicy: MemoryPolicy = { mode: MPOL_DEFAULT, nodes: 0 };
 
 export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
 
-/** What a new task starts from. */
+/** The parts that a new task starts from. */
 export interface TaskParts {
   readonly kernel: Kernel;
   readonly tid: number;
@@ -155,7 +155,7 @@ export class Task implements Caller, Waker {
     return this.group.container.mounts.specialFiles;
   }
 
-  /** What the pids mean that this task names. */
+  /** The PID namespace in which the pids that this task names have their meaning. */
   get pids(): PidNamespace {
     return this.group.pids;
   }

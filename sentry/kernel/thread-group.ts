@@ -46,7 +46,7 @@ export interface StatusReport {
   readonly signal: number;
 }
 
-/** What a new process starts from. */
+/** The parts that a new process starts from. */
 export interface ThreadGroupParts {
   readonly container: Container;
   readonly id: number;
@@ -63,7 +63,7 @@ export class ThreadGroup {
   readonly kernel: Kernel;
   readonly container: Container;
   readonly pids: PidNamespace;
-  /** Of the namespace `pids`. */
+  /** The process's id in the namespace `pids`. */
   readonly id: number;
   /** Unlike `id` of this process alone, in all namespaces and times. */
   readonly serial: number;
@@ -86,7 +86,7 @@ export class ThreadGroup {
   actions: SignalActions;
   readonly pending: PendingSignals = new PendingSignals();
   state: GroupState = 'running';
-  /** As wait4 gives it. */
+  /** The exit status in the form of wait4. */
   exitStatus = 0;
   /** Signal sent to the parent at exit; 0 for none. */
   exitSignal: number = SIGCHLD;

@@ -77,7 +77,9 @@ export function betweenPieces(task: Task, output: OpenFile): Sleep {
   return output.node.kind === S_IFREG ? { ...now, killable: true } : now;
 }
 
-/** As Linux's sock_intr_errno: a call with a time-out of its own is not restarted. */
+ * Returns the result of an interrupted call, by Linux's sock_intr_errno: a call with a time-out of
+ * its own is not restarted.
+ */
 export function interrupted(timeoutNs: number): SysResult {
   return timeoutNs === Number.POSITIVE_INFINITY ? ERESTARTSYS : EINTR;
 }

@@ -26,7 +26,10 @@ function settingFile(
   return textFile<Kernel>(mode, render, { ...options, operations: settingOperations });
 }
 
-/** A setting that is as it is: writing answers EPERM even to root (its effect lies outside the sandbox, or there is none). */
+/**
+ * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
+ * sandbox, or there is none).
+ */
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
 const fixedBy = (value: (kernel: Kernel) => string | number): Entry<Kernel> =>
@@ -44,8 +47,8 @@ const setting = (key: string): Entry<Kernel> =>
   IpcLimits.has(key) ? ipcSetting(key) : fixedBy(({ settings }) => settings.text(key));
 
 /**
- * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash in a key is a dot of
- * the name (an interface's), as in sysctl(8).
+ * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash
+ * in a key is a dot of the name (an interface's), as in sysctl(8).
  */
 function settingsBelow(
   prefix: string,
@@ -77,7 +80,7 @@ function kept(key: string, initial: number, least: number, most: number): Entry<
   });
 }
 
-/** Of the UTS namespace of who asks. */
+/** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   return settingFile(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {
