@@ -35,8 +35,8 @@ export class SyscallArgs {
   }
 
   /**
-   * A size_t. Exact up to 2^53; larger ones are so large that any use of them fails, but their page is exact, and so is
-   * whether they lie on its border: sums with them wrap where Linux's do.
+   * A size_t. Exact up to 2^53; larger ones are so large that any use of them fails, but their page
+   * is exact, and so is whether they lie on its border: sums with them wrap where Linux's do.
    */
   len(index: number): number {
     const high = this.high(index);

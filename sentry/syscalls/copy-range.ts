@@ -25,7 +25,7 @@ import { betweenPieces, limitedLength, maxTransferBytes } from './transfer.ts';
 const PIECE_BYTES = 1_048_576;
 const buffer = new Uint8Array(256 * 1024);
 
-/** What of which file is copied where. */
+/** The bytes of one file that go to another. */
 interface Copy {
   readonly from: OpenFile;
   readonly inPosition: number;
@@ -72,7 +72,10 @@ function check(from: OpenFile, to: OpenFile, flags: number): SysResult {
   return 0;
 }
 
-/** As generic_copy_file_checks: up to the end of the file and to RLIMIT_FSIZE, and no overlap within one file. */
+/**
+ * Returns the length that generic_copy_file_checks leaves: up to the end of the file and to
+ * RLIMIT_FSIZE, and no overlap within one file.
+ */
 function lengthToCopy(
   task: Task,
   from: OpenFile,
@@ -114,7 +117,10 @@ function* goOn(
   }
 }
 
-/** Copies a piece, of which `before` bytes were copied already. The bytes copied: fewer at the end or an error. */
+/**
+ * Copies a piece, before which `before` bytes were copied already. The bytes copied: fewer at the
+ * end or an error.
+ */
 function copyPiece({ from, inPosition, to, outPosition, length }: Copy, before: number): SysResult {
   const pieceBytes = Math.min(PIECE_BYTES, length - before);
   let done = 0;

@@ -1,4 +1,5 @@
-// sendfile(2): fs/read_write.c and fs/splice.c of Linux. Bytes are copied in pieces, between which other tasks run.
+// sendfile(2): fs/read_write.c and fs/splice.c of Linux. Bytes are copied in pieces, between which
+// other tasks run.
 import {
   EAGAIN,
   EINVAL,
@@ -68,7 +69,10 @@ function sendStream(task: Task, input: OpenFile, output: OpenFile, length: numbe
   return readIntoPipe(task, input, output, pipe, read, false);
 }
 
-/** One sendfile call: goes on through waits and pauses until all is sent, the input ends, or a signal comes. */
+/**
+ * One sendfile call: goes on through waits and pauses until all is sent, the input ends, or a
+ * signal comes.
+ */
 class Sendfile {
   readonly #task: Task;
   readonly #input: OpenFile;
@@ -103,7 +107,10 @@ class Sendfile {
     return isOver ? this.#finish(done) : this.#goOn(done);
   }
 
-  /** Sends a piece. Undefined: there is more to send; 0: there is not; or the error, EAGAIN included, that stops it. */
+  /**
+   * Sends a piece. Undefined: there is more to send; 0: there is not; or the error, EAGAIN
+   * included, that stops it.
+   */
   #piece(): SysResult | undefined {
     const pieceEnd = Math.min(this.#end, this.#position + PIECE_BYTES);
     while (this.#position < pieceEnd) {

@@ -268,8 +268,8 @@ function sysTee(task: Task, args: SyscallArgs): MaybeBlocking {
 }
 
 /**
- * vmsplice(2): with pages copied, one write to (or read from) a pipe, which takes what there is room for. Only its own flag
- * keeps the call from waiting, not the file's.
+ * vmsplice(2): with pages copied, one write to (or read from) a pipe, which takes what there is
+ * room for. Only its own flag keeps the call from waiting, not the file's.
  */
 function sysVmsplice(task: Task, args: SyscallArgs): MaybeBlocking {
   const flags = args.u32(3);

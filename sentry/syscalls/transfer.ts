@@ -69,14 +69,15 @@ export function deadlineAfter(task: Task, timeoutNs: number): number {
 }
 
 /**
- * What a long copy into `output` yields between two pieces, so that others get their turn. As in Linux, only death cuts a
- * copy into a regular file short.
+ * Returns the sleep of a long copy into `output` between two pieces, in which others get their
+ * turn. As in Linux, only death cuts a copy into a regular file short.
  */
 export function betweenPieces(task: Task, output: OpenFile): Sleep {
   const now = sleepUntil(task.kernel.clock.monotonicNs());
   return output.node.kind === S_IFREG ? { ...now, killable: true } : now;
 }
 
+/**
  * Returns the result of an interrupted call, by Linux's sock_intr_errno: a call with a time-out of
  * its own is not restarted.
  */

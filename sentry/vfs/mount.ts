@@ -101,7 +101,7 @@ export class MountNamespace {
   readonly inode: number;
   /** The meaning of FIFOs and devices to the processes that have this namespace. */
   readonly specialFiles: SpecialFiles;
-  /** Of those who wait for a change of the mounts. */
+  /** The wakers of tasks that wait for a change of the mounts. */
   readonly queue: WaitQueue = new WaitQueue();
   #version = 0;
   #root: Mount;

@@ -198,7 +198,10 @@ export abstract class OpenFile {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
   }
 
-  /** EPERM from epoll_ctl for files that are always ready (regular files, directories): those of Linux without `f_op->poll`. */
+  /**
+   * EPERM from epoll_ctl for files that are always ready (regular files, directories): those of
+   * Linux without `f_op->poll`.
+   */
   get pollable(): boolean {
     return true;
   }

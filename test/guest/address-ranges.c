@@ -1,4 +1,5 @@
-// Ranges of addresses whose end is past 2^64, or nearly: the sum wraps as Linux's does, and nothing else is changed.
+// Ranges of addresses whose end is past 2^64, or nearly: the sum wraps as Linux's does, and nothing
+// else is changed.
 #include <sys/mman.h>
 
 #include "check.h"

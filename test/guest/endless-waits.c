@@ -1,4 +1,5 @@
-// Calls that must not wait where nothing can come, and calls that must wait although they have taken their bytes.
+// Calls that must not wait where nothing can come, and calls that must wait although they have
+// taken their bytes.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
-// splice(2), vmsplice(2), sendfile(2), copy_file_range(2): which files take part, how much one call moves, and when it waits.
+// splice(2), vmsplice(2), sendfile(2), copy_file_range(2): which files take part, how much one call
+// moves, and when it waits.
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>

@@ -90,7 +90,10 @@ export class FullFile extends MemoryDevice {
   }
 }
 
-/** /dev/random and /dev/urandom: the same since Linux 5.6, and always ready. Only the former can be polled. */
+/**
+ * /dev/random and /dev/urandom: the same since Linux 5.6, and always ready. Only the former can be
+ * polled.
+ */
 export class RandomFile extends MemoryDevice {
   readonly #fill: (bytes: Uint8Array) => void;
   readonly #pollable: boolean;

@@ -84,7 +84,10 @@ function mountsOf(subject: Subject): ShownMount[] {
   return root === undefined ? [] : reachableMounts(root);
 }
 
-/** A file of mounts. poll(2) tells with POLLPRI that they have changed, which is what libmount and systemd wait for. */
+/**
+ * A file of mounts. poll(2) tells with POLLPRI that they have changed, which is what libmount and
+ * systemd wait for.
+ */
 export function mountTable(render: (subject: Subject) => string): Entry<Subject> {
   return processFile(0o444, render, {
     operations: systemOperations,

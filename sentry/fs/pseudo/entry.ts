@@ -15,7 +15,10 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** Which of Linux's file operations, beyond reading and writing, the files of one kind have (vfs/open-file.ts). */
+/**
+ * Which of Linux's file operations, beyond reading and writing, the files of one kind have
+ * (vfs/open-file.ts).
+ */
 export interface FileOperations {
   readonly poll: boolean;
   readonly spliceRead: boolean;

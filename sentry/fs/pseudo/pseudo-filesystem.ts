@@ -23,7 +23,7 @@ export interface PseudoFileSystemOptions<S extends object> {
   /** The object that the root directory shows; most often the kernel. */
   readonly subject: S;
   readonly root: Entry<S>;
-  /** Of files that do not say otherwise: those of /proc itself without it. */
+  /** The operations of files that do not say otherwise: those of /proc itself without this option. */
   readonly operations?: FileOperations;
 }
 

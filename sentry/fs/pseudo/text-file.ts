@@ -28,7 +28,7 @@ export interface TextFileOptions<S extends object> extends EntryOptions<S> {
   readonly sizeBytes?: number;
   /** Those of the file system without it. */
   readonly operations?: FileOperations;
-  /** What poll(2) of the file tells the changes of; undefined where it tells of none. */
+  /** Returns the thing whose changes poll(2) of the file tells; undefined where there is none. */
   readonly changes?: (subject: S) => Changes | undefined;
 }
 
@@ -109,7 +109,7 @@ class TextNode<S extends object> extends Node {
   }
 }
 
-/** What one open file shows and takes. */
+/** The parts of one open file. */
 interface TextFileParts {
   readonly operations: FileOperations;
   readonly changes: Changes | undefined;
