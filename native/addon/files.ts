@@ -46,6 +46,8 @@ export interface FileCalls {
    * memory.
    */
   chargedBytes(pid: number, anonymous: 0 | 1): SysResult;
+  /** How many mappings a process has, as far as `most`; 0 where that is not known. */
+  countMappings(pid: number, most: number): SysResult;
   mkdirat(dirfd: number, name: string, mode: number): SysResult;
   mknodat(dirfd: number, name: string, mode: number, rdev: number): SysResult;
   unlinkat(dirfd: number, name: string, flags: number): SysResult;
