@@ -1,6 +1,7 @@
 // A task: one guest thread with all that the kernel keeps for it (clone(2)).
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.ts';
@@ -134,6 +135,7 @@ export class Task implements Caller, Waker {
     this.thread = parts.thread;
     this.args = parts.args;
     this.comm = parts.comm;
+    this.group.holdings.force(OBJECT_COST.task);
     this.startTimeNs = parts.kernel.clock.monotonicNs();
   }
 

@@ -3,7 +3,7 @@ import { EFAULT, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi
 import * as policy from '../../abi/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
 import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
-import { isPageAligned, pageCeil } from '../mm/page.ts';
+import { isPageAligned, wrappedPageCeil } from '../mm/page.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row } from './entry.ts';
 
@@ -100,11 +100,16 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(nodes)) return nodes;
   const error = checkPolicy(args.u32(2), nodes);
   if (isErrno(error)) return error;
-  const end = addr + pageCeil(args.len(1));
+  const end = addr + wrappedPageCeil(args.len(1));
+  if (end >= 2 ** 64) return EINVAL;
   if (end === addr) return 0;
-  if (end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end)) return EFAULT;
+  const { map } = task.mm;
   const wanted = keptPolicy(args.u32(2), nodes);
-  task.mm.map.change(addr, end, (vma) => {
+  // Only the default policy may be set across holes.
+  const isThere =
+    wanted === undefined ? map.vmas.overlapping(addr, end).length > 0 : map.isMapped(addr, end);
+  if (!isThere) return EFAULT;
+  map.change(addr, end, (vma) => {
     vma.policy = wanted;
   });
   return 0;
