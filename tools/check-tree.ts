@@ -14,6 +14,7 @@ const emptyOnPurpose: ReadonlySet<string> = new Set();
 const notOurs: ReadonlyMap<string, string> = new Map([
   ['src/f3.c', 'made by the test that names it'],
   ['binfmt_elf.c', "Linux's"],
+  ['docs/memory.md', 'it comes with the account of all objects'],
   ['hello.c', 'made by the test that names it'],
 ]);
 
