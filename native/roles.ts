@@ -9,7 +9,10 @@ export function startAs(role: 'sentry' | 'gofer', start: () => void): void {
   else roles[role] = start;
 }
 
-/** What the launcher says beyond the descriptors (native/launcher/children.c). */
+/**
+ * Returns the argument that the launcher passes beside the descriptors
+ * (native/launcher/children.c).
+ */
 export function launcherArgument(): string {
   return (roles === undefined ? process.argv.at(-1) : roles.argument) ?? '';
 }

@@ -1,5 +1,6 @@
-// Requests and events of a control channel as C reads and writes them (native/launcher/): its printf formats and words are
-// made of the types of control.ts, so that a member or a type that has another name there does not compile here.
+// Requests and events of a control channel as C reads and writes them (native/launcher/): its
+// printf formats and words are made of the types of control.ts, so that a member or a type that has
+// another name there does not compile here.
 import type { ConnectionRequest, ControlEvent, ControlRequest } from './control.ts';
 
 /** Stands for a number that C fills in. */
@@ -10,7 +11,7 @@ function format(request: ControlRequest): string {
   return `${JSON.stringify(request).replaceAll('%', '%%').replaceAll(String(NUMBER), '%d')}\n`;
 }
 
-/** What a front sends. */
+/** The requests that a front sends. */
 export const REQUEST_FORMAT = {
   start: format({ type: 'start' }),
   signal: format({ type: 'signal', signal: NUMBER }),

@@ -1,4 +1,5 @@
-// Descriptors that the launcher leaves for the processes that it starts. native/launcher/children.c puts them there.
+// Descriptors that the launcher leaves for the processes that it starts. native/launcher/children.c
+// puts them there.
 
 /** The debug log, or /dev/null: standard error of the Sentry and of the Gofer. */
 export const STDERR_LOG = 2;
@@ -34,7 +35,7 @@ export const ZYGOTE_WAKE = 4;
 export const ZYGOTE_PAGE = 5;
 export const ZYGOTE_FDS = 6;
 
-/** What the launcher makes for itself lies here and above. */
+/** The first of the descriptors that the launcher makes for itself. */
 export const LAUNCHER_HIGH = 300;
 /** Where the Sentry and the Gofer of the one-file build find the addon. */
 export const ADDON_PLACE = LAUNCHER_HIGH - 1;

@@ -1,14 +1,18 @@
-// What the bundles of one process leave for each other on the global object: each is a program of its own that shares no
-// module with the others. All members are here, and nothing else of ours is on that object.
+// What the bundles of one process leave for each other on the global object: each is a program of
+// its own that shares no module with the others. All members are here, and nothing else of ours is
+// on that object.
 
-/** What the main script of the one-file build (runts/single-file/main.ts) leaves for the bundle that it starts. */
+/**
+ * The state that the main script of the one-file build (runts/single-file/main.ts) leaves for the
+ * bundle that it starts.
+ */
 export interface SingleFile {
   /** A part by its name in tools/single-file.ts. Its bytes lie in the mapped executable: for reading only. */
   part(name: string): Uint8Array;
   loadAddon(module: { exports: unknown }): void;
 }
 
-/** What a preboot asks of the programs that it loads: they do not start, but leave here how to. */
+/** The programs that a preboot loads do not start, but leave here how to start them. */
 export interface Roles {
   sentry?: () => void;
   gofer?: () => void;
@@ -23,7 +27,7 @@ export interface PrebootAddon {
   ask(socket: number, kind: number, words: Uint8Array, fds: Int32Array): number;
 }
 
-/** What the command line knows of the preboot that it has forked. */
+/** The command line's knowledge of the preboot that it has forked. */
 export interface Preboot {
   readonly pid: number;
   readonly socket: number;

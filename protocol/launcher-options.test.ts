@@ -1,5 +1,5 @@
-// What the options of the table become, and that nothing else can be said. That C takes them its compiler sees to
-// (native/launcher/options.c).
+// What the options of the table become, and that nothing else can be said. That C takes them its
+// compiler sees to (native/launcher/options.c).
 import { describe, expect, it } from 'vitest';
 import { type LauncherValues, launcherArguments, launcherOptions } from './launcher-options.ts';
 

@@ -1,6 +1,6 @@
-// The launcher's options: what the command line (runts/launch.ts, runts/oci/front.ts and what they call) says to
-// native/launcher/options.c. Both have them from the table here: C by a header that tools/gen-protocol.ts makes of it,
-// TypeScript by the types of launcherArguments().
+// The launcher's options: what the command line (runts/launch.ts, runts/oci/front.ts and what they
+// call) says to native/launcher/options.c. Both have them from the table here: C by a header that
+// tools/gen-protocol.ts makes of it, TypeScript by the types of launcherArguments().
 
 /** More descriptors of the caller's (--preserve-fds) a process is not given. */
 export const MAX_PRESERVED = 200;
@@ -12,8 +12,9 @@ export const MAX_NODE_FLAGS = 24;
 export const MAX_NETWORK_SETTINGS = 128;
 
 /**
- * A row: what kind of value follows the option, and the member of C's `struct options` (native/launcher/launcher.h) where
- * the launcher keeps it. A member of the wrong type does not compile there.
+ * A row: what kind of value follows the option, and the member of C's `struct options`
+ * (native/launcher/launcher.h) where the launcher keeps it. A member of the wrong type does not
+ * compile there.
  */
 export type LauncherOption =
   /** A word. `own`: the launcher gives it to itself, where it goes on in another program. */
@@ -59,7 +60,7 @@ export const launcherOptions = {
     most: MAX_NODE_FLAGS,
     what: 'flags for node',
   },
-  /** What the Gofer serves. */
+  /** The attach points of the Gofer. */
   attach: { kind: 'attach' },
 
   // Descriptors.
@@ -92,7 +93,7 @@ export const launcherOptions = {
   exec: { kind: 'mode', field: 'mode', mode: 'MODE_EXEC' },
   /** The container lives in the Sentry of the one whose `state-dir` this is. */
   join: { kind: 'flag', field: 'container.joins' },
-  /** What ps(1) shows. */
+  /** The title that ps(1) shows. */
   title: { kind: 'text', field: 'container.title' },
   /** The directory of the control socket. */
   'state-dir': { kind: 'descriptor', field: 'container.state_dir' },
@@ -111,7 +112,7 @@ export const launcherOptions = {
     most: MAX_CGROUPS,
     what: 'cgroups',
   },
-  /** Of a container that joins: those of the Sentry, where its Gofer goes too. */
+  /** The cgroups of the Sentry that a container joins: its Gofer goes there too. */
   'gofer-cgroup': {
     kind: 'list',
     field: 'container.gofer_cgroups',
@@ -134,7 +135,7 @@ export const launcherOptions = {
   rows: { kind: 'number', field: 'container.rows' },
   columns: { kind: 'number', field: 'container.columns' },
   'oom-score-adj': { kind: 'number', field: 'container.oom_score_adj' },
-  /** Of `exec`: in the place of the caller, with its streams. */
+  /** The front of an `exec` runs in the place of the caller, with its streams. */
   foreground: { kind: 'flag', field: 'container.is_foreground' },
   /** How many descriptors of the caller, from 3 on, the process gets. */
   'preserve-fds': { kind: 'number', field: 'container.preserved_count', most: MAX_PRESERVED },
@@ -145,7 +146,7 @@ export interface AttachMode {
   readonly writable: boolean;
   /** Without the mounts of the host below it. */
   readonly flat: boolean;
-  /** What the host mounts below it later is there too. */
+  /** Mounts that the host makes below it later show up too. */
   readonly slave: boolean;
 }
 

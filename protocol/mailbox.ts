@@ -1,6 +1,6 @@
-// The stub's address range and the layout of a mailbox slot: what the stub, the zygote, the addon and the Sentry agree on.
-// native/stub/mailbox.h has the structures, and its compiler compares their members with the offsets here. Slot offsets are
-// in 32-bit words.
+// The stub's address range and the layout of a mailbox slot: what the stub, the zygote, the addon
+// and the Sentry agree on. native/stub/mailbox.h has the structures, and its compiler compares
+// their members with the offsets here. Slot offsets are in 32-bit words.
 
 // Offsets from the start of the stub's range, which is aligned to 64 KiB.
 export const STUB_TEXT_BYTES = 0x10000;
@@ -79,9 +79,12 @@ export const OP_LOAD_FP = 8;
 export const OP_CLOSE = 9;
 /** This thread's CPU time goes into cpu_ns. */
 export const OP_CPU_TIME = 10;
-/** What the host shows: addr and length are where the arguments start and end, extra0 and extra1 the environment. */
+/**
+ * Sets the arguments that the host shows: addr and length are where the arguments start and end,
+ * extra0 and extra1 the environment.
+ */
 export const OP_SHOW_ARGUMENTS = 11;
-/** What the host shows as this thread's name: 16 bytes in extra0 and extra1. */
+/** Sets the name of this thread that the host shows: 16 bytes in extra0 and extra1. */
 export const OP_SHOW_NAME = 12;
 
 /** Word offsets in struct slot. 64-bit fields take two words, low half first. */

@@ -1,10 +1,11 @@
-// The directory of a container below --root, which commands of Node and those of the quick path (native/launcher/quick)
-// both read and write; and ROOT/ID/quick in it, which is what the quick path needs of the container's record. Without that
-// file, or with one that is not as here, the quick path leaves the command to Node.
+// The directory of a container below --root, which commands of Node and those of the quick path
+// (native/launcher/quick) both read and write; and ROOT/ID/quick in it, which is what the quick
+// path needs of the container's record. Without that file, or with one that is not as here, the
+// quick path leaves the command to Node.
 
 /** ContainerRecord, for Node alone. */
 export const STATE_RECORD_FILE = 'state.json';
-/** Of the record, what the quick path needs. */
+/** The quick record: the part of the record that the quick path needs. */
 export const STATE_QUICK_FILE = 'quick';
 /** There once the container was started. */
 export const STATE_STARTED_FILE = 'started';
@@ -13,7 +14,7 @@ export const STATE_SOCKET_FILE = 'control.sock';
 
 export const LONGEST_ID = 1024;
 
-/** Of the format of ROOT/ID/quick. */
+/** The version of the format of ROOT/ID/quick. */
 export const QUICK_VERSION = '2';
 
 /** A longer file is not read back. */
@@ -36,11 +37,14 @@ export const QUICK_LINE = {
   sandbox: 'sandbox',
   /** DIRECTORY with its config.json. */
   bundle: 'bundle',
-  /** owned|shared DIRECTORY: a line for each of its cgroups; only owned ones are removed with the container. */
+  /**
+   * owned|shared DIRECTORY: a line for each of its cgroups; only owned ones are removed with the
+   * container.
+   */
   cgroup: 'cgroup',
   /**
-   * BEFORE AFTER: two lengths in bytes. The text that `runts state` prints up to the pid, and from the end of the status
-   * on, follow this line. 'none': Node has to find out.
+   * BEFORE AFTER: two lengths in bytes. The text that `runts state` prints up to the pid, and from
+   * the end of the status on, follow this line. 'none': Node has to find out.
    */
   document: 'document',
 } as const;

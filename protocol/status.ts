@@ -1,5 +1,5 @@
-// What a process's front (native/launcher/) tells the command line that waits for the process's start: a line each, of
-// a word and what it calls for.
+// What a process's front (native/launcher/) tells the command line that waits for the process's
+// start: a line each, of a word and what it calls for.
 
 export const STATUS_WORD = {
   /** The container's network namespace is there; the front waits for a byte. */

@@ -7,7 +7,10 @@ export function sentryCacheFile(): string | undefined {
   return process.env[CODE_CACHE_VARIABLE];
 }
 
-/** Writes the command line's own, with all that has been compiled so far. The loader of the bundle knows how. */
+/**
+ * Writes the command line's own, with all that has been compiled so far. The loader of the bundle
+ * knows how.
+ */
 export function saveCodeCache(): void {
   if (sentryCacheFile() === undefined) return;
   globals.runtsSaveCodeCache?.();

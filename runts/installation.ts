@@ -19,7 +19,10 @@ export function findInstallation(): Installation {
   return singleFile === undefined ? folder() : insideExecutable();
 }
 
-/** What others are to call: the one executable, or the script before Node. */
+/**
+ * Returns the path by which other programs call runts: the one executable, or the script that
+ * starts Node.
+ */
 export function ownExecutable(): string {
   return singleFile === undefined
     ? realpathSync(join(import.meta.dirname, '../bin/runts'))

@@ -19,7 +19,7 @@ export interface AttachPoint {
   readonly writable: boolean;
   /** Mounts of the host below `path` are shown too (rbind): so unless false. */
   readonly recursive?: boolean;
-  /** What the host mounts below `path` later is shown too. */
+  /** Mounts that the host makes below `path` later show up too. */
   readonly follows?: boolean;
   /** The container's ids are others on the host, or those of the mount are. */
   readonly owners?: OwnersConfig;
@@ -37,9 +37,9 @@ export interface LaunchPlan {
 }
 
 /**
- * Replaces this process by the launcher, which starts the sandbox and is the command line from here on: it forwards
- * signals, has the terminal, and ends with the program's exit code (native/launcher/front.c). So no Node idles
- * beside a sandbox.
+ * Replaces this process by the launcher, which starts the sandbox and is the command line from here
+ * on: it forwards signals, has the terminal, and ends with the program's exit code
+ * (native/launcher/front.c). So no Node idles beside a sandbox.
  */
 export function handOver(plan: LaunchPlan): never {
   const { launcher } = plan.installation;
@@ -88,8 +88,9 @@ export function sandboxOptions(plan: LaunchPlan): LauncherValues {
 const OOM_LEAD_BYTES = 128 * 1024 * 1024;
 
 /**
- * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5): thousandths of the
- * limit), more than Sentry and Gofer need: so it goes first, and none of it is ahead of a larger one elsewhere.
+ * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5):
+ * thousandths of the limit), more than Sentry and Gofer need: so it goes first, and none of it is
+ * ahead of a larger one elsewhere.
  */
 export function oomMargin(limitBytes: number): number {
   const bytes = limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();

@@ -1,5 +1,6 @@
-// No state without an owner: module-level variables, side tables by weak key and exported hooks are errors in the
-// processes of a sandbox, but for those that stand here with the reason why a module may keep them.
+// No state without an owner: module-level variables, side tables by weak key and exported hooks are
+// errors in the processes of a sandbox, but for those that stand here with the reason why a module
+// may keep them.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +15,10 @@ const inodeCache =
   'A cache: nodes can be made anew, and keep their numbers only while what they stand for is there.';
 
 const allowed: Readonly<Record<string, string>> = {
+  'sentry/base/memory-account.ts let current':
+    'Who pays is whoever the main loop works for, as `current` is in Linux. The scheduler sets it at each task.',
+  'sentry/base/memory-account.ts hook setCurrentAccount':
+    'The scheduler alone sets it: no constructor of an object has the task that the object is made for.',
   'sentry/base/turn.ts let current':
     'The turns of the one main loop. Nothing is kept for longer than one.',
   'sentry/fs/proc/namespace-file.ts weak entered': inodeCache,

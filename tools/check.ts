@@ -14,6 +14,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['owners', 'node', 'tools/check-owners.ts'],
   ['results and constants', 'node', 'tools/check-results.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
+  ['comments', 'node', 'tools/check-comments.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
   ['errors page', 'node', 'tools/gen-errors.ts', '--check'],
   ['C format', 'node', 'tools/format-c.ts'],

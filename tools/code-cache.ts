@@ -1,5 +1,6 @@
-// V8's code cache for the bundles: with it Node neither parses nor compiles what start-up runs. Made by running a
-// first sandbox; where that is not possible (no user namespaces while building), everything works without, later.
+// V8's code cache for the bundles: with it Node neither parses nor compiles what start-up runs.
+// Made by running a first sandbox; where that is not possible (no user namespaces while building),
+// everything works without, later.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {

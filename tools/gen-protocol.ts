@@ -1,6 +1,7 @@
-// Writes native/build/protocol.h: what C is to know of the contracts in protocol/. Exports with names in capitals are
-// constants there too, objects by the names of their members (SLOT.faultAddr is SLOT_FAULT_ADDR); the launcher's options
-// become a table. native/Makefile runs it where protocol/ has changed.
+// Writes native/build/protocol.h: what C is to know of the contracts in protocol/. Exports with
+// names in capitals are constants there too, objects by the names of their members (SLOT.faultAddr
+// is SLOT_FAULT_ADDR); the launcher's options become a table. native/Makefile runs it where
+// protocol/ has changed.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { signalNames } from '../abi/signal.ts';

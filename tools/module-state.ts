@@ -1,5 +1,6 @@
-// Finds state that no object owns: what a module keeps for itself can be left unset without anybody noticing, is shared
-// by all that run in one process, and is not seen by whoever copies or ends what it belongs to.
+// Finds state that no object owns: what a module keeps for itself can be left unset without anybody
+// noticing, is shared by all that run in one process, and is not seen by whoever copies or ends
+// what it belongs to.
 import ts from 'typescript';
 
 export interface ModuleState {
@@ -8,7 +9,10 @@ export interface ModuleState {
   readonly line: number;
 }
 
-/** The module-level `let`s and `var`s, WeakMaps that are keyed state, and functions by which others set a module's state. */
+/**
+ * The module-level `let`s and `var`s, WeakMaps that are keyed state, and functions by which others
+ * set a module's state.
+ */
 export function findModuleState(fileName: string, text: string): ModuleState[] {
   const source = ts.createSourceFile(fileName, text, ts.ScriptTarget.Latest, true);
   const names = moduleVariables(source);

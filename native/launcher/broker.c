@@ -1,11 +1,13 @@
 /*
- * The network broker: makes, for a Sentry with the sockets of the host, what takes a capability in the network namespace
- * that it shares and that it has not: raw sockets (CAP_NET_RAW) and binding to low ports (CAP_NET_BIND_SERVICE), only for
- * containers whose config.json has those capabilities (--network-capabilities), and only where the caller has them over
- * that namespace. And, being in one of them, ping sockets for the groups of net.ipv4.ping_group_range.
+ * The network broker: makes, for a Sentry with the sockets of the host, what takes a capability in
+ * the network namespace that it shares and that it has not: raw sockets (CAP_NET_RAW) and binding
+ * to low ports (CAP_NET_BIND_SERVICE), only for containers whose config.json has those capabilities
+ * (--network-capabilities), and only where the caller has them over that namespace. And, being in
+ * one of them, ping sockets for the groups of net.ipv4.ping_group_range.
  *
- * A small process that holds nothing but these capabilities, its socket to the Sentry and a seccomp list of ten calls.
- * Whoever takes over the Sentry gets from it what runc would have given the container.
+ * A small process that holds nothing but these capabilities, its socket to the Sentry and a seccomp
+ * list of ten calls. Whoever takes over the Sentry gets from it what runc would have given the
+ * container.
  */
 #define _GNU_SOURCE
 #include <errno.h>

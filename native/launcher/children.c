@@ -110,8 +110,8 @@ static void start_node(const struct sandbox *sandbox, char *name, const char *sc
 }
 
 /*
- * Where memory ends, a guest's process is to go before the Sentry, which all of them need. The file is of this process,
- * and opened while /proc is there; a child has its parent's score.
+ * Where memory ends, a guest's process is to go before the Sentry, which all of them need. The file
+ * is of this process, and opened while /proc is there; a child has its parent's score.
  */
 static int open_oom_score(void) { return open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC); }
 
@@ -153,9 +153,10 @@ static void become_zygote(void *argument) {
 }
 
 /*
- * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
- * always an empty one: where the Sentry shares the host's, guest code does not.
- * Memory is not shared with it, as it is with the sealer: the kernel gives the score to all who share the writer's.
+ * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry.
+ * Its network is always an empty one: where the Sentry shares the host's, guest code does not.
+ * Memory is not shared with it, as it is with the sealer: the kernel gives the score to all who
+ * share the writer's.
  */
 static void start_zygote(struct sandbox *sandbox, int oom_score) {
   int own_score = read_oom_score(oom_score);

@@ -1,7 +1,8 @@
 /*
- * The end of a sandbox by force, in whatever state its Sentry is. The kernel ends a PID namespace with its init, but an init
- * that waits for something which only the death of another process can give it (the lock of that one's address space)
- * does not die of SIGKILL: so each process of the namespace is killed from outside.
+ * The end of a sandbox by force, in whatever state its Sentry is. The kernel ends a PID namespace
+ * with its init, but an init that waits for something which only the death of another process can
+ * give it (the lock of that one's address space) does not die of SIGKILL: so each process of the
+ * namespace is killed from outside.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -17,7 +18,10 @@
 
 #include "launcher/launcher.h"
 
-/* The PID namespace of process `pid`, as a file. False where there is no such process, or it is not ours to look at. */
+/*
+ * The PID namespace of process `pid`, as a file. False where there is no such process, or it is not
+ * ours to look at.
+ */
 static bool find_namespace(pid_t pid, struct stat *namespace) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pid);

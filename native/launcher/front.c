@@ -386,7 +386,10 @@ static bool take_signal(int signals) {
 
 /* ---- from start to end ---- */
 
-/* Killed processes end at once, unless the host's kernel holds them: the user is told once what is waited for. */
+/*
+ * Killed processes end at once, unless the host's kernel holds them: the user is told once what is
+ * waited for.
+ */
 static long long end_wait(long long now) {
   if (front.ending_ms <= 0 || front.launcher == 0) return -1;
   long long left = front.ending_ms + END_PATIENCE_MS - now;

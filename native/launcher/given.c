@@ -1,6 +1,7 @@
 /*
- * What the front has from its caller: the descriptors that its options name are kept, all others are closed, whatever
- * their number (an engine may have left hundreds open); and what of them the launcher gets.
+ * What the front has from its caller: the descriptors that its options name are kept, all others
+ * are closed, whatever their number (an engine may have left hundreds open); and what of them the
+ * launcher gets.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -48,7 +49,10 @@ static void raise_limits(void) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  /* For keepProgram (addon/footprint.c), which comes when the capability is gone. Who has none has what there is. */
+  /*
+   * For keepProgram (addon/footprint.c), which comes when the capability is gone. Who has none has
+   * what there is.
+   */
   if (setrlimit(RLIMIT_MEMLOCK, &locked) == 0 || getrlimit(RLIMIT_MEMLOCK, &locked) < 0) return;
   locked.rlim_cur = locked.rlim_max;
   setrlimit(RLIMIT_MEMLOCK, &locked);

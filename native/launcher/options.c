@@ -1,6 +1,6 @@
 /*
- * The launcher's arguments, by the table of protocol/launcher-options.ts. Only launcherArguments() there writes them, so
- * anything odd is our own bug.
+ * The launcher's arguments, by the table of protocol/launcher-options.ts. Only launcherArguments()
+ * there writes them, so anything odd is our own bug.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -70,7 +70,10 @@ static bool reap(struct sandbox *sandbox) {
   }
 }
 
-/* Two pids, the broker's side of its socket pair, the page that is watched, and the terminal's settings, as text. */
+/*
+ * Two pids, the broker's side of its socket pair, the page that is watched, and the terminal's
+ * settings, as text.
+ */
 static void go_on_elsewhere(const struct sandbox *sandbox) {
   char text[64 + 2 * sizeof settings];
   const unsigned char *bytes = (const unsigned char *)&settings;

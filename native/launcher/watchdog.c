@@ -1,11 +1,12 @@
 /*
- * Notices a Sentry that does not answer any more. The page that it shares with its stubs, which can only read it, has a count
- * of what it has dealt with, and says whether it sleeps until something happens. One that neither sleeps nor
- * gets on is silent, and its silence has a time: not that of the clock, for a machine with much to do is no reason to end a
- * sandbox, but
+ * Notices a Sentry that does not answer any more. The page that it shares with its stubs, which can
+ * only read it, has a count of what it has dealt with, and says whether it sleeps until something
+ * happens. One that neither sleeps nor gets on is silent, and its silence has a time: not that of
+ * the clock, for a machine with much to do is no reason to end a sandbox, but
  *   - the processor's, where the Sentry computes or could: what a call that does not end takes of it;
- *   - the clock's, where it waits in the kernel, and neither does the Gofer work, for which it may wait (a slow file system of
- *     the host is nobody's fault), nor was this process held up itself (a frozen cgroup).
+ *   - the clock's, where it waits in the kernel, and neither does the Gofer work, for which it may
+ *     wait (a slow file system of the host is nobody's fault), nor was this process held up itself
+ *     (a frozen cgroup).
  * An idle sandbox is looked at more and more rarely, in the end every 32 s.
  */
 #define _GNU_SOURCE

@@ -10,7 +10,10 @@
 
 #include "stub/mailbox.h"
 
-/* How long a silent Sentry is waited for: until that is said, and until the sandbox ends. docs/security.md has the numbers. */
+/*
+ * How long a silent Sentry is waited for: until that is said, and until the sandbox ends.
+ * docs/security.md has the numbers.
+ */
 enum { SILENCE_TOLD_MS = 10000, SILENCE_MOST_MS = 60000 };
 
 struct watchdog {

@@ -1,6 +1,6 @@
 /*
- * The preboot's functions for JavaScript: an addon of its own, for the Sentry's and the Gofer's has no business with the
- * launcher's code where they are started without a preboot.
+ * The preboot's functions for JavaScript: an addon of its own, for the Sentry's and the Gofer's has
+ * no business with the launcher's code where they are started without a preboot.
  */
 #include "addon/addon.h"
 #include "preboot/preboot.h"
@@ -26,7 +26,10 @@ static napi_value text(napi_env env, const char *bytes) {
   return out;
 }
 
-/* awaitRole(): [name, config] in the process that is to be the Sentry or the Gofer; in no other it returns. */
+/*
+ * awaitRole(): [name, config] in the process that is to be the Sentry or the Gofer; in no other it
+ * returns.
+ */
 static napi_value AwaitRole(napi_env env, napi_callback_info info) {
   (void)info;
   struct role role = await_role();

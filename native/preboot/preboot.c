@@ -75,7 +75,10 @@ static bool threads_sleep(void) {
   return all;
 }
 
-/* Where glibc keeps the number of this thread, which is the first: fork(3) sets it anew, clone(2) only where it is told. */
+/*
+ * Where glibc keeps the number of this thread, which is the first: fork(3) sets it anew, clone(2)
+ * only where it is told.
+ */
 static int *find_tid(void) {
   int *words = (int *)pthread_self();
   for (size_t i = 0; i < 1024 / sizeof *words; i++) {
@@ -224,8 +227,9 @@ static void become(const char *name, const char *config) {
 }
 
 /*
- * Node's descriptors are shared with the command line and among the processes of the sandbox, and what libuv writes to
- * them must not land elsewhere: /dev/null takes their places. Its ring, if it has one, is mapped too.
+ * Node's descriptors are shared with the command line and among the processes of the sandbox, and
+ * what libuv writes to them must not land elsewhere: /dev/null takes their places. Its ring, if it
+ * has one, is mapped too.
  */
 static void replace_descriptors(void) {
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);

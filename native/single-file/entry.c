@@ -34,7 +34,10 @@ static int has_value_in_it(const char *option) {
   return *option == '=';
 }
 
-/* Those of quick/call.c, with those that it prepares a preboot for. A wrong guess costs time only: both ways do the same. */
+/*
+ * Those of quick/call.c, with those that it prepares a preboot for. A wrong guess costs time only:
+ * both ways do the same.
+ */
 static int is_quick(const char *verb) {
   static const char verbs[][8] = {"state", "start",  "kill",   "delete", "exec", "ps",
                                   "pause", "resume", "create", "run",    "do"};

@@ -1,6 +1,7 @@
 /*
- * The structures of a mailbox and of the zygote's start: what the stub, the zygote, the addon and the Sentry agree on.
- * Their numbers are in protocol/mailbox.ts, with which the members are compared below.
+ * The structures of a mailbox and of the zygote's start: what the stub, the zygote, the addon and
+ * the Sentry agree on. Their numbers are in protocol/mailbox.ts, with which the members are
+ * compared below.
  *
  * A guest process has one mailbox: a memfd of 16 MiB, 4096 slots of one page, slot i for the
  * thread that owns thread area i. Either side writes a slot only when it is its turn:

@@ -1,6 +1,7 @@
 /*
- * The network broker (launcher/broker.c) against a Sentry that is not itself any more: requests and descriptors of all
- * kinds, and the calls that its seccomp list is to stop. Needs a network namespace of its own: run under unshare -n.
+ * The network broker (launcher/broker.c) against a Sentry that is not itself any more: requests and
+ * descriptors of all kinds, and the calls that its seccomp list is to stop. Needs a network
+ * namespace of its own: run under unshare -n.
  */
 #include "launcher/broker.c"
 

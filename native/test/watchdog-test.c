@@ -1,6 +1,6 @@
 /*
- * The launcher's watchdog (launcher/watchdog.c) over a page of ours and children that stand for the Sentry and the Gofer.
- * Time passes by changing what the last look saw.
+ * The launcher's watchdog (launcher/watchdog.c) over a page of ours and children that stand for the
+ * Sentry and the Gofer. Time passes by changing what the last look saw.
  */
 #include "launcher/watchdog.c"
 

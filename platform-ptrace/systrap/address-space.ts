@@ -44,6 +44,7 @@ import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
 import type { Clones } from './clones.ts';
 import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
+import { MappingCount } from './mapping-count.ts';
 
 /** The parts of the platform that an address space uses. */
 export interface SpaceHost extends ThreadHost {
@@ -84,6 +85,7 @@ export class SystrapSpace implements AddressSpace {
   #leaderSlot = 0;
   /** Host threads whose guest threads have exited, ready for new ones. */
   readonly #parked: ParkedThread[] = [];
+  readonly #mappings = new MappingCount();
   #nextMessageId = 1;
 
   constructor(host: SpaceHost, controlFd: number, mailboxFd: number) {
@@ -171,18 +173,20 @@ export class SystrapSpace implements AddressSpace {
 
   usage(): MemoryUsage {
     const pid = this.isDead ? 0 : this.pid;
+    const cpuNs = pid === 0 ? 0 : native.cpuTimeNs(pid);
+    const mappings = this.#mappings;
     return {
       // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
         return pid === 0 ? 0 : native.residentBytes(pid);
       },
       get chargedBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid, 0);
+        return pid === 0 ? 0 : native.chargedBytes(pid, 0) + mappings.bytes(pid, cpuNs);
       },
       get chargedAnonymousBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid, 1);
+        return pid === 0 ? 0 : native.chargedBytes(pid, 1) + mappings.bytes(pid, cpuNs);
       },
-      cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
+      cpuNs,
     };
   }
 

@@ -401,8 +401,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   /**
-   * The same for what the zygote owes before a guest was in any stub: it is waited for as long as it lives, which its end of the
-   * socket shows. However long that takes, it is the machine that is slow.
+   * The same for what the zygote owes before a guest was in any stub: it is waited for as long as
+   * it lives, which its end of the socket shows. However long that takes, it is the machine that is
+   * slow.
    */
   #awaitZygote(thread: SystrapThread, socketFd: number): boolean {
     const lives = (): boolean => (native.pollNow(socketFd, 0) & POLLHUP) === 0;

@@ -1,5 +1,5 @@
-// Makes a container, up to its first process being loaded and ready to start (runtime.md of the specification, steps 1
-// to 6). What fails leaves nothing behind.
+// Makes a container, up to its first process being loaded and ready to start (runtime.md of the
+// specification, steps 1 to 6). What fails leaves nothing behind.
 import { resolve } from 'node:path';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
@@ -32,7 +32,10 @@ import { type ContainerRecord, RECORD_VERSION } from './state/container-record.t
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument, statusOf } from './state/status.ts';
 
-/** What Sentry and Gofer have in a cgroup before the first program runs (docs/performance.md). */
+/**
+ * The memory that Sentry and Gofer have in a cgroup before the first program runs
+ * (docs/performance.md).
+ */
 const OWN_MEMORY_MIB = 28;
 
 export interface CreateRequest {
@@ -220,7 +223,7 @@ function joinOptions({ store }: OciContext, sandbox: string): LauncherValues {
   return { join: true, 'gofer-cgroup': files };
 }
 
-/** What the Sentry of a pod's sandbox is asked for. */
+/** Makes the request to the Sentry of a pod's sandbox for a further container. */
 function joinRequest(
   { context, plan, record }: Making,
   config: SandboxConfig,
@@ -262,7 +265,10 @@ function joinedPids(
   );
 }
 
-/** Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names it by a path of its own. */
+/**
+ * Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names
+ * it by a path of its own.
+ */
 function joinedOf(
   context: OciContext,
   type: 'ipc' | 'uts',
@@ -274,7 +280,10 @@ function joinedOf(
   return containerOf(context, type, path, sandbox) ?? sandbox.id;
 }
 
-/** /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one from outside. */
+/**
+ * /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one
+ * from outside.
+ */
 function containerOf(
   context: OciContext,
   type: 'pid' | 'ipc' | 'uts',
@@ -289,7 +298,10 @@ function containerOf(
   return undefined;
 }
 
-/** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */
+/**
+ * All see the host's namespaces but the network, which is the container's by then; startContainer's
+ * run inside.
+ */
 function runCreateHooks({ plan, record }: Making): void {
   const { hooks } = plan.spec;
   if (hooks === undefined) return;

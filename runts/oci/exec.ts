@@ -1,4 +1,5 @@
-// A further process in a running container: a front of its own connects to the Sentry, and stands for it on the host.
+// A further process in a running container: a front of its own connects to the Sentry, and stands
+// for it on the host.
 import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../protocol/boot-config.ts';

@@ -17,7 +17,7 @@ export interface FrontPlan {
   readonly launcher: string;
   /** The launcher's options for what is started. */
   readonly options: LauncherValues;
-  /** What ps(1) shows. */
+  /** The title that ps(1) shows. */
   readonly title: string;
   /** The first line on the control channel. */
   readonly request: SandboxConfig | ConnectionRequest;
@@ -37,7 +37,7 @@ export interface FrontPlan {
   readonly streams?: readonly [number, number, number];
 }
 
-/** What went wrong at the start of a process, and the exit code that a shell would give. */
+/** A failure at the start of a process, with the exit code that a shell would give. */
 export class StartFailure extends Failure {
   readonly shellCode: number;
 

@@ -1,5 +1,5 @@
-// The file systems of a container: root, mounts and devices of config.json, judged and turned into what the Gofer serves
-// and what the Sentry mounts. Nothing is made here.
+// The file systems of a container: root, mounts and devices of config.json, judged and turned into
+// what the Gofer serves and what the Sentry mounts. Nothing is made here.
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { isAbsolute, join, normalize, resolve } from 'node:path';
@@ -36,9 +36,9 @@ export interface FileSettings {
   readonly bundle: string;
   /** By annotation: writes stay in the sandbox. */
   readonly overlay: boolean;
-  /** Of mounts that do not say. */
+  /** The propagation of mounts that name none. */
   readonly propagation: Propagation;
-  /** Of the container's user namespace. */
+  /** The ids of the container's user namespace. */
   readonly ids?: IdRanges;
 }
 
@@ -172,7 +172,10 @@ interface BindRequest {
   readonly ids: IdRanges | undefined;
 }
 
-/** mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's user namespace. */
+/**
+ * mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's
+ * user namespace.
+ */
 function planMountIds(
   { uidMappings = [], gidMappings = [], destination }: Mount,
   { idMap }: MountOptions,

@@ -11,7 +11,10 @@ export interface NetworkPlan {
   readonly namespace: string | undefined;
   /** Bits: which the broker (native/launcher/broker.c) is to have for the guests. */
   readonly capabilities: number;
-  /** net.* of linux.sysctl that are written to the namespace: by keys with dots, where a slash is a dot of a name. */
+  /**
+   * net.* of linux.sysctl that are written to the namespace: by keys with dots, where a slash is a
+   * dot of a name.
+   */
   readonly settings: Readonly<Record<string, string>>;
 }
 

@@ -1,4 +1,5 @@
-// `process` of config.json, or of the file that `exec --process` names: what the Sentry starts a process with.
+// `process` of config.json, or of the file that `exec --process` names: what the Sentry starts a
+// process with.
 import { RLIM_INFINITY } from '../../abi/resource.ts';
 import type {
   CapabilityConfig,

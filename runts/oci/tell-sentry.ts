@@ -1,5 +1,6 @@
-// What a container's Sentry is told on its control socket beside processes to be made. One that does not hear of it in time (it
-// is frozen, or busy) is no failure: what the host's cgroups do holds without it.
+// What a container's Sentry is told on its control socket beside processes to be made. One that
+// does not hear of it in time (it is frozen, or busy) is no failure: what the host's cgroups do
+// holds without it.
 import { closeSync, openSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import type { ConnectionRequest, ProcessRequest } from '../../protocol/control.ts';

@@ -9,8 +9,9 @@ export interface Asked {
 }
 
 /**
- * Has the preboot run the launcher's code with `words`, the first of them the program's path, and the descriptors `fds`,
- * under the same numbers as here. Undefined: there is none, or it cannot; the launcher is to be started as a program then.
+ * Has the preboot run the launcher's code with `words`, the first of them the program's path, and
+ * the descriptors `fds`, under the same numbers as here. Undefined: there is none, or it cannot;
+ * the launcher is to be started as a program then.
  */
 export function askPreboot(
   kind: typeof PREBOOT_LAUNCHER | typeof PREBOOT_FRONT,

@@ -1,6 +1,6 @@
-// The first thing that a command line does which is to start a sandbox: it forks a preboot (native/preboot), which loads
-// the Sentry's and the Gofer's programs while this process reads its arguments and config.json. So each of the three
-// has a booted Node for the price of one.
+// The first thing that a command line does which is to start a sandbox: it forks a preboot
+// (native/preboot), which loads the Sentry's and the Gofer's programs while this process reads its
+// arguments and config.json. So each of the three has a booted Node for the price of one.
 
 import { globals, type Preboot, type PrebootAddon, type Roles } from '../../protocol/globals.ts';
 import { PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';

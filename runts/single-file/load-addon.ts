@@ -1,5 +1,6 @@
-// The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory file from the launcher
-// (native/launcher/children.c), the command line, which makes such files with the addon, writes one without a name.
+// The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory
+// file from the launcher (native/launcher/children.c), the command line, which makes such files
+// with the addon, writes one without a name.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { O_RDWR, O_TMPFILE } from '../../abi/fcntl.ts';
 import { ADDON_PLACE } from '../../protocol/descriptors.ts';

@@ -1,6 +1,6 @@
-// Main script of the one-file build: dist/runts is Node with this script, the bundles, their code caches and the native
-// parts in it (tools/single-file.ts). The same executable is the command line, the Sentry and the Gofer: the name that
-// it is started under says which.
+// Main script of the one-file build: dist/runts is Node with this script, the bundles, their code
+// caches and the native parts in it (tools/single-file.ts). The same executable is the command
+// line, the Sentry and the Gofer: the name that it is started under says which.
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 import { globals, type PrebootAddon, type SingleFile } from '../../protocol/globals.ts';
@@ -23,7 +23,7 @@ const roles: Readonly<Record<string, string>> = {
 
 const part = (name: string): Buffer => Buffer.from(getRawAsset(name) as ArrayBuffer);
 
-/** Of the command line, and of the preboot that is forked from it. */
+/** The addon of the command line, and of the preboot that is forked from it. */
 let ownAddon: { exports: object } | undefined;
 
 function ownExports(): object {

@@ -1,5 +1,6 @@
-// Settings of the Sentry's kernel that the configuration can change before anything runs (linux.sysctl, abi/sysctl.ts).
-// Inside nobody changes those that anything depends on. Those of a network that is the host's (net.*) show what holds there when the Sentry boots.
+// Settings of the Sentry's kernel that the configuration can change before anything runs
+// (linux.sysctl, abi/sysctl.ts). Inside nobody changes those that anything depends on. Those of a
+// network that is the host's (net.*) show what holds there when the Sentry boots.
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 
 export class Settings {
@@ -16,7 +17,7 @@ export class Settings {
     return true;
   }
 
-  /** As the host has it, or undefined where it has no such setting. */
+  /** Takes the host's value of a setting, undefined where the host has no such setting. */
   take(key: string, value: string | undefined): void {
     if (value === undefined) this.#absent.add(key);
     else this.#changed.set(key, value);
@@ -28,7 +29,10 @@ export class Settings {
     return [...keys].filter((key) => !this.#absent.has(key));
   }
 
-  /** What root inside wrote to a setting that nothing depends on; undefined: nothing. */
+  /**
+   * Returns the value that root inside wrote to a setting on which nothing depends; undefined where
+   * none was written.
+   */
   kept(key: string): number | undefined {
     return this.#kept.get(key);
   }

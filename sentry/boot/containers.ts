@@ -1,5 +1,5 @@
-// The containers of this Sentry and the processes that are started in them from outside: the first one at boot, a pod's
-// others and those of `runts exec` over the control socket.
+// The containers of this Sentry and the processes that are started in them from outside: the first
+// one at boot, a pod's others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
@@ -11,6 +11,7 @@ import type {
 } from '../../protocol/boot-config.ts';
 import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
@@ -55,7 +56,7 @@ export interface GivenDescriptors {
   readonly taken: (hostFd: number) => void;
 }
 
-/** What a further container of a pod comes with. */
+/** The descriptors that come with a further container of a pod. */
 interface OwnPlace {
   /** The cgroup.procs of its cgroups, to be written. */
   readonly cgroupFds: readonly number[];
@@ -81,8 +82,9 @@ export class Containers implements RequestHandler {
   }
 
   /**
-   * Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. `ended` is told of the end
-   * of one among others; undefined for the first, which is the sandbox's.
+   * Makes a container and loads its first process. Throws BootFailure; then nothing is left of it.
+   * `ended` is told of the end of one among others; undefined for the first, which is the
+   * sandbox's.
    */
   create(
     config: ContainerConfig,
@@ -107,7 +109,10 @@ export class Containers implements RequestHandler {
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
       const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
-      mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
+      const limits = changedLimits(noLimits, config.limits);
+      const account = new MemoryAccount(kernel.memory, { limitBytes: limits.memoryBytes });
+      const machine = this.#machine;
+      mounts = buildMounts(config, { kernel, machine, gofer, pids, ipc, uts, account });
       container = new Container({
         kernel,
         id: config.id,
@@ -119,7 +124,8 @@ export class Containers implements RequestHandler {
         ended: ended === undefined ? undefined : (status) => this.#ended(config.id, status, ended),
         processPool,
         allowance: {
-          limits: changedLimits(noLimits, config.limits),
+          limits,
+          account,
           machineBytes: this.#machine.memoryBytes,
           // Its limit does not bind in cgroups where its processes are not.
           guardsMemory:
@@ -225,9 +231,10 @@ export class Containers implements RequestHandler {
   }
 
   update(id: string, limits: LimitsConfig): void {
-    const allowance = this.#known.get(id)?.container.allowance;
-    if (allowance === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
-    allowance.limits = changedLimits(allowance.limits, limits);
+    const { container } = this.#known.get(id) ?? {};
+    if (container === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    container.allowance.limits = changedLimits(container.allowance.limits, limits);
+    this.#kernel.limitsChanged(container);
   }
 
   setPaused(id: string, isPaused: boolean): void {
@@ -289,7 +296,9 @@ export class Containers implements RequestHandler {
   }
 }
 
-/** As runc: a name that is given is set, in a joined namespace too. */
+/**
+ * Returns the UTS namespace. A name that is given is set, as with runc, in a joined namespace too.
+ */
 function utsFor(
   kernel: Kernel,
   { ids = sameIdRanges, hostname, domainname }: ContainerConfig,

@@ -20,7 +20,10 @@ const socketsPart = 0.5;
 /** No setting is longer. */
 const mostSettingBytes = 4096;
 
-/** `settings` takes what holds on the host: what every container sees, and the `keys` that this one was started with. */
+/**
+ * `settings` takes what holds on the host: what every container sees, and the `keys` that this one
+ * was started with.
+ */
 export function joinHostNetwork(
   platform: Platform,
   clock: Clock,
@@ -35,7 +38,10 @@ export function joinHostNetwork(
   return network;
 }
 
-/** The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says (container.c). */
+/**
+ * The guest sees what holds on the host, where the launcher's side wrote what linux.sysctl says
+ * (container.c).
+ */
 function takeSettings(settings: Settings, more: readonly string[]): void {
   const known = Object.keys(sysctlRules).filter((key) => key.startsWith('net.'));
   const others = ['net.ipv4.tcp_available_congestion_control'];

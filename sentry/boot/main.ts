@@ -50,7 +50,8 @@ function run(
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));
   } catch (error) {
-    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is worth nothing.
+    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is
+    // worth nothing.
     if (error instanceof GoferDied) letLauncherTell();
     const text = error instanceof Error ? error.message : String(error);
     const failure =

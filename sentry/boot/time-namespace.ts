@@ -1,5 +1,5 @@
-// The clocks of a container that has linux.timeOffsets: the host's, so much ahead (time_namespaces(7)). Others' clocks start at
-// 0 with the sandbox.
+// The clocks of a container that has linux.timeOffsets: the host's, so much ahead
+// (time_namespaces(7)). Others' clocks start at 0 with the sandbox.
 import { isErrno } from '../../abi/errno.ts';
 import type { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import type { TimeOffsets } from '../../protocol/boot-config.ts';

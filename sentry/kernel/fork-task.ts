@@ -1,5 +1,6 @@
-// What a new task and a new process begin with: everything that is inherited stands here (copy_process() of Linux). What is
-// not named here a child does not have; fork-task.test.ts holds that each field of Task and ThreadGroup has been decided on.
+// What a new task and a new process begin with: everything that is inherited stands here
+// (copy_process() of Linux). What is not named here a child does not have; fork-task.test.ts holds
+// that each field of Task and ThreadGroup has been decided on.
 import {
   CLONE_CHILD_CLEARTID,
   CLONE_FILES,
@@ -23,7 +24,7 @@ import { SyscallArgs } from './syscall-args.ts';
 import { Task } from './task.ts';
 import { ThreadGroup } from './thread-group.ts';
 
-/** What was made for the child alone. */
+/** The parts that were made for the child alone. */
 export interface ChildParts {
   readonly tid: number;
   /** The host's thread, or its process with a copy of the memory. */

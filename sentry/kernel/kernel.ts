@@ -4,6 +4,7 @@ import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
 import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn } from '../base/turn.ts';
@@ -28,23 +29,27 @@ import type { ThreadGroup } from './thread-group.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What boot knows of the host and of the caller's wishes. */
+/** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
   /** Bytes that the sandbox has for its guests. */
   readonly memoryBytes: number;
+  /** The account of the whole sandbox. */
+  readonly memory: MemoryAccount;
   /** CPUs that the guest sees. */
   readonly cpuCount: number;
   readonly log: (level: LogLevel, message: string) => void;
+  /** Tells the person who started the sandbox, where one is there to read. */
+  readonly tell: (message: string) => void;
   /** Runs one syscall of a task: the table's dispatch. */
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly program: ProgramEnvironment;
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
   /**
-   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for its `thread`. The inodes of
-   * descriptors live above this layer.
+   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for
+   * its `thread`. The inodes of descriptors live above this layer.
    */
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
   readonly network: Network;
@@ -65,6 +70,7 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly futexes: FutexTable = new FutexTable();
   readonly log: (level: LogLevel, message: string) => void;
+  readonly tell: (message: string) => void;
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];
@@ -73,7 +79,7 @@ export class Kernel {
   readonly mainHasShell: boolean;
   readonly mainStopped: KernelOptions['mainStopped'];
   readonly program: ProgramEnvironment;
-  /** Of eventfd(2), whose files show theirs. */
+  /** The ids of eventfds, which their files in /proc/PID/fdinfo show. */
   readonly eventfdIds: IdPool = new IdPool();
   readonly audit: AuditLimit = new AuditLimit();
 
@@ -84,7 +90,8 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   readonly memoryBytes: number;
-  /** What messages and semaphores of all IPC namespaces may take. */
+  readonly memory: MemoryAccount;
+  /** The memory that messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
   readonly cpuCount: number;
 
@@ -96,7 +103,7 @@ export class Kernel {
   /** The first container: its end is the sandbox's end. */
   mainContainer: Container | undefined = undefined;
   readonly loadAverage: LoadAverage = new LoadAverage();
-  /** What POSIX message queues of all IPC namespaces take of their users' limits. */
+  /** The memory that POSIX message queues of all IPC namespaces take of their users' limits. */
   readonly queueAccount: QueueAccount = new QueueAccount();
   readonly namespaceNumbers: NamespaceNumbers = new NamespaceNumbers();
   #lastSerial = 0;
@@ -111,8 +118,10 @@ export class Kernel {
     this.clock = options.clock;
     this.platform = options.platform;
     this.memoryBytes = options.memoryBytes;
+    this.memory = options.memory;
     this.cpuCount = options.cpuCount;
     this.log = options.log;
+    this.tell = options.tell;
     this.dispatch = options.dispatch;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
@@ -149,11 +158,17 @@ export class Kernel {
     this.#memoryGuard.add(container);
   }
 
-  /** Of one that has ended, or that never began: its id is free again. */
+  /** The limits of `container` have changed. */
+  limitsChanged(container: Container): void {
+    this.#memoryGuard.add(container);
+  }
+
+  /** Forgets a container that has ended or never began. Its id is free again. */
   forgetContainer(container: Container): void {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);
     this.#memoryGuard.remove(container);
+    container.allowance.account.close();
     this.scheduler.forget(container);
     container.ipc.release();
     container.processPool?.end();

@@ -1,13 +1,17 @@
-// The numbers of namespaces, which are the inodes that /proc/PID/ns shows (linux/proc_ns.h). Linux gives later ones as they
-// come; here each type has a range of its own, so that a number tells what it is of.
+// The numbers of namespaces, which are the inodes that /proc/PID/ns shows (linux/proc_ns.h). Linux
+// gives later ones as they come; here each type has a range of its own, so that a number tells what
+// it is of.
 export type NamespaceType = 'mnt' | 'pid' | 'ipc' | 'uts' | 'time';
 
-/** Of namespaces that there are one of. */
+/** The numbers of namespaces of which there is only one. */
 export const CGROUP_NAMESPACE = 0xeffffffb;
 export const USER_NAMESPACE = 0xeffffffd;
 export const NETWORK_NAMESPACE = 0xf0000000;
 
-/** The initial one's number, where there is one that the sandbox begins with, and the number before the later ones'. */
+/**
+ * The initial one's number, where there is one that the sandbox begins with, and the number before
+ * the later ones'.
+ */
 const ranges: Readonly<Record<NamespaceType, { readonly first?: number; readonly later: number }>> =
   {
     mnt: { later: 0xf0000000 },

@@ -1,5 +1,6 @@
-// Names that sockets have in a network without being in any file system: abstract addresses of unix(7), ports of
-// netlink(7). As in Linux they are the network's, so all containers of a pod share them.
+// Names that sockets have in a network without being in any file system: abstract addresses of
+// unix(7), ports of netlink(7). As in Linux they are the network's, so all containers of a pod
+// share them.
 import type { OpenFile } from '../vfs/open-file.ts';
 
 /** Autobind gives five hexadecimal digits. */

@@ -1,5 +1,6 @@
-// What the kernel knows of the network that its guests have: the sandbox's own loopback device (net/inet), or that of the
-// host (net/host-inet). Chosen once, at boot; everything that differs between the two goes through here.
+// What the kernel knows of the network that its guests have: the sandbox's own loopback device
+// (net/inet), or that of the host (net/host-inet). Chosen once, at boot; everything that differs
+// between the two goes through here.
 import type { Result, SysResult } from '../../abi/errno.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
@@ -60,7 +61,7 @@ export interface NetworkInterface {
   readonly addressBytes: number;
   readonly carrier: number;
   readonly state: string;
-  /** What is not named is 0. */
+  /** The counters by name; those not named are 0. */
   readonly counters: ReadonlyMap<string, number>;
 }
 

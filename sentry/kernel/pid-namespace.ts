@@ -1,6 +1,7 @@
-// The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side, most often one a
-// container: every task is in one for life, and what is in another cannot be named. A task's `tid` and a process's
-// `id` are those of its own namespace, so that getpid(2) and gettid(2) translate nothing.
+// The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side,
+// most often one a container: every task is in one for life, and what is in another cannot be
+// named. A task's `tid` and a process's `id` are those of its own namespace, so that getpid(2) and
+// gettid(2) translate nothing.
 import type { Container } from './container.ts';
 import type { Kernel } from './kernel.ts';
 import { ProcessGroup, Session } from './session.ts';
@@ -35,7 +36,10 @@ export class PidNamespace {
     return this.#lastPid;
   }
 
-  /** A free pid for a task of `container`, or undefined when its limit is reached or the namespace has ended. */
+  /**
+   * A free pid for a task of `container`, or undefined when its limit is reached or the namespace
+   * has ended.
+   */
   allocatePid({ allowance }: Container): number | undefined {
     if (this.init?.isExiting === true) return undefined;
     if (!allowance.hasRoomForTask()) {
@@ -102,7 +106,8 @@ export class PidNamespace {
     this.processGroups.delete(group.id);
     const session = group.session;
     session.groups.delete(group);
-    // A terminal's foreground group stays what it was, as in Linux: nobody is in it, and others are in the background.
+    // A terminal's foreground group stays what it was, as in Linux: nobody is in it, and others are
+    // in the background.
     if (session.groups.size === 0) this.sessions.delete(session.id);
   }
 }

@@ -1,9 +1,10 @@
-// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system calls, puts tasks to
-// sleep and wakes them, and decides on a task's way back to the guest whether a signal has to be delivered first.
-// docs/run-states.md draws the states of a task.
+// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system
+// calls, puts tasks to sleep and wakes them, and decides on a task's way back to the guest whether
+// a signal has to be delivered first. docs/run-states.md draws the states of a task.
 import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { setCurrentAccount } from '../base/memory-account.ts';
 import { nextTurn } from '../base/turn.ts';
 import type { Blocking, Sleep, Wake } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
@@ -74,7 +75,7 @@ export class Scheduler implements PlatformEvents {
       paused.stopped.push(thread);
       return;
     }
-    this.current = task;
+    this.#turnTo(task);
     nextTurn();
     const kind = thread.outcome.kind;
     if (task.mm.map.busyThreads !== 0 && kind !== 'operationFailed') task.mm.begin(task);
@@ -129,6 +130,10 @@ export class Scheduler implements PlatformEvents {
   /** Resumes a paused container: handles what was collected, stops in their order. */
   /** Resumes a paused container: handles what was collected, stops in their order. */
   /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
+  /** Resumes a paused container: handles what was collected, stops in their order. */
   resume(container: Container): void {
     const paused = this.#paused.get(container);
     if (paused === undefined) return;
@@ -138,6 +143,10 @@ export class Scheduler implements PlatformEvents {
     for (const thread of paused.stopped) this.threadStopped(thread);
   }
 
+  /** Returns whether `container` is paused. */
+  /** Returns whether `container` is paused. */
+  /** Returns whether `container` is paused. */
+  /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
@@ -193,9 +202,14 @@ export class Scheduler implements PlatformEvents {
     if (task.state === 'sleeping') sleeper?.return(0);
   }
 
+  #turnTo(task: Task): void {
+    this.current = task;
+    setCurrentAccount(task.group.account);
+  }
+
   #run(task: Task, call: Blocking<SysResult>, first: Wake | undefined): void {
     task.sleeper = call;
-    this.current = task;
+    this.#turnTo(task);
     if (first !== undefined) nextTurn();
     let step = first === undefined ? call.next() : call.next(first);
     for (;;) {
@@ -286,7 +300,8 @@ export class Scheduler implements PlatformEvents {
   #runGuest(task: Task, answer: SysResult | undefined): void {
     let result = answer;
     if (result !== undefined && isRestart(result)) {
-      // The restart comes before a signal that only the old mask lets through: such a signal interrupts no call.
+      // The restart comes before a signal that only the old mask lets through: such a signal
+      // interrupts no call.
       applyRestart(task, result);
       result = undefined;
     }

@@ -2,6 +2,7 @@
 import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.ts';
@@ -51,7 +52,7 @@ const defaultMemoryPolicy: MemoryPolicy = { mode: MPOL_DEFAULT, nodes: 0 };
 
 export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
 
-/** What a new task starts from. */
+/** The parts that a new task starts from. */
 export interface TaskParts {
   readonly kernel: Kernel;
   readonly tid: number;
@@ -144,6 +145,7 @@ export class Task implements Caller, Waker {
     this.thread = parts.thread;
     this.args = parts.args;
     this.comm = parts.comm;
+    this.group.holdings.force(OBJECT_COST.task);
     this.startTimeNs = parts.kernel.clock.monotonicNs();
   }
 
@@ -155,7 +157,7 @@ export class Task implements Caller, Waker {
     return this.group.container.mounts.specialFiles;
   }
 
-  /** What the pids mean that this task names. */
+  /** The PID namespace in which the pids that this task names have their meaning. */
   get pids(): PidNamespace {
     return this.group.pids;
   }

@@ -1,5 +1,5 @@
-// A UTS namespace (uts_namespaces(7)): host name and NIS domain. Every container has one of its own or shares one of its
-// pod; a task gets another by clone, unshare or setns.
+// A UTS namespace (uts_namespaces(7)): host name and NIS domain. Every container has one of its own
+// or shares one of its pod; a task gets another by clone, unshare or setns.
 
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
@@ -18,7 +18,7 @@ export class UtsNamespace {
   hostname: string;
   domainname: string;
 
-  /** Of the user namespace that it belongs to. */
+  /** The id ranges of the user namespace to which the UTS namespace belongs. */
   readonly ids: IdRanges;
 
   constructor(kernel: Kernel, ids: IdRanges, hostname: string, domainname: string = NO_DOMAIN) {

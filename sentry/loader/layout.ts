@@ -1,5 +1,6 @@
-// Where a new program's parts go: Linux's layout of x86-64 (arch/x86/mm/mmap.c), with as many random bits as
-// Linux has by default. Programs rely on the ranges: ThreadSanitizer's shadow has room for Linux's places alone.
+// Where a new program's parts go: Linux's layout of x86-64 (arch/x86/mm/mmap.c), with as many
+// random bits as Linux has by default. Programs rely on the ranges: ThreadSanitizer's shadow has
+// room for Linux's places alone.
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE } from '../../abi/personality.ts';
 import { pageCeil, pageFloor } from '../mm/page.ts';

@@ -42,7 +42,10 @@ const SCRIPT_LEVELS = 5;
 const SIGNAL_FRAME_BYTES = 1088;
 const FLAGS_AT_START = 0x202;
 
-/** Who the program runs as, once its file is known (set-user-ID and so on are the caller's). */
+/**
+ * The credentials with which the program runs, once its file is known (set-user-ID and so on are
+ * the caller's).
+ */
 export interface ProgramIdentity {
   readonly credentials: Credentials;
   /** AT_SECURE. */
@@ -53,8 +56,8 @@ export interface ProgramIdentity {
 const CLEARED_FOR_SET_ID = ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO;
 
 /**
- * Returns the personality that is left to a 64-bit program, for which READ_IMPLIES_EXEC is never inherited. One that gains
- * rights is laid out as its caller cannot know.
+ * Returns the personality that is left to a 64-bit program, for which READ_IMPLIES_EXEC is never
+ * inherited. One that gains rights is laid out as its caller cannot know.
  */
 export function personalityAfter(personality: number, identity: ProgramIdentity): number {
   const inherited = personality & ~READ_IMPLIES_EXEC;
@@ -64,7 +67,10 @@ export function personalityAfter(personality: number, identity: ProgramIdentity)
 export interface LoadRequest {
   /** Opened for execution; the caller keeps its reference. */
   readonly file: OpenFile;
-  /** As execve was given it ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a script's interpreter gets. */
+  /**
+   * The path that was given to execve ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a
+   * script's interpreter gets.
+   */
   readonly path: string;
   readonly argv: readonly string[];
   readonly envp: readonly string[];
@@ -75,7 +81,7 @@ export interface LoadRequest {
   readonly vdso: VdsoImage | undefined;
   /** AT_HWCAP and AT_HWCAP2 of the host. */
   readonly cpu: { readonly hwcap: number; readonly hwcap2: number };
-  /** As personality(2) left it. */
+  /** The flags of personality(2). */
   readonly personality: number;
   readonly randomFill: (bytes: Uint8Array) => void;
   /** Opens an interpreter for execution, with the checks that execve makes of a program. */
@@ -92,7 +98,10 @@ export interface LoadedImage {
 
 /** One whose memory is laid out by operations that are still queued on the fresh thread. */
 export interface LaidOutImage extends LoadedImage {
-  /** With what became of them. 0: the fresh thread is ready to run the program's first instruction; else all is undone. */
+  /**
+   * With what became of them. 0: the fresh thread is ready to run the program's first instruction;
+   * else all is undone.
+   */
   readonly finish: (flushed: SysResult) => SysResult;
 }
 
@@ -251,7 +260,10 @@ function build(
   };
 }
 
-/** Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be done then, or an errno. */
+/**
+ * Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be
+ * done then, or an errno.
+ */
 function lay(
   request: LoadRequest,
   found: FoundProgram,
@@ -370,7 +382,10 @@ function initialStack(
   });
 }
 
-/** What cannot be mapped: the zeroes behind the file's bytes in a segment's last page, and the stack. */
+/**
+ * Writes the content that cannot be mapped: the zeroes behind the file's bytes in a segment's last
+ * page, and the stack.
+ */
 function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly Tail[]): SysResult {
   for (const { addr, length, writable } of tails) {
     const zeroed = mm.memory.zero(addr, length);

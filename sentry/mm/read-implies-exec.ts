@@ -1,4 +1,4 @@
-// personality(2)'s READ_IMPLIES_EXEC: what may be read may be run.
+// READ_IMPLIES_EXEC of personality(2): memory that may be read may be run.
 import { PROT_EXEC, PROT_READ } from '../../abi/mman.ts';
 import { READ_IMPLIES_EXEC } from '../../abi/personality.ts';
 import type { MemoryCaller } from './memory-manager.ts';

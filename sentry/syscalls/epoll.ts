@@ -19,7 +19,10 @@ import { direct, type Row, sleeps } from './entry.ts';
 import { readTimeout, swapSignalMask, withMaskRestored } from './poll-wait.ts';
 import { deadlineAfter } from './transfer.ts';
 
-/** Room for as many events as nearly every call asks for; a call that finds more ready gets bytes of its own. */
+/**
+ * Room for as many events as nearly every call asks for; a call that finds more ready gets bytes of
+ * its own.
+ */
 const scratch = new Uint8Array(64 * epollEvent.size);
 const mostEvents = 65536;
 

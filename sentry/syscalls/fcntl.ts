@@ -91,7 +91,7 @@ function sysFcntl(task: Task, args: SyscallArgs): MaybeBlocking {
   }
 }
 
-/** What O_PATH descriptors know too; undefined for another command. */
+/** Handles the commands that O_PATH descriptors know too; undefined for another command. */
 function descriptorCommand(
   task: Task,
   fd: number,

@@ -8,6 +8,6 @@ export interface Caller {
   readonly credentials: Credentials;
   /** Guest memory of the calling process, for ioctl arguments. */
   readonly memory: GuestMemory;
-  /** What FIFOs and devices mean to the caller, in whatever file system they are. */
+  /** The meaning of FIFOs and devices to the caller, in whatever file system they are. */
   readonly specialFiles: SpecialFiles;
 }

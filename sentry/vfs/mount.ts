@@ -40,7 +40,7 @@ export class Mount {
   readonly children: Map<Dentry, Mount> = new Map();
   /** Open files and directories of processes that were reached through this mount (Path.pin). */
   users = 0;
-  /** Of the root mount: the namespace. */
+  /** The namespace, set in the root mount of a namespace only. */
   namespace: MountNamespace | undefined = undefined;
 
   constructor(filesystem: FileSystem, options: MountOptions = {}) {
@@ -97,7 +97,7 @@ export interface MountNamespaceParts {
 export class MountNamespace {
   /** The number in /proc/PID/ns/mnt. */
   readonly inode: number;
-  /** What FIFOs and devices mean to the processes that have this namespace. */
+  /** The meaning of FIFOs and devices to the processes that have this namespace. */
   readonly specialFiles: SpecialFiles;
   #root: Mount;
 

@@ -1,4 +1,5 @@
-// open(2), openat2(2): from a path to an open file description. Installing a descriptor is the syscall's business.
+// open(2), openat2(2): from a path to an open file description. Installing a descriptor is the
+// syscall's business.
 import {
   EACCES,
   EEXIST,
@@ -94,7 +95,10 @@ export function openPath(caller: FsCaller, dirfd: number, pathname: string, how:
   return isErrno(path) ? path : openExisting(caller, path, flags);
 }
 
-/** As open(2), for kernel callers that cannot wait (loader, boot): a FIFO answers ENXIO. */
+/**
+ * Opens a file like open(2), for kernel callers that cannot wait (loader, boot): a FIFO answers
+ * ENXIO.
+ */
 export function openNow(
   caller: FsCaller,
   dirfd: number,

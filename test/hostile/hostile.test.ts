@@ -73,7 +73,10 @@ function testHostile(name: string, start: (binary: string) => Promise<Outcome>):
     it.each(caseNames(name))('%s', (test) => expect(verdict(outcome, test)).toBe('ok'));
     it('leaves the sandbox alive', () => {
       expect(outcome.timedOut).toBe(false);
-      expect(outcome.stderr).not.toContain('runts:');
+      // That the OOM killer ended a guest is what the person at the terminal is told; nothing else
+      // is to be said.
+      const told = outcome.stderr.replaceAll(/^runts: out of memory .*\n/gm, '');
+      expect(told).not.toContain('runts:');
     });
   });
 }

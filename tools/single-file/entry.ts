@@ -1,6 +1,7 @@
-// Gives the executable an entry of our own: native/single-file/README.md. The program goes behind what is in the file, at
-// addresses below Node's; the kernel sees it and Node's segments, but not that Node wants to be loaded by ld.so, and
-// starts it. It has Node's own headers, for the case that it is to go on with Node.
+// Gives the executable an entry of our own: native/single-file/README.md. The program goes behind
+// what is in the file, at addresses below Node's; the kernel sees it and Node's segments, but not
+// that Node wants to be loaded by ld.so, and starts it. It has Node's own headers, for the case
+// that it is to go on with Node.
 
 import { PT_INTERP, PT_LOAD } from '../../abi/elf.ts';
 import { MOST_NODE_HEADERS, NODE_PLACE_MARK } from '../../protocol/single-file.ts';

@@ -49,8 +49,8 @@ void fall_back(void) __attribute__((noreturn));
 int open_log(const struct call *call);
 
 /*
- * For a command that has failed where Node could not do better: to the log, with its family (runts/errors.ts), and the user.
- * Answers `status`, the exit code.
+ * For a command that has failed where Node could not do better: to the log, with its family
+ * (runts/errors.ts), and the user. Answers `status`, the exit code.
  */
 int refuse(const struct call *call, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

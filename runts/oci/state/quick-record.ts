@@ -1,5 +1,5 @@
-// Writes ROOT/ID/quick: what the quick path (native/launcher/quick) needs of a container's record, for C to read. Its format
-// is protocol/state-files.ts.
+// Writes ROOT/ID/quick: what the quick path (native/launcher/quick) needs of a container's record,
+// for C to read. Its format is protocol/state-files.ts.
 import {
   QUICK_CGROUPS,
   QUICK_HOOK,
@@ -33,7 +33,10 @@ export function quickRecord(record: ContainerRecord): string | undefined {
   return text.length * 3 > QUICK_LONGEST ? undefined : text;
 }
 
-/** As restoreCgroup(…).isFrozen() would look for it (runts/oci/cgroups/find.ts). */
+/**
+ * Returns the line of the freezer that restoreCgroup(…).isFrozen() would look for
+ * (runts/oci/cgroups/find.ts).
+ */
 function freezer(directories: NonNullable<ContainerRecord['cgroup']>['directories']): string {
   const v1 = directories.find(({ controllers }) => controllers.includes('freezer'));
   const v2 = directories.find(({ version }) => version === 2);

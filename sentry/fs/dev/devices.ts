@@ -1,5 +1,5 @@
-// What FIFOs and device numbers mean inside a container: opens nodes of any file system (/dev, and nodes that mknod(2) made
-// elsewhere).
+// What FIFOs and device numbers mean inside a container: opens nodes of any file system (/dev, and
+// nodes that mknod(2) made elsewhere).
 
 import {
   MEM_MAJOR,
@@ -30,7 +30,7 @@ import { FullFile, NullFile, RandomFile, ZeroFile } from './memory-devices.ts';
 
 type CharacterDevice = (node: Node, flags: number, caller: Caller) => Result<OpenFile>;
 
-/** What devices need of the kernel and of their container. */
+/** The parts of the kernel and of their container that devices use. */
 export interface DeviceParts {
   readonly randomFill: (bytes: Uint8Array) => void;
   /** The instance that /dev/ptmx nodes outside any devpts mean. */

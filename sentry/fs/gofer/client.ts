@@ -37,12 +37,18 @@ export interface Walked {
   /** The watch of the directory that the walk began at; 0 where there is none. */
   readonly watch: number;
   readonly entries: readonly HostEntry[];
-  /** The errno that ended the walk before the last name; 0 where the walk came to its end, or to a link or file. */
+  /**
+   * The errno that ended the walk before the last name; 0 where the walk came to its end, or to a
+   * link or file.
+   */
   readonly errno: SysResult;
 }
 
 export type Attached = ReplyOf<typeof operations.attach>;
-/** A part of a listing. Where there is `more` the next part must be asked for at once: the Gofer remembers one listing. */
+/**
+ * A part of a listing. Where there is `more` the next part must be asked for at once: the Gofer
+ * remembers one listing.
+ */
 export type ListedPart = ReplyOf<typeof operations.list>;
 export type OpenedHost = ReplyOf<typeof operations.open>;
 export type CreatedHost = ReplyOf<typeof operations.create>;
@@ -58,12 +64,12 @@ const NO_TIME = { sec: 0, nsec: 0 };
 const MALFORMED = 'a malformed reply';
 
 /**
- * How many requests a container makes before its directories are watched. Most containers only start and then serve, and
- * need no watches; the host allows each user few inotify instances.
+ * How many requests a container makes before its directories are watched. Most containers only
+ * start and then serve, and need no watches; the host allows each user few inotify instances.
  */
 const REQUESTS_BEFORE_WATCHES = 200;
 
-/** What the owner of a client is called for. */
+/** The calls by which a client tells its owner of events. */
 export interface GoferEvents {
   /**
    * Called when the Gofer has died, where it is the Gofer of one container among several in a pod:
@@ -307,7 +313,10 @@ export class GoferClient {
     return { ...reply, fd: this.#fds[1] as number };
   }
 
-  /** Sends the request and waits for the reply. Returns 0, and the reader stands at the reply's fields, or an errno. */
+  /**
+   * Sends the request and waits for the reply. Returns 0, and the reader stands at the reply's
+   * fields, or an errno.
+   */
   #call<Q>(operation: Asked<Q>, request: Q): SysResult {
     if (this.#isClosed) return EIO;
     this.requests += 1;
@@ -334,7 +343,10 @@ export class GoferClient {
     return EIO;
   }
 
-  /** Sends the request. After `close` nothing is sent: the descriptor's number may be in use for another file. */
+  /**
+   * Sends the request. After `close` nothing is sent: the descriptor's number may be in use for
+   * another file.
+   */
   #send<Q>(operation: Asked<Q>, values: Q): SysResult {
     if (this.#isClosed) return EIO;
     const request = this.#request.reset().u32(operation.number);

@@ -1,4 +1,5 @@
-// The Sentry's end of the protocol against a Gofer that was taken over: its answers are refused, or are errnos.
+// The Sentry's end of the protocol against a Gofer that was taken over: its answers are refused, or
+// are errnos.
 import { strict as assert } from 'node:assert';
 import { describe, it } from 'vitest';
 import { SOCK_SEQPACKET } from '../../../abi/socket.ts';

@@ -1,5 +1,6 @@
-// Links, FIFOs, sockets and device nodes of a Gofer tree. The last three are the sandbox's own behind the host's
-// name: a FIFO is a pipe of the Sentry, a device is what fs/dev has under that number, and no host object is opened.
+// Links, FIFOs, sockets and device nodes of a Gofer tree. The last three are the sandbox's own
+// behind the host's name: a FIFO is a pipe of the Sentry, a device is what fs/dev has under that
+// number, and no host object is opened.
 import { ENXIO, isErrno, type Result } from '../../../abi/errno.ts';
 import { S_IFBLK, S_IFCHR } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';

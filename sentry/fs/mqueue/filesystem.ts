@@ -1,5 +1,6 @@
-// mqueue: the file system of the POSIX message queues of an IPC namespace (mq_overview(7)). There is one for each, whether
-// it is mounted or not; every mount of the type shows that of whoever mounts it.
+// mqueue: the file system of the POSIX message queues of an IPC namespace (mq_overview(7)). There
+// is one for each, whether it is mounted or not; every mount of the type shows that of whoever
+// mounts it.
 import { MQUEUE_MAGIC } from '../../../abi/fs.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
@@ -44,8 +45,8 @@ export class MqueueFileSystem implements FileSystem {
   }
 
   /**
-   * The namespace has ended: what is still open goes on until it is closed, everything else goes now. Differs from
-   * Linux: it would stay visible where the file system is still mounted.
+   * The namespace has ended: what is still open goes on until it is closed, everything else goes
+   * now. Differs from Linux: it would stay visible where the file system is still mounted.
    */
   end(): void {
     this.hasEnded = true;

@@ -117,7 +117,7 @@ export function nodeOf(shown: ShownNamespace): Node {
   return node;
 }
 
-/** What setns(2) would enter; undefined for files that are none of these. */
+/** Returns the namespace that setns(2) would enter; undefined for a file that stands for none. */
 export function namespaceOfFile(file: OpenFile): EnterableNamespace | undefined {
   return file instanceof NamespaceFile ? file.node.namespace : undefined;
 }

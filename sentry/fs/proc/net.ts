@@ -18,7 +18,7 @@ const headers: Readonly<Record<SocketTable, string>> = {
   packet: 'sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n',
 };
 
-/** What the host shows under this name, or else the sandbox's own. */
+/** A file with the content that the host shows under this name, or else the sandbox's own. */
 const shown = (name: string, own: (network: Network) => string): Entry<Subject> =>
   processFile(0o444, ({ kernel: { network } }) => network.files.read(name) ?? own(network));
 

@@ -44,7 +44,10 @@ const pidNamespace: Show = (_task, group) => group.pids.inode;
 
 const timeNamespace: Show = (_task, group) => group.container.time?.inode ?? INITIAL_TIME_NAMESPACE;
 
-/** What the sandbox has one of has the number of Linux's initial one (linux/proc_ns.h). */
+/**
+ * The namespaces. Where the sandbox has only one, it has the number of Linux's initial one
+ * (linux/proc_ns.h).
+ */
 const namespaces: readonly (readonly [name: string, type: string, show: Show])[] = [
   ['cgroup', 'cgroup', only(CGROUP_NAMESPACE)],
   ['ipc', 'ipc', (task, group) => task?.ipc ?? group.container.ipc],

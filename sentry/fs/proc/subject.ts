@@ -63,7 +63,10 @@ export class Subject {
 export const ownerOf = (subject: Subject): Owner => subject.owner;
 export const directoryOwnerOf = (subject: Subject): Owner => subject.directoryOwner;
 
-/** 0 where `caller` may look into the process, else EACCES: also for boot, which is no process and has no business there. */
+/**
+ * 0 where `caller` may look into the process, else EACCES: also for boot, which is no process and
+ * has no business there.
+ */
 export function mayLookInto(subject: Subject, caller: Caller): SysResult {
   if ((caller as Partial<Task>).group === undefined) return EACCES;
   return mayAccessProcess(caller as Task, subject.group) ? 0 : EACCES;

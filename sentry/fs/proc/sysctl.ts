@@ -23,7 +23,10 @@ const PID_MAX = 4_194_304;
 const settingsDirectory = (entries: Entries<Kernel>): Entry<Kernel> =>
   directory(entries, { linkCount: 1 });
 
-/** A setting that is as it is: writing answers EPERM even to root (its effect lies outside the sandbox, or there is none). */
+/**
+ * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
+ * sandbox, or there is none).
+ */
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
 const fixedBy = (value: (kernel: Kernel) => string | number): Entry<Kernel> =>
@@ -41,8 +44,8 @@ const setting = (key: string): Entry<Kernel> =>
   IpcLimits.has(key) ? ipcSetting(key) : fixedBy(({ settings }) => settings.text(key));
 
 /**
- * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash in a key is a dot of
- * the name (an interface's), as in sysctl(8).
+ * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash
+ * in a key is a dot of the name (an interface's), as in sysctl(8).
  */
 function settingsBelow(
   prefix: string,
@@ -74,7 +77,7 @@ function kept(key: string, initial: number, least: number, most: number): Entry<
   });
 }
 
-/** Of the UTS namespace of who asks. */
+/** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {

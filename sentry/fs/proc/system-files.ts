@@ -125,7 +125,10 @@ export function renderStat(kernel: Kernel, caller: Caller): string {
   ].join('');
 }
 
-/** Wall-clock second at which the sandbox started; with a time namespace, the one at which its clock was 0. */
+/**
+ * Wall-clock second at which the sandbox started; with a time namespace, the one at which its clock
+ * was 0.
+ */
 function bootTimeSec(kernel: Kernel, caller: Caller): number {
   return kernel.clock.realtime().sec - uptimeOf(kernel, caller).sec;
 }

@@ -17,7 +17,10 @@ export interface ComputedName {
 
 /** Names that are not fixed: processes, descriptors, threads. */
 export interface Computed<S extends object> {
-  /** How many of the names are directories; without it none. Programs count processes and threads by link counts. */
+  /**
+   * How many of the names are directories; without it none. Programs count processes and threads by
+   * link counts.
+   */
   directoryCount?(subject: S): number;
   /** In the order of rising keys. */
   list(subject: S, caller: Caller): Result<readonly ComputedName[]>;
@@ -78,7 +81,7 @@ export class PseudoDirectory<S extends object> extends Node {
     this.#fixedLinks = fixedLinks;
   }
 
-  /** What the directory shows (/proc/PID: the process). */
+  /** The object that the directory shows (/proc/PID: the process). */
   get subject(): S {
     return this.#subject;
   }

@@ -1,5 +1,5 @@
-// /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The interfaces are those
-// that the network tells.
+// /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The
+// interfaces are those that the network tells.
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -15,7 +15,10 @@ import { textFile } from '../pseudo/text-file.ts';
 const shownFlags = 0xffff;
 const IFF_RUNNING = 0x40;
 
-/** A file that shows `render` of the interface `name`; EINVAL once there is no such interface (netdev_show). */
+/**
+ * A file that shows `render` of the interface `name`; EINVAL once there is no such interface
+ * (netdev_show).
+ */
 function attribute(
   name: string,
   render: (shown: NetworkInterface) => string | number,

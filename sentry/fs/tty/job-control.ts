@@ -8,7 +8,7 @@ import type { ProcessGroup, Session } from '../../kernel/session.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ControllingTerminal } from '../../kernel/terminal.ts';
 
-/** What terminals need of the kernel. */
+/** The parts of the kernel that terminals use. */
 export interface TerminalKernel {
   readonly clock: Clock;
   readonly timers: TimerQueue;
@@ -79,7 +79,10 @@ export function clearTerminal(terminal: ControllingTerminal): void {
   session.foreground = undefined;
 }
 
-/** The leader of `session` gave `terminal` up: on exit the foreground group is hung up, else it may go on too. */
+/**
+ * The leader of `session` gave `terminal` up: on exit the foreground group is hung up, else it may
+ * go on too.
+ */
 export function disassociate(
   session: Session,
   terminal: ControllingTerminal,

@@ -1,5 +1,6 @@
-// An IPC namespace (ipc_namespaces(7)): System V objects, POSIX message queues, and their settings. Every container has
-// one of its own or shares one of its pod; a task gets another by clone, unshare or setns. It ends with its last holder.
+// An IPC namespace (ipc_namespaces(7)): System V objects, POSIX message queues, and their settings.
+// Every container has one of its own or shares one of its pod; a task gets another by clone,
+// unshare or setns. It ends with its last holder.
 import { ENOMEM, type Result } from '../../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { IpcLimits } from './ipc-limits.ts';

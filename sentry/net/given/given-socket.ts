@@ -1,7 +1,8 @@
-// A host socket that a process was given: a standard stream (a Node parent's pipes are such), one of --preserve-fds (socket
-// activation). What it is connected to stays: data, shutdown(2), names and accept(2) work, on whatever family it is;
-// bind(2), listen(2), connect(2) and other options do not. Descriptors pass in neither direction: files of the sandbox are
-// none of the host's, and those of the host none of a guest's (MSG_CTRUNC tells of them).
+// A host socket that a process was given: a standard stream (a Node parent's pipes are such), one
+// of --preserve-fds (socket activation). What it is connected to stays: data, shutdown(2), names
+// and accept(2) work, on whatever family it is; bind(2), listen(2), connect(2) and other options do
+// not. Descriptors pass in neither direction: files of the sandbox are none of the host's, and
+// those of the host none of a guest's (MSG_CTRUNC tells of them).
 import {
   EINVAL,
   ENOPROTOOPT,

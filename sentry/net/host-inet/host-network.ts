@@ -1,5 +1,5 @@
-// The network of the host (in a container: that of its network namespace), as `--network host` gives it to the guest.
-// Opens at boot, before the Sentry is confined, what cannot be opened later.
+// The network of the host (in a container: that of its network namespace), as `--network host`
+// gives it to the guest. Opens at boot, before the Sentry is confined, what cannot be opened later.
 import { EACCES, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
@@ -60,7 +60,10 @@ function interfaces(routes: RouteSocket): NetworkInterface[] {
   return links.flatMap(({ body }) => parseLink(body) ?? []);
 }
 
-/** Raw sockets come from the broker alone: the Sentry may not make one, and has one only where the container may. */
+/**
+ * Raw sockets come from the broker alone: the Sentry may not make one, and has one only where the
+ * container may.
+ */
 function newHostInetSocket(
   sockets: HostSockets,
   task: Task,

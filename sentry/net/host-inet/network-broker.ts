@@ -1,6 +1,7 @@
-// The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a capability in the network
-// namespace that the Sentry shares and in which it has none. There is one only for containers that have such a
-// capability; which of the guest's processes may ask, the Sentry judges before it does.
+// The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a
+// capability in the network namespace that the Sentry shares and in which it has none. There is one
+// only for containers that have such a capability; which of the guest's processes may ask, the
+// Sentry judges before it does.
 import { EINTR, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { native } from '../../../native/addon.ts';
 import {

@@ -2,7 +2,7 @@
 import type { Settings } from '../../base/settings.ts';
 import { anyV4, anyV6, type IpAddress, isAny, isV4 } from './address.ts';
 
-/** What the table needs of a bound socket. */
+/** The properties of a bound socket that the table uses. */
 export interface PortUser {
   /** Bound address; a wildcard for any. */
   readonly localIp: IpAddress;

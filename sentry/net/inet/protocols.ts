@@ -1,5 +1,5 @@
-// Which AF_INET and AF_INET6 sockets socket(2) makes, and for whom (inet_create, inet6_create; ip(7), raw(7), icmp(7)): the
-// same in the sandbox's own network and in one of the host's.
+// Which AF_INET and AF_INET6 sockets socket(2) makes, and for whom (inet_create, inet6_create;
+// ip(7), raw(7), icmp(7)): the same in the sandbox's own network and in one of the host's.
 import { CAP_NET_RAW } from '../../../abi/capability.ts';
 import {
   EACCES,
@@ -24,7 +24,7 @@ import type { Settings } from '../../base/settings.ts';
 import type { Task } from '../../kernel/task.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 
-/** Of the kinds of sockets that need no privilege; the first is meant by 0. */
+/** The protocols of the kinds of sockets that need no privilege; 0 means the first. */
 const protocolsOf: ReadonlyMap<number, readonly [number, ...number[]]> = new Map([
   [SOCK_STREAM, [IPPROTO_TCP]],
   [SOCK_DGRAM, [IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6]],

@@ -58,7 +58,7 @@ import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, PortTable } from './ports.ts';
 
-/** What one end keeps for its program to read. */
+/** How much one end keeps for its program to read. */
 const bufferBytes = 262_144;
 const readable = POLLIN | POLLRDNORM;
 const writable = POLLOUT | POLLWRNORM;

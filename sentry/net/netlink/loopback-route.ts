@@ -1,4 +1,5 @@
-// rtnetlink(7) of the sandbox's own network: answers about the one interface, lo, and its addresses. Nothing can be changed.
+// rtnetlink(7) of the sandbox's own network: answers about the one interface, lo, and its
+// addresses. Nothing can be changed.
 import { ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../../../abi/socket.ts';

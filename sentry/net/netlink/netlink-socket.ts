@@ -1,5 +1,6 @@
-// AF_NETLINK sockets (netlink(7)), protocol NETLINK_ROUTE: enough for getifaddrs(3), if_nameindex(3) and
-// programs that list interfaces; NETLINK_SOCK_DIAG where the network answers it. No events are ever broadcast: nothing changes.
+// AF_NETLINK sockets (netlink(7)), protocol NETLINK_ROUTE: enough for getifaddrs(3),
+// if_nameindex(3) and programs that list interfaces; NETLINK_SOCK_DIAG where the network answers
+// it. No events are ever broadcast: nothing changes.
 
 import { CAP_NET_ADMIN } from '../../../abi/capability.ts';
 import {

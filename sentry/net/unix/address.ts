@@ -4,7 +4,10 @@ import { AF_UNIX, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET } from '../../../abi/socket
 import type { Node } from '../../vfs/node.ts';
 import type { UnixSocket } from './unix-socket.ts';
 
-/** What a struct sockaddr_un names. Names are byte strings; an abstract one goes without its leading NUL. */
+/**
+ * The meaning of a struct sockaddr_un. Names are byte strings; an abstract one goes without its
+ * leading NUL.
+ */
 export type UnixAddress =
   | { readonly kind: 'unnamed' }
   | { readonly kind: 'abstract'; readonly name: string }
@@ -22,7 +25,9 @@ export function parseUnixAddress(bytes: Uint8Array): Result<UnixAddress> {
   return { kind: 'path', name: end < 0 ? text : text.slice(0, end) };
 }
 
-/** As getsockname gives it: a path with its NUL, an unnamed socket as the family alone. */
+/**
+ * Encodes the address for getsockname: a path with its NUL, an unnamed socket as the family alone.
+ */
 export function encodeUnixAddress(address: UnixAddress): Uint8Array {
   const text =
     address.kind === 'unnamed'

@@ -26,7 +26,10 @@ import type { UnixSocket } from './unix-socket.ts';
 export class BoundName {
   readonly #abstractNames: AbstractNames;
   #address: UnixAddress = unnamed;
-  /** The node that bind(2) made, pinned; undefined for other names, and for that of a listener that an accepted socket shows. */
+  /**
+   * The node that bind(2) made, pinned; undefined for other names, and for that of a listener that
+   * an accepted socket shows.
+   */
   #path: Path | undefined;
 
   constructor(abstractNames: AbstractNames) {

@@ -1,5 +1,5 @@
-// AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and SOCK_SEQPACKET, which is
-// connected as streams are (unix(7)).
+// AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and
+// SOCK_SEQPACKET, which is connected as streams are (unix(7)).
 import {
   EAGAIN,
   ECONNREFUSED,
@@ -23,7 +23,7 @@ import type { FileBundle } from './in-flight.ts';
 import { MessageInbox } from './message-inbox.ts';
 import { bundleOf, maxDatagramQueue, UnixSocket } from './unix-socket.ts';
 
-/** What a message counts besides its bytes: about an sk_buff. */
+/** The amount that a message counts besides its bytes: about an sk_buff. */
 const messageOverheadBytes = 768;
 
 export class UnixMessageSocket extends UnixSocket {
@@ -133,7 +133,7 @@ export class UnixMessageSocket extends UnixSocket {
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
-  /** As many messages wait as strangers may bring. */
+  /** Whether as many messages wait as senders that are not connected may queue. */
   get #isFull(): boolean {
     return this.inbox.count > maxDatagramQueue;
   }

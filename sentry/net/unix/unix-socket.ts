@@ -1,5 +1,6 @@
-// AF_UNIX sockets (unix(7)): names, connections and their ends, which all types share. How bytes and messages pass is in
-// stream-socket.ts and message-socket.ts. Rules: net/unix/af_unix.c of Linux.
+// AF_UNIX sockets (unix(7)): names, connections and their ends, which all types share. How bytes
+// and messages pass is in stream-socket.ts and message-socket.ts. Rules: net/unix/af_unix.c of
+// Linux.
 import {
   EAGAIN,
   ECONNREFUSED,
@@ -70,7 +71,9 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   isReadShut = false;
   isWriteShut = false;
   protected readonly kernel: SocketKernel;
-  /** Who made it: sends through read(2)-like calls without a task carry these. */
+  /**
+   * The maker of the socket. Sends through read(2)-like calls without a task carry its credentials.
+   */
   #owner: Owner;
   #peerOwner: Owner | undefined;
   /** Positive errno for SO_ERROR and the next call; 0 for none. */
@@ -276,7 +279,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     caller: SocketCaller | undefined,
   ): SysResult;
 
-  /** `socket` may not send or connect to this one now: its writers are woken when that may be possible again. */
+  /**
+   * `socket` may not send or connect to this one now: its writers are woken when that may be
+   * possible again.
+   */
   wakeWhenRoom(socket: UnixSocket): void {
     this.#blocked.add(socket);
   }
@@ -292,7 +298,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     return this.sent.hasRoom;
   }
 
-  /** What waits here to be received. */
+  /** The messages or bytes that wait here to be received. */
   protected abstract readonly inbox: Inbox;
 
   override poll(): number {
@@ -338,7 +344,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   }
 }
 
-/** The files of a message on their way: undefined where it has none, ETOOMANYREFS where too many fly already. */
+/**
+ * The files of a message on their way: undefined where it has none, ETOOMANYREFS where too many fly
+ * already.
+ */
 export function bundleOf(
   control: SendControl,
   caller: SocketCaller | undefined,
