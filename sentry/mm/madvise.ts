@@ -4,7 +4,7 @@ import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, isErrno, type SysResult } from '../
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/fcntl.ts';
 import * as mman from '../../abi/mman.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, wrappedPageCeil } from './page.ts';
 import type { Vma } from './vma.ts';
 import * as flag from './vma.ts';
 
@@ -73,8 +73,9 @@ export function adviseMemory(
   mm.begin(caller);
   const effect = effects.get(advice);
   if (effect === undefined || !isPageAligned(addr)) return EINVAL;
-  const end = addr + pageCeil(length);
-  if (end > 2 ** 64) return EINVAL;
+  const size = wrappedPageCeil(length);
+  const end = addr + size;
+  if ((size === 0 && length !== 0) || end >= 2 ** 64) return EINVAL;
   if (end === addr) return 0;
   // Holes are skipped and answered with ENOMEM at the end; a VMA that may not be advised ends it at once.
   let result: SysResult = 0;

@@ -32,7 +32,7 @@ import { type ImageLayout, noImage } from './image-layout.ts';
 import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
 import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, pageCeil, wrappedPageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
 import { withImpliedExec } from './read-implies-exec.ts';
 import { growStack } from './stack.ts';
@@ -265,8 +265,8 @@ export class MemoryManager {
     const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || !isPageAligned(addr)) return EINVAL;
     if (length === 0) return 0;
-    const end = addr + pageCeil(length);
-    if (end > 2 ** 64) return ENOMEM;
+    const end = addr + wrappedPageCeil(length);
+    if (end === addr || end >= 2 ** 64) return ENOMEM;
     if ((prot & ~(grows | FULL_PROT | PROT_SEM)) !== 0) return EINVAL;
     let start = addr;
     if (grows !== 0) {

@@ -93,6 +93,7 @@ function isMountRoot(path: Path): SysResult {
 function remount(target: Path, flags: number): SysResult {
   if (target.mount === undefined || isErrno(isMountRoot(target))) return EINVAL;
   target.mount.flags = keptFlags(flags);
+  namespaceOf(target.mount)?.changed();
   return 0;
 }
 

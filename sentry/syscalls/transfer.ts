@@ -4,6 +4,7 @@ import {
   EBADF,
   EFBIG,
   EINTR,
+  EINVAL,
   EPIPE,
   ERESTARTSYS,
   isErrno,
@@ -23,7 +24,13 @@ import {
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../../abi/resource.ts';
 import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
 import { S_IFREG } from '../../abi/stat.ts';
-import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import {
+  type Blocking,
+  type MaybeBlocking,
+  type Sleep,
+  sleepOn,
+  sleepUntil,
+} from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import { notifyRead, notifyWritten } from '../vfs/notify.ts';
@@ -60,6 +67,15 @@ export function deadlineAfter(task: Task, timeoutNs: number): number {
   return timeoutNs === Number.POSITIVE_INFINITY
     ? timeoutNs
     : task.kernel.clock.monotonicNs() + timeoutNs;
+}
+
+/**
+ * Returns the sleep of a long copy into `output` between two pieces, in which others get their
+ * turn. As in Linux, only death cuts a copy into a regular file short.
+ */
+export function betweenPieces(task: Task, output: OpenFile): Sleep {
+  const now = sleepUntil(task.kernel.clock.monotonicNs());
+  return output.node.kind === S_IFREG ? { ...now, killable: true } : now;
 }
 
 /**
@@ -158,8 +174,14 @@ export function raise(task: Task, signal: number): void {
   task.sendSignal({ signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid });
 }
 
+/** A transfer may not end above the largest loff_t: rw_verify_area of fs/read_write.c. */
+function passesLargestOffset(position: number, lengthBytes: number): boolean {
+  return position + lengthBytes >= 2 ** 63;
+}
+
 /** pread(2) on any file. Those with positions never wait. */
 export function preadFile(file: OpenFile, sink: Sink, position: number): SysResult {
+  if (passesLargestOffset(position, sink.remaining)) return EINVAL;
   const count = file.pread(sink, position);
   if (count > 0) notifyRead(file);
   return count;
@@ -171,6 +193,7 @@ export function pwriteFile(
   source: Source,
   position: number,
 ): SysResult {
+  if (passesLargestOffset(position, source.remaining)) return EINVAL;
   const limited = limitedWrite(task, file, source, position);
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
@@ -186,9 +209,20 @@ export function limitedWrite(
   source: Source,
   position: number,
 ): Result<Source> {
+  const allowed = limitedLength(task, file, source.remaining, position);
+  if (isErrno(allowed)) return allowed;
+  return allowed === source.remaining ? source : new ShortSource(source, allowed);
+}
+
+/** How many of `length` bytes RLIMIT_FSIZE lets be written at `position`, or EFBIG with SIGXFSZ for none. */
+export function limitedLength(
+  task: Task,
+  file: OpenFile,
+  length: number,
+  position: number,
+): SysResult {
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
-  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || source.remaining === 0)
-    return source;
+  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || length === 0) return length;
   let start = position;
   if ((file.flags & O_APPEND) !== 0) {
     const attributes = file.node.attributes();
@@ -199,7 +233,7 @@ export function limitedWrite(
     raise(task, SIGXFSZ);
     return EFBIG;
   }
-  return start + source.remaining <= limit ? source : new ShortSource(source, limit - start);
+  return Math.min(length, limit - start);
 }
 
 /** The first bytes of another source. */

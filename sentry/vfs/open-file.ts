@@ -198,9 +198,22 @@ export abstract class OpenFile {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
   }
 
-  /** EPERM from epoll_ctl for files that are always ready (regular files, directories). */
+  /**
+   * EPERM from epoll_ctl for files that are always ready (regular files, directories): those of
+   * Linux without `f_op->poll`.
+   */
   get pollable(): boolean {
     return true;
+  }
+
+  /** EINVAL from splice(2) and sendfile(2) out of all others: those of Linux without `f_op->splice_read`. */
+  get canSpliceFrom(): boolean {
+    return false;
+  }
+
+  /** The same for splice(2) and sendfile(2) into the file: `f_op->splice_write`. */
+  get canSpliceTo(): boolean {
+    return false;
   }
 
   ioctl(_command: number, _argument: number, _caller: Caller): MaybeBlocking {

@@ -13,8 +13,8 @@ import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entries, Entry } from '../pseudo/entry.ts';
-import { textFile } from '../pseudo/text-file.ts';
+import { type Entries, type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
+import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 import { parseInteger } from './subject.ts';
 
 const PID_MAX = 4_194_304;
@@ -23,6 +23,14 @@ const PID_MAX = 4_194_304;
 const settingsDirectory = (entries: Entries<Kernel>): Entry<Kernel> =>
   directory(entries, { linkCount: 1 });
 
+function settingFile(
+  mode: number,
+  render: Render<Kernel>,
+  options: TextFileOptions<Kernel> = {},
+): Entry<Kernel> {
+  return textFile<Kernel>(mode, render, { ...options, operations: settingOperations });
+}
+
 /**
  * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
  * sandbox, or there is none).
@@ -30,11 +38,11 @@ const settingsDirectory = (entries: Entries<Kernel>): Entry<Kernel> =>
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
 const fixedBy = (value: (kernel: Kernel) => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, (kernel) => `${value(kernel)}\n`);
+  settingFile(0o444, (kernel) => `${value(kernel)}\n`);
 
 /** A setting of the IPC namespace of whoever opens the file; root may change it. */
 const ipcSetting = (key: string): Entry<Kernel> =>
-  textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
+  settingFile(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
     write: (_kernel, text, caller) =>
       (caller as Task).ipc.limits.set(key, text.replace(/\0.*$/s, '')) ? text.length : EINVAL,
   });
@@ -65,7 +73,7 @@ function settingsBelow(
 
 /** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
 function kept(key: string, initial: number, least: number, most: number): Entry<Kernel> {
-  return textFile<Kernel>(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
+  return settingFile(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
     write: (kernel, text, caller) => {
       if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
       const parsed = parseInteger(text, EINVAL);
@@ -79,7 +87,7 @@ function kept(key: string, initial: number, least: number, most: number): Entry<
 
 /** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
-  return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
+  return settingFile(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {
       const { uts } = caller as Task;
       if (!uts.isRuledBy(caller as Task)) return EPERM;
@@ -92,11 +100,11 @@ function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
 }
 
 const random = settingsDirectory({
-  boot_id: textFile(0o444, (kernel) => `${kernel.bootId}\n`),
+  boot_id: settingFile(0o444, (kernel) => `${kernel.bootId}\n`),
   entropy_avail: fixed(256),
   poolsize: fixed(256),
   urandom_min_reseed_secs: fixed(60),
-  uuid: textFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
+  uuid: settingFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
   write_wakeup_threshold: fixed(256),
 });
 
@@ -113,8 +121,8 @@ const kernelSettings = settingsDirectory({
   msgmnb: setting('kernel.msgmnb'),
   msgmni: setting('kernel.msgmni'),
   ngroups_max: fixed(65536),
-  osrelease: textFile(0o444, (kernel) => `${kernel.release}\n`),
-  ostype: textFile(0o444, (kernel) => `${kernel.sysname}\n`),
+  osrelease: settingFile(0o444, (kernel) => `${kernel.release}\n`),
+  ostype: settingFile(0o444, (kernel) => `${kernel.sysname}\n`),
   overflowgid: fixed(65534),
   overflowuid: fixed(65534),
   perf_event_paranoid: fixed(4),
@@ -134,22 +142,22 @@ const kernelSettings = settingsDirectory({
   shmmni: setting('kernel.shmmni'),
   sysrq: fixed(0),
   tainted: fixed(0),
-  'threads-max': textFile(
+  'threads-max': settingFile(
     0o444,
     (_kernel, caller) =>
       `${Math.min(PID_MAX, (caller as Task).group.container.allowance.limits.pids)}\n`,
   ),
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),
-  version: textFile(0o444, (kernel) => `${kernel.version}\n`),
+  version: settingFile(0o444, (kernel) => `${kernel.version}\n`),
   yama: settingsDirectory({ ptrace_scope: fixed(1) }),
 });
 
 const vmSettings = settingsDirectory({
-  compact_memory: textFile(0o200, () => EACCES),
+  compact_memory: settingFile(0o200, () => EACCES),
   dirty_background_ratio: fixed(10),
   dirty_ratio: fixed(20),
-  drop_caches: textFile(0o200, () => EACCES),
+  drop_caches: settingFile(0o200, () => EACCES),
   legacy_va_layout: fixed(0),
   max_map_count: fixed(MAX_MAP_COUNT),
   min_free_kbytes: fixed(0),

@@ -19,6 +19,41 @@ export interface Owner {
   readonly gid: number;
 }
 
+/**
+ * Which of Linux's file operations, beyond reading and writing, the files of one kind have
+ * (vfs/open-file.ts).
+ */
+export interface FileOperations {
+  readonly poll: boolean;
+  readonly spliceRead: boolean;
+  readonly spliceWrite: boolean;
+}
+
+/** Files of sysfs, of the cgroup file system (kernfs) and of /proc/sys. */
+export const settingOperations: FileOperations = {
+  poll: true,
+  spliceRead: true,
+  spliceWrite: true,
+};
+/** Files of /proc itself (proc_reg_file_ops): always ready for poll(2). */
+export const systemOperations: FileOperations = {
+  poll: true,
+  spliceRead: true,
+  spliceWrite: false,
+};
+/** Files of /proc that are read as sequences of records: those of the network, of System V IPC. */
+export const recordOperations: FileOperations = {
+  poll: true,
+  spliceRead: false,
+  spliceWrite: false,
+};
+/** Files of a process. */
+export const processOperations: FileOperations = {
+  poll: false,
+  spliceRead: false,
+  spliceWrite: false,
+};
+
 export const rootOwner: Owner = { uid: 0, gid: 0 };
 
 /** Properties of an entry that depend on the caller. */

@@ -151,6 +151,14 @@ export class TmpOpenFile extends PositionedFile {
     node.opened();
   }
 
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override close(): void {
     this.node.closed();
   }
