@@ -117,8 +117,12 @@ export interface FileSystem {
   readonly root: Node;
   /** Device number of the instance (st_dev). */
   readonly dev: number;
+  /** The mounts that show the file system: counted by vfs/mount.ts alone. */
+  mountCount?: number;
   /** Owners are not shown as they are on the host (mount_setattr(2)). */
   readonly isIdMapped?: boolean;
+  /** The last mount has gone, and nobody has a file open: a file system in memory gives it back. */
+  unmounted?(): void;
   status(): FileSystemStatus;
   /** Writes back what is dirty (sync, syncfs). */
   sync(): SysResult;
