@@ -206,4 +206,6 @@ export interface SandboxConfig {
   readonly writeCodeCache: boolean;
   /** Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts). Needs seccomp 'log'. */
   readonly profile: boolean;
+  /** Measure how long the Sentry's turns take, and write the longest to the log (sentry/kernel/turn-meter.ts). */
+  readonly turns: boolean;
 }

@@ -22,6 +22,8 @@ export interface Sleep {
   readonly killable?: boolean;
   /** True: the guest thread is at work for the kernel (fork, clone) and must not be told to sleep. */
   readonly threadIsBusy?: boolean;
+  /** True: nothing is waited for. The call has much left to do and lets others run between its pieces. */
+  readonly isPause?: boolean;
 }
 
 /** A call that may sleep. Returns its result through the generator's return value. */
@@ -73,3 +75,14 @@ export function sleepOn(on: Waitable, mask: number, deadlineNs = Number.POSITIVE
 export function sleepUntil(deadlineNs: number): Sleep {
   return { join: () => undefined, leave: () => undefined, deadlineNs };
 }
+
+const forever = { join: () => undefined, leave: () => undefined, deadlineNs: Number.POSITIVE_INFINITY };
+
+/**
+ * What a long call yields between two pieces of its work: it goes on in a later turn, after whoever waits has had theirs.
+ * The wake is 'signal' where one is pending, else 'event'.
+ */
+export const PAUSE: Sleep = { ...forever, isPause: true };
+
+/** The same for work that Linux does not interrupt: only death ends it. */
+export const KILLABLE_PAUSE: Sleep = { ...forever, isPause: true, killable: true };

@@ -25,6 +25,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel } from '../kernel/kernel.ts';
+import { TurnMeter } from '../kernel/turn-meter.ts';
 import { listInetSockets } from '../net/inet/socket-tables.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
@@ -92,6 +93,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       const status = kernel.run();
       main.streams.flush();
+      if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
       return status;
     },
   };
@@ -135,6 +137,7 @@ function newKernel(
     memoryBytes,
     cpuCount: machine.cpuCount,
     log,
+    turns: config.turns ? newTurnMeter(platform) : undefined,
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),
     program: {
       sharedMemory: new SharedMemoryFileSystem({ clock, maxBytes: memoryBytes }),
@@ -144,6 +147,13 @@ function newKernel(
     randomFill: (bytes) => void native.getRandom(bytes),
     newPidfd,
   });
+}
+
+function newTurnMeter(platform: Platform): TurnMeter {
+  return new TurnMeter(
+    () => native.cpuTimeNs(0) + platform.sleptNs,
+    (number) => table[number]?.name ?? `syscall ${number}`,
+  );
 }
 
 /** From here on this process can do what its seccomp list says, and sees no file. */
