@@ -76,7 +76,11 @@ export function sleepUntil(deadlineNs: number): Sleep {
   return { join: () => undefined, leave: () => undefined, deadlineNs };
 }
 
-const forever = { join: () => undefined, leave: () => undefined, deadlineNs: Number.POSITIVE_INFINITY };
+const forever = {
+  join: () => undefined,
+  leave: () => undefined,
+  deadlineNs: Number.POSITIVE_INFINITY,
+};
 
 /**
  * What a long call yields between two pieces of its work: it goes on in a later turn, after whoever waits has had theirs.
@@ -86,3 +90,19 @@ export const PAUSE: Sleep = { ...forever, isPause: true };
 
 /** The same for work that Linux does not interrupt: only death ends it. */
 export const KILLABLE_PAUSE: Sleep = { ...forever, isPause: true, killable: true };
+
+/** Runs `call` up to its end or its first sleep, so that a call which need not sleep answers at once. */
+export function begin(call: Blocking<SysResult>): MaybeBlocking {
+  const step = call.next();
+  return step.done === true ? step.value : goOn(step.value, call);
+}
+
+function* goOn(first: Sleep, call: Blocking<SysResult>): Blocking<SysResult> {
+  try {
+    let step = call.next(yield first);
+    while (step.done !== true) step = call.next(yield step.value);
+    return step.value;
+  } finally {
+    call.return(0);
+  }
+}

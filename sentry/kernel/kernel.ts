@@ -4,6 +4,7 @@ import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
+import { doLeftover, hasLeftovers } from '../base/leftovers.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn, PIECE_NS } from '../base/turn.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
@@ -143,13 +144,14 @@ export class Kernel {
 
   /** Runs until the main process has ended. Its wait status. */
   run(): number {
+    this.turns?.lap('start');
     while (this.#exitStatus === undefined) {
       nextTurn();
       this.scheduler.runReady();
       this.timers.runDue(this.clock.monotonicNs());
       this.#memoryGuard.look(this.clock.monotonicNs());
       this.turns?.lap('timers');
-      if (this.scheduler.hasUnfinished) this.#pieceOfCall();
+      if (this.scheduler.hasUnfinished || hasLeftovers()) this.#pieceOfWork();
       // Calls can wake one another without end, and the events of others come in between.
       else if (this.scheduler.hasReady) this.platform.poll();
       else if (!this.#pollBatch()) this.platform.wait(this.#nextDeadlineNs());
@@ -159,15 +161,19 @@ export class Kernel {
   }
 
   /**
-   * Runs a piece of a long call, and no more than that: whoever waits comes before the next piece. While others are busy, they
+   * Runs a piece of a long call or of what was left over, and no more than that: whoever waits comes before the next piece. While others are busy, they
    * get as much time as the pieces.
    */
-  #pieceOfCall(): void {
+  #pieceOfWork(): void {
     const othersAreBusy = this.#pollBatch();
     const beganNs = this.clock.monotonicNs();
     if (this.#exitStatus !== undefined || (othersAreBusy && beganNs < this.#nextPieceNs)) return;
     this.turns?.lap('platform');
-    this.scheduler.runPiece();
+    if (this.scheduler.hasUnfinished) this.scheduler.runPiece();
+    if (hasLeftovers()) {
+      doLeftover();
+      this.turns?.lap('leftovers');
+    }
     const endedNs = this.clock.monotonicNs();
     this.#nextPieceNs = endedNs + Math.min(endedNs - beganNs, PIECE_NS);
     this.platform.look();

@@ -313,24 +313,23 @@ export class MemoryManager {
     child.programBreak.end = this.programBreak.end;
     child.peakBytes = this.peakBytes;
     if (this.executable !== undefined) child.setExecutable(this.executable);
-    for (const vma of this.map.vmas) {
-      if ((vma.flags & VMA_DONTFORK) !== 0) {
-        child.map.queue({ kind: 'unmap', addr: vma.start, length: vma.bytes }, childThread);
-        continue;
+    child.map.copyFrom(this.map, (vma) => {
+      const { start, bytes, prot, flags } = vma;
+      if ((flags & VMA_DONTFORK) !== 0) {
+        child.map.queue({ kind: 'unmap', addr: start, length: bytes }, childThread);
+        return undefined;
       }
-      const copy = vma.slice(vma.start, vma.end);
-      copy.flags &= ~VMA_LOCKED; // Locks are not inherited.
-      copy.hold();
-      child.map.add(copy);
-      if ((vma.flags & VMA_WIPEONFORK) !== 0) {
-        const { start, bytes, prot } = vma;
-        const noreserve = (vma.flags & VMA_NORESERVE) !== 0;
+      if ((flags & VMA_WIPEONFORK) !== 0) {
+        const noreserve = (flags & VMA_NORESERVE) !== 0;
         child.map.queue(
           { kind: 'mapAnonymous', addr: start, length: bytes, prot, noreserve, populate: false },
           childThread,
         );
       }
-    }
+      const copy = vma.slice(start, vma.end);
+      copy.flags &= ~VMA_LOCKED; // Locks are not inherited.
+      return copy;
+    });
     return child;
   }
 

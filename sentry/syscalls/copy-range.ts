@@ -11,20 +11,22 @@ import {
 import { canRead, canWrite, O_APPEND } from '../../abi/fcntl.ts';
 import { S_IFDIR, S_IFREG } from '../../abi/stat.ts';
 import { getI64 } from '../../abi/time.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { BufferSink, BufferSource } from '../vfs/io.ts';
 import { notifyRead, notifyWritten } from '../vfs/notify.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { beforeWrite } from '../vfs/permission.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
-import { limitedWrite } from './transfer.ts';
+import { type Row, sleeps } from './entry.ts';
+import { limitedWrite, maxTransferBytes } from './transfer.ts';
 
-/** At most this much in one call: the program asks again for the rest, and others get their turn. */
-const largestCopy = 8 * 1024 * 1024;
+/** From here on a copy waits for its turn before it begins. */
+const LONG_BYTES = 1_048_576;
 const buffer = new Uint8Array(256 * 1024);
 
-function sysCopyFileRange(task: Task, args: SyscallArgs): SysResult {
+function sysCopyFileRange(task: Task, args: SyscallArgs): MaybeBlocking {
   const from = task.files.get(args.i32(0));
   if (isErrno(from)) return from;
   const to = task.files.get(args.i32(2));
@@ -35,21 +37,44 @@ function sysCopyFileRange(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(outPosition)) return outPosition;
   const checked = check(from, to, args.u32(5));
   if (isErrno(checked)) return checked;
-  const length = Math.min(args.len(4), largestCopy);
+  const length = Math.min(args.len(4), maxTransferBytes);
   if (
     from.node === to.node &&
     inPosition < outPosition + length &&
     outPosition < inPosition + length
   )
     return EINVAL;
-  const copied = copy(task, from, inPosition, to, outPosition, length);
-  if (copied <= 0) return copied;
-  notifyRead(from);
-  notifyWritten(to);
-  const advancedIn = advance(task, args.addr(1), from, inPosition + copied);
-  if (isErrno(advancedIn)) return advancedIn;
-  const advancedOut = advance(task, args.addr(3), to, outPosition + copied);
-  return isErrno(advancedOut) ? advancedOut : copied;
+  return begin(copyAndAdvance(task, args, from, to, { inPosition, outPosition, length }));
+}
+
+interface Ranges {
+  readonly inPosition: number;
+  readonly outPosition: number;
+  readonly length: number;
+}
+
+function* copyAndAdvance(
+  task: Task,
+  args: SyscallArgs,
+  from: OpenFile,
+  to: OpenFile,
+  ranges: Ranges,
+): Blocking<SysResult> {
+  from.acquire();
+  to.acquire();
+  try {
+    const copied = yield* copy(task, from, to, ranges);
+    if (copied <= 0) return copied;
+    notifyRead(from);
+    notifyWritten(to);
+    const advancedIn = advance(task, args.addr(1), from, ranges.inPosition + copied);
+    if (isErrno(advancedIn)) return advancedIn;
+    const advancedOut = advance(task, args.addr(3), to, ranges.outPosition + copied);
+    return isErrno(advancedOut) ? advancedOut : copied;
+  } finally {
+    from.release();
+    to.release();
+  }
 }
 
 function check(from: OpenFile, to: OpenFile, flags: number): SysResult {
@@ -60,15 +85,14 @@ function check(from: OpenFile, to: OpenFile, flags: number): SysResult {
   return 0;
 }
 
-function copy(
+function* copy(
   task: Task,
   from: OpenFile,
-  inPosition: number,
   to: OpenFile,
-  outPosition: number,
-  length: number,
-): SysResult {
+  { inPosition, outPosition, length }: Ranges,
+): Blocking<SysResult> {
   beforeWrite(to, task.credentials);
+  if (length > LONG_BYTES) yield KILLABLE_PAUSE;
   let done = 0;
   while (done < length) {
     const sink = new BufferSink(buffer.subarray(0, Math.min(buffer.length, length - done)));
@@ -85,6 +109,7 @@ function copy(
     if (written <= 0) return done > 0 ? done : written;
     done += written;
     if (written < count) break;
+    if (length > LONG_BYTES && isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
   }
   return done;
 }
@@ -104,5 +129,5 @@ function advance(task: Task, addr: number, file: OpenFile, position: number): Sy
 }
 
 export const copyRangeRows: readonly Row[] = [
-  direct(326, 'copy_file_range', ['fd', 'addr', 'fd', 'addr', 'len', 'hex'], sysCopyFileRange),
+  sleeps(326, 'copy_file_range', ['fd', 'addr', 'fd', 'addr', 'len', 'hex'], sysCopyFileRange),
 ];

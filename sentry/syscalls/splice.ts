@@ -15,7 +15,8 @@ import { SIGPIPE } from '../../abi/signal.ts';
 import { S_IFBLK, S_IFDIR, S_IFREG } from '../../abi/stat.ts';
 import { getI64 } from '../../abi/time.ts';
 import { SPLICE_F_GIFT, SPLICE_F_MORE, SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from '../../abi/uio.ts';
-import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, type MaybeBlocking, PAUSE, sleepOn } from '../base/wait.ts';
 import type { Pipe } from '../fs/pipe/pipe.ts';
 import { pipeOf } from '../fs/pipe/pipe-end.ts';
 import { PipeSink, PipeSource } from '../fs/pipe/pipe-io.ts';
@@ -39,8 +40,8 @@ import {
 
 const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
 const chunkBytes = 65536;
-/** A call sends no more: nothing else runs meanwhile. Programs go on after a short count. */
-const maxSendfileBytes = 16_777_216;
+/** From here on sendfile(2) waits for its turn before it begins. */
+const LONG_BYTES = 1_048_576;
 /** Bytes on their way from one file to another; nothing else runs while they are here. */
 const chunk = new Uint8Array(chunkBytes);
 
@@ -287,7 +288,7 @@ function sysSendfile(task: Task, args: SyscallArgs): MaybeBlocking {
   if ((output.flags & O_APPEND) !== 0) return EINVAL;
   if (args.high(3) >>> 31 === 1) return EINVAL;
   const start = position ?? input.offset;
-  const length = Math.min(args.len(3), maxSendfileBytes);
+  const length = Math.min(args.len(3), maxTransferBytes);
   if (start + length > Number.MAX_SAFE_INTEGER) return EOVERFLOW;
   const call = new Sendfile(
     task,
@@ -297,8 +298,9 @@ function sysSendfile(task: Task, args: SyscallArgs): MaybeBlocking {
     length,
     position === undefined ? undefined : addr,
   );
+  if (length > LONG_BYTES) return call.goOn(true);
   const done = call.step();
-  return done === EAGAIN && !isNonblocking(output) ? call.wait() : call.finish(done);
+  return done === EAGAIN && call.mayWait ? call.goOn(false) : call.finish(done);
 }
 
 /** One sendfile call: goes on through waits until all is sent, the input ends, or a signal comes. */
@@ -328,11 +330,20 @@ class Sendfile {
     this.#position = start;
   }
 
+  /** The last EAGAIN came from the clock or the input, which go on in a later turn, and not from the output. */
+  #isPaused = false;
+
+  get mayWait(): boolean {
+    return this.#isPaused || !isNonblocking(this.#output);
+  }
+
   /** Sends until nothing is left (0) or an error, EAGAIN included, stops it. */
   step(): SysResult {
+    this.#isPaused = false;
     while (this.#position < this.#end) {
       const room = chunk.subarray(0, Math.min(chunkBytes, this.#end - this.#position));
       const read = this.#input.pread(new BufferSink(room), this.#position);
+      if (read === EAGAIN) this.#isPaused = true;
       if (read <= 0) return read;
       const source = limitedWrite(
         this.#task,
@@ -345,19 +356,25 @@ class Sendfile {
       if (isErrno(written)) return written;
       this.#position += written;
       if (written === 0) return 0;
+      if (this.#position < this.#end && isPieceOver(this.#task.kernel.clock)) {
+        this.#isPaused = true;
+        return EAGAIN;
+      }
     }
     return 0;
   }
 
-  *wait(): Blocking<SysResult> {
+  /** Goes on until it is done. `isLong`: nothing was sent yet, and others come first. */
+  *goOn(isLong: boolean): Blocking<SysResult> {
     this.#input.acquire();
     this.#output.acquire();
+    this.#isPaused ||= isLong;
     try {
       for (;;) {
-        const wake = yield sleepOn(this.#output, writeEvents);
+        const wake = yield this.#isPaused ? PAUSE : sleepOn(this.#output, writeEvents);
         if (wake === 'signal') return this.finish(ERESTARTSYS);
         const done = this.step();
-        if (done !== EAGAIN) return this.finish(done);
+        if (done !== EAGAIN || !this.mayWait) return this.finish(done);
       }
     } finally {
       this.#input.release();

@@ -12,7 +12,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
-import { type MaybeBlocking, WaitQueue } from '../base/wait.ts';
+import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
 import { releaseFileLocks } from './locks.ts';
@@ -53,11 +53,17 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
+/** What one long call at a time may have (an open file for its offset, a node for what is written). */
+export interface LongCallOwner {
+  /** The call that goes on in pieces, on whose end others wait. */
+  longCall: Waitable | undefined;
+}
+
 export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
 
-export abstract class OpenFile {
+export abstract class OpenFile implements LongCallOwner {
   readonly queue: WaitQueue = new WaitQueue();
   /** O_* status flags and access mode; F_SETFL changes O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME. */
   flags: number;
@@ -66,6 +72,7 @@ export abstract class OpenFile {
   /** Descriptors, messages in flight and running calls that hold this description. Starts at 0: FdTable.add makes it 1. */
   #references = 0;
   #closeObservers: Set<CloseObserver> | undefined;
+  longCall: Waitable | undefined = undefined;
   /** mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2); set by vfs/open.ts. */
   path: Path | undefined = undefined;
 
@@ -123,6 +130,19 @@ export abstract class OpenFile {
 
   /** A blocking write goes on until every byte is taken (pipes, stream sockets, terminals). */
   get isByteStream(): boolean {
+    return false;
+  }
+
+  /**
+   * A transfer of more bytes is cut into pieces of so many, which take less than a millisecond each. Infinity: a transfer is
+   * one thing (messages), or ends soon by itself (queues).
+   */
+  get pieceBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The EAGAIN that a read just answered means: a piece of the work is done, and the same read is to be made again in a later turn. */
+  get goesOn(): boolean {
     return false;
   }
 

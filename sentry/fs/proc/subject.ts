@@ -5,7 +5,7 @@ import { mayAccessProcess } from '../../kernel/process-access.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import type { Entry } from '../pseudo/entry.ts';
+import type { Entry, Text } from '../pseudo/entry.ts';
 import { type Owner, rootOwner } from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 
@@ -69,7 +69,7 @@ export function mayLookInto(subject: Subject, caller: Caller): SysResult {
 /** A file of a process: what it shows ends with the process. */
 export function processFile(
   mode: number,
-  render: (subject: Subject, caller: Caller) => Result<string>,
+  render: (subject: Subject, caller: Caller) => Result<Text>,
   options: TextFileOptions<Subject> = {},
 ): Entry<Subject> {
   return textFile<Subject>(
@@ -85,7 +85,7 @@ export function processFile(
 /** A file that only those may open who may trace the process. */
 export function privateFile(
   mode: number,
-  render: (subject: Subject, caller: Caller) => Result<string>,
+  render: (subject: Subject, caller: Caller) => Result<Text>,
 ): Entry<Subject> {
   return processFile(mode, render, { mayOpen: mayLookInto });
 }

@@ -1,13 +1,13 @@
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
-import { EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { PositionedFile } from '../../vfs/positioned-file.ts';
-import { type Entry, type EntryOptions, type Render, rootOwner } from './entry.ts';
+import { type Entry, type EntryOptions, type Render, rootOwner, type Text } from './entry.ts';
 import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
 
 /** The most that one write of a setting may bring. */
@@ -73,7 +73,7 @@ class TextNode<S extends object> extends Node {
   open(flags: number, caller: Caller): Result<OpenFile> {
     const allowed = this.#options.mayOpen?.(this.#subject, caller, flags) ?? 0;
     if (isErrno(allowed)) return allowed;
-    const render = (): Result<string> => this.#render(this.#subject, caller);
+    const render = (): Result<Text> => this.#render(this.#subject, caller);
     const { write } = this.#options;
     const store =
       write === undefined
@@ -83,16 +83,25 @@ class TextNode<S extends object> extends Node {
   }
 }
 
+/** A text that comes in parts: how many of them one read makes, and the most bytes that it gives. */
+const partsPerRead = 128;
+const bytesPerRead = 65_536;
+
 class TextFile extends PositionedFile {
   readonly node: Node;
-  readonly #render: () => Result<string>;
+  readonly #render: () => Result<Text>;
   readonly #store: ((text: string) => SysResult) | undefined;
+  /** The bytes from #base on that were made last. */
   #content: Uint8Array | undefined = undefined;
+  #base = 0;
+  /** What makes the bytes behind #content; undefined when there are none. */
+  #parts: IterableIterator<string> | undefined = undefined;
+  #goesOn = false;
 
   constructor(
     node: Node,
     flags: number,
-    render: () => Result<string>,
+    render: () => Result<Text>,
     store: ((text: string) => SysResult) | undefined,
   ) {
     super(flags);
@@ -101,14 +110,59 @@ class TextFile extends PositionedFile {
     this.#store = store;
   }
 
+  override get goesOn(): boolean {
+    return this.#goesOn;
+  }
+
   override pread(sink: Sink, position: number): SysResult {
-    if (this.#content === undefined || position === 0) {
-      const text = this.#render();
-      if (isErrno(text)) return text;
-      this.#content = Buffer.from(text, 'latin1');
+    const isAnew = position === 0 && !this.#goesOn;
+    if (isAnew || this.#content === undefined || position < this.#base) {
+      const begun = this.#begin();
+      if (isErrno(begun)) return begun;
     }
-    const rest = this.#content.subarray(position, position + sink.remaining);
+    if (this.#parts !== undefined) this.#makeParts(position, sink.remaining);
+    const content = this.#content as Uint8Array;
+    const rest = content.subarray(position - this.#base, position - this.#base + sink.remaining);
+    this.#goesOn = rest.length === 0 && this.#parts !== undefined && sink.remaining > 0;
+    if (this.#goesOn) return EAGAIN;
     return rest.length === 0 ? 0 : sink.put(rest);
+  }
+
+  #begin(): SysResult {
+    const text = this.#render();
+    if (isErrno(text)) return text;
+    this.#base = 0;
+    this.#parts = typeof text === 'string' ? undefined : text;
+    this.#content = typeof text === 'string' ? Buffer.from(text, 'latin1') : new Uint8Array(0);
+    return 0;
+  }
+
+  /** Makes what a read at `position` wants, as far as one read may, and forgets what lies before. */
+  #makeParts(position: number, wanted: number): void {
+    const old = this.#content as Uint8Array;
+    const kept = old.subarray(Math.min(position - this.#base, old.length));
+    const enough = Math.min(wanted, bytesPerRead) - kept.length;
+    if (enough <= 0) return;
+    let base = this.#base + old.length - kept.length;
+    let text = '';
+    let count = 0;
+    while (this.#parts !== undefined && text.length < enough && count < partsPerRead) {
+      const next = this.#parts.next();
+      if (next.done === true) this.#parts = undefined;
+      else text += next.value;
+      count += 1;
+      if (kept.length > 0 || base + text.length > position) continue;
+      base += text.length;
+      text = '';
+    }
+    const before = Math.min(position - base, text.length);
+    if (before > 0 && kept.length === 0) {
+      text = text.slice(before);
+      base += before;
+    }
+    const made = Buffer.from(text, 'latin1');
+    this.#content = kept.length === 0 ? made : Buffer.concat([kept, made]);
+    this.#base = base;
   }
 
   protected override writeAt(source: Source): SysResult {
