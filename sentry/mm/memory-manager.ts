@@ -19,6 +19,7 @@ import {
   PROT_WRITE,
 } from '../../abi/mman.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -49,6 +50,8 @@ import {
 
 const PROT_SEM = 8;
 const PAGE_FAULT = 14;
+/** More than so many mappings are changed in pieces of so many. The host is told of each, and has room for 16. */
+const MANY_VMAS = 6144;
 /** What memory calls need of the task that makes them; Task is one. */
 export interface MemoryCaller {
   readonly thread: GuestThread;
@@ -254,7 +257,7 @@ export class MemoryManager {
   }
 
   /** mprotect(2), and pkey_mprotect(2) with key -1. */
-  mprotect(caller: MemoryCaller, addr: number, length: number, prot: number): SysResult {
+  mprotect(caller: MemoryCaller, addr: number, length: number, prot: number): MaybeBlocking {
     this.begin(caller);
     const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || !isPageAligned(addr)) return EINVAL;
@@ -269,7 +272,35 @@ export class MemoryManager {
       if (grows === PROT_GROWSUP || (vma.flags & VMA_GROWSDOWN) === 0) return EINVAL;
       start = vma.start;
     }
+    if (this.map.vmas.size > MANY_VMAS)
+      return begin(this.#protectInPieces(caller, start, end, prot & FULL_PROT));
     return this.#protect(caller, start, end, prot & FULL_PROT);
+  }
+
+  *#protectInPieces(
+    caller: MemoryCaller,
+    start: number,
+    end: number,
+    prot: number,
+  ): Blocking<SysResult> {
+    for (let at = start; ; ) {
+      const pieceEnd = this.#endOfPiece(at, end);
+      const error = this.#protect(caller, at, pieceEnd, prot);
+      if (isErrno(error) || pieceEnd >= end) return error;
+      at = pieceEnd;
+      yield KILLABLE_PAUSE;
+    }
+  }
+
+  /** Behind MANY_VMAS adjoining mappings, or `end`. */
+  #endOfPiece(start: number, end: number): number {
+    let reached = start;
+    for (let count = 0; count < MANY_VMAS; count += 1) {
+      const vma = this.map.vmas.find(reached);
+      if (vma === undefined || vma.end >= end) return end;
+      reached = vma.end;
+    }
+    return reached;
   }
 
   /** As Linux does, changes everything up to the first mapping that may not change, then fails. */

@@ -57,7 +57,7 @@ function sysMmap(task: Task, args: SyscallArgs): SysResult {
   return task.mm.mmap(task, args.addr(0), args.len(1), args.u32(2), flags, file, offset);
 }
 
-function sysMprotect(task: Task, args: SyscallArgs): SysResult {
+function sysMprotect(task: Task, args: SyscallArgs): MaybeBlocking {
   return task.mm.mprotect(task, args.addr(0), args.len(1), args.u32(2));
 }
 
@@ -82,7 +82,7 @@ function sysMremap(task: Task, args: SyscallArgs): SysResult {
 }
 
 /** Without protection keys in the hardware there is only key -1: "none". */
-function sysPkeyMprotect(task: Task, args: SyscallArgs): SysResult {
+function sysPkeyMprotect(task: Task, args: SyscallArgs): MaybeBlocking {
   if (args.i32(3) !== -1) return EINVAL;
   return sysMprotect(task, args);
 }
@@ -185,7 +185,7 @@ const unlocked = { partial: 'limits are kept, but the host may still swap the pa
 
 export const mmapRows: readonly Row[] = [
   direct(9, 'mmap', ['addr', 'len', 'prot', 'mapFlags', 'fd', 'offset'], sysMmap),
-  direct(10, 'mprotect', ['addr', 'len', 'prot'], sysMprotect),
+  sleeps(10, 'mprotect', ['addr', 'len', 'prot'], sysMprotect),
   direct(11, 'munmap', ['addr', 'len'], sysMunmap),
   direct(12, 'brk', ['addr'], sysBrk),
   direct(25, 'mremap', ['addr', 'len', 'len', 'hex', 'addr'], sysMremap),
@@ -200,7 +200,7 @@ export const mmapRows: readonly Row[] = [
   absent(323, 'userfaultfd', ['hex']),
   absent(324, 'membarrier', ['int', 'hex', 'int']),
   direct(325, 'mlock2', ['addr', 'len', 'hex'], sysMlock2, unlocked),
-  direct(329, 'pkey_mprotect', ['addr', 'len', 'prot', 'int'], sysPkeyMprotect, {
+  sleeps(329, 'pkey_mprotect', ['addr', 'len', 'prot', 'int'], sysPkeyMprotect, {
     partial: 'no protection keys',
   }),
   direct(330, 'pkey_alloc', ['hex', 'hex'], sysPkeyAlloc, { partial: 'no protection keys' }),
