@@ -1,6 +1,7 @@
-// Four groups of tests: units beside the code, guest programs in C, real programs, and the OCI runtime
-// under real engines. The last three start sandboxes and compilers, so they get more time and share the cores. Limits
-// only end what hangs: no test may need them on a machine that is ten times slower.
+// Four groups of tests: units beside the code, guest programs in C, real programs, and the OCI
+// runtime under real engines. The last three start sandboxes and compilers, so they get more time
+// and share the cores. Limits only end what hangs: no test may need them on a machine that is ten
+// times slower.
 import { defineConfig } from 'vitest/config';
 
 const slow = { testTimeout: 300_000, hookTimeout: 400_000 };

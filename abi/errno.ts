@@ -142,14 +142,16 @@ export const ERESTARTNOINTR = -513 as Errno;
 export const ERESTARTNOHAND = -514 as Errno;
 export const ERESTART_RESTARTBLOCK = -516 as Errno;
 
-/** What a call that did not fail returns: a count, descriptor or address. A plain number is one. */
+/**
+ * The result of a call that did not fail: a count, descriptor or address. A plain number is one.
+ */
 export type Success = number & { readonly [outcome]?: 'Success' };
 /** A count, descriptor or address, or an Errno. Always a number, so that results allocate nothing. */
 export type SysResult = Success | Errno;
 /** An object or string, or the Errno that stands in for the object. */
 export type Result<T extends object | string> = T | Errno;
 
-/** Of an error number as C's errno has it, which is positive. */
+/** Returns the Errno for a positive number of C's errno. */
 export function toErrno(error: number): Errno {
   return -error as Errno;
 }

@@ -1,4 +1,5 @@
-// include/uapi/asm-generic/fcntl.h, linux/fcntl.h, linux/openat2.h, linux/falloc.h (x86-64 values); open(2), fcntl(2).
+// include/uapi/asm-generic/fcntl.h, linux/fcntl.h, linux/openat2.h, linux/falloc.h (x86-64 values);
+// open(2), fcntl(2).
 export const O_ACCMODE = 0o3;
 export const O_RDONLY = 0o0;
 export const O_WRONLY = 0o1;

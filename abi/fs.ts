@@ -1,4 +1,5 @@
-// include/uapi/linux/{fs,mount,limits,magic}.h, asm-generic/statfs.h, fs/readdir.c; statfs(2), mount(2), getdents(2), rename(2).
+// include/uapi/linux/{fs,mount,limits,magic}.h, asm-generic/statfs.h, fs/readdir.c; statfs(2),
+// mount(2), getdents(2), rename(2).
 export const NAME_MAX = 255;
 export const PATH_MAX = 4096;
 /** Symbolic links followed in one walk: path_resolution(7). */

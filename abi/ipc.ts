@@ -121,7 +121,10 @@ export const msqidDs = {
   lrpid: 100,
 } as const;
 
-/** Offsets of struct msginfo: ints, seg a short. MSG_INFO gives queues, messages and bytes in use in pool, map and tql. */
+/**
+ * Offsets of struct msginfo: ints, seg a short. MSG_INFO gives queues, messages and bytes in use in
+ * pool, map and tql.
+ */
 export const msginfo = {
   size: 32,
   pool: 0,

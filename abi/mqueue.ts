@@ -1,7 +1,7 @@
 // include/uapi/linux/mqueue.h, include/linux/ipc_namespace.h.
 /** Priorities are below. */
 export const MQ_PRIO_MAX = 32768;
-/** What even CAP_SYS_RESOURCE cannot exceed. */
+/** The limits that CAP_SYS_RESOURCE cannot exceed either. */
 export const HARD_MSGMAX = 65536;
 export const HARD_MSGSIZEMAX = 16_777_216;
 

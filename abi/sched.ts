@@ -91,7 +91,7 @@ export const schedAttr = {
   size: 56,
 } as const;
 
-/** What sched_setattr(2) asks for: struct sched_attr without its size and its utilization clamps. */
+/** A request of sched_setattr(2): struct sched_attr without its size and its utilization clamps. */
 export interface SchedulingRequest {
   /** Negative: as it is. */
   readonly policy: number;

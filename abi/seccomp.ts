@@ -15,7 +15,7 @@ export const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
 export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 16;
 
-/** What a filter answers: the smaller as a signed word, the stricter. */
+/** Actions that a filter returns. The smaller one, as a signed word, is the stricter one. */
 export const SECCOMP_RET_KILL_PROCESS = 0x80000000;
 export const SECCOMP_RET_KILL_THREAD = 0x00000000;
 export const SECCOMP_RET_TRAP = 0x00030000;

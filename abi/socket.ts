@@ -1,4 +1,5 @@
-// include/linux/socket.h, include/uapi/asm-generic/socket.h, linux/un.h, linux/in.h, linux/in6.h, linux/tcp.h.
+// include/linux/socket.h, include/uapi/asm-generic/socket.h, linux/un.h, linux/in.h, linux/in6.h,
+// linux/tcp.h.
 import { O_CLOEXEC, O_NONBLOCK } from './fcntl.ts';
 
 export const AF_UNSPEC = 0;

@@ -89,7 +89,10 @@ export function direntType(mode: number): number {
   return (mode & S_IFMT) >>> 12;
 }
 
-/** A device number as userspace has it (stat.st_rdev): makedev(3). Above 2^32 for large majors never used here. */
+/**
+ * A device number as userspace has it (stat.st_rdev): makedev(3). Above 2^32 for large majors never
+ * used here.
+ */
 export function makeDevice(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }

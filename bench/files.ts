@@ -1,5 +1,6 @@
-// File-heavy work in OCI containers whose root is an overlay of the host's, as Docker's is: milliseconds, timed by
-// bash inside. `runts do` stands beside, whose root is an overlay in the Sentry's memory.
+// File-heavy work in OCI containers whose root is an overlay of the host's, as Docker's is:
+// milliseconds, timed by bash inside. `runts do` stands beside, whose root is an overlay in the
+// Sentry's memory.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,7 +53,10 @@ for i in range(2000):
         f.write("x" * 200)
 `;
 
-/** As npm lays packages down: a directory made with its parents, files written under another name and renamed, links. */
+/**
+ * As npm lays packages down: a directory made with its parents, files written under another name
+ * and renamed, links.
+ */
 const modules = `
 import os, sys
 top = sys.argv[1]

@@ -1,6 +1,7 @@
-// Capabilities of a program file, as a container with ids of its own writes and reads them: on the host they are bound to
-// what its root is there, so that they count in the container and nowhere else (capabilities(7), "Namespaced file
-// capabilities"; struct vfs_ns_cap_data in include/uapi/linux/capability.h).
+// Capabilities of a program file, as a container with ids of its own writes and reads them: on the
+// host they are bound to what its root is there, so that they count in the container and nowhere
+// else (capabilities(7), "Namespaced file capabilities"; struct vfs_ns_cap_data in
+// include/uapi/linux/capability.h).
 const REVISION_MASK = 0xff00_0000;
 const REVISION_2 = 0x0200_0000;
 const REVISION_3 = 0x0300_0000;
@@ -8,7 +9,7 @@ const BYTES_2 = 20;
 const BYTES_3 = 24;
 const ROOT_ID = 20;
 
-/** What the host keeps of it; undefined: not as the kernel takes it. */
+/** Returns the attribute as the host keeps it; undefined where the kernel would not take it. */
 export function bind(value: Uint8Array, root: number): Uint8Array | undefined {
   const revision = revisionOf(value);
   const isOwn = revision === REVISION_3 && rootOf(value) === 0;
@@ -21,7 +22,10 @@ export function bind(value: Uint8Array, root: number): Uint8Array | undefined {
   return bound;
 }
 
-/** What the container sees of it; undefined: it is bound to somebody else. */
+/**
+ * Returns the attribute as the container sees it; undefined where it is bound to another user
+ * namespace.
+ */
 export function unbind(value: Uint8Array, root: number | undefined): Uint8Array | undefined {
   if (revisionOf(value) !== REVISION_3) return value;
   if (rootOf(value) !== root) return undefined;

@@ -1,5 +1,6 @@
-// The host calls of the Gofer once it serves: everything else kills it. 'node' is what V8, libuv and glibc ask
-// for by themselves. `runts debug seccomp` prints this list and test/posture compares it with strace(1).
+// The host calls of the Gofer once it serves: everything else kills it. 'node' is what V8, libuv
+// and glibc ask for by themselves. `runts debug seccomp` prints this list and test/posture compares
+// it with strace(1).
 import { F_DUPFD_CLOEXEC } from '../abi/fcntl.ts';
 import { IN_CLOEXEC, IN_NONBLOCK } from '../abi/inotify.ts';
 import type { FilterRow, FilterSpec } from '../native/seccomp/bpf.ts';
@@ -53,7 +54,10 @@ const writing: readonly FilterRow[] = [
   { name: 'fremovexattr', number: 199, why: 'writable volumes' },
 ];
 
-/** Only with files that others change too. The working directory is /proc/self/fd: names of descriptors are all it can name. */
+/**
+ * Only with files that others change too. The working directory is /proc/self/fd: names of
+ * descriptors are all it can name.
+ */
 const watching: readonly FilterRow[] = [
   {
     name: 'inotify_init1',

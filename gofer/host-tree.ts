@@ -1,6 +1,7 @@
-// The host directories that the Gofer serves. Every one is a held O_PATH descriptor, reached only by openat2 one
-// component at a time below its attach point: no links, no '..', no magic links. At most `maxOpen` descriptors are
-// held; others are opened again from their parent when needed, and must still be the same directory.
+// The host directories that the Gofer serves. Every one is a held O_PATH descriptor, reached only
+// by openat2 one component at a time below its attach point: no links, no '..', no magic links. At
+// most `maxOpen` descriptors are held; others are opened again from their parent when needed, and
+// must still be the same directory.
 import {
   EACCES,
   ENFILE,
@@ -35,7 +36,10 @@ export interface AttachPoint {
   /** O_PATH (or other) descriptor of the directory. */
   readonly fd: number;
   readonly readOnly: boolean;
-  /** The host mounts and unmounts below it (a slave): no descriptor of a mount below is kept, which would make it busy. */
+  /**
+   * The host mounts and unmounts below it (a slave): no descriptor of a mount below is kept, which
+   * would make it busy.
+   */
   readonly follows?: boolean;
   /** The container's ids are others on the host; undefined: they are not, or there are no rights to guard. */
   readonly owners?: OwnersConfig | undefined;
@@ -56,13 +60,16 @@ export interface HostDirectory {
   readonly name: string;
   readonly dev: number;
   readonly ino: number;
-  /** Of its attach point: also below one that was frozen after this directory was found. */
+  /**
+   * The attach point is read-only, also for directories below it that were found before it was
+   * frozen.
+   */
   readonly readOnly: boolean;
   /** A file system with nothing for a guest (proc, sysfs): shown as an empty directory. */
   readonly sealed: boolean;
   /** Watch descriptor; 0: none. */
   readonly watch: number;
-  /** What the container's ids are here. */
+  /** The owner rules of the container's ids; undefined where they are the host's. */
   readonly owners: OwnerRules | undefined;
 }
 
@@ -81,7 +88,7 @@ interface Held extends HostDirectory {
   readonly rights: Rights;
 }
 
-/** What all directories below an attach point share. */
+/** The properties that all directories below an attach point share. */
 interface Rights {
   readonly index: number;
   readOnly: boolean;
@@ -97,7 +104,10 @@ const maxDepth = 2048;
 const maxHeld = 2048;
 const overflowId = 65534;
 
-/** proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts, configfs, pstore, efivarfs, selinuxfs. */
+/**
+ * proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts, configfs, pstore,
+ * efivarfs, selinuxfs.
+ */
 const sealedTypes: ReadonlySet<number> = new Set([
   0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x64626720, 0x74726163, 0x73636673, 0xcafe4a11, 0x1cd1,
   0x62656570, 0x6165676c, 0xde5e81e4, 0xf97cff8c,
@@ -182,7 +192,10 @@ export class HostTree {
     return this.#enter(parent as Held, name, -1, attributes, rights);
   }
 
-  /** Watches a directory, if that can be; what is learned of it and of its entries from now on stays known. */
+  /**
+   * Watches a directory, if that can be; what is learned of it and of its entries from now on stays
+   * known.
+   */
   watch(directory: HostDirectory): void {
     const held = directory as Held;
     // inotify(7) does not tell of what is mounted and unmounted.
@@ -268,7 +281,10 @@ export class HostTree {
     return node === undefined ? attributes : { ...attributes, ...node };
   }
 
-  /** What an open (O_PATH) file stands for; undefined for one that is what it is. */
+  /**
+   * Returns the node that an open (O_PATH) placeholder file stands for; undefined for any other
+   * file.
+   */
   placeholderAt(place: number): DeviceNode | undefined {
     if (isErrno(native.statx(place, '', AT_EMPTY_PATH, statxBytes, 0))) return undefined;
     if (!mayBePlaceholder(this.#decode())) return undefined;
@@ -420,7 +436,10 @@ function rdevOf(major: number, minor: number): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-/** Those of 52 bits and more (some network file systems) lose bits: that they did shows (sentry/fs/gofer/shared-identities.ts). */
+/**
+ * Those of 52 bits and more (some network file systems) lose bits: that they did shows
+ * (sentry/fs/gofer/shared-identities.ts).
+ */
 function inodeNumber(value: number): number {
   return value < 2 ** 52 ? value : 2 ** 52 + (value % 2 ** 51);
 }

@@ -1,5 +1,5 @@
-// The Gofer against nonsense: a Sentry that was taken over must not get beyond the attach points, nor write where it may
-// only read.
+// The Gofer against nonsense: a Sentry that was taken over must not get beyond the attach points,
+// nor write where it may only read.
 import { strict as assert } from 'node:assert';
 import {
   closeSync,

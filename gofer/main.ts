@@ -7,14 +7,9 @@ import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts'
 import { MemoryTrim } from '../native/memory-trim.ts';
 import { launcherArgument, startAs } from '../native/roles.ts';
 import type { GoferConfig } from '../protocol/attach-config.ts';
+import { GOFER_ATTACH, GOFER_SEALER, GOFER_SOCKET, STDERR_LOG } from '../protocol/descriptors.ts';
 import { goferFilter } from './gofer-filter.ts';
 import { runGofer } from './server.ts';
-
-/** Descriptors: twin of native/launcher/launcher.h. */
-const FD_LOG = 2;
-const FD_SOCKET = 3;
-const FD_SEALER = 4;
-const FD_ATTACH = 5;
 
 function main(config: GoferConfig): SysResult {
   const procFd = native.reopen(-1, 0);
@@ -26,7 +21,7 @@ function main(config: GoferConfig): SysResult {
   const memoryTrim = new MemoryTrim();
   memoryTrim.prepare();
   awaitThreads();
-  const sealed = sealRoot(FD_SEALER);
+  const sealed = sealRoot(GOFER_SEALER);
   if (isErrno(sealed)) return sealed;
   const writable = config.readOnly.some((readOnly) => !readOnly);
   const filtered = installFilter(
@@ -36,9 +31,9 @@ function main(config: GoferConfig): SysResult {
   if (isErrno(filtered)) return filtered;
   useBaselineCompiler();
   return runGofer({
-    socketFd: FD_SOCKET,
+    socketFd: GOFER_SOCKET,
     attachPoints: config.readOnly.map((readOnly, index) => ({
-      fd: FD_ATTACH + index,
+      fd: GOFER_ATTACH + index,
       readOnly,
       follows: config.follows[index] === true,
       // Without privileges the host judges: this process is the user, and nobody else.
@@ -56,7 +51,7 @@ startAs('gofer', () => {
     result = main(JSON.parse(launcherArgument()) as GoferConfig);
   } catch (error) {
     const text = Buffer.from(`gofer: ${error instanceof Error ? error.stack : String(error)}\n`);
-    native.write(FD_LOG, text, 0, text.length);
+    native.write(STDERR_LOG, text, 0, text.length);
     result = EIO;
   }
   native.exitNow(isErrno(result) ? 1 : 0);

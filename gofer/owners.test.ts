@@ -1,5 +1,6 @@
-// A Sentry that was taken over speaks to the Gofer of a container with ids of its own: requests that ours would never make. The
-// Gofer here runs as root and is not confined: what it refuses, it refuses itself.
+// A Sentry that was taken over speaks to the Gofer of a container with ids of its own: requests
+// that ours would never make. The Gofer here runs as root and is not confined: what it refuses, it
+// refuses itself.
 import {
   chmodSync,
   chownSync,

@@ -1,7 +1,8 @@
-// What a container with ids of its own may do with the host's files, at the most. The Sentry judges each process; but it could be
-// taken over, and what is here holds then as well: nobody in there has other rights over a file than some process of
-// the container could have (user_namespaces(7), "Interaction of user namespaces and other types of namespaces";
-// capable_wrt_inode_uidgid(), setattr_prepare() and may_delete() of the kernel).
+// What a container with ids of its own may do with the host's files, at the most. The Sentry judges
+// each process; but it could be taken over, and what is here holds then as well: nobody in there
+// has other rights over a file than some process of the container could have (user_namespaces(7),
+// "Interaction of user namespaces and other types of namespaces"; capable_wrt_inode_uidgid(),
+// setattr_prepare() and may_delete() of the kernel).
 import { EACCES, EINVAL, EOVERFLOW, EPERM, isErrno, type SysResult } from '../abi/errno.ts';
 import { S_ISGID, S_ISVTX } from '../abi/stat.ts';
 import type { OwnersConfig } from '../protocol/attach-config.ts';
@@ -61,7 +62,7 @@ class Owners {
     return whose(this.#container.gids, this.#mount.gids, gid) === 'own';
   }
 
-  /** What the container's root is on this file system; undefined: nobody. */
+  /** The id of the container's root on this file system; undefined where it has none. */
   get root(): number | undefined {
     for (const [inside, outside] of this.#container.uids)
       if (inside === 0) return translate(this.#mount.uids, outside, 1);
@@ -111,7 +112,7 @@ interface Ruled {
   readonly owners: OwnerRules | undefined;
 }
 
-/** What may be done with a file at the most. */
+/** Returns the most that may be done with a file (MAY_...). */
 export function rightsTo({ owners }: Ruled, attributes: HostAttributes): number {
   return owners === undefined ? EVERYTHING : owners.on(attributes.dev).rightsTo(attributes);
 }
@@ -137,7 +138,10 @@ export function mayMake(
   return mayUse(tree, directory, MAY_WRITE | MAY_EXECUTE);
 }
 
-/** For removing or renaming away an entry of a directory that may be written: sticky ones guard what is another's. */
+/**
+ * For removing or renaming away an entry of a directory that may be written: sticky ones guard what
+ * is another's.
+ */
 export function mayTake(tree: HostTree, directory: HostDirectory, name: string): SysResult {
   if (directory.owners === undefined) return 0;
   const around = tree.statFd(tree.fdOf(directory));
@@ -150,14 +154,17 @@ export function mayTake(tree: HostTree, directory: HostDirectory, name: string):
   return ((rightsTo(directory, around) | rightsTo(directory, victim)) & MAY_OWN) === 0 ? EPERM : 0;
 }
 
-/** A second name for a file that is another's is a way around who may remove it: hardlinks of proc_sys_fs(5). */
+/**
+ * A second name for a file that is another's is a way around who may remove it: hardlinks of
+ * proc_sys_fs(5).
+ */
 export function mayLink(place: Ruled, attributes: HostAttributes): SysResult {
   const rights = rightsTo(place, attributes);
   const readsAndWrites = (rights & (MAY_READ | MAY_WRITE)) === (MAY_READ | MAY_WRITE);
   return (rights & MAY_OWN) !== 0 || readsAndWrites ? 0 : EPERM;
 }
 
-/** As a request asks for it: CHANGE. */
+/** The changes that a request asks for: a mask of CHANGE and the values. */
 export interface Change {
   readonly mask: number;
   readonly mode: number;

@@ -1,6 +1,7 @@
-// Device nodes that guests make. The host makes none for a sandbox: an empty regular file with an odd mode stands for
-// one, and an extended attribute that no guest can write says which. So renames, links, removal and restarts of the
-// container need nothing more, and on the host there is nothing that could be opened by mistake.
+// Device nodes that guests make. The host makes none for a sandbox: an empty regular file with an
+// odd mode stands for one, and an extended attribute that no guest can write says which. So
+// renames, links, removal and restarts of the container need nothing more, and on the host there is
+// nothing that could be opened by mistake.
 import { isErrno, type SysResult } from '../abi/errno.ts';
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from '../abi/stat.ts';
 import { native } from '../native/addon.ts';

@@ -1,5 +1,5 @@
-// The Gofer's main loop: takes a request, has it done on the host tree (operations/), answers. One request at a time,
-// blocking; ends when the Sentry closes its side.
+// The Gofer's main loop: takes a request, has it done on the host tree (operations/), answers. One
+// request at a time, blocking; ends when the Sentry closes its side.
 import { EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, isErrno, type SysResult } from '../abi/errno.ts';
 import { MSG_DONTWAIT } from '../abi/socket.ts';
 import { native } from '../native/addon.ts';
@@ -16,7 +16,7 @@ export interface GoferOptions extends TreeOptions {
   /** SEQPACKET socket to the Sentry. */
   readonly socketFd: number;
   readonly attachPoints: readonly AttachPoint[];
-  /** What it does when nothing has been asked for a while. */
+  /** The memory trim that is due when nothing has been asked for a while. */
   readonly memoryTrim?: MemoryTrim;
 }
 

@@ -1,6 +1,7 @@
-// inotify(7) on directories of the host, for the Sentry: it holds the same inotify instance and reads the events itself,
-// so that it knows of every change that was done before it looked. A change is in the instance's queue before the system
-// call that made it returns. The number of watches is bounded; the oldest go first (the kernel tells the Sentry: IN_IGNORED).
+// inotify(7) on directories of the host, for the Sentry: it holds the same inotify instance and
+// reads the events itself, so that it knows of every change that was done before it looked. A
+// change is in the instance's queue before the system call that made it returns. The number of
+// watches is bounded; the oldest go first (the kernel tells the Sentry: IN_IGNORED).
 import { EOPNOTSUPP, isErrno, type SysResult } from '../abi/errno.ts';
 import {
   IN_ATTRIB,
@@ -17,9 +18,9 @@ export const WATCH_MASK: number =
   IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_ATTRIB | IN_ONLYDIR;
 
 /**
- * statfs(2) types whose every change comes from this kernel, through functions that tell inotify: ext2 to ext4, xfs,
- * btrfs, f2fs, tmpfs, overlayfs, squashfs, erofs, iso9660. Others (NFS, SMB, 9p, FUSE and what is not known) may change on
- * another machine, or in a process behind them.
+ * statfs(2) types whose every change comes from this kernel, through functions that tell inotify:
+ * ext2 to ext4, xfs, btrfs, f2fs, tmpfs, overlayfs, squashfs, erofs, iso9660. Others (NFS, SMB, 9p,
+ * FUSE and what is not known) may change on another machine, or in a process behind them.
  */
 const watchableTypes: ReadonlySet<number> = new Set([
   0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994, 0x794c7630, 0x73717368, 0xe0f5e1e2,
@@ -74,8 +75,9 @@ export class Watches {
   }
 
   /**
-   * Watches the directory behind `fd`. Where that cannot be, `directory.watch` is 0. Asks the kernel each time: a watch
-   * goes with its directory, and the number of a removed directory is given to a new one.
+   * Watches the directory behind `fd`. Where that cannot be, `directory.watch` is 0. Asks the
+   * kernel each time: a watch goes with its directory, and the number of a removed directory is
+   * given to a new one.
    */
   add(directory: Watchable, fd: number): void {
     if (this.#fd < 0) return;

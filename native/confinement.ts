@@ -22,7 +22,10 @@ export function installFilter(filter: FilterSpec, mode: 'kill' | 'log'): SysResu
   return native.installFilter(compileFilter(spec), 0);
 }
 
-/** What threads of Node are called once they run; a new one has its maker's name until it has set itself up. */
+/**
+ * The names of Node's threads once they run. A new thread has the name of its maker until it has
+ * set itself up.
+ */
 const settledNames: ReadonlySet<string> = new Set([
   'DelayedTaskSche',
   'node-V8Worker',

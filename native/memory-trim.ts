@@ -1,8 +1,12 @@
-// Memory trim: a Sentry or Gofer that has been idle for a while gives back the memory that only work needs. It trims
-// again only after new work, and less and less often, so that an idle process takes no CPU time.
+// Memory trim: a Sentry or Gofer that has been idle for a while gives back the memory that only
+// work needs. It trims again only after new work, and less and less often, so that an idle process
+// takes no CPU time.
 import { native } from './addon.ts';
 
-/** Longer than the pauses of a start while many others start beside it: a collection costs what a third of a start does. */
+/**
+ * Longer than the pauses of a start while many others start beside it: a collection costs what a
+ * third of a start does.
+ */
 const FIRST_QUIET_NS = 2e9;
 const LONGEST_QUIET_NS = 60e9;
 /** V8's own threads sweep for a while after a collection. */
@@ -19,11 +23,15 @@ export class MemoryTrim {
   /** Called before confinement, because it reads /proc/self/maps. */
   prepare(): void {
     native.learnProgram();
-    // An ordinary user may not lock that much memory: then a guest at its memory limit may be slow instead of being killed.
+    // An ordinary user may not lock that much memory: then a guest at its memory limit may be slow
+    // instead of being killed.
     native.keepProgram();
   }
 
-  /** How long the process must have been idle before `trim` is due; Infinity where there is nothing to trim. */
+  /**
+   * How long the process must have been idle before `trim` is due; Infinity where there is nothing
+   * to trim.
+   */
   get quietNs(): number {
     if (this.#step === 'trimmed') return Number.POSITIVE_INFINITY;
     return this.#step === 'active' ? this.#quietNs : AFTER_COLLECTION_NS;

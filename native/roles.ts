@@ -1,12 +1,7 @@
-// What a preboot (native/preboot) asks of the programs that it loads: they do not start, but leave here how to.
-export interface Roles {
-  sentry?: () => void;
-  gofer?: () => void;
-  /** From the launcher, for the one that starts. */
-  argument?: string | undefined;
-}
+// How the Sentry and the Gofer start: as programs, or loaded by a preboot (native/preboot).
+import { globals } from '../protocol/globals.ts';
 
-const roles = (globalThis as { runtsRoles?: Roles }).runtsRoles;
+const roles = globals.runtsRoles;
 
 /** Starts now, or in a preboot when it has become that. */
 export function startAs(role: 'sentry' | 'gofer', start: () => void): void {
@@ -14,7 +9,10 @@ export function startAs(role: 'sentry' | 'gofer', start: () => void): void {
   else roles[role] = start;
 }
 
-/** What the launcher says beyond the descriptors (native/launcher/children.c). */
+/**
+ * Returns the argument that the launcher passes beside the descriptors
+ * (native/launcher/children.c).
+ */
 export function launcherArgument(): string {
   return (roles === undefined ? process.argv.at(-1) : roles.argument) ?? '';
 }

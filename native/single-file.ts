@@ -1,10 +1,4 @@
-// What the main script of the one-file build (runts/single-file/main.ts) leaves for the bundle that it starts. In the
-// source tree and with bundles in build/ there is none of it: every part is a file then.
-export interface SingleFile {
-  /** A part by its name in tools/single-file.ts. Its bytes lie in the mapped executable: for reading only. */
-  part(name: string): Uint8Array;
-  loadAddon(module: { exports: unknown }): void;
-}
+import { globals, type SingleFile } from '../protocol/globals.ts';
 
-export const singleFile: SingleFile | undefined = (globalThis as { runtsSingleFile?: SingleFile })
-  .runtsSingleFile;
+/** The parts of the one-file build; undefined where every part is a file. */
+export const singleFile: SingleFile | undefined = globals.runtsSingleFile;

@@ -1,5 +1,5 @@
-// What the command line tells the Gofer about the directories and files of the host that it serves (its attach points):
-// JSON, as the last argument of the Gofer's process.
+// What the command line tells the Gofer about the directories and files of the host that it serves
+// (its attach points): JSON, as the last argument of the Gofer's process.
 import type { IdRanges } from './id-ranges.ts';
 
 /** Whose files those of an attach point are. */
@@ -15,7 +15,7 @@ export interface OwnersConfig {
 export interface GoferConfig {
   /** One for each attach point. */
   readonly readOnly: readonly boolean[];
-  /** What the host mounts below later shows up. */
+  /** By attach point: mounts that the host makes below it later show up in it. */
   readonly follows: readonly boolean[];
   /** null: the container's ids are the host's. */
   readonly owners: readonly (OwnersConfig | null)[];

@@ -8,12 +8,15 @@ import type { IdRanges } from './id-ranges.ts';
 import type { SeccompProfile } from './seccomp-profile.ts';
 
 /**
- * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of files and shared memory
- * to a cgroup, which is there besides. 'none': somebody outside does.
+ * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of
+ * files and shared memory to a cgroup, which is there besides. 'none': somebody outside does.
  */
 export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
 
-/** By how much a container's clocks are ahead: time_namespaces(7). Seconds may be negative, nanoseconds not. */
+/**
+ * By how much a container's clocks are ahead: time_namespaces(7). Seconds may be negative,
+ * nanoseconds not.
+ */
 export interface TimeOffsets {
   readonly monotonic: Timespec;
   readonly boottime: Timespec;
@@ -54,15 +57,15 @@ export interface ProcessConfig {
   readonly addsHome: boolean;
   readonly noNewPrivileges: boolean;
   readonly oomScoreAdjustment: number;
-  /** As sched_setattr(2) takes it. */
+  /** The scheduling attributes that sched_setattr(2) takes. */
   readonly scheduling?: SchedulingRequest;
-  /** As ioprio_set(2) takes it. */
+  /** The I/O priority that ioprio_set(2) takes. */
   readonly ioPriority?: number;
   /** Absent where the process has no terminal. */
   readonly terminal?: TerminalConfig;
 }
 
-/** What every mount has; `flags` are MS_* of mount(2) and hold for the guest alone. */
+/** Properties of every mount; `flags` are MS_* of mount(2) and hold for the guest alone. */
 interface MountPlace {
   /** Absolute, inside the container. Made where it is missing. */
   readonly target: string;
@@ -95,7 +98,7 @@ export interface TmpfsConfig extends MountPlace {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** What the container's root has there is copied into it first. */
+  /** The content of this directory in the container's root is copied into the tmpfs first. */
   readonly copyUp: boolean;
 }
 
@@ -137,7 +140,7 @@ export interface TerminalConfig {
   readonly window: WindowSize;
 }
 
-/** What a container is made of: its file systems and its first process. */
+/** A container to make: its file systems and its first process. */
 export interface ContainerConfig {
   readonly id: string;
   readonly root: RootConfig;
@@ -148,7 +151,10 @@ export interface ContainerConfig {
   /** Over the root, made in this order. */
   readonly mounts: readonly MountConfig[];
   readonly devices: readonly DeviceConfig[];
-  /** Paths that show nothing: files as /dev/null, directories as empty ones. What is not there is passed over. */
+  /**
+   * Paths that show nothing: files as /dev/null, directories as empty ones. What is not there is
+   * passed over.
+   */
   readonly maskedPaths: readonly string[];
   /** Likewise, paths that cannot be written. */
   readonly readOnlyPaths: readonly string[];
@@ -156,14 +162,17 @@ export interface ContainerConfig {
   readonly sysctl: Readonly<Record<string, string>>;
   readonly limits: LimitsConfig;
   readonly guardsMemory: MemoryGuarding;
-  /** What its user and group ids are on the host; absent: themselves. */
+  /** The host's ids that the container's user and group ids are; absent where they are the same. */
   readonly ids?: IdRanges;
   /** How far its clocks are ahead of the host's; absent: they start with the sandbox. */
   readonly timeOffsets?: TimeOffsets;
-  /** What its processes are restricted to, those of `runts exec` too. */
+  /** The seccomp profile of its processes, also of those of `runts exec`. */
   readonly seccomp?: SeccompProfile;
   readonly process: ProcessConfig;
-  /** The first process is process 1, as containers have it; else it is process 2 below an init of the Sentry's. */
+  /**
+   * The first process is process 1, as containers have it; else it is process 2 below an init of
+   * the Sentry's.
+   */
   readonly isInit: boolean;
 }
 
@@ -175,7 +184,10 @@ export interface RootConfig {
   readonly readOnly: boolean;
 }
 
-/** What the container's cgroup allows. 0: no limit; absent (in an update): as it was. */
+/**
+ * The limits of the container's cgroup. 0: no limit; absent (in an update): the limit stays as it
+ * was.
+ */
 export interface LimitsConfig {
   readonly memoryBytes?: number;
   readonly pidLimit?: number;
@@ -195,16 +207,25 @@ export interface SandboxConfig {
   readonly strace: boolean;
   /** Write the log to descriptor 2. */
   readonly debug: boolean;
-  /** What an installed seccomp filter does with other calls: 'log' is for finding what is missing. */
+  /**
+   * The answer of installed seccomp filters to calls outside their lists: 'log' is for finding what
+   * is missing.
+   */
   readonly seccomp: 'kill' | 'log';
   readonly platform: 'systrap';
-  /** 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was started in. */
+  /**
+   * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
+   * started in.
+   */
   readonly network: 'none' | 'host';
   /** Keys of net.* settings that the host's network namespace was given for the first container. */
   readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
-  /** Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts). Needs seccomp 'log'. */
+  /**
+   * Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts).
+   * Needs seccomp 'log'.
+   */
   readonly profile: boolean;
   /** Measure how long the Sentry's turns take, and write the longest to the log (sentry/kernel/turn-meter.ts). */
   readonly turns: boolean;

@@ -1,9 +1,9 @@
-// Messages on the control channels. Requests are JSON objects, one a line; events are a word and its values, for
-// native/launcher/front.c to read. A channel stands for one process: the command's, a container's first one, or one
-// of `runts exec`.
+// Messages on the control channels. Requests are JSON objects, one a line; events are a word and
+// its values, for native/launcher/front.c to read. A channel stands for one process: the command's,
+// a container's first one, or one of `runts exec`.
 import type { ContainerConfig, LimitsConfig, ProcessConfig, WindowSize } from './boot-config.ts';
 
-/** What a process's front sends. */
+/** A request that the front of a process sends. */
 export type ControlRequest =
   /** A created container runs. */
   | { readonly type: 'start' }
@@ -19,15 +19,15 @@ export type ControlRequest =
   | { readonly type: 'raw' };
 
 /**
- * The first request on a connection to a sandbox's control socket. The standard streams came with it, and last what else
- * the process is given as 3, 4 and so on.
+ * The first request on a connection to a sandbox's control socket. The standard streams came with
+ * it, and last what else the process is given as 3, 4 and so on.
  */
 export type ConnectionRequest =
   /** A further process of a container. */
   | { readonly type: 'exec'; readonly container: string; readonly process: ProcessConfig }
   /**
-   * A further container of the sandbox; the fourth descriptor is its Gofer's socket, those after it its cgroups'
-   * cgroup.procs files.
+   * A further container of the sandbox; the fourth descriptor is its Gofer's socket, those after it
+   * its cgroups' cgroup.procs files.
    */
   | {
       readonly type: 'create';
@@ -40,8 +40,8 @@ export type ConnectionRequest =
   /** The container's limits were changed: 'updated' is the only answer. No descriptors. */
   | { readonly type: 'update'; readonly container: string; readonly limits: LimitsConfig }
   /**
-   * Before a container of a pod is frozen, and once it has thawed: 'paused' and 'resumed' are the only answers. Nothing is done
-   * for its processes in between. No descriptors.
+   * Before a container of a pod is frozen, and once it has thawed: 'paused' and 'resumed' are the
+   * only answers. Nothing is done for its processes in between. No descriptors.
    */
   | { readonly type: 'pause'; readonly container: string }
   | { readonly type: 'resume'; readonly container: string };

@@ -1,5 +1,5 @@
-// The ids of a container and those of the host that they are (user_namespaces(7)), as the command line tells them to the
-// Sentry and to the Gofer.
+// The ids of a container and those of the host that they are (user_namespaces(7)), as the command
+// line tells them to the Sentry and to the Gofer.
 
 /** First id inside, first id outside, how many. */
 export type IdRange = readonly [inside: number, outside: number, count: number];

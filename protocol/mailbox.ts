@@ -1,12 +1,17 @@
-// The stub's address range and the layout of a mailbox slot: the TypeScript side of
-// native/stub/mailbox.h, which asserts the same numbers. Slot offsets are in 32-bit words.
+// The stub's address range and the layout of a mailbox slot: what the stub, the zygote, the addon
+// and the Sentry agree on. native/stub/mailbox.h has the structures, and its compiler compares
+// their members with the offsets here. Slot offsets are in 32-bit words.
 
-// Offsets from the start of the stub's range.
+// Offsets from the start of the stub's range, which is aligned to 64 KiB.
 export const STUB_TEXT_BYTES = 0x10000;
+export const STUB_GLOBAL_OFFSET = 0x10000;
+export const STUB_PROCESS_OFFSET = 0x11000;
 export const STUB_MAILBOX_OFFSET = 0x100000;
 export const STUB_MAILBOX_BYTES = 0x1000000;
 export const STUB_AREAS_OFFSET = 0x2000000;
 export const STUB_AREA_BYTES = 0x10000;
+/** The top of each area is left free, so that a stack pointer never equals the next area's start. */
+export const STUB_AREA_RESERVED = 0x100;
 /** The most that a memory call of a stub may be about. */
 export const STUB_PIECE_BYTES = 0x10000000;
 export const STUB_SLOTS = 4096;
@@ -17,44 +22,69 @@ export const STUB_RANGE_BYTES = STUB_AREAS_OFFSET + STUB_SLOTS * STUB_AREA_BYTES
 export const STUB_MAGIC_LOW = 0x746e7572;
 export const STUB_MAGIC_HIGH = 0x62757473;
 
-// enum slot_state
+// States of a slot.
 export const STATE_RUNNING = 0;
 export const STATE_POSTED = 1;
 export const STATE_ANSWERED = 2;
 export const STATE_SLEEPING = 3;
 export const STATE_DEFERRED = 4;
 
-// enum event_kind
+// What a stub reports: kinds of events.
 export const EVENT_SYSCALL = 1;
 export const EVENT_FAULT = 2;
 export const EVENT_INTERRUPTED = 3;
 export const EVENT_OPERATION_FAILED = 4;
 export const EVENT_OPERATIONS_DONE = 5;
+/** A new process or thread, before its first guest instruction. */
 export const EVENT_READY = 6;
+/** child_id: host id of the child or -errno (in EVENT_READY of a process: its own). */
 export const EVENT_CLONED = 7;
 
-// enum order
+// What the Sentry answers: bits, in the place of the event's kind.
+/** rax := call[0] */
 export const ORDER_RESULT = 1;
+/** All registers are to be those of regs[]. */
 export const ORDER_REGISTERS = 2;
+/** Run ops[0..op_count) first, */
 export const ORDER_OPERATIONS = 4;
+/** then post EVENT_OPERATIONS_DONE. */
 export const ORDER_STOP = 8;
+/** Clone a process; descriptors come under message_id. */
 export const ORDER_FORK = 16;
+/** Clone a thread into slot new_slot. */
 export const ORDER_THREAD = 32;
+/** End this thread. */
 export const ORDER_EXIT = 64;
+/** A parked thread is used anew: its CPU time starts from 0. */
 export const ORDER_FRESH = 128;
 
-// enum operation_kind
+// Kinds of operations, and the members of struct operation that they use.
+/** addr, length, prot, flags */
 export const OP_MAP_ANONYMOUS = 1;
+/** addr, length, prot, flags, extra0 = offset, message_id */
 export const OP_MAP_FILE = 2;
+/** addr, length */
 export const OP_UNMAP = 3;
+/** addr, length, prot */
 export const OP_PROTECT = 4;
+/** addr, length, extra0 = new address, extra1 = new length */
 export const OP_REMAP = 5;
+/** addr, length, prot = advice */
 export const OP_ADVISE = 6;
+/** addr */
 export const OP_SAVE_FP = 7;
+/** addr (0: the initial state) */
 export const OP_LOAD_FP = 8;
+/** prot = descriptor */
 export const OP_CLOSE = 9;
+/** This thread's CPU time goes into cpu_ns. */
 export const OP_CPU_TIME = 10;
+/**
+ * Sets the arguments that the host shows: addr and length are where the arguments start and end,
+ * extra0 and extra1 the environment.
+ */
 export const OP_SHOW_ARGUMENTS = 11;
+/** Sets the name of this thread that the host shows: 16 bytes in extra0 and extra1. */
 export const OP_SHOW_NAME = 12;
 
 /** Word offsets in struct slot. 64-bit fields take two words, low half first. */
@@ -100,7 +130,7 @@ export const OPERATION = {
 export const OPERATION_WORDS = 12;
 
 /** Word offsets in struct global_page. */
-export const GLOBAL = { sleeping: 0, spinCount: 1 } as const;
+export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2 } as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
 /** Bytes of struct zygote_init before the filter: magic, base, filter_instructions, reserved. */

@@ -1,4 +1,5 @@
-// A container's seccomp profile: `linux.seccomp` of an OCI config.json, as the configuration of a sandbox carries it.
+// A container's seccomp profile: `linux.seccomp` of an OCI config.json, as the configuration of a
+// sandbox carries it.
 // https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md#seccomp
 
 /** An unsigned 64-bit number: a decimal text where a number would not be exact. */
@@ -28,7 +29,7 @@ export interface SeccompProfileArgument {
   readonly index: number;
   /** The mask of SCMP_CMP_MASKED_EQ. */
   readonly value: WideNumber;
-  /** What the masked argument must equal. */
+  /** The value that the masked argument must equal. */
   readonly valueTwo?: WideNumber;
   /** SCMP_CMP_*. */
   readonly op: string;

@@ -1,5 +1,6 @@
 // The verbs of an OCI runtime and their options: what runc takes, so that engines can drive either.
 import { type Command, InvalidArgumentError } from 'commander';
+import { MAX_PRESERVED } from '../protocol/launcher-options.ts';
 import type { CreateOptions } from './commands/create.ts';
 import type { DeleteOptions } from './commands/delete.ts';
 import type { EventsOptions } from './commands/events.ts';
@@ -11,11 +12,11 @@ import type { RunOptions } from './commands/run.ts';
 import type { UpdateOptions } from './commands/update.ts';
 import { type GlobalOptions, inContext, type OciContext } from './oci/context.ts';
 
-/** --preserve-fds: twin of MAX_PRESERVED in native/launcher/launcher.h. */
+/** --preserve-fds */
 function preservedCount(text: string): number {
   const count = Number(text);
-  if (/^\d+$/.test(text) && count <= 200) return count;
-  throw new InvalidArgumentError('It must be a number from 0 to 200.');
+  if (/^\d+$/.test(text) && count <= MAX_PRESERVED) return count;
+  throw new InvalidArgumentError(`It must be a number from 0 to ${MAX_PRESERVED}.`);
 }
 
 const collect = (value: string, list: readonly string[]): string[] => [...list, value];

@@ -30,7 +30,10 @@ const ownVerbs: readonly (string | undefined)[] = [
   'help',
 ];
 
-/** An engine that is newer than we are may use an option that we do not know: it looks for the reason in its log. */
+/**
+ * An engine that is newer than we are may use an option that we do not know: it looks for the
+ * reason in its log.
+ */
 async function refuseUsage(program: Command, text: string): Promise<void> {
   const isEngines = program.opts<GlobalOptions>().log !== undefined;
   if (!isEngines && ownVerbs.includes(program.args[0])) throw new Failure('RUNTS_E_USAGE', text);

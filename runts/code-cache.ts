@@ -1,14 +1,17 @@
 // Runs that make V8's code caches (tools/code-cache.ts): started with a variable that names the Sentry's.
-const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
+import { globals } from '../protocol/globals.ts';
+import { CODE_CACHE_VARIABLE } from '../protocol/processes.ts';
 
 /** The file for the Sentry's cache; undefined in all other runs. */
 export function sentryCacheFile(): string | undefined {
-  return process.env[VARIABLE];
+  return process.env[CODE_CACHE_VARIABLE];
 }
 
-/** Writes the command line's own, with all that has been compiled so far. The loader of the bundle knows how. */
+/**
+ * Writes the command line's own, with all that has been compiled so far. The loader of the bundle
+ * knows how.
+ */
 export function saveCodeCache(): void {
   if (sentryCacheFile() === undefined) return;
-  const { runtsSaveCodeCache } = globalThis as { runtsSaveCodeCache?: () => void };
-  runtsSaveCodeCache?.();
+  globals.runtsSaveCodeCache?.();
 }

@@ -1,5 +1,6 @@
-// Directories made and removed step by step: Node's own `recursive` says ENOENT, or "Unknown error" without a code, where
-// the file system is read-only, and does not end where a file system makes no directories (proc).
+// Directories made and removed step by step: Node's own `recursive` says ENOENT, or "Unknown error"
+// without a code, where the file system is read-only, and does not end where a file system makes no
+// directories (proc).
 import { mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isCode } from './failure.ts';

@@ -4,21 +4,25 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { MFD_CLOEXEC } from '../abi/mman.ts';
 import { singleFile } from '../native/single-file.ts';
+import type { LauncherValues } from '../protocol/launcher-options.ts';
 import { nodeFlags } from './node-flags.ts';
 import { memoryProgram } from './single-file/memory-program.ts';
 
 export interface Installation {
   /** The launcher's path. */
   readonly launcher: string;
-  /** The launcher's options for what it starts: native/launcher/options.c. */
-  readonly parts: () => readonly string[];
+  /** The launcher's options for what it starts. */
+  readonly parts: () => LauncherValues;
 }
 
 export function findInstallation(): Installation {
   return singleFile === undefined ? folder() : insideExecutable();
 }
 
-/** What others are to call: the one executable, or the script before Node. */
+/**
+ * Returns the path by which other programs call runts: the one executable, or the script that
+ * starts Node.
+ */
 export function ownExecutable(): string {
   return singleFile === undefined
     ? realpathSync(join(import.meta.dirname, '../bin/runts'))
@@ -29,7 +33,7 @@ function folder(): Installation {
   const app = join(import.meta.dirname, '..');
   const bundled = !import.meta.filename.endsWith('.ts');
   const native = join(app, 'native/build');
-  const parts = {
+  const parts: LauncherValues = {
     node: process.execPath,
     zygote: join(native, 'zygote'),
     // Seen as /app while they boot, and the scripts relative to it.
@@ -39,7 +43,7 @@ function folder(): Installation {
   };
   return {
     launcher: join(native, 'launcher'),
-    parts: () => [...options(parts), ...nodeFlags.flatMap((flag) => ['--flag', flag])],
+    parts: () => ({ ...parts, flag: nodeFlags }),
   };
 }
 
@@ -47,15 +51,10 @@ function folder(): Installation {
 function insideExecutable(): Installation {
   return {
     launcher: memoryProgram('launcher', MFD_CLOEXEC),
-    parts: () =>
-      options({
-        node: process.execPath,
-        zygote: memoryProgram('zygote', 0),
-        addon: memoryProgram('addon.node', 0),
-      }),
+    parts: () => ({
+      node: process.execPath,
+      zygote: memoryProgram('zygote', 0),
+      addon: memoryProgram('addon.node', 0),
+    }),
   };
-}
-
-function options(values: Readonly<Record<string, string>>): string[] {
-  return Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
 }

@@ -6,18 +6,20 @@ import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import type { GoferConfig, OwnersConfig } from '../protocol/attach-config.ts';
 import type { SandboxConfig } from '../protocol/boot-config.ts';
+import { type LauncherValues, launcherArguments } from '../protocol/launcher-options.ts';
+import { PREBOOT_LAUNCHER } from '../protocol/processes.ts';
 import { become } from './become.ts';
 import { configFile } from './config-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Installation } from './installation.ts';
-import { askPreboot, KIND_LAUNCHER } from './preboot/ask.ts';
+import { askPreboot } from './preboot/ask.ts';
 
 export interface AttachPoint {
   readonly path: string;
   readonly writable: boolean;
   /** Mounts of the host below `path` are shown too (rbind): so unless false. */
   readonly recursive?: boolean;
-  /** What the host mounts below `path` later is shown too. */
+  /** Mounts that the host makes below `path` later show up too. */
   readonly follows?: boolean;
   /** The container's ids are others on the host, or those of the mount are. */
   readonly owners?: OwnersConfig;
@@ -35,9 +37,9 @@ export interface LaunchPlan {
 }
 
 /**
- * Replaces this process by the launcher, which starts the sandbox and is the command line from here on: it forwards
- * signals, has the terminal, and ends with the program's exit code (native/launcher/front.c). So no Node idles
- * beside a sandbox.
+ * Replaces this process by the launcher, which starts the sandbox and is the command line from here
+ * on: it forwards signals, has the terminal, and ends with the program's exit code
+ * (native/launcher/front.c). So no Node idles beside a sandbox.
  */
 export function handOver(plan: LaunchPlan): never {
   const { launcher } = plan.installation;
@@ -46,50 +48,49 @@ export function handOver(plan: LaunchPlan): never {
   } catch (error) {
     throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${launcher}: ${describe(error)}`);
   }
-  const args = ['runts', ...launcherArguments(plan)];
   const config = configFile(plan.config);
-  args.push('--config', String(config));
+  const { logFd: log, straceFd: strace } = plan;
+  const args = ['runts', ...launcherArguments({ ...sandboxOptions(plan), config, log, strace })];
   const fds = [config];
-  for (const [option, fd] of [
-    ['--log', plan.logFd],
-    ['--strace', plan.straceFd],
-  ] as const) {
+  for (const [option, fd] of Object.entries({ log, strace })) {
     if (fd === undefined) continue;
     if (isErrno(native.keepAtExec(fd)))
-      throw new Failure('RUNTS_E_DESCRIPTOR', `${option}: bad descriptor`);
-    args.push(option, String(fd));
+      throw new Failure('RUNTS_E_DESCRIPTOR', `--${option}: bad descriptor`);
     fds.push(fd);
   }
-  const preboot = askPreboot(KIND_LAUNCHER, [launcher, ...args.slice(1)], fds);
+  const preboot = askPreboot(PREBOOT_LAUNCHER, [launcher, ...args.slice(1)], fds);
   if (preboot !== undefined) {
     native.keepAtExec(preboot.socket);
-    args.push('--preboot', String(preboot.socket), '--preboot-pid', String(preboot.pid));
+    args.push(...launcherArguments({ preboot: preboot.socket, 'preboot-pid': preboot.pid }));
   }
   return become(launcher, args);
 }
 
-/** The launcher's arguments, those aside that name descriptors. */
-export function launcherArguments(plan: LaunchPlan): string[] {
-  const { installation, config } = plan;
-  const args = [...installation.parts()];
-  args.push('--gofer-config', JSON.stringify(goferConfig(plan)));
-  for (const { path, writable, recursive, follows } of plan.attach) {
-    const option = writable ? '--writable' : '--read-only';
-    const flat = recursive === false ? '-flat' : '';
-    args.push(`${option}${flat}${follows === true ? '-slave' : ''}`, path);
-  }
-  if (config.container.process.terminal !== undefined) args.push('--terminal');
-  if (config.network === 'host') args.push('--host-network');
-  args.push('--oom-margin', String(oomMargin(config.container.limits.memoryBytes ?? 0)));
-  if (plan.timeoutMs > 0) args.push('--timeout', String(Math.ceil(plan.timeoutMs)));
-  return args;
+/** The launcher's options that describe a sandbox, those aside that name descriptors. */
+export function sandboxOptions(plan: LaunchPlan): LauncherValues {
+  const { installation, config, timeoutMs } = plan;
+  return {
+    ...installation.parts(),
+    'gofer-config': JSON.stringify(goferConfig(plan)),
+    attach: plan.attach.map(({ path, writable, recursive, follows }) => ({
+      path,
+      writable,
+      flat: recursive === false,
+      slave: follows === true,
+    })),
+    terminal: config.container.process.terminal !== undefined,
+    'host-network': config.network === 'host',
+    'oom-margin': oomMargin(config.container.limits.memoryBytes ?? 0),
+    timeout: timeoutMs > 0 ? Math.ceil(timeoutMs) : undefined,
+  };
 }
 
 const OOM_LEAD_BYTES = 128 * 1024 * 1024;
 
 /**
- * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5): thousandths of the
- * limit), more than Sentry and Gofer need: so it goes first, and none of it is ahead of a larger one elsewhere.
+ * Where memory ends, a guest process counts as if it had so much more (proc_pid_oom_score_adj(5):
+ * thousandths of the limit), more than Sentry and Gofer need: so it goes first, and none of it is
+ * ahead of a larger one elsewhere.
  */
 export function oomMargin(limitBytes: number): number {
   const bytes = limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();

@@ -1,5 +1,5 @@
-// Node's own flags: the same for the command line (bin/runts), the Sentry and the Gofer, for the first may become the
-// others (native/preboot).
+// Node's own flags: the same for the command line (bin/runts), the Sentry and the Gofer, for the
+// first may become the others (native/preboot).
 export const nodeFlags: readonly string[] = [
   '--disallow-code-generation-from-strings',
   '--no-warnings',
@@ -8,8 +8,8 @@ export const nodeFlags: readonly string[] = [
   '--v8-pool-size=1',
   // A preboot (native/preboot) is a fork, in which only one thread is left. No difference measured otherwise.
   '--single-threaded',
-  // Most of what a start runs, it runs once: 5 ms of processor time would go into compiling it. The Sentry and the Gofer
-  // turn this on when they are ready (native/baseline-compiler.ts).
+  // Most of what a start runs, it runs once: 5 ms of processor time would go into compiling it. The
+  // Sentry and the Gofer turn this on when they are ready (native/baseline-compiler.ts).
   '--no-sparkplug',
   '--min-semi-space-size=4',
   // native/memory-trim.ts

@@ -3,11 +3,12 @@
 import { isErrno } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import type { WindowSize } from '../protocol/boot-config.ts';
+import { DEFAULT_COLUMNS, DEFAULT_ROWS } from '../protocol/process-defaults.ts';
 import { Failure } from './failure.ts';
 
 export function windowSize(fd: number): WindowSize {
   const out = new Int32Array(2);
-  if (isErrno(native.windowSize(fd, out))) return { rows: 24, columns: 80 };
+  if (isErrno(native.windowSize(fd, out))) return { rows: DEFAULT_ROWS, columns: DEFAULT_COLUMNS };
   return { rows: out[0] as number, columns: out[1] as number };
 }
 

@@ -9,8 +9,8 @@ import { COMPILE_ALL, cacheGofer, trainCodeCaches, writeLoader } from './code-ca
 const root = join(import.meta.dirname, '..');
 
 /**
- * What is bundled, and under which name it lands in build/. Processes are CommonJS: Node starts it 10 ms sooner
- * than an ES module; and minified, for there is less to parse.
+ * What is bundled, and under which name it lands in build/. Processes are CommonJS: Node starts it
+ * 10 ms sooner than an ES module; and minified, for there is less to parse.
  */
 const bundles = [
   { entry: 'runts/main.ts', name: 'cli.cjs' },
@@ -46,8 +46,8 @@ const ownRequire = {
 };
 
 /**
- * commander wants node:child_process, for what we do not use, and with it come streams and sockets: 4 ms of the
- * command line's start.
+ * commander wants node:child_process, for what we do not use, and with it come streams and sockets:
+ * 4 ms of the command line's start.
  */
 const lateChildProcess: Plugin = {
   name: 'late-child-process',

@@ -1,5 +1,6 @@
-// The rules of check-results.ts, shown on a planted tree that has the abi/errno.ts, abi/poll.ts and base/wait.ts of the
-// real one: each kind of violation is found, and what looks like one and is none is not.
+// The rules of check-results.ts, shown on a planted tree that has the abi/errno.ts, abi/poll.ts and
+// base/wait.ts of the real one: each kind of violation is found, and what looks like one and is
+// none is not.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

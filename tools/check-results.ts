@@ -1,5 +1,6 @@
-// One convention for results and constants, which the compiler alone does not hold: isErrno is the one way to ask
-// whether something failed, no cast makes a result, constants come from abi/, restart codes and poll bits go by name.
+// One convention for results and constants, which the compiler alone does not hold: isErrno is the
+// one way to ask whether something failed, no cast makes a result, constants come from abi/,
+// restart codes and poll bits go by name.
 import { findViolations } from './result-rules.ts';
 import { root, treeProgram } from './tree-program.ts';
 

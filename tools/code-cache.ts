@@ -1,5 +1,6 @@
-// V8's code cache for the bundles: with it Node neither parses nor compiles what start-up runs. Made by running a
-// first sandbox; where that is not possible (no user namespaces while building), everything works without, later.
+// V8's code cache for the bundles: with it Node neither parses nor compiles what start-up runs.
+// Made by running a first sandbox; where that is not possible (no user namespaces while building),
+// everything works without, later.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -14,10 +15,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import type { RuntsGlobals } from '../protocol/globals.ts';
+import { CODE_CACHE_VARIABLE, PREBOOT_VARIABLE } from '../protocol/processes.ts';
 import { nodeFlags } from '../runts/node-flags.ts';
-
-/** Set to a file for the Sentry's cache: this run is there to make caches. */
-const VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
 
 /** The cache of exactly this body, for the flags that its process has. */
 export function cacheName(body: string): string {
@@ -26,7 +26,7 @@ export function cacheName(body: string): string {
 }
 
 /** runts/preboot/fork.ts: the programs of the other two, loaded in a fork of the command line. */
-const prebootText = `if (process.env.RUNTS_PREBOOT?.startsWith('/')) {
+const prebootText = `if (process.env.${PREBOOT_VARIABLE}?.startsWith('/')) {
   const addon = { exports: {} };
   process.dlopen(addon, __dirname + '/../native/build/preboot.node');
   const programs = () => {
@@ -36,6 +36,9 @@ const prebootText = `if (process.env.RUNTS_PREBOOT?.startsWith('/')) {
   if (require('./preboot.cjs').forkPreboot(addon.exports, programs)) return;
 }
 `;
+
+const cacheGlobal: keyof RuntsGlobals = 'runtsCodeCache';
+const saveGlobal: keyof RuntsGlobals = 'runtsSaveCodeCache';
 
 /** `loader`, which lies beside `body`, runs the function in it, with the cache where there is one. */
 export function writeLoader(body: string, loader: string, cache: string = cacheName(body)): void {
@@ -52,8 +55,8 @@ function load() {
   return new vm.Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData });
 }
 ${basename(loader).startsWith('cli.') ? prebootText : ''}const script = load();
-globalThis.runtsCodeCache = () => script.createCachedData();
-globalThis.runtsSaveCodeCache = () => fs.writeFileSync(cacheFile, script.createCachedData());
+globalThis.${cacheGlobal} = () => script.createCachedData();
+globalThis.${saveGlobal} = () => fs.writeFileSync(cacheFile, script.createCachedData());
 script.runInThisContext()(exports, require, module, __filename, __dirname);
 `;
   writeFileSync(loader, text);
@@ -62,7 +65,7 @@ script.runInThisContext()(exports, require, module, __filename, __dirname);
 /** Runs a sandbox; false where none can be run here. */
 function trainSandbox(program: string, args: readonly string[], sentryCache: string): boolean {
   const run = spawnSync(program, [...args, 'do', '--timeout', '20s', 'true'], {
-    env: { ...process.env, [VARIABLE]: sentryCache },
+    env: { ...process.env, [CODE_CACHE_VARIABLE]: sentryCache },
     stdio: 'ignore',
   });
   return run.status === 0;
@@ -89,7 +92,7 @@ function trainContainer(program: string, args: readonly string[], sentryCache: s
     const flags = ['--root', join(directory, 'state'), '--rootless', 'true'];
     const command = [program, ...args, ...flags];
     const run = spawnSync('sh', ['-c', trainingLife, 'sh', directory, ...command], {
-      env: { ...process.env, [VARIABLE]: sentryCache },
+      env: { ...process.env, [CODE_CACHE_VARIABLE]: sentryCache },
       stdio: 'ignore',
       timeout: 20_000,
     });

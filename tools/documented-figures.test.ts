@@ -61,7 +61,7 @@ describe('docs/debugging.md', () => {
 
   function usedVariables(): Set<string> {
     const files = globSync(
-      '{bin,.ci,runts,native,sentry,gofer,platform-ptrace,tools,bench,test/{support,lifecycle,oci,programs,vm}}/**/*',
+      '{bin,.ci,protocol,runts,native,sentry,gofer,platform-ptrace,tools,bench,test/{support,lifecycle,oci,programs,vm}}/**/*',
       { cwd: root, withFileTypes: true },
     ).filter(({ name, parentPath }) => {
       const isBuilt = parentPath.startsWith(join(root, 'native/build'));

@@ -5,7 +5,11 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const files = globSync('{native,platform-kvm,test,bench}/**/*.{c,h,cc}', { cwd: root });
+// native/build/ holds what the build generates.
+const files = globSync('{native,platform-kvm,test,bench}/**/*.{c,h,cc}', {
+  cwd: root,
+  exclude: (path) => path === 'native/build',
+});
 const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '--Werror'];
 
 if (spawnSync('clang-format', ['--version']).error !== undefined) {

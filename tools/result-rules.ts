@@ -1,5 +1,5 @@
-// What tools/check-results.ts forbids, as functions over the compiler's types. A rule looks at one node and says what
-// is wrong with it, if anything.
+// What tools/check-results.ts forbids, as functions over the compiler's types. A rule looks at one
+// node and says what is wrong with it, if anything.
 import { join } from 'node:path';
 import ts from 'typescript';
 

@@ -1,6 +1,6 @@
-// Builds dist/runts from what tools/build.ts left in build/: one executable that needs no Node, no npm and no other
-// file, for it is a Node (single-executable application) with the bundles, their code caches and the native parts
-// in it. runts/single-file/main.ts is what runs first in it.
+// Builds dist/runts from what tools/build.ts left in build/: one executable that needs no Node, no
+// npm and no other file, for it is a Node (single-executable application) with the bundles, their
+// code caches and the native parts in it. runts/single-file/main.ts is what runs first in it.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -35,7 +35,10 @@ function isNewer(path: string, source: string): boolean {
   return existsSync(path) && statSync(path).mtimeMs > statSync(source).mtimeMs;
 }
 
-/** Without its symbols and lines for debuggers it is a fifth smaller; the dynamic symbols, for addons, stay. */
+/**
+ * Without its symbols and lines for debuggers it is a fifth smaller; the dynamic symbols, for
+ * addons, stay.
+ */
 function strippedNode(): string {
   const path = join(work, 'node');
   if (!isNewer(path, node)) {

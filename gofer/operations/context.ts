@@ -1,4 +1,5 @@
-// What the Gofer's operations share: what they work with, the form of requests and answers, and the safe ways to an entry.
+// What the Gofer's operations share: what they work with, the form of requests and answers, and the
+// safe ways to an entry.
 import {
   EBADF,
   EINVAL,
@@ -33,19 +34,22 @@ import {
 import type { AttachPoint, HeldFile, HostDirectory, HostTree } from '../host-tree.ts';
 import type { OpenListing } from './list.ts';
 
-/** What the handlers of single operations work with. */
+/** The state that the handlers of single operations work with. */
 export interface GoferContext {
   readonly tree: HostTree;
   readonly attachPoints: readonly AttachPoint[];
   readonly listing: OpenListing;
 }
 
-/** The values of a request, checked as protocol/gofer/fields.ts says, and nothing more: the Sentry may be hostile. */
+/**
+ * The values of a request, checked as protocol/gofer/fields.ts says, and nothing more: the Sentry
+ * may be hostile.
+ */
 export type Request<Name extends OperationName> = RequestOf<(typeof operations)[Name]>;
 
 /**
- * What a handler answers: an errno, or the values of the reply. `fd` among them is sent along, and closed by the server
- * loop afterwards. A handler whose reply has no fields answers 0.
+ * The answer of a handler: an errno, or the values of the reply. `fd` among them is sent along, and
+ * closed by the server loop afterwards. A handler whose reply has no fields answers 0.
  */
 export type Answer<Name extends OperationName> = keyof ReplyOf<
   (typeof operations)[Name]
@@ -53,7 +57,10 @@ export type Answer<Name extends OperationName> = keyof ReplyOf<
   ? SysResult
   : ReplyOf<(typeof operations)[Name]> | Errno;
 
-/** What a place in a request means: an entry of a directory ('': itself), or a held file. */
+/**
+ * The file that a place in a request means: an entry of a directory (itself for the name ''), or a
+ * held file.
+ */
 export interface Target {
   readonly directory: HostDirectory | undefined;
   readonly held: HeldFile | undefined;
@@ -112,7 +119,10 @@ function readLink(tree: HostTree, directory: HostDirectory, name: string): Resul
   return isErrno(length) ? length : linkBytes.toString('latin1', 0, length);
 }
 
-/** A real descriptor of a regular file or directory (name '': this one), whose type was looked at before it was opened. */
+/**
+ * A real descriptor of a regular file or directory (name '': this one), whose type was looked at
+ * before it was opened.
+ */
 export function openFileOrDirectory(
   tree: HostTree,
   directory: HostDirectory,
@@ -151,15 +161,21 @@ function isOpenable(mode: number): boolean {
   return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === S_IFDIR;
 }
 
-/** As whom new files are made. */
+/** The ids with which the Gofer makes new files. */
 const ownUid = process.geteuid?.() ?? -1;
 
-/** The mode to make something with: the one it is to have, unless somebody else's rights would go with it for a moment. */
+/**
+ * The mode to make something with: the one it is to have, unless somebody else's rights would go
+ * with it for a moment.
+ */
 export function firstMode(uid: number, mode: number, otherwise: number): number {
   return uid === ownUid ? mode & 0o777 : otherwise;
 }
 
-/** Attributes of something made just now, with this owner and mode: only what differs is set, as watches tell of it. */
+/**
+ * Attributes of something made just now, with this owner and mode: only what differs is set, as
+ * watches tell of it.
+ */
 export function madeFor(
   tree: HostTree,
   fd: number,

@@ -1,5 +1,6 @@
-// Regular files without a name that the guest still uses: removed while they are open, or made without one (O_TMPFILE).
-// A descriptor here keeps them reachable for what the Sentry may not do by its own: owner, mode, times, opening anew.
+// Regular files without a name that the guest still uses: removed while they are open, or made
+// without one (O_TMPFILE). A descriptor here keeps them reachable for what the Sentry may not do by
+// its own: owner, mode, times, opening anew.
 import { EBADF, EOPNOTSUPP, EROFS, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { O_PATH, O_RDWR, O_TMPFILE } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
@@ -48,7 +49,7 @@ export function createUnnamed(
   return { ...held, fd };
 }
 
-/** What was made, unless giving it to its owner failed. */
+/** Returns the file that was made, unless giving it to its owner failed. */
 function holdUnnamed(
   tree: HostTree,
   directory: HostDirectory,

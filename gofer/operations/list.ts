@@ -17,14 +17,17 @@ const LIST_HEAD_BYTES = 16;
 
 type Part = Pick<Exclude<Answer<'list'>, number>, 'entries' | 'more'>;
 
-/** The directory being listed: a listing's parts are asked for one after the other, and one listing is remembered. */
+/**
+ * The directory being listed: a listing's parts are asked for one after the other, and one listing
+ * is remembered.
+ */
 export class OpenListing {
   readonly #bytes = Buffer.alloc(32 * 1024);
   readonly #view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
   /** The directory's id; 0: none is being listed. */
   #id = 0;
   #fd = -1;
-  /** What of #bytes was not answered yet. */
+  /** How much of #bytes has been sent. */
   #at = 0;
   #filled = 0;
 

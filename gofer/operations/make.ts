@@ -74,7 +74,10 @@ export function makeDirectory(
 }
 
 const someEntries = new Uint8Array(1024);
-/** Of a directory without entries: '.' and '..', whose records end at a multiple of 8. */
+/**
+ * The size of the entries of an empty directory: '.' and '..', whose records end at a multiple of
+ * 8.
+ */
 const emptyBytes = 2 * 24;
 
 /** Looked at after the watch was made: the Sentry knows that no other name is in it. */
@@ -118,7 +121,7 @@ export function makeNode(
   return givenEntry(tree, directory, name, giveTo(fd, name, uid, gid, undefined));
 }
 
-/** What was made, unless giving it to its owner failed. */
+/** Returns the entry that was made, unless giving it to its owner failed. */
 function givenEntry(
   tree: HostTree,
   directory: HostDirectory,

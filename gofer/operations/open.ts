@@ -34,7 +34,10 @@ export function open({ tree }: GoferContext, { place, mode }: Request<'open'>): 
   return { attributes, fd };
 }
 
-/** What is open for both is open for writing alone where the container may not read it. */
+/**
+ * Opens a file. For reading and writing it is opened for writing alone where the container may not
+ * read it.
+ */
 function openAllowed(tree: HostTree, target: Target, mode: number): SysResult {
   const { held, directory } = target;
   const place = held ?? directory;

@@ -51,7 +51,7 @@ function changeAll(tree: HostTree, place: number, change: Change, newMode: numbe
   return native.utimensat(place, '', ...times, AT_EMPTY_PATH);
 }
 
-/** As chown(2) takes it. */
+/** Returns the id in the form that chown(2) takes. */
 function idOf(id: number): number {
   return id === UNCHANGED_ID ? -1 : id;
 }

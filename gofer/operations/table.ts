@@ -1,5 +1,5 @@
-// What the Gofer does for each operation of protocol/gofer/operations.ts: the one table that the server loop dispatches
-// by. The compiler asks for a handler of every operation.
+// What the Gofer does for each operation of protocol/gofer/operations.ts: the one table that the
+// server loop dispatches by. The compiler asks for a handler of every operation.
 import {
   type OperationName,
   operations,
@@ -54,7 +54,10 @@ const handlers: { readonly [Name in OperationName]: Handler<Name> } = {
 
 export interface Row {
   readonly operation: Operations[OperationName];
-  /** `request` is what `operation` decoded, and the answer is what it encodes: Handler ties the three by their name. */
+  /**
+   * `request` is what `operation` decoded, and the answer is what it encodes: Handler ties the
+   * three by their name.
+   */
   readonly handle: (context: GoferContext, request: unknown) => object | number | undefined;
 }
 

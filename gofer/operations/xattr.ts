@@ -1,5 +1,5 @@
-// Extended attributes of regular files and directories. user.* is served, and security.capability, which the Sentry honours
-// at exec; other security.* and trusted.* of the host mean nothing inside.
+// Extended attributes of regular files and directories. user.* is served, and security.capability,
+// which the Sentry honours at exec; other security.* and trusted.* of the host mean nothing inside.
 import {
   EACCES,
   EBADF,
@@ -33,10 +33,13 @@ function isServed(attribute: string): boolean {
   return attribute.startsWith(XATTR_USER_PREFIX) || attribute === XATTR_NAME_CAPS;
 }
 
-/** Whom capabilities of files are bound to: undefined for nobody; 'host' where the container's ids are the host's. */
+/**
+ * Whom capabilities of files are bound to: undefined for nobody; 'host' where the container's ids
+ * are the host's.
+ */
 type CapabilityRoot = number | undefined | 'host';
 
-/** What is about to be done: `attribute` '' asks for all names. */
+/** The access that is about to be made: `attribute` '' asks for all names. */
 interface Access {
   readonly place: Place;
   readonly attribute: string;

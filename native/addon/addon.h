@@ -108,8 +108,8 @@ static inline long arg_string(napi_env env, napi_value value, char *buffer, size
 enum { MAX_WORDS = 4096 };
 
 /*
- * Texts that end in a 0 each, as execve(2) takes them: `words` has room for MAX_WORDS and a NULL. The bytes stay
- * JavaScript's. 0 or -errno: EINVAL where the last has no end, E2BIG.
+ * Texts that end in a 0 each, as execve(2) takes them: `words` has room for MAX_WORDS and a NULL.
+ * The bytes stay JavaScript's. 0 or -errno: EINVAL where the last has no end, E2BIG.
  */
 static inline long split_words(struct span bytes, char **words) {
   char *text = (char *)bytes.data;

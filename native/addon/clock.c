@@ -105,7 +105,8 @@ static void sync_clock(void) {
 }
 
 /*
- * startClock() -> descriptor of the parameter page, to be mapped read-only by guests. Takes some milliseconds. Once.
+ * startClock() -> descriptor of the parameter page, to be mapped read-only by guests. Takes some
+ * milliseconds. Once.
  */
 static napi_value StartClock(napi_env env, napi_callback_info info) {
   (void)info;
@@ -172,8 +173,8 @@ static napi_value Realtime(napi_env env, napi_callback_info info) {
 }
 
 /*
- * clockOrigin(out: Float64Array(4)): the host's monotonic clock and boot time when the sandbox's clock was 0, as seconds
- * and nanoseconds.
+ * clockOrigin(out: Float64Array(4)): the host's monotonic clock and boot time when the sandbox's
+ * clock was 0, as seconds and nanoseconds.
  */
 static napi_value ClockOrigin(napi_env env, napi_callback_info info) {
   ARGS(1);
@@ -203,8 +204,8 @@ static off_t offsets_place(void) {
 }
 
 /*
- * vdsoCode(offsets: Float64Array(4)) -> sealed memfd with the vDSO, an ELF shared object. Seconds and nanoseconds that
- * it adds to the monotonic clock and to the boot time.
+ * vdsoCode(offsets: Float64Array(4)) -> sealed memfd with the vDSO, an ELF shared object. Seconds
+ * and nanoseconds that it adds to the monotonic clock and to the boot time.
  */
 static napi_value VdsoCode(napi_env env, napi_callback_info info) {
   ARGS(1);

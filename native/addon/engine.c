@@ -7,8 +7,9 @@
 #include "addon/addon.h"
 
 /*
- * setEngineFlags(flags): V8's, as on Node's command line. node:v8 does the same, but loads streams first (4 ms). Node exports
- * V8's C++ interface to addons: v8::V8::SetFlagsFromString(const char *, size_t). -ENOSYS where it is not there.
+ * setEngineFlags(flags): V8's, as on Node's command line. node:v8 does the same, but loads streams
+ * first (4 ms). Node exports V8's C++ interface to addons: v8::V8::SetFlagsFromString(const char *,
+ * size_t). -ENOSYS where it is not there.
  */
 static napi_value SetEngineFlags(napi_env env, napi_callback_info info) {
   ARGS(1);

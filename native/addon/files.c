@@ -119,7 +119,10 @@ static napi_value Openat2(napi_env env, napi_callback_info info) {
   return answer(env, host(syscall(SYS_openat2, arg_int(env, argv[0]), path, &how, sizeof how)));
 }
 
-/* statx(dirfd, path, flags, out: Uint8Array, offset): struct statx at out[offset], basic stats, birth time, mount id */
+/*
+ * statx(dirfd, path, flags, out: Uint8Array, offset): struct statx at out[offset], basic stats,
+ * birth time, mount id
+ */
 static napi_value Statx(napi_env env, napi_callback_info info) {
   ARGS(5);
   STRING_ARG(path, 1, PATH_BYTES);
@@ -211,28 +214,70 @@ static napi_value Reopen(napi_env env, napi_callback_info info) {
   return answer(env, host(syscall(SYS_openat2, descriptors, name, &how, sizeof how)));
 }
 
-/*
- * residentBytes(pid, anonymous) -> bytes of a process that are in memory, with 1 without pages of files and shared memory; 0 where that is not known. /proc/PID/statm lies
- * two steps above /proc/self/fd.
- */
-static napi_value ResidentBytes(napi_env env, napi_callback_info info) {
-  ARGS(2);
+/* A file of /proc/PID, which lies two steps above /proc/self/fd. */
+static int open_process_file(int pid, const char *name) {
   int descriptors = open_own_descriptors();
-  if (descriptors < 0 || !proc_is_ours) return answer(env, 0);
-  char text[64];
-  snprintf(text, sizeof text, "../../%d/statm", arg_int(env, argv[0]));
+  char path[64];
+  if (descriptors < 0 || !proc_is_ours) return -1;
+  snprintf(path, sizeof path, "../../%d/%s", pid, name);
   struct open_how how = {.flags = O_RDONLY | O_CLOEXEC,
                          .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
-  int fd = (int)syscall(SYS_openat2, descriptors, text, &how, sizeof how);
-  if (fd < 0) return answer(env, 0);
-  ssize_t length = read(fd, text, sizeof text - 1);
+  return (int)syscall(SYS_openat2, descriptors, path, &how, sizeof how);
+}
+
+/* Its text. Empty where it is not to be had. */
+static void read_process_file(int pid, const char *name, char *text, size_t room) {
+  int fd = open_process_file(pid, name);
+  text[0] = 0;
+  if (fd < 0) return;
+  ssize_t length = read(fd, text, room - 1);
   close(fd);
-  if (length <= 0) return answer(env, 0);
-  text[length] = 0;
-  long total = 0, resident = 0, shared = 0;
-  if (sscanf(text, "%ld %ld %ld", &total, &resident, &shared) != 3) return answer(env, 0);
-  if (arg_int(env, argv[1]) != 0) resident -= shared;
-  return answer(env, resident > 0 ? resident * 4096 : 0);
+  text[length > 0 ? length : 0] = 0;
+}
+
+/* residentBytes(pid) -> bytes of a process that are in memory; 0 where that is not known. */
+static napi_value ResidentBytes(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char text[64];
+  long total = 0, resident = 0;
+  read_process_file(arg_int(env, argv[0]), "statm", text, sizeof text);
+  if (sscanf(text, "%ld %ld", &total, &resident) != 2) return answer(env, 0);
+  return answer(env, resident * 4096);
+}
+
+/* A line of /proc/PID/status that is a number of KiB, in bytes; 0 where there is none. */
+static long bytes_of_line(const char *status, const char *name) {
+  const char *line = strstr(status, name);
+  return line == NULL ? 0 : strtoll(line + strlen(name), NULL, 10) * 1024;
+}
+
+/*
+ * chargedBytes(pid, anonymous) -> what a process takes of memory, its page tables included; with 1
+ * without pages of files and shared memory. 0 where that is not known.
+ */
+static napi_value ChargedBytes(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char text[8192];
+  read_process_file(arg_int(env, argv[0]), "status", text, sizeof text);
+  const char *pages = arg_int(env, argv[1]) != 0 ? "\nRssAnon:" : "\nVmRSS:";
+  return answer(env, bytes_of_line(text, pages) + bytes_of_line(text, "\nVmPTE:"));
+}
+
+/* countMappings(pid, most) -> how many a process has, as far as `most`; 0 where that is not known. */
+static napi_value CountMappings(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  static char text[65536];
+  long count = 0, most = arg_int(env, argv[1]);
+  int fd = open_process_file(arg_int(env, argv[0]), "maps");
+  if (fd < 0) return answer(env, 0);
+  for (ssize_t length; count < most && (length = read(fd, text, sizeof text)) > 0;) {
+    for (const char *at = text; (at = memchr(at, '\n', (size_t)(text + length - at))) != NULL;
+         at++) {
+      count++;
+    }
+  }
+  close(fd);
+  return answer(env, count < most ? count : most);
 }
 
 /* mkdirat(dirfd, name, mode) */
@@ -284,8 +329,9 @@ static napi_value Symlinkat(napi_env env, napi_callback_info info) {
 }
 
 /*
- * watchFromDescriptors(): the working directory becomes /proc/self/fd, so that watchDirectory can name a descriptor:
- * inotify_add_watch(2) takes paths only. Before the process is confined, after reopen(-1, 0).
+ * watchFromDescriptors(): the working directory becomes /proc/self/fd, so that watchDirectory can
+ * name a descriptor: inotify_add_watch(2) takes paths only. Before the process is confined, after
+ * reopen(-1, 0).
  */
 static napi_value WatchFromDescriptors(napi_env env, napi_callback_info info) {
   (void)info;
@@ -320,7 +366,8 @@ static napi_value Fchmod(napi_env env, napi_callback_info info) {
 }
 
 /*
- * chmodHeld(fd, mode): fchmod(2) of any kind of file, by a descriptor that may be O_PATH. Needs reopen(-1, 0) first.
+ * chmodHeld(fd, mode): fchmod(2) of any kind of file, by a descriptor that may be O_PATH. Needs
+ * reopen(-1, 0) first.
  */
 static napi_value ChmodHeld(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -331,7 +378,10 @@ static napi_value ChmodHeld(napi_env env, napi_callback_info info) {
   return answer(env, host(syscall(SYS_fchmodat, descriptors, name, arg_u32(env, argv[1]))));
 }
 
-/* linkHeld(fd, newDirfd, newName): a name for an open file, as for one of O_TMPFILE. Needs reopen(-1, 0) first. */
+/*
+ * linkHeld(fd, newDirfd, newName): a name for an open file, as for one of O_TMPFILE. Needs
+ * reopen(-1, 0) first.
+ */
 static napi_value LinkHeld(napi_env env, napi_callback_info info) {
   ARGS(3);
   int descriptors = open_own_descriptors();
@@ -444,6 +494,8 @@ const struct addon_function files_functions[] = {
     {"fstatfs", Fstatfs},
     {"reopen", Reopen},
     {"residentBytes", ResidentBytes},
+    {"chargedBytes", ChargedBytes},
+    {"countMappings", CountMappings},
     {"mkdirat", Mkdirat},
     {"mknodat", Mknodat},
     {"unlinkat", Unlinkat},

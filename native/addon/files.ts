@@ -34,12 +34,20 @@ export interface FileCalls {
   /** type bsize blocks bfree bavail files ffree namelen. */
   fstatfs(fd: number, out: Float64Array): SysResult;
   /**
-   * Opens the file behind `fd` anew with other flags, through /proc/self/fd, which the first call opens and keeps:
-   * call reopen(-1, 0) before the process is confined (answers that descriptor; openat2 on it must stay allowed).
+   * Opens the file behind `fd` anew with other flags, through /proc/self/fd, which the first call
+   * opens and keeps: call reopen(-1, 0) before the process is confined (answers that descriptor;
+   * openat2 on it must stay allowed).
    */
   reopen(fd: number, flags: number): SysResult;
   /** Bytes of another process that are in memory; 0 where that is not known (as before `reopen(-1, 0)`). */
-  residentBytes(pid: number, anonymous: 0 | 1): SysResult;
+  residentBytes(pid: number): SysResult;
+  /**
+   * The memory that a process takes, page tables included; with 1 without pages of files and shared
+   * memory.
+   */
+  chargedBytes(pid: number, anonymous: 0 | 1): SysResult;
+  /** How many mappings a process has, as far as `most`; 0 where that is not known. */
+  countMappings(pid: number, most: number): SysResult;
   mkdirat(dirfd: number, name: string, mode: number): SysResult;
   mknodat(dirfd: number, name: string, mode: number, rdev: number): SysResult;
   unlinkat(dirfd: number, name: string, flags: number): SysResult;
@@ -52,7 +60,10 @@ export interface FileCalls {
   ): SysResult;
   linkat(fd: number, name: string, newDirfd: number, newName: string, flags: number): SysResult;
   symlinkat(target: string, dirfd: number, name: string): SysResult;
-  /** Before the process is confined, after reopen(-1, 0): watchDirectory works from then on. Changes the working directory. */
+  /**
+   * Before the process is confined, after reopen(-1, 0): watchDirectory works from then on. Changes
+   * the working directory.
+   */
   watchFromDescriptors(): SysResult;
   /** inotify_init1(IN_NONBLOCK | IN_CLOEXEC). */
   inotifyInit(): SysResult;
@@ -61,7 +72,10 @@ export interface FileCalls {
   /** inotify_rm_watch(2). */
   unwatch(inotifyFd: number, watch: number): SysResult;
   fchmod(fd: number, mode: number): SysResult;
-  /** Of any kind of file; `fd` may be O_PATH. After reopen(-1, 0), as linkHeld. */
+  /**
+   * Changes the mode of a file of any kind; `fd` may be O_PATH. Needs reopen(-1, 0) before, as
+   * linkHeld does.
+   */
   chmodHeld(fd: number, mode: number): SysResult;
   /** Gives an open file (O_TMPFILE) a name. */
   linkHeld(fd: number, newDirfd: number, newName: string): SysResult;

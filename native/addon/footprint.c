@@ -1,6 +1,7 @@
 /*
- * Memory that an idle process does not need: pages of program files, which come back from the page cache when they
- * are touched, and free memory of malloc. While it works, the pages of program files that it has touched stay.
+ * Memory that an idle process does not need: pages of program files, which come back from the page
+ * cache when they are touched, and free memory of malloc. While it works, the pages of program
+ * files that it has touched stay.
  */
 #define _GNU_SOURCE
 #include <link.h>
@@ -75,9 +76,10 @@ static napi_value LearnProgram(napi_env env, napi_callback_info info) {
 }
 
 /*
- * keepProgram(): the kernel takes back no page of these mappings that this process has touched. At a cgroup's memory limit
- * it would take them first and go on like this, reading them again and again, and never kill anybody. -ENOMEM or
- * -EPERM where RLIMIT_MEMLOCK forbids it: that can be lived with.
+ * keepProgram(): the kernel takes back no page of these mappings that this process has touched. At
+ * a cgroup's memory limit it would take them first and go on like this, reading them again and
+ * again, and never kill anybody. -ENOMEM or -EPERM where RLIMIT_MEMLOCK forbids it: that can be
+ * lived with.
  */
 static napi_value KeepProgram(napi_env env, napi_callback_info info) {
   (void)info;

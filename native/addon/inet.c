@@ -1,6 +1,6 @@
 /*
- * Sockets of the host's network, for sandboxes that share one (sentry/net/host-inet). None of these calls waits:
- * sockets are made non-blocking, and sends and receives say MSG_DONTWAIT besides.
+ * Sockets of the host's network, for sandboxes that share one (sentry/net/host-inet). None of these
+ * calls waits: sockets are made non-blocking, and sends and receives say MSG_DONTWAIT besides.
  */
 #define _GNU_SOURCE
 #include <net/if.h>
@@ -42,7 +42,10 @@ static napi_value ListenSocket(napi_env env, napi_callback_info info) {
   return answer(env, host(listen(arg_int(env, argv[0]), arg_int(env, argv[1]))));
 }
 
-/* acceptSocket(fd, name, out: Int32Array(1)) -> fd; non-blocking, close-on-exec. out: bytes of the peer's address. */
+/*
+ * acceptSocket(fd, name, out: Int32Array(1)) -> fd; non-blocking, close-on-exec. out: bytes of the
+ * peer's address.
+ */
 static napi_value AcceptSocket(napi_env env, napi_callback_info info) {
   ARGS(3);
   struct span name = arg_span(env, argv[1]);
@@ -93,7 +96,10 @@ static napi_value SetSocketOption(napi_env env, napi_callback_info info) {
                                      arg_int(env, argv[2]), value.data, (socklen_t)value.length)));
 }
 
-/* sendDatagram(fd, bytes, length, flags, address | undefined, control | undefined) -> bytes sent. Streams too. */
+/*
+ * sendDatagram(fd, bytes, length, flags, address | undefined, control | undefined) -> bytes sent.
+ * Streams too.
+ */
 static napi_value SendDatagram(napi_env env, napi_callback_info info) {
   ARGS(6);
   struct span bytes = arg_span(env, argv[1]);
@@ -113,8 +119,8 @@ static napi_value SendDatagram(napi_env env, napi_callback_info info) {
 }
 
 /*
- * receiveDatagram(fd, bytes, length, flags, name, control, out: Int32Array(3)) -> bytes received. out: bytes of the
- * sender's address, of control messages, MSG_* flags. Streams too.
+ * receiveDatagram(fd, bytes, length, flags, name, control, out: Int32Array(3)) -> bytes received.
+ * out: bytes of the sender's address, of control messages, MSG_* flags. Streams too.
  */
 static napi_value ReceiveDatagram(napi_env env, napi_callback_info info) {
   ARGS(7);
@@ -140,7 +146,10 @@ static napi_value ReceiveDatagram(napi_env env, napi_callback_info info) {
   return answer(env, received);
 }
 
-/* socketIoctl(fd, request, bytes): the request's struct (at least 40 bytes) is read from and left in `bytes`. */
+/*
+ * socketIoctl(fd, request, bytes): the request's struct (at least 40 bytes) is read from and left
+ * in `bytes`.
+ */
 static napi_value SocketIoctl(napi_env env, napi_callback_info info) {
   ARGS(3);
   struct span bytes = arg_span(env, argv[2]);

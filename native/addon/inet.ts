@@ -25,8 +25,8 @@ export interface InetCalls {
     control: Uint8Array | undefined,
   ): SysResult;
   /**
-   * recvmsg(2) of up to `length` bytes; MSG_DONTWAIT is added. out: bytes of the sender's address, bytes of control
-   * messages, MSG_* flags.
+   * recvmsg(2) of up to `length` bytes; MSG_DONTWAIT is added. out: bytes of the sender's address,
+   * bytes of control messages, MSG_* flags.
    */
   receiveDatagram(
     fd: number,

@@ -37,9 +37,10 @@ static uint8_t *region;
 static size_t region_bytes;
 
 /*
- * adoptRegion(words) -> offset of the first whole page. The range of addresses behind a shared array becomes the
- * region: pages of it without memory. (An ArrayBuffer made here would count as that much memory with V8, which
- * then collects garbage at once and hardly ever again; for a SharedArrayBuffer it does not.) Once a process.
+ * adoptRegion(words) -> offset of the first whole page. The range of addresses behind a shared
+ * array becomes the region: pages of it without memory. (An ArrayBuffer made here would count as
+ * that much memory with V8, which then collects garbage at once and hardly ever again; for a
+ * SharedArrayBuffer it does not.) Once a process.
  */
 static napi_value AdoptRegion(napi_env env, napi_callback_info info) {
   ARGS(1);
@@ -101,8 +102,8 @@ static napi_value CreateMailbox(napi_env env, napi_callback_info info) {
 }
 
 /*
- * mapShared(fd, bytes) -> ArrayBuffer over a shared read-write mapping of the memfd, the last writable one where the
- * memfd takes seals.
+ * mapShared(fd, bytes) -> ArrayBuffer over a shared read-write mapping of the memfd, the last
+ * writable one where the memfd takes seals.
  */
 static napi_value MapShared(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -216,7 +217,10 @@ static napi_value EpollControl(napi_env env, napi_callback_info info) {
   return answer(env, host(epoll_ctl(arg_int(env, argv[0]), arg_int(env, argv[1]), fd, &event)));
 }
 
-/* epollWait(epollFd, out: Int32Array, timeoutNs) -> events; out gets (fd, events) pairs. Negative: forever. */
+/*
+ * epollWait(epollFd, out: Int32Array, timeoutNs) -> events; out gets (fd, events) pairs. Negative:
+ * forever.
+ */
 static napi_value EpollWait(napi_env env, napi_callback_info info) {
   enum { MOST = 64 };
   ARGS(3);
@@ -323,8 +327,8 @@ static napi_value FetchDescriptor(napi_env env, napi_callback_info info) {
 }
 
 /*
- * notifyReceive(listener, out: Int32Array(8)) -> 0: out = id lo, id hi, tid, syscall number, first argument lo, hi.
- * EAGAIN when nothing waits.
+ * notifyReceive(listener, out: Int32Array(8)) -> 0: out = id lo, id hi, tid, syscall number, first
+ * argument lo, hi. EAGAIN when nothing waits.
  */
 static napi_value NotifyReceive(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -386,7 +390,10 @@ static napi_value CpuCount(napi_env env, napi_callback_info info) {
   return answer(env, CPU_COUNT(&set));
 }
 
-/* startZygote(path, socketFd, wakeFd, pageFd) -> pid. For tests and plain runs: the launcher does it elsewhere. */
+/*
+ * startZygote(path, socketFd, wakeFd, pageFd) -> pid. For tests and plain runs: the launcher does
+ * it elsewhere.
+ */
 static napi_value StartZygote(napi_env env, napi_callback_info info) {
   ARGS(4);
   char path[4096];

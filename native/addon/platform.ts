@@ -3,8 +3,9 @@ import type { Result, SysResult } from '../../abi/errno.ts';
 
 export interface PlatformCalls {
   /**
-   * Makes the addresses behind an array over a SharedArrayBuffer the region of mailboxes, once a process: no memory is
-   * behind them any more (touching it faults). Offset in bytes of the first whole page.
+   * Makes the addresses behind an array over a SharedArrayBuffer the region of mailboxes, once a
+   * process: no memory is behind them any more (touching it faults). Offset in bytes of the first
+   * whole page.
    */
   adoptRegion(words: Int32Array): SysResult;
   /** Maps bytes of the memfd, shared and writable, over a part of the region. */
@@ -19,7 +20,10 @@ export interface PlatformCalls {
   watchChildren(wakeEventFd: number): Result<ArrayBuffer>;
   /** Int32 list of slots (word indexes in the region) for `spin`, filled by the caller. */
   watchedSlots(): ArrayBuffer;
-  /** 1 as soon as one of the first `count` watched slots is not running or a child died, 0 after about `pauses` PAUSEs. */
+  /**
+   * 1 as soon as one of the first `count` watched slots is not running or a child died, 0 after
+   * about `pauses` PAUSEs.
+   */
   spin(count: number, pauses: number): number;
   getRandom(bytes: Uint8Array): SysResult;
   /** The length of a PAUSE instruction in picoseconds. */

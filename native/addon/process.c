@@ -36,8 +36,8 @@ static napi_value ExitNow(napi_env env, napi_callback_info info) {
 }
 
 /*
- * killNamespace(): all other processes of the PID namespace whose init this is. The number is asked for here: Node's
- * process.pid is that of the process it was forked from.
+ * killNamespace(): all other processes of the PID namespace whose init this is. The number is asked
+ * for here: Node's process.pid is that of the process it was forked from.
  */
 static napi_value KillNamespace(napi_env env, napi_callback_info info) {
   (void)info;
@@ -70,9 +70,9 @@ static napi_value QueueSignal(napi_env env, napi_callback_info info) {
 }
 
 /*
- * spawn(args: Uint8Array, streams?: Int32Array): a child with an empty environment, every descriptor that keepAtExec
- * was called for, and `streams` as its standard ones where they are given. `args` is the program's path and its
- * arguments, each ended by a 0. Answers its pid.
+ * spawn(args: Uint8Array, streams?: Int32Array): a child with an empty environment, every
+ * descriptor that keepAtExec was called for, and `streams` as its standard ones where they are
+ * given. `args` is the program's path and its arguments, each ended by a 0. Answers its pid.
  */
 static napi_value Spawn(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -95,8 +95,9 @@ static napi_value Spawn(napi_env env, napi_callback_info info) {
 }
 
 /*
- * execute(words: Uint8Array): execve(2) of the first word, the others being its arguments, with an empty environment, the standard streams and every descriptor that
- * keepAtExec was called for; answers only where it fails. Node's process.execve would load its worker threads and streams
+ * execute(words: Uint8Array): execve(2) of the first word, the others being its arguments, with an
+ * empty environment, the standard streams and every descriptor that keepAtExec was called for;
+ * answers only where it fails. Node's process.execve would load its worker threads and streams
  * first, to see that it is not in one: 8 ms.
  */
 static napi_value Execute(napi_env env, napi_callback_info info) {

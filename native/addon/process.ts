@@ -12,13 +12,15 @@ export interface ProcessCalls {
   /** sigqueue(3). */
   queueSignal(pid: number, signal: number, value: number): SysResult;
   /**
-   * A child with an empty environment and the descriptors that keepAtExec was called for. `args` is the program's path
-   * and its arguments, each ended by a 0; `streams` become its standard ones (above 2 each). Its pid.
+   * A child with an empty environment and the descriptors that keepAtExec was called for. `args` is
+   * the program's path and its arguments, each ended by a 0; `streams` become its standard ones
+   * (above 2 each). Its pid.
    */
   spawn(args: Uint8Array, streams?: Int32Array): SysResult;
   /**
-   * execve(2) with an empty environment, the standard streams and the descriptors that keepAtExec was called for. `words`
-   * is the program's path and then argv from its name on, each ended by a 0. Answers only where it fails.
+   * execve(2) with an empty environment, the standard streams and the descriptors that keepAtExec
+   * was called for. `words` is the program's path and then argv from its name on, each ended by a
+   * 0. Answers only where it fails.
    */
   execute(words: Uint8Array): SysResult;
   /** execve(2) does not close this descriptor. */

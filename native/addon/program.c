@@ -1,6 +1,7 @@
 /*
- * A program of the host that is run to its end while this process waits: hooks of a container. posix_spawn(3) would do,
- * but for descriptors: not every glibc has it close those that were left open.
+ * A program of the host that is run to its end while this process waits: hooks of a container.
+ * posix_spawn(3) would do, but for descriptors: not every glibc has it close those that were left
+ * open.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -115,8 +116,9 @@ static long run(struct program *program, struct kept *kept, int64_t timeout_ms, 
 }
 
 /*
- * runProgram(path, words, environment, directory, input, timeoutMs, said: Uint8Array, out: Int32Array): the wait status in
- * out[0]; the beginnings of both output streams in the halves of `said`, their lengths in out[1] and out[2].
+ * runProgram(path, words, environment, directory, input, timeoutMs, said: Uint8Array, out:
+ * Int32Array): the wait status in out[0]; the beginnings of both output streams in the halves of
+ * `said`, their lengths in out[1] and out[2].
  */
 static napi_value RunProgram(napi_env env, napi_callback_info info) {
   ARGS(8);

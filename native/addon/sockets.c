@@ -1,5 +1,6 @@
 /*
- * Messages with descriptors over AF_UNIX sockets: the Gofer's protocol, stub control sockets, the control channel.
+ * Messages with descriptors over AF_UNIX sockets: the Gofer's protocol, stub control sockets, the
+ * control channel.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,11 +1,13 @@
 /*
- * The network broker: makes, for a Sentry with the sockets of the host, what takes a capability in the network namespace
- * that it shares and that it has not: raw sockets (CAP_NET_RAW) and binding to low ports (CAP_NET_BIND_SERVICE), only for
- * containers whose config.json has those capabilities (--network-capabilities), and only where the caller has them over
- * that namespace. And, being in one of them, ping sockets for the groups of net.ipv4.ping_group_range.
+ * The network broker: makes, for a Sentry with the sockets of the host, what takes a capability in
+ * the network namespace that it shares and that it has not: raw sockets (CAP_NET_RAW) and binding
+ * to low ports (CAP_NET_BIND_SERVICE), only for containers whose config.json has those capabilities
+ * (--network-capabilities), and only where the caller has them over that namespace. And, being in
+ * one of them, ping sockets for the groups of net.ipv4.ping_group_range.
  *
- * A small process that holds nothing but these capabilities, its socket to the Sentry and a seccomp list of ten calls.
- * Whoever takes over the Sentry gets from it what runc would have given the container.
+ * A small process that holds nothing but these capabilities, its socket to the Sentry and a seccomp
+ * list of ten calls. Whoever takes over the Sentry gets from it what runc would have given the
+ * container.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,18 +29,24 @@
 #include "launcher/launcher.h"
 
 enum { BROKER_SOCKET = 3 };
-enum { MOST_ADDRESS_BYTES = sizeof(struct sockaddr_in6) };
 
-/* Twin of sentry/net/host-inet/broker.ts. */
-enum operation { MAKE_RAW = 1, MAKE_PING = 2, BIND = 3 };
+/* protocol/broker.ts */
 struct request {
   uint32_t operation;
   uint32_t domain;
-  uint32_t protocol;      /* MAKE_RAW */
-  uint32_t address_bytes; /* BIND */
-  uint8_t address[MOST_ADDRESS_BYTES];
+  uint32_t protocol;
+  uint32_t address_bytes;
+  uint8_t address[BROKER_ADDRESS_BYTES];
 };
-_Static_assert(sizeof(struct request) == 44, "struct request");
+#define ASSERT_AT(member, at) \
+  _Static_assert(offsetof(struct request, member) == (at), "protocol/broker.ts: " #member)
+ASSERT_AT(operation, BROKER_REQUEST_OPERATION);
+ASSERT_AT(domain, BROKER_REQUEST_DOMAIN);
+ASSERT_AT(protocol, BROKER_REQUEST_PROTOCOL);
+ASSERT_AT(address_bytes, BROKER_REQUEST_ADDRESS_BYTES);
+ASSERT_AT(address, BROKER_REQUEST_ADDRESS);
+_Static_assert(sizeof(struct request) == BROKER_REQUEST_BYTES, "protocol/broker.ts");
+_Static_assert(BROKER_ADDRESS_BYTES == sizeof(struct sockaddr_in6), "protocol/broker.ts");
 
 union descriptor_message {
   struct cmsghdr header;
@@ -60,7 +68,7 @@ static int bind_socket(int fd, const struct request *request) {
   socklen_t length = sizeof domain;
   union {
     struct sockaddr any;
-    uint8_t bytes[MOST_ADDRESS_BYTES];
+    uint8_t bytes[BROKER_ADDRESS_BYTES];
   } address;
   if (fd < 0) return -EBADF;
   if (request->address_bytes > sizeof address) return -EINVAL;
@@ -72,12 +80,12 @@ static int bind_socket(int fd, const struct request *request) {
 
 static int obey(const struct request *request, int given) {
   switch (request->operation) {
-    case MAKE_RAW:
+    case BROKER_MAKE_RAW:
       return make_socket((int)request->domain, SOCK_RAW, (int)request->protocol);
-    case MAKE_PING:
+    case BROKER_MAKE_PING:
       return make_socket((int)request->domain, SOCK_DGRAM,
                          request->domain == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
-    case BIND:
+    case BROKER_BIND:
       return bind_socket(given, request);
     default:
       return -EINVAL;
@@ -140,7 +148,7 @@ static void serve(void) {
   int given;
   while (receive(&request, &given)) {
     int result = obey(&request, given);
-    bool makes = request.operation == MAKE_RAW || request.operation == MAKE_PING;
+    bool makes = request.operation == BROKER_MAKE_RAW || request.operation == BROKER_MAKE_PING;
     int made = makes && result >= 0 ? result : -1;
     answer(result < 0 ? result : 0, made);
     if (made >= 0) close(made);

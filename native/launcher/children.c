@@ -94,13 +94,15 @@ static void start_node(const struct sandbox *sandbox, char *name, const char *sc
     return;
   }
   char path[512];
-  char *argv[MAX_FLAGS + 8];
+  char *argv[MAX_NODE_FLAGS + 8];
   char *const environment[] = {"UV_USE_IO_URING=0", "NODE_COMPILE_CACHE=/app/build/compile-cache",
                                NULL};
   int count = 0;
   snprintf(path, sizeof path, "/app/%s", script);
   argv[count++] = name;
-  for (int i = 0; i < sandbox->options.flag_count; i++) argv[count++] = sandbox->options.flags[i];
+  for (int i = 0; i < sandbox->options.flag_count; i++) {
+    argv[count++] = (char *)sandbox->options.flags[i];
+  }
   argv[count++] = path;
   if (config != NULL) argv[count++] = (char *)config;
   argv[count] = NULL;
@@ -108,8 +110,8 @@ static void start_node(const struct sandbox *sandbox, char *name, const char *sc
 }
 
 /*
- * Where memory ends, a guest's process is to go before the Sentry, which all of them need. The file is of this process,
- * and opened while /proc is there; a child has its parent's score.
+ * Where memory ends, a guest's process is to go before the Sentry, which all of them need. The file
+ * is of this process, and opened while /proc is there; a child has its parent's score.
  */
 static int open_oom_score(void) { return open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC); }
 
@@ -151,9 +153,10 @@ static void become_zygote(void *argument) {
 }
 
 /*
- * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry. Its network is
- * always an empty one: where the Sentry shares the host's, guest code does not.
- * Memory is not shared with it, as it is with the sealer: the kernel gives the score to all who share the writer's.
+ * The zygote has its three descriptors and nothing else, and the ids and (no) rights of the Sentry.
+ * Its network is always an empty one: where the Sentry shares the host's, guest code does not.
+ * Memory is not shared with it, as it is with the sealer: the kernel gives the score to all who
+ * share the writer's.
  */
 static void start_zygote(struct sandbox *sandbox, int oom_score) {
   int own_score = read_oom_score(oom_score);
@@ -197,7 +200,7 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, SENTRY_FDS);
-  start_node(sandbox, "runts-sentry", sandbox->options.sentry,
+  start_node(sandbox, SENTRY_NAME, sandbox->options.sentry,
              sandbox->options.host_network ? sandbox->ping_groups : NULL);
   dup2(report_copy, FD_REPORT);
   fatal("starting node for the sentry: %s", strerror(errno));
@@ -230,7 +233,7 @@ static void run_gofer(struct sandbox *sandbox, int gate) {
   }
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, count);
-  start_node(sandbox, "runts-gofer", sandbox->options.gofer, sandbox->options.gofer_config);
+  start_node(sandbox, GOFER_NAME, sandbox->options.gofer, sandbox->options.gofer_config);
   dup2(report_copy, FD_REPORT);
   fatal("starting node for the gofer: %s", strerror(errno));
 }

@@ -1,6 +1,7 @@
 /*
- * A container's front, and that of `runts exec`: its place among the host's cgroups and namespaces, its terminal, the
- * control socket, and what it tells the command line, which waits for the start and leaves.
+ * A container's front, and that of `runts exec`: its place among the host's cgroups and namespaces,
+ * its terminal, the control socket, and what it tells the command line, which waits for the start
+ * and leaves.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +26,7 @@
 #include "launcher/launcher.h"
 #include "launcher/text.h"
 
-static const char socket_name[] = "control.sock";
+static const char socket_name[] = STATE_SOCKET_FILE;
 
 /* ---- telling ---- */
 
@@ -55,7 +56,7 @@ static void fail(struct container *container, const char *what) {
   char text[512];
   snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
   if (container->status_fd >= 0) {
-    tell_status(container, "failed 125 %s", text);
+    tell_status(container, STATUS_WORD_FAILED " 125 %s", text);
   } else {
     log_error(container, text);
     if (write(2, "runts: ", 7) == 7 && write(2, text, strlen(text)) > 0) (void)!write(2, "\n", 1);
@@ -144,7 +145,10 @@ static int clone_root(const struct attach *root) {
   return -1;
 }
 
-/* Makes the working directory, a mount, the root. An initial root in memory cannot be exchanged, only covered. */
+/*
+ * Makes the working directory, a mount, the root. An initial root in memory cannot be exchanged,
+ * only covered.
+ */
 static int change_root(void) {
   if (syscall(SYS_pivot_root, ".", ".") == 0) return umount2(".", MNT_DETACH);
   if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0) return -1;
@@ -152,9 +156,10 @@ static int change_root(void) {
 }
 
 /*
- * Who enters "the container's mount namespace" by the process of the pid file (podman cp) is to find the container's files
- * there, not the host's: so this process has such a namespace. What is mounted in the container is not in it. Where the
- * right to make one is missing, others lack it to enter.
+ * Who enters "the container's mount namespace" by the process of the pid file (podman cp) is to
+ * find the container's files there, not the host's: so this process has such a namespace. What is
+ * mounted in the container is not in it. Where the right to make one is missing, others lack it to
+ * enter.
  */
 void enter_root(struct options *options) {
   struct container *container = &options->container;
@@ -193,8 +198,8 @@ static void send_console(struct container *container, int master, const char *na
 }
 
 /*
- * A new pseudo-terminal: its master goes to the engine; its slave, opened for this program alone and so free to be
- * non-blocking, is the standard streams and the controlling terminal.
+ * A new pseudo-terminal: its master goes to the engine; its slave, opened for this program alone
+ * and so free to be non-blocking, is the standard streams and the controlling terminal.
  */
 static void open_console(struct container *container) {
   char name[32];
@@ -245,10 +250,11 @@ static void send_descriptors(struct container *container, int socket, const int 
 }
 
 /*
- * The three streams, what a container has beside its processes, and what else the process is given. Of a container: its
- * Gofer's socket, and its cgroups' lists of processes to be written, by which the Sentry puts its guest processes there. The
- * host kernel knows the numbers that the Sentry writes as those of the Sentry's own PID namespace: it can move nothing
- * but itself and its stubs, and only there.
+ * The three streams, what a container has beside its processes, and what else the process is given.
+ * Of a container: its Gofer's socket, and its cgroups' lists of processes to be written, by which
+ * the Sentry puts its guest processes there. The host kernel knows the numbers that the Sentry
+ * writes as those of the Sentry's own PID namespace: it can move nothing but itself and its stubs,
+ * and only there.
  */
 static void send_streams(struct container *container, int socket, int gofer) {
   int fds[4 + MAX_CGROUPS + MAX_PRESERVED] = {0, 1, 2};
@@ -288,7 +294,7 @@ static void await_gate(struct container *container) {
   char byte;
   ssize_t got;
   if (container->gate_fd < 0) return;
-  tell_status(container, "namespaces");
+  tell_status(container, STATUS_WORD_NAMESPACES);
   do {
     got = read(container->gate_fd, &byte, 1);
   } while (got < 0 && errno == EINTR);
@@ -297,7 +303,10 @@ static void await_gate(struct container *container) {
   container->gate_fd = -1;
 }
 
-/* `start` and `kill` may come before there is anybody to carry them out (front.c): they wait, instead of ending us. */
+/*
+ * `start` and `kill` may come before there is anybody to carry them out (front.c): they wait,
+ * instead of ending us.
+ */
 static void hold_orders(void) {
   sigset_t orders;
   sigemptyset(&orders);

@@ -1,5 +1,5 @@
 /*
- * Moves descriptors about: everything the launcher makes lies at HIGH and above, so that the
+ * Moves descriptors about: everything the launcher makes lies at LAUNCHER_HIGH and above, so that the
  * numbers below can be laid out for each child without stepping on one another.
  */
 #define _GNU_SOURCE
@@ -14,8 +14,8 @@
 
 int high(int fd, const char *what) {
   if (fd < 0) fatal("%s: %s", what, strerror(errno));
-  if (fd >= HIGH) return fd;
-  int moved = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
+  if (fd >= LAUNCHER_HIGH) return fd;
+  int moved = fcntl(fd, F_DUPFD_CLOEXEC, LAUNCHER_HIGH);
   if (moved < 0 && (errno == EINVAL || errno == EMFILE)) {
     fatal("%s: too few descriptors are allowed (RLIMIT_NOFILE)", what);
   }
@@ -28,7 +28,7 @@ void place_descriptors(const struct placed *placed, int count) {
   int saved[GOFER_ATTACH + MAX_ATTACH];
   for (int i = 0; i < count; i++) {
     if (placed[i].source < 0) continue;
-    saved[i] = fcntl(placed[i].source, F_DUPFD_CLOEXEC, HIGH);
+    saved[i] = fcntl(placed[i].source, F_DUPFD_CLOEXEC, LAUNCHER_HIGH);
     if (saved[i] < 0) fatal("descriptor %d: %s", i, strerror(errno));
   }
   for (int i = 0; i < count; i++) {

@@ -131,7 +131,7 @@ static void go_on_elsewhere(void) {
     used += (size_t)snprintf(text + used, sizeof text - used, "%d,", *state[i]);
     if (i > 0 && *state[i] >= 0) fcntl(*state[i], F_SETFD, 0);
   }
-  leave_preboot("--resumed", text);
+  leave_preboot(OPTION_RESUMED, text);
 }
 
 static void go_on_here(struct options *options) {

@@ -114,7 +114,7 @@ static void send_requests(void) {
 static void send_window(void) {
   struct winsize size;
   if (!front.options->terminal || ioctl(0, TIOCGWINSZ, &size) < 0) return;
-  send_request("{\"type\":\"window\",\"rows\":%d,\"columns\":%d}\n", size.ws_row, size.ws_col);
+  send_request(REQUEST_FORMAT_WINDOW, size.ws_row, size.ws_col);
 }
 
 /*
@@ -131,7 +131,7 @@ static void take_terminal(void) {
   cfmakeraw(&raw);
   front.raw = tcsetattr(0, TCSADRAIN, &raw) == 0;
   send_window();
-  send_request("{\"type\":\"foreground\"}\n");
+  send_request(REQUEST_FORMAT_FOREGROUND);
 }
 
 /* Sends a piece of the configuration, a memfd that may be as long as a program's arguments. */
@@ -156,6 +156,7 @@ static void end_channel(struct lines *lines) {
 
 /* Ends the sandbox at once: the launcher sees its report channel hang up. */
 static void end_sandbox(void) {
+  if (front.ending_ms == 0) front.ending_ms = now_ms();
   end_channel(&front.report);
   if (front.launcher == 0) end_channel(&front.control);
 }
@@ -203,27 +204,27 @@ static void stop_self(int number) {
 
 static void obey_event(const char *line) {
   const char *rest;
-  if (starts_with(line, "created", &rest)) {
-    tell_status(&front.options->container, "created");
+  if (starts_with(line, EVENT_WORD_CREATED, &rest)) {
+    tell_status(&front.options->container, STATUS_WORD_CREATED);
     end_status(&front.options->container);
-  } else if (starts_with(line, "started", &rest)) {
-    tell_status(&front.options->container, "started");
+  } else if (starts_with(line, EVENT_WORD_STARTED, &rest)) {
+    tell_status(&front.options->container, STATUS_WORD_STARTED);
     end_status(&front.options->container);
     take_terminal();
-    if (front.options->terminal) send_request("{\"type\":\"raw\"}\n");
-  } else if (starts_with(line, "exited", &rest)) {
+    if (front.options->terminal) send_request(REQUEST_FORMAT_RAW);
+  } else if (starts_with(line, EVENT_WORD_EXITED, &rest)) {
     if (front.end == END_UNKNOWN) front.end = END_EXITED, front.code = atoi(rest);
     /* The exit status is the Sentry's last event. */
     end_sandbox();
-  } else if (starts_with(line, "failed", &rest)) {
+  } else if (starts_with(line, EVENT_WORD_FAILED, &rest)) {
     char *text;
     long code = strtol(rest, &text, 10);
     fail(code > 0 && code < 256 ? (int)code : EXIT_OWN_FAILURE, *text == ' ' ? text + 1 : text);
-  } else if (starts_with(line, "warning", &rest)) {
+  } else if (starts_with(line, EVENT_WORD_WARNING, &rest)) {
     if (front.warnings++ < MOST_WARNINGS) complain("%s", rest);
-  } else if (starts_with(line, "stopped", &rest)) {
+  } else if (starts_with(line, EVENT_WORD_STOPPED, &rest)) {
     if (is_command()) stop_self(atoi(rest));
-  } else if (!starts_with(line, "continued", &rest)) {
+  } else if (!starts_with(line, EVENT_WORD_CONTINUED, &rest)) {
     fail(EXIT_OWN_FAILURE, "the sentry sent a malformed event");
   }
 }
@@ -232,6 +233,17 @@ static void obey_report(const char *line) {
   const char *rest;
   if (starts_with(line, "error", &rest)) {
     fail(EXIT_OWN_FAILURE, rest);
+    return;
+  }
+  if (starts_with(line, "silent", &rest)) {
+    front.is_silent = true;
+    complain("the sentry has not answered for %s s (state %c)%s", *rest != 0 ? rest + 2 : "some",
+             *rest != 0 ? *rest : '?', is_command() ? "; a signal (^C) ends it now" : "");
+    return;
+  }
+  if (starts_with(line, "answers", &rest)) {
+    front.is_silent = false;
+    complain("the sentry answers again");
     return;
   }
   char subject[16], how[16];
@@ -305,16 +317,16 @@ static int watch_signals(void) {
 
 /*
  * Carries out an order of `runts start` or `runts kill`. An order is the value of a real-time
- * signal (runts/oci/order.ts), so that SIGKILL and SIGSTOP, which a process cannot catch, can be
+ * signal (protocol/orders.ts), so that SIGKILL and SIGSTOP, which a process cannot catch, can be
  * ordered too. The kernel lets only those send an order who may signal this process.
  */
 static void obey_order(int order) {
-  int number = order & 0xff;
+  int number = order & ORDER_NUMBER;
   if ((order & ORDER_START) != 0) {
-    send_request("{\"type\":\"start\"}\n");
+    send_request(REQUEST_FORMAT_START);
   } else {
-    const char *all = (order & ORDER_ALL) != 0 ? "true" : "false";
-    send_request("{\"type\":\"signal\",\"signal\":%d,\"all\":%s}\n", number, all);
+    send_request((order & ORDER_ALL) != 0 ? REQUEST_FORMAT_SIGNAL_ALL : REQUEST_FORMAT_SIGNAL,
+                 number);
   }
   /* A Sentry that does not carry out a SIGKILL in time is killed itself (next_wait). */
   if (number == SIGKILL) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
@@ -338,7 +350,7 @@ static bool reap_launcher(void) {
   }
   if (!is_guest_of_another() || front.control.fd < 0) return false;
   front.launcher = 0;
-  send_request("{\"type\":\"signal\",\"signal\":%d,\"all\":true}\n", SIGKILL);
+  send_request(REQUEST_FORMAT_SIGNAL_ALL, SIGKILL);
   if (front.kill_by_ms == 0) front.kill_by_ms = now_ms() + KILL_PATIENCE_MS;
   return true;
 }
@@ -356,20 +368,37 @@ static bool take_signal(int signals) {
     send_window();
   } else if (!is_command()) {
     if (number == SIGCONT) take_terminal();
-    send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
+    send_request(REQUEST_FORMAT_SIGNAL, number);
   } else if (number == SIGTSTP) {
     front.stop_asked = SIGTSTP;
-    send_request("{\"type\":\"stop\"}\n");
+    send_request(REQUEST_FORMAT_STOP);
   } else if (number == SIGCONT) {
     take_terminal();
-    send_request("{\"type\":\"continue\"}\n");
+    send_request(REQUEST_FORMAT_CONTINUE);
+  } else if (front.is_silent && number != SIGUSR1 && number != SIGUSR2) {
+    front.ended_by = number;
+    end_sandbox();
   } else {
-    send_request("{\"type\":\"signal\",\"signal\":%d}\n", number);
+    send_request(REQUEST_FORMAT_SIGNAL, number);
   }
   return true;
 }
 
 /* ---- from start to end ---- */
+
+/*
+ * Killed processes end at once, unless the host's kernel holds them: the user is told once what is
+ * waited for.
+ */
+static long long end_wait(long long now) {
+  if (front.ending_ms <= 0 || front.launcher == 0) return -1;
+  long long left = front.ending_ms + END_PATIENCE_MS - now;
+  if (left > 0) return left;
+  front.ending_ms = -1;
+  complain("the sandbox has not ended within %d s: the host's kernel holds its processes",
+           END_PATIENCE_MS / 1000);
+  return -1;
+}
 
 /*
  * Returns how long poll may wait, in ms (-1: for ever). Ends the sandbox when --timeout or the time
@@ -395,6 +424,8 @@ static int next_wait(long long timeout_at) {
       wait = front.kill_by_ms - now;
     }
   }
+  long long end = end_wait(now);
+  if (end >= 0 && (wait < 0 || wait > end)) wait = end;
   if (front.wants_terminal && (wait < 0 || wait > FOREGROUND_POLL_MS)) wait = FOREGROUND_POLL_MS;
   return wait > 1000000000 ? 1000000000 : (int)wait;
 }
@@ -432,7 +463,7 @@ static void watch(int signals) {
 void explain(int code, const char *text) {
   struct container *container = &front.options->container;
   if (container->status_fd >= 0) {
-    tell_status(container, "failed %d %s", code, text);
+    tell_status(container, STATUS_WORD_FAILED " %d %s", code, text);
     end_status(container);
   } else {
     complain("%s", text);
@@ -445,6 +476,7 @@ static int exit_code(void) {
     return EXIT_TIMEOUT;
   }
   if (front.was_killed && front.end == END_UNKNOWN) return 128 + SIGKILL;
+  if (front.ended_by != 0 && front.end == END_UNKNOWN) return 128 + front.ended_by;
   /*
    * A Sentry reports that its Gofer died. The launcher's report is better: it tells how the Gofer
    * died.

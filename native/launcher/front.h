@@ -26,7 +26,7 @@ struct lines {
   char text[LINE_BYTES];
 };
 
-enum { KILL_PATIENCE_MS = 3000 };
+enum { KILL_PATIENCE_MS = 3000, END_PATIENCE_MS = 15000 };
 
 /*
  * Warnings beyond this number are dropped: a Sentry that was taken over must not fill the engine's
@@ -50,6 +50,9 @@ struct front {
   bool wants_terminal; /* takes the terminal once it is in the foreground */
   bool timed_out;
   long long kill_by_ms; /* when the sandbox is ended after a SIGKILL; 0: there was none */
+  bool is_silent;       /* the Sentry does not answer, as the launcher has noticed */
+  int ended_by;         /* the signal that ended a silent one, or 0 */
+  long long ending_ms;  /* since when the sandbox is being ended; 0: it is not */
   bool was_killed;
   unsigned warnings; /* so far */
   enum end end;

@@ -1,6 +1,7 @@
 /*
- * What the front has from its caller: the descriptors that its options name are kept, all others are closed, whatever
- * their number (an engine may have left hundreds open); and what of them the launcher gets.
+ * What the front has from its caller: the descriptors that its options name are kept, all others
+ * are closed, whatever their number (an engine may have left hundreds open); and what of them the
+ * launcher gets.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 
 enum { MAX_KEPT = 16 + MAX_PRESERVED };
 
-/* At HIGH and above, as all that is made here. */
+/* At LAUNCHER_HIGH and above, as all that is made here. */
 static int kept[MAX_KEPT];
 static int kept_count;
 
@@ -43,12 +44,15 @@ static void close_others(void) {
 
 static void raise_limits(void) {
   struct rlimit files, locked = {RLIM_INFINITY, RLIM_INFINITY};
-  /* A shell's soft limit may be lower than HIGH. What a guest may open is the Sentry's to say. */
+  /* A shell's soft limit may be lower than LAUNCHER_HIGH. What a guest may open is the Sentry's to say. */
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  /* For keepProgram (addon/footprint.c), which comes when the capability is gone. Who has none has what there is. */
+  /*
+   * For keepProgram (addon/footprint.c), which comes when the capability is gone. Who has none has
+   * what there is.
+   */
   if (setrlimit(RLIMIT_MEMLOCK, &locked) == 0 || getrlimit(RLIMIT_MEMLOCK, &locked) < 0) return;
   locked.rlim_cur = locked.rlim_max;
   setrlimit(RLIMIT_MEMLOCK, &locked);

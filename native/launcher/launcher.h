@@ -1,7 +1,8 @@
 /*
- * The launcher: a small static program between the command line and a sandbox. Its first process takes over from
- * the command line's Node (front.c) and starts the second, which makes the namespaces and private roots of the Sentry
- * and the Gofer before Node (which is never single-threaded) starts in them, and stays outside as their supervisor.
+ * The launcher: a small static program between the command line and a sandbox. Its first process
+ * takes over from the command line's Node (front.c) and starts the second, which makes the
+ * namespaces and private roots of the Sentry and the Gofer before Node (which is never
+ * single-threaded) starts in them, and stays outside as their supervisor.
  *
  * Descriptors of the second:
  *   0 1 2  the guest's standard streams
@@ -9,9 +10,10 @@
  *   4      report channel: this program's lines for the command line; its hang-up ends the sandbox
  *   5      debug log (or /dev/null), standard error of the Sentry and the Gofer
  *   6      strace output (or /dev/null)
- *   7      a container's control socket, on which the Sentry accepts connections (or /dev/null); for a container that
- *          joins another's Sentry its Gofer's end of the socket between the two
- *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon (or /dev/null)
+ *   7      a container's control socket, on which the Sentry accepts connections (or /dev/null);
+ *          where the container joins another's Sentry, its Gofer's end of the socket between both
+ *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon
+ *          (or /dev/null)
  */
 #ifndef RUNTS_LAUNCHER_H
 #define RUNTS_LAUNCHER_H
@@ -19,6 +21,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+#include "protocol.h"
 
 enum {
   FD_CONTROL = 3,
@@ -31,47 +35,18 @@ enum {
   FD_GIVEN = 10
 };
 
-/* Descriptors of the Sentry: twin of protocol/sentry-descriptors.ts. */
-enum {
-  SENTRY_CONTROL = 3,
-  SENTRY_WAKE = 4,
-  SENTRY_PAGE = 5,
-  SENTRY_ZYGOTE = 6,
-  SENTRY_GOFER = 7,
-  SENTRY_SEALER = 8,
-  SENTRY_CPUINFO = 9,
-  SENTRY_MEMINFO = 10,
-  SENTRY_STDIO = 11, /* three of them */
-  SENTRY_STRACE = 14,
-  SENTRY_LISTEN = 15,
-  SENTRY_BROKER = 16,
-  SENTRY_NET_SETTINGS = 17, /* the directory /proc/sys/net */
-  SENTRY_FDS = 18
-};
+/*
+ * The descriptors of what it starts: protocol/descriptors.ts. What the launcher makes lies at
+ * LAUNCHER_HIGH and above.
+ */
 
-/* Descriptors of the zygote: platform-ptrace/systrap/README.md. */
-enum { ZYGOTE_CONTROL = 3, ZYGOTE_WAKE = 4, ZYGOTE_PAGE = 5, ZYGOTE_FDS = 6 };
-
-/* Descriptors of the Gofer: twin of gofer/main.ts; the attach points follow. */
-enum { GOFER_SOCKET = 3, GOFER_SEALER = 4, GOFER_ATTACH = 5 };
-
-/* What the launcher makes lies at HIGH and above. */
-enum { HIGH = 300 };
-
-/* Where the Sentry and the Gofer of the single-file build find the addon: runts/single-file/main.ts. */
-enum { ADDON_PLACE = HIGH - 1 };
-
-/* The descriptors below are ours to lay out. Those from here on are Node's in a preboot (native/preboot/preboot.h). */
+/*
+ * The descriptors below are ours to lay out. Those from here on are Node's in a preboot
+ * (native/preboot/preboot.h).
+ */
 enum { PREBOOT_FDS = 900 };
 
-enum {
-  MAX_PRESERVED = 200,
-  MAX_CGROUPS = 20,
-  MAX_ATTACH = 180,
-  MAX_FLAGS = 24,
-  MAX_TREES = 8,
-  MAX_SETTINGS = 128
-};
+enum { MAX_TREES = 8 };
 
 struct attach {
   const char *path;
@@ -80,9 +55,6 @@ struct attach {
   bool slave; /* what the host mounts below it later is there too */
   int tree;   /* detached mount */
 };
-
-/* What a container's front is told by a real-time signal: twin of runts/oci/order.ts. */
-enum { ORDER_SIGNAL = 63, ORDER_MARK = 0x52000000, ORDER_START = 0x10000, ORDER_ALL = 0x20000 };
 
 /* Who the front stands for. */
 enum mode {
@@ -104,8 +76,9 @@ struct container {
   /* MODE_CONTAINER that joins: those of the Sentry, where its Gofer goes too. */
   const char *gofer_cgroups[MAX_CGROUPS];
   int gofer_cgroup_count;
-  const char *network;                /* "new", a path, or NULL: the caller's */
-  const char *settings[MAX_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
+  const char *network; /* "new", a path, or NULL: the caller's */
+  const char
+      *settings[MAX_NETWORK_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
   int setting_count;
   const char *console_socket; /* receives the terminal's other side */
   int rows, columns;          /* of that terminal, 0: not said */
@@ -117,6 +90,7 @@ struct container {
   int listen_fd; /* made here; for one that joins its Gofer's socket */
 };
 
+/* Its members are named by protocol/launcher-options.ts, which says what they are. */
 struct options {
   enum mode mode;
   struct container container;
@@ -129,7 +103,7 @@ struct options {
   const char *addon; /* without an app: the Node-API addon */
   struct attach attach[MAX_ATTACH];
   int attach_count;
-  char *flags[MAX_FLAGS]; /* for node */
+  const char *flags[MAX_NODE_FLAGS]; /* for node */
   int flag_count;
   bool host_network; /* the Sentry stays in the network namespace of the caller */
   unsigned long long network_capabilities; /* bits: what the guests may have in it; broker.c */
@@ -154,7 +128,10 @@ struct tree {
   int fd;
 };
 
-/* Everything made once, before the children. All descriptors are numbered HIGH and up, close-on-exec. */
+/*
+ * Everything made once, before the children. All descriptors are numbered LAUNCHER_HIGH and up,
+ * close-on-exec.
+ */
 struct sandbox {
   struct options options;
   bool privileged; /* real root: may open trees itself and map other ids */
@@ -180,8 +157,8 @@ void launch(int argc, char **argv) __attribute__((noreturn));
 void start_launcher(struct sandbox *sandbox) __attribute__((noreturn));
 
 /*
- * process.c. The launcher is a program of its own, or runs in a process that was forked from a Node (native/preboot). What
- * is different there:
+ * process.c. The launcher is a program of its own, or runs in a process that was forked from a Node
+ * (native/preboot). What is different there:
  */
 struct preboot {
   unsigned last_fd; /* of the descriptors that are ours to close */
@@ -195,8 +172,9 @@ extern struct preboot preboot;
 /* fork(), into new namespaces where `flags` (CLONE_NEW...) says so. */
 pid_t clone_process(unsigned long flags);
 /*
- * A process that runs `body`, which does not return. In a preboot, which has more memory than is cheap to copy, it shares
- * the memory of this one: `body` makes system calls only, on a stack of its own. With `waits` until it has executed something.
+ * A process that runs `body`, which does not return. In a preboot, which has more memory than is
+ * cheap to copy, it shares the memory of this one: `body` makes system calls only, on a stack of
+ * its own. With `waits` until it has executed something.
  */
 pid_t start_process(void (*body)(void *), void *argument, bool waits);
 /* In a preboot: this process becomes the launcher's program, with one option more. */
@@ -204,18 +182,27 @@ void leave_preboot(const char *option, const char *value) __attribute__((noretur
 
 /* front-start.c: returns in the launcher's second process only. */
 void start_front(struct options *options);
-/* In a preboot that becomes the launcher of a front which runs already: the two channels are still to come. */
+/*
+ * In a preboot that becomes the launcher of a front which runs already: the two channels are still
+ * to come.
+ */
 void take_over(struct options *options, int (*receive_channels)(int from, int channels[2]));
 
 /* message.c: false where the other side is gone. */
 bool send_with_descriptors(int socket, const void *bytes, size_t length, const int *fds,
                            size_t count);
-/* Answers how many bytes came, and as a negative number that it failed; `count` is the room for descriptors and their number. */
+/*
+ * Answers how many bytes came, and as a negative number that it failed; `count` is the room for
+ * descriptors and their number.
+ */
 ssize_t receive_with_descriptors(int socket, void *bytes, size_t length, int *fds, size_t *count);
 
-/* given.c: the options' descriptors move to HIGH and above, all others of the caller are closed. */
+/* given.c: the options' descriptors move to LAUNCHER_HIGH and above, all others of the caller are closed. */
 void keep_given(struct options *options);
-/* Process `pid`, 0 for this one, moves to cgroups. Answers the first where the host does not let it (errno), or NULL. */
+/*
+ * Process `pid`, 0 for this one, moves to cgroups. Answers the first where the host does not let it
+ * (errno), or NULL.
+ */
 const char *move_to_cgroups(const char *const *files, int count, pid_t pid);
 /* In the launcher: the descriptors that are listed above. */
 void take_places(const struct options *options, int control, int report);
@@ -223,10 +210,16 @@ void take_places(const struct options *options, int control, int report);
 void let_streams_go(const struct options *options);
 void let_preserved_go(const struct container *container);
 
-/* container.c: what a container's front does before there is a sandbox, and its reports to the command line. */
+/*
+ * container.c: what a container's front does before there is a sandbox, and its reports to the
+ * command line.
+ */
 void enter_container(struct options *options);
 void enter_root(struct options *options);
-/* A connection to the control socket, with standard input, output and error sent, and a Gofer's socket or -1. */
+/*
+ * A connection to the control socket, with standard input, output and error sent, and a Gofer's
+ * socket or -1.
+ */
 int connect_sandbox(struct options *options, int gofer);
 /* Sends the preserved descriptors ahead of the configuration. */
 void send_preserved(struct options *options, int control);
@@ -243,7 +236,10 @@ void fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noretur
 /* The same for a failed call (errno) that a host without user namespaces explains. */
 void fatal_namespaces(const char *what) __attribute__((noreturn));
 
-/* container.c: what ps(1) shows instead of the arguments. They lie one after the other from `start` to `end`. */
+/*
+ * container.c: what ps(1) shows instead of the arguments. They lie one after the other from `start`
+ * to `end`.
+ */
 void set_title(char *start, const char *end, const char *title);
 
 /* options.c */
@@ -291,6 +287,9 @@ void start_broker(struct sandbox *sandbox);
 /* It has a socket pair, at least. */
 bool has_broker(const struct sandbox *sandbox);
 void read_ping_groups(struct sandbox *sandbox);
+
+/* ending.c: kills all processes of the sandbox, and returns when they are gone. */
+void end_children(struct sandbox *sandbox);
 
 /* supervise.c */
 void remember_terminal(void);

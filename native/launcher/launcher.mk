@@ -2,15 +2,15 @@
 LAUNCHER_SRC := $(wildcard launcher/*.c)
 QUICK_SRC := $(wildcard launcher/quick/*.c)
 LAUNCHER_OBJ := $(LAUNCHER_SRC:launcher/%.c=$(BUILD)/launcher-%.o) $(QUICK_SRC:launcher/quick/%.c=$(BUILD)/quick-%.o)
-LAUNCHER_HEADERS := $(wildcard launcher/*.h launcher/quick/*.h)
+LAUNCHER_HEADERS := $(PROTOCOL) stub/mailbox.h $(wildcard launcher/*.h launcher/quick/*.h)
 
 all: $(BUILD)/launcher
 
 $(BUILD)/launcher-%.o: launcher/%.c $(LAUNCHER_HEADERS) | $(BUILD)
-	$(CC) $(WARN) -O2 -I. -c -o $@ $<
+	$(CC) $(WARN) -O2 $(INCLUDE) -c -o $@ $<
 
 $(BUILD)/quick-%.o: launcher/quick/%.c $(LAUNCHER_HEADERS) | $(BUILD)
-	$(CC) $(WARN) -O2 -I. -c -o $@ $<
+	$(CC) $(WARN) -O2 $(INCLUDE) -c -o $@ $<
 
 $(BUILD)/launcher: $(LAUNCHER_OBJ)
 	$(CC) -static -Wl,--gc-sections -o $@.tmp $^ && strip $@.tmp && mv -f $@.tmp $@

@@ -16,8 +16,9 @@
 struct preboot preboot = {.last_fd = ~0U, .program = -1};
 
 /*
- * Not fork(3) where new namespaces are wanted, and not in a preboot either: there libuv has it open pipes in the child, in
- * places that are ours. What the C library remembers of the thread is put right by the kernel.
+ * Not fork(3) where new namespaces are wanted, and not in a preboot either: there libuv has it open
+ * pipes in the child, in places that are ours. What the C library remembers of the thread is put
+ * right by the kernel.
  */
 pid_t clone_process(unsigned long flags) {
   if (flags == 0 && preboot.become == NULL) return fork();

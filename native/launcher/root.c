@@ -31,9 +31,10 @@
 #endif
 
 /*
- * A detached copy of the mounts at `what->path`, read-only unless it is to be written. Left alone it would be a peer of
- * the host's mount where that is shared: what is mounted below later would be mounted here too, and keep the host from
- * unmounting. That is for slaves alone. Negative: errno is set.
+ * A detached copy of the mounts at `what->path`, read-only unless it is to be written. Left alone
+ * it would be a peer of the host's mount where that is shared: what is mounted below later would be
+ * mounted here too, and keep the host from unmounting. That is for slaves alone. Negative: errno is
+ * set.
  */
 static int clone_tree(const struct attach *what) {
   const char *path = what->path;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "launcher/launcher.h"
+#include "launcher/watchdog.h"
 
 static struct termios settings;
 static bool have_settings;
@@ -43,6 +44,9 @@ static void report_end(const char *who, int status) {
   }
 }
 
+/* A container that joins another's has none of its own. */
+static bool has_sentry(const struct sandbox *sandbox) { return sandbox->sentry_pid > 0; }
+
 /* Reaps what is dead. True while both children live. */
 static bool reap(struct sandbox *sandbox) {
   bool alive = true;
@@ -66,26 +70,23 @@ static bool reap(struct sandbox *sandbox) {
   }
 }
 
-static void end_children(struct sandbox *sandbox) {
-  /* The Sentry, which has more memory to let go of, mostly is on its way already. */
-  if (sandbox->gofer_pid > 0) kill(sandbox->gofer_pid, SIGKILL);
-  if (sandbox->broker_pid > 0) kill(sandbox->broker_pid, SIGKILL);
-  if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
-  while (wait(NULL) > 0 || errno == EINTR) continue;
-}
-
-/* Two pids, the broker's side of its socket pair, and the terminal's settings, as text. */
+/*
+ * Two pids, the broker's side of its socket pair, the page that is watched, and the terminal's
+ * settings, as text.
+ */
 static void go_on_elsewhere(const struct sandbox *sandbox) {
   char text[64 + 2 * sizeof settings];
   const unsigned char *bytes = (const unsigned char *)&settings;
   int broker = has_broker(sandbox) ? sandbox->broker_pair[1] : -1;
+  int page = has_sentry(sandbox) ? sandbox->page : -1;
   if (broker >= 0) fcntl(broker, F_SETFD, 0);
-  int used =
-      snprintf(text, sizeof text, "%d,%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid, broker);
+  if (page >= 0) fcntl(page, F_SETFD, 0);
+  int used = snprintf(text, sizeof text, "%d,%d,%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid,
+                      broker, page);
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
   }
-  leave_preboot("--supervised", text);
+  leave_preboot(OPTION_SUPERVISED, text);
 }
 
 static void resume_broker(struct sandbox *sandbox, int socket) {
@@ -108,6 +109,7 @@ void resume_supervision(struct options *options) {
   sandbox.sentry_pid = (pid_t)strtol(at, &at, 10);
   sandbox.gofer_pid = (pid_t)strtol(at + 1, &at, 10);
   int broker = (int)strtol(at + 1, &at, 10);
+  sandbox.page = (int)strtol(at + 1, &at, 10);
   have_settings = at[1] != 0;
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     if (sscanf(at + 1 + 2 * i, "%2x", &value) == 1) bytes[i] = (unsigned char)value;
@@ -115,6 +117,24 @@ void resume_supervision(struct options *options) {
   report_open = true;
   resume_broker(&sandbox, broker);
   supervise(&sandbox);
+}
+
+/* False where the sandbox is to end: the Sentry has been silent for too long. */
+static bool watch_sentry(struct watchdog *watchdog, const struct sandbox *sandbox) {
+  switch (look(watchdog, sandbox->sentry_pid, sandbox->gofer_pid)) {
+    case SILENCE_BEGAN:
+      report("silent %c %d", watchdog->state, SILENCE_TOLD_MS / 1000);
+      return true;
+    case SILENCE_ENDED:
+      report("answers");
+      return true;
+    case SILENCE_FATAL:
+      report("error the sentry has not answered for %d s (state %c): its sandbox was ended",
+             SILENCE_MOST_MS / 1000, watchdog->state);
+      return false;
+    default:
+      return true;
+  }
 }
 
 void supervise(struct sandbox *sandbox) {
@@ -128,15 +148,18 @@ void supervise(struct sandbox *sandbox) {
   int signals = signalfd(-1, &watched, SFD_CLOEXEC);
   if (signals < 0) fatal("signalfd: %s", strerror(errno));
   struct pollfd watch[2] = {{.fd = signals, .events = POLLIN}, {.fd = FD_REPORT, .events = 0}};
+  struct watchdog watchdog;
+  begin_watch(&watchdog, has_sentry(sandbox) ? sandbox->page : -1);
   bool running = reap(sandbox);
   while (running) {
-    if (poll(watch, 2, -1) < 0 && errno != EINTR) break;
+    if (poll(watch, 2, look_due(&watchdog)) < 0 && errno != EINTR) break;
     if (watch[1].revents & (POLLHUP | POLLERR)) break; /* the command line is gone */
     if (watch[0].revents & POLLIN) {
       struct signalfd_siginfo info;
       if (read(signals, &info, sizeof info) != sizeof info) break;
       running = info.ssi_signo == SIGCHLD ? reap(sandbox) : false;
     }
+    if (running) running = watch_sentry(&watchdog, sandbox);
   }
   end_children(sandbox);
   restore_terminal();

@@ -1,5 +1,6 @@
 /*
- * Texts that grow, their form in JSON, and the lines of an engine's log. Twin of runts/oci/log.ts.
+ * Texts that grow, their form in JSON, and the lines of an engine's log. runts/oci/log.ts writes the same
+ * lines; test/oci/quick.test.ts compares them.
  */
 #include "launcher/text.h"
 
@@ -90,7 +91,10 @@ void append_quoted(struct text *text, const char *bytes, size_t length) {
   append(text, "\"", 1);
 }
 
-/* "How to convert a number of days to a date": years begin in March, so that leap days end them; eras are 400 years. */
+/*
+ * "How to convert a number of days to a date": years begin in March, so that leap days end them;
+ * eras are 400 years.
+ */
 void format_time(long long seconds, char text[TIME_BYTES]) {
   long long days = seconds / 86400 + 719468;
   int second = (int)(seconds % 86400);

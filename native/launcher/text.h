@@ -23,14 +23,14 @@ size_t utf8_length(const char *bytes, size_t available);
 enum { TIME_BYTES = 32 };
 
 /*
- * UTC as RFC 3339 has it, from 1970 on. Not by gmtime(3), which reads /etc/localtime: a container's front, which has the
- * host's root for its user, would read the file of its guest.
+ * UTC as RFC 3339 has it, from 1970 on. Not by gmtime(3), which reads /etc/localtime: a container's
+ * front, which has the host's root for its user, would read the file of its guest.
  */
 void format_time(long long seconds, char text[TIME_BYTES]);
 
 /*
- * One line of the file that --log names (or -1), as runts/oci/log.ts writes it. `code` is the family of a failure
- * (runts/errors.ts), or NULL.
+ * One line of the file that --log names (or -1), as runts/oci/log.ts writes it. `code` is the
+ * family of a failure (runts/errors.ts), or NULL.
  */
 void write_log(int fd, bool json, const char *level, const char *message, const char *code);
 

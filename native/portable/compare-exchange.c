@@ -1,6 +1,7 @@
 /*
- * All that Node wants of libatomic, a library that few machines have: __atomic_compare_exchange(3) of GCC's libatomic,
- * for the one size that V8 uses it with. tools/single-file/without-libatomic.ts puts it into the executable.
+ * All that Node wants of libatomic, a library that few machines have: __atomic_compare_exchange(3)
+ * of GCC's libatomic, for the one size that V8 uses it with. tools/single-file/without-libatomic.ts
+ * puts it into the executable.
  */
 #include <stdbool.h>
 #include <stddef.h>

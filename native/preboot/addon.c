@@ -1,6 +1,6 @@
 /*
- * The preboot's functions for JavaScript: an addon of its own, for the Sentry's and the Gofer's has no business with the
- * launcher's code where they are started without a preboot.
+ * The preboot's functions for JavaScript: an addon of its own, for the Sentry's and the Gofer's has
+ * no business with the launcher's code where they are started without a preboot.
  */
 #include "addon/addon.h"
 #include "preboot/preboot.h"
@@ -26,7 +26,10 @@ static napi_value text(napi_env env, const char *bytes) {
   return out;
 }
 
-/* awaitRole(): [name, config] in the process that is to be the Sentry or the Gofer; in no other it returns. */
+/*
+ * awaitRole(): [name, config] in the process that is to be the Sentry or the Gofer; in no other it
+ * returns.
+ */
 static napi_value AwaitRole(napi_env env, napi_callback_info info) {
   (void)info;
   struct role role = await_role();
@@ -43,9 +46,9 @@ static napi_value Ask(napi_env env, napi_callback_info info) {
   struct span words = arg_span(env, argv[2]);
   struct span fds = arg_span(env, argv[3]);
   if (words.length == 0 || words.data[words.length - 1] != 0) return answer(env, -EINVAL);
-  return answer(env, send_request_to(arg_int(env, argv[0]), (enum kind)arg_u32(env, argv[1]),
-                                     (const char *)words.data, words.length, (const int *)fds.data,
-                                     fds.length / sizeof(int)));
+  return answer(
+      env, send_request_to(arg_int(env, argv[0]), arg_u32(env, argv[1]), (const char *)words.data,
+                           words.length, (const int *)fds.data, fds.length / sizeof(int)));
 }
 
 NAPI_MODULE_INIT() {

@@ -75,7 +75,10 @@ static bool threads_sleep(void) {
   return all;
 }
 
-/* Where glibc keeps the number of this thread, which is the first: fork(3) sets it anew, clone(2) only where it is told. */
+/*
+ * Where glibc keeps the number of this thread, which is the first: fork(3) sets it anew, clone(2)
+ * only where it is told.
+ */
 static int *find_tid(void) {
   int *words = (int *)pthread_self();
   for (size_t i = 0; i < 1024 / sizeof *words; i++) {
@@ -143,7 +146,7 @@ static bool read_whole(int fd, char *bytes, size_t length) {
   return true;
 }
 
-int send_request_to(int socket, enum kind kind, const char *words, size_t bytes, const int *fds,
+int send_request_to(int socket, uint32_t kind, const char *words, size_t bytes, const int *fds,
                     size_t fd_count) {
   struct request request = {kind, (uint32_t)bytes, (uint32_t)fd_count, {0}};
   if (fd_count > sizeof request.places / sizeof *request.places) return -EMSGSIZE;
@@ -224,8 +227,9 @@ static void become(const char *name, const char *config) {
 }
 
 /*
- * Node's descriptors are shared with the command line and among the processes of the sandbox, and what libuv writes to
- * them must not land elsewhere: /dev/null takes their places. Its ring, if it has one, is mapped too.
+ * Node's descriptors are shared with the command line and among the processes of the sandbox, and
+ * what libuv writes to them must not land elsewhere: /dev/null takes their places. Its ring, if it
+ * has one, is mapped too.
  */
 static void replace_descriptors(void) {
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -292,7 +296,7 @@ static void serve(void) {
   close(program);
   preboot.last_fd = PREBOOT_FDS - 1;
   preboot.become = become;
-  if (request.kind == KIND_LAUNCHER) be_launcher(count, list);
+  if (request.kind == PREBOOT_LAUNCHER) be_launcher(count, list);
   close(own_socket);
   launch(count, list);
 }

@@ -1,7 +1,8 @@
 /*
- * A preboot: a Node that has booted, and loaded the Sentry's and the Gofer's programs, while the command line still judges
- * what it is asked for. It is forked from the command line's Node as soon as that runs, and becomes in turn the container's
- * front, the launcher, the Sentry and the Gofer, by fork(2) where those would otherwise be started by execve(2). README.md.
+ * A preboot: a Node that has booted, and loaded the Sentry's and the Gofer's programs, while the
+ * command line still judges what it is asked for. It is forked from the command line's Node as soon
+ * as that runs, and becomes in turn the container's front, the launcher, the Sentry and the Gofer,
+ * by fork(2) where those would otherwise be started by execve(2). README.md.
  */
 #ifndef RUNTS_PREBOOT_H
 #define RUNTS_PREBOOT_H
@@ -9,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The file that tells it is wanted, made by native/launcher/quick/preboot.c: it lies here, and in all `taken` places. */
+/*
+ * The file that tells it is wanted, made by native/launcher/quick/preboot.c: it lies here, and in
+ * all `taken` places.
+ */
 enum { MARK_FD = 899 };
 enum { MARK = 0x72756e74 };
 
@@ -18,19 +22,17 @@ struct mark {
   unsigned char taken[113]; /* a bit for each descriptor below MARK_FD + 1 */
 };
 
-/* What the preboot is to be. */
-enum kind { KIND_LAUNCHER = 1, KIND_FRONT = 2 };
-
 struct request {
-  uint32_t kind;
+  uint32_t
+      kind; /* PREBOOT_LAUNCHER or PREBOOT_FRONT: what the preboot is to be (protocol/processes.ts) */
   uint32_t bytes;      /* of the launcher's arguments, each with a 0 at its end: they follow */
   uint32_t fd_count;   /* descriptors, which came with this */
   int32_t places[240]; /* their numbers with who sent them */
 };
 
 /*
- * Forks. In the parent the child's pid, and in *socket where it takes its request; in the child 0. Negative: errno, and
- * nothing has happened but that the descriptors below MARK_FD are free.
+ * Forks. In the parent the child's pid, and in *socket where it takes its request; in the child 0.
+ * Negative: errno, and nothing has happened but that the descriptors below MARK_FD are free.
  */
 int fork_preboot(int *socket);
 
@@ -39,11 +41,14 @@ struct role {
   const char *config; /* or NULL */
 };
 
-/* In the child: waits for a request and carries it out. Returns only in what becomes the Sentry or the Gofer. */
+/*
+ * In the child: waits for a request and carries it out. Returns only in what becomes the Sentry or
+ * the Gofer.
+ */
 struct role await_role(void);
 
 /* In the parent: asks for it. 0 or -errno. */
-int send_request_to(int socket, enum kind kind, const char *words, size_t bytes, const int *fds,
+int send_request_to(int socket, uint32_t kind, const char *words, size_t bytes, const int *fds,
                     size_t fd_count);
 
 #endif

@@ -4,7 +4,7 @@ PREBOOT_OBJ := $(patsubst launcher/%.c,$(BUILD)/preboot-launcher-%.o,$(filter-ou
 
 all: $(BUILD)/preboot.node
 
-PREBOOT_FLAGS := $(WARN) -O2 -fPIC -fvisibility=hidden -Dexit=_exit -I$(HEADERS) -I. -DNAPI_VERSION=8
+PREBOOT_FLAGS := $(WARN) -O2 -fPIC -fvisibility=hidden -Dexit=_exit -I$(HEADERS) $(INCLUDE) -DNAPI_VERSION=8
 
 $(BUILD)/preboot-launcher-%.o: launcher/%.c $(LAUNCHER_HEADERS) | $(BUILD)
 	$(CC) $(PREBOOT_FLAGS) -c -o $@ $<

@@ -1,5 +1,6 @@
-// Writes classic BPF backwards: targets of jumps exist before the jumps, so that one pass is enough. For the filters of
-// our own processes (bpf.ts) and for those of guests (sentry/kernel/seccomp).
+// Writes classic BPF backwards: targets of jumps exist before the jumps, so that one pass is
+// enough. For the filters of our own processes (bpf.ts) and for those of guests
+// (sentry/kernel/seccomp).
 import { BPF_JA, BPF_MAXINSNS, BPF_RET_K, sockFilter } from '../../abi/filter.ts';
 
 /** An instruction, counted from the program's end. */

@@ -1,6 +1,7 @@
-// Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic BPF.
-// seccomp(2), Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{seccomp,filter,bpf_common}.h.
-// Used for the stub (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
+// Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic
+// BPF. seccomp(2), Documentation/userspace-api/seccomp_filter.rst,
+// include/uapi/linux/{seccomp,filter,bpf_common}.h. Used for the stub
+// (platform-ptrace/systrap/stub-filter.ts), the Sentry and the Gofer.
 import {
   BPF_AND_K,
   BPF_JEQ_K,
@@ -49,7 +50,7 @@ export type ArgumentCondition =
 export interface FilterRow {
   readonly name: string;
   readonly number: number;
-  /** Who needs the call and what for. */
+  /** Says who needs the call, and for what. */
   readonly why: string;
   /** All must hold, else the next row of the same number is tried, then `otherwise`. */
   readonly args?: readonly ArgumentCondition[];

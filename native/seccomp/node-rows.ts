@@ -22,8 +22,8 @@ export const nodeRows: readonly FilterRow[] = [
   { name: 'restart_syscall', number: 219, why: 'a sleep goes on after SIGSTOP and SIGCONT' },
   { name: 'rt_sigprocmask', number: 14, why: 'node: threads; platform: SIGCHLD' },
   { name: 'exit_group', number: 231, why: 'the end' },
-  // A thread that waits for a contended lock (absl::Mutex) asks once for its policy and priority. They are what the answer says, 0 and
-  // whatever glibc had there: 0; the host is not asked.
+  // A thread that waits for a contended lock (absl::Mutex) asks once for its policy and priority.
+  // They are what the answer says, 0 and whatever glibc had there: 0; the host is not asked.
   { name: 'sched_getparam', number: 143, why: 'node: contended locks of V8', action: { errno: 0 } },
   {
     name: 'sched_getscheduler',

@@ -5,7 +5,7 @@
 
 #include "single-file/entry.h"
 
-const volatile struct node_place node_place = {.mark = "runts node place"};
+const volatile struct node_place node_place = {.mark = NODE_PLACE_MARK};
 
 /* Of this program: the linker's, and the C library's start. */
 extern const Elf64_Ehdr __ehdr_start;
@@ -34,7 +34,10 @@ static int has_value_in_it(const char *option) {
   return *option == '=';
 }
 
-/* Those of quick/call.c, with those that it prepares a preboot for. A wrong guess costs time only: both ways do the same. */
+/*
+ * Those of quick/call.c, with those that it prepares a preboot for. A wrong guess costs time only:
+ * both ways do the same.
+ */
 static int is_quick(const char *verb) {
   static const char verbs[][8] = {"state", "start",  "kill",   "delete", "exec", "ps",
                                   "pause", "resume", "create", "run",    "do"};

@@ -1,8 +1,9 @@
 /*
- * What the kernel starts in the one-file build: neither Node nor ld.so, but a small static program (main.c) that is in the
- * file as well, at addresses of its own below Node. README.md here.
+ * What the kernel starts in the one-file build: neither Node nor ld.so, but a small static program
+ * (main.c) that is in the file as well, at addresses of its own below Node. README.md here.
  *
- * What is declared here runs before the program's C library is up: no functions of that, no thread-local data.
+ * What is declared here runs before the program's C library is up: no functions of that, no
+ * thread-local data.
  */
 #ifndef RUNTS_ENTRY_H
 #define RUNTS_ENTRY_H
@@ -10,9 +11,12 @@
 #include <elf.h>
 #include <stdint.h>
 
-enum { MOST_NODE_HEADERS = 24 };
+#include "protocol.h"
 
-/* Written into the program by tools/single-file/entry.ts, which finds it by its mark. */
+/*
+ * Written into the program by tools/single-file/entry.ts, which finds it by its mark:
+ * protocol/single-file.ts.
+ */
 struct node_place {
   char mark[16];
   uint64_t entry;

@@ -5,13 +5,13 @@ ALONE_OBJ := $(filter-out $(BUILD)/launcher-main.o,$(LAUNCHER_OBJ)) \
 all: $(BUILD)/entry
 
 $(BUILD)/alone-main.o: single-file/main.c $(LAUNCHER_HEADERS) | $(BUILD)
-	$(CC) $(WARN) -O2 -I. -c -o $@ $<
+	$(CC) $(WARN) -O2 $(INCLUDE) -c -o $@ $<
 
 $(BUILD)/alone-start.o: single-file/entry.S | $(BUILD)
 	$(CC) -c -o $@ $<
 
 # Before the C library: nothing of it.
-$(BUILD)/alone-%.o: single-file/%.c single-file/entry.h | $(BUILD)
+$(BUILD)/alone-%.o: single-file/%.c single-file/entry.h $(PROTOCOL) | $(BUILD)
 	$(CC) $(FREESTANDING) -fno-pie -c -o $@ $<
 
 $(BUILD)/entry: $(ALONE_OBJ)

@@ -1,6 +1,7 @@
 /*
- * Layout of the stub's address range and of a mailbox slot: what the stub, the zygote, the addon and the
- * Sentry (protocol/mailbox.ts, checked by mailbox-layout.test.ts) agree on.
+ * The structures of a mailbox and of the zygote's start: what the stub, the zygote, the addon and
+ * the Sentry agree on. Their numbers are in protocol/mailbox.ts, with which the members are
+ * compared below.
  *
  * A guest process has one mailbox: a memfd of 16 MiB, 4096 slots of one page, slot i for the
  * thread that owns thread area i. Either side writes a slot only when it is its turn:
@@ -13,72 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Offsets from the start of the stub's range, which is aligned to 64 KiB. */
-#define STUB_TEXT_BYTES 0x10000UL
-#define STUB_GLOBAL_OFFSET 0x10000UL
-#define STUB_PROCESS_OFFSET 0x11000UL
-#define STUB_MAILBOX_OFFSET 0x100000UL
-#define STUB_MAILBOX_BYTES 0x1000000UL
-#define STUB_AREAS_OFFSET 0x2000000UL
-#define STUB_AREA_BYTES 0x10000UL
-/* The top of each area is left free so that a stack pointer never equals the next area's start. */
-#define STUB_AREA_RESERVED 0x100UL
-#define STUB_SLOTS 4096UL
-#define STUB_SLOT_BYTES 4096UL
-#define STUB_RANGE_BYTES (STUB_AREAS_OFFSET + STUB_SLOTS * STUB_AREA_BYTES)
+#include "protocol.h"
 
-/* The most that a memory call of a stub may be about: stub-filter.ts, memory.h. */
-#define STUB_PIECE_BYTES 0x10000000UL
-
-#define STUB_WAKE_FD 4
-#define STUB_MAGIC 0x62757473746e7572UL /* "runtstub" */
-
-enum slot_state {
-  STATE_RUNNING = 0,
-  STATE_POSTED = 1,
-  STATE_ANSWERED = 2,
-  STATE_SLEEPING = 3,
-  STATE_DEFERRED = 4,
-};
-
-/* What a stub reports. */
-enum event_kind {
-  EVENT_SYSCALL = 1,
-  EVENT_FAULT = 2,
-  EVENT_INTERRUPTED = 3,
-  EVENT_OPERATION_FAILED = 4,
-  EVENT_OPERATIONS_DONE = 5,
-  EVENT_READY = 6,  /* a new process or thread, before its first guest instruction */
-  EVENT_CLONED = 7, /* child_id: host id of the child or -errno (in READY of a process: its own) */
-};
-
-/* What the Sentry answers (bits, in the place of the event kind). */
-enum order {
-  ORDER_RESULT = 1,     /* rax := call[0] */
-  ORDER_REGISTERS = 2,  /* all registers from regs[] */
-  ORDER_OPERATIONS = 4, /* run ops[0..op_count) first */
-  ORDER_STOP = 8,       /* then post OPERATIONS_DONE */
-  ORDER_FORK = 16,      /* clone a process; descriptors under message_id */
-  ORDER_THREAD = 32,    /* clone a thread into slot new_slot */
-  ORDER_EXIT = 64,      /* end this thread */
-  ORDER_FRESH = 128,    /* a parked thread is used anew: its CPU time starts from 0 */
-};
-
-enum operation_kind {
-  OP_MAP_ANONYMOUS = 1, /* addr, length, prot, flags */
-  OP_MAP_FILE = 2,      /* addr, length, prot, flags, extra0 = offset, message_id */
-  OP_UNMAP = 3,         /* addr, length */
-  OP_PROTECT = 4,       /* addr, length, prot */
-  OP_REMAP = 5,         /* addr, length, extra0 = new address, extra1 = new length */
-  OP_ADVISE = 6,        /* addr, length, prot = advice */
-  OP_SAVE_FP = 7,       /* addr */
-  OP_LOAD_FP = 8,       /* addr (0: initial state) */
-  OP_CLOSE = 9,         /* prot = descriptor */
-  OP_CPU_TIME = 10,     /* this thread's CPU time into cpu_ns */
-  /* What the host shows: addr and length are where the arguments start and end, extra0 and extra1 the environment. */
-  OP_SHOW_ARGUMENTS = 11,
-  OP_SHOW_NAME = 12, /* of this thread: 16 bytes in extra0 and extra1 */
-};
+#define STUB_MAGIC ((uint64_t)STUB_MAGIC_HIGH << 32 | STUB_MAGIC_LOW) /* "runtstub" */
 
 struct operation {
   uint32_t kind;
@@ -91,7 +29,6 @@ struct operation {
   uint32_t message_id;
 };
 
-#define SLOT_OPERATIONS 16
 #define SLOT_REGISTERS 20
 
 struct slot {
@@ -125,22 +62,56 @@ struct slot {
   uint8_t window[3008];
 };
 
-_Static_assert(sizeof(struct operation) == 48, "protocol/mailbox.ts OPERATION_WORDS");
-_Static_assert(offsetof(struct slot, signal) == 64, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, nonce) == 120, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, regs) == 128, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, listener_fd) == 288, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, cpu_ns) == 296, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, fp_addr) == 304, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, ops) == 320, "protocol/mailbox.ts");
-_Static_assert(offsetof(struct slot, window) == 1088, "protocol/mailbox.ts");
-_Static_assert(sizeof(struct slot) == STUB_SLOT_BYTES, "protocol/mailbox.ts");
+/* protocol/mailbox.ts counts in words of 32 bits. */
+#define ASSERT_WORD(type, member, word) \
+  _Static_assert(offsetof(struct type, member) == 4 * (word), "protocol/mailbox.ts: " #member)
+ASSERT_WORD(slot, state, SLOT_STATE);
+ASSERT_WORD(slot, kind, SLOT_KIND);
+ASSERT_WORD(slot, call, SLOT_CALL);
+ASSERT_WORD(slot, signal, SLOT_SIGNAL);
+ASSERT_WORD(slot, code, SLOT_CODE);
+ASSERT_WORD(slot, trap_number, SLOT_TRAP_NUMBER);
+ASSERT_WORD(slot, error_code, SLOT_ERROR_CODE);
+ASSERT_WORD(slot, fault_addr, SLOT_FAULT_ADDR);
+ASSERT_WORD(slot, error, SLOT_ERROR);
+ASSERT_WORD(slot, op_index, SLOT_OP_INDEX);
+ASSERT_WORD(slot, child_id, SLOT_CHILD_ID);
+ASSERT_WORD(slot, fp_bytes, SLOT_FP_BYTES);
+ASSERT_WORD(slot, op_count, SLOT_OP_COUNT);
+ASSERT_WORD(slot, message_id, SLOT_MESSAGE_ID);
+ASSERT_WORD(slot, new_slot, SLOT_NEW_SLOT);
+ASSERT_WORD(slot, alive, SLOT_ALIVE);
+ASSERT_WORD(slot, nonce, SLOT_NONCE);
+ASSERT_WORD(slot, regs, SLOT_REGS);
+ASSERT_WORD(slot, listener_fd, SLOT_LISTENER_FD);
+ASSERT_WORD(slot, cpu_ns, SLOT_CPU_NS);
+ASSERT_WORD(slot, fp_addr, SLOT_FP_ADDR);
+ASSERT_WORD(slot, ops, SLOT_OPS);
+ASSERT_WORD(slot, window, SLOT_WINDOW);
+_Static_assert(sizeof(((struct slot *)0)->call) == 4 * SLOT_CALL_WORDS, "protocol/mailbox.ts");
+_Static_assert(sizeof(struct slot) == SLOT_BYTES && SLOT_BYTES == 4 * SLOT_WORDS,
+               "protocol/mailbox.ts");
+_Static_assert(STUB_SLOTS *SLOT_BYTES == STUB_MAILBOX_BYTES, "protocol/mailbox.ts");
+ASSERT_WORD(operation, kind, OPERATION_KIND);
+ASSERT_WORD(operation, prot, OPERATION_PROT);
+ASSERT_WORD(operation, addr, OPERATION_ADDR);
+ASSERT_WORD(operation, length, OPERATION_LENGTH);
+ASSERT_WORD(operation, extra0, OPERATION_EXTRA0);
+ASSERT_WORD(operation, extra1, OPERATION_EXTRA1);
+ASSERT_WORD(operation, flags, OPERATION_FLAGS);
+ASSERT_WORD(operation, message_id, OPERATION_MESSAGE_ID);
+_Static_assert(sizeof(struct operation) == 4 * OPERATION_WORDS, "protocol/mailbox.ts");
 
 /* One page, written by the Sentry, read-only for every stub. */
 struct global_page {
   uint32_t sleeping;   /* the Sentry sleeps (or is about to): a post must write the wake eventfd */
   uint32_t spin_count; /* PAUSE instructions a stub may spend before it sleeps */
+  uint32_t
+      turns; /* what the Sentry has dealt with so far; 0: it has not begun (launcher/watchdog.c) */
 };
+ASSERT_WORD(global_page, sleeping, GLOBAL_SLEEPING);
+ASSERT_WORD(global_page, spin_count, GLOBAL_SPIN_COUNT);
+ASSERT_WORD(global_page, turns, GLOBAL_TURNS);
 
 /* First bytes of the stub blob: where things are. */
 struct stub_header {
@@ -165,11 +136,13 @@ struct zygote_init {
   uint32_t filter_instructions;
   uint32_t reserved;
 };
+_Static_assert(sizeof(struct zygote_init) == ZYGOTE_INIT_BYTES, "protocol/mailbox.ts");
 
 /* Every later message to a stub: descriptors for one order or operation. */
 struct passed_message {
   uint32_t id;
   uint32_t count;
 };
+_Static_assert(sizeof(struct passed_message) == PASSED_MESSAGE_BYTES, "protocol/mailbox.ts");
 
 #endif

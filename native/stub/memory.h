@@ -1,8 +1,9 @@
 /*
- * Memory operations of the stub, each as host calls that are over soon. A call on a large range holds the lock of the
- * address space until all page tables below have been walked, and everybody else who wants to look at this process
- * waits meanwhile: the Sentry, and ps(1) on the host. So the filter lets no call through on more than STUB_PIECE_BYTES,
- * but for a new mapping of what is empty, and none that touches pages on its own (MAP_POPULATE, MADV_POPULATE_READ).
+ * Memory operations of the stub, each as host calls that are over soon. A call on a large range
+ * holds the lock of the address space until all page tables below have been walked, and everybody
+ * else who wants to look at this process waits meanwhile: the Sentry, and ps(1) on the host. So the
+ * filter lets no call through on more than STUB_PIECE_BYTES, but for a new mapping of what is
+ * empty, and none that touches pages on its own (MAP_POPULATE, MADV_POPULATE_READ).
  */
 #ifndef RUNTS_STUB_MEMORY_H
 #define RUNTS_STUB_MEMORY_H

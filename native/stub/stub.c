@@ -108,7 +108,7 @@ static void post(struct slot *slot) {
   __atomic_exchange_n(&slot->state, STATE_POSTED, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&global()->sleeping, __ATOMIC_SEQ_CST) != 0) {
     uint64_t one = 1;
-    stub_syscall(SYS_write, STUB_WAKE_FD, (long)&one, sizeof one, 0, 0, 0);
+    stub_syscall(SYS_write, ZYGOTE_WAKE, (long)&one, sizeof one, 0, 0, 0);
   }
 }
 
@@ -316,8 +316,9 @@ static long cpu_time(struct slot *slot) {
 }
 
 /*
- * What the host's ps(1) shows of this process: its arguments where they lie, so that a program that writes over them
- * shows that too. A host that refuses (it has no CONFIG_CHECKPOINT_RESTORE) shows the name alone.
+ * What the host's ps(1) shows of this process: its arguments where they lie, so that a program that
+ * writes over them shows that too. A host that refuses (it has no CONFIG_CHECKPOINT_RESTORE) shows
+ * the name alone.
  */
 static long show_arguments(const struct operation *op) {
   enum { PR_SET_MM = 35, PR_SET_MM_MAP = 14 };
@@ -397,8 +398,9 @@ static long run_operations(struct slot *slot, const struct frame *frame) {
 /* ---- clone ---- */
 
 /*
- * Whether other threads of the parent may have held descriptors when the host kernel copied its table: then they are the
- * child's too. It copies the memory later, so one that let go in between shows by the count of releases alone.
+ * Whether other threads of the parent may have held descriptors when the host kernel copied its
+ * table: then they are the child's too. It copies the memory later, so one that let go in between
+ * shows by the count of releases alone.
  */
 static int others_held(const struct process_page *page, uint32_t releases_before) {
   return page->holders > 1 || page->lock != 0 || page->releases != releases_before;
@@ -415,7 +417,7 @@ static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *f
   close_fd(fds[1]);
   if (others_held(page, releases_before)) {
     for (long fd = 0; fd < 64; fd++) {
-      if (fd != STUB_WAKE_FD && fd != fds[0]) close_fd(fd);
+      if (fd != ZYGOTE_WAKE && fd != fds[0]) close_fd(fd);
     }
   } else {
     close_fd(page->control_fd);
@@ -569,9 +571,9 @@ void stub_thread_main(struct frame *frame) {
 }
 
 /*
- * The zygote's last step, from the stub's text: everything but the stub goes, the filter goes on. The trap that
- * follows makes a complete signal frame, which each forked child inherits. The program lies in what goes first, and
- * under the filter no call goes that far.
+ * The zygote's last step, from the stub's text: everything but the stub goes, the filter goes on.
+ * The trap that follows makes a complete signal frame, which each forked child inherits. The
+ * program lies in what goes first, and under the filter no call goes that far.
  */
 void stub_boot_main(const struct stub_boot *boot) {
   enum { SET_MODE_FILTER = 1, FLAG_NEW_LISTENER = 8, INSTRUCTION_BYTES = 8 };

@@ -1,6 +1,7 @@
 /*
- * The network broker (launcher/broker.c) against a Sentry that is not itself any more: requests and descriptors of all
- * kinds, and the calls that its seccomp list is to stop. Needs a network namespace of its own: run under unshare -n.
+ * The network broker (launcher/broker.c) against a Sentry that is not itself any more: requests and
+ * descriptors of all kinds, and the calls that its seccomp list is to stop. Needs a network
+ * namespace of its own: run under unshare -n.
  */
 #include "launcher/broker.c"
 
@@ -119,13 +120,13 @@ static int option(int fd, int name) {
 
 static void makes_what_it_is_for(void) {
   int made;
-  CHECK(ask((struct request){MAKE_RAW, AF_INET, IPPROTO_ICMP, 0, {0}}, -1, &made) == 0);
+  CHECK(ask((struct request){BROKER_MAKE_RAW, AF_INET, IPPROTO_ICMP, 0, {0}}, -1, &made) == 0);
   CHECK(made >= 0 && option(made, SO_TYPE) == SOCK_RAW && option(made, SO_PROTOCOL) == 1);
   close(made);
-  CHECK(ask((struct request){MAKE_RAW, AF_INET6, 58, 0, {0}}, -1, &made) == 0);
+  CHECK(ask((struct request){BROKER_MAKE_RAW, AF_INET6, 58, 0, {0}}, -1, &made) == 0);
   CHECK(made >= 0 && option(made, SO_DOMAIN) == AF_INET6);
   close(made);
-  struct request low = {BIND, 0, 0, sizeof(struct sockaddr_in), {0}};
+  struct request low = {BROKER_BIND, 0, 0, sizeof(struct sockaddr_in), {0}};
   struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(7)};
   memcpy(low.address, &name, sizeof name);
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -137,12 +138,12 @@ static void makes_what_it_is_for(void) {
 static void makes_nothing_else(void) {
   static const uint32_t domains[] = {0, AF_UNIX, AF_PACKET, AF_NETLINK, AF_VSOCK, 0xffffffff, 46};
   for (size_t i = 0; i < sizeof domains / sizeof *domains; i++) {
-    CHECK(refused((struct request){MAKE_RAW, domains[i], 1, 0, {0}}, -1) == -EAFNOSUPPORT);
-    CHECK(refused((struct request){MAKE_PING, domains[i], 0, 0, {0}}, -1) == -EAFNOSUPPORT);
+    CHECK(refused((struct request){BROKER_MAKE_RAW, domains[i], 1, 0, {0}}, -1) == -EAFNOSUPPORT);
+    CHECK(refused((struct request){BROKER_MAKE_PING, domains[i], 0, 0, {0}}, -1) == -EAFNOSUPPORT);
   }
-  CHECK(refused((struct request){MAKE_RAW, AF_INET, 256, 0, {0}}, -1) == -EINVAL);
-  CHECK(refused((struct request){MAKE_RAW, AF_INET, 0xffffffff, 0, {0}}, -1) == -EINVAL);
-  CHECK(refused((struct request){MAKE_RAW, AF_INET, 0, 0, {0}}, -1) == -EPROTONOSUPPORT);
+  CHECK(refused((struct request){BROKER_MAKE_RAW, AF_INET, 256, 0, {0}}, -1) == -EINVAL);
+  CHECK(refused((struct request){BROKER_MAKE_RAW, AF_INET, 0xffffffff, 0, {0}}, -1) == -EINVAL);
+  CHECK(refused((struct request){BROKER_MAKE_RAW, AF_INET, 0, 0, {0}}, -1) == -EPROTONOSUPPORT);
   for (uint32_t operation = 4; operation < 100; operation++) {
     CHECK(refused((struct request){operation, AF_INET, 1, 0, {0}}, -1) == -EINVAL);
   }
@@ -150,7 +151,7 @@ static void makes_nothing_else(void) {
 
 static void binds_inet_sockets_only(void) {
   int pipes[2], unix_socket = socket(AF_UNIX, SOCK_STREAM, 0), raw;
-  struct request request = {BIND, 0, 0, 20, {0}};
+  struct request request = {BROKER_BIND, 0, 0, 20, {0}};
   struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = "/tmp/broker"};
   memcpy(request.address, &path, sizeof request.address);
   unlink(path.sun_path);
@@ -187,7 +188,7 @@ static int open_descriptors(pid_t pid) {
 static void keeps_no_descriptors(void) {
   refused((struct request){0}, -1);
   int made, before = open_descriptors(broker_pid);
-  struct request request = {BIND, 0, 0, 16, {0}};
+  struct request request = {BROKER_BIND, 0, 0, 16, {0}};
   for (int i = 0; i < 50; i++) {
     send_bytes(&request, sizeof request, (const int[]){0, 1}, 2);
     CHECK(hear(&made) < 0);

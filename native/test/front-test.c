@@ -1,6 +1,6 @@
 /*
- * What a Sentry that was taken over could tell a container's front, under the sanitizers (make asan-test): lines of any
- * length, bytes, words and numbers, in pieces of any size.
+ * What a Sentry that was taken over could tell a container's front, under the sanitizers (make
+ * asan-test): lines of any length, bytes, words and numbers, in pieces of any size.
  */
 #include "launcher/front.c"
 

@@ -1,5 +1,6 @@
 /*
- * What the quick path makes of the files it reads, under the sanitizers: driven by test/native/quick-parse.test.ts.
+ * What the quick path makes of the files it reads, under the sanitizers: driven by
+ * test/native/quick-parse.test.ts.
  *   quick-parse process FILE...   the request for the Sentry, or "slow"; one line each
  *   quick-parse config FILE...    the same for `process` of a config.json, with some options of `runts exec`
  *   quick-parse record FILE...    what was understood of ROOT/ID/quick, or "slow"

@@ -19,8 +19,9 @@ struct clock_params {
 };
 
 /*
- * What a time namespace adds to the clocks (time_namespaces(7)); nanoseconds from 0 to 999999999. Part of the vDSO's code:
- * a container whose clocks are moved maps a copy with other numbers, found by their mark.
+ * What a time namespace adds to the clocks (time_namespaces(7)); nanoseconds from 0 to 999999999.
+ * Part of the vDSO's code: a container whose clocks are moved maps a copy with other numbers, found
+ * by their mark.
  */
 #define VDSO_OFFSETS_MARK \
   { 'r', 'u', 'n', 't', 's', ' ', 't', 'i', 'm', 'e', 'n', 's', ' ', 'm', 'a', 'p' }

@@ -44,12 +44,15 @@ import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
 import type { Clones } from './clones.ts';
 import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
+import { MappingCount } from './mapping-count.ts';
 
 /** The parts of the platform that an address space uses. */
 export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
+  /** The room for the floating point state of one thread, on its way to another. */
+  readonly fpState: Uint8Array;
   /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
   /** Kills the process and forgets its threads, without an event. */
@@ -58,7 +61,6 @@ export interface SpaceHost extends ThreadHost {
 
 const MOST_PARKED = 8;
 
-let fpState = new Uint8Array(0);
 const passedMessage = new Int32Array(PASSED_MESSAGE_BYTES / 4);
 const passedBytes = new Uint8Array(passedMessage.buffer);
 const passedFds = new Int32Array(2);
@@ -83,6 +85,7 @@ export class SystrapSpace implements AddressSpace {
   #leaderSlot = 0;
   /** Host threads whose guest threads have exited, ready for new ones. */
   readonly #parked: ParkedThread[] = [];
+  readonly #mappings = new MappingCount();
   #nextMessageId = 1;
 
   constructor(host: SpaceHost, controlFd: number, mailboxFd: number) {
@@ -170,15 +173,20 @@ export class SystrapSpace implements AddressSpace {
 
   usage(): MemoryUsage {
     const pid = this.isDead ? 0 : this.pid;
+    const cpuNs = pid === 0 ? 0 : native.cpuTimeNs(pid);
+    const mappings = this.#mappings;
     return {
       // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid, 0);
+        return pid === 0 ? 0 : native.residentBytes(pid);
       },
-      get anonymousBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid, 1);
+      get chargedBytes(): SysResult {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 0) + mappings.bytes(pid, cpuNs);
       },
-      cpuNs: pid === 0 ? 0 : native.cpuTimeNs(pid),
+      get chargedAnonymousBytes(): SysResult {
+        return pid === 0 ? 0 : native.chargedBytes(pid, 1) + mappings.bytes(pid, cpuNs);
+      },
+      cpuNs,
     };
   }
 
@@ -256,8 +264,8 @@ export class SystrapSpace implements AddressSpace {
    * by that.
    */
   #copyFpState(from: SystrapThread, to: SystrapThread): boolean {
-    const bytes = this.#host.fpStateBytes;
-    if (fpState.length !== bytes) fpState = new Uint8Array(bytes);
+    const { fpState } = this.#host;
+    const bytes = fpState.length;
     return (
       native.readMemory(this.pid, from.fpAddr, fpState, bytes) === bytes &&
       native.writeMemory(this.pid, to.fpAddr, fpState, bytes) === bytes

@@ -1,7 +1,7 @@
-// A guest thread of the systrap platform: one host thread of a stub process, with which the Sentry speaks through a mailbox
-// slot. While the thread is stopped it is the Sentry's turn to write the slot, but the guest's other threads can still
-// scribble on it. The Sentry therefore copies a value out of the slot before it judges the value, and kills a guest whose
-// slot holds nonsense.
+// A guest thread of the systrap platform: one host thread of a stub process, with which the Sentry
+// speaks through a mailbox slot. While the thread is stopped it is the Sentry's turn to write the
+// slot, but the guest's other threads can still scribble on it. The Sentry therefore copies a value
+// out of the slot before it judges the value, and kills a guest whose slot holds nonsense.
 import { EFAULT, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {

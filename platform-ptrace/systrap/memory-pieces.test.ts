@@ -1,5 +1,6 @@
-// Large memory operations, which the stub does in pieces, and what a guest that jumps into the stub cannot have: calls that
-// hold the lock of its address space for long, or take memory of the host kernel that nobody counts.
+// Large memory operations, which the stub does in pieces, and what a guest that jumps into the stub
+// cannot have: calls that hold the lock of its address space for long, or take memory of the host
+// kernel that nobody counts.
 import { afterAll, describe, expect, it } from 'vitest';
 import { EFAULT } from '../../abi/errno.ts';
 import {
@@ -22,7 +23,8 @@ import { type GuestThread, REG } from '../../sentry/platform/guest-thread.ts';
 import { assemble, CODE, setRegister, TestGuests } from './test-guest.ts';
 
 const idle = assemble('1: mov $39,%eax; syscall; jmp 1b');
-// Calls the code at rbx with six arguments as they are and a seventh of 0, then a system call with the result in rdi.
+// Calls the code at rbx with six arguments as they are and a seventh of 0, then a system call with
+// the result in rdi.
 const callRbx = assemble('push $0; call *%rbx; mov %rax,%rdi; mov $500,%eax; syscall');
 const guests = new TestGuests();
 const { platform } = guests;

@@ -1,6 +1,7 @@
 // The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS;
 // stops and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { POLLHUP } from '../../abi/poll.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import {
@@ -69,6 +70,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly words = this.region.words;
   readonly clones: Clones;
   fpStateBytes = 0;
+  fpState: Uint8Array = new Uint8Array(0);
   readonly #clock: Clock;
   readonly #waiter: Waiter;
   readonly #zygote: SystrapThread;
@@ -150,6 +152,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   poll(): boolean {
+    this.#waiter.turn();
     let any = this.#deliverDeaths();
     if (!this.clones.isIdle && this.clones.answerNotifications()) any = true;
     const running = this.#waiter.running;
@@ -306,6 +309,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   // ---- events ----
 
   #stopped(thread: SystrapThread, state: number): void {
+    this.#waiter.turn();
     this.#waiter.remove(thread);
     thread.state = 'stopped';
     const kind = this.words[thread.base + SLOT.kind] as number;
@@ -405,11 +409,25 @@ export class SystrapPlatform implements Platform, CloneHost {
    */
   #awaitPost(thread: SystrapThread, patienceNs?: number): boolean {
     const patience = new Patience(this.#clock, patienceNs);
+    return this.#awaitWhile(thread, () => patience.isLeft(), patienceNs === undefined ? 10e6 : 1e6);
+  }
+
+  /**
+   * The same for what the zygote owes before a guest was in any stub: it is waited for as long as
+   * it lives, which its end of the socket shows. However long that takes, it is the machine that is
+   * slow.
+   */
+  #awaitZygote(thread: SystrapThread, socketFd: number): boolean {
+    const lives = (): boolean => (native.pollNow(socketFd, 0) & POLLHUP) === 0;
+    return this.#awaitWhile(thread, lives, 10e6);
+  }
+
+  #awaitWhile(thread: SystrapThread, mayWait: () => boolean, pauseNs: number): boolean {
     this.#waiter.add(thread);
     let state = Atomics.load(this.words, thread.base);
     while (state === STATE_ANSWERED || state === STATE_RUNNING) {
-      if (!patience.isLeft()) break;
-      this.#waiter.pause(patienceNs === undefined ? 10e6 : 1e6);
+      if (!mayWait()) break;
+      this.#waiter.pause(pauseNs);
       state = Atomics.load(this.words, thread.base);
     }
     this.#waiter.remove(thread);
@@ -427,11 +445,12 @@ export class SystrapPlatform implements Platform, CloneHost {
     if (isErrno(thread)) throw new Error('no room for mailboxes');
     const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
     if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
-    if (!this.#awaitPost(thread)) {
-      throw new Error('the stub zygote did not start');
+    if (!this.#awaitZygote(thread, socketFd)) {
+      throw new Error('the stub zygote did not start: it ended at once');
     }
     thread.state = 'stopped';
     this.fpStateBytes = this.words[thread.base + SLOT.fpBytes] as number;
+    this.fpState = new Uint8Array(this.fpStateBytes);
     const pid = this.words[thread.base + SLOT.childId] as number;
     if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
     thread.hostTid = pid;
@@ -445,7 +464,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     const listener = native.fetchDescriptor(this.#zygote.space.pid, theirs);
     if (isErrno(listener)) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
     this.#zygote.queueRaw({ kind: OP_CLOSE, addr: 0, prot: theirs });
-    if (isErrno(this.flush(this.#zygote))) throw new Error('the stub zygote does not answer');
+    this.#zygote.answer(ORDER_STOP);
+    const answers = this.#awaitZygote(this.#zygote, this.#zygote.space.controlFd);
+    if (!answers || isErrno(this.#flushedResult(this.#zygote)))
+      throw new Error('the stub zygote does not answer');
     this.#waiter.watchQuietly(listener);
     return listener;
   }

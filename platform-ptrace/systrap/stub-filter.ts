@@ -1,10 +1,12 @@
-// The stub's filter lists the system calls that a stub process may make on the host, and with it a hostile guest that jumps
-// into the stub. Every call from guest code traps (SIGSYS); from the stub's text only the listed calls pass. Each is judged
-// by what it can do with arguments of the guest's choice: it must reach nothing but the process's own memory and descriptors
-// that the process holds anyway (RLIMIT_NOFILE is 64). And each is over soon, and takes no memory of the
-// host kernel that is not counted (docs/security.md has the worst case of each): while one holds the lock of its address
-// space, the Sentry and the host's ps(1) wait for it. So no call touches pages on its own, and none walks more page tables
-// than those of STUB_PIECE_BYTES; the stub does large operations in pieces (native/stub/memory.h).
+// The stub's filter lists the system calls that a stub process may make on the host, and with it a
+// hostile guest that jumps into the stub. Every call from guest code traps (SIGSYS); from the
+// stub's text only the listed calls pass. Each is judged by what it can do with arguments of the
+// guest's choice: it must reach nothing but the process's own memory and descriptors that the
+// process holds anyway (RLIMIT_NOFILE is 64). And each is over soon, and takes no memory of the
+// host kernel that is not counted (docs/security.md has the worst case of each): while one holds
+// the lock of its address space, the Sentry and the host's ps(1) wait for it. So no call touches
+// pages on its own, and none walks more page tables than those of STUB_PIECE_BYTES; the stub does
+// large operations in pieces (native/stub/memory.h).
 
 import {
   MADV_DONTNEED,
@@ -29,16 +31,17 @@ export const CLONE_THREAD_FLAGS = 0x1250f00;
 
 const PROT_ANY = 0x7;
 /**
- * Anonymous memory is private: shared one would be a file of the host's, whose pages stay when no process has them in its
- * page tables any more, which is where pages are counted. Private or shared is said of files.
+ * Anonymous memory is private: shared one would be a file of the host's, whose pages stay when no
+ * process has them in its page tables any more, which is where pages are counted. Private or shared
+ * is said of files.
  */
 const MAP_KINDS = [MAP_PRIVATE | MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED].flatMap((kind) => [
   kind,
   kind | MAP_NORESERVE,
 ]);
-/** What is there already goes. */
+/** Mappings that replace what is there. */
 const MAP_REPLACING = MAP_KINDS.map((kind) => kind | MAP_FIXED);
-/** Nothing is there. */
+/** Mappings that fail where something is there. */
 const MAP_EMPTY = MAP_KINDS.map((kind) => kind | MAP_FIXED_NOREPLACE);
 /** FUTEX_WAIT, FUTEX_WAKE, and the two with FUTEX_PRIVATE_FLAG. */
 const FUTEX_OPERATIONS = [0, 1, 128, 129];

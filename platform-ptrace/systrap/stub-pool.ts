@@ -1,7 +1,8 @@
-// A pool of stubs for new programs: one zygote (a stub that only forks) and a few of its children that are ready to be
-// used by exec. The host starts a child in the cgroups of its parent. A container with cgroups of its own therefore has
-// a pool of its own, whose zygote was moved there once: all host processes of the container, the forked ones too, are in
-// its cgroups from their first instruction, and none has to be moved.
+// A pool of stubs for new programs: one zygote (a stub that only forks) and a few of its children
+// that are ready to be used by exec. The host starts a child in the cgroups of its parent. A
+// container with cgroups of its own therefore has a pool of its own, whose zygote was moved there
+// once: all host processes of the container, the forked ones too, are in its cgroups from their
+// first instruction, and none has to be moved.
 import { ESRCH, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import type { AddressSpace } from '../../sentry/platform/address-space.ts';
 import type { FreshAddressSpace, ProcessPool } from '../../sentry/platform/platform.ts';
@@ -36,7 +37,10 @@ export class StubPool implements ProcessPool {
     return fresh;
   }
 
-  /** Makes a zygote where there is none, and fills the pool. Returns 0, or the errno that kept it from having a zygote. */
+  /**
+   * Makes a zygote where there is none, and fills the pool. Returns 0, or the errno that kept it
+   * from having a zygote.
+   */
   fill(): SysResult {
     if (this.#hasEnded) return ESRCH;
     if (this.#spawning || this.#ready.length >= POOL_SIZE) return 0;
@@ -49,7 +53,10 @@ export class StubPool implements ProcessPool {
     return 0;
   }
 
-  /** Calls `settled` once, when the fork that is under way has succeeded or failed. Returns false where no fork is under way. */
+  /**
+   * Calls `settled` once, when the fork that is under way has succeeded or failed. Returns false
+   * where no fork is under way.
+   */
   whenNext(settled: (isThere: boolean) => void): boolean {
     if (this.#spawning) this.#waiting.push(settled);
     return this.#spawning;
@@ -59,7 +66,10 @@ export class StubPool implements ProcessPool {
     for (const settled of this.#waiting.splice(0)) settled(isThere);
   }
 
-  /** The host process of `space` has died. Returns true where it belonged to this pool, so that no task has to be told. */
+  /**
+   * The host process of `space` has died. Returns true where it belonged to this pool, so that no
+   * task has to be told.
+   */
   lost(space: AddressSpace): boolean {
     if (this.#zygote?.space === space) {
       this.#zygote = undefined;

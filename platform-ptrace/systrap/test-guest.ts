@@ -47,7 +47,8 @@ export class TestGuests {
   onStop: ((thread: GuestThread) => void) | undefined;
   readonly #stops: GuestThread[] = [];
 
-  constructor() {
+  /** `zygoteStarted` is told before the platform speaks to it. There can be one platform in a process. */
+  constructor(zygoteStarted: (pid: number) => void = () => undefined) {
     const pair = new Int32Array(2);
     native.socketpair(SOCK_SEQPACKET, pair);
     const [ours, theirs] = pair as unknown as [number, number];
@@ -55,8 +56,9 @@ export class TestGuests {
     const globalPageFd = native.memfdCreate('global', MFD_CLOEXEC | MFD_ALLOW_SEALING);
     native.ftruncate(globalPageFd, 4096);
     const path = fileURLToPath(new URL('../../native/build/zygote', import.meta.url));
-    native.startZygote(path, theirs, wakeEventFd, globalPageFd);
+    const pid = native.startZygote(path, theirs, wakeEventFd, globalPageFd);
     native.close(theirs);
+    zygoteStarted(pid);
     this.platform = createSystrapPlatform({
       zygoteSocketFd: ours,
       wakeEventFd,

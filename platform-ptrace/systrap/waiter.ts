@@ -1,6 +1,6 @@
-// The waiter makes the Sentry wait. First it polls the slots of running threads for a short while. Then it announces in the
-// page that all stubs read that the Sentry sleeps, and makes one epoll_wait over the wake-up eventfd, the seccomp listener
-// and the watched descriptors.
+// The waiter makes the Sentry wait. First it polls the slots of running threads for a short while.
+// Then it announces in the page that all stubs read that the Sentry sleeps, and makes one
+// epoll_wait over the wake-up eventfd, the seccomp listener and the watched descriptors.
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
 import { EBUSY, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
@@ -120,6 +120,15 @@ export class Waiter {
   answered(late: boolean): void {
     if (!this.#stubsSpin) return;
     if (this.#budget.note(late)) this.#global[GLOBAL.spinCount] = this.#budget.pauses;
+  }
+
+  /**
+   * Something is about to be dealt with: the launcher notices where that never ends
+   * (native/launcher/watchdog.c).
+   */
+  turn(): void {
+    const turns = (this.#global[GLOBAL.turns] as number) + 1;
+    this.#global[GLOBAL.turns] = turns === 0 ? 1 : turns;
   }
 
   /** Returns true once after a child has died. */

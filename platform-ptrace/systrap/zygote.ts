@@ -1,4 +1,5 @@
-// The start of the zygote: its first message, which says where the stub shall lie, under which filter, and with which mailbox.
+// The start of the zygote: its first message, which says where the stub shall lie, under which
+// filter, and with which mailbox.
 import { EIO, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { compileFilter } from '../../native/seccomp/bpf.ts';

@@ -1,5 +1,6 @@
-// What a message is made of. A field is the one place that says how a kind of value is written and how it is read;
-// a value that no honest side sends makes the reader `bad`, so that the whole message is refused.
+// What a message is made of. A field is the one place that says how a kind of value is written and
+// how it is read; a value that no honest side sends makes the reader `bad`, so that the whole
+// message is refused.
 import type { SysResult } from '../../abi/errno.ts';
 import type { MessageReader, MessageWriter } from './wire.ts';
 
@@ -134,8 +135,9 @@ export function listOf<T>(field: Field<T>): Field<readonly T[]> {
 }
 
 /**
- * The file that a request is about: an id of the Gofer's, a name there ('': the directory itself, or what is held by
- * that id), and the inode number that the file must still have, as the name may be another file's by now (0: any).
+ * The file that a request is about: an id of the Gofer's, a name there ('': the directory itself,
+ * or what is held by that id), and the inode number that the file must still have, as the name may
+ * be another file's by now (0: any).
  */
 export type Place = readonly [id: number, name: string, ino: number];
 

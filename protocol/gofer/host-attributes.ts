@@ -1,5 +1,5 @@
-// A host file as the Gofer tells of it. Walks and listings have up to a thousand of these in one reply, so that they
-// are written and read by straight-line code.
+// A host file as the Gofer tells of it. Walks and listings have up to a thousand of these in one
+// reply, so that they are written and read by straight-line code.
 import type { Field } from './fields.ts';
 import type { MessageReader, MessageWriter } from './wire.ts';
 
@@ -23,13 +23,19 @@ export interface HostAttributes {
   readonly ctimeNsec: number;
   readonly btimeSec: number;
   readonly btimeNsec: number;
-  /** 1: something is mounted under this name, so that a watch of the directory does not tell of changes to it. */
+  /**
+   * 1: something is mounted under this name, so that a watch of the directory does not tell of
+   * changes to it.
+   */
   readonly mountRoot: number;
 }
 
 const ATTRIBUTES_BYTES = 9 * 8 + 10 * 4;
 
-/** One step of a walk: attributes, the id and watch of a directory (else 0), the target of a symbolic link (else ''). */
+/**
+ * One step of a walk: attributes, the id and watch of a directory (else 0), the target of a
+ * symbolic link (else '').
+ */
 export interface HostEntry {
   readonly attributes: HostAttributes;
   readonly id: number;

@@ -1,6 +1,6 @@
-// A message is a record of named fields, and its definition is the codec of both sides: fields are written and read in
-// the order in which the definition has them. Fields are looped over, since the Sentry runs without code generation
-// from strings; no message has more than eight.
+// A message is a record of named fields, and its definition is the codec of both sides: fields are
+// written and read in the order in which the definition has them. Fields are looped over, since the
+// Sentry runs without code generation from strings; no message has more than eight.
 import type { Field } from './fields.ts';
 import type { MessageReader, MessageWriter } from './wire.ts';
 

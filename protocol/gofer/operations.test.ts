@@ -1,4 +1,5 @@
-// Every message of the Gofer's protocol: what one side writes is what the other reads, and nothing else is read.
+// Every message of the Gofer's protocol: what one side writes is what the other reads, and nothing
+// else is read.
 import { describe, expect, it } from 'vitest';
 import { ENOENT } from '../../abi/errno.ts';
 import type { HostAttributes, HostEntry } from './host-attributes.ts';

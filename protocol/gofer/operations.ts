@@ -1,5 +1,5 @@
-// The operations that the Sentry asks of the Gofer, one record each: see README.md for the form of messages and for how
-// an operation is added.
+// The operations that the Sentry asks of the Gofer, one record each: see README.md for the form of
+// messages and for how an operation is added.
 import { XATTR_SIZE_MAX } from '../../abi/xattr.ts';
 import {
   attributeName,
@@ -80,9 +80,15 @@ const owner = { uid: u32, gid: u32 };
 
 export const operations = {
   attach: answered(1, { index: u32 }, { id: u32, readOnly: flag, attributes }),
-  /** `watch` is that of the directory `id`. `ended` says why the walk ended before its last name; 0: it did not, or at a link or file. */
+  /**
+   * `watch` is that of the directory `id`. `ended` says why the walk ended before its last name; 0:
+   * it did not, or at a link or file.
+   */
   walk: answered(2, { id: u32, path }, { watch: u32, entries: listOf(entry), ended: ending }),
-  /** `goesOn`: not from the first entry, but from where the listing before ended. `watch` is from before the names were read. */
+  /**
+   * `goesOn`: not from the first entry, but from where the listing before ended. `watch` is from
+   * before the names were read.
+   */
   list: answered(
     3,
     { id: u32, goesOn: flag },
@@ -156,17 +162,20 @@ export const operations = {
   /** A file without a name. The descriptor is O_RDWR. */
   createUnnamed: passing(23, { id: u32, mode: u32, ...owner }, { attributes, heldId: u32 }),
   linkHeld: answered(24, { heldId: u32, newId: u32, newName: entryName }, {}),
-  /** Directories are watched from now on: the descriptor is an instance of inotify(7). See gofer/watches.ts. */
+  /**
+   * Directories are watched from now on: the descriptor is an instance of inotify(7). See
+   * gofer/watches.ts.
+   */
   startWatching: passing(25, {}, {}),
   stopWatching: unanswered(26, {}),
 } as const;
 
 export type OperationName = keyof typeof operations;
 
-/** What an operation's request carries. */
+/** The values that an operation's request carries. */
 export type RequestOf<O> = O extends { readonly request: Message<infer Q> } ? Q : never;
 
-/** What an operation's reply carries. */
+/** The values that an operation's reply carries. */
 export type ReplyOf<O> =
   O extends Passing<infer _Q, infer R>
     ? R & { readonly fd: number }

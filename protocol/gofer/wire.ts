@@ -1,5 +1,6 @@
-// The bytes of a message: a writer which puts values into one reused buffer, and a reader which takes them out again.
-// Little-endian, without alignment. Text is a byte string, one char per byte: u16 length, bytes.
+// The bytes of a message: a writer which puts values into one reused buffer, and a reader which
+// takes them out again. Little-endian, without alignment. Text is a byte string, one char per byte:
+// u16 length, bytes.
 
 /** Puts values into one reused buffer. Callers keep below the buffer's size. */
 export class MessageWriter {
@@ -59,8 +60,9 @@ export class MessageWriter {
 }
 
 /**
- * Takes values out of a message that the other side wrote, which may be hostile. Past the message's end every value
- * reads as 0 or '' and `bad` is set. Whoever reads asks `isComplete` once, before acting on any value.
+ * Takes values out of a message that the other side wrote, which may be hostile. Past the message's
+ * end every value reads as 0 or '' and `bad` is set. Whoever reads asks `isComplete` once, before
+ * acting on any value.
  */
 export class MessageReader {
   readonly bytes: Buffer;

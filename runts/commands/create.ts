@@ -4,7 +4,7 @@ import { native } from '../../native/addon.ts';
 import type { OciContext } from '../oci/context.ts';
 import { createContainer } from '../oci/create.ts';
 
-/** As commander gives them. */
+/** The options of `runts create`, in commander's form. */
 export interface CreateOptions {
   readonly bundle?: string;
   readonly pidFile?: string;
@@ -25,6 +25,7 @@ export async function create(
     preservedFds: options.preserveFds ?? 0,
     isForeground: false,
   });
-  // What the front, our child, leaves open in Node does not keep the engine waiting, nor does the end of Node itself.
+  // What the front, our child, leaves open in Node does not keep the engine waiting, nor does the
+  // end of Node itself.
   native.exitNow(0);
 }

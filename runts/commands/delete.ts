@@ -31,7 +31,10 @@ export async function remove(
   await destroy(context, record, { runsHooks: true });
 }
 
-/** With --force a record that says nothing is as good as none: what it should have told of is lost either way. */
+/**
+ * With --force a record that says nothing is as good as none: what it should have told of is lost
+ * either way.
+ */
 function findOrForget(
   { store, log }: OciContext,
   id: string,

@@ -20,7 +20,7 @@ import { hasShell } from '../shell.ts';
 import { wantsTerminal, windowSize } from '../terminal.ts';
 import { planMounts } from './do-mounts.ts';
 
-/** As commander gives them. */
+/** The options of `runts do`, in commander's form. */
 export interface DoOptions {
   readonly root: string;
   readonly volume: readonly string[];

@@ -16,7 +16,7 @@ interface ProcessOptions {
   readonly cap: readonly string[];
 }
 
-/** As commander gives them: runc's. */
+/** The options of `runts exec`, which are runc's, in commander's form. */
 export interface ExecOptions extends ProcessOptions {
   readonly consoleSocket?: string;
   readonly process?: string;
@@ -46,7 +46,7 @@ export function exec(
   });
 }
 
-/** The container's process, with what was asked for. Twin: native/launcher/quick/changes.c. */
+/** The container's process, with what was asked for. The quick path's is native/launcher/quick/changes.c. */
 export function changedProcess(
   process: Process,
   command: readonly string[],
@@ -83,7 +83,7 @@ function changedUser(user: User, options: ProcessOptions): User {
   };
 }
 
-/** As runc: a capability that is given by name is in all sets but the ambient one. */
+/** Adds capabilities by name to all sets but the inheritable and the ambient one, as runc does. */
 function withCapabilities(sets: Capabilities, names: readonly string[]): Capabilities {
   const add = (set: readonly string[] = []): string[] => [...new Set([...set, ...names])];
   return {

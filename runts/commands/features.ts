@@ -1,5 +1,6 @@
-// `runts features`: what runts knows of the OCI runtime specification, for engines. It says nothing of the host.
-// https://github.com/opencontainers/runtime-spec/blob/v1.2.0/features.md and features-linux.md
+// `runts features`: what runts knows of the OCI runtime specification, for engines. It says nothing
+// of the host. https://github.com/opencontainers/runtime-spec/blob/v1.2.0/features.md and
+// features-linux.md
 import { mountOptionNames } from '../oci/mount-options.ts';
 import {
   capabilityNames,

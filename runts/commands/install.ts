@@ -1,5 +1,5 @@
-// `runts install` and `runts uninstall`: Docker's configuration is changed, for the other engines the lines to add are
-// printed.
+// `runts install` and `runts uninstall`: Docker's configuration is changed, for the other engines
+// the lines to add are printed.
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, Failure } from '../failure.ts';
@@ -12,7 +12,7 @@ import { ownExecutable } from '../installation.ts';
 const FOR_ALL = 0o005;
 const DOCKER_CONFIG = '/etc/docker/daemon.json';
 
-/** As commander gives them. */
+/** The options of `runts install`, in commander's form. */
 export interface InstallOptions {
   readonly dockerConfig?: string;
   readonly name: string;

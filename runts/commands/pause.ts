@@ -1,5 +1,6 @@
-// `runts pause` and `runts resume`: all processes of a container rest (the cgroup freezer), and its Sentry with them where it is
-// the container's own. That of a pod goes on for the others: it is told, so that it waits for nobody who is frozen.
+// `runts pause` and `runts resume`: all processes of a container rest (the cgroup freezer), and its
+// Sentry with them where it is the container's own. That of a pod goes on for the others: it is
+// told, so that it waits for nobody who is frozen.
 import { describe, Failure } from '../failure.ts';
 import { type Cgroup, restoreCgroup } from '../oci/cgroups/cgroup.ts';
 import type { OciContext } from '../oci/context.ts';

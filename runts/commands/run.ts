@@ -8,7 +8,7 @@ import { startContainer } from '../oci/start.ts';
 import type { ContainerRecord } from '../oci/state/container-record.ts';
 import type { CreateOptions } from './create.ts';
 
-/** As commander gives them. */
+/** The options of `runts run`, in commander's form. */
 export interface RunOptions extends CreateOptions {
   readonly detach?: boolean;
   readonly keep?: boolean;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, Failure } from '../failure.ts';
 import { defaultSpec } from '../oci/spec/default-spec.ts';
 
-/** As commander gives them: runc's. */
+/** The options of `runts spec`, which are runc's, in commander's form. */
 export interface SpecOptions {
   /** The current directory where absent. */
   readonly bundle?: string;

@@ -11,7 +11,7 @@ import { statusOf } from '../oci/state/status.ts';
 import { tellSentry } from '../oci/tell-sentry.ts';
 import { parseSize } from '../quantities.ts';
 
-/** As commander gives them: runc's. */
+/** The options of `runts update`, which are runc's, in commander's form. */
 export interface UpdateOptions {
   readonly resources?: string;
   readonly cpuPeriod?: string;

@@ -1,5 +1,5 @@
-// Docker's daemon.json with and without our runtime (dockerd(8), "runtimes"). All else in it stays as it is: the order,
-// numbers of any length, and the indentation.
+// Docker's daemon.json with and without our runtime (dockerd(8), "runtimes"). All else in it stays
+// as it is: the order, numbers of any length, and the indentation.
 import { basename } from 'node:path';
 import { Failure } from '../failure.ts';
 import { parseJson } from '../oci/spec/json.ts';

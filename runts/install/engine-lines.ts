@@ -1,5 +1,5 @@
-// What the other engines want to be told, for their configuration files: these are TOML and YAML, often under the
-// rule of some other tool, so they are printed and not changed.
+// What the other engines want to be told, for their configuration files: these are TOML and YAML,
+// often under the rule of some other tool, so they are printed and not changed.
 import type { Registration } from './daemon-config.ts';
 
 /** A basic string of TOML: JSON's, for what a path may hold here. */

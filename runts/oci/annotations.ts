@@ -54,7 +54,10 @@ export function readSettings(
   };
 }
 
-/** The containers of a Kubernetes pod name the one that is the pod (CRI: containerd's and CRI-O's annotations). */
+/**
+ * The containers of a Kubernetes pod name the one that is the pod (CRI: containerd's and CRI-O's
+ * annotations).
+ */
 export interface PodRole {
   /** 'sandbox': the first, whose Sentry the others share. */
   readonly role: 'sandbox' | 'container';
@@ -62,8 +65,9 @@ export interface PodRole {
 }
 
 /**
- * Undefined for a container of its own. So is one that names a sandbox of CRI-O's which does not exist: CRI-O makes none for
- * pods without a PID namespace of their own (drop_infra_ctr, its default), and keeps their namespaces itself.
+ * Undefined for a container of its own. So is one that names a sandbox of CRI-O's which does not
+ * exist: CRI-O makes none for pods without a PID namespace of their own (drop_infra_ctr, its
+ * default), and keeps their namespaces itself.
  */
 export function readPodRole(
   id: string,

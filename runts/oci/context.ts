@@ -3,7 +3,7 @@ import { codeOf, complain, complainOfOrigin, describe, errnoTexts, Failure } fro
 import { type CommandLog, type LogFormat, openLog } from './log.ts';
 import { defaultRoot, Store } from './state/store.ts';
 
-/** As commander gives them. */
+/** The options before the verb, in commander's form. */
 export interface GlobalOptions {
   readonly root?: string;
   readonly log?: string;
@@ -25,8 +25,8 @@ export interface OciContext {
 }
 
 /**
- * Runs an OCI command. A failure goes to the log, where engines look for it, and as one line to standard error; the exit
- * code is 1, as runc's, unless the command gives another one.
+ * Runs an OCI command. A failure goes to the log, where engines look for it, and as one line to
+ * standard error; the exit code is 1, as runc's, unless the command gives another one.
  */
 export async function inContext(
   options: GlobalOptions,

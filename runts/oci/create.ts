@@ -1,10 +1,12 @@
-// Makes a container, up to its first process being loaded and ready to start (runtime.md of the specification, steps 1
-// to 6). What fails leaves nothing behind.
+// Makes a container, up to its first process being loaded and ready to start (runtime.md of the
+// specification, steps 1 to 6). What fails leaves nothing behind.
 import { resolve } from 'node:path';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
+import type { LauncherValues } from '../../protocol/launcher-options.ts';
+import { STATUS_WORD } from '../../protocol/status.ts';
 import { Failure } from '../failure.ts';
-import { type LaunchPlan, launcherArguments, oomMargin } from '../launch.ts';
+import { oomMargin, sandboxOptions } from '../launch.ts';
 import { needTerminal, windowSize } from '../terminal.ts';
 import { type Cgroup, type CgroupState, restoreCgroup } from './cgroups/cgroup.ts';
 import { createCgroup } from './cgroups/create-cgroup.ts';
@@ -23,14 +25,17 @@ import {
   planContainer,
   sandboxConfig,
 } from './plan-container.ts';
-import { networkArguments } from './plan-network.ts';
+import { networkOptions } from './plan-network.ts';
 import { hasRaisedMemory, hostResources } from './plan-resources.ts';
 import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument, statusOf } from './state/status.ts';
 
-/** What Sentry and Gofer have in a cgroup before the first program runs (docs/performance.md). */
+/**
+ * The memory that Sentry and Gofer have in a cgroup before the first program runs
+ * (docs/performance.md).
+ */
 const OWN_MEMORY_MIB = 28;
 
 export interface CreateRequest {
@@ -110,7 +115,7 @@ function make(making: Making): void {
   const cgroup = joinCgroup(making);
   const front = startFront(making, cgroup);
   try {
-    front.await('namespaces');
+    front.await(STATUS_WORD.namespaces);
     cgroup.joined();
     runCreateHooks(making);
     front.open();
@@ -129,7 +134,7 @@ function make(making: Making): void {
 /** A sandbox that its own limit does not leave room for is told as such. */
 function awaitCreated(front: Front, cgroup: Cgroup): void {
   try {
-    front.await('created');
+    front.await(STATUS_WORD.created);
   } catch (error) {
     if (!(error instanceof StartFailure) || cgroup.oomKills() === 0) throw error;
     throw new Failure(
@@ -170,13 +175,14 @@ function startFront(making: Making, cgroup: Cgroup): Front {
   const front = Front.start(
     {
       launcher: plan.installation.launcher,
-      args: [
-        '--container',
-        ...(record.sandbox === undefined ? [] : joinArguments(context, record.sandbox)),
-        ...networkArguments(plan.network),
-        ...launcherArguments(launch),
-        ...logArguments(launch),
-      ],
+      options: {
+        container: true,
+        ...(record.sandbox === undefined ? {} : joinOptions(context, record.sandbox)),
+        ...networkOptions(plan.network),
+        ...sandboxOptions(launch),
+        log: launch.logFd,
+        strace: launch.straceFd,
+      },
       title: guest.argv.join(' '),
       request:
         record.sandbox === undefined ? config : joinRequest(making, config, cgroupFiles.length),
@@ -211,13 +217,13 @@ function configOf({ plan, request }: Making): SandboxConfig {
 }
 
 /** The Gofer goes where the Sentry is. */
-function joinArguments({ store }: OciContext, sandbox: string): string[] {
+function joinOptions({ store }: OciContext, sandbox: string): LauncherValues {
   const { cgroup } = store.load(sandbox);
   const files = cgroup === null ? [] : restoreCgroup(cgroup).procsFiles();
-  return ['--join', ...files.flatMap((file) => ['--gofer-cgroup', file])];
+  return { join: true, 'gofer-cgroup': files };
 }
 
-/** What the Sentry of a pod's sandbox is asked for. */
+/** Makes the request to the Sentry of a pod's sandbox for a further container. */
 function joinRequest(
   { context, plan, record }: Making,
   config: SandboxConfig,
@@ -259,7 +265,10 @@ function joinedPids(
   );
 }
 
-/** Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names it by a path of its own. */
+/**
+ * Containers of a pod share its IPC and UTS namespaces unless they ask for a new one. CRI-O names
+ * it by a path of its own.
+ */
 function joinedOf(
   context: OciContext,
   type: 'ipc' | 'uts',
@@ -271,7 +280,10 @@ function joinedOf(
   return containerOf(context, type, path, sandbox) ?? sandbox.id;
 }
 
-/** /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one from outside. */
+/**
+ * /proc/PID/ns/TYPE of a container's front names that container; there is no other way to name one
+ * from outside.
+ */
 function containerOf(
   context: OciContext,
   type: 'pid' | 'ipc' | 'uts',
@@ -286,14 +298,10 @@ function containerOf(
   return undefined;
 }
 
-function logArguments({ logFd, straceFd }: LaunchPlan): string[] {
-  return [
-    ...(logFd === undefined ? [] : ['--log', String(logFd)]),
-    ...(straceFd === undefined ? [] : ['--strace', String(straceFd)]),
-  ];
-}
-
-/** All see the host's namespaces but the network, which is the container's by then; startContainer's run inside. */
+/**
+ * All see the host's namespaces but the network, which is the container's by then; startContainer's
+ * run inside.
+ */
 function runCreateHooks({ plan, record }: Making): void {
   const { hooks } = plan.spec;
   if (hooks === undefined) return;

@@ -1,4 +1,5 @@
-// The end of a container: its processes, its cgroups, its state. Works from every state, half-made ones included.
+// The end of a container: its processes, its cgroups, its state. Works from every state, half-made
+// ones included.
 import { readFileSync } from 'node:fs';
 import { complain, describe } from '../failure.ts';
 import { restoreCgroup } from './cgroups/cgroup.ts';

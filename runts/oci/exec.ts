@@ -1,8 +1,10 @@
-// A further process in a running container: a front of its own connects to the Sentry, and stands for it on the host.
+// A further process in a running container: a front of its own connects to the Sentry, and stands
+// for it on the host.
 import { readFileSync } from 'node:fs';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
+import { STATUS_WORD } from '../../protocol/status.ts';
 import { become } from '../become.ts';
 import { describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
@@ -89,7 +91,7 @@ function frontPlan(
   const message: ConnectionRequest = { type: 'exec', container: record.id, process: config };
   return {
     launcher: findInstallation().launcher,
-    args: ['--exec'],
+    options: { exec: true },
     title: process.argv.join(' '),
     request: message,
     stateDirectory: context.store.directory(record.sandbox ?? record.id),
@@ -107,7 +109,7 @@ function frontPlan(
 function detach(plan: FrontPlan, request: ExecRequest): never {
   const front = Front.start(plan, false);
   try {
-    front.await('started');
+    front.await(STATUS_WORD.started);
     if (request.pidFile !== undefined) writePidFile(request.pidFile, front.pid);
   } catch (error) {
     if (error instanceof StartFailure)
@@ -121,9 +123,8 @@ function detach(plan: FrontPlan, request: ExecRequest): never {
 
 /** No Node idles beside the process: this one becomes its front. */
 function becomeFront(plan: FrontPlan, request: ExecRequest, hasTerminal: boolean): never {
-  const { args, kept } = frontArguments(plan);
-  if (hasTerminal) args.push('--terminal');
-  args.push('--foreground');
+  const options = { ...plan.options, terminal: hasTerminal, foreground: true };
+  const { args, kept } = frontArguments({ ...plan, options });
   for (const fd of kept) native.keepAtExec(fd);
   if (request.pidFile !== undefined) writePidFile(request.pidFile, process.pid);
   return become(plan.launcher, args);

@@ -1,6 +1,7 @@
-// linux.resources.unified → the fields that say the same, so that a limit given in cgroup v2's own words is treated as
-// any other: told to the guest and to systemd, and with room for runts' own threads and memory in the host's cgroup.
-// What has no such field stays. config-linux.md "Unified"; Documentation/admin-guide/cgroup-v2.rst
+// linux.resources.unified → the fields that say the same, so that a limit given in cgroup v2's own
+// words is treated as any other: told to the guest and to systemd, and with room for runts' own
+// threads and memory in the host's cgroup. What has no such field stays. config-linux.md "Unified";
+// Documentation/admin-guide/cgroup-v2.rst
 import { discoverLayout } from './cgroups/layout.ts';
 import { sharesOfWeight } from './cgroups/resources-v2.ts';
 import type { CpuResources, MemoryResources, Resources } from './spec/types.ts';
@@ -70,7 +71,10 @@ function limitOf(value: string): number | undefined {
 
 const isList = (value: string): boolean => /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/.test(value);
 
-/** What is left for swap when memory is taken away stays what it was. */
+/**
+ * Sets the limit of memory. The amount of swap stays as it was, so memory and swap together change
+ * by as much.
+ */
 function withLimit({ memory = {} }: Resources, limit: number): MemoryResources {
   const swap = Number(memory.swap ?? 0);
   const before = Number(memory.limit ?? 0);

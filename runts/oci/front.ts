@@ -5,16 +5,19 @@ import { SOCK_STREAM } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
+import { type LauncherValues, launcherArguments } from '../../protocol/launcher-options.ts';
+import { PREBOOT_FRONT } from '../../protocol/processes.ts';
+import { STATUS_WORD, type StatusWord } from '../../protocol/status.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
-import { askPreboot, KIND_FRONT } from '../preboot/ask.ts';
+import { askPreboot } from '../preboot/ask.ts';
 import type { CommandLog } from './log.ts';
 
 export interface FrontPlan {
   readonly launcher: string;
-  /** After the program's name. */
-  readonly args: readonly string[];
-  /** What ps(1) shows. */
+  /** The launcher's options for what is started. */
+  readonly options: LauncherValues;
+  /** The title that ps(1) shows. */
   readonly title: string;
   /** The first line on the control channel. */
   readonly request: SandboxConfig | ConnectionRequest;
@@ -26,7 +29,7 @@ export interface FrontPlan {
   readonly consoleSocket: string | undefined;
   readonly window: { readonly rows: number; readonly columns: number } | undefined;
   readonly oomScoreAdjustment: number;
-  /** Other descriptors that the front keeps: those that `args` names. */
+  /** Other descriptors that the front keeps: those that `options` name. */
   readonly keptFds: readonly number[];
   /** How many of our descriptors from 3 on the process gets (--preserve-fds). */
   readonly preservedFds: number;
@@ -34,7 +37,7 @@ export interface FrontPlan {
   readonly streams?: readonly [number, number, number];
 }
 
-/** What went wrong at the start of a process, and the exit code that a shell would give. */
+/** A failure at the start of a process, with the exit code that a shell would give. */
 export class StartFailure extends Failure {
   readonly shellCode: number;
 
@@ -61,11 +64,11 @@ export class Front {
       throw new Failure('RUNTS_E_HOST_RESOURCES', 'no descriptors left');
     const [own, theirs] = pair as unknown as [number, number];
     const { args, kept, made } = frontArguments(plan);
-    args.push('--status', String(theirs), ...(isGated ? ['--gate', String(theirs)] : []));
+    args.push(...launcherArguments({ status: theirs, gate: isGated ? theirs : undefined }));
     const words = [plan.launcher, ...args.slice(1)];
     const pid =
       (plan.streams === undefined
-        ? askPreboot(KIND_FRONT, words, [...kept, theirs])?.pid
+        ? askPreboot(PREBOOT_FRONT, words, [...kept, theirs])?.pid
         : undefined) ?? spawnLauncher(words, [...kept, theirs], plan.streams);
     for (const fd of [...made, theirs]) closeSync(fd);
     if (pid < 0) {
@@ -75,16 +78,16 @@ export class Front {
     return new Front(pid, own);
   }
 
-  /** Waits for its next word: 'namespaces', 'created' or 'started'. Throws StartFailure. */
-  await(word: string): void {
+  /** Waits for its next word: one of STATUS_WORD. Throws StartFailure. */
+  await(word: StatusWord): void {
     const line = this.#readLine();
     if (line === word) return;
-    const failed = /^failed (\d+) (.*)$/s.exec(line ?? '');
-    if (failed !== null) throw new StartFailure(failed[2] as string, Number(failed[1]));
+    const [, head, code, text] = /^(\w+) (\d+) (.*)$/s.exec(line ?? '') ?? [];
+    if (head === STATUS_WORD.failed) throw new StartFailure(text ?? '', Number(code));
     throw new StartFailure("the container's process ended before it was ready", 125);
   }
 
-  /** Lets it go on after 'namespaces'. */
+  /** Lets it go on after STATUS_WORD.namespaces. */
   open(): void {
     try {
       writeSync(this.#channel, '\n');
@@ -138,18 +141,19 @@ interface FrontArguments {
 export function frontArguments(plan: FrontPlan): FrontArguments {
   const config = configFile(plan.request);
   const directory = openDirectory(plan.stateDirectory);
-  const args = [
-    'runts',
-    ...['--title', plan.title],
-    ...['--state-dir', String(directory)],
-    ...['--config', String(config)],
-    ...['--oom-score-adj', String(plan.oomScoreAdjustment)],
-    ...['--preserve-fds', String(plan.preservedFds)],
-    ...plan.cgroupFiles.flatMap((file) => ['--cgroup', file]),
-    ...logArguments(plan.log),
-    ...consoleArguments(plan),
-    ...plan.args,
-  ];
+  const options = launcherArguments({
+    title: plan.title,
+    'state-dir': directory,
+    config,
+    'oom-score-adj': plan.oomScoreAdjustment,
+    'preserve-fds': plan.preservedFds,
+    cgroup: plan.cgroupFiles,
+    'error-log': plan.log.fd,
+    'error-log-json': plan.log.fd !== undefined && plan.log.format === 'json',
+    ...plan.options,
+    ...consoleOptions(plan),
+  });
+  const args = ['runts', ...options];
   const made = [config, directory];
   const preserved = Array.from({ length: plan.preservedFds }, (_, index) => 3 + index);
   const kept = [...made, ...plan.keptFds, ...preserved];
@@ -165,16 +169,7 @@ function openDirectory(path: string): number {
   }
 }
 
-function logArguments(log: CommandLog): string[] {
-  if (log.fd === undefined) return [];
-  return ['--error-log', String(log.fd), ...(log.format === 'json' ? ['--error-log-json'] : [])];
-}
-
-function consoleArguments({ consoleSocket, window }: FrontPlan): string[] {
-  if (consoleSocket === undefined) return [];
-  const size =
-    window === undefined
-      ? []
-      : ['--rows', String(window.rows), '--columns', String(window.columns)];
-  return ['--terminal', '--console-socket', consoleSocket, ...size];
+function consoleOptions({ consoleSocket, window }: FrontPlan): LauncherValues {
+  if (consoleSocket === undefined) return {};
+  return { terminal: true, 'console-socket': consoleSocket, ...window };
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import type { ProcessConfig } from '../../protocol/boot-config.ts';
+import { STATUS_WORD } from '../../protocol/status.ts';
 import { toByteString } from '../byte-string.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
@@ -50,7 +51,7 @@ async function runInside(
 ): Promise<void> {
   const front = startInside(context, record, { hook, index, process });
   try {
-    front.await('started');
+    front.await(STATUS_WORD.started);
   } catch (error) {
     throw new Failure(
       'RUNTS_E_HOOK',
@@ -77,7 +78,7 @@ function startInside(
   const front = Front.start(
     {
       launcher: findInstallation().launcher,
-      args: ['--exec'],
+      options: { exec: true },
       title: hook.path,
       request: {
         type: 'exec',

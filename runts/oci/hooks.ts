@@ -1,5 +1,6 @@
-// Hooks of config.json: programs of the host that run at points of a container's life, with its state on standard input.
-// config.md "POSIX-platform Hooks" of the runtime specification; the texts of failures are runc's.
+// Hooks of config.json: programs of the host that run at points of a container's life, with its
+// state on standard input. config.md "POSIX-platform Hooks" of the runtime specification; the texts
+// of failures are runc's.
 import { ETIMEDOUT, errnoName, isErrno } from '../../abi/errno.ts';
 import { MFD_CLOEXEC } from '../../abi/mman.ts';
 import { signalName } from '../../abi/signal.ts';
@@ -8,12 +9,13 @@ import { describe, Failure } from '../failure.ts';
 import { describeErrno } from './errno-text.ts';
 import type { Hook, Hooks } from './spec/types.ts';
 
-/** What of each stream is kept for the message of a failure. */
+/** How much of each stream is kept for the message of a failure. */
 const KEPT_BYTES = 16 * 1024;
 
 /**
- * One after the other, in the bundle (`state.bundle`); the first that fails ends it with a Failure. A hook has the
- * environment that it is given and no other. It is over when its own process is, whatever children it leaves.
+ * One after the other, in the bundle (`state.bundle`); the first that fails ends it with a Failure.
+ * A hook has the environment that it is given and no other. It is over when its own process is,
+ * whatever children it leaves.
  */
 export function runHooks(
   hooks: readonly Hook[],
@@ -29,7 +31,7 @@ export function runHooks(
   }
 }
 
-/** What went wrong, if anything. */
+/** Runs a hook. Returns what went wrong, if anything. */
 function runHook(hook: Hook, state: string, directory: string): string | undefined {
   const input = memoryFile(state);
   const said = new Uint8Array(2 * KEPT_BYTES);
@@ -58,7 +60,7 @@ function runHook(hook: Hook, state: string, directory: string): string | undefin
   return `${how}, stdout: ${text(0, stdout)}, stderr: ${text(KEPT_BYTES, stderr)}`;
 }
 
-/** As the addon takes paths: one char, one byte. */
+/** Returns the path in the addon's form: one character for each byte. */
 function bytesOf(text: string): string {
   return Buffer.from(text).toString('latin1');
 }

@@ -1,5 +1,6 @@
-// Options of a mount in config.json as runc and mount(8) read them: flags of the mount, propagation, and what is left for
-// the file system. Later ones win over earlier ones, as Docker counts on ('nosuid,nodev,exec').
+// Options of a mount in config.json as runc and mount(8) read them: flags of the mount,
+// propagation, and what is left for the file system. Later ones win over earlier ones, as Docker
+// counts on ('nosuid,nodev,exec').
 import {
   MS_DIRSYNC,
   MS_LAZYTIME,
@@ -66,7 +67,10 @@ const flagOptions: ReadonlyMap<string, FlagOption> = new Map([
 
 export type Propagation = 'private' | 'slave';
 
-/** What guests mount stays in the sandbox: a shared mount is a slave here. */
+/**
+ * Propagation options. Mounts that guests make stay in the sandbox, so a shared mount is a slave
+ * here.
+ */
 const propagation: ReadonlyMap<string, Propagation> = new Map(
   (
     [
@@ -111,7 +115,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   };
   for (const option of options.flatMap((text) => text.split(','))) {
     const known = flagOptions.get(option);
-    // 'rro', 'rnosuid' and so on: the same for the mounts below, which a mount of the Gofer's has inside it anyway.
+    // 'rro', 'rnosuid' and so on: the same for the mounts below, which a mount of the Gofer's has
+    // inside it anyway.
     const recursive = option.startsWith('r') ? flagOptions.get(option.slice(1)) : undefined;
     if (known !== undefined) apply(known);
     else if (recursive !== undefined) {

@@ -1,5 +1,6 @@
-// The oom_score_adj of a pod's further container: its guest processes come from the Sentry, and with the sandbox's score, while
-// its front and its Gofer have its own. Where its memory ends a guest process is to go before those (launch.ts).
+// The oom_score_adj of a pod's further container: its guest processes come from the Sentry, and
+// with the sandbox's score, while its front and its Gofer have its own. Where its memory ends a
+// guest process is to go before those (launch.ts).
 import { closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Cgroup } from './cgroups/cgroup.ts';
 
@@ -22,7 +23,10 @@ export function setGuestOomScore(cgroup: Cgroup, front: number, score: number): 
   }
 }
 
-/** The directory stays that of one process, whatever becomes of its number: it is looked for in the cgroup once more. */
+/**
+ * The directory stays that of one process, whatever becomes of its number: it is looked for in the
+ * cgroup once more.
+ */
 function setScore(cgroup: Cgroup, pid: number, text: string): void {
   let directory = -1;
   try {

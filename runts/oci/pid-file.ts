@@ -6,7 +6,8 @@ import { describe, Failure } from '../failure.ts';
 export function writePidFile(path: string, pid: number): void {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
   try {
-    // Whatever has that name, of an earlier process of our number or of somebody who waits for us, is not written to.
+    // Whatever has that name, of an earlier process of our number or of somebody who waits for us,
+    // is not written to.
     rmSync(temporary, { force: true });
     writeFileSync(temporary, String(pid), { mode: 0o644, flag: 'wx' });
     renameSync(temporary, path);

@@ -1,5 +1,5 @@
-// A bundle as the Sentry and the launcher want it. Everything that can be wrong in it is found here, before anything
-// is made.
+// A bundle as the Sentry and the launcher want it. Everything that can be wrong in it is found
+// here, before anything is made.
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ export interface ContainerRequest {
   readonly id: string;
   /** Absolute. */
   readonly bundle: string;
-  /** What the command line says of settings. */
+  /** Settings from the command line. */
   readonly flags: Parameters<typeof readSettings>[1];
   readonly hasContainer: (id: string) => boolean;
 }
@@ -155,7 +155,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
   };
 }
 
-/** What the launcher starts Sentry and Gofer with. */
+/** Makes the plan with which the launcher starts Sentry and Gofer. */
 export function launchPlan(plan: ContainerPlan, config: SandboxConfig): LaunchPlan {
   const { settings, container } = plan;
   return {

@@ -1,5 +1,6 @@
-// linux.devices: nodes in the container's /dev beside the ones that every container has. What is behind a number is the
-// Sentry's own (sentry/fs/dev/devices.ts) or nothing: no device of the host is opened.
+// linux.devices: nodes in the container's /dev beside the ones that every container has. What is
+// behind a number is the Sentry's own (sentry/fs/dev/devices.ts) or nothing: no device of the host
+// is opened.
 import { isAbsolute, normalize } from 'node:path';
 import { S_IFBLK, S_IFCHR, S_IFIFO } from '../../abi/stat.ts';
 import type { DeviceConfig } from '../../protocol/boot-config.ts';
@@ -8,7 +9,7 @@ import { Failure } from '../failure.ts';
 import type { Device } from './spec/types.ts';
 
 const kinds = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
-/** Of a 32-bit dev_t. */
+/** The largest major and minor number of a 32-bit dev_t. */
 const [maxMajor, maxMinor] = [0xfff, 0xf_ffff];
 
 export function planDevices(devices: readonly Device[]): DeviceConfig[] {

@@ -1,5 +1,5 @@
-// The file systems of a container: root, mounts and devices of config.json, judged and turned into what the Gofer serves
-// and what the Sentry mounts. Nothing is made here.
+// The file systems of a container: root, mounts and devices of config.json, judged and turned into
+// what the Gofer serves and what the Sentry mounts. Nothing is made here.
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { isAbsolute, join, normalize, resolve } from 'node:path';
@@ -12,6 +12,7 @@ import type {
   TmpfsConfig,
 } from '../../protocol/boot-config.ts';
 import type { IdRange, IdRanges } from '../../protocol/id-ranges.ts';
+import { MAX_ATTACH } from '../../protocol/launcher-options.ts';
 import { toByteString } from '../byte-string.ts';
 import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';
@@ -35,14 +36,11 @@ export interface FileSettings {
   readonly bundle: string;
   /** By annotation: writes stay in the sandbox. */
   readonly overlay: boolean;
-  /** Of mounts that do not say. */
+  /** The propagation of mounts that name none. */
   readonly propagation: Propagation;
-  /** Of the container's user namespace. */
+  /** The ids of the container's user namespace. */
   readonly ids?: IdRanges;
 }
-
-/** Twin of MAX_ATTACH in native/launcher/launcher.h. */
-const maxAttach = 180;
 
 export function planFiles(spec: Spec, settings: FileSettings): FilePlan {
   const attach: AttachPoint[] = [];
@@ -52,10 +50,10 @@ export function planFiles(spec: Spec, settings: FileSettings): FilePlan {
   );
   // Device nodes are never made on the host: without a /dev of its own the container gets one.
   if (!mounts.some((mount) => mount.target === '/dev')) mounts.unshift(defaultDev);
-  if (attach.length > maxAttach)
+  if (attach.length > MAX_ATTACH)
     throw new Failure(
       'RUNTS_E_MOUNT_COUNT',
-      `mounts: ${attach.length - 1} bind mounts, but ${maxAttach - 1} can be served`,
+      `mounts: ${attach.length - 1} bind mounts, but ${MAX_ATTACH - 1} can be served`,
     );
   const { linux } = spec;
   return {
@@ -174,7 +172,10 @@ interface BindRequest {
   readonly ids: IdRanges | undefined;
 }
 
-/** mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's user namespace. */
+/**
+ * mount_setattr(2): the mapping that is named, or with 'idmap' alone the one of the container's
+ * user namespace.
+ */
 function planMountIds(
   { uidMappings = [], gidMappings = [], destination }: Mount,
   { idMap }: MountOptions,

@@ -1,6 +1,7 @@
 // A container's network namespace on the host, and with the network `host` what its guests may do in it.
 import { CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../abi/capability.ts';
 import type { CapabilityConfig } from '../../protocol/boot-config.ts';
+import type { LauncherValues } from '../../protocol/launcher-options.ts';
 import type { NetworkKind } from './annotations.ts';
 import type { Spec } from './spec/types.ts';
 
@@ -10,7 +11,10 @@ export interface NetworkPlan {
   readonly namespace: string | undefined;
   /** Bits: which the broker (native/launcher/broker.c) is to have for the guests. */
   readonly capabilities: number;
-  /** net.* of linux.sysctl that are written to the namespace: by keys with dots, where a slash is a dot of a name. */
+  /**
+   * net.* of linux.sysctl that are written to the namespace: by keys with dots, where a slash is a
+   * dot of a name.
+   */
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -37,16 +41,14 @@ export function planNetwork(
 }
 
 /** For the launcher. */
-export function networkArguments(plan: NetworkPlan): string[] {
-  const { namespace, capabilities, settings } = plan;
-  return [
-    ...(namespace === undefined ? [] : ['--network-namespace', namespace]),
-    ...(capabilities === 0 ? [] : ['--network-capabilities', String(capabilities)]),
-    ...Object.entries(settings).flatMap(([key, value]) => [
-      '--network-setting',
-      `${pathOf(key)}=${value}`,
-    ]),
-  ];
+export function networkOptions(plan: NetworkPlan): LauncherValues {
+  return {
+    'network-namespace': plan.namespace,
+    'network-capabilities': plan.capabilities === 0 ? undefined : plan.capabilities,
+    'network-setting': Object.entries(plan.settings).map(
+      ([key, value]) => `${pathOf(key)}=${value}`,
+    ),
+  };
 }
 
 /** Below /proc/sys. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { networkArguments, planNetwork } from './plan-network.ts';
+import { launcherArguments } from '../../protocol/launcher-options.ts';
+import { networkOptions, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import type { Process } from './spec/types.ts';
@@ -99,7 +100,7 @@ describe('settings', () => {
       ambient: none,
     };
     const plan = planNetwork(network, 'host', sets, { [key]: 'x' });
-    expect(networkArguments(plan)).toEqual([
+    expect(launcherArguments(networkOptions(plan))).toEqual([
       ...['--network-namespace', 'new'],
       ...['--network-setting', 'net/ipv4/conf/eth0.5/forwarding=x'],
     ]);

@@ -1,4 +1,5 @@
-// `process` of config.json, or of the file that `exec --process` names: what the Sentry starts a process with.
+// `process` of config.json, or of the file that `exec --process` names: what the Sentry starts a
+// process with.
 import { RLIM_INFINITY } from '../../abi/resource.ts';
 import type {
   CapabilityConfig,
@@ -6,14 +7,12 @@ import type {
   TerminalConfig,
   WindowSize,
 } from '../../protocol/boot-config.ts';
+import { DEFAULT_UMASK } from '../../protocol/process-defaults.ts';
 import { toByteString } from '../byte-string.ts';
 import { Failure } from '../failure.ts';
 import { planScheduling } from './plan-scheduling.ts';
 import { capabilityNames, rlimitNames } from './spec/names.ts';
 import type { Capabilities, Integer64, Process, Rlimit } from './spec/types.ts';
-
-/** As runc, whose own umask is set to this before it starts anything. */
-const defaultUmask = 0o022;
 
 export function planProcess(process: Process): ProcessConfig {
   const { user } = process;
@@ -23,7 +22,7 @@ export function planProcess(process: Process): ProcessConfig {
     env: planEnvironment(process.env ?? []),
     cwd: checked(process.cwd, 'process.cwd'),
     user: { uid: user.uid, gid: user.gid, groups: [...(user.additionalGids ?? [])] },
-    umask: (user.umask ?? defaultUmask) & 0o777,
+    umask: (user.umask ?? DEFAULT_UMASK) & 0o777,
     capabilities: planCapabilities(process.capabilities ?? {}),
     limits: planLimits(process.rlimits ?? []),
     addsHome: true,

@@ -3,21 +3,24 @@ import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import type { MemoryResources, Resources } from './spec/types.ts';
 
 /**
- * Threads of a front, a launcher, a Sentry and a Gofer. The Sentry counts the guest's own (`pidLimit`), so that a limit
- * of ten is one of ten.
+ * Threads of a front, a launcher, a Sentry and a Gofer. The Sentry counts the guest's own
+ * (`pidLimit`), so that a limit of ten is one of ten.
  */
 const OWN_TASKS = 64;
 
 const MIB = 1024 * 1024;
-/** What Sentry and Gofer need, which have about 28 MiB when the first program starts. */
+/** The memory that Sentry and Gofer need; they have about 28 MiB when the first program starts. */
 const OWN_MEMORY = 32 * MIB;
-/** Limits from here on are the cgroup's as they are; and below the other, in which no program runs. Docker's least is 6 MiB. */
+/**
+ * Limits from here on are the cgroup's as they are; and below the other, in which no program runs.
+ * Docker's least is 6 MiB.
+ */
 const SMALL_MEMORY = 44 * MIB;
 const SMALLEST_MEMORY = 4 * MIB;
 
 /**
- * A limit that leaves a guest little or nothing beside the sandbox: the cgroup gets a higher one, and the Sentry holds the
- * guest to what was asked for (kernel/memory-guard.ts).
+ * A limit that leaves a guest little or nothing beside the sandbox: the cgroup gets a higher one,
+ * and the Sentry holds the guest to what was asked for (kernel/memory-guard.ts).
  */
 export function hasRaisedMemory(limit: number): boolean {
   return limit >= SMALLEST_MEMORY && limit < SMALL_MEMORY;
@@ -42,7 +45,10 @@ export function hostResources(resources: Resources): Resources {
   };
 }
 
-/** What the guest sees of them; of those that are not asked for it sees what was before. */
+/**
+ * Returns the limits that the guest sees. Where no limit is asked for, the guest sees the earlier
+ * one.
+ */
 export function guestLimits({ memory, pids, cpu }: Resources): LimitsConfig {
   const set = (name: keyof LimitsConfig, value: number | bigint | undefined): LimitsConfig => {
     const number = Number(value ?? 0);

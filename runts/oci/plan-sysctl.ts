@@ -1,5 +1,5 @@
-// linux.sysctl: settings of the Sentry's own kernel and, where guests have the sockets of a network namespace of the
-// host's, of that. By the names of sysctl(8).
+// linux.sysctl: settings of the Sentry's own kernel and, where guests have the sockets of a network
+// namespace of the host's, of that. By the names of sysctl(8).
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 import { toByteString } from '../byte-string.ts';
 import { Failure } from '../failure.ts';
@@ -7,7 +7,7 @@ import { withDots } from './spec/rules-sysctl.ts';
 
 /** By keys with dots; 'net/core/somaxconn' is taken too, as runc does. */
 export interface SysctlPlan {
-  /** Of the Sentry. */
+  /** Settings that the Sentry keeps itself. */
   readonly own: Readonly<Record<string, string>>;
   /** net.* for the host's kernel to judge. */
   readonly ofNetwork: Readonly<Record<string, string>>;

@@ -1,9 +1,6 @@
 // The command line's side of a preboot: what it is to become.
-import type { Preboot } from './fork.ts';
-
-/** native/preboot/preboot.h */
-export const KIND_LAUNCHER = 1;
-export const KIND_FRONT = 2;
+import { globals } from '../../protocol/globals.ts';
+import type { PREBOOT_FRONT, PREBOOT_LAUNCHER } from '../../protocol/processes.ts';
 
 export interface Asked {
   readonly pid: number;
@@ -12,15 +9,16 @@ export interface Asked {
 }
 
 /**
- * Has the preboot run the launcher's code with `words`, the first of them the program's path, and the descriptors `fds`,
- * under the same numbers as here. Undefined: there is none, or it cannot; the launcher is to be started as a program then.
+ * Has the preboot run the launcher's code with `words`, the first of them the program's path, and
+ * the descriptors `fds`, under the same numbers as here. Undefined: there is none, or it cannot;
+ * the launcher is to be started as a program then.
  */
 export function askPreboot(
-  kind: number,
+  kind: typeof PREBOOT_LAUNCHER | typeof PREBOOT_FRONT,
   words: readonly string[],
   fds: readonly number[],
 ): Asked | undefined {
-  const { runtsPreboot: preboot } = globalThis as { runtsPreboot?: Preboot };
+  const preboot = globals.runtsPreboot;
   if (preboot === undefined || preboot.isAsked) return undefined;
   const bytes = Buffer.from(`${words.join('\0')}\0`, 'utf8');
   const all = Int32Array.from(new Set([...fds, ...words.flatMap(programFd)]));

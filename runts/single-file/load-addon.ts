@@ -1,10 +1,9 @@
-// The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory file from the launcher
-// (native/launcher/children.c), the command line, which makes such files with the addon, writes one without a name.
+// The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory
+// file from the launcher (native/launcher/children.c), the command line, which makes such files
+// with the addon, writes one without a name.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { O_RDWR, O_TMPFILE } from '../../abi/fcntl.ts';
-
-/** Twin of ADDON_PLACE in native/launcher/launcher.h. */
-const ADDON_PLACE = 299;
+import { ADDON_PLACE } from '../../protocol/descriptors.ts';
 
 export function loadInheritedAddon(module: object): void {
   process.dlopen(module, `/proc/self/fd/${ADDON_PLACE}`);

@@ -1,10 +1,11 @@
-// Main script of the one-file build: dist/runts is Node with this script, the bundles, their code caches and the native
-// parts in it (tools/single-file.ts). The same executable is the command line, the Sentry and the Gofer: the name that
-// it is started under says which.
+// Main script of the one-file build: dist/runts is Node with this script, the bundles, their code
+// caches and the native parts in it (tools/single-file.ts). The same executable is the command
+// line, the Sentry and the Gofer: the name that it is started under says which.
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
-import type { SingleFile } from '../../native/single-file.ts';
-import { forkPreboot, type PrebootAddon } from '../preboot/fork.ts';
+import { globals, type PrebootAddon, type SingleFile } from '../../protocol/globals.ts';
+import { GOFER_NAME, PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
+import { forkPreboot } from '../preboot/fork.ts';
 import { loadInheritedAddon, loadOwnAddon } from './load-addon.ts';
 
 type Bundle = (
@@ -15,15 +16,14 @@ type Bundle = (
   directory: string,
 ) => void;
 
-/** native/launcher/children.c gives the names. */
 const roles: Readonly<Record<string, string>> = {
-  'runts-sentry': 'sentry',
-  'runts-gofer': 'gofer',
+  [SENTRY_NAME]: 'sentry',
+  [GOFER_NAME]: 'gofer',
 };
 
 const part = (name: string): Buffer => Buffer.from(getRawAsset(name) as ArrayBuffer);
 
-/** Of the command line, and of the preboot that is forked from it. */
+/** The addon of the command line, and of the preboot that is forked from it. */
 let ownAddon: { exports: object } | undefined;
 
 function ownExports(): object {
@@ -42,7 +42,7 @@ function provideParts(role: string): void {
       else loadInheritedAddon(module);
     },
   };
-  Object.assign(globalThis, { runtsSingleFile: single });
+  globals.runtsSingleFile = single;
 }
 
 function start(role: string): void {
@@ -58,7 +58,7 @@ function start(role: string): void {
 
 /** True where all is done: in what a preboot has become. */
 function forkedPreboot(): boolean {
-  if (process.env['RUNTS_PREBOOT']?.startsWith('/') !== true) return false;
+  if (process.env[PREBOOT_VARIABLE]?.startsWith('/') !== true) return false;
   const addon = { exports: {} };
   loadOwnAddon(addon, part('preboot.node'));
   ownExports();

@@ -1,5 +1,5 @@
-// Programs of the one-file build that another program is to start: memfd_create(2), sealed, so that nobody who gets at
-// the descriptor can change what others run.
+// Programs of the one-file build that another program is to start: memfd_create(2), sealed, so that
+// nobody who gets at the descriptor can change what others run.
 import { isErrno } from '../../abi/errno.ts';
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from '../../abi/fcntl.ts';
 import { MFD_ALLOW_SEALING, MFD_EXEC } from '../../abi/mman.ts';
@@ -11,7 +11,8 @@ import { Failure } from '../failure.ts';
 export function memoryProgram(name: string, flags: number): string {
   const bytes = singleFile?.part(name);
   if (bytes === undefined) throw new Failure('RUNTS_E_INSTALLATION', `no part ${name}`);
-  // Hosts where memory is not to be run (vm.memfd_noexec) want to be told; Linux before 6.3 does not know the flag.
+  // Hosts where memory is not to be run (vm.memfd_noexec) want to be told; Linux before 6.3 does
+  // not know the flag.
   let fd = native.memfdCreate(`runts-${name}`, flags | MFD_ALLOW_SEALING | MFD_EXEC);
   if (isErrno(fd)) fd = native.memfdCreate(`runts-${name}`, flags | MFD_ALLOW_SEALING);
   for (let at = 0; !isErrno(fd) && at < bytes.length; ) {

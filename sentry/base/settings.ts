@@ -1,9 +1,11 @@
-// Settings of the Sentry's kernel that the configuration can change before anything runs (linux.sysctl, abi/sysctl.ts).
-// Inside nobody changes them. Those of a network that is the host's (net.*) show what holds there when the Sentry boots.
+// Settings of the Sentry's kernel that the configuration can change before anything runs
+// (linux.sysctl, abi/sysctl.ts). Inside nobody changes those that anything depends on. Those of a
+// network that is the host's (net.*) show what holds there when the Sentry boots.
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';
 
-class Settings {
+export class Settings {
   readonly #changed = new Map<string, string>();
+  readonly #kept = new Map<string, number>();
   readonly #absent = new Set<string>();
 
   /** False: there is no such setting, or no such value of it. */
@@ -15,7 +17,7 @@ class Settings {
     return true;
   }
 
-  /** As the host has it, or undefined where it has no such setting. */
+  /** Takes the host's value of a setting, undefined where the host has no such setting. */
   take(key: string, value: string | undefined): void {
     if (value === undefined) this.#absent.add(key);
     else this.#changed.set(key, value);
@@ -27,6 +29,18 @@ class Settings {
     return [...keys].filter((key) => !this.#absent.has(key));
   }
 
+  /**
+   * Returns the value that root inside wrote to a setting on which nothing depends; undefined where
+   * none was written.
+   */
+  kept(key: string): number | undefined {
+    return this.#kept.get(key);
+  }
+
+  keep(key: string, value: number): void {
+    this.#kept.set(key, value);
+  }
+
   text(key: string): string {
     return this.#changed.get(key) ?? sysctlRules[key]?.initial ?? '';
   }
@@ -35,5 +49,3 @@ class Settings {
     return Number(this.text(key));
   }
 }
-
-export const settings: Settings = new Settings();

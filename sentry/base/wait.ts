@@ -12,7 +12,7 @@ export interface Waker {
   wake(events: number): void;
 }
 
-/** What a sleeping generator yields: where to listen, and until when. */
+/** A generator that sleeps yields this: where to listen, and until when. */
 export interface Sleep {
   join(waker: Waker): void;
   leave(waker: Waker): void;

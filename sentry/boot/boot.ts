@@ -1,5 +1,5 @@
-// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file systems, streams,
-// first process; then confines this process.
+// Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
+// systems, streams, first process; then confines this process.
 
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
@@ -9,29 +9,27 @@ import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import {
-  FD_GOFER,
-  FD_PAGE,
-  FD_SEALER,
-  FD_STDIO,
-  FD_WAKE,
-  FD_ZYGOTE,
-} from '../../protocol/sentry-descriptors.ts';
-import { openFifo } from '../fs/pipe/fifo.ts';
-import { setSocketLister } from '../fs/proc/net.ts';
+  SENTRY_GOFER,
+  SENTRY_PAGE,
+  SENTRY_SEALER,
+  SENTRY_STDIO,
+  SENTRY_WAKE,
+  SENTRY_ZYGOTE,
+} from '../../protocol/descriptors.ts';
+import { Settings } from '../base/settings.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
 import type { Log } from '../host/log.ts';
 import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
-import { Kernel } from '../kernel/kernel.ts';
+import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import { TurnMeter } from '../kernel/turn-meter.ts';
-import { listInetSockets } from '../net/inet/socket-tables.ts';
+import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { newPidfd } from '../syscalls/pidfd.ts';
 import { table } from '../syscalls/table-x86-64.ts';
-import { setFifoOpener } from '../vfs/special-files.ts';
 import { BootFailure } from './boot-failure.ts';
 import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
@@ -46,7 +44,7 @@ export interface Sandbox {
   run(): number;
 }
 
-/** What boot is given besides the configuration. */
+/** The connections that boot is given besides the configuration. */
 export interface Connections {
   readonly channel: ControlChannel;
   readonly log: Log;
@@ -65,31 +63,35 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const memoryTrim = new MemoryTrim();
   const platform = newPlatform(clock, memoryTrim);
   timeline.mark('platform');
-  const kernel = newKernel(config, machine, { platform, clock }, connections);
-  kernel.mainHasShell = config.hasShell;
-  setFifoOpener(openFifo);
-  if (config.network === 'host') joinHostNetwork(platform, clock, config.networkSettings);
-  else setSocketLister(listInetSockets);
-  const containers = new Containers(kernel, machine, (asked) => newTimeNamespace(clock, asked));
-  const main = containers.create(config.container, {
-    goferFd: FD_GOFER,
-    hostFds: [FD_STDIO, FD_STDIO + 1, FD_STDIO + 2],
+  let control: ProcessControl | undefined;
+  const kernel = newKernel(config, machine, connections, {
+    platform,
+    clock,
+    mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
+  });
+  const containers = new Containers(kernel, machine, (asked) =>
+    newTimeNamespace(clock, kernel.namespaceNumbers, asked),
+  );
+  const given = {
+    goferFd: SENTRY_GOFER,
+    hostFds: [SENTRY_STDIO, SENTRY_STDIO + 1, SENTRY_STDIO + 2] as const,
     moreFds: channel.takeDescriptors(),
     isOwned: false,
     taken: () => undefined,
-  });
+  };
+  const main = containers.create(config.container, given, undefined);
   timeline.mark('first program');
   memoryTrim.prepare();
   confine(config, procFd);
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
-  const control = new ProcessControl(main, channel);
-  kernel.mainStopped = (isStopped, signal) => control.stopped(isStopped, signal);
+  const mainControl = new ProcessControl(main, channel);
+  control = mainControl;
   log('info', `started ${JSON.stringify(config.container.process.argv)}`);
   return {
     run: () => {
-      control.begin(config.waitsForStart);
-      channel.watch(kernel.platform, control);
+      mainControl.begin(config.waitsForStart);
+      channel.watch(kernel.platform, mainControl);
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       const status = kernel.run();
       main.streams.flush();
@@ -110,9 +112,9 @@ function newClock(): SystrapClock {
 function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   try {
     return createSystrapPlatform({
-      zygoteSocketFd: FD_ZYGOTE,
-      wakeEventFd: FD_WAKE,
-      globalPageFd: FD_PAGE,
+      zygoteSocketFd: SENTRY_ZYGOTE,
+      wakeEventFd: SENTRY_WAKE,
+      globalPageFd: SENTRY_PAGE,
       clock,
       memoryTrim,
     });
@@ -123,12 +125,18 @@ function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   }
 }
 
+interface HasClock {
+  readonly clock: SystrapClock;
+}
+
+/** Everything that the kernel is given by the layers above it, and by the host. */
 function newKernel(
   config: SandboxConfig,
   machine: Machine,
-  { platform, clock }: { readonly platform: Platform; readonly clock: SystrapClock },
   { log, tracer }: Connections,
+  { platform, clock, mainStopped }: Pick<KernelOptions, 'platform' | 'mainStopped'> & HasClock,
 ): Kernel {
+  const settings = new Settings();
   const limits = changedLimits(noLimits, config.container.limits);
   const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
   return new Kernel({
@@ -146,6 +154,13 @@ function newKernel(
     },
     randomFill: (bytes) => void native.getRandom(bytes),
     newPidfd,
+    network:
+      config.network === 'host'
+        ? joinHostNetwork(platform, clock, settings, config.networkSettings)
+        : newLoopbackNetwork(),
+    settings,
+    mainHasShell: config.hasShell,
+    mainStopped,
   });
 }
 
@@ -159,7 +174,7 @@ function newTurnMeter(platform: Platform): TurnMeter {
 /** From here on this process can do what its seccomp list says, and sees no file. */
 function confine(config: SandboxConfig, procFd: number): void {
   awaitThreads();
-  const sealed = sealRoot(FD_SEALER);
+  const sealed = sealRoot(SENTRY_SEALER);
   if (isErrno(sealed))
     throw new BootFailure(`cannot leave the host's file system: errno ${-sealed}`);
   const undumpable = native.setDumpable(0);

@@ -1,5 +1,5 @@
-// /dev of a container: the nodes and links that every container has (OCI runtime specification, "Default Devices" and
-// "Dev symbolic links"), and those of its configuration.
+// /dev of a container: the nodes and links that every container has (OCI runtime specification,
+// "Default Devices" and "Dev symbolic links"), and those of its configuration.
 import {
   MEM_MAJOR,
   MEM_MINOR_FULL,
@@ -55,7 +55,10 @@ export function fillDev(caller: FsCaller, devices: readonly DeviceConfig[]): voi
   for (const [name, target] of links) makeLink(caller, `/dev/${name}`, target);
 }
 
-/** What has the name already (a bind mount, a node of linux.devices that repeats a standard one) gives way or stays. */
+/**
+ * Makes a device node. A file that has the name already (a bind mount, a node of linux.devices that
+ * repeats a standard one) gives way or stays.
+ */
 function makeDeviceNode(caller: FsCaller, device: DeviceConfig): void {
   const { path, mode, uid, gid } = device;
   const parent = path.slice(0, path.lastIndexOf('/'));

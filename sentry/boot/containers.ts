@@ -1,5 +1,5 @@
-// The containers of this Sentry and the processes that are started in them from outside: the first one at boot, a pod's
-// others and those of `runts exec` over the control socket.
+// The containers of this Sentry and the processes that are started in them from outside: the first
+// one at boot, a pod's others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
@@ -32,7 +32,7 @@ import { mountConsole } from './container-dev.ts';
 import type { RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { changedLimits } from './limits.ts';
-import { buildMounts, type GuestMounts } from './mounts.ts';
+import { buildMounts, type GuestMounts, releaseUnusedWatches } from './mounts.ts';
 import {
   applyScheduling,
   checkScheduling,
@@ -55,7 +55,7 @@ export interface GivenDescriptors {
   readonly taken: (hostFd: number) => void;
 }
 
-/** What a further container of a pod comes with. */
+/** The descriptors that come with a further container of a pod. */
 interface OwnPlace {
   /** The cgroup.procs of its cgroups, to be written. */
   readonly cgroupFds: readonly number[];
@@ -80,16 +80,26 @@ export class Containers implements RequestHandler {
     this.#newTime = newTime;
   }
 
-  /** Makes a container and loads its first process. Throws BootFailure; then nothing is left of it. */
+  /**
+   * Makes a container and loads its first process. Throws BootFailure; then nothing is left of it.
+   * `ended` is told of the end of one among others; undefined for the first, which is the
+   * sandbox's.
+   */
   create(
     config: ContainerConfig,
     given: GivenDescriptors & JoinedNamespaces & { readonly goferFd: number } & Partial<OwnPlace>,
+    ended: ((status: number) => void) | undefined,
   ): ControlledProcess {
     const kernel = this.#kernel;
     const { processPool, problem } = this.#newProcessPool(given);
-    const gofer = new GoferClient(given.goferFd, this.#identities);
-    given.taken(given.goferFd);
     let container: Container | undefined;
+    const events = {
+      // One container's loss is not the others'.
+      died: ended === undefined ? undefined : () => container?.signal(SIGKILL),
+      watching: (client: GoferClient) => releaseUnusedWatches(client, kernel),
+    };
+    const gofer = new GoferClient(given.goferFd, events, this.#identities);
+    given.taken(given.goferFd);
     let mounts: GuestMounts | undefined;
     try {
       if (this.#known.has(config.id))
@@ -97,7 +107,7 @@ export class Containers implements RequestHandler {
       const seccomp = guestSeccomp(config.seccomp);
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
-      const uts = utsFor(config, this.#joined(given.joinsUtsOf)?.uts);
+      const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
       mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
       container = new Container({
         kernel,
@@ -107,6 +117,7 @@ export class Containers implements RequestHandler {
         ipc,
         uts,
         hasVirtualInit: !config.isInit,
+        ended: ended === undefined ? undefined : (status) => this.#ended(config.id, status, ended),
         processPool,
         allowance: {
           limits: changedLimits(noLimits, config.limits),
@@ -179,25 +190,26 @@ export class Containers implements RequestHandler {
   ): ControlledProcess {
     const [goferFd = -1, ...others] = given.moreFds;
     const cgroups = Math.min(Math.max(Math.trunc(Number(request.cgroups)) || 0, 0), others.length);
-    const process = this.create(request.container, {
+    const places = {
       ...given,
       ...request.joins,
       moreFds: others.slice(cgroups),
       cgroupFds: others.slice(0, cgroups),
       goferFd,
-    });
-    const { container } = process;
-    const mounts = this.#known.get(container.id)?.mounts;
-    // One container's loss is not the others'.
-    if (mounts !== undefined) mounts.gofer.died = () => container.signal(SIGKILL);
-    container.ended = (status) => {
-      this.#known.delete(container.id);
-      this.#kernel.forgetContainer(container);
-      mounts?.close();
-      if (container.time !== undefined) native.close(container.time.vdso.codeFd);
-      ended(status);
     };
-    return process;
+    return this.create(request.container, places, ended);
+  }
+
+  /** One whose making failed is not known, and told of otherwise. */
+  #ended(id: string, status: number, told: (status: number) => void): void {
+    const known = this.#known.get(id);
+    if (known === undefined) return;
+    const { container, mounts } = known;
+    this.#known.delete(id);
+    this.#kernel.forgetContainer(container);
+    mounts.close();
+    if (container.time !== undefined) native.close(container.time.vdso.codeFd);
+    told(status);
   }
 
   hostProcesses(id: string): number[] {
@@ -278,12 +290,15 @@ export class Containers implements RequestHandler {
   }
 }
 
-/** As runc: a name that is given is set, in a joined namespace too. */
+/**
+ * Returns the UTS namespace. A name that is given is set, as with runc, in a joined namespace too.
+ */
 function utsFor(
+  kernel: Kernel,
   { ids = sameIdRanges, hostname, domainname }: ContainerConfig,
   joined: UtsNamespace | undefined,
 ): UtsNamespace {
-  if (joined === undefined) return new UtsNamespace(ids, hostname ?? '', domainname);
+  if (joined === undefined) return new UtsNamespace(kernel, ids, hostname ?? '', domainname);
   if (hostname !== undefined) joined.hostname = hostname;
   if (domainname !== undefined) joined.domainname = domainname;
   return joined;
@@ -319,7 +334,8 @@ function prepare(
   const isShell = container.pids.init?.isVirtual === true;
   // runc goes there while it still has its own rights.
   const mover = isShell ? credentials : mounts.caller.credentials;
-  const cwd = workingDirectory(config.cwd, { fs, files, credentials: mover });
+  const { specialFiles } = mounts.namespace;
+  const cwd = workingDirectory(config.cwd, { fs, files, specialFiles, credentials: mover });
   if (isErrno(cwd)) {
     files.release();
     const { message, code } = failureOf('', cwd);

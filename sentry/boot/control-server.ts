@@ -1,5 +1,6 @@
-// The sandbox's control socket: connections from `runts exec` and, in a pod, from further containers. Whoever can
-// connect has the state directory, and so is the user or root; a request that makes no sense ends its connection.
+// The sandbox's control socket: connections from `runts exec` and, in a pod, from further
+// containers. Whoever can connect has the state directory, and so is the user or root; a request
+// that makes no sense ends its connection.
 
 import { isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
@@ -11,18 +12,18 @@ import {
   eventLine,
   type ProcessRequest,
 } from '../../protocol/control.ts';
-import { FD_LISTEN } from '../../protocol/sentry-descriptors.ts';
+import { SENTRY_LISTEN } from '../../protocol/descriptors.ts';
 import { nextTurn } from '../base/turn.ts';
 import { type ChannelListener, ControlChannel } from '../host/control-channel.ts';
 import type { HostFdWatcher, Platform } from '../platform/platform.ts';
 import { BootFailure } from './boot-failure.ts';
 import { type ControlledProcess, ProcessControl } from './process-control.ts';
 
-/** What can be asked for on a connection. */
+/** The requests that a connection can make. */
 export interface RequestHandler {
   /**
-   * The process, loaded. Throws BootFailure. The descriptors (standard streams, and a Gofer's socket for 'create') are the
-   * handler's in any case. `ended` is told of the process's end.
+   * The process, loaded. Throws BootFailure. The descriptors (standard streams, and a Gofer's
+   * socket for 'create') are the handler's in any case. `ended` is told of the process's end.
    */
   handle(
     request: ProcessRequest,
@@ -33,7 +34,7 @@ export interface RequestHandler {
   /** The host processes of a container's processes. Throws BootFailure. */
   hostProcesses(container: string): number[];
 
-  /** What the guest sees of its limits. */
+  /** Changes the limits that the guest sees. */
   update(container: string, limits: LimitsConfig): void;
 
   /** Whether anything is done for a container's processes. Throws BootFailure. */
@@ -54,7 +55,7 @@ const MAX_PENDING = 64;
 
 /** Serves as long as the Sentry lives. */
 export function serveControl(platform: Platform, handler: RequestHandler): void {
-  new ControlServer(FD_LISTEN, platform, handler).listen();
+  new ControlServer(SENTRY_LISTEN, platform, handler).listen();
 }
 
 class ControlServer implements HostFdWatcher {

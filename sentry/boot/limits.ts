@@ -1,11 +1,12 @@
-// The limits of a container's cgroup on the host, as its guests see them: at the start, and after `runts update`.
+// The limits of a container's cgroup on the host, as its guests see them: at the start, and after
+// `runts update`.
 
 import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import type { GroupLimits } from '../kernel/allowance.ts';
 
 const DEFAULT_PERIOD_US = 100_000;
 
-/** What is not named stays as it was. */
+/** Returns the limits after an update. A limit that is not named stays as it was. */
 export function changedLimits(before: GroupLimits, changes: LimitsConfig): GroupLimits {
   const { memoryBytes, pidLimit, cpuQuotaUs, cpuPeriodUs, cpuShares } = changes;
   const limits: { -readonly [Name in keyof GroupLimits]: GroupLimits[Name] } = { ...before };
@@ -20,7 +21,7 @@ export function changedLimits(before: GroupLimits, changes: LimitsConfig): Group
 
 const orNone = (limit: number): number => (limit > 0 ? limit : Number.POSITIVE_INFINITY);
 
-/** As engines turn v1's shares (2 to 262144) into v2's weight (1 to 10000). */
+/** Turns v1's shares (2 to 262144) into v2's weight (1 to 10000), as engines do. */
 function weightOf(shares: number): number {
   if (!(shares > 0)) return 100;
   const bounded = Math.min(Math.max(shares, 2), 262_144);

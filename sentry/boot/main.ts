@@ -1,12 +1,13 @@
 // Entry of the Sentry process. The launcher has made its namespaces, ids and descriptors
-// (protocol/sentry-descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
+// (protocol/descriptors.ts); here the sandbox is put together, the process is confined, and the kernel runs.
 import type { SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { useBaselineCompiler } from '../../native/baseline-compiler.ts';
 import { startAs } from '../../native/roles.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import { eventLine } from '../../protocol/control.ts';
-import { FD_CONTROL, FD_LOG, FD_STRACE } from '../../protocol/sentry-descriptors.ts';
+import { SENTRY_CONTROL, SENTRY_STRACE, STDERR_LOG } from '../../protocol/descriptors.ts';
+import { globals } from '../../protocol/globals.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { newLog } from '../host/log.ts';
@@ -17,7 +18,7 @@ import { startProfile } from './profile.ts';
 import { failureOf } from './start-failure.ts';
 
 startAs('sentry', () => {
-  const channel = new ControlChannel(FD_CONTROL);
+  const channel = new ControlChannel(SENTRY_CONTROL);
   const line = channel.readLine();
   if (line === undefined) native.exitNow(0); // The command line went before it said what to do.
   const config = JSON.parse(line) as SandboxConfig;
@@ -27,7 +28,7 @@ startAs('sentry', () => {
       run(
         config,
         channel,
-        newTracer(FD_STRACE, (error) => straceLost(channel, error)),
+        newTracer(SENTRY_STRACE, (error) => straceLost(channel, error)),
       ),
     );
   else run(config, channel, undefined);
@@ -49,7 +50,8 @@ function run(
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));
   } catch (error) {
-    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is worth nothing.
+    // A failed start is told as it is; anything else is a bug of ours, and the sandbox's state is
+    // worth nothing.
     if (error instanceof GoferDied) letLauncherTell();
     const text = error instanceof Error ? error.message : String(error);
     const failure =
@@ -73,11 +75,10 @@ function straceLost(channel: ControlChannel, error: SysResult): void {
 
 /** The loader of the bundle (tools/code-cache.ts) knows how to make it. */
 function writeCodeCache(): void {
-  const { runtsCodeCache } = globalThis as { runtsCodeCache?: () => Uint8Array };
-  const bytes = runtsCodeCache?.();
+  const bytes = globals.runtsCodeCache?.();
   if (bytes === undefined) return;
   for (let at = 0; at < bytes.length; ) {
-    const wrote = native.write(FD_LOG, bytes, at, bytes.length - at);
+    const wrote = native.write(STDERR_LOG, bytes, at, bytes.length - at);
     if (wrote <= 0) return;
     at += wrote;
   }

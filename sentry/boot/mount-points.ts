@@ -1,5 +1,5 @@
-// Places to mount on: looked up as the container's root sees them, and made where they are missing, as runc does: through
-// links inside the container, never out of it.
+// Places to mount on: looked up as the container's root sees them, and made where they are missing,
+// as runc does: through links inside the container, never out of it.
 import { ENOENT, isErrno, type Result } from '../../abi/errno.ts';
 import { AT_FDCWD, O_CREAT, O_EXCL, O_WRONLY } from '../../abi/fcntl.ts';
 import { MAXSYMLINKS } from '../../abi/fs.ts';

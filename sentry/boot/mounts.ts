@@ -1,5 +1,5 @@
-// A container's tree of mounts as its first process finds it: root, what the configuration mounts over it in its order,
-// /dev, and paths that are hidden or read-only.
+// A container's tree of mounts as its first process finds it: root, what the configuration mounts
+// over it in its order, /dev, and paths that are hidden or read-only.
 import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
@@ -7,7 +7,7 @@ import { S_IFDIR } from '../../abi/stat.ts';
 import type { ContainerConfig, MountConfig, VolumeConfig } from '../../protocol/boot-config.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
-import { registerDevices } from '../fs/dev/devices.ts';
+import { ContainerSpecialFiles } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import type { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
@@ -74,13 +74,11 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
   const { kernel } = parts;
   const builder = new Builder(config, parts, served);
   for (const mount of config.mounts) builder.add(mount);
-  const { namespace, caller } = builder;
-  const devpts = builder.devpts ?? new DevptsFileSystem(kernel);
-  registerDevices(namespace, { randomFill: kernel.randomFill, devpts });
+  const { namespace, caller, devpts } = builder;
   // A /dev of the host's is shown as it is.
   if (!config.mounts.some((mount) => mount.kind === 'volume' && mount.target === '/dev'))
     fillDev(caller, config.devices);
-  applySysctls(parts.ipc, parts.uts, config.sysctl);
+  applySysctls(kernel.settings, parts.ipc, parts.uts, config.sysctl);
   restrictPaths(namespace, caller, config.readOnlyPaths);
   maskPaths(namespace, caller, kernel.clock, config.maskedPaths);
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
@@ -91,7 +89,7 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
 
 type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;
 
-/** What the container's Gofer serves. */
+/** The files that the container's Gofer serves. */
 class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;
@@ -133,31 +131,44 @@ class ServedFiles {
 class Builder {
   readonly namespace: MountNamespace;
   readonly caller: FsCaller;
-  /** The first one that is mounted. */
-  devpts: DevptsFileSystem | undefined = undefined;
+  #devpts: DevptsFileSystem | undefined = undefined;
   readonly #parts: MountParts;
   readonly #files: ServedFiles;
   readonly #rootServed: GoferFileSystem;
-  /** One file system for one directory of the host, mounted where and how often it may be: locks and FIFOs are shared. */
+  /**
+   * One file system for one directory of the host, mounted where and how often it may be: locks and
+   * FIFOs are shared.
+   */
   readonly #served = new Map<string, GoferFileSystem>();
 
   constructor({ root: config }: ContainerConfig, parts: MountParts, files: ServedFiles) {
     const { clock, memoryBytes } = parts.kernel;
     this.#parts = parts;
     this.#files = files;
-    releaseUnusedWatches(parts.gofer, parts.kernel);
     this.#rootServed = files.attach(config.attach, config.overlay, {});
     const root = config.overlay
       ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
       : this.#rootServed;
-    this.namespace = new MountNamespace(new Mount(root, { flags: MS_RELATIME, source: 'root' }));
+    this.namespace = new MountNamespace(new Mount(root, { flags: MS_RELATIME, source: 'root' }), {
+      inode: parts.kernel.namespaceNumbers.next('mnt'),
+      specialFiles: new ContainerSpecialFiles({
+        randomFill: parts.kernel.randomFill,
+        devpts: () => this.devpts,
+      }),
+    });
     this.caller = rootCaller(this.namespace);
   }
 
   add(config: MountConfig): void {
     const mount = this.#mountOf(config);
     place(this.namespace, this.caller, config.target, mount);
-    if (config.kind === 'devpts') this.devpts ??= mount.filesystem as DevptsFileSystem;
+    if (config.kind === 'devpts') this.#devpts ??= mount.filesystem as DevptsFileSystem;
+  }
+
+  /** The first one that is mounted, or else one that is mounted nowhere. */
+  get devpts(): DevptsFileSystem {
+    this.#devpts ??= new DevptsFileSystem(this.#parts.kernel);
+    return this.#devpts;
   }
 
   /** Nothing more is to change in the root: the Gofer holds the Sentry to it. */
@@ -220,10 +231,11 @@ class Builder {
   }
 }
 
-/** Watches unused so long are given up: instances of inotify are few for each user of the host (128). */
+/** Instances of inotify are few for each user of the host (128). */
 const UNUSED_WATCHES_NS = 10e9;
 
-function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): void {
+/** Watches have begun: they are given up again once nobody has used them for so long. */
+export function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): void {
   const { watches } = client;
   let looks = 0;
   const check = (): void => {
@@ -234,7 +246,7 @@ function releaseUnusedWatches(client: GoferClient, { timers, clock }: Kernel): v
     looks = watches.looks;
     timers.add(clock.monotonicNs() + UNUSED_WATCHES_NS, check);
   };
-  client.watching = later;
+  later();
 }
 
 /** Boot has no guest memory; nothing that it calls asks for any. */
@@ -250,6 +262,7 @@ function rootCaller(namespace: MountNamespace): FsCaller {
   return {
     credentials,
     memory: noMemory,
+    specialFiles: namespace.specialFiles,
     fs: new FsContext(root, root, 0o022),
     files: new FdTable(),
   };

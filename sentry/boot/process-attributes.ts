@@ -42,7 +42,7 @@ export function checkScheduling({ scheduling }: ProcessConfig): void {
     throw new BootFailure('error setting scheduler: invalid argument');
 }
 
-/** What was found possible: with all rights, as runc does it. */
+/** Sets the scheduling that was found possible. As with runc it is set with all rights. */
 export function applyScheduling(task: Task, { scheduling, ioPriority }: ProcessConfig): void {
   if (ioPriority !== undefined) task.ioPriority = ioPriority;
   if (scheduling === undefined) return;

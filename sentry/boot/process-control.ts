@@ -1,5 +1,5 @@
-// One process that stands in for something on the host, and the channel to what stands there for it (the front of
-// native/launcher): requests are carried out, and stops and the end are told.
+// One process that stands in for something on the host, and the channel to what stands there for it
+// (the front of native/launcher): requests are carried out, and stops and the end are told.
 import { SIGCONT, SIGKILL, SIGRTMAX, SIGSTOP } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import { type ControlEvent, type ControlRequest, eventLine } from '../../protocol/control.ts';
@@ -61,7 +61,10 @@ export class ProcessControl implements ChannelListener {
     else this.#obey(request);
   }
 
-  /** Nobody is left to hear of the process. That of the first container is the sandbox's own end; others have theirs. */
+  /**
+   * Nobody is left to hear of the process. That of the first container is the sandbox's own end;
+   * others have theirs.
+   */
   hangUp(): void {
     const { task, container } = this.#process;
     const { kernel } = container;

@@ -3,7 +3,7 @@
 // thread makes calls that the list lacks.
 import type { Profiler } from 'node:inspector';
 import { native } from '../../native/addon.ts';
-import { FD_LOG } from '../../protocol/sentry-descriptors.ts';
+import { STDERR_LOG } from '../../protocol/descriptors.ts';
 
 /**
  * Starts measuring, after the start: what confines this process waits for all its threads to rest
@@ -27,7 +27,7 @@ function writeProfile(profile: Profiler.Profile): void {
   const line = { level: 30, time: Date.now(), pid: 1, name: 'sentry', msg: 'profile', profile };
   const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
   for (let at = 0; at < bytes.length; ) {
-    const wrote = native.write(FD_LOG, bytes, at, bytes.length - at);
+    const wrote = native.write(STDERR_LOG, bytes, at, bytes.length - at);
     if (wrote <= 0) return;
     at += wrote;
   }

@@ -1,4 +1,5 @@
-// linux.maskedPaths and linux.readonlyPaths of the OCI runtime specification, as runc has them: mounts over the paths.
+// linux.maskedPaths and linux.readonlyPaths of the OCI runtime specification, as runc has them:
+// mounts over the paths.
 import { isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';

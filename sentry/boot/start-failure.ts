@@ -35,7 +35,7 @@ const texts: ReadonlyMap<SysResult, string> = new Map([
   [EIO, 'Input/output error'],
 ]);
 
-/** What these mean where a program was to be loaded (loader/elf.ts, loader/load.ts). */
+/** The meaning of these errnos where a program was to be loaded (loader/elf.ts, loader/load.ts). */
 const programTexts: ReadonlyMap<SysResult, string> = new Map([
   // Linux notices this one only after the old program has gone, and kills with SIGSEGV.
   [EFAULT, 'Damaged program (or interpreter): a segment reaches past the end of the file'],
@@ -53,8 +53,8 @@ export function programFailure(command: string, error: SysResult): BootFailure {
 }
 
 /**
- * The same in the words of runc (Go's os/exec), by which Docker tells 127, "executable file not found" and "no such file
- * or directory", from 126, "permission denied".
+ * The same in the words of runc (Go's os/exec), by which Docker tells 127, "executable file not
+ * found" and "no such file or directory", from 126, "permission denied".
  */
 export function containerProgramFailure(command: string, error: SysResult): BootFailure {
   const prefix = `unable to start container process: exec: "${command}": `;

@@ -1,5 +1,5 @@
-// The standard streams of a process that is started from outside: host descriptors as they are, or the slave of a
-// pseudo-terminal whose master is connected to the caller's terminal.
+// The standard streams of a process that is started from outside: host descriptors as they are, or
+// the slave of a pseudo-terminal whose master is connected to the caller's terminal.
 import { isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_NOCTTY, O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFSOCK } from '../../abi/stat.ts';
@@ -33,14 +33,17 @@ export interface Streams {
   disconnect(): void;
 }
 
-/** What streams are made of. */
+/** The parts of which streams are made. */
 export interface StreamSources {
   readonly kernel: Kernel;
   /** Standard input, output and error on the host. */
   readonly hostFds: readonly [number, number, number];
   /** Further descriptors, for 3, 4 and so on: closed with the guest's last file of them in any case. */
   readonly moreFds: readonly number[];
-  /** The host descriptors are closed with the guest's last file of them; else they stay while the Sentry lives. */
+  /**
+   * The host descriptors are closed with the guest's last file of them; else they stay while the
+   * Sentry lives.
+   */
   readonly isOwned: boolean;
   /** Told of each host descriptor that an open file, or its end, will close. */
   readonly taken: (hostFd: number) => void;

@@ -1,5 +1,5 @@
 // linux.sysctl of the OCI runtime specification: settings of the Sentry's own kernel.
-import { settings } from '../base/settings.ts';
+import type { Settings } from '../base/settings.ts';
 import { IpcLimits } from '../kernel/ipc/ipc-limits.ts';
 import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { UtsNamespace } from '../kernel/uts-namespace.ts';
@@ -7,6 +7,7 @@ import { BootFailure } from './boot-failure.ts';
 
 /** Those of the IPC and UTS namespaces hold for those of the container alone. */
 export function applySysctls(
+  settings: Settings,
   ipc: IpcNamespace,
   uts: UtsNamespace,
   values: Readonly<Record<string, string>>,

@@ -1,17 +1,18 @@
-// The clocks of a container that has linux.timeOffsets: the host's, so much ahead (time_namespaces(7)). Others' clocks start at
-// 0 with the sandbox.
+// The clocks of a container that has linux.timeOffsets: the host's, so much ahead
+// (time_namespaces(7)). Others' clocks start at 0 with the sandbox.
 import { isErrno } from '../../abi/errno.ts';
 import type { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import type { TimeOffsets } from '../../protocol/boot-config.ts';
+import type { NamespaceNumbers } from '../kernel/namespace-numbers.ts';
 import { addTimes, type TimeNamespace } from '../kernel/time-offsets.ts';
 import { BootFailure } from './boot-failure.ts';
 
-/** First of the numbers of /proc/PID/ns/time that are not the initial one's. */
-const FIRST_INODE = 0xf4000000;
-let made = 0;
-
 /** Throws BootFailure. */
-export function newTimeNamespace(clock: SystrapClock, asked: TimeOffsets): TimeNamespace {
+export function newTimeNamespace(
+  clock: SystrapClock,
+  numbers: NamespaceNumbers,
+  asked: TimeOffsets,
+): TimeNamespace {
   const origin = clock.origin();
   const offsets = {
     monotonic: addTimes(origin.monotonic, asked.monotonic),
@@ -19,6 +20,5 @@ export function newTimeNamespace(clock: SystrapClock, asked: TimeOffsets): TimeN
   };
   const vdso = clock.vdsoWith(offsets.monotonic, offsets.boottime);
   if (isErrno(vdso)) throw new BootFailure(`a time namespace: errno ${-vdso}`);
-  made += 1;
-  return { inode: FIRST_INODE + made, shown: asked, offsets, vdso };
+  return { inode: numbers.next('time'), shown: asked, offsets, vdso };
 }

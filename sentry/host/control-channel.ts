@@ -1,5 +1,6 @@
-// A channel to the command line or to what stands for a process on the host: lines over a stream socket, and
-// descriptors with them. Reading the configuration blocks (the kernel does not run yet); after that nothing does.
+// A channel to the command line or to what stands for a process on the host: lines over a stream
+// socket, and descriptors with them. Reading the configuration blocks (the kernel does not run
+// yet); after that nothing does.
 
 import { EAGAIN, EINTR, isErrno } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';

@@ -1,6 +1,6 @@
 // The Sentry's log: lines as pino writes them, straight to the descriptor that the command line opened.
 import { native } from '../../native/addon.ts';
-import { FD_LOG } from '../../protocol/sentry-descriptors.ts';
+import { STDERR_LOG } from '../../protocol/descriptors.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type Log = (level: LogLevel, message: string) => void;
@@ -19,6 +19,6 @@ export function newLog(enabled: boolean): Log {
     });
     const bytes = Buffer.from(`${line}\n`);
     // A log that cannot be written (full disk) is no reason to end the guest.
-    native.write(FD_LOG, bytes, 0, bytes.length);
+    native.write(STDERR_LOG, bytes, 0, bytes.length);
   };
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { AT_HWCAP, AT_HWCAP2 } from '../../abi/auxv.ts';
 import { native } from '../../native/addon.ts';
-import { FD_CPUINFO, FD_MEMINFO } from '../../protocol/sentry-descriptors.ts';
+import { SENTRY_CPUINFO, SENTRY_MEMINFO } from '../../protocol/descriptors.ts';
 import type { CpuFacts } from '../fs/proc/cpuinfo.ts';
 
 export interface Machine {
@@ -16,10 +16,10 @@ export interface Machine {
 }
 
 export function readMachine(): Machine {
-  const cpuinfo = readFileSync(FD_CPUINFO, 'latin1');
-  const meminfo = readFileSync(FD_MEMINFO, 'latin1');
-  native.close(FD_CPUINFO);
-  native.close(FD_MEMINFO);
+  const cpuinfo = readFileSync(SENTRY_CPUINFO, 'latin1');
+  const meminfo = readFileSync(SENTRY_MEMINFO, 'latin1');
+  native.close(SENTRY_CPUINFO);
+  native.close(SENTRY_MEMINFO);
   const totalKib = /^MemTotal:\s+(\d+) kB/m.exec(meminfo)?.[1];
   const vector = auxiliaryVector();
   return {

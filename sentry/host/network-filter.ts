@@ -1,6 +1,6 @@
-// The further host calls of a Sentry whose guests have the host's network (`--network host`): sockets of IPv4 and IPv6.
-// Raw sockets are not among them: those come from the broker.
-// connect(2) and bind(2) cannot be held to a family here, but a socket of another family cannot be made.
+// The further host calls of a Sentry whose guests have the host's network (`--network host`):
+// sockets of IPv4 and IPv6. Raw sockets are not among them: those come from the broker. connect(2)
+// and bind(2) cannot be held to a family here, but a socket of another family cannot be made.
 import {
   AF_INET,
   AF_INET6,

@@ -1,6 +1,6 @@
-// The host calls of the Sentry once it has booted: everything else kills it. 'node' is what V8, libuv and glibc
-// ask for by themselves; the rest is called from native/addon only. `runts debug seccomp` prints this list and
-// test/posture compares it with what strace(1) sees.
+// The host calls of the Sentry once it has booted: everything else kills it. 'node' is what V8,
+// libuv and glibc ask for by themselves; the rest is called from native/addon only. `runts debug
+// seccomp` prints this list and test/posture compares it with what strace(1) sees.
 
 import { F_ADD_SEALS, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFL } from '../../abi/fcntl.ts';
 import { AF_UNIX, SOL_SOCKET } from '../../abi/socket.ts';

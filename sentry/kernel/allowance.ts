@@ -1,9 +1,10 @@
-// What the processes of one container may have together, and what they have had: the kernel's side of cgroups(7).
+// What the processes of one container may have together, and what they have had: the kernel's side
+// of cgroups(7).
 import type { MemoryGuarding } from '../../protocol/boot-config.ts';
 import type { Container } from './container.ts';
 import type { Task } from './task.ts';
 
-/** What the container's cgroup on the host allows, for its guests to see. Infinity: no limit. */
+/** The limits of the container's cgroup on the host, which its guests see. Infinity: no limit. */
 export interface GroupLimits {
   readonly memoryBytes: number;
   /** Threads that may exist at once. */
@@ -24,7 +25,7 @@ export const noLimits: GroupLimits = {
 
 export interface AllowanceOptions {
   readonly limits: GroupLimits;
-  /** What the machine has: without a limit a container sees all of it. */
+  /** The memory of the machine, all of which a container without a limit sees. */
   readonly machineBytes: number;
   /** The kernel holds it to its limit of memory (memory-guard.ts); else somebody outside does, or nobody. */
   readonly guardsMemory: MemoryGuarding;
@@ -49,7 +50,7 @@ export class Allowance {
     this.guardsMemory = options.guardsMemory;
   }
 
-  /** What it sees as its memory. */
+  /** The amount that the container sees as its memory. */
   get memoryBytes(): number {
     return Math.min(this.limits.memoryBytes, this.#machineBytes);
   }

@@ -6,10 +6,7 @@ import { EAGAIN, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../
 import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
-  CLONE_CHILD_CLEARTID,
   CLONE_CHILD_SETTID,
-  CLONE_FILES,
-  CLONE_FS,
   CLONE_NAMESPACES,
   CLONE_NEWIPC,
   CLONE_NEWUTS,
@@ -28,14 +25,10 @@ import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
-import { watchCpuLimit } from './cpu-limit.ts';
+import { forkTask } from './fork-task.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
-import { UndoList } from './ipc/semaphore-undo.ts';
 import { OneShot } from './one-shot.ts';
-import { inheritScheduling } from './scheduling.ts';
-import { SyscallArgs } from './syscall-args.ts';
-import { Task } from './task.ts';
-import { ThreadGroup } from './thread-group.ts';
+import type { Task } from './task.ts';
 
 /** The arguments of all four system calls. */
 export interface CloneRequest {
@@ -129,7 +122,7 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
     undo(made);
     return ipc;
   }
-  const child = newTask(task, request, tid, made, ipc);
+  const child = forkTask(task, request, { tid, made, ipc });
   setUpRegisters(child.thread, request);
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
@@ -145,7 +138,10 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   return tid;
 }
 
-/** Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd() gives it away. */
+/**
+ * Writes the number of the pidfd while the child can still be undone; nothing runs until addPidfd()
+ * gives it away.
+ */
 function announcePidfd(task: Task, addr: number): SysResult {
   const fd = task.files.next();
   return isErrno(fd) ? fd : task.memory.writeU32(addr, fd);
@@ -200,77 +196,4 @@ function hostFork(task: Task): Blocking<Result<ForkedAddressSpace>> {
 function undo(made: GuestThread | ForkedAddressSpace): void {
   if ('thread' in made) made.space.destroy();
   else made.exit();
-}
-
-function newTask(
-  parent: Task,
-  request: CloneRequest,
-  tid: number,
-  made: GuestThread | ForkedAddressSpace,
-  ipc: IpcNamespace,
-): Task {
-  const { flags } = request;
-  const kernel = parent.kernel;
-  const group = (flags & CLONE_THREAD) === 0 ? newGroup(parent, request, tid) : parent.group;
-  const thread = 'thread' in made ? made.thread : made;
-  const child = new Task({
-    kernel,
-    tid,
-    group,
-    credentials: parent.credentials,
-    mm: 'thread' in made ? parent.mm.fork(made.space, made.thread) : parent.mm.acquire(),
-    files: (flags & CLONE_FILES) === 0 ? parent.files.fork() : parent.files.acquire(),
-    fs: (flags & CLONE_FS) === 0 ? parent.fs.fork() : parent.fs.acquire(),
-    uts: (flags & CLONE_NEWUTS) === 0 ? parent.uts : parent.uts.fork(parent),
-    ipc,
-    thread,
-    args: new SyscallArgs(thread.syscall),
-    comm: parent.comm,
-  });
-  if ((flags & CLONE_SYSVSEM) !== 0) {
-    parent.undo ??= new UndoList(kernel.ipcMemory);
-    child.undo = parent.undo.acquire();
-  }
-  child.signalMask = parent.signalMask.clone();
-  if ((flags & CLONE_VM) === 0 || (flags & CLONE_VFORK) !== 0)
-    child.alternateStack = parent.alternateStack;
-  if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
-  child.noNewPrivileges = parent.noNewPrivileges;
-  child.seccomp = parent.seccomp;
-  inheritScheduling(child, parent);
-  child.timerSlackNs = parent.timerSlackNs;
-  child.memoryFailurePolicy = parent.memoryFailurePolicy;
-  child.memoryPolicy = parent.memoryPolicy;
-  thread.owner = child;
-  group.leader ??= child;
-  group.tasks.add(child);
-  child.pids.addTask(child);
-  kernel.forkCount += 1;
-  return child;
-}
-
-function newGroup(parent: Task, request: CloneRequest, id: number): ThreadGroup {
-  const { flags } = request;
-  const old = parent.group;
-  const sharesHandlers = (flags & CLONE_SIGHAND) !== 0;
-  const actions = sharesHandlers ? old.actions : old.actions.fork();
-  if (request.clearHandlers) actions.clearHandlers();
-  const heir = (flags & CLONE_PARENT) === 0 ? old : old.parent;
-  const group = new ThreadGroup({
-    container: old.container,
-    id,
-    parent: heir,
-    processGroup: old.processGroup,
-    limits: old.limits.fork(),
-    actions,
-  });
-  group.exitSignal = (flags & CLONE_PARENT) === 0 ? request.exitSignal : old.exitSignal;
-  group.creator = (flags & CLONE_PARENT) === 0 ? parent : old.creator;
-  group.parentExecCount = heir?.execCount ?? 0;
-  group.dumpable = old.dumpable;
-  group.personality = old.personality;
-  group.oomScoreAdjustment = old.oomScoreAdjustment;
-  group.pids.addGroup(group);
-  watchCpuLimit(group);
-  return group;
 }

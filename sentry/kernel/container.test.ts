@@ -114,13 +114,14 @@ describe('process 1', () => {
     const zombie = fake.process(child.group);
     const beside = fake.outsider(container, false);
     exitTask(zombie, 0);
-    const ends: number[] = [];
-    container.ended = (status) => ends.push(status);
-    container.watch(beside.group, (status) => ends.push(status));
+    container.watch(beside.group, (status) => fake.ends.push(['beside', status]));
     exitTask(init, 7);
     const states = [child, grandchild, zombie, beside, init].map((task) => task.group.state);
     expect(new Set(states)).toEqual(new Set(['reaped']));
-    expect(ends).toEqual([killed, exitedStatus(7)]);
+    expect(fake.ends).toEqual([
+      ['beside', killed],
+      ['second', exitedStatus(7)],
+    ]);
     expect([container.pids.tasks.size, container.pids.groups.size]).toEqual([0, 0]);
     expect(container.pids.allocatePid(container)).toBeUndefined();
   });
@@ -148,16 +149,16 @@ describe('containers side by side', () => {
   it('end alone, except the first, which is the sandbox', () => {
     const main = fake.process();
     fake.container.main = main.group;
-    const ends: string[] = [];
     const third = fake.newContainer('third');
     const other = fake.outsider(third, true);
-    fake.container.ended = (status) => ends.push(`first ${status}`);
-    container.ended = (status) => ends.push(`second ${status}`);
-    third.ended = (status) => ends.push(`third ${status}`);
     exitTask(other, 3);
     expect([main.state, child.state]).toEqual(['guest', 'guest']);
     exitTask(main, 0);
-    expect(ends).toEqual([`third ${exitedStatus(3)}`, 'first 0', `second ${killed}`]);
+    expect(fake.ends).toEqual([
+      ['third', exitedStatus(3)],
+      ['first', 0],
+      ['second', killed],
+    ]);
     expect([fake.kernel.tasks.size, fake.kernel.groups.size]).toEqual([0, 1]); // The first one's own init.
     expect(fake.kernel.run()).toBe(0);
   });
@@ -187,10 +188,9 @@ describe('a container in another one’s PID namespace', () => {
   });
 
   it('dies with process 1', () => {
-    const ends: number[] = [];
-    joined.ended = (status) => ends.push(status);
     exitTask(init, 0);
-    expect([ends, joined.state, container.state]).toEqual([[killed], 'stopped', 'stopped']);
+    expect(fake.ends).toContainEqual(['joined', killed]);
+    expect([joined.state, container.state]).toEqual(['stopped', 'stopped']);
   });
 
   it('gets signals for all of it alone', () => {

@@ -52,6 +52,12 @@ export interface ContainerOptions {
    * its name. The main process is process 2 then.
    */
   readonly hasVirtualInit: boolean;
+  /**
+   * Called when the main process has ended and all other processes of the container with it. The
+   * call comes from the midst of ending them: the callee may take notes and send messages, and must
+   * not start or end processes. It is undefined for the first container, whose end is the kernel's.
+   */
+  readonly ended: ((status: number) => void) | undefined;
 }
 
 export class Container {
@@ -71,12 +77,7 @@ export class Container {
   main: ThreadGroup | undefined = undefined;
   /** The wait status of the main process, once the container has stopped. */
   exitStatus = 0;
-  /**
-   * Called when the main process has ended and all other processes of the container with it. The
-   * call comes from the midst of ending them: the callee may take notes and send messages, and must
-   * not start or end processes.
-   */
-  ended: ((status: number) => void) | undefined = undefined;
+  readonly #ended: ContainerOptions['ended'];
   /** The callbacks of those outside the sandbox who wait for a process that they started. */
   readonly #watched: Map<ThreadGroup, (status: number) => void> = new Map();
 
@@ -85,12 +86,13 @@ export class Container {
     this.kernel = options.kernel;
     this.id = options.id;
     this.pids = options.pids;
+    this.#ended = options.ended;
     this.mounts = options.mounts;
     this.ipc = (options.ipc ?? new IpcNamespace(options.kernel)).acquire();
     this.ids = options.ids ?? sameIdRanges;
     this.time = options.time;
     this.processPool = options.processPool;
-    this.uts = options.uts ?? new UtsNamespace(this.ids, options.id);
+    this.uts = options.uts ?? new UtsNamespace(this.kernel, this.ids, options.id);
     const machineBytes = this.kernel.memoryBytes;
     const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'none' as const };
     this.allowance = new Allowance(this, options.allowance ?? unlimited);
@@ -160,7 +162,7 @@ export class Container {
     this.state = 'stopped';
     this.exitStatus = status;
     for (const group of this.processes()) groupExit(group, signaledStatus(SIGKILL, false));
-    this.ended?.(status);
+    this.#ended?.(status);
     if (this.kernel.mainContainer === this) this.kernel.mainExited(status);
   }
 }

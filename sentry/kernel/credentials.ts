@@ -12,7 +12,7 @@ import {
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FileCapabilities } from './file-capabilities.ts';
 
-/** What a user starts with: root has every capability, others none. */
+/** Returns the credentials that a user starts with: root has every capability, others none. */
 export function credentialsOf(uid: number, gid: number, groups: readonly number[]): Credentials {
   const capabilities = uid === 0 ? allCapabilities : noCapabilities;
   return {
@@ -91,7 +91,7 @@ export interface ExecIdentity {
   readonly fileCapabilities?: FileCapabilities | undefined;
 }
 
-/** What a file's capabilities give a process. */
+/** Returns the capabilities that a file's capabilities give a process. */
 function grantOf(old: Credentials, file: FileCapabilities): CapabilitySet {
   return unite(
     intersect(old.bounding, file.permitted),

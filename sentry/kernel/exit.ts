@@ -75,7 +75,10 @@ export function endTask(task: Task): void {
   task.ipc.release();
 }
 
-/** What a thread leaves in its memory for others: robust futexes and the word that joiners wait on. */
+/**
+ * Treats what a thread leaves in its memory for others: robust futexes and the word that joiners
+ * wait on.
+ */
 export function dropThreadLists(task: Task): void {
   wakeRobustList(task);
   clearChildTid(task);

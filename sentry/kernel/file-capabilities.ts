@@ -1,11 +1,11 @@
-// Capabilities of a program file: struct vfs_cap_data in security.capability (capabilities(7), "File capabilities";
-// include/uapi/linux/capability.h).
+// Capabilities of a program file: struct vfs_cap_data in security.capability (capabilities(7),
+// "File capabilities"; include/uapi/linux/capability.h).
 import type { CapabilitySet } from '../../abi/capability.ts';
 
 export interface FileCapabilities {
   readonly permitted: CapabilitySet;
   readonly inheritable: CapabilitySet;
-  /** What the file permits is effective at once. */
+  /** The capabilities that the file permits are effective at once. */
   readonly effective: boolean;
 }
 

@@ -1,5 +1,6 @@
-// Translation between the ids of a container and those of the host (user_namespaces(7)), for /proc/PID/uid_map, the files
-// of the Gofer, and processes of containers of one pod whose ids are not the same on the host.
+// Translation between the ids of a container and those of the host (user_namespaces(7)), for
+// /proc/PID/uid_map, the files of the Gofer, and processes of containers of one pod whose ids are
+// not the same on the host.
 import type { IdRange, IdRanges } from '../../protocol/id-ranges.ts';
 import { NO_ID } from '../vfs/node.ts';
 
@@ -19,7 +20,10 @@ export function toOutside(ranges: readonly IdRange[], id: number): number | unde
   return undefined;
 }
 
-/** `id` of a container with the ids `owner`, as one with the ids `reader` has it; NO_ID where that one has none for it. */
+/**
+ * `id` of a container with the ids `owner`, as one with the ids `reader` has it; NO_ID where that
+ * one has none for it.
+ */
 export function idSeenFrom(
   reader: readonly IdRange[],
   owner: readonly IdRange[],
@@ -30,7 +34,10 @@ export function idSeenFrom(
   return outside === undefined ? NO_ID : toInside(reader, outside);
 }
 
-/** Capabilities of a process with the ids `own` count over one with `others`: the same, or those of a user namespace below. */
+/**
+ * Capabilities of a process with the ids `own` count over one with `others`: the same, or those of
+ * a user namespace below.
+ */
 export function rulesOver(own: IdRanges, others: IdRanges): boolean {
   if (own === others || (own.uids.length === 0 && own.gids.length === 0)) return true;
   return areSame(own.uids, others.uids) && areSame(own.gids, others.gids);
@@ -42,7 +49,7 @@ function areSame(a: readonly IdRange[], b: readonly IdRange[]): boolean {
 
 const ALL_IDS = 0xffff_ffff;
 
-/** As /proc/PID/uid_map has it. */
+/** Returns the text of /proc/PID/uid_map. */
 export function idMapText(ranges: readonly IdRange[]): string {
   const shown = ranges.length === 0 ? [[0, 0, ALL_IDS]] : ranges;
   return shown

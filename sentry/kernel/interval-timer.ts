@@ -11,7 +11,10 @@ export interface IntervalValue {
   readonly intervalNs: number;
 }
 
-/** CPU time passes no faster than real time on each CPU: a CPU timer is looked at again no sooner than this. */
+/**
+ * CPU time passes no faster than real time on each CPU: a CPU timer is looked at again no sooner
+ * than this.
+ */
 const MIN_RECHECK_NS = 1_000_000;
 
 class IntervalTimer {

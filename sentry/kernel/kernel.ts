@@ -5,15 +5,21 @@ import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
 import { doLeftover, hasLeftovers } from '../base/leftovers.ts';
+import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn, PIECE_NS } from '../base/turn.ts';
+import { uuid } from '../base/uuid.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { IpcMemory } from './ipc/ipc-memory.ts';
+import { QueueAccount } from './ipc/queue-account.ts';
+import { LoadAverage } from './load-average.ts';
 import { MemoryGuard } from './memory-guard.ts';
+import { NamespaceNumbers } from './namespace-numbers.ts';
+import type { Network } from './network.ts';
 import type { PidFd } from './pidfd.ts';
 import type { ProgramEnvironment } from './program-environment.ts';
 import { Scheduler } from './scheduler.ts';
@@ -24,7 +30,7 @@ import type { TurnMeter } from './turn-meter.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What boot knows of the host and of the caller's wishes. */
+/** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
@@ -41,10 +47,16 @@ export interface KernelOptions {
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
   /**
-   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for its `thread`. The inodes of
-   * descriptors live above this layer.
+   * A file for `creator`, with PIDFD_* `flags`, that stands for a process, or with PIDFD_THREAD for
+   * its `thread`. The inodes of descriptors live above this layer.
    */
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
+  readonly network: Network;
+  readonly settings: Settings;
+  /** A shell outside can continue the main process when it stops: its process group is no orphan. */
+  readonly mainHasShell: boolean;
+  /** Told that the main process stopped (true) or went on (false), with the signal. */
+  readonly mainStopped: (stopped: boolean, signal: number) => void;
 }
 
 /** Events handled before timers are looked at again. */
@@ -61,8 +73,12 @@ export class Kernel {
   readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];
+  readonly network: Network;
+  readonly settings: Settings;
+  readonly mainHasShell: boolean;
+  readonly mainStopped: KernelOptions['mainStopped'];
   readonly program: ProgramEnvironment;
-  /** Of eventfd(2), whose files show theirs. */
+  /** The ids of eventfds, which their files in /proc/PID/fdinfo show. */
   readonly eventfdIds: IdPool = new IdPool();
   readonly audit: AuditLimit = new AuditLimit();
 
@@ -73,7 +89,7 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   readonly memoryBytes: number;
-  /** What messages and semaphores of all IPC namespaces may take. */
+  /** The memory that messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
   readonly cpuCount: number;
 
@@ -84,13 +100,12 @@ export class Kernel {
   readonly containers: Map<string, Container> = new Map();
   /** The first container: its end is the sandbox's end. */
   mainContainer: Container | undefined = undefined;
-  pidNamespaceCount = 0;
-  ipcNamespaceCount = 0;
+  readonly loadAverage: LoadAverage = new LoadAverage();
+  /** The memory that POSIX message queues of all IPC namespaces take of their users' limits. */
+  readonly queueAccount: QueueAccount = new QueueAccount();
+  readonly namespaceNumbers: NamespaceNumbers = new NamespaceNumbers();
   #lastSerial = 0;
-  /** A shell outside can continue the main process when it stops: its process group is no orphan. */
-  mainHasShell = false;
-  /** Tells boot that the main process stopped (true) or went on (false), with the signal. */
-  mainStopped: ((stopped: boolean, signal: number) => void) | undefined = undefined;
+  #bootId: string | undefined = undefined;
   /** Processes started since boot (for /proc/stat). */
   forkCount = 0;
 
@@ -109,6 +124,10 @@ export class Kernel {
     this.turns = options.turns;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
+    this.network = options.network;
+    this.settings = options.settings;
+    this.mainHasShell = options.mainHasShell;
+    this.mainStopped = options.mainStopped;
     this.program = options.program;
     this.ipcMemory = new IpcMemory(options.memoryBytes);
     this.scheduler = new Scheduler(this);
@@ -118,6 +137,12 @@ export class Kernel {
   /** The process whose end is the sandbox's end. */
   get mainGroup(): ThreadGroup | undefined {
     return this.mainContainer?.main;
+  }
+
+  /** /proc/sys/kernel/random/boot_id. */
+  get bootId(): string {
+    this.#bootId ??= uuid(this.randomFill);
+    return this.#bootId;
   }
 
   /** A number for a process or thread that no other has had in any PID namespace. */
@@ -132,7 +157,7 @@ export class Kernel {
     this.#memoryGuard.add(container);
   }
 
-  /** Of one that has ended, or that never began: its id is free again. */
+  /** Forgets a container that has ended or never began. Its id is free again. */
   forgetContainer(container: Container): void {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);

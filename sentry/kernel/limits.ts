@@ -45,7 +45,7 @@ export class Limits {
   }
 }
 
-/** As Linux's INIT_RLIMITS with the values that distributions run containers with. */
+/** Returns Linux's INIT_RLIMITS, with the values that distributions run containers with. */
 function initialLimits(): Limit[] {
   const limits: Limit[] = new Array<Limit>(RLIM_NLIMITS).fill(unlimited);
   limits[RLIMIT_STACK] = { soft: 8 * 1024 * 1024, hard: RLIM_INFINITY };

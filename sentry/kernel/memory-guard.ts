@@ -1,7 +1,8 @@
-// Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry looks at the resident memory
-// of its processes while any of them runs, and kills the largest of a container that has more than it may (as the host's OOM
-// killer would within a cgroup). The next look is due when what is left could have been touched: rarely far from the limit, often
-// near it. Past it a guest gets by what it can touch in SHORTEST_NS.
+// Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry
+// looks at the resident memory and the page tables of its processes while any of them runs, and
+// kills the largest of a container that has more than it may (as the host's OOM killer would within
+// a cgroup). The next look is due when what is left could have been touched: rarely far from the
+// limit, often near it. Past it a guest gets by what it can touch in SHORTEST_NS.
 import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Container } from './container.ts';
@@ -9,7 +10,7 @@ import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
-/** What all processors together make of new pages at the most. */
+/** The most new memory that all processors together can touch. */
 const BYTES_PER_NS = 8;
 const SHORTEST_NS = 3_000_000;
 const LONGEST_NS = 250_000_000;
@@ -49,7 +50,7 @@ export class MemoryGuard {
     this.#nextNs = nowNs + Math.min(Math.max(leftNs, SHORTEST_NS), LONGEST_NS);
   }
 
-  /** What the container may still touch. */
+  /** Returns how much the container may still touch. */
   #judge(container: Container): number {
     const { allowance } = container;
     const limitBytes = allowance.limits.memoryBytes;
@@ -60,7 +61,7 @@ export class MemoryGuard {
     for (const { group, mm } of allowance.processes()) {
       const usage = mm.space.usage();
       const counts = allowance.guardsMemory === 'anonymous';
-      const bytes = counts ? usage.anonymousBytes : usage.residentBytes;
+      const bytes = counts ? usage.chargedAnonymousBytes : usage.chargedBytes;
       total += bytes;
       const badness = bytes + (group.oomScoreAdjustment / 1000) * limitBytes;
       if (badness > most && group.oomScoreAdjustment > -1000) {

@@ -1,5 +1,6 @@
-// One value that something else in the Sentry hands over once: the platform, when a host process has done its work,
-// or a vfork(2) child that no longer uses its parent's memory. Tasks sleep until the value is there.
+// One value that something else in the Sentry hands over once: the platform, when a host process
+// has done its work, or a vfork(2) child that no longer uses its parent's memory. Tasks sleep until
+// the value is there.
 import { POLLIN } from '../../abi/poll.ts';
 import type { Blocking, Sleep, Waker } from '../base/wait.ts';
 

@@ -1,6 +1,7 @@
-// The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side, most often one a
-// container: every task is in one for life, and what is in another cannot be named. A task's `tid` and a process's
-// `id` are those of its own namespace, so that getpid(2) and gettid(2) translate nothing.
+// The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side,
+// most often one a container: every task is in one for life, and what is in another cannot be
+// named. A task's `tid` and a process's `id` are those of its own namespace, so that getpid(2) and
+// gettid(2) translate nothing.
 import type { Container } from './container.ts';
 import type { Kernel } from './kernel.ts';
 import { ProcessGroup, Session } from './session.ts';
@@ -11,9 +12,6 @@ import type { ThreadGroup } from './thread-group.ts';
 const PID_MAX = 4_194_304;
 /** Pids below are given once: afterwards they are daemons' (Linux's RESERVED_PIDS). */
 const RESERVED_PIDS = 300;
-/** PROC_PID_INIT_INO, and the first of namespaces made later (linux/proc_ns.h). */
-const FIRST_INODE = 0xeffffffc;
-const LATER_INODES = 0xf1000000;
 
 export class PidNamespace {
   readonly kernel: Kernel;
@@ -31,16 +29,17 @@ export class PidNamespace {
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
-    kernel.pidNamespaceCount += 1;
-    const count = kernel.pidNamespaceCount;
-    this.inode = count === 1 ? FIRST_INODE : LATER_INODES + count;
+    this.inode = kernel.namespaceNumbers.next('pid');
   }
 
   get lastPid(): number {
     return this.#lastPid;
   }
 
-  /** A free pid for a task of `container`, or undefined when its limit is reached or the namespace has ended. */
+  /**
+   * A free pid for a task of `container`, or undefined when its limit is reached or the namespace
+   * has ended.
+   */
   allocatePid({ allowance }: Container): number | undefined {
     if (this.init?.isExiting === true) return undefined;
     if (!allowance.hasRoomForTask()) {
@@ -107,7 +106,8 @@ export class PidNamespace {
     this.processGroups.delete(group.id);
     const session = group.session;
     session.groups.delete(group);
-    // A terminal's foreground group stays what it was, as in Linux: nobody is in it, and others are in the background.
+    // A terminal's foreground group stays what it was, as in Linux: nobody is in it, and others are
+    // in the background.
     if (session.groups.size === 0) this.sessions.delete(session.id);
   }
 }

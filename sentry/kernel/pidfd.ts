@@ -1,4 +1,5 @@
-// pidfd_open(2): a descriptor that stands for a process, or (PIDFD_THREAD) for one thread; readable when that has ended.
+// pidfd_open(2): a descriptor that stands for a process, or (PIDFD_THREAD) for one thread; readable
+// when that has ended.
 
 import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { POLLHUP, POLLIN, POLLRDNORM } from '../../abi/poll.ts';
@@ -46,8 +47,9 @@ export class PidFd extends OpenFile {
   }
 
   /**
-   * The living task of the id. An exec gives the leader's id to the thread that called execve(2): a descriptor of the
-   * leader then stands for that thread, and one of the thread's old id for nothing.
+   * The living task of the id. An exec gives the leader's id to the thread that called execve(2): a
+   * descriptor of the leader then stands for that thread, and one of the thread's old id for
+   * nothing.
    */
   get task(): Task | undefined {
     if (!this.isOfThread) return this.group.anyTask;

@@ -22,7 +22,7 @@ export interface TimerClock {
   readonly nowNs: () => number;
   /** True for CPU clocks: they may run slower than real time, so an expiry is looked at again. */
   readonly isCpu: boolean;
-  /** What the guest's clock is ahead of `nowNs` by. */
+  /** The time by which the guest's clock is ahead of `nowNs`. */
   readonly offset?: Timespec;
 }
 

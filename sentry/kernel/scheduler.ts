@@ -1,6 +1,6 @@
-// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system calls, puts tasks to
-// sleep and wakes them, and decides on a task's way back to the guest whether a signal has to be delivered first.
-// docs/run-states.md draws the states of a task.
+// The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system
+// calls, puts tasks to sleep and wakes them, and decides on a task's way back to the guest whether
+// a signal has to be delivered first. docs/run-states.md draws the states of a task.
 import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
@@ -342,7 +342,8 @@ export class Scheduler implements PlatformEvents {
   #runGuest(task: Task, answer: SysResult | undefined): void {
     let result = answer;
     if (result !== undefined && isRestart(result)) {
-      // The restart comes before a signal that only the old mask lets through: such a signal interrupts no call.
+      // The restart comes before a signal that only the old mask lets through: such a signal
+      // interrupts no call.
       applyRestart(task, result);
       result = undefined;
     }

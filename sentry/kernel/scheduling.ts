@@ -1,5 +1,6 @@
-// Scheduling parameters of a task: sched(7), kernel/sched/syscalls.c. They are kept and shown, and judged as Linux judges them.
-// The host schedules the threads of a sandbox all alike: nothing here has an effect on that.
+// Scheduling parameters of a task: sched(7), kernel/sched/syscalls.c. They are kept and shown, and
+// judged as Linux judges them. The host schedules the threads of a sandbox all alike: nothing here
+// has an effect on that.
 import { CAP_SYS_NICE } from '../../abi/capability.ts';
 import { EBUSY, EINVAL, EOPNOTSUPP, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { RLIMIT_NICE, RLIMIT_RTPRIO } from '../../abi/resource.ts';
@@ -26,13 +27,13 @@ export interface Scheduling {
   /** 1 to 99 with a real-time policy, else 0. */
   readonly priority: number;
   readonly resetsOnFork: boolean;
-  /** Of SCHED_DEADLINE, in ns; else 0. */
+  /** The parameters of SCHED_DEADLINE, in ns; 0 for other policies. */
   readonly runtimeNs: number;
   readonly deadlineNs: number;
   readonly periodNs: number;
   /** SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN. */
   readonly deadlineFlags: number;
-  /** What a fair task asked for; 0: the default. */
+  /** The time slice that a fair task asked for; 0: the default. */
   readonly sliceNs: number;
 }
 

@@ -57,7 +57,10 @@ const CLEARED_FLAGS = 0x10000 | 0x400 | 0x100;
 /** Signals raised by the instruction at hand: delivered before all others. */
 const synchronous = SignalSet.of(SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS);
 
-/** 'frame': a handler's frame was made. 'again': something else happened, look again. 'none': nothing to deliver. */
+/**
+ * 'frame': a handler's frame was made. 'again': something else happened, look again. 'none':
+ * nothing to deliver.
+ */
 export type Delivery = 'frame' | 'again' | 'none';
 
 /** Takes one signal, if any, and acts on it. `answer` is the interrupted syscall's result, if one was. */
@@ -180,7 +183,8 @@ function pushFrame(
     top = stack.addr + stack.sizeBytes;
   const fpAddr = alignDown(top - task.thread.fpStateBytes, 64);
   const frameAddr = alignDown(fpAddr - sigframe.size, 16) - 8;
-  if (onAlternate && stack.sizeBytes > 0 && frameAddr < stack.addr) return false; // Overflow of the alternate stack.
+  // The alternate stack would overflow.
+  if (onAlternate && stack.sizeBytes > 0 && frameAddr < stack.addr) return false;
 
   const frame = new DataView(new ArrayBuffer(sigframe.size));
   setI64(frame, sigframe.pretcode, action.restorer);
@@ -265,7 +269,7 @@ function readStack(frame: DataView): Task['alternateStack'] | undefined {
   };
 }
 
-/** As the kernel's on_sig_stack(). */
+/** Returns whether `sp` is on the alternate stack, by the rule of the kernel's on_sig_stack(). */
 export function isOnAlternateStack(task: Task, sp: number): boolean {
   const { addr, sizeBytes, flags } = task.alternateStack;
   if ((flags & SS_AUTODISARM) !== 0) return false;

@@ -39,7 +39,7 @@ export function continueGroup(group: ThreadGroup): void {
 }
 
 function tellParent(group: ThreadGroup, code: number, status: number): void {
-  if (group === group.kernel.mainGroup) group.kernel.mainStopped?.(code === CLD_STOPPED, status);
+  if (group === group.kernel.mainGroup) group.kernel.mainStopped(code === CLD_STOPPED, status);
   const parent = group.parent;
   if (parent === undefined) return;
   const action = parent.actions.get(SIGCHLD);

@@ -12,6 +12,7 @@ import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
 import type { FsContext } from '../vfs/fs-context.ts';
+import type { SpecialFiles } from '../vfs/special-files.ts';
 import type { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { UndoList } from './ipc/semaphore-undo.ts';
 import type { Kernel } from './kernel.ts';
@@ -50,7 +51,7 @@ const defaultMemoryPolicy: MemoryPolicy = { mode: MPOL_DEFAULT, nodes: 0 };
 
 export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
 
-/** What a new task starts from. */
+/** The parts that a new task starts from. */
 export interface TaskParts {
   readonly kernel: Kernel;
   readonly tid: number;
@@ -150,7 +151,11 @@ export class Task implements Caller, Waker {
     return this.mm.memory;
   }
 
-  /** What the pids mean that this task names. */
+  get specialFiles(): SpecialFiles {
+    return this.group.container.mounts.specialFiles;
+  }
+
+  /** The PID namespace in which the pids that this task names have their meaning. */
   get pids(): PidNamespace {
     return this.group.pids;
   }

@@ -30,6 +30,7 @@ import type { SignalInfo } from './signal-info.ts';
 import { isStopSignal, PendingSignals, type SignalActions } from './signal-state.ts';
 import { continueGroup } from './stop.ts';
 import type { Task } from './task.ts';
+import type { ControllingTerminal } from './terminal.ts';
 
 const stopSignals = SignalSet.of(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU);
 const continueSignal = SignalSet.of(SIGCONT);
@@ -45,7 +46,7 @@ export interface StatusReport {
   readonly signal: number;
 }
 
-/** What a new process starts from. */
+/** The parts that a new process starts from. */
 export interface ThreadGroupParts {
   readonly container: Container;
   readonly id: number;
@@ -62,7 +63,7 @@ export class ThreadGroup {
   readonly kernel: Kernel;
   readonly container: Container;
   readonly pids: PidNamespace;
-  /** Of the namespace `pids`. */
+  /** The process's id in the namespace `pids`. */
   readonly id: number;
   /** Unlike `id` of this process alone, in all namespaces and times. */
   readonly serial: number;
@@ -85,7 +86,7 @@ export class ThreadGroup {
   actions: SignalActions;
   readonly pending: PendingSignals = new PendingSignals();
   state: GroupState = 'running';
-  /** As wait4 gives it. */
+  /** The exit status in the form of wait4. */
   exitStatus = 0;
   /** Signal sent to the parent at exit; 0 for none. */
   exitSignal: number = SIGCHLD;
@@ -97,6 +98,8 @@ export class ThreadGroup {
   stopSignal = 0;
   report: StatusReport | undefined = undefined;
   isSubreaper = false;
+  /** The terminal of its session that the process left on its own (TIOCNOTTY). */
+  leftTerminal: ControllingTerminal | undefined = undefined;
   /** execve was called since fork (setpgid answers EACCES then). */
   hasExecuted = false;
   /** prctl PR_SET_DUMPABLE. */

@@ -22,7 +22,7 @@ export interface VdsoFiles {
 export interface TimeNamespace {
   /** In /proc/PID/ns/time. */
   readonly inode: number;
-  /** What was asked for, against the host's clocks: /proc/PID/timens_offsets. */
+  /** The offsets that were asked for, against the host's clocks: /proc/PID/timens_offsets. */
   readonly shown: TimeOffsets;
   /** Against the sandbox's, which start at 0. */
   readonly offsets: TimeOffsets;

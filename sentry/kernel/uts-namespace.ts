@@ -1,16 +1,12 @@
-// A UTS namespace (uts_namespaces(7)): host name and NIS domain. Every container has one of its own or shares one of its
-// pod; a task gets another by clone, unshare or setns.
+// A UTS namespace (uts_namespaces(7)): host name and NIS domain. Every container has one of its own
+// or shares one of its pod; a task gets another by clone, unshare or setns.
 
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { rulesOver } from './id-ranges.ts';
+import type { Kernel } from './kernel.ts';
 import type { Task } from './task.ts';
-
-/** PROC_UTS_INIT_INO (linux/proc_ns.h), and where the numbers of namespaces made later begin. */
-const FIRST_INODE = 0xeffffffe;
-const LATER_INODES = 0xf3000000;
-let count = 0;
 
 /** init_uts_ns. */
 const NO_DOMAIN = '(none)';
@@ -22,20 +18,24 @@ export class UtsNamespace {
   hostname: string;
   domainname: string;
 
-  /** Of the user namespace that it belongs to. */
+  /** The id ranges of the user namespace to which the UTS namespace belongs. */
   readonly ids: IdRanges;
 
-  constructor(ids: IdRanges, hostname: string, domainname: string = NO_DOMAIN) {
+  constructor(kernel: Kernel, ids: IdRanges, hostname: string, domainname: string = NO_DOMAIN) {
     this.ids = ids;
-    this.inode = count === 0 ? FIRST_INODE : LATER_INODES + count;
-    count += 1;
+    this.inode = kernel.namespaceNumbers.next('uts');
     this.hostname = hostname;
     this.domainname = domainname;
   }
 
   /** A new one starts with the names of whoever makes it. */
   fork(maker: Task): UtsNamespace {
-    return new UtsNamespace(maker.group.container.ids, this.hostname, this.domainname);
+    return new UtsNamespace(
+      maker.kernel,
+      maker.group.container.ids,
+      this.hostname,
+      this.domainname,
+    );
   }
 
   /** sethostname(2), and setns(2): CAP_SYS_ADMIN in the namespace's own user namespace. */

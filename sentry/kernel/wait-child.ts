@@ -38,7 +38,10 @@ export interface WaitOutcome {
   readonly residentBytes: number;
 }
 
-/** `deliver` writes the outcome out and answers the call's result; it runs once. Nothing yet (WNOHANG): undefined. */
+/**
+ * `deliver` writes the outcome out and answers the call's result; it runs once. Nothing yet
+ * (WNOHANG): undefined.
+ */
 export function waitForChild(
   task: Task,
   query: WaitQuery,

@@ -35,7 +35,10 @@ export interface ElfImage {
   /** ET_DYN: may be loaded anywhere. */
   readonly relocatable: boolean;
   readonly entry: number;
-  /** PT_LOAD segments in file order. At least one, addresses ascending, no overlap after rounding to pages. */
+  /**
+   * PT_LOAD segments in file order. At least one, addresses ascending, no overlap after rounding to
+   * pages.
+   */
   readonly segments: readonly Segment[];
   /** Page-aligned bounds of all segments. */
   readonly low: number;

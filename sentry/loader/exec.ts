@@ -40,13 +40,16 @@ const TASK_COMM_BYTES = 15;
 export interface ExecRequest {
   /** From openForExec; the caller keeps its reference. */
   readonly file: OpenFile;
-  /** As the guest named it. */
+  /** The path in the form that the guest used. */
   readonly path: string;
   readonly argv: readonly string[];
   readonly envp: readonly string[];
 }
 
-/** Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. Sleeps where the host is slow. */
+/**
+ * Replaces the task's program. REGISTERS_SET, or an errno with nothing changed. Sleeps where the
+ * host is slow.
+ */
 export function execute(task: Task, request: ExecRequest): MaybeBlocking {
   const ready = new OneShot<boolean>();
   const fresh = tryFresh(task, ready);

@@ -36,7 +36,10 @@ const SCRIPT_LEVELS = 5;
 const SIGNAL_FRAME_BYTES = 1088;
 const FLAGS_AT_START = 0x202;
 
-/** Who the program runs as, once its file is known (set-user-ID and so on are the caller's). */
+/**
+ * The credentials with which the program runs, once its file is known (set-user-ID and so on are
+ * the caller's).
+ */
 export interface ProgramIdentity {
   readonly credentials: Credentials;
   /** AT_SECURE. */
@@ -46,7 +49,10 @@ export interface ProgramIdentity {
 export interface LoadRequest {
   /** Opened for execution; the caller keeps its reference. */
   readonly file: OpenFile;
-  /** As execve was given it ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a script's interpreter gets. */
+  /**
+   * The path that was given to execve ('/dev/fd/N/...' for execveat): AT_EXECFN, and what a
+   * script's interpreter gets.
+   */
   readonly path: string;
   readonly argv: readonly string[];
   readonly envp: readonly string[];
@@ -74,7 +80,10 @@ export interface LoadedImage {
 
 /** One whose memory is laid out by operations that are still queued on the fresh thread. */
 export interface LaidOutImage extends LoadedImage {
-  /** With what became of them. 0: the fresh thread is ready to run the program's first instruction; else all is undone. */
+  /**
+   * With what became of them. 0: the fresh thread is ready to run the program's first instruction;
+   * else all is undone.
+   */
   readonly finish: (flushed: SysResult) => SysResult;
 }
 
@@ -235,7 +244,10 @@ function build(
   };
 }
 
-/** Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be done then, or an errno. */
+/**
+ * Everything that can fail, in Linux's order: segments, interpreter, vDSO, stack. What is to be
+ * done then, or an errno.
+ */
 function lay(
   request: LoadRequest,
   found: FoundProgram,
@@ -354,7 +366,10 @@ function initialStack(
   });
 }
 
-/** What cannot be mapped: the zeroes behind the file's bytes in a segment's last page, and the stack. */
+/**
+ * Writes the content that cannot be mapped: the zeroes behind the file's bytes in a segment's last
+ * page, and the stack.
+ */
 function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly Tail[]): SysResult {
   for (const { addr, length, writable } of tails) {
     const zeroed = mm.memory.zero(addr, length);

@@ -131,7 +131,7 @@ function mapSegment(
 
 type Extents = Pick<LoadedSegments, 'startCode' | 'endCode' | 'startData' | 'endData'>;
 
-/** As Linux keeps them for /proc/PID/stat: addresses of code and data, without bss. */
+/** Returns the addresses of code and data, without bss, that Linux keeps for /proc/PID/stat. */
 function extents(elf: ElfImage, bias: number): Extents {
   let startCode = Number.POSITIVE_INFINITY;
   let endCode = 0;

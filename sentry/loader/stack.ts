@@ -34,7 +34,7 @@ export function checkArgumentSize(
   return 0;
 }
 
-/** What the auxiliary vector says beyond what the stack itself knows. */
+/** The facts of the auxiliary vector that the stack itself does not know. */
 export interface AuxiliaryFacts {
   readonly headersAddr: number;
   readonly headerCount: number;

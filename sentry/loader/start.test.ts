@@ -24,6 +24,7 @@ beforeEach(() => {
     pids: new PidNamespace(fake.kernel),
     mounts: {} as MountNamespace,
     hasVirtualInit: false,
+    ended: undefined,
   });
   releases = 0;
 });
@@ -85,6 +86,7 @@ describe('prepareProcess', () => {
       pids,
       mounts,
       hasVirtualInit: false,
+      ended: undefined,
       allowance,
     });
     // Others of the sandbox do not count.

@@ -1,5 +1,5 @@
-// Processes that are made from outside: a container's main one, and those of `runts exec`. A task made from nothing, and
-// the command found as a shell would.
+// Processes that are made from outside: a container's main one, and those of `runts exec`. A task
+// made from nothing, and the command found as a shell would.
 import {
   EACCES,
   EAGAIN,
@@ -34,7 +34,10 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 export interface NewProcess {
   readonly container: Container;
-  /** The container's main process: process 1 where its PID namespace has none yet. Else one more beside it. */
+  /**
+   * The container's main process: process 1 where its PID namespace has none yet. Else one more
+   * beside it.
+   */
   readonly asMain: boolean;
   readonly credentials: Credentials;
   /** Holds the standard descriptors already. The process's from here on, even where it cannot be made. */
@@ -51,8 +54,9 @@ export interface NewProcess {
 }
 
 /**
- * Makes a process in a session of its own, with its program loaded and not running yet: startProcess follows, or
- * a signal that kills it. Or the errno of finding or loading the command: then nothing is left of it.
+ * Makes a process in a session of its own, with its program loaded and not running yet:
+ * startProcess follows, or a signal that kills it. Or the errno of finding or loading the command:
+ * then nothing is left of it.
  */
 export function prepareProcess(request: NewProcess): Result<Task> {
   const task = newTask(request);
@@ -152,7 +156,10 @@ interface FoundCommand {
   readonly path: string;
 }
 
-/** As execvp(3): EACCES from one directory does not end the search, but is remembered. */
+/**
+ * Finds a command in PATH, as execvp(3) does: EACCES from one directory does not end the search,
+ * but is remembered.
+ */
 function findCommand(task: Task, command: string, envp: readonly string[]): Result<FoundCommand> {
   if (command === '') return ENOENT;
   if (command.includes('/')) return openCommand(task, command);

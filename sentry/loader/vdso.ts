@@ -8,7 +8,9 @@ import { pageCeil } from '../mm/page.ts';
 import { choosePlace } from '../mm/placement.ts';
 import { type Backing, FULL_PROT, VMA_SHARED, VMA_SPECIAL } from '../mm/vma.ts';
 
-/** What the platform gives: host descriptors that stay open as long as the sandbox lives. */
+/**
+ * The vDSO that the platform gives: host descriptors that stay open as long as the sandbox lives.
+ */
 export interface VdsoImage {
   /** One page of clock parameters, which the Sentry keeps up to date. Read-only. */
   readonly paramsFd: number;

@@ -11,7 +11,7 @@ import { FULL_PROT } from './vma.ts';
 /** The end of one process's heap. */
 export class ProgramBreak {
   end = 0;
-  /** What the break goes back to if the host refuses what that thread asked. */
+  /** The value to which the break goes back if the host refuses what that thread asked. */
   readonly #before = new Map<GuestThread, number>();
 
   /** `thread` moves the break from `old`; the host's part of it is still to come. */
@@ -24,7 +24,10 @@ export class ProgramBreak {
     if (this.#before.size > 0) this.#before.delete(thread);
   }
 
-  /** The host has refused what `thread` asked: the old break, in force again; undefined where none was moved. */
+  /**
+   * The host has refused what `thread` asked: the old break, in force again; undefined where none
+   * was moved.
+   */
   undo(thread: GuestThread): number | undefined {
     const old = this.#before.get(thread);
     if (old === undefined) return undefined;

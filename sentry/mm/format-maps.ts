@@ -8,12 +8,12 @@ import { VMA_SPECIAL, VMA_STACK, type Vma } from './vma.ts';
 
 /** Where the name starts. */
 const NAME_COLUMN = 73;
-/** What Linux has mapped below a new program's stack pointer. */
+/** How much Linux has mapped below a new program's stack pointer. */
 const STACK_SHOWN_BYTES = 0x20000;
 
 export interface MappingDescription {
   readonly vma: Vma;
-  /** As shown: of the main stack only the part in use. */
+  /** The range in the form that is shown: of the main stack only the part in use. */
   readonly start: number;
   readonly end: number;
   readonly dev: number;

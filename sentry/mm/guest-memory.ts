@@ -9,9 +9,15 @@ export interface GuestMemory {
   read(addr: number, dst: Uint8Array): SysResult;
   /** Copies src to `addr`. 0, or EFAULT (a part may have been written). */
   write(addr: number, src: Uint8Array): SysResult;
-  /** As `read`, but answers how many leading bytes could be copied; EFAULT if none (and dst is not empty). */
+  /**
+   * Reads like `read`, but returns how many leading bytes could be copied; EFAULT if none (and dst
+   * is not empty).
+   */
   readSome(addr: number, dst: Uint8Array): SysResult;
-  /** As `write`, but answers how many leading bytes could be copied; EFAULT if none (and src is not empty). */
+  /**
+   * Writes like `write`, but returns how many leading bytes could be copied; EFAULT if none (and
+   * src is not empty).
+   */
   writeSome(addr: number, src: Uint8Array): SysResult;
   /** A fresh copy of `length` bytes as a DataView (little-endian use), or EFAULT. For structs. */
   view(addr: number, length: number): Result<DataView>;

@@ -10,7 +10,7 @@ export interface ImageLayout {
   argEnd: number;
   envStart: number;
   envEnd: number;
-  /** As /proc/PID/auxv gives it. */
+  /** The content of /proc/PID/auxv. */
   auxv: Uint8Array;
 }
 

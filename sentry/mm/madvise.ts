@@ -10,7 +10,7 @@ import { isPageAligned, pageCeil } from './page.ts';
 import type { Vma } from './vma.ts';
 import * as flag from './vma.ts';
 
-/** What one advice does to the part of a VMA that it covers. */
+/** The effect of one advice on the part of a VMA that it covers. */
 type Effect =
   /** Checked and dropped. */
   | { readonly kind: 'hint'; readonly allowed: (vma: Vma) => boolean }

@@ -1,5 +1,6 @@
-// The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), faults and fork. Threads share it.
-// brk, mremap, madvise, mlock and the growth of stacks are in files of their own beside this.
+// The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), faults and
+// fork. Threads share it. brk, mremap, madvise, mlock and the growth of stacks are in files of
+// their own beside this.
 
 import {
   EACCES,
@@ -52,7 +53,7 @@ const PROT_SEM = 8;
 const PAGE_FAULT = 14;
 /** More than so many mappings are changed in pieces of so many. The host is told of each, and has room for 16. */
 const MANY_VMAS = 6144;
-/** What memory calls need of the task that makes them; Task is one. */
+/** The parts of the calling task that memory calls use; Task is one. */
 export interface MemoryCaller {
   readonly thread: GuestThread;
   readonly credentials: Credentials;
@@ -61,7 +62,7 @@ export interface MemoryCaller {
 
 /** Memory without a file. */
 export interface SharedMemory extends Mappable {
-  /** What of it takes host memory. */
+  /** How much of it takes host memory. */
   readonly residentBytes: number;
 }
 
@@ -102,7 +103,7 @@ export class MemoryManager {
   userCount = 1;
   /** The program that runs here (/proc/PID/exe), held. */
   executable: OpenFile | undefined = undefined;
-  /** What says so of that file. */
+  /** The identity of the program's file, which records that it is being executed. */
   #program: FileIdentity | undefined = undefined;
   readonly programBreak = new ProgramBreak();
   /** VMA_LOCKED | VMA_LOCKONFAULT for mappings to come (mlockall MCL_FUTURE). */
@@ -303,7 +304,7 @@ export class MemoryManager {
     return reached;
   }
 
-  /** As Linux does, changes everything up to the first mapping that may not change, then fails. */
+  /** Changes everything up to the first mapping that may not change, then fails, as Linux does. */
   #protect(caller: MemoryCaller, start: number, end: number, prot: number): SysResult {
     let reached = start;
     let error: SysResult = 0;
@@ -433,7 +434,10 @@ export class MemoryManager {
     return this.bounds.guestTop;
   }
 
-  /** What names the bytes at `addr` in every process that maps them; undefined where they are private. */
+  /**
+   * Returns the key that names the bytes at `addr` in every process that maps them; undefined where
+   * they are private.
+   */
   sharedKey(addr: number): string | undefined {
     const vma = this.map.vmas.find(addr);
     if (vma?.backing === undefined || !vma.isShared) return undefined;

@@ -67,7 +67,10 @@ export class MemoryMap {
     this.space.queueOperation(operation, thread);
   }
 
-  /** True where the operation of `thread` that failed at `addr` was queued here (and not FP state of a signal). */
+  /**
+   * True where the operation of `thread` that failed at `addr` was queued here (and not FP state of
+   * a signal).
+   */
   isInFlight(thread: GuestThread, addr: number): boolean {
     return this.#inFlight.get(thread)?.some(({ operation }) => operation.addr === addr) === true;
   }
@@ -109,7 +112,10 @@ export class MemoryMap {
     }
   }
 
-  /** Takes everything in [start, end) out. The answer holds the references: `drop` each, or `add` it again. */
+  /**
+   * Takes everything in [start, end) out. The answer holds the references: `drop` each, or `add` it
+   * again.
+   */
   cut(start: number, end: number): Vma[] {
     const inside = this.isolate(start, end);
     for (const vma of inside) this.#account(vma, -1);

@@ -23,8 +23,8 @@ export class RangeMap<T extends Range> {
   readonly #chunks: Chunk<T>[] = [];
   #size = 0;
   /**
-   * What the last search from above learnt: no gap in [#scannedFloor, #scannedHigh) has #scannedLength bytes.
-   * It saves the next search the way down through thousands of mappings.
+   * The result of the last search from above: no gap in [#scannedFloor, #scannedHigh) has
+   * #scannedLength bytes. It saves the next search the way down through thousands of mappings.
    */
   #scannedHigh = 0;
   #scannedFloor = 0;

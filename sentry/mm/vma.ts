@@ -32,12 +32,18 @@ export const VMA_STACK = 1 << 15;
 /** Linux leaves this much free below a mapping that grows down (stack_guard_gap). */
 export const STACK_GUARD_BYTES = 256 * PAGE_SIZE;
 
-/** What a mapping shows other than zeroes of its own. Shared by all VMAs that one mmap became. */
+/**
+ * The object whose bytes a mapping shows, if they are not zeroes of its own. All VMAs that one mmap
+ * became share it.
+ */
 export interface Backing {
   readonly mappable: Mappable;
   /** undefined for shared anonymous memory, SysV segments and the vDSO. */
   readonly file: OpenFile | undefined;
-  /** As /proc/PID/maps shows it where there is no file path: '/dev/zero (deleted)', '/SYSV00000000 (deleted)'. */
+  /**
+   * The name in /proc/PID/maps where there is no file path: '/dev/zero (deleted)', '/SYSV00000000
+   * (deleted)'.
+   */
   readonly label: string;
 }
 
@@ -46,14 +52,17 @@ export class Vma implements Range {
   end: number;
   /** PROT_READ | PROT_WRITE | PROT_EXEC in force. */
   prot: number;
-  /** What mprotect may raise `prot` to (VM_MAYREAD and so on). */
+  /** The protection to which mprotect may raise `prot` (VM_MAYREAD and so on). */
   readonly maxProt: number;
   /** VMA_*. */
   flags: number;
   readonly backing: Backing | undefined;
   /** Offset in the backing of `start`, in bytes. */
   offset: number;
-  /** '[vdso]', '[vvar]', '[anon:...]', or '' (then /proc/PID/maps names it by its backing, [heap] or [stack]). */
+  /**
+   * '[vdso]', '[vvar]', '[anon:...]', or '' (then /proc/PID/maps names it by its backing, [heap] or
+   * [stack]).
+   */
   name: string;
 
   constructor(

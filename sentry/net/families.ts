@@ -19,8 +19,8 @@ import {
   SOCK_STREAM,
 } from '../../abi/socket.ts';
 import type { Task } from '../kernel/task.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
 import { NetlinkSocket } from './netlink/netlink-socket.ts';
-import { currentNetwork } from './network.ts';
 import type { Socket } from './socket.ts';
 import { UnixMessageSocket } from './unix/message-socket.ts';
 import { UnixStreamSocket } from './unix/stream-socket.ts';
@@ -33,13 +33,13 @@ export function newSocket(
   type: number,
   protocol: number,
   flags: number,
-): Result<Socket> {
+): Result<OpenFile> {
   switch (domain) {
     case AF_UNIX:
       return newUnixSocket(task, type, protocol, flags);
     case AF_INET:
     case AF_INET6:
-      return currentNetwork().newSocket(task, domain, type, protocol, flags);
+      return task.kernel.network.newSocket(task, domain, type, protocol, flags);
     case AF_NETLINK:
       return newNetlinkSocket(task, type, protocol, flags);
     default:
@@ -58,10 +58,9 @@ function newUnixSocket(
   const kind = type === SOCK_RAW ? SOCK_DGRAM : type;
   if (kind !== SOCK_STREAM && kind !== SOCK_DGRAM && kind !== SOCK_SEQPACKET)
     return ESOCKTNOSUPPORT;
-  const { clock } = task.kernel;
   return kind === SOCK_STREAM
-    ? new UnixStreamSocket(flags, 0, task, clock)
-    : new UnixMessageSocket(kind, flags, 0, task, clock);
+    ? new UnixStreamSocket(flags, 0, task, task.kernel)
+    : new UnixMessageSocket(kind, flags, 0, task, task.kernel);
 }
 
 function newNetlinkSocket(
@@ -71,12 +70,12 @@ function newNetlinkSocket(
   flags: number,
 ): Result<Socket> {
   if (type !== SOCK_RAW && type !== SOCK_DGRAM) return ESOCKTNOSUPPORT;
-  const { answerRoute, answerDiag } = currentNetwork();
+  const { answerRoute, answerDiag } = task.kernel.network;
   const answerer = protocol === NETLINK_SOCK_DIAG ? answerDiag : answerRoute;
   if ((protocol !== NETLINK_ROUTE && protocol !== NETLINK_SOCK_DIAG) || answerer === undefined)
     return EPROTONOSUPPORT;
   const kind = { type, protocol, answerer };
-  return new NetlinkSocket(kind, flags, task.credentials, task.kernel.clock);
+  return new NetlinkSocket(kind, flags, task.credentials, task.kernel);
 }
 
 export function newSocketPair(

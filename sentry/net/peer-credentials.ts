@@ -1,4 +1,5 @@
-// What a process is shown of another's ids (unix(7), SO_PEERCRED and SCM_CREDENTIALS): as its own namespaces have them.
+// What a process is shown of another's ids (unix(7), SO_PEERCRED and SCM_CREDENTIALS): as its own
+// namespaces have them.
 import { idSeenFrom } from '../kernel/id-ranges.ts';
 import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';

@@ -7,7 +7,7 @@ const minSendBytes = 4608;
 const minReceiveBytes = 2304;
 
 export class SocketOptions {
-  /** As getsockopt shows them: twice what was asked for. */
+  /** The sizes in the form that getsockopt shows: twice what was asked for. */
   sendBufferBytes: number = defaultBufferBytes;
   receiveBufferBytes: number = defaultBufferBytes;
   receiveLowWater = 1;

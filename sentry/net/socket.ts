@@ -14,6 +14,7 @@ import { S_IFSOCK } from '../../abi/stat.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
 import { type AnonymousNode, newAnonymousNode, sockfs } from '../fs/anon/anonymous-node.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -22,7 +23,10 @@ import type { Sink, Source } from '../vfs/io.ts';
 import { OpenFile } from '../vfs/open-file.ts';
 import { SocketOptions } from './socket-options.ts';
 
-/** What socket operations know of their caller. Task is one. */
+/** The properties of their caller that socket operations use. Task is one. */
+/** The parts of the kernel that sockets of the sandbox use. */
+export type SocketKernel = Pick<Kernel, 'clock' | 'network' | 'settings'>;
+
 export interface SocketCaller extends FsCaller {
   readonly group: ThreadGroup;
 }
@@ -50,20 +54,23 @@ export interface SendControl {
   readonly files: readonly OpenFile[];
   /** Given with SCM_CREDENTIALS and checked. */
   readonly credentials: PeerCredentials | undefined;
-  /** Of other levels than SOL_SOCKET. */
+  /** Messages of levels other than SOL_SOCKET. */
   readonly messages: readonly ControlMessage[];
 }
 
 export const noControl: SendControl = { files: [], credentials: undefined, messages: [] };
 
-/** What comes with received bytes. One object a call, filled by `receive`. */
+/**
+ * The things that come with received bytes. There is one object for each call, which `receive`
+ * fills.
+ */
 export class Received {
   /** struct sockaddr of the sender; undefined where there is none to tell. */
   address: Uint8Array | undefined = undefined;
   /** Each with one reference that now belongs to the receiver. */
   files: readonly OpenFile[] = noControl.files;
   credentials: PeerCredentials | undefined = undefined;
-  /** Of the protocol, as its options asked for. */
+  /** Messages of the protocol that its options asked for. */
   messages: readonly ControlMessage[] = noControl.messages;
   /** MSG_TRUNC, MSG_EOR, MSG_CTRUNC, MSG_OOB, MSG_ERRQUEUE. */
   flags = 0;

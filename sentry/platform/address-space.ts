@@ -33,7 +33,10 @@ export type MemoryOperation =
       readonly length: number;
       readonly prot: number;
     }
-  /** mremap(2): MAYMOVE|FIXED moves pages with their contents; with newAddr equal to addr it resizes in place. */
+  /**
+   * mremap(2): MAYMOVE|FIXED moves pages with their contents; with newAddr equal to addr it resizes
+   * in place.
+   */
   | {
       readonly kind: 'remap';
       readonly addr: number;
@@ -66,7 +69,10 @@ export interface AddressSpace {
    */
   queueOperation(operation: MemoryOperation, via: GuestThread): void;
 
-  /** Queues: where a host that can show programs' arguments (ps(1)) finds those of this one. Does not fail. */
+  /**
+   * Queues: where a host that can show programs' arguments (ps(1)) finds those of this one. Does
+   * not fail.
+   */
   queueShownArguments(place: ArgumentPlace, via: GuestThread): void;
 
   /** Its process on the host, as the Sentry's PID namespace numbers it; 0: none. */
@@ -79,8 +85,9 @@ export interface AddressSpace {
   flushOperations(via: GuestThread): SysResult;
 
   /**
-   * Tries the same within a short time. Returns undefined where the operations take longer: then `done` is called with
-   * the result later, from Platform.poll or wait. Nobody waits for a host process that the host does not let run.
+   * Tries the same within a short time. Returns undefined where the operations take longer: then
+   * `done` is called with the result later, from Platform.poll or wait. Nobody waits for a host
+   * process that the host does not let run.
    */
   tryFlush(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined;
 
@@ -106,14 +113,19 @@ export interface AddressSpace {
   /** Kills all threads and frees the host process. No event follows. Safe to call at any time, once. */
   destroy(): void;
 
-  /** Of the host process, for /proc and rusage; 0 where unknown. */
+  /** Returns the usage of the host process, for /proc and rusage; 0 where unknown. */
   usage(): MemoryUsage;
 }
 
 export interface MemoryUsage {
   readonly residentBytes: number;
-  /** Those of neither files nor shared memory. */
-  readonly anonymousBytes: number;
+  /**
+   * Resident memory and page tables, which are memory of the host's kernel: pages of zeros that
+   * were only read take nothing else.
+   */
+  readonly chargedBytes: number;
+  /** The same without pages of files and shared memory. */
+  readonly chargedAnonymousBytes: number;
   /** User and system. */
   readonly cpuNs: number;
 }

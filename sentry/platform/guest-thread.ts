@@ -78,9 +78,9 @@ export interface GuestThread {
   readonly syscall: Uint32Array;
 
   /**
-   * The stopped thread's registers as of the stop, a private copy of the Sentry's (fetched at the first call after each
-   * stop, the same object until resume). Low half at [2*i], high at [2*i+1]. Writes take effect at resume if
-   * `registersChanged` is called.
+   * The stopped thread's registers as of the stop, a private copy of the Sentry's (fetched at the
+   * first call after each stop, the same object until resume). Low half at [2*i], high at [2*i+1].
+   * Writes take effect at resume if `registersChanged` is called.
    */
   registers(): Uint32Array;
   registersChanged(): void;
@@ -101,17 +101,26 @@ export interface GuestThread {
 
   /** Size of the thread's FP/vector state in signal-frame format (fpstate with its trailing magic). */
   readonly fpStateBytes: number;
-  /** Queues: store FP state to guest memory at `addr` (64-byte aligned). Failure: 'operationFailed', EFAULT. */
+  /**
+   * Queues: store FP state to guest memory at `addr` (64-byte aligned). Failure: 'operationFailed',
+   * EFAULT.
+   */
   queueSaveFpState(addr: number): void;
   /** Queues: load FP state (signal-frame format) from guest memory; 0 resets it to the initial state. */
   queueLoadFpState(addr: number): void;
 
-  /** What the host calls the thread from its next resume on: up to 15 characters, a byte string. Does not fail. */
+  /**
+   * Sets the name that the host shows for the thread from its next resume on: up to 15 characters,
+   * a byte string. Does not fail.
+   */
   showName(name: string): void;
 
   /** CPU time of the host thread in ns (clock_gettime on its tid's CPU clock); 0 where unknown. */
   cpuNs(): number;
 
-  /** Ends this guest thread only (not the last of its space: use AddressSpace.destroy). Must be stopped or be told by interrupt first. */
+  /**
+   * Ends this guest thread only (not the last of its space: use AddressSpace.destroy). Must be
+   * stopped or be told by interrupt first.
+   */
   exit(): void;
 }

@@ -10,7 +10,8 @@ export interface PlatformEvents {
   threadStopped(thread: GuestThread): void;
   /**
    * The host processes behind an address space are gone although nobody asked (killed by the host's
-   * OOM killer, or the guest broke its own stub). All its threads are dead. `signal`: of the host's that ended them, or 0.
+   * OOM killer, or the guest broke its own stub). All its threads are dead. `signal`: of the host's
+   * that ended them, or 0.
    */
   addressSpaceDied(space: AddressSpace, reason: string, signal: number): void;
 }
@@ -37,15 +38,17 @@ export interface Platform {
   start(events: PlatformEvents): void;
 
   /**
-   * An empty address space with one guest thread, not yet running, zero registers. For exec. Its host process, and all that
-   * are forked from it, are in the cgroups of `pool`; without a pool they are in the sandbox's own.
+   * An empty address space with one guest thread, not yet running, zero registers. For exec. Its
+   * host process, and all that are forked from it, are in the cgroups of `pool`; without a pool
+   * they are in the sandbox's own.
    */
   newAddressSpace(pool?: ProcessPool): Result<FreshAddressSpace>;
 
   /**
-   * Tries to make an address space in a short time, so that a host process that the host does not let run keeps nobody
-   * waiting. Returns undefined where none is ready yet: then `ready` is called later, from poll or wait, with true when
-   * the caller should try again, or with false when no address space could be made.
+   * Tries to make an address space in a short time, so that a host process that the host does not
+   * let run keeps nobody waiting. Returns undefined where none is ready yet: then `ready` is called
+   * later, from poll or wait, with true when the caller should try again, or with false when no
+   * address space could be made.
    */
   tryNewAddressSpace(
     pool: ProcessPool | undefined,
@@ -53,8 +56,9 @@ export interface Platform {
   ): Result<FreshAddressSpace> | undefined;
 
   /**
-   * Makes a pool in other cgroups than the sandbox's. `cgroupFds` are the cgroups' cgroup.procs files, opened for writing.
-   * The platform closes these descriptors, also where the host does not allow the pool and an errno is returned.
+   * Makes a pool in other cgroups than the sandbox's. `cgroupFds` are the cgroups' cgroup.procs
+   * files, opened for writing. The platform closes these descriptors, also where the host does not
+   * allow the pool and an errno is returned.
    */
   newProcessPool(cgroupFds: readonly number[]): Result<ProcessPool>;
 

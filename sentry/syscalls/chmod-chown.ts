@@ -1,4 +1,5 @@
-// chmod(2), fchmod(2), fchmodat(2), chown(2), fchown(2), lchown(2), fchownat(2), utime(2), utimes(2), futimesat(2), utimensat(2).
+// chmod(2), fchmod(2), fchmodat(2), chown(2), fchown(2), lchown(2), fchownat(2), utime(2),
+// utimes(2), futimesat(2), utimensat(2).
 import {
   EACCES,
   EBADF,
@@ -144,7 +145,9 @@ function sysFchownat(task: Task, args: SyscallArgs): SysResult {
   );
 }
 
-/** What becomes of one of the two times. 'now' needs write permission only; a time needs ownership. */
+/**
+ * The change of one of the two times. 'now' needs write permission only; a time needs ownership.
+ */
 type NewTime = WallTime | 'now' | 'omit';
 
 function setTimes(task: Task, path: Result<Path>, atime: NewTime, mtime: NewTime): SysResult {

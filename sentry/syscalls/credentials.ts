@@ -182,7 +182,10 @@ function sysSetgroups(task: Task, args: SyscallArgs): SysResult {
   return 0;
 }
 
-/** Words of capability data for a header's version; EINVAL (and the preferred version written back) for others. */
+/**
+ * Words of capability data for a header's version; EINVAL (and the preferred version written back)
+ * for others.
+ */
 function capabilityWords(task: Task, headerAddr: number): Result<{ words: number; pid: number }> {
   const header = task.memory.view(headerAddr, 8);
   if (isErrno(header)) return header;

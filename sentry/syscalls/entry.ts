@@ -61,7 +61,7 @@ interface RowBase {
   readonly number: number;
   readonly name: string;
   readonly args: readonly ArgumentKind[];
-  /** What a guest may notice missing; goes to docs/compatibility.md. */
+  /** The part that a guest may notice missing; docs/compatibility.md shows it. */
   readonly partial?: string;
 }
 

@@ -19,9 +19,12 @@ import { direct, type Row, sleeps } from './entry.ts';
 import { readTimeout, swapSignalMask, withMaskRestored } from './poll-wait.ts';
 import { deadlineAfter } from './transfer.ts';
 
-/** Events go to the guest through this; grown to the largest call so far, within reason. */
-let scratch = new Uint8Array(64 * epollEvent.size);
-const scratchEventsMax = 65536;
+/**
+ * Room for as many events as nearly every call asks for; a call that finds more ready gets bytes of
+ * its own.
+ */
+const scratch = new Uint8Array(64 * epollEvent.size);
+const mostEvents = 65536;
 
 function sysEpollCreate(task: Task, args: SyscallArgs): SysResult {
   return args.i32(0) <= 0 ? EINVAL : task.files.add(new Epoll(), false);
@@ -115,12 +118,13 @@ function* sleepForEvents(
 function collect(task: Task, epoll: Epoll, addr: number, limit: number): SysResult {
   const listed = epoll.listedCount;
   if (listed === 0) return 0;
-  const room = Math.min(limit, listed, scratchEventsMax);
-  if (room * epollEvent.size > scratch.length) scratch = new Uint8Array(room * epollEvent.size);
-  const count = epoll.collect(new DataView(scratch.buffer), room);
+  const room = Math.min(limit, listed, mostEvents);
+  const wanted = room * epollEvent.size;
+  const events = wanted > scratch.length ? new Uint8Array(wanted) : scratch;
+  const count = epoll.collect(new DataView(events.buffer), room);
   if (count === 0) return 0;
   // Differs from Linux: events that cannot be delivered are lost to an edge-triggered caller.
-  const copied = task.memory.write(addr, scratch.subarray(0, count * epollEvent.size));
+  const copied = task.memory.write(addr, events.subarray(0, count * epollEvent.size));
   return isErrno(copied) ? copied : count;
 }
 

@@ -116,7 +116,7 @@ function* releasing(file: OpenFile, call: Blocking<SysResult>): Blocking<SysResu
   }
 }
 
-/** What scripts are called by, as Linux makes it up for execveat. */
+/** Returns the name by which scripts are called, as Linux makes it up for execveat. */
 function nameOf(dirfd: number, path: string): string {
   if (dirfd === AT_FDCWD || path.startsWith('/')) return path;
   return path === '' ? `/dev/fd/${dirfd}` : `/dev/fd/${dirfd}/${path}`;

@@ -39,10 +39,10 @@ import {
   O_PATH,
 } from '../../abi/fcntl.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
-import { type PidNamespace, pidSeenFrom } from '../kernel/pid-namespace.ts';
+import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
-import type { OpenFile } from '../vfs/open-file.ts';
+import type { IoOwner, OpenFile } from '../vfs/open-file.ts';
 import { isOwner } from '../vfs/permission.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
@@ -51,16 +51,6 @@ import { recordLock } from './file-locks.ts';
 /** O_ASYNC is not among them: no file here sends SIGIO, and Linux ignores the flag for files that cannot. */
 const settableFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 
-/** Who F_SETOWN named, and the signal of F_SETSIG: kept to be asked for. */
-interface IoOwner {
-  readonly type: number;
-  readonly id: number;
-  /** Whose `id` it is. */
-  readonly pids: PidNamespace | undefined;
-  readonly signal: number;
-}
-
-const owners = new WeakMap<OpenFile, IoOwner>();
 const nobody: IoOwner = {
   type: F_OWNER_TID,
   id: 0,
@@ -101,7 +91,7 @@ function sysFcntl(task: Task, args: SyscallArgs): MaybeBlocking {
   }
 }
 
-/** What O_PATH descriptors know too; undefined for another command. */
+/** Handles the commands that O_PATH descriptors know too; undefined for another command. */
 function descriptorCommand(
   task: Task,
   fd: number,
@@ -147,7 +137,7 @@ function setFlags(task: Task, file: OpenFile, wanted: number): SysResult {
 }
 
 function ownerCommand(task: Task, file: OpenFile, command: number, args: SyscallArgs): SysResult {
-  const owner = owners.get(file) ?? nobody;
+  const owner = file.ioOwner ?? nobody;
   const id = pidSeenFrom(task.pids, owner.pids, owner.id);
   switch (command) {
     case F_GETOWN:
@@ -161,7 +151,7 @@ function ownerCommand(task: Task, file: OpenFile, command: number, args: Syscall
       return owner.signal;
     case F_SETSIG:
       if (args.u32(2) > 64) return EINVAL;
-      owners.set(file, { ...owner, signal: args.u32(2) });
+      file.ioOwner = { ...owner, signal: args.u32(2) };
       return 0;
     case F_GETOWN_EX:
       return writeOwner(task, args.addr(2), owner.type, id);
@@ -179,7 +169,7 @@ function ownerCommand(task: Task, file: OpenFile, command: number, args: Syscall
 
 function setOwner(task: Task, file: OpenFile, type: number, id: number): SysResult {
   if (id < 0 || (id !== 0 && !task.pids.isTaken(id))) return ESRCH;
-  owners.set(file, { type, id, pids: task.pids, signal: owners.get(file)?.signal ?? 0 });
+  file.ioOwner = { type, id, pids: task.pids, signal: file.ioOwner?.signal ?? 0 };
   return 0;
 }
 

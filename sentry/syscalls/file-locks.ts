@@ -137,7 +137,10 @@ function* waitForLock(
   }
 }
 
-/** Another thread closed the descriptor while this one waited: the process must not keep the lock (fcntl_setlk's own test). */
+/**
+ * Another thread closed the descriptor while this one waited: the process must not keep the lock
+ * (fcntl_setlk's own test).
+ */
 function closedMeanwhile(
   task: Task,
   fd: number,

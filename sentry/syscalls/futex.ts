@@ -115,7 +115,10 @@ function requeue(task: Task, args: SyscallArgs, isPrivate: boolean, compares: bo
   return woken + moved;
 }
 
-/** FUTEX_WAKE_OP. Differs from Linux: the read-modify-write is not atomic against guest threads that run meanwhile. */
+/**
+ * FUTEX_WAKE_OP. Differs from Linux: the read-modify-write is not atomic against guest threads that
+ * run meanwhile.
+ */
 function wakeOp(task: Task, args: SyscallArgs, isPrivate: boolean): SysResult {
   const { futexes } = task.kernel;
   const encoded = args.u32(5);

@@ -11,7 +11,7 @@ import { userOf } from '../kernel/ipc/leave.ts';
 import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 
-/** What shmget, semget and msgget say of the caller. */
+/** Returns the caller as shmget, semget and msgget describe it. */
 export const callerOf = (
   task: Task,
 ): Pick<Parameters<IpcTable<IpcObject>['get']>[0], 'credentials' | 'user' | 'nowSec'> => ({
@@ -25,7 +25,10 @@ export const nowSec = (task: Task): number => task.kernel.clock.realtime().sec;
 export const pidSeen = (task: Task, user: IpcUser | undefined): number =>
   user === undefined ? 0 : pidSeenFrom(task.pids, user.pids, user.id);
 
-/** IPC_STAT and its kin. `byPlace`: the id is taken as an index, and is the answer; `unchecked`: for everybody. */
+/**
+ * IPC_STAT and its kin. `byPlace`: the id is taken as an index, and is the answer; `unchecked`: for
+ * everybody.
+ */
 export interface StatusRequest {
   readonly id: number;
   readonly addr: number;

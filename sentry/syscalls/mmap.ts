@@ -166,7 +166,10 @@ function sysMunlockall(task: Task, _args: SyscallArgs): SysResult {
   return unlockAll(task.mm);
 }
 
-/** As Linux emulates it: another mmap of the same file in place of a part of a shared mapping. */
+/**
+ * Handles remap_file_pages as Linux emulates it: another mmap of the same file in place of a part
+ * of a shared mapping.
+ */
 function sysRemapFilePages(task: Task, args: SyscallArgs): SysResult {
   const start = args.addr(0) - (args.addr(0) % PAGE_SIZE);
   const length = args.len(1) - (args.len(1) % PAGE_SIZE);

@@ -78,7 +78,10 @@ interface Addressee {
   readonly toThread: boolean;
 }
 
-/** What a pidfd or a directory /proc/PID names; `scope` is one PIDFD_SIGNAL_*, or 0. */
+/**
+ * Returns the addressee that a pidfd or a directory /proc/PID names; `scope` is one PIDFD_SIGNAL_*,
+ * or 0.
+ */
 function addresseeAt(task: Task, fd: number, scope: number): Result<Addressee> {
   const file = task.files.getAny(fd);
   if (isErrno(file)) return file;
@@ -96,7 +99,7 @@ function addresseeAt(task: Task, fd: number, scope: number): Result<Addressee> {
   return { id: group.id, group, isGone, thread: group.leader, toThread };
 }
 
-/** As kill(2) and tgkill(2) have it, or what the guest wrote. */
+/** Returns the signal's information as kill(2) makes it, or as the guest wrote it. */
 function signalInfo(
   task: Task,
   { id, toThread }: Addressee,

@@ -156,7 +156,10 @@ function deadlineOf(task: Task, timeoutNs: number): number {
   return timeoutNs === 0 ? 0 : deadlineAfter(task, timeoutNs);
 }
 
-/** Writes the time that is left to where the time-out came from. A bad address there is ignored, as in Linux. */
+/**
+ * Writes the time that is left to where the time-out came from. A bad address there is ignored, as
+ * in Linux.
+ */
 function withTimeLeft(
   task: Task,
   call: MaybeBlocking,

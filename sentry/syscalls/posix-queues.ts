@@ -1,4 +1,5 @@
-// POSIX message queues: mq_open(2), mq_unlink(2), mq_timedsend(2), mq_timedreceive(2), mq_notify(2), mq_getsetattr(2).
+// POSIX message queues: mq_open(2), mq_unlink(2), mq_timedsend(2), mq_timedreceive(2),
+// mq_notify(2), mq_getsetattr(2).
 import {
   EACCES,
   EAGAIN,

@@ -145,7 +145,7 @@ function setMemoryFailurePolicy(task: Task, args: SyscallArgs): SysResult {
   return 0;
 }
 
-/** As much of the auxiliary vector as fits; its whole size. */
+/** Copies as much of the auxiliary vector as fits. Returns its whole size. */
 function copyAuxv(task: Task, args: SyscallArgs): SysResult {
   if (!isZeroFrom(args, 3)) return EINVAL;
   const { auxv } = task.mm.image;

@@ -45,7 +45,10 @@ function target(task: Task, pid: number): Scheduled | undefined {
   return tasks.get(pid) ?? (init?.isVirtual && pid === init.id ? initProcess() : undefined);
 }
 
-/** The Sentry's own process 1 has no task; changes to it are forgotten, as nothing of it is ever scheduled. */
+/**
+ * The Sentry's own process 1 has no task; changes to it are forgotten, as nothing of it is ever
+ * scheduled.
+ */
 function initProcess(): Scheduled {
   return {
     scheduling: ordinaryScheduling,
@@ -177,7 +180,7 @@ function readAttributes(task: Task, addr: number): Result<SchedulingRequest> {
   };
 }
 
-/** What a task runs at a time: base_slice_ns, longer on larger machines. */
+/** Returns how long a task runs at a time: base_slice_ns, longer on larger machines. */
 function defaultSliceNs(cpuCount: number): number {
   return 750_000 * (1 + Math.floor(Math.log2(Math.min(8, cpuCount))));
 }

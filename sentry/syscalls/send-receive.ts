@@ -141,7 +141,10 @@ function sysSendmmsg(task: Task, args: SyscallArgs): MaybeBlocking {
   return sendMany(task, socket, args.addr(1), Math.min(args.u32(2), UIO_MAXIOV), flags);
 }
 
-/** What was sent counts; an error is told only where nothing was. */
+/**
+ * Sends several messages. Returns the number of those that were sent, and an error only where none
+ * was.
+ */
 function* sendMany(
   task: Task,
   socket: Socket,
@@ -314,7 +317,7 @@ function sysRecvmmsg(task: Task, args: SyscallArgs): MaybeBlocking {
   );
 }
 
-/** As in Linux the time-out is looked at only after each message. */
+/** Receives several messages. As in Linux the time-out is looked at only after each message. */
 function* receiveMany(
   task: Task,
   socket: Socket,

@@ -21,6 +21,7 @@ import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { newSocket, newSocketPair } from '../net/families.ts';
 import type { Socket } from '../net/socket.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row, sleeps } from './entry.ts';
 import { addPair } from './pipe.ts';
@@ -47,7 +48,7 @@ function sysSocket(task: Task, args: SyscallArgs): SysResult {
 }
 
 /** Gives a new socket a descriptor, or closes it. */
-function install(task: Task, socket: Socket, flags: number): SysResult {
+function install(task: Task, socket: OpenFile, flags: number): SysResult {
   socket.acquire();
   const fd = task.files.add(socket, (flags & SOCK_CLOEXEC) !== 0);
   socket.release();
@@ -73,7 +74,10 @@ function sysBind(task: Task, args: SyscallArgs): SysResult {
 
 function sysListen(task: Task, args: SyscallArgs): SysResult {
   const socket = socketAt(task, args.i32(0));
-  return isErrno(socket) ? socket : socket.listen(args.i32(1), task);
+  if (isErrno(socket)) return socket;
+  // A negative one is unsigned to Linux, and so is cut to somaxconn.
+  const most = task.kernel.settings.number('net.core.somaxconn');
+  return socket.listen(Math.min(args.u32(1), most), task);
 }
 
 function sysAccept(task: Task, args: SyscallArgs): MaybeBlocking {

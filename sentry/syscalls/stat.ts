@@ -219,7 +219,10 @@ function accessIn(
   return mayAccessPath(task.credentials, path, mode);
 }
 
-/** As Linux's override_creds: file systems must find a whole task in the caller, so its ids change for a moment. */
+/**
+ * Runs `body` with the real ids, like Linux's override_creds. File systems must find a whole task
+ * in the caller, so the task's ids change for a moment.
+ */
 function withRealIds(task: Task, body: () => SysResult): SysResult {
   const { credentials } = task;
   const isPlainRoot = credentials.uid === 0 && credentials.effective === credentials.permitted;

@@ -1,4 +1,5 @@
-// The syscall table of x86-64: rows of all families, one list. Dispatch, strace, docs/compatibility.md and tests read it.
+// The syscall table of x86-64: rows of all families, one list. Dispatch, strace,
+// docs/compatibility.md and tests read it.
 
 import { absentRows } from './absent.ts';
 import { chmodChownRows } from './chmod-chown.ts';

@@ -70,7 +70,10 @@ export function deadlineAfter(task: Task, timeoutNs: number): number {
     : task.kernel.clock.monotonicNs() + timeoutNs;
 }
 
-/** As Linux's sock_intr_errno: a call with a time-out of its own is not restarted. */
+/**
+ * Returns the result of an interrupted call, by Linux's sock_intr_errno: a call with a time-out of
+ * its own is not restarted.
+ */
 export function interrupted(timeoutNs: number): SysResult {
   return timeoutNs === Number.POSITIVE_INFINITY ? ERESTARTSYS : EINTR;
 }

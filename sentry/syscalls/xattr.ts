@@ -54,7 +54,10 @@ function nameArgument(task: Task, addr: number): Result<string> {
   return name === '' || name.length > XATTR_NAME_MAX ? ERANGE : name;
 }
 
-/** Who may see or change an attribute of this name: xattr(7), xattr_permission of fs/xattr.c. */
+/**
+ * Returns 0 where the task may see or change an attribute of this name, else the errno: xattr(7),
+ * xattr_permission of fs/xattr.c.
+ */
 function mayUseName(task: Task, path: Path, name: string, mask: number): SysResult {
   const { credentials } = task;
   const writes = mask === MAY_WRITE;
@@ -77,7 +80,7 @@ function mayUseName(task: Task, path: Path, name: string, mask: number): SysResu
   return mayAccess(credentials, path.node, mask);
 }
 
-/** What every change of an attribute asks first, and tells afterwards. */
+/** Changes an attribute: makes the checks that every change needs, and reports the change. */
 function changeXattr(
   task: Task,
   path: Result<Path>,

@@ -37,14 +37,17 @@ export class ByteRing {
     return total;
   }
 
-  /** Gives up to `limit` bytes to `sink` and forgets them. Bytes given, or the sink's error where none were. */
+  /**
+   * Gives up to `limit` bytes to `sink` and forgets them. Bytes given, or the sink's error where
+   * none were.
+   */
   drain(sink: Sink, limit: number): SysResult {
     const count = this.peek(sink, limit, 0);
     if (count > 0) this.discard(count);
     return count;
   }
 
-  /** As `drain`, from `skip` bytes past the oldest, and the bytes stay. */
+  /** Copies like `drain`, from `skip` bytes past the oldest one, and the bytes stay. */
   peek(sink: Sink, limit: number, skip: number): SysResult {
     let wanted = Math.min(limit, sink.remaining, this.length - skip);
     let at = skip;

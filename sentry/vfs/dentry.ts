@@ -1,8 +1,9 @@
-// The dentry cache: names that were looked up, found or not, and the tree of names in use.
-// A dentry is one name of one node in one file system; mounts of the same file system share them.
-// What keeps a dentry: its pins (open files, working directories, mounts: Path.pin), its children,
-// a mount on top, and else recent use: past `unusedLimit` dentries the least recently used go (second chance).
-// A dentry that somebody holds without a pin stays valid, but a rename may no longer show in its path.
+// The dentry cache: names that were looked up, found or not, and the tree of names in use. A dentry
+// is one name of one node in one file system; mounts of the same file system share them. What keeps
+// a dentry: its pins (open files, working directories, mounts: Path.pin), its children, a mount on
+// top, and else recent use: past `unusedLimit` dentries the least recently used go (second chance).
+// A dentry that somebody holds without a pin stays valid, but a rename may no longer show in its
+// path.
 import { ENOENT, type Errno, isErrno, type Result } from '../../abi/errno.ts';
 import type { Caller } from './caller.ts';
 import type { FileSystem, Node } from './node.ts';

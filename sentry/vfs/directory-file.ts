@@ -1,6 +1,6 @@
-// An open directory over a snapshot of names, taken when it is read from the start: entries removed since are
-// skipped, entries made since show after rewinddir(3). Positions are places in the snapshot, so telldir/seekdir
-// hold whatever changes in between.
+// An open directory over a snapshot of names, taken when it is read from the start: entries removed
+// since are skipped, entries made since show after rewinddir(3). Positions are places in the
+// snapshot, so telldir/seekdir hold whatever changes in between.
 import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import type { Node } from './node.ts';
@@ -14,7 +14,7 @@ export interface ListedEntry {
   readonly kind: number;
 }
 
-/** What a directory node gives its open files. */
+/** The calls of a directory node that its open files use. */
 export interface Listing extends Node {
   /** Entries without '.' and '..'. */
   list(): Result<readonly ListedEntry[]>;
@@ -27,7 +27,7 @@ export interface Listing extends Node {
   wasRead(): void;
 }
 
-/** What open directories of every file system answer alike. */
+/** The answers that open directories of every file system give alike. */
 export abstract class OpenDirectory extends OpenFile {
   override get pollable(): boolean {
     return false;

@@ -39,7 +39,10 @@ export class FdTable {
     return fd;
   }
 
-  /** What add() would answer. Asked before a call makes something that add() is to install. */
+  /**
+   * Returns the answer that add() would give. It is asked before a call makes something that add()
+   * is to install.
+   */
   next(): SysResult {
     const fd = this.#lowest(0);
     return fd < this.limit ? fd : EMFILE;

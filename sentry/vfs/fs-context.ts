@@ -60,7 +60,7 @@ export class FsContext {
   }
 }
 
-/** What path walks and opens need of a task. Task implements it. */
+/** The parts of a task that path walks and opens use. Task implements it. */
 export interface FsCaller extends Caller {
   readonly fs: FsContext;
   readonly files: FdTable;

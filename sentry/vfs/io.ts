@@ -14,7 +14,10 @@ export interface Sink {
 export interface Source {
   /** Bytes still to be taken. */
   readonly remaining: number;
-  /** Fills the front of `dst`; min(remaining, dst.length) bytes, fewer at a bad address; EFAULT if none could be read. */
+  /**
+   * Fills the front of `dst`; min(remaining, dst.length) bytes, fewer at a bad address; EFAULT if
+   * none could be read.
+   */
   take(dst: Uint8Array): SysResult;
   /** The last `count` bytes taken were not used after all: they come again. */
   giveBack(count: number): void;

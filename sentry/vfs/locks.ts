@@ -1,5 +1,6 @@
-// File locks: record locks by process and by open file description (fcntl(2)), and flock(2).
-// They hang on the file (Node.identity). An owner is an object: the FdTable for POSIX locks, the OpenFile for the others.
+// File locks: record locks by process and by open file description (fcntl(2)), and flock(2). They
+// hang on the file (Node.identity). An owner is an object: the FdTable for POSIX locks, the
+// OpenFile for the others.
 import { EAGAIN, EDEADLK, ENOLCK, type SysResult } from '../../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
@@ -23,7 +24,7 @@ export interface RecordLock {
 /** Bound on records of one node: a guest must not fill the Sentry with them. */
 const maxRecords = 8192;
 
-/** Who waits for whom, for POSIX locks: owner to the owner whose lock is in its way. */
+/** The owners who wait for POSIX locks, each with the owner whose lock is in its way. */
 const waitingFor = new Map<object, object>();
 
 export class FileLocks {

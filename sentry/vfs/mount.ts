@@ -12,10 +12,9 @@ import { S_IFDIR } from '../../abi/stat.ts';
 import { type Dentry, isWithin, rootDentry } from './dentry.ts';
 import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
+import type { SpecialFiles } from './special-files.ts';
 
 let lastMountId = 20;
-/** Of the namespace before the next one, as /proc/PID/ns/mnt shows it (MNT_NS_INIT_INO is the first). */
-let lastInode = 0xf0000000;
 
 export interface MountOptions {
   /** MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME ... of this mount. */
@@ -41,7 +40,7 @@ export class Mount {
   readonly children: Map<Dentry, Mount> = new Map();
   /** Open files and directories of processes that were reached through this mount (Path.pin). */
   users = 0;
-  /** Of the root mount: the namespace. */
+  /** The namespace, set in the root mount of a namespace only. */
   namespace: MountNamespace | undefined = undefined;
 
   constructor(filesystem: FileSystem, options: MountOptions = {}) {
@@ -90,13 +89,21 @@ export function namespaceOf(mount: Mount | undefined): MountNamespace | undefine
   return top?.namespace;
 }
 
-export class MountNamespace {
+export interface MountNamespaceParts {
   readonly inode: number;
+  readonly specialFiles: SpecialFiles;
+}
+
+export class MountNamespace {
+  /** The number in /proc/PID/ns/mnt. */
+  readonly inode: number;
+  /** The meaning of FIFOs and devices to the processes that have this namespace. */
+  readonly specialFiles: SpecialFiles;
   #root: Mount;
 
-  constructor(root: Mount) {
-    lastInode += 1;
-    this.inode = lastInode;
+  constructor(root: Mount, { inode, specialFiles }: MountNamespaceParts) {
+    this.inode = inode;
+    this.specialFiles = specialFiles;
     this.#root = root;
     root.namespace = this;
   }
@@ -179,29 +186,6 @@ export class MountNamespace {
     }
     hang(oldRoot, putOld.mount ?? newRoot, putOld.dentry);
     return 0;
-  }
-
-  /** A copy for CLONE_NEWNS. `translate` maps paths of this namespace to the copy's. */
-  copy(): { readonly namespace: MountNamespace; translate(path: Path): Path } {
-    const clones = new Map<Mount, Mount>();
-    const root = this.#root.clone();
-    clones.set(this.#root, root);
-    for (const mount of this.mounts()) {
-      const clone = clones.get(mount) as Mount;
-      for (const [dentry, child] of mount.children) {
-        const childClone = child.clone();
-        clones.set(child, childClone);
-        hang(childClone, clone, dentry);
-      }
-    }
-    return {
-      namespace: new MountNamespace(root),
-      translate: (path) =>
-        new Path(
-          path.mount === undefined ? undefined : (clones.get(path.mount) ?? path.mount),
-          path.dentry,
-        ),
-    };
   }
 }
 

@@ -19,7 +19,7 @@ import type { NodeObserver } from './notify.ts';
 import type { OpenFile } from './open-file.ts';
 import type { Path } from './path.ts';
 
-/** What stat(2) shows. Times are wall-clock; ids are the sandbox's. */
+/** The attributes that stat(2) shows. Times are wall-clock; ids are the sandbox's. */
 export interface Attributes {
   readonly dev: number;
   readonly ino: number;
@@ -42,11 +42,11 @@ export interface Attributes {
 /** Owner of a file that is nobody's in the container's user namespace: INVALID_UID of the kernel. */
 export const NO_ID = 0xffff_ffff;
 /**
- * Owner that the mapping of the mount has no id for. Unlike files of others, such ones cannot be written, removed or changed
- * by anybody (HAS_UNMAPPED_ID in the kernel). No guest can name it.
+ * Owner that the mapping of the mount has no id for. Unlike files of others, such ones cannot be
+ * written, removed or changed by anybody (HAS_UNMAPPED_ID in the kernel). No guest can name it.
  */
 export const UNMAPPED_ID = -1;
-/** What programs see in their place (/proc/sys/fs/overflowuid). */
+/** The id that programs see in place of an id which they do not have (/proc/sys/fs/overflowuid). */
 const OVERFLOW_ID = 65534;
 
 /** An owner as stat(2) gives it. */
@@ -63,7 +63,10 @@ export function isUnmapped(uid: number, gid: number): boolean {
   return uid === UNMAPPED_ID || gid === UNMAPPED_ID;
 }
 
-/** The part of Attributes that permission checks need. Nodes that keep these as fields are their own Ownership. */
+/**
+ * The part of Attributes that permission checks need. Nodes that keep these as fields are their own
+ * Ownership.
+ */
 export interface Ownership {
   readonly mode: number;
   readonly uid: number;
@@ -107,7 +110,10 @@ export function emptyStatus(type: number): FileSystemStatus {
 
 /** One mounted instance of a file system type. */
 export interface FileSystem {
-  /** As in /proc/filesystems and /proc/PID/mounts: 'tmpfs', 'proc', 'overlay', '9p' and so on. */
+  /**
+   * The name of the type in /proc/filesystems and /proc/PID/mounts: 'tmpfs', 'proc', 'overlay',
+   * '9p' and so on.
+   */
   readonly type: string;
   readonly root: Node;
   /** Device number of the instance (st_dev). */
@@ -126,24 +132,32 @@ export interface NewNode {
   readonly gid: number;
 }
 
-/** What belongs to a file under whatever nodes it is known. Pipes of FIFOs and bound sockets are found by it too. */
+/** The state that belongs to a file under whatever nodes it is known. */
 export class FileIdentity {
   /** File locks (vfs/locks.ts), once there are any. */
   locks: FileLocks | undefined = undefined;
-  /** Who watches the file (vfs/notify.ts), once somebody does. */
+  /** The observers of the file (vfs/notify.ts), once there are any. */
   observers: Set<NodeObserver> | undefined = undefined;
   /** Address spaces whose program it is (mm/memory-manager.ts): nobody writes to it meanwhile. */
   running = 0;
+  /** The pipe of a FIFO that was opened (fs/pipe/fifo.ts), which this layer knows no more of. */
+  fifoPipe: object | undefined = undefined;
+  /** The socket that is bound to the name (net/unix/address.ts). */
+  boundSocket: object | undefined = undefined;
 }
 
-/** An inode. The same object must be answered for the same file as long as anyone holds it: dentries are keyed by it. */
+/**
+ * An inode. The same object must be answered for the same file as long as anyone holds it: dentries
+ * are keyed by it.
+ */
 export abstract class Node extends FileIdentity {
   abstract readonly filesystem: FileSystem;
   /** S_IFMT bits of the mode; never changes. */
   abstract readonly kind: number;
   /**
-   * Kept by the dentry cache: false for nodes whose names may change behind the Sentry (proc, shared gofer mounts).
-   * A walk asks `lookup` again for each child of such a node, and for such a child.
+   * Kept by the dentry cache: false for nodes whose names may change behind the Sentry (proc,
+   * shared gofer mounts). A walk asks `lookup` again for each child of such a node, and for such a
+   * child.
    */
   readonly cacheable: boolean = true;
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
@@ -177,8 +191,8 @@ export abstract class Node extends FileIdentity {
   forgotten(): void {}
 
   /**
-   * A walk missed the dentry cache here and will look up the names in `path` from `position` on ('/' between them):
-   * a remote file system may fetch them at once.
+   * A walk missed the dentry cache here and will look up the names in `path` from `position` on
+   * ('/' between them): a remote file system may fetch them at once.
    */
   lookupAhead(_path: string, _position: number): void {}
 
@@ -192,8 +206,8 @@ export abstract class Node extends FileIdentity {
   }
 
   /**
-   * May a file here have these owners (undefined: whoever it is)? EINVAL where the container has no such id, EOVERFLOW where the
-   * mount's mapping has none.
+   * May a file here have these owners (undefined: whoever it is)? EINVAL where the container has no
+   * such id, EOVERFLOW where the mount's mapping has none.
    */
   mayBelongTo(_uid: number | undefined, _gid: number | undefined): SysResult {
     return 0;
@@ -239,7 +253,10 @@ export abstract class Node extends FileIdentity {
     return EPERM;
   }
 
-  /** Renames `name` here to `newName` in `newParent` (same file system), which is `victim`'s so far. `flags` are RENAME_*. */
+  /**
+   * Renames `name` here to `newName` in `newParent` (same file system), which is `victim`'s so far.
+   * `flags` are RENAME_*.
+   */
   rename(
     _name: string,
     _newParent: Node,

@@ -28,7 +28,7 @@ export interface Mappable {
    * The Mappable stays its owner and keeps it open while any mapping lives.
    */
   hostFd(writable: boolean): SysResult;
-  /** As /proc/PID/maps shows it, and for shared futex keys. */
+  /** The numbers that /proc/PID/maps shows, also for shared futex keys. */
   readonly dev: number;
   readonly ino: number;
   /** For those keys instead, where the object is known under other numbers too. */
@@ -59,6 +59,18 @@ export interface LongCallOwner {
   longCall: Waitable | undefined;
 }
 
+/**
+ * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
+ */
+export interface IoOwner {
+  /** F_OWNER_*. */
+  readonly type: number;
+  readonly id: number;
+  /** The PID namespace that `id` is of. */
+  readonly pids: object | undefined;
+  readonly signal: number;
+}
+
 export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
@@ -69,12 +81,20 @@ export abstract class OpenFile implements LongCallOwner {
   flags: number;
   /** File offset, for files that have one. */
   offset = 0;
-  /** Descriptors, messages in flight and running calls that hold this description. Starts at 0: FdTable.add makes it 1. */
+  /**
+   * Descriptors, messages in flight and running calls that hold this description. Starts at 0:
+   * FdTable.add makes it 1.
+   */
   #references = 0;
   #closeObservers: Set<CloseObserver> | undefined;
   longCall: Waitable | undefined = undefined;
-  /** mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2); set by vfs/open.ts. */
+  /**
+   * mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2);
+   * set by vfs/open.ts.
+   */
   path: Path | undefined = undefined;
+  /** fcntl(2) F_SETOWN and F_SETSIG; undefined where nobody asked for any. */
+  ioOwner: IoOwner | undefined = undefined;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -83,14 +103,17 @@ export abstract class OpenFile implements LongCallOwner {
   /** The inode; anonymous files (pipe, eventfd, socket) have one of their own for fstat. */
   abstract readonly node: Node;
 
-  /** As /proc/PID/fd shows it where there is no path: 'pipe:[123]', 'anon_inode:[eventpoll]'. */
+  /**
+   * The text that /proc/PID/fd shows where there is no path: 'pipe:[123]',
+   * 'anon_inode:[eventpoll]'.
+   */
   get description(): string {
     return 'anon_inode:[unknown]';
   }
 
   /**
-   * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file operations). `pids` is the PID
-   * namespace of that /proc.
+   * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file
+   * operations). `pids` is the PID namespace of that /proc.
    */
   information(_pids: object): string {
     return '';

@@ -1,4 +1,5 @@
-// open(2), openat2(2): from a path to an open file description. Installing a descriptor is the syscall's business.
+// open(2), openat2(2): from a path to an open file description. Installing a descriptor is the
+// syscall's business.
 import {
   EACCES,
   EEXIST,
@@ -62,7 +63,7 @@ import {
   mayWriteMount,
   newNode,
 } from './permission.ts';
-import { type Opening, openFifo } from './special-files.ts';
+import type { Opening } from './special-files.ts';
 
 export interface OpenHow {
   /** O_*. */
@@ -94,7 +95,10 @@ export function openPath(caller: FsCaller, dirfd: number, pathname: string, how:
   return isErrno(path) ? path : openExisting(caller, path, flags);
 }
 
-/** As open(2), for kernel callers that cannot wait (loader, boot): a FIFO answers ENXIO. */
+/**
+ * Opens a file like open(2), for kernel callers that cannot wait (loader, boot): a FIFO answers
+ * ENXIO.
+ */
 export function openNow(
   caller: FsCaller,
   dirfd: number,
@@ -251,7 +255,7 @@ function openNode(caller: FsCaller, path: Path, flags: number): Opening {
   const kept = (flags & ~creationFlags) | O_LARGEFILE;
   if (path.node.kind !== S_IFIFO)
     return adopt(path.node.open(kept | (flags & O_NOCTTY), caller), path, kept);
-  const opened = openFifo(path.node, kept, caller);
+  const opened = caller.specialFiles.openFifo(path.node, kept, caller);
   if (opened instanceof OpenFile || typeof opened === 'number') return adopt(opened, path);
   return adoptLater(opened, path);
 }

@@ -32,7 +32,7 @@ export const WALK_DIRECTORY = 0x200;
 /** AT_EMPTY_PATH: an empty path names dirfd itself. */
 export const WALK_EMPTY = 0x400;
 
-/** What the last component is. */
+/** The kind of the last component. */
 export type LastKind = 'name' | 'dot' | 'dotdot' | 'root';
 
 /** The directory of a name, for calls that make or remove it. */
@@ -106,7 +106,10 @@ export class PathWalk {
   readonly #flags: number;
   #mount: Path['mount'];
   #dentry: Dentry;
-  /** Where '..' stops and '/' leads: the process's root, or the start for RESOLVE_IN_ROOT and RESOLVE_BENEATH. */
+  /**
+   * Where '..' stops and '/' leads: the process's root, or the start for RESOLVE_IN_ROOT and
+   * RESOLVE_BENEATH.
+   */
   #root: Path;
   #rest = '';
   #at = 0;
@@ -192,7 +195,10 @@ export class PathWalk {
     }
   }
 
-  /** The last component after toParent(). Undefined: it was a link that is followed; walk on with toParent(). */
+  /**
+   * The last component after toParent(). Undefined: it was a link that is followed; walk on with
+   * toParent().
+   */
   last(): Result<Path> | undefined {
     const follow = this.#trailing || (this.#flags & WALK_FOLLOW) !== 0;
     const stepped = this.#step(this.#kind, this.#name, follow);
@@ -287,7 +293,7 @@ export class PathWalk {
     return this.#intoMounts();
   }
 
-  /** What is mounted on the directory reached by '..'. */
+  /** Steps onto what is mounted on the directory that was reached by '..'. */
   #intoMounts(): SysResult {
     if (this.#dentry.mountCount === 0) return 0;
     const path = crossMounts(this.#mount, this.#dentry);

@@ -34,7 +34,10 @@ export class Path {
   }
 }
 
-/** The path of a file that has none: /proc/PID/fd shows `description`; opening that link opens `node` anew. */
+/**
+ * The path of a file that has none: /proc/PID/fd shows `description`; opening that link opens
+ * `node` anew.
+ */
 export function anonymousPath(node: Node, description: string): Path {
   return new Path(undefined, anonymousDentry(description, node));
 }
@@ -45,7 +48,10 @@ export interface PathText {
   readonly reachable: boolean;
 }
 
-/** As d_path: the name that /proc/PID/fd, maps and exe show, with ' (deleted)' where the name is gone. */
+/**
+ * Returns the text of a path as d_path makes it: the name that /proc/PID/fd, maps and exe show,
+ * with ' (deleted)' where the name is gone.
+ */
 export function pathText(path: Path, root: Path): string {
   if (path.mount === undefined) return path.dentry.name;
   const { text } = climb(path, root);

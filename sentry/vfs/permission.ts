@@ -52,7 +52,10 @@ export function mayAccess(credentials: Credentials, node: Node, mask: number): S
   return permits(credentials, owner, mask);
 }
 
-/** Capabilities count over files whose owner and group the container has (capable_wrt_inode_uidgid in the kernel). */
+/**
+ * Capabilities count over files whose owner and group the container has (capable_wrt_inode_uidgid
+ * in the kernel).
+ */
 function isCapableOver(credentials: Credentials, owner: Ownership, capability: number): boolean {
   return isOwned(owner) && isCapable(credentials, capability);
 }
@@ -99,7 +102,10 @@ export function mayChangeInode(node: Node): SysResult {
   return node.isUnmapped ? EOVERFLOW : 0;
 }
 
-/** For removing or renaming away `victim` from its directory; `asDirectory`: by rmdir or a directory's rename. */
+/**
+ * For removing or renaming away `victim` from its directory; `asDirectory`: by rmdir or a
+ * directory's rename.
+ */
 export function mayDelete(
   credentials: Credentials,
   directory: Path,
@@ -164,7 +170,10 @@ export function withoutSetIds(mode: number): number {
   return (mode & S_IXGRP) !== 0 ? cleared & ~S_ISGID : cleared;
 }
 
-/** To be called before a write or truncation that changes data: clears set-id bits of a regular file (file_remove_privs). */
+/**
+ * To be called before a write or truncation that changes data: clears set-id bits of a regular file
+ * (file_remove_privs).
+ */
 export function dropSetIds(node: Node, credentials: Credentials): void {
   if (node.kind !== S_IFREG) return;
   const owner = node.ownership();
@@ -179,7 +188,10 @@ export function beforeWrite(file: OpenFile, credentials: Credentials): void {
   dropSetIds(file.node, credentials);
 }
 
-/** Owner and mode of a node made in `directory`: set-group-ID directories hand down their group. `mode` has the type. */
+/**
+ * Owner and mode of a node made in `directory`: set-group-ID directories hand down their group.
+ * `mode` has the type.
+ */
 export function newNode(credentials: Credentials, directory: Node, mode: number): NewNode {
   const parent = directory.ownership();
   if (isErrno(parent) || (parent.mode & S_ISGID) === 0) {

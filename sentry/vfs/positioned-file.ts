@@ -1,4 +1,5 @@
-// Open files with positions: read(2) and write(2) are pread(2) and pwrite(2) at the file offset, which lseek(2) moves.
+// Open files with positions: read(2) and write(2) are pread(2) and pwrite(2) at the file offset,
+// which lseek(2) moves.
 import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../../abi/fcntl.ts';
 import type { Sink, Source } from './io.ts';
@@ -75,7 +76,10 @@ export abstract class PositionedFile extends OpenFile {
   }
 }
 
-/** Where lseek(2) by SEEK_SET, SEEK_CUR or SEEK_END leads from `offset`. `end`: undefined refuses SEEK_END. */
+/**
+ * Where lseek(2) by SEEK_SET, SEEK_CUR or SEEK_END leads from `offset`. `end`: undefined refuses
+ * SEEK_END.
+ */
 export function seekTarget(
   offset: number,
   position: number,

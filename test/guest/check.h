@@ -1,8 +1,9 @@
 // A small test frame for guest programs. Each TEST runs in a child of its own, in a fresh directory
-// below /tmp, and has CHECK_SECONDS, more than any needs on a machine with much else to do. Output is TAP: `ok 1 - name`, `not ok 2 - name`, with `# file:line:`
-// lines before for what went wrong. `prog` runs all cases, `prog --after NAME` those that come after one
-// (to go on where a sandbox broke), `prog NAME` runs one without a child (for strace), `prog @NAME ARGS`
-// runs a HELPER (for tests of exec).
+// below /tmp, and has CHECK_SECONDS, more than any needs on a machine with much else to do. Output
+// is TAP: `ok 1 - name`, `not ok 2 - name`, with `# file:line:` lines before for what went wrong.
+// `prog` runs all cases, `prog --after NAME` those that come after one (to go on where a sandbox
+// broke), `prog NAME` runs one without a child (for strace), `prog @NAME ARGS` runs a HELPER (for
+// tests of exec).
 #ifndef TEST_GUEST_CHECK_H_
 #define TEST_GUEST_CHECK_H_
 

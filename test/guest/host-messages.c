@@ -1,4 +1,5 @@
-// What comes and goes with the bytes of the host's sockets (--network host): control messages, times, positions.
+// What comes and goes with the bytes of the host's sockets (--network host): control messages,
+// times, positions.
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>

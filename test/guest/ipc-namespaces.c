@@ -1,5 +1,5 @@
-// IPC namespaces (ipc_namespaces(7)): unshare, clone, setns, their settings, and their end. Cases that need the right to make
-// one are skipped without it.
+// IPC namespaces (ipc_namespaces(7)): unshare, clone, setns, their settings, and their end. Cases
+// that need the right to make one are skipped without it.
 #include <mqueue.h>
 #include <sched.h>
 #include <sys/ipc.h>

@@ -198,7 +198,10 @@ TEST(select_sets) {
   CHECK_EQ(select(fds[1] + 1, &in, NULL, NULL, NULL), 1);
   CHECK(FD_ISSET(fds[0], &in));
   FD_ZERO(&in);
-  /* Below 64: Linux looks at no descriptor above the size of the process's table, which a parent with many open ones made larger. */
+  /*
+   * Below 64: Linux looks at no descriptor above the size of the process's table, which a parent
+   * with many open ones made larger.
+   */
   FD_SET(61, &in);
   CHECK_ERR(select(62, &in, NULL, NULL, &zero), EBADF);
   CHECK_ERR(select(-1, NULL, NULL, NULL, &zero), EINVAL);

@@ -161,6 +161,26 @@ static void controlling(void) {
   CHECK_EQ(write(tty, "via tty", 7), 7);
 }
 
+// TIOCNOTTY of a process that does not lead its session is that process's own doing, and its children's.
+static void given_up(void) {
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    OK(ioctl(OK(open("/dev/tty", O_RDWR)), TIOCNOTTY));
+    CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
+    pid_t child = OK(fork());
+    if (child == 0) {
+      CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
+      _exit(3);
+    }
+    CHECK_EXIT(child, 3);
+    _exit(4);
+  }
+  CHECK_EXIT(pid, 4);
+  OK(open("/dev/tty", O_RDWR));
+}
+
+TEST(a_terminal_given_up_is_not_inherited) { CHECK_EXIT(session(given_up), 0); }
+
 TEST(controlling_terminal) {
   pid_t pid = session(controlling);
   CHECK_STR(read_some(master), "via tty");

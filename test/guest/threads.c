@@ -471,7 +471,8 @@ TEST(affinity) {
   CHECK(sched_getcpu() >= 0);
 }
 
-// A new thread starts with its creator's FP state, whatever an earlier thread left behind, and with no CPU time.
+// A new thread starts with its creator's FP state, whatever an earlier thread left behind, and with
+// no CPU time.
 static void *change_rounding(void *arg) {
   unsigned down = 0x3f80, got = 0;
   __asm__ volatile("stmxcsr %0" : "=m"(got));

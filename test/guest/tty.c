@@ -1,5 +1,5 @@
-// Terminals, the finer points: packet mode, exclusive use, sessions that end, background writers, full buffers
-// (ioctl_tty(2), pty(7), setsid(2)).
+// Terminals, the finer points: packet mode, exclusive use, sessions that end, background writers,
+// full buffers (ioctl_tty(2), pty(7), setsid(2)).
 #include <asm/termbits.h>
 #include <poll.h>
 #include <sys/ioctl.h>

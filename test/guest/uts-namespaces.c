@@ -1,5 +1,5 @@
-// UTS namespaces (uts_namespaces(7)): unshare, clone, setns, and names that are one namespace's. Cases that need the right to
-// make one are skipped without it.
+// UTS namespaces (uts_namespaces(7)): unshare, clone, setns, and names that are one namespace's.
+// Cases that need the right to make one are skipped without it.
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>

@@ -1,5 +1,6 @@
-// Ways out of --root and --volume. The test puts a secret beside both on the host, and links to it inside; the guest
-// has the root of ROOT, /shared (writable) and /ro (:ro). HOST_DIR is their parent on the host.
+// Ways out of --root and --volume. The test puts a secret beside both on the host, and links to it
+// inside; the guest has the root of ROOT, /shared (writable) and /ro (:ro). HOST_DIR is their
+// parent on the host.
 #include <dirent.h>
 #include <sys/mount.h>
 #include <sys/xattr.h>

@@ -1,5 +1,5 @@
-// Guests that take all there is: processes, threads, descriptors, mappings, files, pipes, memory. Run with --pids
-// and --memory. Others must go on.
+// Guests that take all there is: processes, threads, descriptors, mappings, files, pipes, memory.
+// Run with --pids and --memory. Others must go on.
 #include <dirent.h>
 #include <mqueue.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-// Guests that turn seccomp(2) against the Sentry: random programs, the largest stacks in many processes, TSYNC while
-// threads come and go.
+// Guests that turn seccomp(2) against the Sentry: random programs, the largest stacks in many
+// processes, TSYNC while threads come and go.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
-// Attacks through the host's network (--network host): other families, the host's abstract sockets, addresses, options and
-// control messages that make no sense. HOST_SOCKET names an abstract socket on which the test listens outside.
+// Attacks through the host's network (--network host): other families, the host's abstract sockets,
+// addresses, options and control messages that make no sense. HOST_SOCKET names an abstract socket
+// on which the test listens outside.
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>

@@ -1,5 +1,5 @@
-// Double fetches and races: arguments that change while the kernel reads them; exec, exit, fork and unmap against
-// other threads; futexes, robust lists and clear_child_tid on bad memory.
+// Double fetches and races: arguments that change while the kernel reads them; exec, exit, fork and
+// unmap against other threads; futexes, robust lists and clear_child_tid on bad memory.
 #include <linux/futex.h>
 #include <linux/rseq.h>
 #include <netinet/in.h>

@@ -83,7 +83,8 @@ TEST(forbidden_calls_from_the_stub_reach_the_sentry) {
   CHECK_EXIT(pid, 7);
 }
 
-// prctl passes for the name and the layout that the host's ps shows: nothing else of it, and no other executable.
+// prctl passes for the name and the layout that the host's ps shows: nothing else of it, and no
+// other executable.
 TEST(what_the_host_shows_is_all_that_prctl_changes) {
   const struct stub *stub = hunt();
   struct prctl_mm_map map = {.exe_fd = (unsigned)-1};
@@ -127,8 +128,8 @@ TEST(what_the_host_shows_is_all_that_prctl_changes) {
   CHECK_EXIT(pid, 7);
 }
 
-// Calls that would hold the lock of this process's address space for long, or touch pages on their own. The host would do
-// them on the stub's own memory, of which the Sentry knows nothing.
+// Calls that would hold the lock of this process's address space for long, or touch pages on their
+// own. The host would do them on the stub's own memory, of which the Sentry knows nothing.
 TEST(calls_without_a_bound_are_refused) {
   const struct stub *stub = hunt();
   const long area = stub->base + AREAS_OFFSET, more = 0x10001000, page = 4096;

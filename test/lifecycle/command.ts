@@ -68,7 +68,10 @@ export async function firstOutput({ child, finished }: Running): Promise<void> {
   if (first !== true) throw new Error(`ended without output: ${JSON.stringify(first)}`);
 }
 
-/** Longest wait for what takes milliseconds on an idle machine: a failure, not a duration that is part of a test. */
+/**
+ * Longest wait for what takes milliseconds on an idle machine: a failure, not a duration that is
+ * part of a test.
+ */
 const PATIENCE_MS = 60_000;
 
 export async function until<T>(probe: () => T | undefined | false): Promise<T> {

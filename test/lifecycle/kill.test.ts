@@ -1,5 +1,5 @@
-// kill -9 of each process of a sandbox in turn: the others end too and the command line says what died; nothing is
-// left behind.
+// kill -9 of each process of a sandbox in turn: the others end too and the command line says what
+// died; nothing is left behind.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSleeper, until } from './command.ts';
 import { OwnPlaces } from './own-places.ts';
@@ -21,7 +21,8 @@ const victims: readonly Victim[] = [
   { name: 'zygote', pid: (of) => of.zygote, says: /zygote/, code: 125 },
 ];
 
-// Who is not root has no mount namespace without becoming another user: for them only the processes are looked at.
+// Who is not root has no mount namespace without becoming another user: for them only the processes
+// are looked at.
 const asRoot = process.geteuid?.() === 0;
 
 describe('kill -9', () => {

@@ -1,5 +1,6 @@
-// A mount namespace of the test's own, with fresh file systems where a sandbox could leave a file: what is there was
-// left by the sandboxes that ran in it, whatever other tests do to the host's files and mounts meanwhile.
+// A mount namespace of the test's own, with fresh file systems where a sandbox could leave a file:
+// what is there was left by the sandboxes that ran in it, whatever other tests do to the host's
+// files and mounts meanwhile.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +9,9 @@ import { runtsPath } from './command.ts';
 const places = ['/dev/shm', '/run', '/tmp', '/var/tmp'];
 
 /**
- * The directories given may lie below one of the places: they stay where they are. Mounts are shared within the namespace,
- * as on a host of systemd's: one that a sandbox does not keep to itself shows.
+ * The directories given may lie below one of the places: they stay where they are. Mounts are
+ * shared within the namespace, as on a host of systemd's: one that a sandbox does not keep to
+ * itself shows.
  */
 const script = `set -e
 fds=

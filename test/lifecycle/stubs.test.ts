@@ -1,5 +1,5 @@
-// Stubs that make threads and processes while the host stops them (as a freezer or a debugger does), and what descriptors
-// the processes hold that they make in the middle of other things.
+// Stubs that make threads and processes while the host stops them (as a freezer or a debugger
+// does), and what descriptors the processes hold that they make in the middle of other things.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** A guest process waits for something in the Sentry: it has a thread, which sleeps in the stub's futex call. */
+/**
+ * A guest process waits for something in the Sentry: it has a thread, which sleeps in the stub's
+ * futex call.
+ */
 function isAtRest(pid: number): boolean {
   if (readdirSync(`/proc/${pid}/task`).length !== 1) return false;
   return readFileSync(`/proc/${pid}/syscall`, 'utf8').startsWith('202 ');

@@ -1,5 +1,5 @@
-// The parsers of the quick path (native/launcher/quick), under ASan and UBSan: whatever they do not leave to Node they
-// must understand as Node does.
+// The parsers of the quick path (native/launcher/quick), under ASan and UBSan: whatever they do not
+// leave to Node they must understand as Node does.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// CRI-O, as far as it shows to a runtime: its calls of conmon and of the runtime, with the namespaces that it pins, with and without
-// a sandbox container. CRI-O itself cannot be had on the machines of these tests (docs/oci.md).
+// CRI-O, as far as it shows to a runtime: its calls of conmon and of the runtime, with the
+// namespaces that it pins, with and without a sandbox container. CRI-O itself cannot be had on the
+// machines of these tests (docs/oci.md).
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

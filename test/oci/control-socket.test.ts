@@ -1,4 +1,5 @@
-// The Sentry's control socket under nonsense: whoever can connect is root, but no connection may harm the container.
+// The Sentry's control socket under nonsense: whoever can connect is root, but no connection may
+// harm the container.
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';

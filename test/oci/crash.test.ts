@@ -65,8 +65,8 @@ function childrenOf(pid: number): number[] {
 }
 
 /**
- * The front runs as root outside of the sandbox, with the container's files for its root: it must not read them. glibc's
- * gmtime(3) would open /etc/localtime.
+ * The front runs as root outside of the sandbox, with the container's files for its root: it must
+ * not read them. glibc's gmtime(3) would open /etc/localtime.
  */
 const frontReadsNoFiles: BoxCase = {
   name: 'the sentry, and a front that could be led to read files of the container',

@@ -1,6 +1,7 @@
-// What critest, the validation suite of sigs.k8s.io/cri-tools, asks in pkg/validate/security_context_linux.go and
-// pod_linux.go, reproduced one by one: it needs a registry's images, so these are cases of our own after its list.
-// Left out: SELinux and AppArmor (no such host here), bridges (a network stack's business).
+// What critest, the validation suite of sigs.k8s.io/cri-tools, asks in
+// pkg/validate/security_context_linux.go and pod_linux.go, reproduced one by one: it needs a
+// registry's images, so these are cases of our own after its list. Left out: SELinux and AppArmor
+// (no such host here), bridges (a network stack's business).
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';

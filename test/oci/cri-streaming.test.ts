@@ -1,5 +1,5 @@
-// What `crictl exec`, `exec -it`, `attach`, `logs` and `checkpoint` ask of containerd, and critest's pkg/validate/streaming.go and
-// container.go (volumes, logs), case by case.
+// What `crictl exec`, `exec -it`, `attach`, `logs` and `checkpoint` ask of containerd, and
+// critest's pkg/validate/streaming.go and container.go (volumes, logs), case by case.
 import {
   existsSync,
   mkdirSync,

@@ -1,5 +1,6 @@
-// Docker's networks with the sockets of the container's network namespace (dev.runts.network=host): bridges of the user's
-// with addresses and Docker's names, published ports, a network shared with another container or with the host, settings.
+// Docker's networks with the sockets of the container's network namespace (dev.runts.network=host):
+// bridges of the user's with addresses and Docker's names, published ports, a network shared with
+// another container or with the host, settings.
 import { scriptCases } from './support/script.ts';
 
 /** `run` and `up` without the network that they otherwise have. */

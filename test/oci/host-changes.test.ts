@@ -1,5 +1,6 @@
-// What others do to a container's files shows inside at once, also where the Sentry has them cached: whoever sees one
-// change sees every change before it. The program has read enough that directories are watched.
+// What others do to a container's files shows inside at once, also where the Sentry has them
+// cached: whoever sees one change sees every change before it. The program has read enough that
+// directories are watched.
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,

@@ -1,5 +1,6 @@
-// mounts[].uidMappings and gidMappings, options idmap and ridmap: mount_setattr(2) "ID-mapped mounts". What is expected here was
-// seen on Linux 6.18 with a tmpfs mapped by mount_setattr, in and outside of a user namespace: runc 1.1 has no such mounts.
+// mounts[].uidMappings and gidMappings, options idmap and ridmap: mount_setattr(2) "ID-mapped
+// mounts". What is expected here was seen on Linux 6.18 with a tmpfs mapped by mount_setattr, in
+// and outside of a user namespace: runc 1.1 has no such mounts.
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';

@@ -1,5 +1,6 @@
-// What takes a capability in the container's network namespace: raw sockets, low ports, ping sockets for a group. The
-// broker makes them for runts (native/launcher/broker.c); runc's containers just may. Both must see the same.
+// What takes a capability in the container's network namespace: raw sockets, low ports, ping
+// sockets for a group. The broker makes them for runts (native/launcher/broker.c); runc's
+// containers just may. Both must see the same.
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,

@@ -1,5 +1,5 @@
-// The guest processes of each container of a pod are in that container's cgroups: what binds and counts there binds and counts
-// them, and pausing one rests that one alone (docs/oci.md, Pods).
+// The guest processes of each container of a pod are in that container's cgroups: what binds and
+// counts there binds and counts them, and pausing one rests that one alone (docs/oci.md, Pods).
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Limits of one container of a pod: its own processes and memory count, and nobody else's (docs/oci.md, Limits).
+// Limits of one container of a pod: its own processes and memory count, and nobody else's
+// (docs/oci.md, Limits).
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';

@@ -1,5 +1,5 @@
-// A pod of ten containers that all work: probes by exec in each as a kubelet asks them, ends and forced deletions of single
-// ones in the middle of it, and containers made anew in their place.
+// A pod of ten containers that all work: probes by exec in each as a kubelet asks them, ends and
+// forced deletions of single ones in the middle of it, and containers made anew in their place.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { type Box, type BoxCase, boxCases } from './support/box.ts';

@@ -1,5 +1,6 @@
-// Directories of the host that two containers of a pod have mounted: sockets, FIFOs, locks, watches and memory in them are
-// one file's, whoever asks, and what either container may do is not (docs/oci.md, Pods).
+// Directories of the host that two containers of a pod have mounted: sockets, FIFOs, locks, watches
+// and memory in them are one file's, whoever asks, and what either container may do is not
+// (docs/oci.md, Pods).
 import {
   chmodSync,
   copyFileSync,
@@ -47,7 +48,10 @@ function both(name: string, program: string, a: string[], b: string[]): BoxCase 
   };
 }
 
-/** In directories that the Gofers watch, each for its container: those that do not follow the host's mounts. */
+/**
+ * In directories that the Gofers watch, each for its container: those that do not follow the host's
+ * mounts.
+ */
 function watched(name: string, program: string, a: string[], b: string[]): BoxCase {
   return {
     name: `watched: ${name}`,

@@ -1,4 +1,5 @@
-// --preserve-fds: what a process is given from 3 on. A socket among them is one: socket activation is the use of it.
+// --preserve-fds: what a process is given from 3 on. A socket among them is one: socket activation
+// is the use of it.
 import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +10,10 @@ import { mount, script } from './support/spec.ts';
 
 const run = promisify(execFile);
 
-/** Runs the runtime with sockets from descriptor 3 on and talks to the guest over them: native/guest behaviour side by side. */
+/**
+ * Runs the runtime with sockets from descriptor 3 on and talks to the guest over them: native/guest
+ * behaviour side by side.
+ */
 const driver = String.raw`
 import os, socket, subprocess, sys
 argv = sys.argv[1:]

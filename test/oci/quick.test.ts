@@ -1,5 +1,5 @@
-// The quick path (native/launcher/quick): each verb both ways, in each state of a container, must do and say the same; and
-// what is odd must be left to Node before anything was done.
+// The quick path (native/launcher/quick): each verb both ways, in each state of a container, must
+// do and say the same; and what is odd must be left to Node before anything was done.
 import {
   chmodSync,
   existsSync,

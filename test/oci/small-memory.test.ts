@@ -1,4 +1,5 @@
-// Memory limits in which the sandbox itself would not fit: the cgroup has more, the Sentry holds the guest to the limit.
+// Memory limits in which the sandbox itself would not fit: the cgroup has more, the Sentry holds
+// the guest to the limit.
 import { expect } from 'vitest';
 import { boxCases } from './support/box.ts';
 import { type Spec, script } from './support/spec.ts';

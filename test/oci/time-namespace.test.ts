@@ -1,4 +1,5 @@
-// linux.timeOffsets: time_namespaces(7). runc 1.1 has no time namespaces; what is expected was seen with unshare(1) -T.
+// linux.timeOffsets: time_namespaces(7). runc 1.1 has no time namespaces; what is expected was seen
+// with unshare(1) -T.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// The cases about cgroups of opencontainers/runtime-tools' validation/ (validation.test.ts has the others). Names are theirs.
+// The cases about cgroups of opencontainers/runtime-tools' validation/ (validation.test.ts has the
+// others). Names are theirs.
 import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';

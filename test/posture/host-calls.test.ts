@@ -1,4 +1,5 @@
-// Real programs under `strace -f`: after it has installed its filter, no process makes a host call outside its list.
+// Real programs under `strace -f`: after it has installed its filter, no process makes a host call
+// outside its list.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

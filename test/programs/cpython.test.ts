@@ -1,5 +1,5 @@
-// CPython's own test suite (Debian's libpython3-testsuite) in the sandbox. A module that fails there is run on the
-// host too: only what the host lacks counts as our failure.
+// CPython's own test suite (Debian's libpython3-testsuite) in the sandbox. A module that fails
+// there is run on the host too: only what the host lacks counts as our failure.
 import { describe, expect, it } from 'vitest';
 import { run, runts } from '../support/run.ts';
 

@@ -1,5 +1,5 @@
-// System V IPC by programs that use it: util-linux, perl, PostgreSQL. In IPC namespaces of their own, so that ids and
-// limits are the same on both sides.
+// System V IPC by programs that use it: util-linux, perl, PostgreSQL. In IPC namespaces of their
+// own, so that ids and limits are the same on both sides.
 import { describe, program } from '../support/program.ts';
 
 /** `script` in a new IPC namespace. */

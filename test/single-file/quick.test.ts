@@ -1,5 +1,6 @@
-// The quick path in dist/runts (native/single-file): what it answers is what Node does (RUNTS_QUICK=0), and it is gone
-// through for the verbs that it knows, and for nothing else. test/oci/quick.test.ts has the verbs' details.
+// The quick path in dist/runts (native/single-file): what it answers is what Node does
+// (RUNTS_QUICK=0), and it is gone through for the verbs that it knows, and for nothing else.
+// test/oci/quick.test.ts has the verbs' details.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// dist/runts where nothing else of ours is: a copy in a root of its own, without Node, npm, this tree or a PATH.
+// dist/runts where nothing else of ours is: a copy in a root of its own, without Node, npm, this
+// tree or a PATH.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -4,8 +4,8 @@ import { expect, it } from 'vitest';
 import { expectedFailures } from '../expected-failures.ts';
 
 /**
- * `it`, for a case that may be listed in expected-failures.ts under `id`. `retry`: how often a case may fail before it
- * counts, which is only for oracles.
+ * `it`, for a case that may be listed in expected-failures.ts under `id`. `retry`: how often a case
+ * may fail before it counts, which is only for oracles.
  */
 export function itMayFail(
   name: string,

@@ -75,7 +75,12 @@ export class FakeAddressSpace implements AddressSpace {
 
   usage(): MemoryUsage {
     const residentBytes = this.pages.size * PAGE_SIZE;
-    return { residentBytes, anonymousBytes: residentBytes, cpuNs: 0 };
+    return {
+      residentBytes,
+      chargedBytes: residentBytes,
+      chargedAnonymousBytes: residentBytes,
+      cpuNs: 0,
+    };
   }
 
   #perform(operation: MemoryOperation): void {

@@ -1,4 +1,5 @@
 // A caller of the vfs without a task: credentials, a root and descriptors, for unit tests.
+import { ENXIO } from '../../abi/errno.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import { credentialsOf } from '../../sentry/kernel/credentials.ts';
 import type { GuestMemory } from '../../sentry/mm/guest-memory.ts';
@@ -7,6 +8,7 @@ import { FdTable } from '../../sentry/vfs/fd-table.ts';
 import { type FsCaller, FsContext } from '../../sentry/vfs/fs-context.ts';
 import { Mount, MountNamespace } from '../../sentry/vfs/mount.ts';
 import type { FileSystem } from '../../sentry/vfs/node.ts';
+import type { SpecialFiles } from '../../sentry/vfs/special-files.ts';
 
 /** Root has every capability, others none. */
 export function testCredentials(
@@ -32,6 +34,9 @@ export class FakeClock implements Clock {
   }
 }
 
+/** There is nothing behind device numbers and FIFOs. */
+const specialFiles: SpecialFiles = { openFifo: () => ENXIO, openDevice: () => ENXIO };
+
 export class FakeCaller implements FsCaller {
   credentials: Credentials;
   readonly fs: FsContext;
@@ -40,9 +45,13 @@ export class FakeCaller implements FsCaller {
 
   constructor(filesystem: FileSystem, uid = 0) {
     this.credentials = testCredentials(uid);
-    this.namespace = new MountNamespace(new Mount(filesystem));
+    this.namespace = new MountNamespace(new Mount(filesystem), { inode: 1, specialFiles });
     this.fs = new FsContext(this.namespace.rootPath, this.namespace.rootPath, 0o022);
     this.files = new FdTable();
+  }
+
+  get specialFiles(): SpecialFiles {
+    return specialFiles;
   }
 
   get memory(): GuestMemory {
@@ -57,6 +66,7 @@ export class FakeCaller implements FsCaller {
       fs,
       files,
       memory: undefined as unknown as GuestMemory,
+      specialFiles,
     };
   }
 }

@@ -1,6 +1,7 @@
 // A real Kernel over a platform that runs nothing: tests say what guest threads stop for, and look at
 // what they are resumed with. For the scheduler, signals, exits and waits.
 import { ENOSYS } from '../../abi/errno.ts';
+import { Settings } from '../../sentry/base/settings.ts';
 import type { MaybeBlocking } from '../../sentry/base/wait.ts';
 import { Container } from '../../sentry/kernel/container.ts';
 import { credentialsOf } from '../../sentry/kernel/credentials.ts';
@@ -43,6 +44,8 @@ export class FakeKernel {
   /** CPU time of every process. */
   cpuNs = 0;
   readonly kernel: Kernel;
+  /** Containers that have ended, with the wait status of each, in that order. */
+  readonly ends: [id: string, status: number][] = [];
   /** Its process 1 is the kernel's own. */
   readonly container: Container;
   #answer: () => MaybeBlocking = () => ENOSYS;
@@ -60,6 +63,10 @@ export class FakeKernel {
       newPidfd: () => {
         throw new Error('no pidfds here');
       },
+      network: {} as KernelOptions['network'],
+      settings: new Settings(),
+      mainHasShell: false,
+      mainStopped: () => undefined,
     });
     this.container = this.newContainer('first', new PidNamespace(this.kernel), true);
   }
@@ -72,7 +79,14 @@ export class FakeKernel {
   ): Container {
     const { kernel } = this;
     const mounts = {} as MountNamespace;
-    const container = new Container({ kernel, id, pids, mounts, hasVirtualInit });
+    const container = new Container({
+      kernel,
+      id,
+      pids,
+      mounts,
+      hasVirtualInit,
+      ended: (status) => void this.ends.push([id, status]),
+    });
     container.state = 'running';
     return container;
   }
@@ -108,7 +122,12 @@ export class FakeKernel {
     pids.addGroup(group);
     if (place.processGroup === undefined) pids.newSession(group);
     const space = new FakeAddressSpace();
-    space.usage = () => ({ residentBytes: 4096, anonymousBytes: 4096, cpuNs: this.cpuNs });
+    space.usage = () => ({
+      residentBytes: 4096,
+      chargedBytes: 4096,
+      chargedAnonymousBytes: 4096,
+      cpuNs: this.cpuNs,
+    });
     const bounds = { guestTop: GUEST_TOP } as ConstructorParameters<typeof MemoryManager>[1];
     return this.#task(group, group.id, new MemoryManager(space, bounds, {} as never));
   }

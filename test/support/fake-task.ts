@@ -11,6 +11,7 @@ import {
 } from '../../abi/errno.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { IdPool } from '../../sentry/base/id-pool.ts';
+import { Settings } from '../../sentry/base/settings.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
 import {
@@ -27,6 +28,7 @@ import { SyscallArgs } from '../../sentry/kernel/syscall-args.ts';
 import type { Task } from '../../sentry/kernel/task.ts';
 import { noTimeOffsets } from '../../sentry/kernel/time-offsets.ts';
 import type { GuestMemory } from '../../sentry/mm/guest-memory.ts';
+import { newLoopbackNetwork } from '../../sentry/net/inet/loopback-network.ts';
 import type { Row } from '../../sentry/syscalls/entry.ts';
 import type { Credentials } from '../../sentry/vfs/credentials.ts';
 import { FdTable } from '../../sentry/vfs/fd-table.ts';
@@ -175,6 +177,8 @@ export class FakeTask {
     clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
     timers: new TimerQueue(),
     eventfdIds: new IdPool(),
+    settings: new Settings(),
+    network: newLoopbackNetwork(),
     scheduler: { current: this as unknown as Task },
   };
 

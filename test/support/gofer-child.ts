@@ -1,5 +1,5 @@
-// A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before writable ones)
-// on descriptor 3. GOFER_WATCHES: how many directories it may watch.
+// A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before
+// writable ones) on descriptor 3. GOFER_WATCHES: how many directories it may watch.
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';
 import { runGofer } from '../../gofer/server.ts';
 import { native } from '../../native/addon.ts';

@@ -47,7 +47,7 @@ function startWith(
   });
   native.close(theirs);
   return {
-    client: new GoferClient(ours),
+    client: new GoferClient(ours, { died: undefined, watching: () => undefined }),
     socketFd: ours,
     process: child,
     stop: () => void native.close(ours),

@@ -1,5 +1,6 @@
-// Run by tools/single-file.ts under the flags of the executable, with the folder of the bundles and the one for the
-// results: the scripts as they go into the executable, and the code caches that fit them.
+// Run by tools/single-file.ts under the flags of the executable, with the folder of the bundles and
+// the one for the results: the scripts as they go into the executable, and the code caches that fit
+// them.
 import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';

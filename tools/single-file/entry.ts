@@ -1,14 +1,15 @@
-// Gives the executable an entry of our own: native/single-file/README.md. The program goes behind what is in the file, at
-// addresses below Node's; the kernel sees it and Node's segments, but not that Node wants to be loaded by ld.so, and
-// starts it. It has Node's own headers, for the case that it is to go on with Node.
+// Gives the executable an entry of our own: native/single-file/README.md. The program goes behind
+// what is in the file, at addresses below Node's; the kernel sees it and Node's segments, but not
+// that Node wants to be loaded by ld.so, and starts it. It has Node's own headers, for the case
+// that it is to go on with Node.
+
 import { PT_INTERP, PT_LOAD } from '../../abi/elf.ts';
+import { MOST_NODE_HEADERS, NODE_PLACE_MARK } from '../../protocol/single-file.ts';
 import { PAGE, SEGMENT_BYTES } from './elf.ts';
 
 const PT_PHDR = 6;
 
-const MARK = Buffer.from('runts node place');
-/** Twin of MOST_NODE_HEADERS in native/single-file/entry.h. */
-const MOST_NODE_HEADERS = 24;
+const MARK = Buffer.from(NODE_PLACE_MARK);
 
 const ENTRY_AT = 24;
 const TABLE_AT = 32;

@@ -1,6 +1,6 @@
 /*
  * Changes the process of config.json by the options of `runts exec`, as runts/commands/exec.ts
- * does.
+ * does. test/native/quick-parse.test.ts compares the two.
  */
 #include <stdlib.h>
 #include <string.h>

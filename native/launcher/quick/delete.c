@@ -1,6 +1,7 @@
 /*
  * `runts delete` of a container that has stopped, and `delete --force` of one that does not exist.
- * It does what runts/oci/destroy.ts does where no process is left to be killed.
+ * It does what runts/oci/destroy.ts does where no process is left to be killed;
+ * test/oci/quick.test.ts compares the two.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,7 +20,8 @@
  * The files of a record, in the order in which they are removed. Without the quick record (the
  * first) Node finishes the work where this process is killed in between.
  */
-static const char *const files[] = {"quick", "state.json", "started", "control.sock"};
+static const char *const files[] = {STATE_QUICK_FILE, STATE_RECORD_FILE, STATE_STARTED_FILE,
+                                    STATE_SOCKET_FILE};
 
 static bool is_known(const char *name) {
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

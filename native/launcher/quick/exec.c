@@ -1,6 +1,6 @@
 /*
- * `runts exec`: twin of runts/oci/exec.ts. This process, or a child of it, becomes the front of the
- * new one (container.c, front.c).
+ * `runts exec`: does what runts/oci/exec.ts does; test/oci/quick.test.ts compares the two. This
+ * process, or a child of it, becomes the front of the new one (container.c, front.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -93,9 +93,10 @@ static char *read_process(const char *path, size_t *length) {
  * (runts/terminal.ts).
  */
 static struct window own_window(const struct exec *exec) {
-  struct winsize size = {.ws_row = 24, .ws_col = 80};
+  struct winsize size = {.ws_row = DEFAULT_ROWS, .ws_col = DEFAULT_COLUMNS};
   if (exec->console_socket != NULL) return (struct window){0};
-  if (ioctl(0, TIOCGWINSZ, &size) < 0) size = (struct winsize){.ws_row = 24, .ws_col = 80};
+  if (ioctl(0, TIOCGWINSZ, &size) < 0)
+    size = (struct winsize){.ws_row = DEFAULT_ROWS, .ws_col = DEFAULT_COLUMNS};
   return (struct window){true, size.ws_row, size.ws_col};
 }
 
@@ -137,7 +138,8 @@ static void open_descriptors(struct exec *exec) {
   }
   if (!container_path(exec->call, exec->record.sandbox, path, sizeof path)) fall_back();
   exec->state_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (exec->state_dir < 0 || faccessat(exec->state_dir, "control.sock", F_OK, 0) < 0) fall_back();
+  if (exec->state_dir < 0 || faccessat(exec->state_dir, STATE_SOCKET_FILE, F_OK, 0) < 0)
+    fall_back();
 }
 
 static void warn(const struct exec *exec, const char *property) {
@@ -229,14 +231,15 @@ static int await_start(const struct exec *exec, int status, pid_t front) {
   read_line(status, line, sizeof line);
   char *newline = strchr(line, '\n');
   if (newline != NULL) *newline = 0;
-  if (newline != NULL && strcmp(line, "started") == 0) {
+  if (newline != NULL && strcmp(line, STATUS_WORD_STARTED) == 0) {
     if (exec->pid_file == NULL || write_pid_file(exec->pid_file, front)) return 0;
     return refuse(exec->call, EXEC_FAILED, "RUNTS_E_OPTION_FILE", "--pid-file: %s: %s",
                   exec->pid_file, strerror(errno));
   }
   const char *text = "the container's process ended before it was ready";
   int code, start = 0;
-  if (newline != NULL && sscanf(line, "failed %d %n", &code, &start) == 1 && start > 0) {
+  if (newline != NULL && sscanf(line, STATUS_WORD_FAILED " %d %n", &code, &start) == 1 &&
+      start > 0) {
     text = line + start;
   }
   return refuse(exec->call, EXEC_FAILED, "RUNTS_E_EXEC", "exec failed: %s", text);

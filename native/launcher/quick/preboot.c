@@ -17,6 +17,7 @@
 
 #include "launcher/quick/quick.h"
 #include "preboot/preboot.h"
+#include "protocol.h"
 
 enum { FIRST_FREE = 3, NODE_NEEDS = 64 };
 
@@ -74,13 +75,13 @@ static void give_places_back(const struct mark *mark) {
 void start_with_preboot(const char *program, char **command) {
   struct mark mark = {.mark = MARK};
   char path[4096];
-  const char *wish = getenv("RUNTS_PREBOOT");
+  const char *wish = getenv(PREBOOT_VARIABLE);
   if ((wish != NULL && strcmp(wish, "0") == 0) || realpath(program, path) == NULL) return;
   int file = open_read_only(path);
   if (file < 0) return;
-  if (has_room() && take_places(&mark) && setenv("RUNTS_PREBOOT", path, 1) == 0) {
+  if (has_room() && take_places(&mark) && setenv(PREBOOT_VARIABLE, path, 1) == 0) {
     syscall(SYS_execveat, file, "", command, environ, AT_EMPTY_PATH);
   }
   give_places_back(&mark);
-  unsetenv("RUNTS_PREBOOT");
+  unsetenv(PREBOOT_VARIABLE);
 }

@@ -3,7 +3,8 @@
  * the Sentry. It does what runts/oci/plan-process.ts and runts/oci/spec/{schema,rules}-process.ts
  * do, for documents that those accept without a message. Unknown names, values out of range,
  * contradictions and rare properties are left to them: the document is refused here, and Node reads
- * it again. test/native/quick-process.test.ts holds the two together.
+ * it again. Names of the kernel come from protocol.h; test/native/quick-parse.test.ts compares the
+ * requests that the two make.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,53 +12,11 @@
 
 #include "launcher/quick/process.h"
 
-enum { MOST_VARIABLES = 4096, MOST_LIMITS = 16, UMASK_OF_RUNC = 022 };
+enum { MOST_VARIABLES = 4096 };
 
-static const char *const capability_names[] = {"CHOWN",
-                                               "DAC_OVERRIDE",
-                                               "DAC_READ_SEARCH",
-                                               "FOWNER",
-                                               "FSETID",
-                                               "KILL",
-                                               "SETGID",
-                                               "SETUID",
-                                               "SETPCAP",
-                                               "LINUX_IMMUTABLE",
-                                               "NET_BIND_SERVICE",
-                                               "NET_BROADCAST",
-                                               "NET_ADMIN",
-                                               "NET_RAW",
-                                               "IPC_LOCK",
-                                               "IPC_OWNER",
-                                               "SYS_MODULE",
-                                               "SYS_RAWIO",
-                                               "SYS_CHROOT",
-                                               "SYS_PTRACE",
-                                               "SYS_PACCT",
-                                               "SYS_ADMIN",
-                                               "SYS_BOOT",
-                                               "SYS_NICE",
-                                               "SYS_RESOURCE",
-                                               "SYS_TIME",
-                                               "SYS_TTY_CONFIG",
-                                               "MKNOD",
-                                               "LEASE",
-                                               "AUDIT_WRITE",
-                                               "AUDIT_CONTROL",
-                                               "SETFCAP",
-                                               "MAC_OVERRIDE",
-                                               "MAC_ADMIN",
-                                               "SYSLOG",
-                                               "WAKE_ALARM",
-                                               "BLOCK_SUSPEND",
-                                               "AUDIT_READ",
-                                               "PERFMON",
-                                               "BPF",
-                                               "CHECKPOINT_RESTORE"};
-
-static const char *const limit_names[MOST_LIMITS] = {
-    "CPU",     "FSIZE", "DATA",  "STACK",      "CORE",     "RSS",  "NPROC",  "NOFILE",
-    "MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"};
+static const char *const capability_names[] = {CAPABILITY_NAMES};
+static const char *const limit_names[] = {RLIMIT_NAMES};
+_Static_assert(sizeof limit_names / sizeof *limit_names <= 32, "struct parse: limits_seen");
 
 static const char *const set_names[] = {"bounding", "effective", "inheritable", "permitted",
                                         "ambient"};
@@ -66,16 +25,10 @@ static bool is(const struct json_string *string, const char *text) {
   return string->length == strlen(text) && memcmp(string->bytes, text, string->length) == 0;
 }
 
-/*
- * Returns the index of `prefix` plus one of `count` names, or -1 where the string is none of them.
- */
-static int find_name(const struct json_string *string, const char *prefix, const char *const *names,
-                     size_t count) {
-  size_t skipped = strlen(prefix);
-  if (string->length < skipped || memcmp(string->bytes, prefix, skipped) != 0) return -1;
-  const struct json_string rest = {string->bytes + skipped, string->length - skipped};
+/* Returns the index of the string among `count` names, or -1 where it is none of them. */
+static int find_name(const struct json_string *string, const char *const *names, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (is(&rest, names[i])) return (int)i;
+    if (is(string, names[i])) return (int)i;
   }
   return -1;
 }
@@ -109,7 +62,7 @@ static bool parse_user(struct parse *parse) {
   struct json_string name, ignored;
   unsigned seen = 0;
   for (bool first = true; json_member(json, &first, &name);) {
-    int index = find_name(&name, "", names, sizeof names / sizeof *names);
+    int index = find_name(&name, names, sizeof names / sizeof *names);
     if (!note(&seen, index)) return false;
     if (json->is_null) continue;
     bool good = index == 0   ? json_count(json, 0xffffffff, &parse->uid)
@@ -127,7 +80,7 @@ static bool parse_size(struct parse *parse) {
   struct json_string name;
   unsigned seen = 0;
   for (bool first = true; json_member(&parse->json, &first, &name);) {
-    int index = find_name(&name, "", names, 2);
+    int index = find_name(&name, names, 2);
     if (!note(&seen, index) || parse->json.is_null) return false;
     if (!json_count(&parse->json, 0xffff, index == 0 ? &parse->height : &parse->width))
       return false;
@@ -185,7 +138,7 @@ static bool parse_env(struct parse *parse) {
 
 bool add_capability(unsigned long long *set, const struct json_string *name) {
   const size_t count = sizeof capability_names / sizeof *capability_names;
-  int number = find_name(name, "CAP_", capability_names, count);
+  int number = find_name(name, capability_names, count);
   if (number >= 0) *set |= 1ULL << number;
   return number >= 0;
 }
@@ -202,7 +155,7 @@ static bool parse_capabilities(struct parse *parse) {
   struct json_string name;
   unsigned seen = 0;
   for (bool first = true; json_member(&parse->json, &first, &name);) {
-    int index = find_name(&name, "", set_names, SETS);
+    int index = find_name(&name, set_names, SETS);
     if (!note(&seen, index)) return false;
     if (!parse->json.is_null && !parse_set(parse, &parse->sets[index])) return false;
   }
@@ -229,7 +182,7 @@ static bool parse_limit(struct parse *parse) {
   unsigned long long soft = 0, hard = 0;
   unsigned seen = 0;
   for (bool first = true; json_member(json, &first, &name);) {
-    int index = find_name(&name, "", names, 3);
+    int index = find_name(&name, names, 3);
     if (!note(&seen, index) || json->is_null) return false;
     bool good = index == 0   ? json_string(json, &type)
                 : index == 1 ? json_count(json, ~0ULL, &soft)
@@ -237,7 +190,7 @@ static bool parse_limit(struct parse *parse) {
     if (!good) return false;
   }
   if (seen != 7 || soft > hard) return false;
-  int number = find_name(&type, "RLIMIT_", limit_names, MOST_LIMITS);
+  int number = find_name(&type, limit_names, sizeof limit_names / sizeof *limit_names);
   if (!note(&parse->limits_seen, number)) return false;
   separate(&parse->limits);
   append_format(&parse->limits, "[%d,", number);
@@ -322,7 +275,7 @@ static bool parse_members(struct parse *parse) {
                                       "oomScoreAdj"};
   struct json_string name;
   for (bool first = true; json_member(&parse->json, &first, &name);) {
-    int member = find_name(&name, "", names, sizeof names / sizeof *names);
+    int member = find_name(&name, names, sizeof names / sizeof *names);
     if (!note(&parse->seen, member)) return false;
     if (!parse->json.is_null && !parse_member(parse, member)) return false;
   }
@@ -367,7 +320,7 @@ static void append_sets(struct text *request, const unsigned long long *sets) {
 
 static void write_request(const struct parse *parse, const char *id, struct process_plan *plan) {
   struct text *request = &plan->request;
-  append_format(request, "{\"type\":\"exec\",\"container\":");
+  append_format(request, REQUEST_START_EXEC);
   append_quoted(request, id, strlen(id));
   append_format(request, ",\"process\":{");
   append_array(request, "argv", &parse->argv);
@@ -428,14 +381,14 @@ static bool end(struct parse *parse, bool good, const char *id, const struct win
 
 bool plan_process(const char *id, char *text, size_t length, const struct window *own,
                   struct process_plan *plan) {
-  struct parse parse = {.json = {.at = text, .end = text + length}, .umask = UMASK_OF_RUNC};
+  struct parse parse = {.json = {.at = text, .end = text + length}, .umask = DEFAULT_UMASK};
   memset(plan, 0, sizeof *plan);
   return end(&parse, parse_document(&parse), id, own, plan);
 }
 
 bool plan_changed_process(const char *id, char *text, size_t length, const struct window *own,
                           const struct process_changes *changes, struct process_plan *plan) {
-  struct parse parse = {.json = {.at = text, .end = text + length}, .umask = UMASK_OF_RUNC};
+  struct parse parse = {.json = {.at = text, .end = text + length}, .umask = DEFAULT_UMASK};
   memset(plan, 0, sizeof *plan);
   /* `runts create` has warned of these properties of config.json already. */
   bool good =

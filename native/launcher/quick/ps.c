@@ -86,7 +86,8 @@ enum { PATIENCE_MS = 1000 };
 
 static int connect_sentry(int directory) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control.sock", directory);
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" STATE_SOCKET_FILE,
+           directory);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
   if (fd >= 0) close(fd);
@@ -116,7 +117,7 @@ static bool read_answer(int fd, char *answer, size_t room) {
 }
 
 static bool parse_pids(const char *text, struct pids *pids) {
-  static const char word[] = "processes";
+  static const char word[] = EVENT_WORD_PROCESSES;
   if (strncmp(text, word, sizeof word - 1) != 0) return false;
   for (text += sizeof word - 1; *text == ' ';) {
     char *end;
@@ -134,7 +135,7 @@ static bool ask_sentry(const struct record *sandbox, const char *id, struct pids
   struct text request = {0};
   int fd = connect_sentry(sandbox->directory);
   if (fd < 0) return false;
-  append_format(&request, "{\"type\":\"ps\",\"container\":");
+  append_format(&request, REQUEST_START_PS);
   append_quoted(&request, id, strlen(id));
   append(&request, "}\n", 2);
   bool good = !request.failed &&

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "launcher/text.h"
+#include "protocol.h"
 
 /*
  * Runs a quick verb. `arguments` are NAME SLOW... -- ARGUMENT...: the command to fall back to, and
@@ -48,8 +49,8 @@ void fall_back(void) __attribute__((noreturn));
 int open_log(const struct call *call);
 
 /*
- * For a command that has failed where Node could not do better: to the log, with its family (runts/errors.ts), and the user.
- * Answers `status`, the exit code.
+ * For a command that has failed where Node could not do better: to the log, with its family
+ * (runts/errors.ts), and the user. Answers `status`, the exit code.
  */
 int refuse(const struct call *call, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -85,8 +86,6 @@ void start_with_preboot(const char *program, char **command);
 
 /* ---- record.c ---- */
 
-enum { QUICK_CGROUPS = 20 };
-
 enum hook { HOOK_START_CONTAINER = 1, HOOK_POSTSTART = 2, HOOK_POSTSTOP = 4 };
 
 struct record_cgroup {
@@ -94,7 +93,7 @@ struct record_cgroup {
   bool owned;
 };
 
-/* A quick record; runts/oci/state/quick-record.ts writes it. */
+/* A quick record (protocol/state-files.ts); runts/oci/state/quick-record.ts writes it. */
 struct record {
   char *bytes; /* the file's; the strings below point into them */
   int directory;

@@ -1,5 +1,6 @@
 /*
- * Reads the quick record, ROOT/ID/quick, which runts/oci/state/quick-record.ts writes.
+ * Reads the quick record, ROOT/ID/quick, which runts/oci/state/quick-record.ts writes: its format is
+ * protocol/state-files.ts.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -10,8 +11,6 @@
 #include <unistd.h>
 
 #include "launcher/quick/quick.h"
-
-enum { LONGEST_RECORD = 1 << 20, LONGEST_ID = 1024 };
 
 bool is_valid_id(const char *id) {
   static const char allowed[] =
@@ -70,9 +69,9 @@ static bool parse_hooks(struct record *record, char *text) {
   static const struct {
     const char *name;
     enum hook hook;
-  } kinds[] = {{"startContainer", HOOK_START_CONTAINER},
-               {"poststart", HOOK_POSTSTART},
-               {"poststop", HOOK_POSTSTOP},
+  } kinds[] = {{QUICK_HOOK_START_CONTAINER, HOOK_START_CONTAINER},
+               {QUICK_HOOK_POSTSTART, HOOK_POSTSTART},
+               {QUICK_HOOK_POSTSTOP, HOOK_POSTSTOP},
                {"-", 0}};
   if (text == NULL) return false;
   for (char *rest = text, *word; (word = strsep(&rest, " ")) != NULL;) {
@@ -100,7 +99,7 @@ static bool parse_freezer(struct record *record, char *text) {
 }
 
 static bool parse_cgroups(struct record *record, struct reader *reader) {
-  for (char *line; (line = line_of(reader, "cgroup")) != NULL;) {
+  for (char *line; (line = line_of(reader, QUICK_LINE_CGROUP)) != NULL;) {
     if (record->cgroup_count == QUICK_CGROUPS) return false;
     struct record_cgroup *cgroup = &record->cgroups[record->cgroup_count++];
     cgroup->owned = strncmp(line, "owned ", 6) == 0;
@@ -113,12 +112,12 @@ static bool parse_cgroups(struct record *record, struct reader *reader) {
 
 static bool parse_document(struct record *record, struct reader *reader) {
   unsigned long long before, after;
-  char *text = line_of(reader, "document");
+  char *text = line_of(reader, QUICK_LINE_DOCUMENT);
   if (text == NULL) return false;
   size_t left = (size_t)(reader->end - reader->at);
   if (strcmp(text, "none") == 0) return left == 0;
-  if (!take_number(&text, ' ', LONGEST_RECORD, &before) ||
-      !take_number(&text, 0, LONGEST_RECORD, &after) || before + after != left) {
+  if (!take_number(&text, ' ', QUICK_LONGEST, &before) ||
+      !take_number(&text, 0, QUICK_LONGEST, &after) || before + after != left) {
     return false;
   }
   record->before = reader->at;
@@ -130,17 +129,17 @@ static bool parse_document(struct record *record, struct reader *reader) {
 
 bool parse_record(struct record *record, char *bytes, size_t length) {
   struct reader reader = {bytes, bytes + length};
-  char *version = line_of(&reader, "runts quick");
-  if (version == NULL || strcmp(version, "2") != 0) return false;
-  if (!parse_front(record, line_of(&reader, "front"))) return false;
-  if (!parse_hooks(record, line_of(&reader, "hooks"))) return false;
-  if (!parse_freezer(record, line_of(&reader, "freezer"))) return false;
-  char *unit = line_of(&reader, "unit");
+  char *version = line_of(&reader, QUICK_LINE_VERSION);
+  if (version == NULL || strcmp(version, QUICK_VERSION) != 0) return false;
+  if (!parse_front(record, line_of(&reader, QUICK_LINE_FRONT))) return false;
+  if (!parse_hooks(record, line_of(&reader, QUICK_LINE_HOOKS))) return false;
+  if (!parse_freezer(record, line_of(&reader, QUICK_LINE_FREEZER))) return false;
+  char *unit = line_of(&reader, QUICK_LINE_UNIT);
   if (unit == NULL || (strcmp(unit, "yes") != 0 && strcmp(unit, "no") != 0)) return false;
   record->has_unit = unit[0] == 'y';
-  record->sandbox = line_of(&reader, "sandbox");
+  record->sandbox = line_of(&reader, QUICK_LINE_SANDBOX);
   if (record->sandbox == NULL || !is_valid_id(record->sandbox)) return false;
-  record->bundle = line_of(&reader, "bundle");
+  record->bundle = line_of(&reader, QUICK_LINE_BUNDLE);
   if (record->bundle == NULL || record->bundle[0] != '/') return false;
   return parse_cgroups(record, &reader) && parse_document(record, &reader);
 }
@@ -149,7 +148,7 @@ bool parse_record(struct record *record, char *bytes, size_t length) {
 
 static bool read_record(int fd, struct record *record) {
   struct stat stat;
-  if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size > LONGEST_RECORD) return false;
+  if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode) || stat.st_size > QUICK_LONGEST) return false;
   size_t size = (size_t)stat.st_size, used = 0;
   record->bytes = malloc(size + 1);
   if (record->bytes == NULL) return false;
@@ -167,7 +166,8 @@ bool load_record(const struct call *call, const char *id, struct record *record)
   if (!is_valid_id(id) || !container_path(call, id, path, sizeof path)) return false;
   record->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (record->directory < 0) return false;
-  int fd = openat(record->directory, "quick", O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  int fd =
+      openat(record->directory, STATE_QUICK_FILE, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
   bool good = read_record(fd, record);
   close(fd);

@@ -1,5 +1,6 @@
 /*
- * The status of a container, as runts/oci/state/status.ts and process-identity.ts find it.
+ * The status of a container, as runts/oci/state/status.ts and process-identity.ts find it;
+ * test/oci/quick.test.ts compares the two.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * `runts state`, `start`, `kill`, `pause` and `resume`: twins of the files of these names in
- * runts/commands.
+ * `runts state`, `start`, `kill`, `pause` and `resume`: they do what the files of these names in
+ * runts/commands do, with which test/oci/quick.test.ts compares them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -51,11 +51,12 @@ int quick_start(const struct call *call) {
   if ((record.hooks & (HOOK_START_CONTAINER | HOOK_POSTSTART)) != 0) fall_back();
   if (find_status(&record) != STATUS_CREATED) fall_back();
   open_log(call);
-  int fd = openat(record.directory, "started", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int fd =
+      openat(record.directory, STATE_STARTED_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) fall_back();
   close(fd);
   if (!send_order(&record, ORDER_START)) {
-    unlinkat(record.directory, "started", 0);
+    unlinkat(record.directory, STATE_STARTED_FILE, 0);
     fall_back();
   }
   return 0;
@@ -64,11 +65,8 @@ int quick_start(const struct call *call) {
 /* ---- kill ---- */
 
 int parse_signal(const char *text) {
-  /* The name of signal 1 is the first (abi/signal.ts). */
-  static const char *const names[] = {
-      "HUP",  "INT",  "QUIT", "ILL",    "TRAP",   "ABRT",  "BUS",  "FPE",  "KILL", "USR1", "SEGV",
-      "USR2", "PIPE", "ALRM", "TERM",   "STKFLT", "CHLD",  "CONT", "STOP", "TSTP", "TTIN", "TTOU",
-      "URG",  "XCPU", "XFSZ", "VTALRM", "PROF",   "WINCH", "IO",   "PWR",  "SYS"};
+  /* The name of signal 1 is the first. */
+  static const char *const names[] = {SIGNAL_NAMES};
   size_t digits = strspn(text, "0123456789");
   if (digits > 0) {
     int number = digits <= 2 && text[digits] == 0 ? atoi(text) : 0;
@@ -76,7 +74,7 @@ int parse_signal(const char *text) {
   }
   if (strncasecmp(text, "SIG", 3) == 0) text += 3;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    if (strcasecmp(text, names[i]) == 0) return (int)i + 1;
+    if (strcasecmp(text, names[i] + 3) == 0) return (int)i + 1;
   }
   return 0;
 }

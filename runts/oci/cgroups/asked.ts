@@ -1,5 +1,5 @@
-// What counts as asked for: engines write 0 and '' for "not set" (docker update's "kernel": 0, "weight": 0), as Go's
-// runc reads a missing field.
+// What counts as asked for: engines write 0 and '' for "not set" (docker update's "kernel": 0,
+// "weight": 0), as Go's runc reads a missing field.
 
 export function isNumberAsked(value: number | bigint | undefined): value is number | bigint {
   return value !== undefined && Number(value) !== 0;

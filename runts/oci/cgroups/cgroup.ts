@@ -1,5 +1,6 @@
-// The cgroups of one container: one directory in each of the host's hierarchies, made, limited, looked at and removed as
-// one thing. config-linux.md "Control groups"; runc's cgroupfs manager is the model for what is not written down.
+// The cgroups of one container: one directory in each of the host's hierarchies, made, limited,
+// looked at and removed as one thing. config-linux.md "Control groups"; runc's cgroupfs manager is
+// the model for what is not written down.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../failure.ts';
@@ -28,7 +29,7 @@ export interface CgroupDirectory {
   readonly isShared: boolean;
 }
 
-/** What the container's state file keeps. */
+/** The part of a container's record that describes its cgroup. */
 export interface CgroupState {
   readonly kind: CgroupKind;
   /** None: the caller could not make any, and did not have to. */
@@ -41,7 +42,7 @@ export interface CgroupState {
 const KILL_PATIENCE_MS = 20_000;
 
 export class Cgroup {
-  /** What the user should know of, and which stopped nothing. */
+  /** Problems that the user should know of, and that stopped nothing. */
   readonly warnings: readonly string[];
   readonly #layout: CgroupLayout | undefined;
   #state: CgroupState;
@@ -69,7 +70,10 @@ export class Cgroup {
     return this.#state;
   }
 
-  /** Who writes "0" to each of these has joined. */
+  /**
+   * Returns the files of the cgroups' processes: a process that writes "0" to each of them has
+   * joined.
+   */
   procsFiles(): string[] {
     return this.#state.directories.map(({ path }) => join(path, 'cgroup.procs'));
   }
@@ -93,7 +97,10 @@ export class Cgroup {
     return [];
   }
 
-  /** SIGKILL for all that are the container's, and waits for them to be gone. Answers whether nobody is left. */
+  /**
+   * SIGKILL for all that are the container's, and waits for them to be gone. Answers whether nobody
+   * is left.
+   */
   kill(): boolean {
     this.joined();
     const owned = this.#owned();
@@ -163,7 +170,10 @@ export class Cgroup {
     return watchOom(source, intervalMs, onOom);
   }
 
-  /** Once nobody is left in them. Directories that are gone are fine; those above stay, as others may use them. */
+  /**
+   * Once nobody is left in them. Directories that are gone are fine; those above stay, as others
+   * may use them.
+   */
   async remove(): Promise<void> {
     this.joined();
     if (this.#state.unit !== undefined) stopScope(this.#state.unit);

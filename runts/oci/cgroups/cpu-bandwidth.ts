@@ -1,4 +1,5 @@
-// The burst beside quota and period: it may not be larger than the quota, so which goes first depends on what was there.
+// The burst beside quota and period: it may not be larger than the quota, so which goes first
+// depends on what was there.
 
 import { isNumberAsked } from './asked.ts';
 import { type ControlFiles, isErrnoOf } from './control-files.ts';

@@ -1,4 +1,5 @@
-// Makes a container's cgroups and sets their limits, before anything is in them. What fails leaves nothing behind.
+// Makes a container's cgroups and sets their limits, before anything is in them. What fails leaves
+// nothing behind.
 import { dirname } from 'node:path';
 import { describe, Failure } from '../../failure.ts';
 import type { Resources } from '../spec/types.ts';
@@ -14,7 +15,10 @@ import { writeDevicesV1, writeResourcesV1 } from './resources-v1.ts';
 import { writeResourcesV2 } from './resources-v2.ts';
 import { endKeeper, startScope, stopScope } from './systemd.ts';
 
-/** `announce` hears what will be there before any of it is: who is killed on the way leaves something to clean up by. */
+/**
+ * `announce` hears what will be there before any of it is: who is killed on the way leaves
+ * something to clean up by.
+ */
 export function createCgroup(
   plan: CgroupPlan,
   resources: Resources = {},
@@ -55,8 +59,9 @@ export function createCgroup(
 }
 
 /**
- * As runc: who is there already is worth a warning, but in a frozen cgroup nothing would ever start. Answers the
- * directories that somebody is in.
+ * Looks for processes that are in the cgroups already. As with runc a running process is worth a
+ * warning, but in a frozen cgroup nothing would ever start. Returns the directories that have
+ * processes.
  */
 function checkEarlier(plan: CgroupPlan, warnings: string[]): ReadonlySet<string> {
   if (freezerOf(plan.directories)?.isFrozen() === true)
@@ -117,7 +122,10 @@ function isForbidden(error: unknown): boolean {
   return isErrnoOf(error, 'EACCES', 'EPERM', 'EROFS');
 }
 
-/** In v2, moving needs the right to write in the nearest cgroup above both ends as well. cgroup-v2.rst, "Delegation". */
+/**
+ * In v2, moving needs the right to write in the nearest cgroup above both ends as well.
+ * cgroup-v2.rst, "Delegation".
+ */
 function checkJoin({ version, own, path }: PlannedDirectory): void {
   if (version === 1) return;
   const file = `${commonParent(own, path)}/cgroup.procs`;

@@ -1,6 +1,7 @@
-// The devices cgroup (v1). The processes in it are runts' own: which devices a guest may make and open is the Sentry's to
-// decide. Still, what the container may not have, its host processes need not have either, but for the few devices that
-// they themselves open while they start. cgroup-v1/devices.rst
+// The devices cgroup (v1). The processes in it are runts' own: which devices a guest may make and
+// open is the Sentry's to decide. Still, what the container may not have, its host processes need
+// not have either, but for the few devices that they themselves open while they start.
+// cgroup-v1/devices.rst
 // Differs from runc: on v2, where rules are a BPF program, nothing is installed.
 import type { DeviceRule } from '../spec/types.ts';
 import { type ControlFiles, isErrnoOf } from './control-files.ts';

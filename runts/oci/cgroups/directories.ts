@@ -5,8 +5,8 @@ import { describe, Failure } from '../../failure.ts';
 import { isErrnoOf } from './control-files.ts';
 
 /**
- * The directory and those above it, below `mountPoint`. `visit` sees each, from the top, whether new or not; what was
- * new is added to `made` at once.
+ * The directory and those above it, below `mountPoint`. `visit` sees each, from the top, whether
+ * new or not; what was new is added to `made` at once.
  */
 export function makeDirectories(
   mountPoint: string,
@@ -60,7 +60,10 @@ export function treeBottomUp(path: string): string[] {
   return [...subdirectories(path).flatMap(treeBottomUp), path];
 }
 
-/** A process that was killed may take a while to leave. Whole directories go: cgroupfs cares for the files. */
+/**
+ * A process that was killed may take a while to leave. Whole directories go: cgroupfs cares for the
+ * files.
+ */
 export async function removeTree(path: string): Promise<void> {
   for (let delayMs = 1; ; delayMs *= 2) {
     const error = tryRemove(path);
@@ -92,7 +95,10 @@ function removeOne(directory: string): void {
   }
 }
 
-/** Of what was made just now, as much as goes: somebody else may be using a parent already. */
+/**
+ * Removes as much as possible of what was made just now: somebody else may be using a parent
+ * already.
+ */
 export function removeMade(made: readonly string[]): void {
   for (const directory of [...made].reverse()) {
     try {

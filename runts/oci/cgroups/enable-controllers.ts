@@ -1,4 +1,5 @@
-// cgroup v2: a controller is there in a cgroup when its parent hands it down. cgroup-v2.rst, "Controlling Controllers".
+// cgroup v2: a controller is there in a cgroup when its parent hands it down. cgroup-v2.rst,
+// "Controlling Controllers".
 import { Failure } from '../../failure.ts';
 import type { Resources } from '../spec/types.ts';
 import { controlFiles } from './control-files.ts';
@@ -25,7 +26,10 @@ export function handDownControllers(directory: string): void {
   }
 }
 
-/** A cgroup below one that has processes itself cannot have controllers like memory; threads only may share it. */
+/**
+ * A cgroup below one that has processes itself cannot have controllers like memory; threads only
+ * may share it.
+ */
 export function settleType(directory: string, resources: Resources): void {
   const files = controlFiles(directory);
   const type = files.read('cgroup.type') ?? 'domain';

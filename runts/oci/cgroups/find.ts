@@ -9,7 +9,7 @@ interface Directory {
   readonly path: string;
 }
 
-/** Of v1. */
+/** Finds the directory of a controller of cgroups v1. */
 export function findController(
   directories: readonly Directory[],
   controller: string,

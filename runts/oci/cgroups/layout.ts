@@ -1,5 +1,5 @@
-// Where this host has its cgroups: every mounted hierarchy, and the place of this process in it. Nothing is assumed about
-// paths: mountinfo and /proc/self/cgroup tell. cgroups(7), proc(5).
+// Where this host has its cgroups: every mounted hierarchy, and the place of this process in it.
+// Nothing is assumed about paths: mountinfo and /proc/self/cgroup tell. cgroups(7), proc(5).
 import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 
@@ -20,7 +20,10 @@ export interface CgroupLayout {
   readonly hierarchies: readonly Hierarchy[];
 }
 
-/** What a container joins. Other named hierarchies belong to other managers. */
+/**
+ * The controllers whose hierarchies a container joins. Other named hierarchies belong to other
+ * managers.
+ */
 const joinedControllers: ReadonlySet<string> = new Set([
   'cpuset',
   'devices',

@@ -1,5 +1,6 @@
-// linux.cgroupsPath → one directory in each hierarchy, as runc's cgroupfs manager has them: an absolute path counts from
-// the root of each hierarchy, a relative one from where the caller is; without one it is the container's id, relative.
+// linux.cgroupsPath → one directory in each hierarchy, as runc's cgroupfs manager has them: an
+// absolute path counts from the root of each hierarchy, a relative one from where the caller is;
+// without one it is the container's id, relative.
 import { posix } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { type CgroupKind, type CgroupLayout, discoverLayout, type Hierarchy } from './layout.ts';
@@ -64,7 +65,10 @@ export function planCgroup(
   };
 }
 
-/** v2 has no processes in inner nodes, and the caller is in one already: its parent is the place for others. */
+/**
+ * v2 has no processes in inner nodes, and the caller is in one already: its parent is the place for
+ * others.
+ */
 function relativeRoot({ version, own }: Hierarchy): string {
   return version === 2 ? posix.dirname(own) : own;
 }

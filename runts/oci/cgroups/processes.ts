@@ -34,8 +34,9 @@ export function killWhole(directory: string): boolean {
 }
 
 /**
- * SIGKILL for everything in these directories until nothing is left or the time is over. Answers whether nothing is left.
- * Processes that are in none of them but one hierarchy's directory only are hit as well.
+ * SIGKILL for everything in these directories until nothing is left or the time is over. Answers
+ * whether nothing is left. Processes that are in none of them but one hierarchy's directory only
+ * are hit as well.
  */
 export function killAll(directories: readonly string[], patienceMs: number): boolean {
   const end = Date.now() + patienceMs;

@@ -7,7 +7,10 @@ export interface RecordedFiles extends ControlFiles {
   readonly values: Map<string, string>;
 }
 
-/** `refuse` answers the errno of a write that the kernel would not take. Files that are not in `values` do not exist. */
+/**
+ * `refuse` answers the errno of a write that the kernel would not take. Files that are not in
+ * `values` do not exist.
+ */
 export function recordedFiles(
   values: Readonly<Record<string, string>>,
   refuse: (file: string, value: string) => string | undefined = () => undefined,

@@ -7,7 +7,10 @@ import { type RecordedFiles, recordedFiles } from './recorded-files.ts';
 import { writeResourcesV1 } from './resources-v1.ts';
 import { ioWeightOf, swapLimit, weightOfShares, writeResourcesV2 } from './resources-v2.ts';
 
-/** docker run --memory 64m --memory-reservation 32m --oom-kill-disable --cpus 0.5 --cpu-shares 512 --pids-limit 100 */
+/**
+ * docker run --memory 64m --memory-reservation 32m --oom-kill-disable --cpus 0.5 --cpu-shares 512
+ * --pids-limit 100
+ */
 const dockerResources: Resources = {
   blockIO: { weight: 0 },
   cpu: { cpus: '0', period: 100_000, quota: 50_000, shares: 512 },

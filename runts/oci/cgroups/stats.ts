@@ -1,5 +1,5 @@
-// What a cgroup has used, in the shape that `runc events --stats` prints (its types/events.go): fields that Go leaves out
-// when they are zero are left out here too.
+// What a cgroup has used, in the shape that `runc events --stats` prints (its types/events.go):
+// fields that Go leaves out when they are zero are left out here too.
 export type Count = number | bigint;
 
 export interface MemoryEntry {
@@ -56,7 +56,7 @@ export interface CgroupStats {
 
 export const noMemory: MemoryEntry = { limit: 0, failcnt: 0 };
 
-/** As Go's omitempty: without the members that are 0, empty or absent. */
+/** Returns `value` without the members that are 0, empty or absent, as Go's omitempty does. */
 export function withoutZeros<T extends object>(value: T): Partial<T> {
   const kept = Object.entries(value).filter(
     ([, member]) =>

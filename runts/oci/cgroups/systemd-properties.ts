@@ -6,8 +6,8 @@ import { ioWeightOf, swapLimit, weightOfShares } from './resources-v2.ts';
 import { parseList } from './stats.ts';
 
 /**
- * The limits in systemd's words, for what it knows: it writes its own values again whenever it is reloaded. The exact
- * ones are written to the files afterwards.
+ * The limits in systemd's words, for what it knows: it writes its own values again whenever it is
+ * reloaded. The exact ones are written to the files afterwards.
  */
 export function unitProperties(kind: CgroupKind, resources: Resources): string[][] {
   const { memory = {}, cpu = {}, pids, blockIO = {} } = resources;
@@ -45,7 +45,10 @@ const literals: readonly (readonly [file: string, property: string])[] = [
   ['memory.swap.max', 'MemorySwapMax'],
 ];
 
-/** Of `unified`, what fold-unified.ts has left there. What is no number the kernel will refuse. */
+/**
+ * Returns the properties for entries of `unified` that fold-unified.ts has left there. The kernel
+ * will refuse a value that is not a number.
+ */
 function literalProperties({ unified = {} }: Resources): string[][] {
   return literals.flatMap(([file, property]) => {
     const value = unified[file]?.trim() ?? '';
@@ -60,7 +63,10 @@ function orInfinity(value: number | bigint): string {
   return Number(value) < 0 ? INFINITE : String(value);
 }
 
-/** systemd rounds to whole percents, 10 ms of a second: upwards, as a container must not get less than it was given. */
+/**
+ * systemd rounds to whole percents, 10 ms of a second: upwards, as a container must not get less
+ * than it was given.
+ */
 function quotaPerSecond({ quota = 0, period = 0 }: NonNullable<Resources['cpu']>): string {
   if (Number(quota) < 0) return INFINITE;
   const micros = (Number(quota) * 1_000_000) / (Number(period) || 100_000);

@@ -1,6 +1,6 @@
-// --systemd-cgroup: cgroupsPath is slice:prefix:name, and the cgroup is a scope (a unit of processes that somebody else
-// started) that systemd makes. Asked for with busctl(1), which every systemd brings.
-// systemd.scope(5), systemd.resource-control(5), org.freedesktop.systemd1(5)
+// --systemd-cgroup: cgroupsPath is slice:prefix:name, and the cgroup is a scope (a unit of
+// processes that somebody else started) that systemd makes. Asked for with busctl(1), which every
+// systemd brings. systemd.scope(5), systemd.resource-control(5), org.freedesktop.systemd1(5)
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, Failure } from '../../failure.ts';
@@ -18,7 +18,10 @@ export interface SystemdUnit {
   readonly isUsers: boolean;
 }
 
-/** What busctl printed; throws what the child process module throws. For tests. */
+/**
+ * Runs busctl and returns its output; throws what the child process module throws. Tests pass
+ * another one.
+ */
 export type Busctl = (args: readonly string[]) => string;
 
 const busctl: Busctl = (args) =>
@@ -90,8 +93,9 @@ function usersRoot(ask: Busctl): string {
 }
 
 /**
- * Makes the scope, with a process that only keeps it: systemd makes none without. `directory` is where it appears.
- * Answers the process, which has done its duty when the container's own are there.
+ * Makes the scope, with a process that only keeps it: systemd makes none without. `directory` is
+ * where it appears. Answers the process, which has done its duty when the container's own are
+ * there.
  */
 export function startScope(
   unit: SystemdUnit,

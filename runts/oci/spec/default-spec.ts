@@ -1,4 +1,5 @@
-// What `runts spec` writes: runc's template, whose numbers and paths are those of the OCI specification's own example.
+// What `runts spec` writes: runc's template, whose numbers and paths are those of the OCI
+// specification's own example.
 import { NEWEST_VERSION } from './version.ts';
 
 /** Root in a user namespace of its own, for who is not root on the host. */

@@ -1,4 +1,5 @@
-// A document on its way from text to a type of types.ts: how it is called in messages, and what is told about it.
+// A document on its way from text to a type of types.ts: how it is called in messages, and what is
+// told about it.
 import * as v from 'valibot';
 import { Failure } from '../../failure.ts';
 import { parseJson } from './json.ts';
@@ -8,7 +9,7 @@ import { UNKNOWN_PROPERTY } from './shapes.ts';
 const isPredicate = /^(?:is|must|has|contains|needs|cannot|ends) /;
 
 export class Document {
-  /** What was ignored, and why. */
+  /** The properties that were ignored, and why. */
   readonly warnings: string[] = [];
   readonly #path: string;
 
@@ -30,7 +31,7 @@ export class Document {
     return `${this.#path}: ${place}${isPredicate.test(problem) ? ' ' : ': '}${problem}`;
   }
 
-  /** As Go reads JSON, null is the same as nothing. */
+  /** Parses the document. A member that is null counts as absent, as in Go's reading of JSON. */
   read(text: string): unknown {
     const value = parseJson(text, this.#path);
     if (text.includes('\\u0000')) this.#refuseNul(value, '');
@@ -83,7 +84,7 @@ function step(key: string, isIndex: boolean): string {
   return /^\w{1,40}$/.test(key) ? `.${key}` : `[${JSON.stringify(key.slice(0, 80))}]`;
 }
 
-/** What is deeper than any schema is refused there. */
+/** The depth up to which nulls are dropped. The schemas refuse what is nested deeper. */
 const DEEPEST = 32;
 
 function dropNulls(value: unknown, depth: number): unknown {

@@ -47,7 +47,7 @@ const strings = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
 class Scanner {
   readonly #text: string;
   #at = 0;
-  /** What has been opened: its closing bracket. */
+  /** The closing brackets of the objects and arrays that are open. */
   readonly #open: string[] = [];
 
   constructor(text: string) {

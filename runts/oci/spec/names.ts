@@ -1,5 +1,6 @@
-// The names that config.json uses for numbers of the kernel, and the lists of them that `runts features` prints.
-// capabilities(7), getrlimit(2), seccomp(2), namespaces(7); config-linux.md of the OCI runtime specification.
+// The names that config.json uses for numbers of the kernel, and the lists of them that `runts
+// features` prints. capabilities(7), getrlimit(2), seccomp(2), namespaces(7); config-linux.md of
+// the OCI runtime specification.
 
 /** The index is the number, CAP_* of abi/capability.ts. */
 export const capabilityNames: readonly string[] = [

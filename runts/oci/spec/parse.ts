@@ -1,4 +1,5 @@
-// From the text of a document to a checked object; README.md here tells what is refused, and what is ignored with a warning.
+// From the text of a document to a checked object; README.md here tells what is refused, and what
+// is ignored with a warning.
 import { Document } from './document.ts';
 import { checkSpec } from './rules.ts';
 import { checkProcess } from './rules-process.ts';
@@ -9,7 +10,7 @@ import { resourcesSchema } from './schema-resources.ts';
 import type { Process, Resources, Spec } from './types.ts';
 import { checkVersion, NEWEST_VERSION } from './version.ts';
 
-/** What was ignored in a document, and why, for the log. */
+/** Properties of a document that were ignored, and why, for the log. */
 interface Warnings {
   readonly warnings: readonly string[];
 }

@@ -2,7 +2,7 @@
 import type { Document } from './document.ts';
 import type { BlockIoResources, MemoryResources, Resources } from './types.ts';
 
-/** As the schema has it. */
+/** The limits of memory as the schema returns them. */
 type RawMemory = Omit<MemoryResources, 'swappiness'> & { readonly swappiness?: number | bigint };
 export type RawResources = Omit<Resources, 'memory'> & { readonly memory?: RawMemory };
 

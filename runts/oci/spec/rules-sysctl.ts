@@ -1,9 +1,10 @@
-// Which sysctls a container may have: those of namespaces of its own, as runc has it. sysctl(8), namespaces(7).
+// Which sysctls a container may have: those of namespaces of its own, as runc has it. sysctl(8),
+// namespaces(7).
 import { statSync } from 'node:fs';
 import type { Document } from './document.ts';
 import type { Linux, Namespace } from './types.ts';
 
-/** Of the IPC namespace, beside fs.mqueue.*: ipc_namespaces(7). */
+/** The settings of the IPC namespace, beside fs.mqueue.*: ipc_namespaces(7). */
 const ofIpc: ReadonlySet<string> = new Set([
   'kernel.msgmax',
   'kernel.msgmnb',

@@ -1,5 +1,5 @@
-// What a schema cannot say of config.json: contradictions between its parts, and what runts cannot do. README.md here lists
-// both. Most of the former are runc's.
+// What a schema cannot say of config.json: contradictions between its parts, and what runts cannot
+// do. README.md here lists both. Most of the former are runc's.
 import type { Document } from './document.ts';
 import { checkProcess, ignoredLabel } from './rules-process.ts';
 import { checkResources, type RawResources } from './rules-resources.ts';

@@ -25,7 +25,7 @@ const user = shape({
   gid: optional(uint32, 0),
   umask: optional(integer(0, 0o777)),
   additionalGids: optional(list(uint32)),
-  /** Of Windows. */
+  /** This property is for Windows. */
   username: optional(text),
 });
 
@@ -64,7 +64,7 @@ export const processSchema = shape({
     texts,
     v.check((args) => args.length > 0, 'must not be empty'),
   ),
-  /** Of Windows. */
+  /** This property is for Windows. */
   commandLine: optional(text),
   env: optional(texts),
   cwd: v.pipe(name, absolutePath),

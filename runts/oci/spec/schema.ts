@@ -1,5 +1,6 @@
-// config.json 1.2 for Linux as a valibot schema: names, types and ranges. What contradicts something else is found
-// by rules.ts. https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md and config-linux.md
+// config.json 1.2 for Linux as a valibot schema: names, types and ranges. What contradicts
+// something else is found by rules.ts.
+// https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md and config-linux.md
 import * as v from 'valibot';
 import {
   namespaceTypes,
@@ -155,5 +156,5 @@ export const specSchema = shape({
   linux: optional(linux),
 });
 
-/** As the schema has it, before the rules. */
+/** The document as the schema returns it, before the rules are applied. */
 export type RawSpec = v.InferOutput<typeof specSchema>;

@@ -46,7 +46,10 @@ function exactInteger(least: bigint, most: bigint) {
   return v.custom<Integer64>(isValid, (issue) => expectedInteger(least, most, issue.input));
 }
 
-/** valibot's picklist makes a text of the names beforehand, which is a third of the time that all schemas take. */
+/**
+ * valibot's picklist makes a text of the names beforehand, which is a third of the time that all
+ * schemas take.
+ */
 export function oneOf<const T extends readonly string[]>(names: T) {
   const isOne = (value: unknown): boolean => names.includes(value as string);
   return v.custom<T[number]>(isOne, ({ input }) =>

@@ -1,6 +1,7 @@
-// config.json of the OCI runtime specification 1.2, its parts for Linux. Names and nesting are those of
-// the JSON. parse.ts makes these objects: what has one of these types has been validated, and null counts as absent.
-// https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md and config-linux.md
+// config.json of the OCI runtime specification 1.2, its parts for Linux. Names and nesting are
+// those of the JSON. parse.ts makes these objects: what has one of these types has been validated,
+// and null counts as absent. https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md
+// and config-linux.md
 
 /** An integer of 64 bits: a bigint only where a number would not be exact. */
 export type Integer64 = number | bigint;
@@ -221,7 +222,7 @@ export interface DeviceRule {
   /** Absent and -1: all. */
   readonly major?: number;
   readonly minor?: number;
-  /** Of the letters r, w and m. */
+  /** A text of the letters r, w and m. */
   readonly access?: string;
 }
 

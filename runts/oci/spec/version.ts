@@ -2,7 +2,7 @@
 import type { Document } from './document.ts';
 import { show } from './show.ts';
 
-/** What runts knows of the OCI runtime specification. */
+/** The versions of the OCI runtime specification that runts knows. */
 export const OLDEST_VERSION = '1.0.0';
 export const NEWEST_VERSION = '1.2.1';
 

@@ -23,7 +23,7 @@ export interface ContainerRecord {
   readonly creator: ProcessIdentity;
   /** The process of the pid file. */
   readonly front?: ProcessIdentity;
-  /** What runts/oci/cgroups needs to find its cgroups again; null where there are none. */
+  /** The state with which runts/oci/cgroups finds the cgroups again; null where there are none. */
   readonly cgroup: ReturnType<Cgroup['toJSON']> | null;
   readonly hooks: Hooks;
   /** Its first limit, to which the Sentry holds the guest while the cgroup has a higher one. */
@@ -32,7 +32,10 @@ export interface ContainerRecord {
   readonly sandbox?: string;
 }
 
-/** Whether a file's content can be taken for the record of container `id`: whatever else uses it relies on these. */
+/**
+ * Whether a file's content can be taken for the record of container `id`: whatever else uses it
+ * relies on these.
+ */
 export function isRecordOf(id: string, value: unknown): value is ContainerRecord {
   if (!isObject(value) || value['id'] !== id) return false;
   const { front, cgroup, sandbox } = value;

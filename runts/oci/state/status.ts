@@ -1,5 +1,5 @@
-// What a container is doing, found out anew each time: the record may be older than the machine's last start, and any
-// of its processes may have been killed.
+// What a container is doing, found out anew each time: the record may be older than the machine's
+// last start, and any of its processes may have been killed.
 import { userInfo } from 'node:os';
 import { restoreCgroup } from '../cgroups/cgroup.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -28,7 +28,9 @@ export function stateDocument(record: ContainerRecord, status: Status): Record<s
   };
 }
 
-/** What `runts state` prints. quick-record.ts takes it apart at the pid and the status. */
+/**
+ * Returns the output of `runts state`. quick-record.ts takes it apart at the pid and the status.
+ */
 export function stateText(record: ContainerRecord, status: Status): string {
   const { annotations, ...document } = stateDocument(record, status);
   const text = JSON.stringify(

@@ -15,15 +15,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import {
+  LONGEST_ID,
+  STATE_QUICK_FILE,
+  STATE_RECORD_FILE,
+  STATE_STARTED_FILE,
+} from '../../../protocol/state-files.ts';
 import { makeDirectories, removeFile, removeTree } from '../../directories.ts';
 import { describe, Failure, isCode } from '../../failure.ts';
 import { type ContainerRecord, isRecordOf, RECORD_VERSION } from './container-record.ts';
 import { quickRecord } from './quick-record.ts';
-
-const RECORD = 'state.json';
-const QUICK = 'quick';
-const STARTED = 'started';
-const MAX_ID_LENGTH = 1024;
 
 /** Returns the directory of all records where --root is not given. */
 export function defaultRoot(): string {
@@ -72,8 +73,8 @@ export class Store {
   }
 
   save(record: ContainerRecord): void {
-    const path = join(this.directory(record.id), RECORD);
-    const quickPath = join(this.directory(record.id), QUICK);
+    const path = join(this.directory(record.id), STATE_RECORD_FILE);
+    const quickPath = join(this.directory(record.id), STATE_QUICK_FILE);
     const quick = quickRecord(record);
     try {
       // The old quick record goes first: at no moment is there a quick record that contradicts the
@@ -98,7 +99,7 @@ export class Store {
    * never finished.
    */
   find(id: string): ContainerRecord | undefined {
-    const path = join(this.directory(id), RECORD);
+    const path = join(this.directory(id), STATE_RECORD_FILE);
     let record: unknown;
     try {
       record = JSON.parse(readFileSync(path, 'utf8'));
@@ -153,7 +154,7 @@ export class Store {
    */
   markStarted(id: string): boolean {
     try {
-      closeSync(openSync(join(this.directory(id), STARTED), 'wx', 0o600));
+      closeSync(openSync(join(this.directory(id), STATE_STARTED_FILE), 'wx', 0o600));
       return true;
     } catch (error) {
       if (isCode(error, 'EEXIST')) return false;
@@ -162,7 +163,7 @@ export class Store {
   }
 
   isStarted(id: string): boolean {
-    return existsSync(join(this.directory(id), STARTED));
+    return existsSync(join(this.directory(id), STATE_STARTED_FILE));
   }
 
   /** Returns whether the id has a directory, whatever is in it. */
@@ -198,7 +199,7 @@ function replace(path: string, text: string): void {
  */
 function checkId(id: string): void {
   if (id === '') throw new Failure('RUNTS_E_CONTAINER_ID', 'container id cannot be empty');
-  if (id.length > MAX_ID_LENGTH || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
+  if (id.length > LONGEST_ID || !/^[\w+.-]+$/.test(id) || id === '.' || id === '..')
     throw new Failure(
       'RUNTS_E_CONTAINER_ID',
       `invalid container id format: ${JSON.stringify(id.slice(0, 128))}`,

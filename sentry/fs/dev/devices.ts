@@ -1,4 +1,4 @@
-// What device numbers mean inside the sandbox: opens device nodes of any file system (/dev, and
+// What FIFOs and device numbers mean inside a container: opens nodes of any file system (/dev, and
 // nodes that mknod(2) made elsewhere).
 
 import {
@@ -19,61 +19,52 @@ import { O_NOCTTY } from '../../../abi/fcntl.ts';
 import { deviceMajor, deviceMinor, makeDevice, S_IFCHR } from '../../../abi/stat.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import type { FsCaller } from '../../vfs/fs-context.ts';
-import { type MountNamespace, namespaceOf } from '../../vfs/mount.ts';
 import type { Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
-import { setDeviceOpener } from '../../vfs/special-files.ts';
+import type { Opening, SpecialFiles } from '../../vfs/special-files.ts';
 import type { DevptsFileSystem } from '../devpts/devpts-filesystem.ts';
+import { openFifo } from '../pipe/fifo.ts';
 import { controllingTerminalOf } from '../tty/job-control.ts';
 import { Terminal } from '../tty/terminal.ts';
 import { FullFile, NullFile, RandomFile, ZeroFile } from './memory-devices.ts';
 
 type CharacterDevice = (node: Node, flags: number, caller: Caller) => Result<OpenFile>;
 
-/** What devices need of the kernel. */
+/** The parts of the kernel and of their container that devices use. */
 export interface DeviceParts {
   readonly randomFill: (bytes: Uint8Array) => void;
   /** The instance that /dev/ptmx nodes outside any devpts mean. */
-  readonly devpts: DevptsFileSystem;
+  readonly devpts: () => DevptsFileSystem;
   /** Behind /dev/console; ENXIO without one. */
   readonly console?: Terminal;
 }
 
-/** What device numbers mean in each container: terminals are its own. */
-const deviceSets = new WeakMap<MountNamespace, DeviceSet>();
+/** The special files of one container: terminals are its own. */
+export class ContainerSpecialFiles implements SpecialFiles {
+  readonly #parts: DeviceParts;
+  readonly #byNumber: ReadonlyMap<number, CharacterDevice>;
 
-interface DeviceSet {
-  readonly devpts: DevptsFileSystem;
-  readonly byNumber: ReadonlyMap<number, CharacterDevice>;
-}
+  constructor(parts: DeviceParts) {
+    this.#parts = parts;
+    this.#byNumber = characterDevices(parts);
+  }
 
-/** Makes device nodes work for the processes that have `namespace`. */
-export function registerDevices(namespace: MountNamespace, parts: DeviceParts): void {
-  deviceSets.set(namespace, { devpts: parts.devpts, byNumber: characterDevices(parts) });
-  setDeviceOpener(openDevice);
-}
+  openFifo(node: Node, flags: number, caller: Caller): Opening {
+    return openFifo(node, flags, caller);
+  }
 
-function openDevice(
-  rdev: number,
-  kind: number,
-  node: Node,
-  flags: number,
-  caller: Caller,
-): Result<OpenFile> {
-  const namespace = namespaceOfCaller(caller as FsCaller & Partial<Pick<Task, 'group'>>);
-  const devices = namespace === undefined ? undefined : deviceSets.get(namespace);
-  if (kind !== S_IFCHR || devices === undefined) return ENXIO;
-  if (deviceMajor(rdev) === UNIX98_PTY_SLAVE_MAJOR)
-    return devices.devpts.openSlave(deviceMinor(rdev), node, flags, caller);
-  return devices.byNumber.get(rdev)?.(node, flags, caller) ?? ENXIO;
-}
-
-/** Boot is no process, but has a root. */
-function namespaceOfCaller(
-  caller: FsCaller & Partial<Pick<Task, 'group'>>,
-): MountNamespace | undefined {
-  return caller.group?.container.mounts ?? namespaceOf(caller.fs.root.mount);
+  openDevice(
+    rdev: number,
+    kind: number,
+    node: Node,
+    flags: number,
+    caller: Caller,
+  ): Result<OpenFile> {
+    if (kind !== S_IFCHR) return ENXIO;
+    if (deviceMajor(rdev) === UNIX98_PTY_SLAVE_MAJOR)
+      return this.#parts.devpts().openSlave(deviceMinor(rdev), node, flags, caller);
+    return this.#byNumber.get(rdev)?.(node, flags, caller) ?? ENXIO;
+  }
 }
 
 function characterDevices(parts: DeviceParts): Map<number, CharacterDevice> {
@@ -92,7 +83,7 @@ function characterDevices(parts: DeviceParts): Map<number, CharacterDevice> {
     ],
     [
       makeDevice(TTYAUX_MAJOR, TTYAUX_MINOR_PTMX),
-      (node, flags, caller) => parts.devpts.openMaster(node, flags, caller),
+      (node, flags, caller) => parts.devpts().openMaster(node, flags, caller),
     ],
   ]);
 }

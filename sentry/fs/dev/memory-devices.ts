@@ -41,7 +41,7 @@ abstract class MemoryDevice extends OpenFile {
     return this.write(source);
   }
 
-  /** What is written goes nowhere, and is not even looked at. */
+  /** Accepts all bytes without reading them. */
   override write(source: Source): SysResult {
     return source.remaining;
   }

@@ -32,7 +32,10 @@ import { Terminal } from '../tty/terminal.ts';
 
 /** Pseudoterminals of one sandbox (kernel.pty.max). */
 export const ptyLimit = 4096;
-/** Where a mount does not say: group 'tty' of every distribution may write, as with devpts of distributions. */
+/**
+ * Where a mount does not say: group 'tty' of every distribution may write, as with devpts of
+ * distributions.
+ */
 const defaults: DevptsOptions = { mode: 0o620, gid: 5, ptmxMode: 0o666 };
 const rootInode = 1;
 const ptmxInode = 2;

@@ -173,7 +173,10 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
     if (file instanceof Epoll) file.#parents.delete(this);
   }
 
-  /** Longest chain of instances from here down through watched ones, this one included; Infinity past `target`. */
+  /**
+   * Longest chain of instances from here down through watched ones, this one included; Infinity
+   * past `target`.
+   */
   #depthBelow(target: Epoll, known: Map<Epoll, number>): number {
     if (this === target) return Number.POSITIVE_INFINITY;
     const before = known.get(this);

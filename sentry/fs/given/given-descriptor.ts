@@ -40,7 +40,10 @@ export class GivenDescriptor {
   readonly #isOwned: boolean;
   #openFiles = 0;
 
-  /** `isOwned`: the host descriptor is closed with the last open file of it, so that who reads it sees the end. */
+  /**
+   * `isOwned`: the host descriptor is closed with the last open file of it, so that who reads it
+   * sees the end.
+   */
   constructor(hostFd: number, platform: Platform, isOwned: boolean) {
     this.hostFd = hostFd;
     this.#isOwned = isOwned;
@@ -96,7 +99,10 @@ export class GivenDescriptor {
     return this.#readSeekable(sink, position);
   }
 
-  /** Reads at `position`, or with none at the offset that the descriptor shares with host processes, which moves on. */
+  /**
+   * Reads at `position`, or with none at the offset that the descriptor shares with host processes,
+   * which moves on.
+   */
   #readSeekable(sink: Sink, position = -1): SysResult {
     let total = 0;
     while (sink.remaining > 0) {

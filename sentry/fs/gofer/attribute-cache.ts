@@ -1,14 +1,14 @@
-// What is known of one host file's attributes, and whether it may be believed without asking the host. Everything that
-// bears on this is an event here: README.md has the table of what may be believed after each, and attribute-cache.test.ts
-// plays it.
+// What is known of one host file's attributes, and whether it may be believed without asking the
+// host. Everything that bears on this is an event here: README.md has the table of what may be
+// believed after each, and attribute-cache.test.ts plays it.
 import { S_IFDIR } from '../../../abi/stat.ts';
 import type { Attributes } from '../../vfs/node.ts';
 
 /** Attributes of shared trees are believed this long: a lookup and the stat after it are one request. */
 export const freshNs = 1_000_000;
 /**
- * And this long where the host tells of changes: it does not tell of those through a mapping, and through a hard link that
- * was made meanwhile.
+ * And this long where the host tells of changes: it does not tell of those through a mapping, and
+ * through a hard link that was made meanwhile.
  */
 export const reportedNs = 1_000_000_000;
 
@@ -27,7 +27,10 @@ export interface CachedTree {
 /** The node whose attributes these are. */
 export interface CachedFile {
   readonly kind: number;
-  /** The host tells of all changes to the file's attributes, and what it told up to now has come in as events. */
+  /**
+   * The host tells of all changes to the file's attributes, and what it told up to now has come in
+   * as events.
+   */
   isReported(): boolean;
 }
 
@@ -52,7 +55,7 @@ export class AttributeCache {
     this.#foreignChanges = tree.client.foreignChanges;
   }
 
-  /** What is known without asking, believed or not. */
+  /** The attributes that are known without a request, whether they are believed or not. */
   get last(): Attributes {
     return this.#attributes;
   }
@@ -67,7 +70,10 @@ export class AttributeCache {
     return this.#learnedNs !== never;
   }
 
-  /** The watch of the directory tells of every change: the file has no other name, and nothing is mounted on this one. */
+  /**
+   * The watch of the directory tells of every change: the file has no other name, and nothing is
+   * mounted on this one.
+   */
   get isToldByName(): boolean {
     return this.#attributes.nlink === 1 && !this.#isMountRoot;
   }
@@ -81,8 +87,8 @@ export class AttributeCache {
   }
 
   /**
-   * Attributes whose owner and mode may be believed. Entries that come and go change a directory's times, not its owner:
-   * a burst of them does not ask for the owner each time.
+   * Attributes whose owner and mode may be believed. Entries that come and go change a directory's
+   * times, not its owner: a burst of them does not ask for the owner each time.
    */
   believedOwner(): Attributes | undefined {
     if (this.#tree.exclusive) return this.#attributes;

@@ -10,6 +10,9 @@ import { MessageWriter } from '../../../protocol/gofer/wire.ts';
 import { GoferClient } from './client.ts';
 import { GoferDied } from './gofer-died.ts';
 
+/** Nobody hears of anything, so that the end of the Gofer is the sandbox's. */
+const unheard = { died: undefined, watching: () => undefined };
+
 function pair(): [number, number] {
   const fds = new Int32Array(2);
   assert.equal(native.socketpair(SOCK_SEQPACKET, fds), 0);
@@ -48,7 +51,7 @@ describe('a Gofer that talks nonsense', () => {
 
   it.each(nonsense)('%s: is the end of the sandbox', (_, fill) => {
     const [own, other] = pair();
-    const client = new GoferClient(own);
+    const client = new GoferClient(own, unheard);
     prepare(other, fill);
     assert.throws(() => client.statfs(1), GoferDied);
     native.close(other);
@@ -56,11 +59,13 @@ describe('a Gofer that talks nonsense', () => {
 
   it.each(nonsense)('%s: costs a pod no more than its container', (_, fill) => {
     const [own, other] = pair();
-    const client = new GoferClient(own);
     let deaths = 0;
-    client.died = () => {
-      deaths += 1;
-    };
+    const client = new GoferClient(own, {
+      ...unheard,
+      died: () => {
+        deaths += 1;
+      },
+    });
     prepare(other, fill);
     assert.equal(client.statfs(1), EIO);
     assert.equal(deaths, 1);
@@ -71,8 +76,7 @@ describe('a Gofer that talks nonsense', () => {
 
   it('a missing descriptor is none', () => {
     const [own, other] = pair();
-    const client = new GoferClient(own);
-    client.died = () => undefined;
+    const client = new GoferClient(own, { ...unheard, died: () => undefined });
     prepare(other, (reply) => {
       reply.i32(0);
       for (let field = 0; field < 9; field += 1) reply.f64(0);
@@ -84,7 +88,7 @@ describe('a Gofer that talks nonsense', () => {
 
   it('descriptors that nobody asked for do not pile up', () => {
     const [own, other] = pair();
-    const client = new GoferClient(own);
+    const client = new GoferClient(own, unheard);
     const lowest = native.dup(own);
     native.close(lowest);
     for (let turn = 0; turn < 5; turn += 1) {
@@ -100,7 +104,7 @@ describe('a Gofer that talks nonsense', () => {
 describe('a connection that was closed', () => {
   it('is not used any more, whoever has its number', () => {
     const [own, other] = pair();
-    const client = new GoferClient(own);
+    const client = new GoferClient(own, unheard);
     client.close();
     const [stranger, listener] = pair();
     // The number is used again at once.

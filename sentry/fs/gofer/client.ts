@@ -37,12 +37,18 @@ export interface Walked {
   /** The watch of the directory that the walk began at; 0 where there is none. */
   readonly watch: number;
   readonly entries: readonly HostEntry[];
-  /** The errno that ended the walk before the last name; 0 where the walk came to its end, or to a link or file. */
+  /**
+   * The errno that ended the walk before the last name; 0 where the walk came to its end, or to a
+   * link or file.
+   */
   readonly errno: SysResult;
 }
 
 export type Attached = ReplyOf<typeof operations.attach>;
-/** A part of a listing. Where there is `more` the next part must be asked for at once: the Gofer remembers one listing. */
+/**
+ * A part of a listing. Where there is `more` the next part must be asked for at once: the Gofer
+ * remembers one listing.
+ */
 export type ListedPart = ReplyOf<typeof operations.list>;
 export type OpenedHost = ReplyOf<typeof operations.open>;
 export type CreatedHost = ReplyOf<typeof operations.create>;
@@ -58,10 +64,25 @@ const NO_TIME = { sec: 0, nsec: 0 };
 const MALFORMED = 'a malformed reply';
 
 /**
- * How many requests a container makes before its directories are watched. Most containers only start and then serve, and
- * need no watches; the host allows each user few inotify instances.
+ * How many requests a container makes before its directories are watched. Most containers only
+ * start and then serve, and need no watches; the host allows each user few inotify instances.
  */
 const REQUESTS_BEFORE_WATCHES = 200;
+
+/** The calls by which a client tells its owner of events. */
+export interface GoferEvents {
+  /**
+   * Called when the Gofer has died, where it is the Gofer of one container among several in a pod:
+   * only that container ends, and its files answer EIO. Where it is undefined, the death of the
+   * Gofer ends the sandbox.
+   */
+  readonly died: (() => void) | undefined;
+  /**
+   * Called when watches begin, so that somebody looks from time to time whether they are still
+   * used.
+   */
+  readonly watching: (client: GoferClient) => void;
+}
 
 export class GoferClient {
   readonly #socketFd: number;
@@ -70,12 +91,6 @@ export class GoferClient {
   readonly #fds = new Int32Array(2);
   /** The number of requests so far, for tests and statistics. */
   requests = 0;
-  /**
-   * Called when the Gofer has died. It is set for the Gofer of one container among several in a
-   * pod: only that container ends, and its files answer EIO. Where it is not set, the death of the
-   * Gofer ends the sandbox.
-   */
-  died: (() => void) | undefined = undefined;
   #isClosed = false;
 
   /** The identities of host files, which all Gofers of the sandbox share. */
@@ -86,15 +101,17 @@ export class GoferClient {
   readonly watches: HostWatches = new HostWatches((reason) => {
     this.#lost(reason);
   });
-  /**
-   * Called when watches begin, so that somebody looks from time to time whether they are still
-   * used.
-   */
-  watching: (() => void) | undefined = undefined;
   #watchesDueAt = REQUESTS_BEFORE_WATCHES;
 
-  constructor(socketFd: number, identities: SharedIdentities = new SharedIdentities()) {
+  readonly #events: GoferEvents;
+
+  constructor(
+    socketFd: number,
+    events: GoferEvents,
+    identities: SharedIdentities = new SharedIdentities(),
+  ) {
     this.#socketFd = socketFd;
+    this.#events = events;
     this.identities = identities;
     identities.join(this);
   }
@@ -258,7 +275,7 @@ export class GoferClient {
       return;
     }
     this.watches.start(started.fd);
-    this.watching?.();
+    this.#events.watching(this);
   }
 
   /** Stops watching directories, until `shareFiles` finds that it pays again. */
@@ -296,7 +313,10 @@ export class GoferClient {
     return { ...reply, fd: this.#fds[1] as number };
   }
 
-  /** Sends the request and waits for the reply. Returns 0, and the reader stands at the reply's fields, or an errno. */
+  /**
+   * Sends the request and waits for the reply. Returns 0, and the reader stands at the reply's
+   * fields, or an errno.
+   */
   #call<Q>(operation: Asked<Q>, request: Q): SysResult {
     if (this.#isClosed) return EIO;
     this.requests += 1;
@@ -316,14 +336,17 @@ export class GoferClient {
   }
 
   #lost(reason: string): Errno {
-    const { died } = this;
+    const { died } = this.#events;
     if (died === undefined) throw new GoferDied(reason);
     this.close();
     died();
     return EIO;
   }
 
-  /** Sends the request. After `close` nothing is sent: the descriptor's number may be in use for another file. */
+  /**
+   * Sends the request. After `close` nothing is sent: the descriptor's number may be in use for
+   * another file.
+   */
   #send<Q>(operation: Asked<Q>, values: Q): SysResult {
     if (this.#isClosed) return EIO;
     const request = this.#request.reset().u32(operation.number);

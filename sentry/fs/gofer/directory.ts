@@ -1,4 +1,5 @@
-// Directories of a Gofer tree: lookups ahead of a walk, listings with attributes, and changes to writable volumes.
+// Directories of a Gofer tree: lookups ahead of a walk, listings with attributes, and changes to
+// writable volumes.
 import {
   EIO,
   ENOENT,
@@ -28,7 +29,7 @@ import { WatchedNames } from './watched-names.ts';
 /** A host directory that never ends must not keep us here. */
 const maxEntries = 5_000_000;
 
-/** What a walk ahead found out about one name: used by the lookup that follows, once. */
+/** The result of a walk ahead for one name. The lookup that follows uses it, once. */
 interface Hint {
   readonly name: string;
   readonly found: Result<HostEntry>;
@@ -43,7 +44,7 @@ export class GoferDirectory extends GoferNode implements Listing {
   #hint: Hint | undefined = undefined;
   /** All entries, while the listing is kept (exclusive trees). */
   #listing: Map<string, HostAttributes> | undefined = undefined;
-  /** What is known of entries while the host tells of changes (shared trees). */
+  /** Returns what is known of a name without a request; undefined where nothing is known. */
   readonly #names: WatchedNames = new WatchedNames(this);
 
   constructor(
@@ -66,7 +67,10 @@ export class GoferDirectory extends GoferNode implements Listing {
     return this.parent?.ino ?? this.ino;
   }
 
-  /** The Gofer's id of this directory; an id of nothing (its requests answer EBADF) where the directory is gone. */
+  /**
+   * The Gofer's id of this directory; an id of nothing (its requests answer EBADF) where the
+   * directory is gone.
+   */
   id(): number {
     if (this.#id === 0) this.#find();
     return this.#id;
@@ -161,7 +165,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     return this.#known(name) ?? this.#walkTo(name);
   }
 
-  /** What is known without asking; undefined: nothing. */
+  /** Returns what is known of a name without a request; undefined where nothing is known. */
   #known(name: string): Result<GoferNode> | undefined {
     const names = this.#names.trusted();
     const known = names?.get(name);
@@ -249,7 +253,10 @@ export class GoferDirectory extends GoferNode implements Listing {
     return entries;
   }
 
-  /** Who lists will ask for attributes: better have them all again at once than each by itself. */
+  /**
+   * Returns whether the listing is old. A program that lists will ask for attributes, and it is
+   * better to have all of them again at once than each by itself.
+   */
   #isOld(names: KnownNames): boolean {
     return this.filesystem.nowNs() - names.listedNs > reportedNs;
   }
@@ -447,7 +454,10 @@ export class GoferDirectory extends GoferNode implements Listing {
     return this.cache.learnedNs > before ? this.lastKnown : super.fetch();
   }
 
-  /** Of at most `maxParts`; what is more is not believed to be all. */
+  /**
+   * Fetches a listing of at most `maxParts` parts. A longer one is not complete, and not treated as
+   * complete.
+   */
   #fetchListing(maxParts: number = Number.POSITIVE_INFINITY): Result<Map<string, HostAttributes>> {
     const { filesystem } = this;
     if (!filesystem.exclusive) filesystem.client.shareFiles();

@@ -1,6 +1,7 @@
-// Regular files of a Gofer tree. The Gofer opens them and passes the descriptor; bytes are read and written by the
-// Sentry itself, and guests map the same descriptor. One read-only and one read-write descriptor a node serve all
-// its open file descriptions (positions are the Sentry's own).
+// Regular files of a Gofer tree. The Gofer opens them and passes the descriptor; bytes are read and
+// written by the Sentry itself, and guests map the same descriptor. One read-only and one
+// read-write descriptor a node serve all its open file descriptions (positions are the Sentry's
+// own).
 import { EBADF, EINVAL, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { AT_EMPTY_PATH, canRead, canWrite, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { statxLayout } from '../../../abi/stat.ts';
@@ -171,7 +172,10 @@ export class GoferFile extends GoferNode implements Mappable {
     return this.lastKnown;
   }
 
-  /** What is written through a mapping is not told: while there may be one of ours, the descriptor is asked. */
+  /**
+   * Returns whether changes of this file are reported. Writes through a mapping are not: while
+   * there may be a mapping of ours the descriptor is asked.
+   */
   override isReported(): boolean {
     return (this.#writeFd < 0 || this.#users === 0) && super.isReported();
   }

@@ -1,6 +1,6 @@
-// A host directory tree served by the Gofer. Read-only trees that only the sandbox uses (`exclusive`) are cached for
-// good: attributes, listings, link targets. Of shared ones what the host tells the changes of (host-watches.ts); the rest
-// is asked again at every lookup.
+// A host directory tree served by the Gofer. Read-only trees that only the sandbox uses
+// (`exclusive`) are cached for good: attributes, listings, link targets. Of shared ones what the
+// host tells the changes of (host-watches.ts); the rest is asked again at every lookup.
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { MS_RDONLY, V9FS_MAGIC } from '../../../abi/fs.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
@@ -25,10 +25,16 @@ export interface GoferMountOptions {
   readonly client: GoferClient;
   /** Which of the Gofer's attach points. */
   readonly attachPoint: number;
-  /** Nobody changes these files: what is known of them holds for good. See README.md for what goes with each kind of tree. */
+  /**
+   * Nobody changes these files: what is known of them holds for good. See README.md for what goes
+   * with each kind of tree.
+   */
   readonly exclusive: boolean;
   readonly clock: Clock;
-  /** The host mounts and unmounts below it: no descriptor of an idle file is kept, which would make such a mount busy. */
+  /**
+   * The host mounts and unmounts below it: no descriptor of an idle file is kept, which would make
+   * such a mount busy.
+   */
   readonly follows?: boolean;
   readonly isIdMapped?: boolean;
   /** Owners as the container has them; absent: the host's. */
@@ -53,7 +59,7 @@ const unknownStatus = {
 };
 
 export class GoferFileSystem implements FileSystem {
-  /** As users of other sandboxes know it. */
+  /** The name of the type, by which users of other sandboxes know it. */
   readonly type = '9p';
   readonly dev: number = allocateDevice();
   readonly client: GoferClient;
@@ -72,7 +78,10 @@ export class GoferFileSystem implements FileSystem {
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
   readonly #idleFiles = new Set<GoferFile>();
-  /** Of a writable tree: those whose name may go while they are used, by way of another tree. */
+  /**
+   * The open files of a writable tree: their names may go while they are used, by way of another
+   * tree.
+   */
   readonly openFiles: Set<GoferFile> = new Set();
   #isClosed = false;
   readonly #listed = new Map<KeepsListing, number>();
@@ -195,7 +204,10 @@ export class GoferFileSystem implements FileSystem {
     return dev === this.dev ? this.#ids : this.#idsBelow;
   }
 
-  /** A name is about to be removed, by way of another tree: who has the file open here goes on without the name. */
+  /**
+   * A name is about to be removed, by way of another tree: who has the file open here goes on
+   * without the name.
+   */
   nameWillGo(key: string): void {
     const node = this.#nodes.get(key);
     if (node instanceof GoferFile) node.beforeUnlink();

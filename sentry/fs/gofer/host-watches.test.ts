@@ -1,4 +1,5 @@
-// What the host tells of changes: nothing is asked twice, and nothing that was done on the host before a turn is missed.
+// What the host tells of changes: nothing is asked twice, and nothing that was done on the host
+// before a turn is missed.
 import { strict as assert } from 'node:assert';
 import {
   chmodSync,

@@ -1,6 +1,7 @@
-// The Sentry's end of the Gofer's inotify instance (gofer/watches.ts): what is cached of a watched directory is
-// true until an event says otherwise, and the events are read before the cache is believed. Changes of our own make
-// events too; those of which just one can be in the queue are told apart, so that they do not cost the cache.
+// The Sentry's end of the Gofer's inotify instance (gofer/watches.ts): what is cached of a watched
+// directory is true until an event says otherwise, and the events are read before the cache is
+// believed. Changes of our own make events too; those of which just one can be in the queue are
+// told apart, so that they do not cost the cache.
 import { EAGAIN, EINTR, errnoName, isErrno } from '../../../abi/errno.ts';
 import { IN_IGNORED, IN_Q_OVERFLOW, inotifyEvent } from '../../../abi/inotify.ts';
 import { native } from '../../../native/addon.ts';
@@ -81,14 +82,18 @@ export class HostWatches {
   }
 
   /**
-   * We made this change through `by`, which knows. For IN_CREATE, IN_DELETE and IN_MOVED_FROM only: the kernel drops an
-   * event that equals the one before it, and of all others the same may be somebody else's change right after ours.
+   * We made this change through `by`, which knows. For IN_CREATE, IN_DELETE and IN_MOVED_FROM only:
+   * the kernel drops an event that equals the one before it, and of all others the same may be
+   * somebody else's change right after ours.
    */
   expect(watch: number, mask: number, name: string, by: WatchedDirectory): void {
     this.#own.push({ watch, mask, name, by });
   }
 
-  /** After this, all that was done on the host before this turn began is known, and what the sandbox's other Gofers did up to now. */
+  /**
+   * After this, all that was done on the host before this turn began is known, and what the
+   * sandbox's other Gofers did up to now.
+   */
   look(foreignChanges: number): void {
     if (this.#fd < 0) return;
     this.looks += 1;

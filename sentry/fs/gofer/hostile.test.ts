@@ -1,4 +1,5 @@
-// The Sentry's end of the protocol against a Gofer that was taken over: its answers are refused, or are errnos.
+// The Sentry's end of the protocol against a Gofer that was taken over: its answers are refused, or
+// are errnos.
 import { strict as assert } from 'node:assert';
 import { describe, it } from 'vitest';
 import { SOCK_SEQPACKET } from '../../../abi/socket.ts';
@@ -19,11 +20,13 @@ describe('a hostile Gofer', () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       assert.equal(native.socketpair(SOCK_SEQPACKET, pair), 0);
       const [own, other] = pair as unknown as [number, number];
-      const client = new GoferClient(own);
       let deaths = 0;
-      client.died = () => {
-        deaths += 1;
-      };
+      const client = new GoferClient(own, {
+        died: () => {
+          deaths += 1;
+        },
+        watching: () => undefined,
+      });
       const answer = new MessageWriter(REPLY_BYTES);
       answer.i32(any(3) === 0 ? -any(5000) : any(2) * any(2 ** 31));
       for (let field = any(40); field > 0; field -= 1) {

@@ -1,5 +1,6 @@
-// User and group ids of the host's files as a container sees them: through its user namespace, and before that through the
-// mapping of the mount where it has one (user_namespaces(7) "User and group ID mappings", mount_setattr(2) "ID-mapped mounts").
+// User and group ids of the host's files as a container sees them: through its user namespace, and
+// before that through the mapping of the mount where it has one (user_namespaces(7) "User and group
+// ID mappings", mount_setattr(2) "ID-mapped mounts").
 import { EINVAL, EOVERFLOW, type SysResult } from '../../../abi/errno.ts';
 import { type IdRange, type IdRanges, sameIdRanges } from '../../../protocol/id-ranges.ts';
 import { NO_ID, UNMAPPED_ID } from '../../vfs/node.ts';
@@ -20,7 +21,10 @@ export class IdMap {
     return seen === undefined ? UNMAPPED_ID : (inside(this.#container, seen) ?? NO_ID);
   }
 
-  /** EINVAL where the container has no such id, EOVERFLOW where the mount has none (chown(2), notify_change in the kernel). */
+  /**
+   * EINVAL where the container has no such id, EOVERFLOW where the mount has none (chown(2),
+   * notify_change in the kernel).
+   */
   toHost(id: number): SysResult {
     const seen = outside(this.#container, id);
     return seen === undefined ? EINVAL : (inside(this.#mount, seen) ?? EOVERFLOW);

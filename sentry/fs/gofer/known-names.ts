@@ -5,10 +5,16 @@ import type { HostAttributes } from '../../../protocol/gofer/host-attributes.ts'
 import type { ListedEntry } from '../../vfs/directory-file.ts';
 import { GoferNode } from './node.ts';
 
-/** A node; what a listing said, as long as nobody needed the node; no such name; changed since: to be asked again. */
+/**
+ * A node; what a listing said, as long as nobody needed the node; no such name; changed since: to
+ * be asked again.
+ */
 export type KnownName = GoferNode | HostAttributes | 'missing' | 'changed';
 
-/** Names asked for in vain, after which all of them are asked for: programs that look for one file look for more. */
+/**
+ * Names asked for in vain, after which all of them are asked for: programs that look for one file
+ * look for more.
+ */
 const missesBeforeListing = 2;
 
 export class KnownNames {

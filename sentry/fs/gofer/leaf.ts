@@ -1,12 +1,12 @@
-// Links, FIFOs, sockets and device nodes of a Gofer tree. The last three are the sandbox's own behind the host's
-// name: a FIFO is a pipe of the Sentry, a device is what fs/dev has under that number, and no host object is opened.
+// Links, FIFOs, sockets and device nodes of a Gofer tree. The last three are the sandbox's own
+// behind the host's name: a FIFO is a pipe of the Sentry, a device is what fs/dev has under that
+// number, and no host object is opened.
 import { ENXIO, isErrno, type Result } from '../../../abi/errno.ts';
 import { S_IFBLK, S_IFCHR } from '../../../abi/stat.ts';
 import type { HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Attributes } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
-import { openDevice } from '../../vfs/special-files.ts';
 import type { GoferDirectory } from './directory.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 import { GoferNode } from './node.ts';
@@ -59,6 +59,6 @@ export class GoferSpecial extends GoferNode {
     if (this.kind !== S_IFCHR && this.kind !== S_IFBLK) return ENXIO;
     const attributes = this.attributes();
     if (isErrno(attributes)) return attributes;
-    return openDevice(attributes.rdev, this.kind, this, flags, caller);
+    return caller.specialFiles.openDevice(attributes.rdev, this.kind, this, flags, caller);
   }
 }

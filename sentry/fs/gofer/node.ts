@@ -23,7 +23,10 @@ export interface HostOwner {
 export abstract class GoferNode extends Node {
   readonly filesystem: GoferFileSystem;
   readonly kind: number;
-  /** The vfs may keep its names: so in exclusive trees. In others each lookup comes here, where it may need no request. */
+  /**
+   * The vfs may keep its names: so in exclusive trees. In others each lookup comes here, where it
+   * may need no request.
+   */
   override readonly cacheable: boolean;
   /** In the file system's table of nodes. */
   key = '';
@@ -35,7 +38,7 @@ export abstract class GoferNode extends Node {
   #isNameless = false;
   /** Nobody in the vfs holds it, and the file system does not know it any more. */
   isForgotten = false;
-  /** What is known of its attributes, and whether that may be believed. */
+  /** The attributes that are known without a request. */
   readonly cache: AttributeCache;
   #identity: FileIdentity | undefined = undefined;
   #isIdentityTaken = false;
@@ -100,8 +103,8 @@ export abstract class GoferNode extends Node {
   }
 
   /**
-   * Its name was removed just now: whatever is found under that from now on is another file. A file that nothing keeps
-   * on the host may also leave its inode number to another one.
+   * Its name was removed just now: whatever is found under that from now on is another file. A file
+   * that nothing keeps on the host may also leave its inode number to another one.
    */
   unlinked(): void {
     this.#isNameless = true;
@@ -111,8 +114,9 @@ export abstract class GoferNode extends Node {
   }
 
   /**
-   * Seen with these attributes, it is the same file. The number of a removed one may come back: where that can happen
-   * unseen the time of birth tells. (That of a directory or a regular file changes in an overlayfs when it is copied up.)
+   * Seen with these attributes, it is the same file. The number of a removed one may come back:
+   * where that can happen unseen the time of birth tells. (That of a directory or a regular file
+   * changes in an overlayfs when it is copied up.)
    */
   isStill({ mode, btime }: Attributes): boolean {
     if (this.kind !== (mode & S_IFMT)) return false;
@@ -121,14 +125,17 @@ export abstract class GoferNode extends Node {
     return known.sec === btime.sec && known.nsec === btime.nsec;
   }
 
-  /** Its file is no more, here or by another way: what the host gives the same numbers next is another one. */
+  /**
+   * Its file is no more, here or by another way: what the host gives the same numbers next is
+   * another one.
+   */
   gone(): void {
     if (this.#isIdentityTaken) this.filesystem.client.identities.removed(this.identity);
   }
 
   /**
-   * All changes of its attributes are told, and those up to now have come in: a file is told of by the watch of the
-   * directory that its only name is in.
+   * All changes of its attributes are told, and those up to now have come in: a file is told of by
+   * the watch of the directory that its only name is in.
    */
   isReported(): boolean {
     const { parent } = this;
@@ -140,7 +147,7 @@ export abstract class GoferNode extends Node {
     return false;
   }
 
-  /** What is known without asking. */
+  /** The attributes that are known without a request. */
   get lastKnown(): Attributes {
     return this.cache.last;
   }
@@ -174,7 +181,7 @@ export abstract class GoferNode extends Node {
     return this.lastKnown;
   }
 
-  /** What requests name it by. ENOENT: it has no name that is known. */
+  /** The place by which requests name the file. ENOENT: it has no name that is known. */
   get place(): Result<Place> {
     const { ino } = this.lastKnown;
     if (this.heldId !== 0) return [this.heldId, '', ino];

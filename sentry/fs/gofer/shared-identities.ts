@@ -1,13 +1,17 @@
-// Files of the host that are reached on more than one way: volumes that containers of a pod share, each through a Gofer
-// of its own, and volumes of one container that lie in one another. What belongs to the file and not to the way to
-// it (locks, watches, the pipe of a FIFO, a bound socket) meets here by the host's numbers for the file (st_dev and
-// st_ino, as Gofers tell them). Rights do not: each way keeps its Gofer, its ids and its being read-only.
+// Files of the host that are reached on more than one way: volumes that containers of a pod share,
+// each through a Gofer of its own, and volumes of one container that lie in one another. What
+// belongs to the file and not to the way to it (locks, watches, the pipe of a FIFO, a bound socket)
+// meets here by the host's numbers for the file (st_dev and st_ino, as Gofers tell them). Rights do
+// not: each way keeps its Gofer, its ids and its being read-only.
 import { S_IFDIR, S_IFREG } from '../../../abi/stat.ts';
 import { type Attributes, FileIdentity } from '../../vfs/node.ts';
 import type { GoferClient } from './client.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 
-/** Where the host's number of a file has more bits than we keep, two files may have the same: gofer/host-tree.ts. */
+/**
+ * Where the host's number of a file has more bits than we keep, two files may have the same:
+ * gofer/host-tree.ts.
+ */
 const firstInexactInode = 2 ** 52;
 
 class SharedIdentity extends FileIdentity {
@@ -41,7 +45,10 @@ export class SharedIdentities {
     for (const client of this.#clients) yield* client.filesystems;
   }
 
-  /** What stands for the file; undefined where it cannot be told from others. Given back with `release`. */
+  /**
+   * Returns the identity that stands for the file; undefined where the file cannot be told from
+   * others. It is given back with `release`.
+   */
   take(hostKey: string, attributes: Attributes, kind: number): FileIdentity | undefined {
     if (!isExact(attributes.ino)) return undefined;
     const key = keyOf(hostKey, attributes, kind);

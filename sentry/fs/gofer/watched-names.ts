@@ -1,5 +1,6 @@
-// The names of one directory of a shared tree, as long as the host tells of changes to them (host-watches.ts): where the
-// events of the directory's watch come in, and where our own changes are told apart from those of others.
+// The names of one directory of a shared tree, as long as the host tells of changes to them
+// (host-watches.ts): where the events of the directory's watch come in, and where our own changes
+// are told apart from those of others.
 import {
   IN_ATTRIB,
   IN_CREATE,
@@ -42,7 +43,10 @@ export class WatchedNames implements WatchedDirectory {
     return this.#watch !== 0;
   }
 
-  /** What the Gofer says of the watch, from before the answer that came with it; 0: there is none. */
+  /**
+   * Takes the watch that the Gofer reports. It was set before the answer that came with it; 0:
+   * there is none.
+   */
   setWatch(watch: number): void {
     const { client, exclusive } = this.#owner.filesystem;
     const wanted = client.watches.isOn && !exclusive ? watch : 0;
@@ -71,7 +75,7 @@ export class WatchedNames implements WatchedDirectory {
     if (this.#names !== undefined) this.#names = new KnownNames();
   }
 
-  /** What is known of the names, if everything up to now is; undefined: ask. */
+  /** Returns the known names, if they can be trusted; undefined where the Gofer has to be asked. */
   trusted(): KnownNames | undefined {
     if (this.#watch === 0) return undefined;
     const { client } = this.#owner.filesystem;
@@ -111,7 +115,10 @@ export class WatchedNames implements WatchedDirectory {
     else this.#owner.filesystem.listingKept(this.#owner, names.size);
   }
 
-  /** The host said that there is no such name. True: who looks for it may look for many, so better ask for all names now. */
+  /**
+   * The host said that there is no such name. True: who looks for it may look for many, so better
+   * ask for all names now.
+   */
   missed(name: string): boolean {
     this.remember(name, 'missing');
     return this.#names?.countMiss() === true;

@@ -168,7 +168,10 @@ export class Watch implements NodeObserver {
     this.#path.unpin();
   }
 
-  /** Its line of the instance's /proc/PID/fdinfo, without a handle: no file system here has any (name_to_handle_at(2)). */
+  /**
+   * Its line of the instance's /proc/PID/fdinfo, without a handle: no file system here has any
+   * (name_to_handle_at(2)).
+   */
   information(): string {
     const attributes = this.node.attributes();
     const { ino, dev } = isErrno(attributes) ? { ino: 0, dev: 0 } : attributes;

@@ -1,5 +1,5 @@
-// The one directory of a file system of type mqueue: its files are the queues of an IPC namespace. There is nothing else in
-// it, and nothing can be renamed or linked.
+// The one directory of a file system of type mqueue: its files are the queues of an IPC namespace.
+// There is nothing else in it, and nothing can be renamed or linked.
 
 import { CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
 import {
@@ -38,7 +38,10 @@ import type { MqueueFileSystem } from './filesystem.ts';
 import { PosixQueue } from './posix-queue.ts';
 import { QueueNode } from './queue-node.ts';
 
-/** What Linux counts against RLIMIT_MSGQUEUE beside the messages: a struct msg_msg each, a tree node for each priority. */
+/**
+ * The amounts that Linux counts against RLIMIT_MSGQUEUE beside the messages: a struct msg_msg each,
+ * a tree node for each priority.
+ */
 const MESSAGE_HEAD_BYTES = 48;
 const PRIORITY_BYTES = 48;
 const ENTRY_BYTES = 20;
@@ -192,7 +195,7 @@ function defaultSize(limits: IpcLimits): QueueSize {
   };
 }
 
-/** What a queue counts for; EINVAL and EOVERFLOW where it must not be. */
+/** Returns how much a queue counts for; EINVAL and EOVERFLOW where it must not be made. */
 function accountedBytes(
   { maxMessages, messageBytes }: QueueSize,
   limits: IpcLimits,

@@ -1,42 +1,16 @@
-// mqueue: the file system of the POSIX message queues of an IPC namespace (mq_overview(7)). There is one for each, whether
-// it is mounted or not; every mount of the type shows that of whoever mounts it.
+// mqueue: the file system of the POSIX message queues of an IPC namespace (mq_overview(7)). There
+// is one for each, whether it is mounted or not; every mount of the type shows that of whoever
+// mounts it.
 import { MQUEUE_MAGIC } from '../../../abi/fs.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
-import type { Kernel } from '../../kernel/kernel.ts';
+import type { QueueAccount } from '../../kernel/ipc/queue-account.ts';
 import { removeName, rootDentry } from '../../vfs/dentry.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { Mount } from '../../vfs/mount.ts';
 import { emptyStatus, type FileSystem, type FileSystemStatus } from '../../vfs/node.ts';
 import type { Path } from '../../vfs/path.ts';
 import { MqueueDirectory } from './directory.ts';
-
-/** RLIMIT_MSGQUEUE: what the queues of each user count for, across namespaces. */
-export class QueueAccount {
-  readonly #bytes = new Map<number, number>();
-
-  /** False past the limit: nothing is taken then. */
-  take(uid: number, bytes: number, limit: number): boolean {
-    const used = (this.#bytes.get(uid) ?? 0) + bytes;
-    if (used > limit) return false;
-    this.#bytes.set(uid, used);
-    return true;
-  }
-
-  give(uid: number, bytes: number): void {
-    const left = (this.#bytes.get(uid) ?? 0) - bytes;
-    if (left > 0) this.#bytes.set(uid, left);
-    else this.#bytes.delete(uid);
-  }
-}
-
-const accounts = new WeakMap<Kernel, QueueAccount>();
-
-function accountOf(kernel: Kernel): QueueAccount {
-  const account = accounts.get(kernel) ?? new QueueAccount();
-  accounts.set(kernel, account);
-  return account;
-}
 
 export class MqueueFileSystem implements FileSystem {
   readonly type = 'mqueue';
@@ -53,7 +27,7 @@ export class MqueueFileSystem implements FileSystem {
   constructor(ipc: IpcNamespace) {
     this.ipc = ipc;
     this.clock = ipc.kernel.clock;
-    this.account = accountOf(ipc.kernel);
+    this.account = ipc.kernel.queueAccount;
     this.root = new MqueueDirectory(this);
   }
 
@@ -71,8 +45,8 @@ export class MqueueFileSystem implements FileSystem {
   }
 
   /**
-   * The namespace has ended: what is still open goes on until it is closed, everything else goes now. Differs from
-   * Linux: it would stay visible where the file system is still mounted.
+   * The namespace has ended: what is still open goes on until it is closed, everything else goes
+   * now. Differs from Linux: it would stay visible where the file system is still mounted.
    */
   end(): void {
     this.hasEnded = true;
@@ -87,20 +61,24 @@ export class MqueueFileSystem implements FileSystem {
 }
 
 /** A namespace's file system, and the mount by which mq_open(2) goes into it. */
-export interface Mqueue {
+class Mqueue {
   readonly filesystem: MqueueFileSystem;
   /** Its directory, in no tree of mounts. */
   readonly top: Path;
+
+  constructor(ipc: IpcNamespace) {
+    this.filesystem = new MqueueFileSystem(ipc);
+    this.top = new Mount(this.filesystem).rootPath;
+  }
+
+  end(): void {
+    this.filesystem.end();
+  }
 }
 
-const mqueues = new WeakMap<IpcNamespace, Mqueue>();
-
 export function mqueueOf(ipc: IpcNamespace): Mqueue {
-  const known = mqueues.get(ipc);
-  if (known !== undefined) return known;
-  const filesystem = new MqueueFileSystem(ipc);
-  const made = { filesystem, top: new Mount(filesystem).rootPath };
-  mqueues.set(ipc, made);
-  ipc.onEnd = () => filesystem.end();
+  if (ipc.posixQueues instanceof Mqueue) return ipc.posixQueues;
+  const made = new Mqueue(ipc);
+  ipc.posixQueues = made;
   return made;
 }

@@ -1,5 +1,5 @@
-// A POSIX message queue (mq_overview(7), ipc/mqueue.c): messages by priority, those that wait for one or for room, and
-// who is told that one came.
+// A POSIX message queue (mq_overview(7), ipc/mqueue.c): messages by priority, those that wait for
+// one or for room, and who is told that one came.
 import { EAGAIN, ENOMEM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { WaitQueue, type Waker } from '../../base/wait.ts';
@@ -34,7 +34,7 @@ interface Level {
 export class PosixQueue {
   readonly maxMessages: number;
   readonly messageBytes: number;
-  /** Of all open files of the queue. */
+  /** The wait queue of all open files of the queue. */
   readonly queue: WaitQueue = new WaitQueue();
   readonly #memory: IpcMemory;
   /** By rising priority; none is empty. */

@@ -16,7 +16,7 @@ import type { MqueueFileSystem } from './filesystem.ts';
 import type { PosixQueue } from './posix-queue.ts';
 import { QueueFile } from './queue-file.ts';
 
-/** What stat(2) shows until somebody truncates it: ipc/mqueue.c's FILENT_SIZE. */
+/** The size that stat(2) shows until somebody truncates the queue: ipc/mqueue.c's FILENT_SIZE. */
 const SHOWN_BYTES = 80;
 
 export class QueueNode extends Node implements Ownership {

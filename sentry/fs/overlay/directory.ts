@@ -16,7 +16,7 @@ export class OverlayDirectory extends TmpDirectory {
   readonly #lower: Listing | undefined;
   /** Device of the lower directory, for the numbers of its entries. */
   readonly #lowerDev: number;
-  /** As the lower directory has it; changes here leave it alone. */
+  /** The size of the lower directory, which changes here leave alone. */
   readonly #sizeBytes: number;
   readonly #own = new Map<string, MemoryNode>();
   /** Names in #own that are there because the lower directory has them. */

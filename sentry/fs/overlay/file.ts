@@ -1,6 +1,6 @@
-// Regular files of an overlay. Bytes come from the lower file until the first open for writing copies them up.
-// A mapping made before that goes on showing the lower file, as on Linux's overlayfs; open descriptors read the new
-// bytes (there they would not).
+// Regular files of an overlay. Bytes come from the lower file until the first open for writing
+// copies them up. A mapping made before that goes on showing the lower file, as on Linux's
+// overlayfs; open descriptors read the new bytes (there they would not).
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { canWrite, O_RDONLY } from '../../../abi/fcntl.ts';
 import type { Caller } from '../../vfs/caller.ts';

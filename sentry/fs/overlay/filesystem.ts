@@ -1,8 +1,9 @@
-// An overlay: any read-only file system below, changes in the Sentry's memory above.
-// Unlike Linux's overlayfs the upper half is no file system of its own: it is what the nodes here remember. A node
-// takes its attributes over from the lower node when it is first looked up; a directory remembers which names
-// changed and which are hidden; a file copies its bytes up when it is opened for writing. So inode numbers and
-// Node objects are the same before and after, and a lower directory can be renamed without copying it.
+// An overlay: any read-only file system below, changes in the Sentry's memory above. Unlike Linux's
+// overlayfs the upper half is no file system of its own: it is what the nodes here remember. A node
+// takes its attributes over from the lower node when it is first looked up; a directory remembers
+// which names changed and which are hidden; a file copies its bytes up when it is opened for
+// writing. So inode numbers and Node objects are the same before and after, and a lower directory
+// can be renamed without copying it.
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { MS_RDONLY, OVERLAYFS_SUPER_MAGIC } from '../../../abi/fs.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';

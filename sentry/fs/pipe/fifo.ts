@@ -5,14 +5,12 @@ import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts
 import { POLLIN, POLLOUT } from '../../../abi/poll.ts';
 import { type Blocking, sleepOn } from '../../base/wait.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import type { FileIdentity, Node } from '../../vfs/node.ts';
+import type { Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { Opening } from '../../vfs/special-files.ts';
 import { AnonymousNode } from '../anon/anonymous-node.ts';
 import { Pipe } from './pipe.ts';
 import { PipeEnd, PipeNode } from './pipe-end.ts';
-
-const pipes = new WeakMap<FileIdentity, Pipe>();
 
 /** Opens the FIFO `node` with O_* `flags`; permission is already checked. A generator where it must wait. */
 export function openFifo(node: Node, flags: number, caller: Caller): Opening {
@@ -45,11 +43,9 @@ export function openFifo(node: Node, flags: number, caller: Caller): Opening {
 function pipeAt(node: Node): Pipe {
   if (node instanceof PipeNode) return node.pipe;
   const { identity } = node;
-  let pipe = pipes.get(identity);
-  if (pipe === undefined) {
-    pipe = new Pipe();
-    pipes.set(identity, pipe);
-  }
+  if (identity.fifoPipe instanceof Pipe) return identity.fifoPipe;
+  const pipe = new Pipe();
+  identity.fifoPipe = pipe;
   return pipe;
 }
 

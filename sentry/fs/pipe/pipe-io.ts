@@ -39,8 +39,8 @@ export class PipeSink implements Sink {
 }
 
 /**
- * What a pipe holds now, as a Source that leaves it there: the taker says by its result how much it
- * really took, and the caller discards that.
+ * The content of a pipe as a Source, which leaves it in the pipe. The taker's result says how much
+ * it really took, and the caller discards that much.
  */
 export class PipeSource implements Source {
   readonly #pipe: Pipe;

@@ -1,5 +1,6 @@
-// /proc/cpuinfo: the little of the host that /proc shows because programs choose code by it: the model and the
-// features of its CPUs. Read once, before the Sentry is confined (host/machine.ts), or handed in.
+// /proc/cpuinfo: the little of the host that /proc shows because programs choose code by it: the
+// model and the features of its CPUs. Read once, before the Sentry is confined (host/machine.ts),
+// or handed in.
 
 export interface CpuFacts {
   /** /proc/cpuinfo of the host; '' where it could not be read. */

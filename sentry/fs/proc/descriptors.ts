@@ -33,42 +33,33 @@ class DescriptorSlot {
   }
 }
 
-type SlotTable = Map<number, Node>;
-
-/** A directory of descriptors whose entries are made by `entry`. */
-function descriptors(entry: Entry<DescriptorSlot>): Computed<Subject> {
-  const tables = new WeakMap<Subject, SlotTable>();
+/** A directory of descriptors, `directoryName` in its process's, whose entries are made by `entry`. */
+function descriptors(directoryName: string, entry: Entry<DescriptorSlot>): Computed<Subject> {
   return {
     list: listDescriptors,
     lookup: (filesystem, subject, name, caller) => {
       const fd = descriptorNumber(name);
       if (fd < 0 || isErrno(mayLookInto(subject, caller))) return undefined;
-      return slotNode(tables, filesystem, subject, fd, entry);
+      return slotNode(filesystem, new DescriptorSlot(subject, fd), `${directoryName}/${fd}`, entry);
     },
   };
 }
 
 function slotNode(
-  tables: WeakMap<Subject, SlotTable>,
   filesystem: PseudoFileSystem,
-  subject: Subject,
-  fd: number,
+  slot: DescriptorSlot,
+  key: string,
   entry: Entry<DescriptorSlot>,
 ): Node | undefined {
-  let table = tables.get(subject);
-  if (table === undefined) {
-    table = new Map();
-    tables.set(subject, table);
-  }
-  const slot = new DescriptorSlot(subject, fd);
+  const { computedNodes } = slot.subject;
   if (slot.file === undefined) {
-    table.delete(fd);
+    computedNodes.delete(key);
     return undefined;
   }
-  let node = table.get(fd);
+  let node = computedNodes.get(key);
   if (node === undefined) {
     node = entry(filesystem, slot);
-    table.set(fd, node);
+    computedNodes.set(key, node);
   }
   return node;
 }
@@ -141,7 +132,7 @@ export const fdDirectory: Entry<Subject> = directory<Subject>(
     mode: 0o500,
     owner: directoryOwnerOf,
     mayLookUp: mayLookInto,
-    computed: descriptors(descriptorLink),
+    computed: descriptors('fd', descriptorLink),
   },
 );
 
@@ -151,6 +142,6 @@ export const fdinfoDirectory: Entry<Subject> = directory<Subject>(
     mode: 0o555,
     owner: directoryOwnerOf,
     mayLookUp: mayLookInto,
-    computed: descriptors(descriptorInfo),
+    computed: descriptors('fdinfo', descriptorInfo),
   },
 );

@@ -34,7 +34,10 @@ export const noMemory: MemoryAccount = {
   pageTableBytes: 0,
 };
 
-/** The host counts what is resident as one sum; which of it is files' is not known and is estimated by what is mapped. */
+/**
+ * The host counts what is resident as one sum; which of it is files' is not known and is estimated
+ * by what is mapped.
+ */
 export function accountMemory(mm: MemoryManager): MemoryAccount {
   const { map, image } = mm;
   let textBytes = 0;

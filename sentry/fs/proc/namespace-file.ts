@@ -35,7 +35,6 @@ class NamespaceFileSystem implements FileSystem {
   }
 }
 
-let nsfs: NamespaceFileSystem | undefined;
 const epoch = { sec: 0, nsec: 0 };
 
 class NamespaceNode extends Node {
@@ -50,7 +49,6 @@ class NamespaceNode extends Node {
   }
 
   get filesystem(): FileSystem {
-    nsfs ??= new NamespaceFileSystem(this);
     return nsfs;
   }
 
@@ -77,6 +75,8 @@ class NamespaceNode extends Node {
     return new NamespaceFile(this, flags);
   }
 }
+
+const nsfs = new NamespaceFileSystem(new NamespaceNode(0, undefined));
 
 /** Keeps its namespace. */
 class NamespaceFile extends OpenFile {
@@ -117,7 +117,7 @@ export function nodeOf(shown: ShownNamespace): Node {
   return node;
 }
 
-/** What setns(2) would enter; undefined for files that are none of these. */
+/** Returns the namespace that setns(2) would enter; undefined for a file that stands for none. */
 export function namespaceOfFile(file: OpenFile): EnterableNamespace | undefined {
   return file instanceof NamespaceFile ? file.node.namespace : undefined;
 }

@@ -1,21 +1,9 @@
 // /proc/PID/net: the network of the sandbox, which is a loopback device or the host's (proc_pid_net(5)).
-// Sockets are listed by whoever keeps them: see `setSocketLister`.
-import type { Node } from '../../vfs/node.ts';
+// The network itself (kernel/network.ts) lists its sockets.
+import type { Network, SocketTable } from '../../kernel/network.ts';
 import { type Computed, directory } from '../pseudo/directory.ts';
 import type { Entries, Entry } from '../pseudo/entry.ts';
 import { directoryOwnerOf, processFile, type Subject } from './subject.ts';
-
-/** The tables that list sockets. */
-export type SocketTable =
-  | 'tcp'
-  | 'tcp6'
-  | 'udp'
-  | 'udp6'
-  | 'raw'
-  | 'raw6'
-  | 'unix'
-  | 'netlink'
-  | 'packet';
 
 const headers: Readonly<Record<SocketTable, string>> = {
   tcp: '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     \n',
@@ -30,36 +18,12 @@ const headers: Readonly<Record<SocketTable, string>> = {
   packet: 'sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n',
 };
 
-/** Rows of a table, each with its newline. */
-type SocketLister = (table: SocketTable) => string;
-
-let listSockets: SocketLister = () => '';
-
-/** The network stack's rows for the tables; called once, at boot. */
-export function setSocketLister(lister: SocketLister): void {
-  listSockets = lister;
-}
-
-/** Files of the network that the sandbox shares with the host. */
-export interface NetFiles {
-  readonly names: readonly string[];
-  /** undefined where the file is the sandbox's own. */
-  read(name: string): string | undefined;
-}
-
-let netFiles: NetFiles = { names: [], read: () => undefined };
-
-/** Called at most once, at boot. */
-export function setNetFiles(files: NetFiles): void {
-  netFiles = files;
-}
-
-/** What the host shows under this name, or else the sandbox's own. */
-const shown = (name: string, own: () => string): Entry<Subject> =>
-  processFile(0o444, () => netFiles.read(name) ?? own());
+/** A file with the content that the host shows under this name, or else the sandbox's own. */
+const shown = (name: string, own: (network: Network) => string): Entry<Subject> =>
+  processFile(0o444, ({ kernel: { network } }) => network.files.read(name) ?? own(network));
 
 const socketTable = (table: SocketTable): Entry<Subject> =>
-  shown(table, () => headers[table] + listSockets(table));
+  shown(table, (network) => headers[table] + network.listSockets(table));
 
 const devHeader =
   'Inter-|   Receive                                                |  Transmit\n' +
@@ -95,17 +59,18 @@ const ownFiles: Entries<Subject> = {
   unix: socketTable('unix'),
 };
 
-const hostNodes = new WeakMap<Subject, Map<string, Node>>();
-
 /** Files that only the host has. */
 const hostFiles: Computed<Subject> = {
-  list: () =>
-    netFiles.names.flatMap((name, key) => (Object.hasOwn(ownFiles, name) ? [] : [{ name, key }])),
+  list: ({ kernel }) =>
+    kernel.network.files.names.flatMap((name, key) =>
+      Object.hasOwn(ownFiles, name) ? [] : [{ name, key }],
+    ),
   lookup: (filesystem, subject, name) => {
-    if (!netFiles.names.includes(name)) return undefined;
-    const nodes = hostNodes.get(subject) ?? new Map<string, Node>();
-    const node = nodes.get(name) ?? shown(name, () => '')(filesystem, subject);
-    hostNodes.set(subject, nodes.set(name, node));
+    if (!subject.kernel.network.files.names.includes(name)) return undefined;
+    const { computedNodes } = subject;
+    const key = `net/${name}`;
+    const node = computedNodes.get(key) ?? shown(name, () => '')(filesystem, subject);
+    computedNodes.set(key, node);
     return node;
   },
 };

@@ -50,7 +50,7 @@ import {
 
 /** The identity map of the only user namespace. */
 
-/** What the process and each of its threads have. */
+/** The entries that the process and each of its threads have. */
 const common: Entries<Subject> = {
   auxv: privateFile(0o400, renderAuxv),
   cgroup: processFile(0o444, () => '0::/\n'),
@@ -103,7 +103,7 @@ const common: Entries<Subject> = {
   wchan: processFile(0o444, () => '0'),
 };
 
-/** What only the process has. */
+/** The entries that only the process has. */
 const processOnly: Entries<Subject> = {
   coredump_filter: processFile(0o644, () => '00000033\n', { write: writeNumber }),
   mountstats: privateFile(0o400, renderMountstats),
@@ -130,7 +130,10 @@ const processOnly: Entries<Subject> = {
   }),
 };
 
-/** What only threads have. Differs from Linux: children are the process's, and shown by its first thread. */
+/**
+ * The entries that only threads have. Differs from Linux: children are the process's, and shown by
+ * its first thread.
+ */
 const threadOnly: Entries<Subject> = {
   children: processFile(0o444, ({ group, thread }) =>
     thread === group.leader ? [...group.children].map(({ id }) => `${id} `).join('') : '',

@@ -1,5 +1,11 @@
 // The magic links of a process: /proc/PID/{exe,cwd,root} and ns/*.
 import { EACCES, ENOENT, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  CGROUP_NAMESPACE,
+  INITIAL_TIME_NAMESPACE,
+  NETWORK_NAMESPACE,
+  USER_NAMESPACE,
+} from '../../kernel/namespace-numbers.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -36,19 +42,22 @@ const only =
     ino;
 const pidNamespace: Show = (_task, group) => group.pids.inode;
 
-const timeNamespace: Show = (_task, group) => group.container.time?.inode ?? 0xeffffffa;
+const timeNamespace: Show = (_task, group) => group.container.time?.inode ?? INITIAL_TIME_NAMESPACE;
 
-/** What the sandbox has one of has the number of Linux's initial one (linux/proc_ns.h). */
+/**
+ * The namespaces. Where the sandbox has only one, it has the number of Linux's initial one
+ * (linux/proc_ns.h).
+ */
 const namespaces: readonly (readonly [name: string, type: string, show: Show])[] = [
-  ['cgroup', 'cgroup', only(0xeffffffb)],
+  ['cgroup', 'cgroup', only(CGROUP_NAMESPACE)],
   ['ipc', 'ipc', (task, group) => task?.ipc ?? group.container.ipc],
   ['mnt', 'mnt', (_task, group) => group.container.mounts.inode],
-  ['net', 'net', only(0xf0000000)],
+  ['net', 'net', only(NETWORK_NAMESPACE)],
   ['pid', 'pid', pidNamespace],
   ['pid_for_children', 'pid', pidNamespace],
   ['time', 'time', timeNamespace],
   ['time_for_children', 'time', timeNamespace],
-  ['user', 'user', only(0xeffffffd)],
+  ['user', 'user', only(USER_NAMESPACE)],
   ['uts', 'uts', (task, group) => task?.uts ?? group.container.uts],
 ];
 

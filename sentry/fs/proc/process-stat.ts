@@ -1,4 +1,5 @@
-// /proc/PID/{stat,statm,status,limits,schedstat,sched,io,comm,wchan,syscall,...}: proc_pid_stat(5) and companions.
+// /proc/PID/{stat,statm,status,limits,schedstat,sched,io,comm,wchan,syscall,...}: proc_pid_stat(5)
+// and companions.
 
 import { CAP_SYS_RESOURCE, type CapabilitySet } from '../../../abi/capability.ts';
 import { EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
@@ -155,7 +156,10 @@ function signalFields(subject: Subject): number[] {
   return [...own, low31(ignored), low31(caught)];
 }
 
-/** wchan nswap cnswap exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time cguest_time. */
+/**
+ * wchan nswap cnswap exit_signal processor rt_priority policy delayacct_blkio_ticks guest_time
+ * cguest_time.
+ */
 function placementFields(subject: Subject): number[] {
   const cpu = (subject.task?.tid ?? 0) % subject.kernel.cpuCount;
   const { priority, policy } = subject.task?.scheduling ?? ordinaryScheduling;
@@ -398,7 +402,10 @@ export function writeOomScoreAdjustment(subject: Subject, text: string, caller: 
   return text.length;
 }
 
-/** What the OOM killer would weigh: resident memory in thousandths of all, moved by the adjustment. */
+/**
+ * Returns the weight that the OOM killer would use: resident memory in thousandths of all, moved by
+ * the adjustment.
+ */
 export function renderOomScore(subject: Subject): string {
   const { memoryBytes } = subject.group.container.allowance;
   const share = Math.round((1000 * memoryOf(subject).residentBytes) / memoryBytes);

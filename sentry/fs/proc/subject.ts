@@ -5,6 +5,7 @@ import { mayAccessProcess } from '../../kernel/process-access.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
+import type { Node } from '../../vfs/node.ts';
 import type { Entry, Text } from '../pseudo/entry.ts';
 import { type Owner, rootOwner } from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
@@ -14,6 +15,8 @@ export class Subject {
   readonly group: ThreadGroup;
   /** The thread; undefined where the directory is the process's. */
   readonly thread: Task | undefined;
+  /** Nodes of directories whose entries are computed, by their path from here. */
+  readonly computedNodes: Map<string, Node> = new Map();
 
   constructor(group: ThreadGroup, thread: Task | undefined) {
     this.kernel = group.kernel;
@@ -60,7 +63,10 @@ export class Subject {
 export const ownerOf = (subject: Subject): Owner => subject.owner;
 export const directoryOwnerOf = (subject: Subject): Owner => subject.directoryOwner;
 
-/** 0 where `caller` may look into the process, else EACCES: also for boot, which is no process and has no business there. */
+/**
+ * 0 where `caller` may look into the process, else EACCES: also for boot, which is no process and
+ * has no business there.
+ */
 export function mayLookInto(subject: Subject, caller: Caller): SysResult {
   if ((caller as Partial<Task>).group === undefined) return EACCES;
   return mayAccessProcess(caller as Task, subject.group) ? 0 : EACCES;

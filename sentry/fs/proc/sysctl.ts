@@ -3,7 +3,7 @@
 
 import { CAP_LAST_CAP, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
-import { settings } from '../../base/settings.ts';
+import { uuid } from '../../base/uuid.ts';
 import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -18,11 +18,14 @@ import { parseInteger } from './subject.ts';
 
 const PID_MAX = 4_194_304;
 
-/** A setting that is as it is: writing answers EPERM even to root (its effect lies outside the sandbox, or there is none). */
+/**
+ * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
+ * sandbox, or there is none).
+ */
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
-const fixedBy = (value: () => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, () => `${value()}\n`);
+const fixedBy = (value: (kernel: Kernel) => string | number): Entry<Kernel> =>
+  textFile<Kernel>(0o444, (kernel) => `${value(kernel)}\n`);
 
 /** A setting of the IPC namespace of whoever opens the file; root may change it. */
 const ipcSetting = (key: string): Entry<Kernel> =>
@@ -33,44 +36,43 @@ const ipcSetting = (key: string): Entry<Kernel> =>
 
 /** The same, unless the container was started with another value (linux.sysctl). */
 const setting = (key: string): Entry<Kernel> =>
-  IpcLimits.has(key) ? ipcSetting(key) : fixedBy(() => settings.text(key));
+  IpcLimits.has(key) ? ipcSetting(key) : fixedBy(({ settings }) => settings.text(key));
 
 /**
- * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash in a key is a dot of
- * the name (an interface's), as in sysctl(8).
+ * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash
+ * in a key is a dot of the name (an interface's), as in sysctl(8).
  */
 function settingsBelow(
   prefix: string,
   others: Readonly<Record<string, Entry<Kernel>>> = {},
 ): Entry<Kernel> {
-  return (filesystem, subject) => {
+  return (filesystem, kernel) => {
     const entries: Record<string, Entry<Kernel>> = { ...others };
-    for (const key of settings.keys()) {
+    for (const key of kernel.settings.keys()) {
       if (!key.startsWith(`${prefix}.`)) continue;
       const [name = '', ...rest] = key.slice(prefix.length + 1).split('.');
       const entry = rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
       entries[name.replaceAll('/', '.')] ??= entry;
     }
-    return directory<Kernel>(entries)(filesystem, subject);
+    return directory<Kernel>(entries)(filesystem, kernel);
   };
 }
 
 /** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
-function kept(initial: number, least: number, most: number): Entry<Kernel> {
-  const values = new WeakMap<Kernel, number>();
-  return textFile<Kernel>(0o644, (kernel) => `${values.get(kernel) ?? initial}\n`, {
+function kept(key: string, initial: number, least: number, most: number): Entry<Kernel> {
+  return textFile<Kernel>(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
     write: (kernel, text, caller) => {
       if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
       const parsed = parseInteger(text, EINVAL);
       if (isErrno(parsed)) return parsed;
       if (parsed.value < least || parsed.value > most) return EINVAL;
-      values.set(kernel, parsed.value);
+      kernel.settings.keep(key, parsed.value);
       return text.length;
     },
   });
 }
 
-/** Of the UTS namespace of who asks. */
+/** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {
@@ -84,39 +86,12 @@ function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   });
 }
 
-/** A random UUID of version 4. */
-function uuid(kernel: Kernel): string {
-  const bytes = new Uint8Array(16);
-  kernel.randomFill(bytes);
-  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes).toString('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-');
-}
-
-const bootIds = new WeakMap<Kernel, string>();
-
-function bootId(kernel: Kernel): string {
-  let id = bootIds.get(kernel);
-  if (id === undefined) {
-    id = uuid(kernel);
-    bootIds.set(kernel, id);
-  }
-  return id;
-}
-
 const random = directory<Kernel>({
-  boot_id: textFile(0o444, (kernel) => `${bootId(kernel)}\n`),
+  boot_id: textFile(0o444, (kernel) => `${kernel.bootId}\n`),
   entropy_avail: fixed(256),
   poolsize: fixed(256),
   urandom_min_reseed_secs: fixed(60),
-  uuid: textFile(0o444, (kernel) => `${uuid(kernel)}\n`),
+  uuid: textFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
   write_wakeup_threshold: fixed(256),
 });
 
@@ -180,9 +155,9 @@ const vmSettings = directory<Kernel>({
   overcommit_memory: fixed(0),
   overcommit_ratio: fixed(50),
   panic_on_oom: fixed(0),
-  swappiness: kept(60, 0, 200),
+  swappiness: kept('vm.swappiness', 60, 0, 200),
   unprivileged_userfaultfd: fixed(0),
-  vfs_cache_pressure: kept(100, 0, 0x7fffffff),
+  vfs_cache_pressure: kept('vm.vfs_cache_pressure', 100, 0, 0x7fffffff),
   zone_reclaim_mode: fixed(0),
 });
 
@@ -216,9 +191,8 @@ const fsSettings = directory<Kernel>({
 
 const netSettings = settingsBelow('net', {
   ipv4: settingsBelow('net.ipv4', {
-    tcp_available_congestion_control: textFile(
-      0o444,
-      () => `${settings.text('net.ipv4.tcp_available_congestion_control') || 'reno'}\n`,
+    tcp_available_congestion_control: fixedBy(
+      ({ settings }) => settings.text('net.ipv4.tcp_available_congestion_control') || 'reno',
     ),
   }),
 });

@@ -125,7 +125,10 @@ export function renderStat(kernel: Kernel, caller: Caller): string {
   ].join('');
 }
 
-/** Wall-clock second at which the sandbox started; with a time namespace, the one at which its clock was 0. */
+/**
+ * Wall-clock second at which the sandbox started; with a time namespace, the one at which its clock
+ * was 0.
+ */
 function bootTimeSec(kernel: Kernel, caller: Caller): number {
   return kernel.clock.realtime().sec - uptimeOf(kernel, caller).sec;
 }
@@ -144,38 +147,10 @@ export function renderUptime(kernel: Kernel, caller: Caller): string {
   return `${seconds(toNs(uptimeOf(kernel, caller)))} ${seconds(cpuTimes(kernel).idleNs)}\n`;
 }
 
-const loadSpansSec = [60, 300, 900] as const;
-
-/**
- * Load averages. Differs from Linux: taken when somebody looks, not every five seconds, so that an idle
- * sandbox needs no timer.
- */
-export class LoadAverage {
-  readonly #values = [0, 0, 0];
-  #atNs = 0;
-
-  sample(nowNs: number, running: number): readonly number[] {
-    const elapsedSec = Math.max(0, (nowNs - this.#atNs) / 1e9);
-    this.#atNs = nowNs;
-    for (const [index, span] of loadSpansSec.entries()) {
-      const weight = Math.exp(-elapsedSec / span);
-      this.#values[index] = (this.#values[index] as number) * weight + running * (1 - weight);
-    }
-    return this.#values;
-  }
-}
-
-const loads = new WeakMap<Kernel, LoadAverage>();
-
 /** Differs from Linux: the threads that it counts are those of the reader's PID namespace. */
 export function renderLoadavg(kernel: Kernel, caller: Caller): string {
-  let load = loads.get(kernel);
-  if (load === undefined) {
-    load = new LoadAverage();
-    loads.set(kernel, load);
-  }
   const running = runningTasks(kernel.tasks);
-  const averages = load
+  const averages = kernel.loadAverage
     .sample(kernel.clock.monotonicNs(), running)
     .map((value) => value.toFixed(2));
   const { tasks, lastPid } = (caller as Task).pids;

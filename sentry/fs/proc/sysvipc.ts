@@ -1,4 +1,5 @@
-// /proc/sysvipc/{msg,sem,shm}: the System V objects of the reader's IPC namespace (proc_sysvipc(5), ipc/{msg,sem,shm}.c).
+// /proc/sysvipc/{msg,sem,shm}: the System V objects of the reader's IPC namespace (proc_sysvipc(5),
+// ipc/{msg,sem,shm}.c).
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
 import type { IpcObject, IpcUser } from '../../kernel/ipc/ipc-objects.ts';
 import type { MessageQueue } from '../../kernel/ipc/message-queue.ts';

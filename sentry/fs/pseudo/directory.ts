@@ -64,7 +64,7 @@ export class PseudoDirectory<S extends object> extends Node {
     this.#options = options;
   }
 
-  /** What the directory shows (/proc/PID: the process). */
+  /** The object that the directory shows (/proc/PID: the process). */
   get subject(): S {
     return this.#subject;
   }

@@ -17,9 +17,9 @@ export interface Owner {
 
 export const rootOwner: Owner = { uid: 0, gid: 0 };
 
-/** What depends on who looks. */
+/** Properties of an entry that depend on the caller. */
 export interface EntryOptions<S extends object> {
-  /** Who owns the node now; root without it. */
+  /** Returns the present owner of the node; root without it. */
   readonly owner?: (subject: S) => Owner;
   /** Asked at open, beyond the permission bits: 0 or an errno. */
   readonly mayOpen?: (subject: S, caller: Caller, flags: number) => SysResult;

@@ -14,13 +14,13 @@ import {
 import type { Entry } from './entry.ts';
 
 export interface PseudoFileSystemOptions<S extends object> {
-  /** As in /proc/filesystems. */
+  /** The name of the type in /proc/filesystems. */
   readonly type: string;
   /** statfs f_type. */
   readonly magic: number;
   readonly dev: number;
   readonly clock: Clock;
-  /** What the root directory shows; most often the kernel. */
+  /** The object that the root directory shows; most often the kernel. */
   readonly subject: S;
   readonly root: Entry<S>;
 }
@@ -55,7 +55,7 @@ export class PseudoFileSystem<S extends object = object> implements FileSystem {
   }
 }
 
-/** What the nodes of one pseudo file system keep. */
+/** The state that the nodes of one pseudo file system keep. */
 export class Inode {
   readonly filesystem: PseudoFileSystem;
   readonly ino: number;

@@ -28,7 +28,7 @@ const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 const EXECUTE_BITS = 0o111;
 
 export class MemfdNode extends TmpFile {
-  /** As /proc/PID/fd and /proc/PID/maps show it. */
+  /** The name in /proc/PID/fd and /proc/PID/maps. */
   readonly label: string;
   seals: number;
   #opens = 0;

@@ -1,7 +1,9 @@
-// /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The interfaces are those
-// that the network tells: without one, the loopback device of the sandbox's own.
+// /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The
+// interfaces are those that the network tells.
+import { EINVAL, type Result } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import type { NetworkInterface } from '../../kernel/network.ts';
 import type { Node } from '../../vfs/node.ts';
 import { type Computed, directory } from '../pseudo/directory.ts';
 import type { Entries, Entry } from '../pseudo/entry.ts';
@@ -9,65 +11,27 @@ import { link } from '../pseudo/links.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
 
-export interface NetworkInterface {
-  readonly name: string;
-  readonly index: number;
-  /** ARPHRD_*. */
-  readonly type: number;
-  /** IFF_*. */
-  readonly flags: number;
-  /** IFLA_LINK: the other end's index, or its own. */
-  readonly linkIndex: number;
-  readonly mtu: number;
-  readonly queueLength: number;
-  /** In hexadecimal, with colons. */
-  readonly address: string;
-  readonly broadcast: string;
-  readonly addressBytes: number;
-  readonly carrier: number;
-  readonly state: string;
-  /** What is not named is 0. */
-  readonly counters: ReadonlyMap<string, number>;
-}
-
 /** The flags that the file shows are those that can be set, which are the lower ones. */
 const shownFlags = 0xffff;
 const IFF_RUNNING = 0x40;
 
-const loopback: NetworkInterface = {
-  name: 'lo',
-  index: 1,
-  type: 772,
-  flags: 0x9,
-  linkIndex: 1,
-  mtu: 65_536,
-  queueLength: 1000,
-  address: '00:00:00:00:00:00',
-  broadcast: '00:00:00:00:00:00',
-  addressBytes: 6,
-  carrier: 1,
-  state: 'unknown',
-  counters: new Map(),
-};
-
-let listInterfaces: () => readonly NetworkInterface[] = () => [loopback];
-
-/** Called at most once, at boot. */
-export function setInterfaceLister(lister: () => readonly NetworkInterface[]): void {
-  listInterfaces = lister;
-}
-
+/**
+ * A file that shows `render` of the interface `name`; EINVAL once there is no such interface
+ * (netdev_show).
+ */
 function attribute(
   name: string,
   render: (shown: NetworkInterface) => string | number,
 ): Entry<Kernel> {
-  return textFile<Kernel>(0o444, () => `${render(interfaceNamed(name) ?? loopback)}\n`, {
-    sizeBytes: PAGE_SIZE,
-  });
+  const text = (kernel: Kernel): Result<string> => {
+    const shown = interfaceNamed(kernel, name);
+    return shown === undefined ? EINVAL : `${render(shown)}\n`;
+  };
+  return textFile<Kernel>(0o444, text, { sizeBytes: PAGE_SIZE });
 }
 
-function interfaceNamed(name: string): NetworkInterface | undefined {
-  return listInterfaces().find((shown) => shown.name === name);
+function interfaceNamed({ network }: Kernel, name: string): NetworkInterface | undefined {
+  return network.interfaces().find((shown) => shown.name === name);
 }
 
 const counterNames = [
@@ -111,12 +75,13 @@ function device(name: string): Entry<Kernel> {
 function eachInterface(entryOf: (name: string) => Entry<Kernel>): Computed<Kernel> {
   const nodes = new Map<string, { readonly index: number; readonly node: Node }>();
   return {
-    list: () =>
-      listInterfaces()
+    list: ({ network }) =>
+      network
+        .interfaces()
         .map(({ name, index }) => ({ name, key: index }))
         .sort((left, right) => left.key - right.key),
     lookup: (filesystem: PseudoFileSystem, kernel: Kernel, name: string) => {
-      const shown = interfaceNamed(name);
+      const shown = interfaceNamed(kernel, name);
       if (shown === undefined) {
         nodes.delete(name);
         return undefined;

@@ -12,7 +12,7 @@ import type { Sink } from '../../vfs/io.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
 
-/** What is left until the next expiration (0: disarmed) and the period (0: once). */
+/** The time until the next expiration (0: disarmed) and the period (0: once). */
 export interface TimerSetting {
   readonly valueNs: number;
   readonly intervalNs: number;
@@ -60,7 +60,10 @@ export class TimerFile extends OpenFile {
     this.#timer?.cancel();
   }
 
-  /** timerfd_settime(2): arms or (value 0) disarms. With TFD_TIMER_ABSTIME, valueNs is a time of the timer's clock. */
+  /**
+   * timerfd_settime(2): arms or (value 0) disarms. With TFD_TIMER_ABSTIME, valueNs is a time of the
+   * timer's clock.
+   */
   set(setting: TimerSetting, flags: number): void {
     const absolute = (flags & TFD_TIMER_ABSTIME) !== 0;
     this.#settimeFlags = flags;
@@ -101,7 +104,7 @@ export class TimerFile extends OpenFile {
     return this.#ticks > 0 ? POLLIN : 0;
   }
 
-  /** What to add to a time of this timer's clock to get CLOCK_MONOTONIC. */
+  /** Returns the difference that a time of this timer's clock needs to become CLOCK_MONOTONIC. */
   #clockOffsetNs(): number {
     if (this.clockId !== CLOCK_REALTIME && this.clockId !== CLOCK_REALTIME_ALARM) return 0;
     const wall = this.#clock.realtime();

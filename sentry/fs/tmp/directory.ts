@@ -39,7 +39,7 @@ export class TmpDirectory extends MemoryNode implements Listing {
     this.nlink = 2;
   }
 
-  /** As Linux's tmpfs: 20 bytes an entry and two for '.' and '..'. */
+  /** The size that Linux's tmpfs shows: 20 bytes an entry and two entries for '.' and '..'. */
   get sizeBytes(): number {
     return 40 + 20 * this.#children.size;
   }

@@ -1,7 +1,7 @@
-// The bytes of a file that lives in the Sentry: tmpfs, overlay copies, memfd, shared anonymous memory.
-// Two forms behind one class. Small files that nobody maps are chunks of JavaScript memory, which a read copies
-// straight to the guest. A file that is mapped, executed or large becomes a host memfd (once, for good),
-// which guests map themselves.
+// The bytes of a file that lives in the Sentry: tmpfs, overlay copies, memfd, shared anonymous
+// memory. Two forms behind one class. Small files that nobody maps are chunks of JavaScript memory,
+// which a read copies straight to the guest. A file that is mapped, executed or large becomes a
+// host memfd (once, for good), which guests map themselves.
 
 import {
   EFBIG,
@@ -356,7 +356,10 @@ export class FileData implements Mappable {
           statxView.getUint32(statxLayout.at.blocks + 4, true) * 2 ** 32;
   }
 
-  /** Charges what the memfd really holds. Pages that guests fill through mappings count from the next write on. */
+  /**
+   * Charges what the memfd really holds. Pages that guests fill through mappings count from the
+   * next write on.
+   */
   #rechargeHost(): void {
     if (this.#budget.limit === Number.POSITIVE_INFINITY) return;
     const bytes = this.#hostBlocks() * 512;

@@ -1,4 +1,5 @@
-// What every inode in the Sentry's memory has: owner, mode, times, links, extended attributes (inode(7), xattr(7)).
+// What every inode in the Sentry's memory has: owner, mode, times, links, extended attributes
+// (inode(7), xattr(7)).
 import {
   EEXIST,
   ENODATA,

@@ -4,7 +4,6 @@ import { S_IFBLK, S_IFCHR } from '../../../abi/stat.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { NewNode } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
-import { openDevice } from '../../vfs/special-files.ts';
 import type { TmpFileSystem } from './filesystem.ts';
 import { MemoryNode } from './memory-node.ts';
 
@@ -43,6 +42,6 @@ export class TmpSpecial extends MemoryNode {
 
   override open(flags: number, caller: Caller): Result<OpenFile> {
     if (this.kind !== S_IFCHR && this.kind !== S_IFBLK) return ENXIO;
-    return openDevice(this.rdev, this.kind, this, flags, caller);
+    return caller.specialFiles.openDevice(this.rdev, this.kind, this, flags, caller);
   }
 }

@@ -40,7 +40,7 @@ export function openPair(): { readonly master: PtyMaster; readonly slave: PtySla
   return { master, slave };
 }
 
-/** What each step gave, in the recorder's form. */
+/** Runs a case. Returns the result of each step, in the recorder's form. */
 export function runCase(recorded: TerminalCase): unknown[] {
   const { master, slave } = openPair();
   applySettings(slave.terminal, recorded);

@@ -54,7 +54,10 @@ export class Echo {
     this.#queue(backspace);
   }
 
-  /** Backs over a tab that followed `columns` columns of text, counted from a tab or from the line's start. */
+  /**
+   * Backs over a tab that followed `columns` columns of text, counted from a tab or from the line's
+   * start.
+   */
   rubOutTab(columns: number, afterTab: boolean): void {
     this.#queue((afterTab ? opEraseTabFromTab : opEraseTabFromLine) | (columns & 7));
   }

@@ -12,7 +12,10 @@ import type { DevptsFileSystem } from '../devpts/devpts-filesystem.ts';
 import type { MasterSide, Terminal, WindowSize } from './terminal.ts';
 
 const staging = new Uint8Array(4096);
-/** What a terminal that poll calls writable takes without waiting, as far as a pty promises anything. */
+/**
+ * The number of bytes that a terminal which poll calls writable takes without waiting, as far as a
+ * pty promises anything.
+ */
 const blockingPieceBytes = 64;
 
 export interface HostTerminalParts {
@@ -44,7 +47,7 @@ export class HostTerminal implements MasterSide, HostFdWatcher {
   #held: Uint8Array | undefined = undefined;
   #watched = 0;
   #isClosed = false;
-  /** What is typed is the guest's: not while the user's shell has the terminal. */
+  /** Typed input goes to the guest; false while the user's shell has the terminal. */
   #takesInput = false;
   /** Inside #writeHost: what is written meanwhile waits for its next round. */
   #isWriting = false;

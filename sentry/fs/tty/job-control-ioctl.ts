@@ -1,5 +1,5 @@
-// The ioctls of pseudoterminals about sessions and process groups: whose terminal it is, and who is in its foreground
-// (TIOCSCTTY(2const), TIOCSPGRP(2const)).
+// The ioctls of pseudoterminals about sessions and process groups: whose terminal it is, and who is
+// in its foreground (TIOCSCTTY(2const), TIOCSPGRP(2const)).
 
 import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EINVAL, EIO, ENOTTY, EPERM, ESRCH, isErrno, type SysResult } from '../../../abi/errno.ts';

@@ -7,9 +7,8 @@ import type { TimerQueue } from '../../base/timer-queue.ts';
 import type { ProcessGroup, Session } from '../../kernel/session.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ControllingTerminal } from '../../kernel/terminal.ts';
-import type { ThreadGroup } from '../../kernel/thread-group.ts';
 
-/** What terminals need of the kernel. */
+/** The parts of the kernel that terminals use. */
 export interface TerminalKernel {
   readonly clock: Clock;
   readonly timers: TimerQueue;
@@ -21,19 +20,16 @@ export function sessionOf(task: Task): Session {
   return task.group.processGroup.session;
 }
 
-/** Processes that left their session's terminal on their own (TIOCNOTTY), and which. */
-const leavers = new WeakMap<ThreadGroup, ControllingTerminal>();
-
 /** The terminal that controls the session of `task`, if any. */
 export function controllingTerminalOf(task: Task): ControllingTerminal | undefined {
   const terminal = sessionOf(task).terminal;
   if (terminal === undefined || terminal.session !== sessionOf(task)) return undefined;
-  return leavers.get(task.group) === terminal ? undefined : terminal;
+  return task.group.leftTerminal === terminal ? undefined : terminal;
 }
 
-/** One process goes without its session's terminal. Differs from Linux: its children get it back. */
+/** One process, and what it forks from now on, goes without its session's terminal. */
 export function leaveTerminal(task: Task, terminal: ControllingTerminal): void {
-  leavers.set(task.group, terminal);
+  task.group.leftTerminal = terminal;
 }
 
 export function isSessionLeader(task: Task): boolean {
@@ -83,7 +79,10 @@ export function clearTerminal(terminal: ControllingTerminal): void {
   session.foreground = undefined;
 }
 
-/** The leader of `session` gave `terminal` up: on exit the foreground group is hung up, else it may go on too. */
+/**
+ * The leader of `session` gave `terminal` up: on exit the foreground group is hung up, else it may
+ * go on too.
+ */
 export function disassociate(
   session: Session,
   terminal: ControllingTerminal,

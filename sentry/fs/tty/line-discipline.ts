@@ -51,7 +51,10 @@ export interface LineDriver {
   transmit(bytes: Uint8Array): void;
   /** A signal for the foreground process group. */
   signal(signal: number): void;
-  /** An interrupt character: output still on its way is to be dropped, and both flushes told (packet mode). */
+  /**
+   * An interrupt character: output still on its way is to be dropped, and both flushes told (packet
+   * mode).
+   */
   interrupted(): void;
   /** Output was stopped or started (IXON, tcflow). */
   flowChanged(stopped: boolean): void;
@@ -195,8 +198,8 @@ export class LineDiscipline {
   }
 
   /**
-   * Room for one more byte, in the worst case (PARMRK doubles one). A canonical line that fills the queue must still be
-   * able to end: then the newest byte gives way to each that follows.
+   * Room for one more byte, in the worst case (PARMRK doubles one). A canonical line that fills the
+   * queue must still be able to end: then the newest byte gives way to each that follows.
    */
   #makeRoom(): boolean {
     const buffer = this.buffer;

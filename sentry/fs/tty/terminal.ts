@@ -60,7 +60,10 @@ export interface WindowSize {
 
 /** Bytes on their way that each direction holds before writers wait. */
 const bufferedBytes = 12288;
-/** Output that a flush cannot take back: what would already be in the queue of the master's own line discipline. */
+/**
+ * Output that a flush cannot take back: what would already be in the queue of the master's own line
+ * discipline.
+ */
 const deliveredBytes = 4095;
 const readableEvents = POLLIN | POLLRDNORM;
 const writableEvents = POLLOUT | POLLWRNORM;
@@ -68,7 +71,7 @@ const everyEvent = readableEvents | writableEvents | POLLHUP | POLLERR | POLLPRI
 
 const scratch = new Uint8Array(4096);
 
-/** What the master's side of a terminal is told. */
+/** The calls by which a terminal tells its master's side of events. */
 export interface MasterSide {
   notify(events: number): void;
 }

@@ -1,5 +1,5 @@
-// The ioctls of pseudoterminals about what a terminal is set to: struct termios in its four shapes, and the window size
-// (TIOCSWINSZ(2const), TCSETS(2const)).
+// The ioctls of pseudoterminals about what a terminal is set to: struct termios in its four shapes,
+// and the window size (TIOCSWINSZ(2const), TCSETS(2const)).
 
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { SIGTTOU } from '../../../abi/signal.ts';

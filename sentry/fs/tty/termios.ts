@@ -40,14 +40,17 @@ export interface Termios {
   readonly outputSpeed: number;
 }
 
-/** What a new pty slave has: include/linux/termios_internal.h INIT_C_CC and drivers/tty's tty_std_termios. */
+/**
+ * The settings of a new pty slave: include/linux/termios_internal.h INIT_C_CC and drivers/tty's
+ * tty_std_termios.
+ */
 export const standardTermios: Termios = {
   iflag: ICRNL | IXON,
   oflag: OPOST | ONLCR,
   cflag: B38400 | CS8 | CREAD,
   lflag: ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
   line: 0,
-  //                    INTR QUIT ERASE KILL EOF TIME MIN SWTC START STOP SUSP EOL REPRINT DISCARD WERASE LNEXT EOL2
+  // INTR QUIT ERASE KILL EOF TIME MIN SWTC START STOP SUSP EOL REPRINT DISCARD WERASE LNEXT EOL2
   cc: Uint8Array.of(
     3,
     0x1c,

@@ -1,6 +1,6 @@
-// The ioctls of pseudoterminals (ioctl_tty(2)): which side answers which, and those of the pseudoterminal itself. Most
-// mean the slave whichever side is asked. The families have files of their own: termios-ioctl.ts, flow-ioctl.ts and
-// job-control-ioctl.ts.
+// The ioctls of pseudoterminals (ioctl_tty(2)): which side answers which, and those of the
+// pseudoterminal itself. Most mean the slave whichever side is asked. The families have files of
+// their own: termios-ioctl.ts, flow-ioctl.ts and job-control-ioctl.ts.
 
 import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EINVAL, EIO, ENOTTY, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
@@ -153,7 +153,7 @@ export function masterIoctl(
   }
 }
 
-/** What means the same on both sides. */
+/** The ioctls that mean the same on both sides. */
 function commonIoctl(
   terminal: Terminal,
   command: number,

@@ -1,5 +1,5 @@
-// The settings of an IPC namespace: kernel.{msg*,sem,shm*} and fs.mqueue.* (proc_sys_kernel(5), mq_overview(7)). A new
-// namespace begins with the defaults, whatever its maker's are.
+// The settings of an IPC namespace: kernel.{msg*,sem,shm*} and fs.mqueue.* (proc_sys_kernel(5),
+// mq_overview(7)). A new namespace begins with the defaults, whatever its maker's are.
 import { type SysctlRule, sysctlRules, sysctlValue } from '../../../abi/sysctl.ts';
 
 export class IpcLimits {

@@ -1,10 +1,14 @@
-// Messages, semaphores and what they hang on live in the Sentry's own memory, which all containers share: how much of it they may take. Linux
-// charges them to a memory cgroup, and answers ENOMEM likewise.
+// Messages, semaphores and what they hang on live in the Sentry's own memory, which all containers
+// share: how much of it they may take. Linux charges them to a memory cgroup, and answers ENOMEM
+// likewise.
 const MOST_BYTES = 64 * 2 ** 20;
 const LEAST_BYTES = 4 * 2 ** 20;
-/** What the Sentry keeps for a message beside its bytes. */
+/** The memory that the Sentry needs for a message beside the bytes of the message. */
 const MESSAGE_OVERHEAD = 256;
-/** What it keeps for a queue, a set, a segment; a namespace is a few of these. */
+/**
+ * The memory that the Sentry needs for a queue, a set or a segment; a namespace takes a few of
+ * these.
+ */
 export const OBJECT_BYTES = 1024;
 
 export class IpcMemory {

@@ -1,5 +1,6 @@
-// An IPC namespace (ipc_namespaces(7)): System V objects, POSIX message queues, and their settings. Every container has
-// one of its own or shares one of its pod; a task gets another by clone, unshare or setns. It ends with its last holder.
+// An IPC namespace (ipc_namespaces(7)): System V objects, POSIX message queues, and their settings.
+// Every container has one of its own or shares one of its pod; a task gets another by clone,
+// unshare or setns. It ends with its last holder.
 import { ENOMEM, type Result } from '../../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { IpcLimits } from './ipc-limits.ts';
@@ -8,9 +9,6 @@ import { MessageQueues } from './message-queues.ts';
 import { SemaphoreSets } from './semaphore-sets.ts';
 import { ShmSegments } from './shm-segments.ts';
 
-/** PROC_IPC_INIT_INO (linux/proc_ns.h), and where the numbers of namespaces made later begin. */
-const FIRST_INODE = 0xefffffff;
-const LATER_INODES = 0xf2000000;
 const GUEST_BYTES = 4 * OBJECT_BYTES;
 
 export class IpcNamespace {
@@ -21,17 +19,15 @@ export class IpcNamespace {
   readonly shm: ShmSegments;
   readonly semaphores: SemaphoreSets;
   readonly messages: MessageQueues;
-  /** Ends what layers above keep for it: the file system of its POSIX queues. */
-  onEnd: (() => void) | undefined = undefined;
+  /** Its POSIX queues (fs/mqueue), once anybody has looked for one. */
+  posixQueues: { end(): void } | undefined = undefined;
   #holders = 0;
   #chargedBytes = 0;
 
   /** Nobody holds it yet. */
   constructor(kernel: Kernel) {
     this.kernel = kernel;
-    kernel.ipcNamespaceCount += 1;
-    const count = kernel.ipcNamespaceCount;
-    this.inode = count === 1 ? FIRST_INODE : LATER_INODES + count;
+    this.inode = kernel.namespaceNumbers.next('ipc');
     this.shm = new ShmSegments(kernel.program.sharedMemory, this.limits, kernel.ipcMemory);
     this.semaphores = new SemaphoreSets(this.limits, kernel.ipcMemory);
     this.messages = new MessageQueues(this.limits, kernel.ipcMemory);
@@ -57,7 +53,7 @@ export class IpcNamespace {
     this.shm.clear();
     this.semaphores.clear();
     this.messages.clear();
-    this.onEnd?.();
+    this.posixQueues?.end();
     this.kernel.ipcMemory.give(this.#chargedBytes);
     this.#chargedBytes = 0;
   }

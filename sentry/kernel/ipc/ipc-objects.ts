@@ -1,5 +1,5 @@
-// What System V shared memory, semaphores and message queues have in common (sysvipc(7), ipc/util.c): keys, ids,
-// owners, permissions, and a table of each kind in an IPC namespace.
+// What System V shared memory, semaphores and message queues have in common (sysvipc(7),
+// ipc/util.c): keys, ids, owners, permissions, and a table of each kind in an IPC namespace.
 import { CAP_IPC_OWNER, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import {
   EACCES,
@@ -97,7 +97,7 @@ export abstract class IpcObject {
   }
 }
 
-/** What a kind of objects says about finding and making them. */
+/** The rules of a kind of objects for finding and making them. */
 export interface IpcKind<T> {
   /** May one more be made? Asked before `limit`. */
   readonly check: () => SysResult;

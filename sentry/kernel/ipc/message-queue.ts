@@ -1,4 +1,5 @@
-// A System V message queue (msgsnd(2), msgrcv(2), ipc/msg.c): messages with types, and those that wait for one or for room.
+// A System V message queue (msgsnd(2), msgrcv(2), ipc/msg.c): messages with types, and those that
+// wait for one or for room.
 import {
   E2BIG,
   EAGAIN,
@@ -109,7 +110,10 @@ export class MessageQueue extends IpcObject {
     );
   }
 
-  /** To the first receiver that waits for its like, else into the queue. The caller has seen that there is room. */
+  /**
+   * To the first receiver that waits for its like, else into the queue. The caller has seen that
+   * there is room.
+   */
   send(message: Message, user: IpcUser, nowSec: number): SysResult {
     if (!this.#handOver(message, nowSec)) {
       if (!this.#memory.takeMessage(message.bytes.length)) return ENOMEM;

@@ -1,4 +1,5 @@
-// System V semaphores (semop(2), ipc/sem.c): sets of counters, operations on several at once, and those that wait.
+// System V semaphores (semop(2), ipc/sem.c): sets of counters, operations on several at once, and
+// those that wait.
 import { EAGAIN, EIDRM, ERANGE, type SysResult } from '../../../abi/errno.ts';
 import { IPC_NOWAIT, SEM_UNDO, SEMVMX } from '../../../abi/ipc.ts';
 import { POLLIN } from '../../../abi/poll.ts';
@@ -23,7 +24,7 @@ export class SemaphoreCall {
   /** The answer, once there is one. */
   result: SysResult | undefined = undefined;
   waker: Waker | undefined = undefined;
-  /** What it waits for. */
+  /** The operation that this call waits for. */
   blockedBy: SemaphoreOperation | undefined = undefined;
 
   constructor(
@@ -51,13 +52,13 @@ const WOULD_BLOCK = 1;
 
 export class SemaphoreSet extends IpcObject {
   readonly #values: Int32Array;
-  /** Who changed a semaphore last: few of a large set are ever used. */
+  /** The users who changed a semaphore last, by its number: few of a large set are ever used. */
   readonly #lastUsers = new Map<number, IpcUser>();
   /** Seconds since the epoch of the last semop; 0 for never. */
   operationTime = 0;
   /** In order of arrival. */
   readonly #waiting: Set<SemaphoreCall> = new Set();
-  /** Who would undo something here. */
+  /** The undo lists that have adjustments for this set. */
   readonly undoLists: Set<UndoList> = new Set();
 
   constructor(id: number, request: IpcRequest, count: number) {
@@ -173,7 +174,10 @@ export class SemaphoreSet extends IpcObject {
     if ((flags & SEM_UNDO) !== 0) undo?.add(this, index, change);
   }
 
-  /** Values changed: who can go on now? Those that wait for zero first, else in order of arrival, as update_queue(). */
+  /**
+   * Values changed: who can go on now? Those that wait for zero first, else in order of arrival, as
+   * update_queue().
+   */
   #wakeReady(nowSec: number): void {
     let again = this.#waiting.size > 0;
     while (again) {
@@ -182,7 +186,10 @@ export class SemaphoreSet extends IpcObject {
     }
   }
 
-  /** Of those that alter values, or of those that do not. True: one altered some, so all have to be looked at again. */
+  /**
+   * Finishes waiting calls that alter values, or (by `altering`) those that do not. Returns true
+   * where one altered values, so that all have to be looked at again.
+   */
   #finishSome(altering: boolean, nowSec: number): boolean {
     for (const call of this.#waiting) {
       if (call.alters !== altering) continue;

@@ -5,7 +5,9 @@ import type { IpcMemory } from './ipc-memory.ts';
 import { type IpcRequest, IpcTable } from './ipc-objects.ts';
 import { SemaphoreSet } from './semaphore-set.ts';
 
-/** What a semaphore takes of the Sentry's memory: its value, who used it last, and what may be undone. */
+/**
+ * The Sentry's memory that a semaphore takes: its value, who used it last, and what may be undone.
+ */
 const SEMAPHORE_BYTES = 64;
 
 export interface NewSemaphoreSet extends IpcRequest {

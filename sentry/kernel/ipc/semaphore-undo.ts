@@ -4,7 +4,7 @@ import type { IpcMemory } from './ipc-memory.ts';
 import type { IpcUser } from './ipc-objects.ts';
 import type { SemaphoreSet } from './semaphore-set.ts';
 
-/** What a list takes of the Sentry's memory for a set beside two bytes a semaphore. */
+/** The Sentry's memory that a list takes for a set, beside two bytes for each semaphore. */
 const SET_BYTES = 256;
 
 export class UndoList {

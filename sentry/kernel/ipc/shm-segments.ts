@@ -31,7 +31,7 @@ export class ShmSegment extends IpcObject implements Mappable {
   readonly sizeBytes: number;
   readonly creator: IpcUser;
   readonly maker: object;
-  /** Who attached or detached it last. */
+  /** The user who attached or detached the segment last. */
   lastUser: IpcUser | undefined = undefined;
   /** Seconds since the epoch, 0 for never. */
   attachTime = 0;

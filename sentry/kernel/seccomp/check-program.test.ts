@@ -1,4 +1,5 @@
-// What the verifier lets pass. The list of opcodes and the costs were recorded from Linux 6.18, by installing programs.
+// What the verifier lets pass. The list of opcodes and the costs were recorded from Linux 6.18, by
+// installing programs.
 import { describe, expect, it } from 'vitest';
 import { EINVAL, isErrno } from '../../../abi/errno.ts';
 import { checkProgram, type FilterProgram } from './check-program.ts';

@@ -1,6 +1,7 @@
-// The verifier of classic BPF programs for seccomp: bpf_check_classic() and check_load_and_stores() of
-// net/core/filter.c, seccomp_check_filter() of kernel/seccomp.c. What passes ends after at most as many steps as it
-// has instructions, reads nothing but struct seccomp_data, and no scratch word before it is written.
+// The verifier of classic BPF programs for seccomp: bpf_check_classic() and check_load_and_stores()
+// of net/core/filter.c, seccomp_check_filter() of kernel/seccomp.c. What passes ends after at most
+// as many steps as it has instructions, reads nothing but struct seccomp_data, and no scratch word
+// before it is written.
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import {
   BPF_ADD_K,
@@ -57,7 +58,7 @@ export interface FilterProgram {
   readonly codes: Uint8Array;
   /** Operands; of LD|ABS the index of the word. */
   readonly operands: Int32Array;
-  /** Of jumps: the index of the instruction to go on with. */
+  /** The index of the instruction at which each jump goes on. */
   readonly whenTrue: Uint16Array;
   readonly whenFalse: Uint16Array;
   /** Instructions of Linux's eBPF that the program would become: what its limit for a path counts. */
@@ -158,7 +159,7 @@ function isSound(shape: Shape, operand: number): boolean {
   }
 }
 
-/** As bpf_convert_filter() makes eBPF of it. */
+/** Returns the cost of an instruction, by the eBPF that bpf_convert_filter() makes of it. */
 function costOf(code: number, operand: number, onTrue: number, onFalse: number): number {
   switch (code) {
     case BPF_RET_K:

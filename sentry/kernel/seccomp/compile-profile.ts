@@ -1,7 +1,8 @@
-// A profile's program. Decisions as runc and libseccomp make them: a rule without conditions decides its call alone,
-// the first of several; of conditional ones each is tried, in libseccomp's order of conditions; runc's ENOSYS for calls
-// above all that the profile names; SCMP_ACT_KILL for the x32 ABI unless it is named. Calls are found by bisection, as
-// libseccomp does it for long profiles. There is no test of the architecture: i386 calls never get as far.
+// A profile's program. Decisions as runc and libseccomp make them: a rule without conditions
+// decides its call alone, the first of several; of conditional ones each is tried, in libseccomp's
+// order of conditions; runc's ENOSYS for calls above all that the profile names; SCMP_ACT_KILL for
+// the x32 ABI unless it is named. Calls are found by bisection, as libseccomp does it for long
+// profiles. There is no test of the architecture: i386 calls never get as far.
 import { isErrno } from '../../../abi/errno.ts';
 import { BPF_JGE_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
 import { BackwardAssembler, type JumpTarget } from '../../../native/seccomp/assembler.ts';
@@ -21,7 +22,10 @@ import { SeccompProfileError } from './profile-error.ts';
 export type NumberOf = (name: string) => number | undefined;
 
 const X32_SYSCALL_BIT = 0x4000_0000;
-/** What a tracer makes of a call that it skips: not of the x32 ABI, though it has the bit. */
+/**
+ * The number that a tracer gives a call which it skips. It is not one of the x32 ABI, though it has
+ * the bit.
+ */
 const SKIPPED_CALL = 0xffff_ffff;
 
 const knownFlags: ReadonlySet<string> = new Set([

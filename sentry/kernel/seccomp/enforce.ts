@@ -36,7 +36,10 @@ export function enforce(task: Task, seccomp: Seccomp): SysResult | undefined {
   return verdict.action === SECCOMP_RET_ALLOW ? undefined : act(task, verdict);
 }
 
-/** Of a process made from outside, whose execve is none of a guest: 0 where its program may be loaded, else the errno. */
+/**
+ * Judges the execve of a process made from outside, which no guest calls. Returns 0 where its
+ * program may be loaded, else the errno.
+ */
 export function answerToExecve(seccomp: Seccomp): SysResult {
   const words = new Uint32Array(14);
   words[0] = NR_execve;

@@ -22,12 +22,18 @@ export function setStrictMode(task: Task): SysResult {
   return 0;
 }
 
-/** Who may install filters: no program that is executed later can be led astray with more privilege. */
+/**
+ * Returns 0 where the task may install filters, else the errno: no program that is executed later
+ * can be led astray with more privilege.
+ */
 export function mayInstallFilter(task: Task): SysResult {
   return task.noNewPrivileges || isCapable(task.credentials, CAP_SYS_ADMIN) ? 0 : EACCES;
 }
 
-/** `program`: an array of struct sock_filter. 0, an errno, or the id of a thread that cannot follow (TSYNC). */
+/**
+ * `program`: an array of struct sock_filter. 0, an errno, or the id of a thread that cannot follow
+ * (TSYNC).
+ */
 export function installFilter(task: Task, program: Uint8Array, flags: number): SysResult {
   const checked = checkProgram(program);
   if (isErrno(checked)) return checked;

@@ -15,7 +15,10 @@ import { SeccompProfileError } from './profile-error.ts';
 export const ENOSYS_ANSWER: number = SECCOMP_RET_ERRNO | -ENOSYS;
 export const KILL_ANSWER: number = SECCOMP_RET_KILL_THREAD;
 
-/** What a filter answers for an action; `errno` is for those that carry one. */
+/**
+ * Returns the value with which a filter answers for an action; `errno` is for those actions that
+ * carry one.
+ */
 export function actionValue(action: string, errno: number | undefined): number {
   switch (action) {
     case 'SCMP_ACT_KILL':
@@ -40,7 +43,7 @@ export function actionValue(action: string, errno: number | undefined): number {
   }
 }
 
-/** What the profile does not name may be called: runc adds no ENOSYS then. */
+/** Returns whether calls that the profile does not name are permitted: runc adds no ENOSYS then. */
 export function isPermissive(action: string): boolean {
   return action === 'SCMP_ACT_ALLOW' || action === 'SCMP_ACT_LOG' || action === 'SCMP_ACT_TRACE';
 }

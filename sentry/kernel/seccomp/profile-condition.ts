@@ -11,7 +11,7 @@ interface Wide {
 }
 
 export interface Condition {
-  /** Of the argument. */
+  /** The index of the argument. */
   readonly index: number;
   readonly op: string;
   readonly value: Wide;

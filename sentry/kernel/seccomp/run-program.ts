@@ -1,4 +1,5 @@
-// The interpreter of verified programs (check-program.ts): 32-bit registers A and X, 16 scratch words, forward jumps.
+// The interpreter of verified programs (check-program.ts): 32-bit registers A and X, 16 scratch
+// words, forward jumps.
 import {
   BPF_ADD_K,
   BPF_ALU,
@@ -36,8 +37,8 @@ export const UNDECIDED = 0x1_0000_0000;
 const scratch = new Int32Array(BPF_MEMWORDS);
 
 /**
- * What the program answers, as a signed word. Only the first `known` words of `data` count: UNDECIDED where it
- * reads others.
+ * Runs the program and returns its answer as a signed word. Only the first `known` words of `data`
+ * count: the answer is UNDECIDED where the program reads others.
  */
 export function runProgram(program: FilterProgram, data: Int32Array, known: number): number {
   const { codes, operands, whenTrue, whenFalse } = program;

@@ -1,5 +1,6 @@
-// What a task has of seccomp(2): strict mode, or filters one on top of the other (kernel/seccomp.c). Immutable but for
-// its memory of earlier answers, so that tasks share it by reference: over fork and clone, and by TSYNC.
+// What a task has of seccomp(2): strict mode, or filters one on top of the other
+// (kernel/seccomp.c). Immutable but for its memory of earlier answers, so that tasks share it by
+// reference: over fork and clone, and by TSYNC.
 import {
   AUDIT_ARCH_X86_64,
   SECCOMP_MODE_FILTER,
@@ -25,13 +26,13 @@ export interface Filter {
   readonly readsInstructionPointer: boolean;
 }
 
-/** What the filters say to one call. */
+/** The answer of the filters to one call. */
 export interface Verdict {
   /** SECCOMP_RET_* without its data, as a signed word. */
   action: number;
   /** SECCOMP_RET_DATA. */
   data: number;
-  /** Who said it; undefined where all allow. */
+  /** The filter that gave the answer; undefined where all allow the call. */
   filter: Filter | undefined;
 }
 

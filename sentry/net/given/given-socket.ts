@@ -1,7 +1,8 @@
-// A host socket that a process was given: a standard stream (a Node parent's pipes are such), one of --preserve-fds (socket
-// activation). What it is connected to stays: data, shutdown(2), names and accept(2) work, on whatever family it is;
-// bind(2), listen(2), connect(2) and other options do not. Descriptors pass in neither direction: files of the sandbox are
-// none of the host's, and those of the host none of a guest's (MSG_CTRUNC tells of them).
+// A host socket that a process was given: a standard stream (a Node parent's pipes are such), one
+// of --preserve-fds (socket activation). What it is connected to stays: data, shutdown(2), names
+// and accept(2) work, on whatever family it is; bind(2), listen(2), connect(2) and other options do
+// not. Descriptors pass in neither direction: files of the sandbox are none of the host's, and
+// those of the host none of a guest's (MSG_CTRUNC tells of them).
 import {
   EINVAL,
   ENOPROTOOPT,
@@ -33,7 +34,7 @@ const noRoom = new Uint8Array(0);
 const sendFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_MORE;
 const receiveFlags = so.MSG_OOB | so.MSG_PEEK | so.MSG_TRUNC;
 const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC;
-/** Twin of sentry/host/sentry-filter.ts. */
+/** Those that sentry/host/sentry-filter.ts lets the Sentry read from the host. */
 export const readableOptions: readonly number[] = [
   so.SO_TYPE,
   so.SO_ERROR,

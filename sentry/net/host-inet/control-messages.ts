@@ -1,5 +1,5 @@
-// Control messages of IP sockets (cmsg(3), ip(7), ipv6(7), udp(7)) between guest and host. The layouts are the same on both
-// sides; only known ones pass, each put together anew.
+// Control messages of IP sockets (cmsg(3), ip(7), ipv6(7), udp(7)) between guest and host. The
+// layouts are the same on both sides; only known ones pass, each put together anew.
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import * as so from '../../../abi/socket.ts';
 import { getU64, setI64 } from '../../../abi/time.ts';
@@ -84,7 +84,7 @@ export function encodeControl(messages: readonly ControlMessage[]): Result<Uint8
   return joined(parts);
 }
 
-/** What the host's recvmsg left in `bytes`. */
+/** Decodes the control messages that the host's recvmsg left in `bytes`. */
 export function decodeControl(bytes: Uint8Array): ControlMessage[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const messages: ControlMessage[] = [];

@@ -1,5 +1,6 @@
-// Which sockets a request of inet_diag wants to hear of (INET_DIAG_REQ_BYTECODE; inet_diag_bc_run of
-// net/ipv4/inet_diag.c): `ss 'dport = :80'` counts on it. Run here, so that no program of a guest's reaches the host.
+// Which sockets a request of inet_diag wants to hear of (INET_DIAG_REQ_BYTECODE; inet_diag_bc_run
+// of net/ipv4/inet_diag.c): `ss 'dport = :80'` counts on it. Run here, so that no program of a
+// guest's reaches the host.
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../../../abi/socket.ts';
 
 /** enum of linux/inet_diag.h. */
@@ -29,7 +30,10 @@ const entry = {
 } as const;
 const entryBytes = 44;
 
-/** Whether the program accepts the socket that `body` (struct inet_diag_msg) tells of. One that makes no sense does not. */
+/**
+ * Whether the program accepts the socket that `body` (struct inet_diag_msg) tells of. One that
+ * makes no sense does not.
+ */
 export function diagFilterAccepts(program: Uint8Array, body: Uint8Array): boolean {
   if (body.length < entryBytes) return false;
   const code = viewOf(program);

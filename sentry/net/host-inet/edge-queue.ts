@@ -1,6 +1,7 @@
-// The wait queue of a host socket: watched edge-triggered from its making to its end. The host tells of each change
-// once; who sleeps here has asked the host before (EAGAIN, or poll) and so misses none. A level-triggered watch
-// would fire for ever on a socket that is writable and that the guest watches with EPOLLET.
+// The wait queue of a host socket: watched edge-triggered from its making to its end. The host
+// tells of each change once; who sleeps here has asked the host before (EAGAIN, or poll) and so
+// misses none. A level-triggered watch would fire for ever on a socket that is writable and that
+// the guest watches with EPOLLET.
 import { EPOLLET } from '../../../abi/epoll.ts';
 import type { SysResult } from '../../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';

@@ -1,9 +1,13 @@
 // What the host's kernel told in a dump, on its way to the guest that asked: with its numbers, in datagrams.
 import * as nl from '../../../abi/netlink.ts';
-import { dump, joined, message, type NetlinkRequest } from '../netlink/route-message.ts';
+import type { NetlinkRequest } from '../../kernel/network.ts';
+import { dump, joined, message } from '../netlink/route-message.ts';
 import type { HostMessage } from './host-netlink.ts';
 
-/** As the kernel's dumps come to a reader with a page for a buffer; larger ones where there is much to tell. */
+/**
+ * The sizes in which the kernel's dumps come to a reader with a page for a buffer; the larger one
+ * where there is much to tell.
+ */
 const datagramBytes = 3776;
 const largeDatagramBytes = 32_768;
 const muchBytes = 524_288;

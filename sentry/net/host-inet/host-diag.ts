@@ -3,12 +3,8 @@
 import { EINVAL, ENOENT, EOPNOTSUPP, EPERM, isErrno } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
-import {
-  errorMessage,
-  message,
-  type NetlinkRequest,
-  type RouteAnswerer,
-} from '../netlink/route-message.ts';
+import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
+import { errorMessage, message } from '../netlink/route-message.ts';
 import { diagFilterAccepts } from './diag-filter.ts';
 import { answersTo } from './host-answers.ts';
 import type { HostMessage, HostNetlink } from './host-netlink.ts';

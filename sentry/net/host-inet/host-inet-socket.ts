@@ -1,6 +1,8 @@
-// An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7), udp(7)). The host's is
-// non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL and SIGPIPE are the Sentry's.
-// Differs from Linux: close(2) with SO_LINGER and a time does not wait, the host goes on sending by itself.
+// An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7),
+// udp(7)). The host's is non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL
+// and SIGPIPE are the Sentry's.
+// Differs from Linux: close(2) with SO_LINGER and a time does not wait, the host goes on sending by
+// itself.
 import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
 import {
   EACCES,
@@ -43,7 +45,10 @@ const told = new Int32Array(3);
 const optionValue = new Uint8Array(512);
 
 const everything = POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM;
-/** What goes on to the host of the flags of a send and a receive; the others are the Sentry's, or have no meaning. */
+/**
+ * The flags of a send and a receive that go on to the host; the others are the Sentry's, or have no
+ * meaning.
+ */
 const sendFlags = so.MSG_OOB | so.MSG_DONTROUTE | so.MSG_EOR | so.MSG_CONFIRM | so.MSG_MORE;
 const receiveFlags = so.MSG_OOB | so.MSG_PEEK | so.MSG_TRUNC | so.MSG_ERRQUEUE;
 const toldFlags = so.MSG_OOB | so.MSG_EOR | so.MSG_TRUNC | so.MSG_CTRUNC | so.MSG_ERRQUEUE;
@@ -64,7 +69,7 @@ export class HostInetSocket extends Socket {
   readonly #sockets: HostSockets;
   readonly #credentials: Credentials;
   #acceptedFrom: Uint8Array | undefined;
-  /** As the host answers a connect(2) that begins a connection, and one that finds it begun. */
+  /** The host's answer to a connect(2) that begins a connection, and to one that finds it begun. */
   #whenLate: SysResult = EINPROGRESS;
 
   /** Takes over a host socket that `sockets` counted. */

@@ -17,7 +17,10 @@ import { interfaceRequests, intRequests, stampRequests } from './option-table.ts
 /** struct ifreq. */
 const ifreqBytes = 40;
 const mostListedBytes = 1024 * ifreqBytes;
-/** The first and the last of the ioctls that set something of an interface, and what lies between them and asks. */
+/**
+ * The first and the last of the ioctls that set something of an interface, and what lies between
+ * them and asks.
+ */
 const firstOfInterfaces = 0x8910;
 const lastOfInterfaces = 0x89ff;
 

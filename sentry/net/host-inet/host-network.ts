@@ -1,14 +1,13 @@
-// The network of the host (in a container: that of its network namespace), as `--network host` gives it to the guest.
-// Opens at boot, before the Sentry is confined, what cannot be opened later.
+// The network of the host (in a container: that of its network namespace), as `--network host`
+// gives it to the guest. Opens at boot, before the Sentry is confined, what cannot be opened later.
 import { EACCES, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_NETLINK, AF_UNSPEC, SOCK_DGRAM, SOCK_RAW } from '../../../abi/socket.ts';
 import { native } from '../../../native/addon.ts';
-import { setNetFiles } from '../../fs/proc/net.ts';
-import { type NetworkInterface, setInterfaceLister } from '../../fs/sys/network-interface.ts';
+import type { NetFiles, Network, NetworkInterface } from '../../kernel/network.ts';
+import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import type { Task } from '../../kernel/task.ts';
 import { inetProtocol, isPing } from '../inet/protocols.ts';
-import { setNetwork } from '../network.ts';
 import type { Socket } from '../socket.ts';
 import { hostDiagAnswerer } from './host-diag.ts';
 import { HostInetSocket } from './host-inet-socket.ts';
@@ -20,8 +19,8 @@ import { parseLink } from './link.ts';
 import { openNetFiles, readNetFile } from './net-files.ts';
 import { RouteSocket } from './route-socket.ts';
 
-/** From here on the guest's network is the one that this process is in. 0, or why it cannot be. */
-export function useHostNetwork(sockets: HostSockets): SysResult {
+/** The network that this process is in, for the guest; or why it cannot be. */
+export function openHostNetwork(sockets: HostSockets): Result<Network> {
   const routeFd = native.hostSocket(AF_NETLINK, SOCK_RAW, nl.NETLINK_ROUTE);
   if (isErrno(routeFd)) return routeFd;
   // A kernel without it has it for nobody.
@@ -29,24 +28,30 @@ export function useHostNetwork(sockets: HostSockets): SysResult {
   const askFd = native.hostSocket(AF_INET, SOCK_DGRAM, 0);
   if (isErrno(askFd)) return askFd;
   const routes = new RouteSocket(new HostNetlink(routeFd));
-  const files = openNetFiles();
-  setNetFiles({
-    names: [...files.keys()],
-    read: (name) => {
-      const hostFd = files.get(name);
-      return hostFd === undefined ? undefined : readNetFile(hostFd);
-    },
-  });
-  setInterfaceLister(() => interfaces(routes));
-  setNetwork({
+  return {
     newSocket: (task, domain, type, protocol, flags) =>
       newHostInetSocket(sockets, task, domain, type, protocol, flags),
     answerRoute: hostRouteAnswerer(routes),
     answerDiag: isErrno(diagFd) ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
-  });
-  return 0;
+    listSockets: () => '',
+    files: hostNetFiles(),
+    abstractNames: new AbstractNames(),
+    netlinkPorts: new NetlinkPorts(),
+    interfaces: () => interfaces(routes),
+  };
+}
+
+function hostNetFiles(): NetFiles {
+  const files = openNetFiles();
+  return {
+    names: [...files.keys()],
+    read: (name) => {
+      const hostFd = files.get(name);
+      return hostFd === undefined ? undefined : readNetFile(hostFd);
+    },
+  };
 }
 
 function interfaces(routes: RouteSocket): NetworkInterface[] {
@@ -55,7 +60,10 @@ function interfaces(routes: RouteSocket): NetworkInterface[] {
   return links.flatMap(({ body }) => parseLink(body) ?? []);
 }
 
-/** Raw sockets come from the broker alone: the Sentry may not make one, and has one only where the container may. */
+/**
+ * Raw sockets come from the broker alone: the Sentry may not make one, and has one only where the
+ * container may.
+ */
 function newHostInetSocket(
   sockets: HostSockets,
   task: Task,
@@ -64,7 +72,7 @@ function newHostInetSocket(
   protocol: number,
   flags: number,
 ): Result<Socket> {
-  const chosen = inetProtocol(task.credentials, domain, type, protocol);
+  const chosen = inetProtocol(task, domain, type, protocol);
   if (isErrno(chosen)) return chosen;
   const { broker } = sockets;
   const make = (): SysResult => {

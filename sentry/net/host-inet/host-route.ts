@@ -1,15 +1,10 @@
-// rtnetlink(7) over the host's network: what the guest asks is asked anew of the host (route-socket.ts), and the
-// answers go on with the guest's numbers. Nothing can be changed.
+// rtnetlink(7) over the host's network: what the guest asks is asked anew of the host
+// (route-socket.ts), and the answers go on with the guest's numbers. Nothing can be changed.
 import { EINVAL, ENODEV, EOPNOTSUPP, EPERM, isErrno } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6, AF_PACKET, AF_UNSPEC } from '../../../abi/socket.ts';
-import {
-  dump,
-  errorMessage,
-  message,
-  type NetlinkRequest,
-  type RouteAnswerer,
-} from '../netlink/route-message.ts';
+import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
+import { dump, errorMessage, message } from '../netlink/route-message.ts';
 import { answersTo } from './host-answers.ts';
 import { attributes } from './link.ts';
 import { RouteSocket } from './route-socket.ts';
@@ -21,7 +16,8 @@ export function hostRouteAnswerer(routes: RouteSocket): RouteAnswerer {
 }
 
 function answer(routes: RouteSocket, request: NetlinkRequest, portId: number): Uint8Array[] {
-  // Every fourth type from RTM_NEWLINK + 2 on is a "get"; the others change something, which is the host's alone.
+  // Every fourth type from RTM_NEWLINK + 2 on is a "get"; the others change something, which is the
+  // host's alone.
   if ((request.type & 3) !== 2) return [errorMessage(request, portId, EPERM)];
   if ((request.flags & nl.NLM_F_DUMP) === nl.NLM_F_DUMP) return dumpAll(routes, request, portId);
   if (request.type === nl.RTM_GETLINK) return oneLink(routes, request, portId);

@@ -1,5 +1,6 @@
-// What all sockets over the host's share: where they are watched, who makes privileged ones, and how many there may be. Descriptors are one
-// resource of the whole Sentry, so guests get a part of them only.
+// What all sockets over the host's share: where they are watched, who makes privileged ones, and
+// how many there may be. Descriptors are one resource of the whole Sentry, so guests get a part of
+// them only.
 import type { Clock } from '../../base/clock.ts';
 import type { Platform } from '../../platform/platform.ts';
 import type { NetworkBroker } from './network-broker.ts';

@@ -19,8 +19,9 @@ export interface HostSend {
 }
 
 /**
- * Sends what `source` holds by way of `staging`, which must hold any datagram. Bytes that the host does not take go
- * back to the source. The host descriptor must be one on which sending does not wait.
+ * Sends what `source` holds by way of `staging`, which must hold any datagram. Bytes that the host
+ * does not take go back to the source. The host descriptor must be one on which sending does not
+ * wait.
  */
 export function sendToHost(
   { hostFd, type, flags, to, messages }: HostSend,

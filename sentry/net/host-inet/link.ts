@@ -1,7 +1,7 @@
 // What an RTM_NEWLINK message tells of an interface (rtnetlink(7), linux/if_link.h).
 import * as nl from '../../../abi/netlink.ts';
 import { getU64 } from '../../../abi/time.ts';
-import type { NetworkInterface } from '../../fs/sys/network-interface.ts';
+import type { NetworkInterface } from '../../kernel/network.ts';
 
 /** IF_OPER_* of RFC 2863, as /sys/class/net/X/operstate says them. */
 const operationStates = [

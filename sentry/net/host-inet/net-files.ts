@@ -1,5 +1,6 @@
-// Files of the host's /proc/net that show the network which the guest shares: opened at boot, read when the guest reads
-// its own. Of the host's Unix, netlink and packet sockets the guest sees nothing: those are the Sentry's.
+// Files of the host's /proc/net that show the network which the guest shares: opened at boot, read
+// when the guest reads its own. Of the host's Unix, netlink and packet sockets the guest sees
+// nothing: those are the Sentry's.
 import { AT_FDCWD, O_RDONLY } from '../../../abi/fcntl.ts';
 import { native } from '../../../native/addon.ts';
 

@@ -1,19 +1,21 @@
-// The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a capability in the network
-// namespace that the Sentry shares and in which it has none. There is one only for containers that have such a
-// capability; which of the guest's processes may ask, the Sentry judges before it does.
+// The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a
+// capability in the network namespace that the Sentry shares and in which it has none. There is one
+// only for containers that have such a capability; which of the guest's processes may ask, the
+// Sentry judges before it does.
 import { EINTR, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { native } from '../../../native/addon.ts';
-
-/** Twin of native/launcher/broker.c: four u32 (operation, domain, protocol, bytes of the address), and the address. */
-const MAKE_RAW = 1;
-const MAKE_PING = 2;
-const BIND = 3;
-const requestBytes = 44;
-const addressAt = 16;
+import {
+  BROKER_ADDRESS_BYTES,
+  BROKER_BIND,
+  BROKER_MAKE_PING,
+  BROKER_MAKE_RAW,
+  BROKER_REQUEST,
+  BROKER_REQUEST_BYTES,
+} from '../../../protocol/broker.ts';
 
 export class NetworkBroker {
   readonly #socketFd: number;
-  readonly #request = new Uint8Array(requestBytes);
+  readonly #request = new Uint8Array(BROKER_REQUEST_BYTES);
   readonly #view: DataView = new DataView(this.#request.buffer);
   readonly #reply = new Uint8Array(4);
   /** The number of descriptors, and descriptors. */
@@ -25,28 +27,28 @@ export class NetworkBroker {
 
   /** A descriptor; EPERM where nobody may make one. */
   rawSocket(domain: number, protocol: number): SysResult {
-    this.#begin(MAKE_RAW, domain);
-    this.#view.setUint32(8, protocol, true);
+    this.#begin(BROKER_MAKE_RAW, domain);
+    this.#view.setUint32(BROKER_REQUEST.protocol, protocol, true);
     return this.#socket();
   }
 
   pingSocket(domain: number): SysResult {
-    this.#begin(MAKE_PING, domain);
+    this.#begin(BROKER_MAKE_PING, domain);
     return this.#socket();
   }
 
   /** `address` of 16 or 28 bytes. */
   bind(hostFd: number, address: Uint8Array): SysResult {
-    this.#begin(BIND, 0);
-    this.#view.setUint32(12, address.length, true);
-    this.#request.set(address.subarray(0, requestBytes - addressAt), addressAt);
+    this.#begin(BROKER_BIND, 0);
+    this.#view.setUint32(BROKER_REQUEST.addressBytes, address.length, true);
+    this.#request.set(address.subarray(0, BROKER_ADDRESS_BYTES), BROKER_REQUEST.address);
     return this.#ask(hostFd);
   }
 
   #begin(operation: number, domain: number): void {
     this.#request.fill(0);
-    this.#view.setUint32(0, operation, true);
-    this.#view.setUint32(4, domain, true);
+    this.#view.setUint32(BROKER_REQUEST.operation, operation, true);
+    this.#view.setUint32(BROKER_REQUEST.domain, domain, true);
   }
 
   #socket(): SysResult {
@@ -62,12 +64,12 @@ export class NetworkBroker {
     const sent = native.sendMessage(
       this.#socketFd,
       this.#request,
-      requestBytes,
+      BROKER_REQUEST_BYTES,
       this.#fds,
       count,
       0,
     );
-    if (sent !== requestBytes) return EPERM;
+    if (sent !== BROKER_REQUEST_BYTES) return EPERM;
     for (;;) {
       const got = native.recvMessage(this.#socketFd, this.#reply, this.#fds, 0);
       if (got === EINTR) continue;

@@ -1,7 +1,8 @@
-// The socket options and ioctl(2) requests that pass to the host (ip(7), ipv6(7), tcp(7), udp(7), socket(7), netdevice(7)).
-// Every other option is ENOPROTOOPT:
-// what attaches programs (SO_ATTACH_FILTER, TCP_ULP), opens other paths into the kernel (IP_OPTIONS, TCP_REPAIR, netfilter)
-// or would let the host wait (SO_LINGER with a time). sentry/host/sentry-filter.ts holds the Sentry to this table.
+// The socket options and ioctl(2) requests that pass to the host (ip(7), ipv6(7), tcp(7), udp(7),
+// socket(7), netdevice(7)). Every other option is ENOPROTOOPT: what attaches programs
+// (SO_ATTACH_FILTER, TCP_ULP), opens other paths into the kernel (IP_OPTIONS, TCP_REPAIR,
+// netfilter) or would let the host wait (SO_LINGER with a time). sentry/host/sentry-filter.ts holds
+// the Sentry to this table.
 import * as io from '../../../abi/ioctl.ts';
 import * as so from '../../../abi/socket.ts';
 
@@ -179,7 +180,7 @@ const udp: PassedOptions = {
   setOnly: [],
 };
 
-/** Of raw sockets. */
+/** Options of raw sockets. */
 const icmp: PassedOptions = {
   level: so.SOL_RAW,
   both: [so.ICMP_FILTER, so.IPV6_CHECKSUM],

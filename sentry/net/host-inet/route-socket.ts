@@ -4,7 +4,10 @@ import * as nl from '../../../abi/netlink.ts';
 import { attribute, joined } from '../netlink/route-message.ts';
 import type { HostMessage, HostNetlink } from './host-netlink.ts';
 
-/** Sizes of the fixed parts: struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr. All begin with the family. */
+/**
+ * Sizes of the fixed parts: struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr. All begin with
+ * the family.
+ */
 const headerBytes: ReadonlyMap<number, number> = new Map([
   [nl.RTM_GETLINK, nl.IFINFOMSG_BYTES],
   [nl.RTM_GETADDR, nl.IFADDRMSG_BYTES],

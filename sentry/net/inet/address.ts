@@ -49,7 +49,7 @@ export function parseInetAddress(bytes: Uint8Array, domain: number): Result<Endp
   return { ip: unmapped(latin1(bytes.subarray(8, 24))), port: portOf(bytes) };
 }
 
-/** As a socket of `domain` shows it. */
+/** Encodes the address in the form that a socket of `domain` shows. */
 export function encodeInetAddress(endpoint: Endpoint, domain: number): Uint8Array {
   const { ip, port } = endpoint;
   if (domain === AF_INET) {

@@ -16,12 +16,12 @@ export function newLoopbackSocket(
   flags: number,
 ): Result<Socket> {
   const { credentials, kernel } = task;
-  const chosen = inetProtocol(credentials, domain, type, protocol);
+  const chosen = inetProtocol(task, domain, type, protocol);
   if (isErrno(chosen)) return chosen;
   // There is no ICMP in this network, whoever may use it.
   if (type === SOCK_RAW) return EPROTONOSUPPORT;
   if (isPing(chosen)) return EACCES;
   return type === SOCK_STREAM
-    ? new TcpSocket(domain, flags, credentials, kernel.clock)
-    : new UdpSocket(domain, flags, credentials, kernel.clock);
+    ? new TcpSocket(domain, flags, credentials, kernel)
+    : new UdpSocket(domain, flags, credentials, kernel);
 }

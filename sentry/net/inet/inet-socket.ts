@@ -14,11 +14,9 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { AF_INET, AF_INET6, IPV6_V6ONLY, SOL_IPV6 } from '../../../abi/socket.ts';
-import type { Clock } from '../../base/clock.ts';
-import { settings } from '../../base/settings.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { isCapable } from '../../vfs/credentials.ts';
-import { Socket, type SocketCaller } from '../socket.ts';
+import { Socket, type SocketCaller, type SocketKernel } from '../socket.ts';
 import {
   anyOf,
   anyV4,
@@ -39,6 +37,7 @@ import type { PortTable, PortUser } from './ports.ts';
 
 export abstract class InetSocket extends Socket implements PortUser {
   readonly domain: number;
+  protected readonly kernel: SocketKernel;
   readonly inetOptions: InetOptions = new InetOptions();
   readonly ownerUid: number;
   localIp: IpAddress;
@@ -51,9 +50,10 @@ export abstract class InetSocket extends Socket implements PortUser {
     flags: number,
     protocol: number,
     credentials: Credentials,
-    clock: Clock,
+    kernel: SocketKernel,
   ) {
-    super(flags, protocol, credentials, clock);
+    super(flags, protocol, credentials, kernel.clock);
+    this.kernel = kernel;
     this.domain = domain;
     this.localIp = anyOf(domain);
     this.ownerUid = credentials.euid;
@@ -85,7 +85,7 @@ export abstract class InetSocket extends Socket implements PortUser {
     if (!isAny(wanted.ip) && !isLoopback(wanted.ip) && !isMulticast(wanted.ip))
       return EADDRNOTAVAIL;
     const privileged = isCapable(caller.credentials, CAP_NET_BIND_SERVICE);
-    const firstFree = settings.number('net.ipv4.ip_unprivileged_port_start');
+    const firstFree = this.kernel.settings.number('net.ipv4.ip_unprivileged_port_start');
     if (wanted.port !== 0 && wanted.port < firstFree && !privileged) return EACCES;
     if (this.localPort !== 0) return EINVAL;
     this.localIp = wanted.ip;
@@ -104,7 +104,7 @@ export abstract class InetSocket extends Socket implements PortUser {
   /** Binds to an ephemeral port unless bound already. EADDRINUSE when there is none. */
   bindAnyPort(): SysResult {
     if (this.localPort !== 0) return 0;
-    const port = this.ports.ephemeral();
+    const port = this.ports.ephemeral(this.kernel.settings);
     return port === 0 ? EADDRINUSE : this.#bindPort(port);
   }
 

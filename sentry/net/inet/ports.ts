@@ -1,8 +1,8 @@
 // Who is bound to which port: one table for TCP, one for UDP.
-import { settings } from '../../base/settings.ts';
+import type { Settings } from '../../base/settings.ts';
 import { anyV4, anyV6, type IpAddress, isAny, isV4 } from './address.ts';
 
-/** What the table needs of a bound socket. */
+/** The properties of a bound socket that the table uses. */
 export interface PortUser {
   /** Bound address; a wildcard for any. */
   readonly localIp: IpAddress;
@@ -48,7 +48,7 @@ export class PortTable<User extends PortUser> {
   }
 
   /** A port nobody uses; 0 when there is none. */
-  ephemeral(): number {
+  ephemeral(settings: Settings): number {
     const range = settings.text('net.ipv4.ip_local_port_range').split('\t').map(Number);
     const [first = 0, last = 0] = range;
     if (this.#next < first || this.#next > last) this.#next = first;

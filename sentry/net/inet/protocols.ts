@@ -1,5 +1,5 @@
-// Which AF_INET and AF_INET6 sockets socket(2) makes, and for whom (inet_create, inet6_create; ip(7), raw(7), icmp(7)): the
-// same in the sandbox's own network and in one of the host's.
+// Which AF_INET and AF_INET6 sockets socket(2) makes, and for whom (inet_create, inet6_create;
+// ip(7), raw(7), icmp(7)): the same in the sandbox's own network and in one of the host's.
 import { CAP_NET_RAW } from '../../../abi/capability.ts';
 import {
   EACCES,
@@ -20,10 +20,11 @@ import {
   SOCK_RAW,
   SOCK_STREAM,
 } from '../../../abi/socket.ts';
-import { settings } from '../../base/settings.ts';
+import type { Settings } from '../../base/settings.ts';
+import type { Task } from '../../kernel/task.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 
-/** Of the kinds of sockets that need no privilege; the first is meant by 0. */
+/** The protocols of the kinds of sockets that need no privilege; 0 means the first. */
 const protocolsOf: ReadonlyMap<number, readonly [number, ...number[]]> = new Map([
   [SOCK_STREAM, [IPPROTO_TCP]],
   [SOCK_DGRAM, [IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6]],
@@ -31,7 +32,7 @@ const protocolsOf: ReadonlyMap<number, readonly [number, ...number[]]> = new Map
 
 /** The protocol of the socket that the caller wants and may have, or the errno. */
 export function inetProtocol(
-  credentials: Credentials,
+  { credentials, kernel }: Task,
   domain: number,
   type: number,
   protocol: number,
@@ -43,7 +44,7 @@ export function inetProtocol(
   const chosen = protocol === 0 ? protocols[0] : protocol;
   const isForeign = chosen === (domain === AF_INET6 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
   if (!protocols.includes(chosen) || isForeign) return EPROTONOSUPPORT;
-  return isPing(chosen) && !mayPing(credentials) ? EACCES : chosen;
+  return isPing(chosen) && !mayPing(credentials, kernel.settings) ? EACCES : chosen;
 }
 
 export function isPing(protocol: number): boolean {
@@ -56,7 +57,7 @@ function rawProtocol(credentials: Credentials, protocol: number): SysResult {
 }
 
 /** ping_init_sock: one of the caller's groups is in net.ipv4.ping_group_range. */
-function mayPing(credentials: Credentials): boolean {
+function mayPing(credentials: Credentials, settings: Settings): boolean {
   const [first = 1, last = 0] = settings.text('net.ipv4.ping_group_range').split('\t').map(Number);
   return [credentials.egid, ...credentials.groups].some((group) => group >= first && group <= last);
 }

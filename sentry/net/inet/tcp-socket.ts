@@ -41,8 +41,6 @@ import {
   TCP_CONGESTION,
   TCP_INFO,
 } from '../../../abi/socket.ts';
-import type { Clock } from '../../base/clock.ts';
-import { settings } from '../../base/settings.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
@@ -53,13 +51,14 @@ import {
   type SendControl,
   type Socket,
   type SocketCaller,
+  type SocketKernel,
 } from '../socket.ts';
 import { type Endpoint, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, PortTable } from './ports.ts';
 
-/** What one end keeps for its program to read. */
+/** How much one end keeps for its program to read. */
 const bufferBytes = 262_144;
 const readable = POLLIN | POLLRDNORM;
 const writable = POLLOUT | POLLWRNORM;
@@ -79,7 +78,6 @@ const drain: Sink = {
 export class TcpSocket extends InetSocket {
   readonly type: number = SOCK_STREAM;
   readonly #ring = new ByteRing();
-  readonly #clock: Clock;
   readonly #credentials: Credentials;
   #state: 'closed' | 'connecting' | 'connected' | 'listening' = 'closed';
   #peer: TcpSocket | undefined;
@@ -96,10 +94,9 @@ export class TcpSocket extends InetSocket {
   readonly #waiting: TcpSocket[] = [];
   #backlog = 0;
 
-  constructor(domain: number, flags: number, credentials: Credentials, clock: Clock) {
-    super(domain, flags, IPPROTO_TCP, credentials, clock);
+  constructor(domain: number, flags: number, credentials: Credentials, kernel: SocketKernel) {
+    super(domain, flags, IPPROTO_TCP, credentials, kernel);
     this.#credentials = credentials;
-    this.#clock = clock;
     this.options.sendBufferBytes = 16_384;
     this.options.receiveBufferBytes = 131_072;
   }
@@ -137,7 +134,7 @@ export class TcpSocket extends InetSocket {
     if (isErrno(bound)) return bound;
     // Two that share the port by SO_REUSEADDR may not both listen.
     if (!this.isListening && !tcpPorts.isFree(this.localPort, this)) return EADDRINUSE;
-    this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
+    this.#backlog = backlog;
     this.#state = 'listening';
     return 0;
   }
@@ -181,7 +178,7 @@ export class TcpSocket extends InetSocket {
   }
 
   #establish(listener: TcpSocket): void {
-    const served = new TcpSocket(listener.domain, 0, listener.#credentials, this.#clock);
+    const served = new TcpSocket(listener.domain, 0, listener.#credentials, this.kernel);
     listener.options.copyTo(served.options);
     listener.inetOptions.copyTo(served.inetOptions);
     const at = this.remote as Endpoint;

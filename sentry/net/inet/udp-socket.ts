@@ -27,7 +27,6 @@ import {
 } from '../../../abi/poll.ts';
 import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
@@ -37,6 +36,7 @@ import {
   type Received,
   type SendControl,
   type SocketCaller,
+  type SocketKernel,
 } from '../socket.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
@@ -57,8 +57,8 @@ export class UdpSocket extends InetSocket {
   #writeShut = false;
   #error = 0;
 
-  constructor(domain: number, flags: number, credentials: Credentials, clock: Clock) {
-    super(domain, flags, IPPROTO_UDP, credentials, clock);
+  constructor(domain: number, flags: number, credentials: Credentials, kernel: SocketKernel) {
+    super(domain, flags, IPPROTO_UDP, credentials, kernel);
   }
 
   protected override get ports(): PortTable<InetSocket> {

@@ -1,7 +1,9 @@
-// rtnetlink(7) of the sandbox's own network: answers about the one interface, lo, and its addresses. Nothing can be changed.
+// rtnetlink(7) of the sandbox's own network: answers about the one interface, lo, and its
+// addresses. Nothing can be changed.
 import { ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../../../abi/socket.ts';
+import type { NetlinkRequest } from '../../kernel/network.ts';
 import { loopbackV4, loopbackV6 } from '../inet/address.ts';
 import {
   loopbackFlags,
@@ -9,16 +11,7 @@ import {
   loopbackMtu,
   loopbackType,
 } from '../inet/interface-ioctl.ts';
-import {
-  attribute,
-  dump,
-  errorMessage,
-  joined,
-  message,
-  type NetlinkRequest,
-  text,
-  u32,
-} from './route-message.ts';
+import { attribute, dump, errorMessage, joined, message, text, u32 } from './route-message.ts';
 
 export function answerLoopbackRoute(
   request: NetlinkRequest,

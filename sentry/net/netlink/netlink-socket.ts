@@ -1,5 +1,6 @@
-// AF_NETLINK sockets (netlink(7)), protocol NETLINK_ROUTE: enough for getifaddrs(3), if_nameindex(3) and
-// programs that list interfaces; NETLINK_SOCK_DIAG where the network answers it. No events are ever broadcast: nothing changes.
+// AF_NETLINK sockets (netlink(7)), protocol NETLINK_ROUTE: enough for getifaddrs(3),
+// if_nameindex(3) and programs that list interfaces; NETLINK_SOCK_DIAG where the network answers
+// it. No events are ever broadcast: nothing changes.
 
 import { CAP_NET_ADMIN } from '../../../abi/capability.ts';
 import {
@@ -26,11 +27,10 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import { currentNetwork } from '../network.ts';
 import {
   familyOf,
   type PeerCredentials,
@@ -38,9 +38,10 @@ import {
   type SendControl,
   Socket,
   type SocketCaller,
+  type SocketKernel,
 } from '../socket.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
-import { errorMessage, type NetlinkRequest, type RouteAnswerer } from './route-message.ts';
+import { errorMessage } from './route-message.ts';
 
 const kernelSender: PeerCredentials = {
   pid: 0,
@@ -52,14 +53,12 @@ const kernelSender: PeerCredentials = {
 const maxRequestBytes = 65536;
 /** Answers that may wait unread: a program that only asks gets ENOBUFS. */
 const maxQueued = 256;
-/** Port ids in use; a process's first socket gets its pid. */
-const portIds = new Set<number>();
-let lastPortId = 0xffff_f000;
 
 export class NetlinkSocket extends Socket {
   readonly domain: number = AF_NETLINK;
   readonly type: number;
   readonly #answerer: RouteAnswerer;
+  readonly #kernel: SocketKernel;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #portId = 0;
   #groups = 0;
@@ -68,9 +67,10 @@ export class NetlinkSocket extends Socket {
     kind: { readonly type: number; readonly protocol: number; readonly answerer: RouteAnswerer },
     flags: number,
     credentials: Credentials,
-    clock: Clock,
+    kernel: SocketKernel,
   ) {
-    super(flags, kind.protocol, credentials, clock);
+    super(flags, kind.protocol, credentials, kernel.clock);
+    this.#kernel = kernel;
     this.type = kind.type;
     this.#answerer = kind.answerer;
   }
@@ -83,25 +83,15 @@ export class NetlinkSocket extends Socket {
     this.#groups = view.getUint32(sockaddrNl.groups, true);
     if (this.#portId !== 0) return 0;
     if (wanted === 0) return this.#autobind(caller);
-    if (portIds.has(wanted)) return EADDRINUSE;
-    this.#take(wanted);
+    if (!this.#kernel.network.netlinkPorts.take(wanted)) return EADDRINUSE;
+    this.#portId = wanted;
     return 0;
   }
 
   #autobind(caller: SocketCaller): SysResult {
-    if (this.#portId !== 0) return 0;
-    let id = caller.group.id;
-    while (portIds.has(id)) {
-      id = lastPortId;
-      lastPortId -= 1;
-    }
-    this.#take(id);
+    if (this.#portId === 0)
+      this.#portId = this.#kernel.network.netlinkPorts.takeFor(caller.group.id);
     return 0;
-  }
-
-  #take(id: number): void {
-    this.#portId = id;
-    portIds.add(id);
   }
 
   override connect(address: Uint8Array, caller: SocketCaller): SysResult {
@@ -110,7 +100,7 @@ export class NetlinkSocket extends Socket {
   }
 
   override close(): void {
-    portIds.delete(this.#portId);
+    this.#kernel.network.netlinkPorts.release(this.#portId);
     this.#inbox.clear();
   }
 
@@ -190,7 +180,7 @@ export class NetlinkSocket extends Socket {
 
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
-    return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.#kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Memberships and strictness make no difference to what little is answered here. */

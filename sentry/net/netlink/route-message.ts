@@ -1,22 +1,6 @@
 // Messages of netlink(7) and rtnetlink(7): what an answer is made of.
 import * as nl from '../../../abi/netlink.ts';
-
-/** One request, its header split off. */
-export interface NetlinkRequest {
-  readonly type: number;
-  readonly flags: number;
-  readonly sequence: number;
-  /** The whole message, header included. */
-  readonly bytes: Uint8Array;
-  readonly body: DataView;
-}
-
-/** Messages for the socket's queue, each one datagram. `portId` is the asking socket's. */
-export type RouteAnswerer = (
-  request: NetlinkRequest,
-  portId: number,
-  privileged: boolean,
-) => Uint8Array[];
+import type { NetlinkRequest } from '../../kernel/network.ts';
 
 /** Also the acknowledgement, with error 0. */
 export function errorMessage(request: NetlinkRequest, portId: number, error: number): Uint8Array {

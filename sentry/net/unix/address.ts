@@ -1,10 +1,13 @@
 // struct sockaddr_un and the names that sockets are bound to (unix(7)).
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import { AF_UNIX, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET } from '../../../abi/socket.ts';
-import type { FileIdentity, Node } from '../../vfs/node.ts';
+import type { Node } from '../../vfs/node.ts';
 import type { UnixSocket } from './unix-socket.ts';
 
-/** What a struct sockaddr_un names. Names are byte strings; an abstract one goes without its leading NUL. */
+/**
+ * The meaning of a struct sockaddr_un. Names are byte strings; an abstract one goes without its
+ * leading NUL.
+ */
 export type UnixAddress =
   | { readonly kind: 'unnamed' }
   | { readonly kind: 'abstract'; readonly name: string }
@@ -22,7 +25,9 @@ export function parseUnixAddress(bytes: Uint8Array): Result<UnixAddress> {
   return { kind: 'path', name: end < 0 ? text : text.slice(0, end) };
 }
 
-/** As getsockname gives it: a path with its NUL, an unnamed socket as the family alone. */
+/**
+ * Encodes the address for getsockname: a path with its NUL, an unnamed socket as the family alone.
+ */
 export function encodeUnixAddress(address: UnixAddress): Uint8Array {
   const text =
     address.kind === 'unnamed'
@@ -43,44 +48,14 @@ function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-// The names in use. One sandbox runs in a Sentry, so there is one namespace.
-const abstractNames = new Map<string, UnixSocket>();
-const boundFiles = new WeakMap<FileIdentity, UnixSocket>();
-let lastAutobind = 0;
-
-/** False where the name is taken. */
-export function bindAbstract(name: string, socket: UnixSocket): boolean {
-  if (abstractNames.has(name)) return false;
-  abstractNames.set(name, socket);
-  return true;
-}
-
-export function abstractSocket(name: string): UnixSocket | undefined {
-  return abstractNames.get(name);
-}
-
-export function unbindAbstract(name: string): void {
-  abstractNames.delete(name);
-}
-
-/** A free name of five hexadecimal digits (unix(7), autobind); undefined when all are taken. */
-export function freeAbstractName(): string | undefined {
-  for (let tries = 0; tries <= 0xfffff; tries += 1) {
-    lastAutobind = (lastAutobind + 1) & 0xfffff;
-    const name = lastAutobind.toString(16).padStart(5, '0');
-    if (!abstractNames.has(name)) return name;
-  }
-  return undefined;
-}
-
 export function bindNode(node: Node, socket: UnixSocket): void {
-  boundFiles.set(node.identity, socket);
+  node.identity.boundSocket = socket;
 }
 
 export function socketAtNode(node: Node): UnixSocket | undefined {
-  return boundFiles.get(node.identity);
+  return node.identity.boundSocket as UnixSocket | undefined; // Only bindNode() writes there.
 }
 
 export function unbindNode(node: Node): void {
-  boundFiles.delete(node.identity);
+  node.identity.boundSocket = undefined;
 }

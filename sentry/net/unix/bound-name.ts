@@ -9,17 +9,14 @@ import {
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
+import type { AbstractNames } from '../../kernel/network-names.ts';
 import type { Path } from '../../vfs/path.ts';
 import type { SocketCaller } from '../socket.ts';
 import {
-  abstractSocket,
-  bindAbstract,
   bindNode,
   encodeUnixAddress,
-  freeAbstractName,
   parseUnixAddress,
   type UnixAddress,
-  unbindAbstract,
   unbindNode,
   unnamed,
 } from './address.ts';
@@ -27,9 +24,17 @@ import { makeSocketNode, socketAtPath } from './socket-path.ts';
 import type { UnixSocket } from './unix-socket.ts';
 
 export class BoundName {
+  readonly #abstractNames: AbstractNames;
   #address: UnixAddress = unnamed;
-  /** The node that bind(2) made, pinned; undefined for other names, and for that of a listener that an accepted socket shows. */
+  /**
+   * The node that bind(2) made, pinned; undefined for other names, and for that of a listener that
+   * an accepted socket shows.
+   */
   #path: Path | undefined;
+
+  constructor(abstractNames: AbstractNames) {
+    this.#abstractNames = abstractNames;
+  }
 
   get address(): UnixAddress {
     return this.#address;
@@ -54,7 +59,7 @@ export class BoundName {
       address.kind === 'path' && isErrno(socketAtPath(address.name, caller)) === false;
     if (!this.isUnnamed) return isTaken ? EADDRINUSE : EINVAL;
     if (address.kind === 'abstract') {
-      if (!bindAbstract(address.name, socket)) return EADDRINUSE;
+      if (!this.#abstractNames.bind(address.name, socket)) return EADDRINUSE;
     } else {
       const path = makeSocketNode(address.name, caller);
       if (isErrno(path)) return path;
@@ -69,9 +74,9 @@ export class BoundName {
   /** A name of the kernel's choice, where `socket` has none yet. */
   autobind(socket: UnixSocket): SysResult {
     if (!this.isUnnamed) return 0;
-    const name = freeAbstractName();
+    const name = this.#abstractNames.free();
     if (name === undefined) return ENOSPC;
-    bindAbstract(name, socket);
+    this.#abstractNames.bind(name, socket);
     this.#address = { kind: 'abstract', name };
     return 0;
   }
@@ -84,27 +89,23 @@ export class BoundName {
   /** `socket` is closed: its name finds nobody from here on, and an abstract one is free again. */
   unbind(socket: UnixSocket): void {
     const address = this.#address;
-    if (address.kind === 'abstract' && abstractSocket(address.name) === socket) {
-      unbindAbstract(address.name);
-    }
+    if (address.kind === 'abstract') this.#abstractNames.unbind(address.name, socket);
     if (this.#path === undefined) return;
     unbindNode(this.#path.node);
     this.#path.unpin();
   }
-}
 
-/** The socket that the struct sockaddr_un `bytes` names, which must be of type `type`. */
-export function findSocket(
-  bytes: Uint8Array,
-  type: number,
-  caller: SocketCaller,
-): Result<UnixSocket> {
-  const address = parseUnixAddress(bytes);
-  if (isErrno(address)) return address;
-  if (address.kind === 'unnamed') return EINVAL;
-  const found =
-    address.kind === 'abstract' ? abstractSocket(address.name) : socketAtPath(address.name, caller);
-  if (found === undefined) return ECONNREFUSED;
-  if (isErrno(found)) return found;
-  return found.type === type ? found : EPROTOTYPE;
+  /** The socket, of type `type`, that the struct sockaddr_un `bytes` names where this name would be found. */
+  find(bytes: Uint8Array, type: number, caller: SocketCaller): Result<UnixSocket> {
+    const address = parseUnixAddress(bytes);
+    if (isErrno(address)) return address;
+    if (address.kind === 'unnamed') return EINVAL;
+    const found =
+      address.kind === 'abstract'
+        ? (this.#abstractNames.get(address.name) as UnixSocket | undefined) // Nothing else is ever bound.
+        : socketAtPath(address.name, caller);
+    if (found === undefined) return ECONNREFUSED;
+    if (isErrno(found)) return found;
+    return found.type === type ? found : EPROTOTYPE;
+  }
 }

@@ -12,7 +12,7 @@ export interface Message {
   readonly address: Uint8Array | undefined;
   readonly credentials: PeerCredentials;
   bundle: FileBundle | undefined;
-  /** What it counts against its sender's buffer. */
+  /** The amount that the message counts against its sender's buffer. */
   readonly chargedBytes: number;
   /** Gives the charge back. */
   readonly credit: (bytes: number) => void;

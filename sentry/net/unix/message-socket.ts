@@ -1,5 +1,5 @@
-// AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and SOCK_SEQPACKET, which is
-// connected as streams are (unix(7)).
+// AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and
+// SOCK_SEQPACKET, which is connected as streams are (unix(7)).
 import {
   EAGAIN,
   ECONNREFUSED,
@@ -19,12 +19,11 @@ import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
-import { findSocket } from './bound-name.ts';
 import type { FileBundle } from './in-flight.ts';
 import { MessageInbox } from './message-inbox.ts';
 import { bundleOf, maxDatagramQueue, UnixSocket } from './unix-socket.ts';
 
-/** What a message counts besides its bytes: about an sk_buff. */
+/** The amount that a message counts besides its bytes: about an sk_buff. */
 const messageOverheadBytes = 768;
 
 export class UnixMessageSocket extends UnixSocket {
@@ -32,7 +31,7 @@ export class UnixMessageSocket extends UnixSocket {
   protected override readonly inbox: MessageInbox = new MessageInbox(this.type);
 
   protected override newServed(caller: SocketCaller): UnixMessageSocket {
-    return new UnixMessageSocket(this.type, 0, this.protocol, caller, this.clock);
+    return new UnixMessageSocket(this.type, 0, this.protocol, caller, this.kernel);
   }
 
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
@@ -59,7 +58,7 @@ export class UnixMessageSocket extends UnixSocket {
 
   /** Sockets of this one's type are of this class. */
   #find(bytes: Uint8Array, caller: SocketCaller): Result<UnixMessageSocket> {
-    const found = findSocket(bytes, this.type, caller);
+    const found = this.name.find(bytes, this.type, caller);
     return isErrno(found) || found instanceof UnixMessageSocket ? found : EPROTOTYPE;
   }
 
@@ -134,7 +133,7 @@ export class UnixMessageSocket extends UnixSocket {
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
-  /** As many messages wait as strangers may bring. */
+  /** Whether as many messages wait as senders that are not connected may queue. */
   get #isFull(): boolean {
     return this.inbox.count > maxDatagramQueue;
   }

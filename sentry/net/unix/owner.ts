@@ -1,7 +1,8 @@
-// Who is at the other end of a Unix socket, as SO_PEERCRED, SO_PEERGROUPS and SCM_CREDENTIALS tell it (unix(7)).
+// Who is at the other end of a Unix socket, as SO_PEERCRED, SO_PEERGROUPS and SCM_CREDENTIALS tell
+// it (unix(7)).
 import type { PeerCredentials, SocketCaller } from '../socket.ts';
 
-/** Who makes a socket, as SO_PEERCRED of the other side shows it. */
+/** The maker of a socket, whom SO_PEERCRED of the other side shows. */
 export interface Owner {
   readonly credentials: PeerCredentials;
   readonly groups: readonly number[];

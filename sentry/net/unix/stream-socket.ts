@@ -12,9 +12,14 @@ import {
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_STREAM } from '../../../abi/socket.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
+import type {
+  PeerCredentials,
+  Received,
+  SendControl,
+  SocketCaller,
+  SocketKernel,
+} from '../socket.ts';
 import { ByteInbox } from './byte-inbox.ts';
 import { bundleOf, UnixSocket } from './unix-socket.ts';
 
@@ -22,8 +27,8 @@ export class UnixStreamSocket extends UnixSocket {
   declare peer: UnixStreamSocket | undefined;
   protected override readonly inbox = new ByteInbox();
 
-  constructor(flags: number, protocol: number, caller: SocketCaller, clock: Clock) {
-    super(SOCK_STREAM, flags, protocol, caller, clock);
+  constructor(flags: number, protocol: number, caller: SocketCaller, kernel: SocketKernel) {
+    super(SOCK_STREAM, flags, protocol, caller, kernel);
   }
 
   override get isByteStream(): boolean {
@@ -35,7 +40,7 @@ export class UnixStreamSocket extends UnixSocket {
   }
 
   protected override newServed(caller: SocketCaller): UnixStreamSocket {
-    return new UnixStreamSocket(0, this.protocol, caller, this.clock);
+    return new UnixStreamSocket(0, this.protocol, caller, this.kernel);
   }
 
   protected override sendFrom(

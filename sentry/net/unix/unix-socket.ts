@@ -1,5 +1,6 @@
-// AF_UNIX sockets (unix(7)): names, connections and their ends, which all types share. How bytes and messages pass is in
-// stream-socket.ts and message-socket.ts. Rules: net/unix/af_unix.c of Linux.
+// AF_UNIX sockets (unix(7)): names, connections and their ends, which all types share. How bytes
+// and messages pass is in stream-socket.ts and message-socket.ts. Rules: net/unix/af_unix.c of
+// Linux.
 import {
   EAGAIN,
   ECONNREFUSED,
@@ -25,14 +26,17 @@ import {
   POLLWRNORM,
 } from '../../../abi/poll.ts';
 import { AF_UNIX, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
-import type { Clock } from '../../base/clock.ts';
-import { settings } from '../../base/settings.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Source } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
-import { currentNetwork } from '../network.ts';
-import { type PeerCredentials, type SendControl, Socket, type SocketCaller } from '../socket.ts';
-import { BoundName, findSocket } from './bound-name.ts';
+import {
+  type PeerCredentials,
+  type SendControl,
+  Socket,
+  type SocketCaller,
+  type SocketKernel,
+} from '../socket.ts';
+import { BoundName } from './bound-name.ts';
 import { type FileBundle, type FlyingSocket, launch, suspect } from './in-flight.ts';
 import { type Owner, ownerOf, senderOf } from './owner.ts';
 import { SendAccount } from './send-account.ts';
@@ -57,7 +61,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   readonly domain: number = AF_UNIX;
   readonly type: number;
   inFlight = 0;
-  readonly name: BoundName = new BoundName();
+  readonly name: BoundName;
   readonly sent: SendAccount;
   /** The other end; undefined before there is one, and once that or this is closed. */
   peer: UnixSocket | undefined = undefined;
@@ -66,8 +70,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   isClosed = false;
   isReadShut = false;
   isWriteShut = false;
-  protected readonly clock: Clock;
-  /** Who made it: sends through read(2)-like calls without a task carry these. */
+  protected readonly kernel: SocketKernel;
+  /**
+   * The maker of the socket. Sends through read(2)-like calls without a task carry its credentials.
+   */
   #owner: Owner;
   #peerOwner: Owner | undefined;
   /** Positive errno for SO_ERROR and the next call; 0 for none. */
@@ -78,10 +84,17 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   /** Sockets whose send or connect waits for room in this one. */
   readonly #blocked = new Set<UnixSocket>();
 
-  constructor(type: number, flags: number, protocol: number, caller: SocketCaller, clock: Clock) {
-    super(flags, protocol, caller.credentials, clock);
+  constructor(
+    type: number,
+    flags: number,
+    protocol: number,
+    caller: SocketCaller,
+    kernel: SocketKernel,
+  ) {
+    super(flags, protocol, caller.credentials, kernel.clock);
     this.type = type;
-    this.clock = clock;
+    this.kernel = kernel;
+    this.name = new BoundName(kernel.network.abstractNames);
     this.sent = new SendAccount(this.options, this.queue);
     this.#owner = ownerOf(caller);
   }
@@ -119,8 +132,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     if (!this.isConnectionOriented) return EOPNOTSUPP;
     if (this.name.isUnnamed || this.isConnected) return EINVAL;
     this.#pending ??= [];
-    // A negative one is unsigned to Linux, and so is cut to somaxconn.
-    this.#backlog = Math.min(backlog >>> 0, settings.number('net.core.somaxconn'));
+    this.#backlog = backlog;
     this.#owner = ownerOf(caller);
     this.#peerOwner = this.#owner;
     return 0;
@@ -129,7 +141,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   override connect(bytes: Uint8Array, caller: SocketCaller): SysResult {
     const bound = this.autobindForCredentials();
     if (isErrno(bound)) return bound;
-    const listener = findSocket(bytes, this.type, caller);
+    const listener = this.name.find(bytes, this.type, caller);
     if (isErrno(listener)) return listener;
     if (this.isConnected) return EISCONN;
     if (this.isListening) return EINVAL;
@@ -267,7 +279,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     caller: SocketCaller | undefined,
   ): SysResult;
 
-  /** `socket` may not send or connect to this one now: its writers are woken when that may be possible again. */
+  /**
+   * `socket` may not send or connect to this one now: its writers are woken when that may be
+   * possible again.
+   */
   wakeWhenRoom(socket: UnixSocket): void {
     this.#blocked.add(socket);
   }
@@ -283,7 +298,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     return this.sent.hasRoom;
   }
 
-  /** What waits here to be received. */
+  /** The messages or bytes that wait here to be received. */
   protected abstract readonly inbox: Inbox;
 
   override poll(): number {
@@ -303,7 +318,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, this.sent.chargedBytes);
     if (command !== FIONREAD)
-      return currentNetwork().interfaceIoctl(command, argument, caller) ?? ENOTTY;
+      return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
     if (this.isListening) return EINVAL;
     return caller.memory.writeU32(argument, this.inbox.nextBytes);
   }
@@ -329,7 +344,10 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   }
 }
 
-/** The files of a message on their way: undefined where it has none, ETOOMANYREFS where too many fly already. */
+/**
+ * The files of a message on their way: undefined where it has none, ETOOMANYREFS where too many fly
+ * already.
+ */
 export function bundleOf(
   control: SendControl,
   caller: SocketCaller | undefined,

@@ -145,7 +145,10 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 ${criConfig(dir, { runc: { path: '/usr/sbin/runc' }, ...runtimes })}`;
 }
 
-/** The CRI plugin: a runtime class for each runtime, the pods' own image, and a network that is only a loopback. */
+/**
+ * The CRI plugin: a runtime class for each runtime, the pods' own image, and a network that is only
+ * a loopback.
+ */
 function criConfig(dir: string, runtimes: Runtimes): string {
   const cri = 'plugins."io.containerd.grpc.v1.cri"';
   const plain = Object.entries(runtimes).filter(([, { runtimeArgs }]) => runtimeArgs === undefined);

@@ -26,7 +26,10 @@ export function busyboxRootfs(): string {
   });
 }
 
-/** A few of Debian's packages as they lie here, so that an ordinary dynamically linked userland is there too. */
+/**
+ * A few of Debian's packages as they lie here, so that an ordinary dynamically linked userland is
+ * there too.
+ */
 export function debianRootfs(): string {
   const packages =
     'base-files libc6 libc-bin bash dash coreutils grep sed findutils procps util-linux ncurses-base python3-minimal python3.11-minimal libpython3.11-minimal libpython3.11-stdlib tar gzip';

@@ -1,5 +1,5 @@
-// Pods of tests over containerd's CRI: one of each runtime for a case, removed afterwards, with nothing left behind.
-// Numbers of fields: Kubernetes' cri-api, runtime/v1/api.proto.
+// Pods of tests over containerd's CRI: one of each runtime for a case, removed afterwards, with
+// nothing left behind. Numbers of fields: Kubernetes' cri-api, runtime/v1/api.proto.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -150,7 +150,10 @@ export class Pod {
     expect(this.log(name)).toBe(wanted);
   }
 
-  /** As the kubelet, which tries again: containerd's shim may leave while it is asked to kill a container that has ended. */
+  /**
+   * As the kubelet, which tries again: containerd's shim may leave while it is asked to kill a
+   * container that has ended.
+   */
   async #stop(): Promise<void> {
     try {
       await call('StopPodSandbox', { 1: this.id });

@@ -1,6 +1,6 @@
-// CRI's streaming: what `crictl exec -it`, `attach` and `port-forward` do with the address that Exec, Attach and
-// PortForward answer. Over a WebSocket, subprotocol v4.channel.k8s.io: the first byte of a message is its channel
-// (k8s.io/kubelet, pkg/cri/streaming/remotecommand/websocket.go).
+// CRI's streaming: what `crictl exec -it`, `attach` and `port-forward` do with the address that
+// Exec, Attach and PortForward answer. Over a WebSocket, subprotocol v4.channel.k8s.io: the first
+// byte of a message is its channel (k8s.io/kubelet, pkg/cri/streaming/remotecommand/websocket.go).
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const;

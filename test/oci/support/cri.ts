@@ -1,5 +1,6 @@
-// As much of a CRI client as the tests need: unary gRPC calls over HTTP/2 on containerd's socket, with
-// protobuf messages as objects from field number to value. Numbers: Kubernetes' cri-api, runtime/v1/api.proto.
+// As much of a CRI client as the tests need: unary gRPC calls over HTTP/2 on containerd's socket,
+// with protobuf messages as objects from field number to value. Numbers: Kubernetes' cri-api,
+// runtime/v1/api.proto.
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { createConnection } from 'node:net';
 

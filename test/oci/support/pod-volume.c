@@ -1,5 +1,6 @@
-// Two processes, most often of two containers, on one directory: `pod-volume CASE SIDE DIRECTORY`, where SIDE is a or b. What
-// belongs to a file must be the same for both. Each side says what it saw; test/oci/pod-volumes.test.ts knows what is right.
+// Two processes, most often of two containers, on one directory: `pod-volume CASE SIDE DIRECTORY`,
+// where SIDE is a or b. What belongs to a file must be the same for both. Each side says what it
+// saw; test/oci/pod-volumes.test.ts knows what is right.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>

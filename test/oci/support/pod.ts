@@ -1,4 +1,5 @@
-// A pod on a runtime driven directly: a sandbox container and others that name it, as containerd's CRI writes them.
+// A pod on a runtime driven directly: a sandbox container and others that name it, as containerd's
+// CRI writes them.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';

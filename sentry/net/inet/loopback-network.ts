@@ -1,0 +1,37 @@
+// The sandbox's own network: a loopback device and nothing else.
+import type { Network, NetworkInterface } from '../../kernel/network.ts';
+import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
+import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
+import { newLoopbackSocket } from './families.ts';
+import { interfaceIoctl } from './interface-ioctl.ts';
+import { listInetSockets } from './socket-tables.ts';
+
+const loopback: NetworkInterface = {
+  name: 'lo',
+  index: 1,
+  type: 772,
+  flags: 0x9,
+  linkIndex: 1,
+  mtu: 65_536,
+  queueLength: 1000,
+  address: '00:00:00:00:00:00',
+  broadcast: '00:00:00:00:00:00',
+  addressBytes: 6,
+  carrier: 1,
+  state: 'unknown',
+  counters: new Map(),
+};
+
+export function newLoopbackNetwork(): Network {
+  return {
+    newSocket: newLoopbackSocket,
+    answerRoute: answerLoopbackRoute,
+    answerDiag: undefined,
+    interfaceIoctl,
+    listSockets: listInetSockets,
+    files: { names: [], read: () => undefined },
+    abstractNames: new AbstractNames(),
+    netlinkPorts: new NetlinkPorts(),
+    interfaces: () => [loopback],
+  };
+}
