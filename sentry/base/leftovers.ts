@@ -1,5 +1,5 @@
-// Work that is nobody's any more, such as closing the many files of a process that has ended: the main loop does a piece of it
-// in a turn, as of long calls.
+// Work that is nobody's any more, such as closing the many files of a process that has ended: the
+// main loop does a piece of it in a turn, as of long calls.
 const works: Iterator<undefined>[] = [];
 
 /** Has the rest of `work` done in later turns. Each `next` is a piece of at most about a millisecond. */

@@ -19,8 +19,8 @@ let pieceTurn = -1;
 let pieceEndsNs = 0;
 
 /**
- * Returns whether the work of this turn has lasted long enough. A piece begins with the first question of its turn, so that
- * calls which are short never ask.
+ * Returns whether the work of this turn has lasted long enough. A piece begins with the first
+ * question of its turn, so that calls which are short never ask.
  */
 export function isPieceOver(clock: { monotonicNs(): number }): boolean {
   const now = clock.monotonicNs();

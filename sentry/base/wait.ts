@@ -83,8 +83,8 @@ const forever = {
 };
 
 /**
- * What a long call yields between two pieces of its work: it goes on in a later turn, after whoever waits has had theirs.
- * The wake is 'signal' where one is pending, else 'event'.
+ * The sleep of a long call between two pieces of its work: the call goes on in a later turn, after
+ * the tasks that wait have had theirs. The wake is 'signal' where one is pending, else 'event'.
  */
 export const PAUSE: Sleep = { ...forever, isPause: true };
 

@@ -1,6 +1,7 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
 // systems, streams, first process; then confines this process.
 
+import { getHeapStatistics } from 'node:v8';
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
@@ -8,6 +9,7 @@ import { MemoryTrim } from '../../native/memory-trim.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import { eventLine } from '../../protocol/control.ts';
 import {
   SENTRY_GOFER,
   SENTRY_PAGE,
@@ -16,6 +18,7 @@ import {
   SENTRY_WAKE,
   SENTRY_ZYGOTE,
 } from '../../protocol/descriptors.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
@@ -38,6 +41,9 @@ import { changedLimits } from './limits.ts';
 import { ProcessControl } from './process-control.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
+
+/** The part of V8's heap that objects of guests may have: the collector needs the rest. */
+const HEAP_FOR_OBJECTS = 0.6;
 
 export interface Sandbox {
   /** Runs until the main process ends: its wait status. */
@@ -133,22 +139,30 @@ interface HasClock {
 function newKernel(
   config: SandboxConfig,
   machine: Machine,
-  { log, tracer }: Connections,
+  { log, tracer, channel }: Connections,
   { platform, clock, mainStopped }: Pick<KernelOptions, 'platform' | 'mainStopped'> & HasClock,
 ): Kernel {
   const settings = new Settings();
   const limits = changedLimits(noLimits, config.container.limits);
   const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
+  const memory = new MemoryAccount(undefined, {
+    limitBytes: machine.memoryBytes,
+    objectLimitBytes: getHeapStatistics().heap_size_limit * HEAP_FOR_OBJECTS,
+  });
   return new Kernel({
     clock,
     platform,
     memoryBytes,
+    memory,
     cpuCount: machine.cpuCount,
     log,
     turns: config.turns ? newTurnMeter(platform) : undefined,
+    tell: config.container.isInit
+      ? () => undefined
+      : (text) => channel.send(eventLine({ type: 'warning', text })),
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),
     program: {
-      sharedMemory: new SharedMemoryFileSystem({ clock, maxBytes: memoryBytes }),
+      sharedMemory: new SharedMemoryFileSystem({ clock, account: memory }),
       vdso: clock.vdso,
       cpu: { hwcap: machine.hwcap, hwcap2: machine.hwcap2 },
     },

@@ -2,7 +2,15 @@
 // the kernel decides what the child shares with its parent and what is copied.
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
-import { EAGAIN, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import {
+  EAGAIN,
+  EINVAL,
+  ENOMEM,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
@@ -21,6 +29,7 @@ import {
   CLONE_VM,
   SCHED_DEADLINE,
 } from '../../abi/sched.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
@@ -108,6 +117,9 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   const tid = task.pids.allocatePid(task.group.container);
   if (tid === undefined) return EAGAIN;
   const isThread = (flags & CLONE_VM) !== 0;
+  // The map of a child that is a copy costs as much as the caller's.
+  const mapBytes = isThread ? 0 : task.mm.map.vmas.size * OBJECT_COST.vma;
+  if (!task.group.account.hasRoom(OBJECT_COST.process + OBJECT_COST.task + mapBytes)) return ENOMEM;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
   if (isErrno(made)) return made;
   if ((flags & CLONE_PIDFD) !== 0) {

@@ -5,6 +5,7 @@ import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
 import { doLeftover, hasLeftovers } from '../base/leftovers.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
 import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn, PIECE_NS } from '../base/turn.ts';
@@ -36,11 +37,15 @@ export interface KernelOptions {
   readonly platform: Platform;
   /** Bytes that the sandbox has for its guests. */
   readonly memoryBytes: number;
+  /** The account of the whole sandbox. */
+  readonly memory: MemoryAccount;
   /** CPUs that the guest sees. */
   readonly cpuCount: number;
   readonly log: (level: LogLevel, message: string) => void;
   /** Counts how long turns take, where that was asked for. */
   readonly turns?: TurnMeter | undefined;
+  /** Tells the person who started the sandbox, where one is there to read. */
+  readonly tell: (message: string) => void;
   /** Runs one syscall of a task: the table's dispatch. */
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly program: ProgramEnvironment;
@@ -69,6 +74,7 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly futexes: FutexTable = new FutexTable();
   readonly log: (level: LogLevel, message: string) => void;
+  readonly tell: (message: string) => void;
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
@@ -89,6 +95,7 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   readonly memoryBytes: number;
+  readonly memory: MemoryAccount;
   /** The memory that messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
   readonly cpuCount: number;
@@ -118,8 +125,10 @@ export class Kernel {
     this.clock = options.clock;
     this.platform = options.platform;
     this.memoryBytes = options.memoryBytes;
+    this.memory = options.memory;
     this.cpuCount = options.cpuCount;
     this.log = options.log;
+    this.tell = options.tell;
     this.dispatch = options.dispatch;
     this.turns = options.turns;
     this.randomFill = options.randomFill;
@@ -157,11 +166,17 @@ export class Kernel {
     this.#memoryGuard.add(container);
   }
 
+  /** The limits of `container` have changed. */
+  limitsChanged(container: Container): void {
+    this.#memoryGuard.add(container);
+  }
+
   /** Forgets a container that has ended or never began. Its id is free again. */
   forgetContainer(container: Container): void {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);
     this.#memoryGuard.remove(container);
+    container.allowance.account.close();
     this.scheduler.forget(container);
     container.ipc.release();
     container.processPool?.end();
@@ -186,8 +201,8 @@ export class Kernel {
   }
 
   /**
-   * Runs a piece of a long call or of what was left over, and no more than that: whoever waits comes before the next piece. While others are busy, they
-   * get as much time as the pieces.
+   * Runs a piece of a long call or of what was left over, and no more than that: whoever waits
+   * comes before the next piece. While others are busy, they get as much time as the pieces.
    */
   #pieceOfWork(): void {
     const othersAreBusy = this.#pollBatch();

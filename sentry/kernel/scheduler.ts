@@ -4,6 +4,7 @@
 import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { setCurrentAccount } from '../base/memory-account.ts';
 import { nextTurn, PIECE_NS } from '../base/turn.ts';
 import type { Blocking, Sleep, Wake } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
@@ -125,7 +126,7 @@ export class Scheduler implements PlatformEvents {
       paused.stopped.push(thread);
       return;
     }
-    this.current = task;
+    this.#turnTo(task);
     nextTurn();
     const kind = thread.outcome.kind;
     if (task.mm.map.busyThreads !== 0 && kind !== 'operationFailed') task.mm.begin(task);
@@ -244,9 +245,14 @@ export class Scheduler implements PlatformEvents {
     if (task.state === 'sleeping') sleeper?.return(0);
   }
 
+  #turnTo(task: Task): void {
+    this.current = task;
+    setCurrentAccount(task.group.account);
+  }
+
   #run(task: Task, call: Blocking<SysResult>, first: Wake | undefined): void {
     task.sleeper = call;
-    this.current = task;
+    this.#turnTo(task);
     if (first !== undefined) nextTurn();
     let step = first === undefined ? call.next() : call.next(first);
     for (;;) {

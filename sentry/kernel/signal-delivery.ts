@@ -193,6 +193,9 @@ function pushFrame(
   if (frameAddr < 0 || isErrno(task.memory.write(frameAddr, new Uint8Array(frame.buffer))))
     return false;
   task.thread.queueSaveFpState(fpAddr);
+  // A handler starts with the initial state, whatever the interrupted code did to its own
+  // (fpu__clear_user_states).
+  task.thread.queueLoadFpState(0);
   setRegister(registers, REG.rdi, info.signal);
   setRegister(registers, REG.rsi, frameAddr + sigframe.siginfo);
   setRegister(registers, REG.rdx, frameAddr + sigframe.ucontext);

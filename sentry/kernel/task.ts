@@ -2,6 +2,7 @@
 import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.ts';
@@ -144,6 +145,7 @@ export class Task implements Caller, Waker {
     this.thread = parts.thread;
     this.args = parts.args;
     this.comm = parts.comm;
+    this.group.holdings.force(OBJECT_COST.task);
     this.startTimeNs = parts.kernel.clock.monotonicNs();
   }
 

@@ -14,6 +14,8 @@ import {
   SIGTTOU,
 } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import { WaitQueue } from '../base/wait.ts';
@@ -106,6 +108,10 @@ export class ThreadGroup {
   dumpable = 1;
   oomScoreAdjustment = 0;
   personality = 0;
+  /** The account that pays for the files and messages of the process, which may outlive it. */
+  readonly account: MemoryAccount;
+  /** The account that pays for what ends with the process. */
+  readonly holdings: MemoryAccount;
   readonly startTimeNs: number;
   intervalTimers: IntervalTimers | undefined = undefined;
   readonly posixTimers: Map<number, PosixTimer> = new Map();
@@ -136,6 +142,9 @@ export class ThreadGroup {
     this.limits = parts.limits;
     this.actions = parts.actions;
     this.isVirtual = parts.isVirtual ?? false;
+    this.account = new MemoryAccount(container.allowance.account);
+    this.holdings = new MemoryAccount(this.account);
+    if (!this.isVirtual) this.holdings.force(OBJECT_COST.process);
     this.startTimeNs = kernel.clock.monotonicNs();
     this.processGroup = processGroup as ProcessGroup;
     if (processGroup !== undefined) processGroup.members.add(this);

@@ -22,8 +22,8 @@ export interface MappingDescription {
 }
 
 /**
- * The mappings in order. `nameOf`: the path of a mapped file as the reader sees it. Mappings may change between two of them:
- * each is the first behind the one before, as in Linux.
+ * The mappings in order. `nameOf`: the path of a mapped file as the reader sees it. Mappings may
+ * change between two of them: each is the first behind the one before, as in Linux.
  */
 export function* describeMappings(
   mm: MemoryManager,

@@ -6,7 +6,7 @@ import * as mman from '../../abi/mman.ts';
 import { isPieceOver } from '../base/turn.ts';
 import { type Blocking, KILLABLE_PAUSE } from '../base/wait.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, wrappedPageCeil } from './page.ts';
 import type { Vma } from './vma.ts';
 import * as flag from './vma.ts';
 
@@ -78,8 +78,9 @@ export function* adviseMemory(
   mm.begin(caller);
   const effect = effects.get(advice);
   if (effect === undefined || !isPageAligned(addr)) return EINVAL;
-  const end = addr + pageCeil(length);
-  if (end > 2 ** 64) return EINVAL;
+  const size = wrappedPageCeil(length);
+  const end = addr + size;
+  if ((size === 0 && length !== 0) || end >= 2 ** 64) return EINVAL;
   if (end === addr) return 0;
   // Holes are skipped and answered with ENOMEM at the end; a VMA that may not be advised ends it at once.
   let result: SysResult = 0;
@@ -100,7 +101,10 @@ export function* adviseMemory(
   return result;
 }
 
-/** How far adjoining mappings may all have the advice, and what the next one answers if that is why it ends. */
+/**
+ * How far adjoining mappings may all have the advice, and what the next one answers if that is why
+ * it ends.
+ */
 function findRun(
   mm: MemoryManager,
   start: number,

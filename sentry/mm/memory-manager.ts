@@ -33,7 +33,7 @@ import { type ImageLayout, noImage } from './image-layout.ts';
 import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
 import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, pageCeil, wrappedPageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
 import { growStack } from './stack.ts';
 import {
@@ -51,7 +51,10 @@ import {
 
 const PROT_SEM = 8;
 const PAGE_FAULT = 14;
-/** More than so many mappings are changed in pieces of so many. The host is told of each, and has room for 16. */
+/**
+ * More than so many mappings are changed in pieces of so many. The host is told of each, and has
+ * room for 16.
+ */
 const MANY_VMAS = 6144;
 /** The parts of the calling task that memory calls use; Task is one. */
 export interface MemoryCaller {
@@ -263,8 +266,8 @@ export class MemoryManager {
     const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || !isPageAligned(addr)) return EINVAL;
     if (length === 0) return 0;
-    const end = addr + pageCeil(length);
-    if (end > 2 ** 64) return ENOMEM;
+    const end = addr + wrappedPageCeil(length);
+    if (end === addr || end >= 2 ** 64) return ENOMEM;
     if ((prot & ~(grows | FULL_PROT | PROT_SEM)) !== 0) return EINVAL;
     let start = addr;
     if (grows !== 0) {

@@ -117,8 +117,9 @@ export class RangeMap<T extends Range> {
   }
 
   /**
-   * Puts `items` (in order) in the place of all that lie in [start, end), where none may reach across an end. It costs little
-   * more than looking at each once, where `remove` and `insert` would search for each.
+   * Puts `items` (in order) in the place of all that lie in [start, end), where none may reach
+   * across an end. It costs little more than looking at each once, where `remove` and `insert`
+   * would search for each.
    */
   replace(start: number, end: number, items: readonly T[]): void {
     this.#locate(start);

@@ -93,6 +93,14 @@ export abstract class Socket extends OpenFile {
     return `socket:[${this.node.ino}]`;
   }
 
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override get readTimeoutNs(): number {
     return this.options.receiveTimeoutNs;
   }

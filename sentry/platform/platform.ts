@@ -78,7 +78,10 @@ export interface Platform {
    */
   wait(deadlineNs: number): void;
 
-  /** How long the platform has slept so far until a guest thread had done something for it, where it could not go on. */
+  /**
+   * How long the platform has slept so far until a guest thread had done something for it, where it
+   * could not go on.
+   */
   readonly sleptNs: number;
 
   /** Watches `hostFd` for POLL* `events` (level triggered) until `unwatch`. One watcher per descriptor. */

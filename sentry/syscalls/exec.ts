@@ -23,7 +23,10 @@ const POINTER_BYTES = 8;
 /** From so many strings on others run in between. */
 const MANY_STRINGS = 2048;
 
-/** Reads strings that mostly lie one behind the other: a page is copied once, and strings are taken from the copy. */
+/**
+ * Reads strings that mostly lie one behind the other: a page is copied once, and strings are taken
+ * from the copy.
+ */
 class StringReader {
   readonly #task: Task;
   readonly #page = Buffer.alloc(PAGE_SIZE);

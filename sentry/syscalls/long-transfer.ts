@@ -1,5 +1,6 @@
-// Reads and writes of more bytes than a turn has time for: they go on in pieces, between which other tasks run. Files whose
-// bytes come at once (pipes, sockets, terminals) have bounds of their own and are not cut: `OpenFile.pieceBytes`.
+// Reads and writes of more bytes than a turn has time for: they go on in pieces, between which
+// other tasks run. Files whose bytes come at once (pipes, sockets, terminals) have bounds of their
+// own and are not cut: `OpenFile.pieceBytes`.
 import { EAGAIN, ERESTARTSYS, isErrno, type SysResult } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import { S_IFREG } from '../../abi/stat.ts';
@@ -38,7 +39,7 @@ export function* writeInPieces(
   return yield* inPieces(task, file, piece, (done) => step(piece, done));
 }
 
-/** What is left of the piece at hand. */
+/** The rest of the piece at hand. */
 interface Piece {
   readonly remaining: number;
   readonly isLast: boolean;
@@ -57,7 +58,8 @@ function* inPieces(
   file.acquire();
   try {
     for (;;) {
-      // The first piece too waits for its turn: many who ask for much at once would otherwise be served before anybody else.
+      // The first piece too waits for its turn: many who ask for much at once would otherwise be
+      // served before anybody else.
       if ((yield pause) === 'signal') return total > 0 ? total : ERESTARTSYS;
       do {
         piece.begin(file.pieceBytes);
@@ -74,7 +76,10 @@ function* inPieces(
   }
 }
 
-/** Runs `call` while no other long call has one of `owners`, as Linux's locks of file offsets and inodes do. */
+/**
+ * Runs `call` while no other long call has one of `owners`, as Linux's locks of file offsets and
+ * inodes do.
+ */
 export function* exclusively(
   owners: readonly LongCallOwner[],
   call: () => Blocking<SysResult>,

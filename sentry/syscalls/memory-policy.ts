@@ -2,7 +2,7 @@
 import { EFAULT, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import * as policy from '../../abi/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
-import { isPageAligned, pageCeil } from '../mm/page.ts';
+import { isPageAligned, wrappedPageCeil } from '../mm/page.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row } from './entry.ts';
 
@@ -86,8 +86,16 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(nodes)) return nodes;
   const error = checkPolicy(args.u32(2), nodes);
   if (isErrno(error)) return error;
-  const end = addr + pageCeil(args.len(1));
-  return end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end) ? EFAULT : 0;
+  const end = addr + wrappedPageCeil(args.len(1));
+  if (end >= 2 ** 64) return EINVAL;
+  if (end === addr) return 0;
+  const { map } = task.mm;
+  // Only the default policy may be set across holes.
+  const isThere =
+    args.u32(2) === policy.MPOL_DEFAULT
+      ? map.vmas.overlapping(addr, end).length > 0
+      : map.isMapped(addr, end);
+  return isThere ? 0 : EFAULT;
 }
 
 function sysMigratePages(task: Task, args: SyscallArgs): SysResult {

@@ -34,7 +34,7 @@ import { moveBreak } from '../mm/brk.ts';
 import { lockAll, lockMemory, unlockAll, unlockMemory } from '../mm/lock.ts';
 import { adviseMemory } from '../mm/madvise.ts';
 import { remapMemory } from '../mm/mremap.ts';
-import { isPageAligned, pageCeil } from '../mm/page.ts';
+import { isPageAligned, pageCeil, wrappedPageCeil } from '../mm/page.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row, sleeps } from './entry.ts';
@@ -106,6 +106,7 @@ function sysMincore(task: Task, args: SyscallArgs): MaybeBlocking {
   const addr = args.addr(0);
   const length = args.len(1);
   if (!isPageAligned(addr)) return EINVAL;
+  if (addr + length > task.mm.bounds.guestTop) return ENOMEM;
   if (length === 0) return 0;
   const end = addr + pageCeil(length);
   if (end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end)) return ENOMEM;
@@ -130,8 +131,9 @@ function sysMsync(task: Task, args: SyscallArgs): SysResult {
   const flags = args.u32(2);
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isPageAligned(addr)) return EINVAL;
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return EINVAL;
-  const end = addr + pageCeil(args.len(1));
-  if (end > task.mm.bounds.guestTop) return ENOMEM;
+  const end = addr + wrappedPageCeil(args.len(1));
+  if (end === addr) return 0;
+  if (end >= 2 ** 64) return ENOMEM;
   const files = new Set<OpenFile>();
   for (const vma of task.mm.map.vmas.overlapping(addr, end)) {
     if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;

@@ -1,4 +1,5 @@
-// poll(2) and select(2) over more files than a turn has time to look at: opening, joining and looking go on in pieces.
+// poll(2) and select(2) over more files than a turn has time to look at: opening, joining and
+// looking go on in pieces.
 import { isErrno, type SysResult } from '../../abi/errno.ts';
 import { finishLater } from '../base/leftovers.ts';
 import { isPieceOver } from '../base/turn.ts';
@@ -17,7 +18,7 @@ export const MANY_FILES = 4096;
 /** Files between two looks at the time. */
 const STEP = 512;
 
-/** What a call asks about, in the order of the guest's array or set. */
+/** The entries that a call asks about, in the order of the guest's array or set. */
 export interface ManyFiles {
   /** Entries to be opened. */
   readonly count: number;

@@ -59,7 +59,7 @@ function transfer(task: Task, args: SyscallArgs, total: number, move: Move): May
   return begin(moveRanges(task, target, ranges, total, move));
 }
 
-/** What is long waits for its turn before it begins. */
+/** A long transfer waits for its turn before it begins. */
 function* moveRanges(
   task: Task,
   target: GuestMemory,

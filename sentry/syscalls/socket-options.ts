@@ -14,7 +14,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import * as so from '../../abi/socket.ts';
-import { readTimeval, setI64 } from '../../abi/time.ts';
+import { getI64, setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
 import { shownCredentials, shownGroups } from '../net/peer-credentials.ts';
 import type { Socket } from '../net/socket.ts';
@@ -112,12 +112,12 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
 
 function setTimeout(options: SocketOptions, name: number, view: DataView): SysResult {
   if (view.byteLength < 16) return EINVAL;
-  const time = readTimeval(view, 0);
-  // A negative time-out means none at all; bad microseconds are out of domain.
-  const negative = view.getInt32(4, true) < 0;
-  if (isErrno(time) && !negative) return EDOM;
-  const ns = isErrno(time) ? 0 : time.sec * 1e9 + time.nsec;
-  const timeoutNs = ns === 0 ? Number.POSITIVE_INFINITY : ns;
+  const seconds = getI64(view, 0);
+  const microseconds = getI64(view, 8);
+  if (microseconds < 0 || microseconds >= 1e6) return EDOM;
+  // A negative time is over at once (sock_set_timeout); only zero means to wait for ever.
+  const ns = Math.max(seconds, -1) * 1e9 + microseconds * 1000;
+  const timeoutNs = ns === 0 ? Number.POSITIVE_INFINITY : Math.max(ns, 0);
   if (name === so.SO_RCVTIMEO) options.receiveTimeoutNs = timeoutNs;
   else options.sendTimeoutNs = timeoutNs;
   return 0;

@@ -40,6 +40,7 @@ import { seccompRows } from './seccomp.ts';
 import { selectRows } from './select.ts';
 import { semaphoreRows } from './semaphores.ts';
 import { sendReceiveRows } from './send-receive.ts';
+import { sendfileRows } from './sendfile.ts';
 import { shmRows } from './shm.ts';
 import { signalRows } from './signal.ts';
 import { signalfdRows } from './signalfd.ts';
@@ -99,6 +100,7 @@ const families: readonly (readonly Row[])[] = [
   signalRows,
   signalfdRows,
   socketRows,
+  sendfileRows,
   spliceRows,
   statRows,
   syncRows,

@@ -23,7 +23,14 @@ import {
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../../abi/resource.ts';
 import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
 import { S_IFREG } from '../../abi/stat.ts';
-import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import {
+  type Blocking,
+  KILLABLE_PAUSE,
+  type MaybeBlocking,
+  PAUSE,
+  type Sleep,
+  sleepOn,
+} from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import { notifyRead, notifyWritten } from '../vfs/notify.ts';
@@ -68,6 +75,14 @@ export function deadlineAfter(task: Task, timeoutNs: number): number {
   return timeoutNs === Number.POSITIVE_INFINITY
     ? timeoutNs
     : task.kernel.clock.monotonicNs() + timeoutNs;
+}
+
+/**
+ * Returns the sleep of a long copy into `output` between two pieces, in which others get their
+ * turn. As in Linux, only death cuts a copy into a regular file short.
+ */
+export function betweenPieces(output: OpenFile): Sleep {
+  return output.node.kind === S_IFREG ? KILLABLE_PAUSE : PAUSE;
 }
 
 /**
@@ -249,9 +264,20 @@ export function limitedWrite(
   source: Source,
   position: number,
 ): Result<Source> {
+  const allowed = limitedLength(task, file, source.remaining, position);
+  if (isErrno(allowed)) return allowed;
+  return allowed === source.remaining ? source : new ShortSource(source, allowed);
+}
+
+/** How many of `length` bytes RLIMIT_FSIZE lets be written at `position`, or EFBIG with SIGXFSZ for none. */
+export function limitedLength(
+  task: Task,
+  file: OpenFile,
+  length: number,
+  position: number,
+): SysResult {
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
-  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || source.remaining === 0)
-    return source;
+  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || length === 0) return length;
   let start = position;
   if ((file.flags & O_APPEND) !== 0) {
     const attributes = file.node.attributes();
@@ -262,5 +288,5 @@ export function limitedWrite(
     raise(task, SIGXFSZ);
     return EFBIG;
   }
-  return start + source.remaining <= limit ? source : new ShortSource(source, limit - start);
+  return Math.min(length, limit - start);
 }

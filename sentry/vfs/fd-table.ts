@@ -6,7 +6,10 @@ import { anonymousDentry, type Dentry } from './dentry.ts';
 import { releasePosixLocks } from './locks.ts';
 import type { OpenFile } from './open-file.ts';
 
-/** Files that one turn closes where a process with very many ends. The last reference to each may take a microsecond or two. */
+/**
+ * Files that one turn closes where a process with very many ends. The last reference to each may
+ * take a microsecond or two.
+ */
 const CLOSED_AT_ONCE = 1024;
 
 export class FdTable {

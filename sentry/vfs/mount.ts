@@ -8,7 +8,9 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { POLLERR, POLLPRI } from '../../abi/poll.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { WaitQueue } from '../base/wait.ts';
 import { type Dentry, isWithin, rootDentry } from './dentry.ts';
 import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
@@ -99,6 +101,9 @@ export class MountNamespace {
   readonly inode: number;
   /** The meaning of FIFOs and devices to the processes that have this namespace. */
   readonly specialFiles: SpecialFiles;
+  /** The wakers of tasks that wait for a change of the mounts. */
+  readonly queue: WaitQueue = new WaitQueue();
+  #version = 0;
   #root: Mount;
 
   constructor(root: Mount, { inode, specialFiles }: MountNamespaceParts) {
@@ -110,6 +115,17 @@ export class MountNamespace {
 
   get root(): Mount {
     return this.#root;
+  }
+
+  /** Grows with each change of the mounts. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A mount came, went, or has other flags. */
+  changed(): void {
+    this.#version += 1;
+    this.queue.notify(POLLERR | POLLPRI);
   }
 
   /** The root directory as a process of this namespace starts with it. */
@@ -140,6 +156,7 @@ export class MountNamespace {
     if (place.dentry.unlinked) return ENOENT;
     if ((place.node.kind === S_IFDIR) !== (mount.root.node?.kind === S_IFDIR)) return ENOTDIR;
     hang(mount, place.mount, place.dentry);
+    this.changed();
     return 0;
   }
 
@@ -158,6 +175,7 @@ export class MountNamespace {
     if (!detach && mount.users > 0) return EBUSY;
     unhang(mount);
     mount.root.pins -= 1;
+    this.changed();
     return 0;
   }
 
@@ -185,6 +203,7 @@ export class MountNamespace {
       newRoot.namespace = this;
     }
     hang(oldRoot, putOld.mount ?? newRoot, putOld.dentry);
+    this.changed();
     return 0;
   }
 }

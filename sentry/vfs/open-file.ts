@@ -53,7 +53,7 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
-/** What one long call at a time may have (an open file for its offset, a node for what is written). */
+/** A thing that one long call at a time may have: an open file for its offset, a node to write. */
 export interface LongCallOwner {
   /** The call that goes on in pieces, on whose end others wait. */
   longCall: Waitable | undefined;
@@ -157,14 +157,17 @@ export abstract class OpenFile implements LongCallOwner {
   }
 
   /**
-   * A transfer of more bytes is cut into pieces of so many, which take less than a millisecond each. Infinity: a transfer is
-   * one thing (messages), or ends soon by itself (queues).
+   * A transfer of more bytes is cut into pieces of so many, which take less than a millisecond
+   * each. Infinity: a transfer is one thing (messages), or ends soon by itself (queues).
    */
   get pieceBytes(): number {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** The EAGAIN that a read just answered means: a piece of the work is done, and the same read is to be made again in a later turn. */
+  /**
+   * The EAGAIN that a read just answered means: a piece of the work is done, and the same read is
+   * to be made again in a later turn.
+   */
   get goesOn(): boolean {
     return false;
   }
@@ -218,9 +221,22 @@ export abstract class OpenFile implements LongCallOwner {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
   }
 
-  /** EPERM from epoll_ctl for files that are always ready (regular files, directories). */
+  /**
+   * EPERM from epoll_ctl for files that are always ready (regular files, directories): those of
+   * Linux without `f_op->poll`.
+   */
   get pollable(): boolean {
     return true;
+  }
+
+  /** EINVAL from splice(2) and sendfile(2) out of all others: those of Linux without `f_op->splice_read`. */
+  get canSpliceFrom(): boolean {
+    return false;
+  }
+
+  /** The same for splice(2) and sendfile(2) into the file: `f_op->splice_write`. */
+  get canSpliceTo(): boolean {
+    return false;
   }
 
   ioctl(_command: number, _argument: number, _caller: Caller): MaybeBlocking {

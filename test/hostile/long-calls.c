@@ -1,5 +1,6 @@
-// Calls with the most work that one call can be given. Each is to do it whole, as Linux does, and none may keep the Sentry from
-// others for long: the test that runs this file reads how long from the Sentry's own account (RUNTS_TURNS=1).
+// Calls with the most work that one call can be given. Each is to do it whole, as Linux does, and
+// none may keep the Sentry from others for long: the test that runs this file reads how long from
+// the Sentry's own account (RUNTS_TURNS=1).
 #include <dirent.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -144,8 +145,7 @@ static long read_all(const char *name) {
 TEST(many_mappings) {
   char *memory =
       mmap(NULL, 1UL << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  for (int i = 0; i < MAPPINGS; i++)
-    OK(mprotect(memory + 8192L * i, 4096, PROT_READ | PROT_WRITE));
+  for (int i = 0; i < MAPPINGS; i++) OK(mprotect(memory + 8192L * i, 4096, PROT_READ | PROT_WRITE));
   CHECK(read_all("/proc/self/maps") > 2 * MAPPINGS);
   CHECK(read_all("/proc/self/smaps") > 40L * MAPPINGS);
   CHECK(read_all("/proc/self/smaps_rollup") > 15);
@@ -157,8 +157,7 @@ TEST(many_mappings) {
   OK(madvise(memory, 8192L * MAPPINGS, MADV_DONTNEED));
   CHECK_EQ(mprotect(memory, 8192L * MAPPINGS, PROT_READ), 0);
   CHECK(read_all("/proc/self/maps") < 100);
-  for (int i = 0; i < MAPPINGS; i++)
-    OK(mprotect(memory + 8192L * i, 4096, PROT_READ | PROT_WRITE));
+  for (int i = 0; i < MAPPINGS; i++) OK(mprotect(memory + 8192L * i, 4096, PROT_READ | PROT_WRITE));
   pid_t pid = OK(fork());
   if (pid == 0) _exit(7);
   CHECK_EXIT(pid, 7);

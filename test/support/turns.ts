@@ -1,4 +1,5 @@
-// The Sentry's own account of its turns (RUNTS_TURNS=1), for tests that nothing keeps it from others for long.
+// The Sentry's own account of its turns (RUNTS_TURNS=1), for tests that nothing keeps it from
+// others for long.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +11,9 @@ export interface MeteredRun<T> {
 }
 
 /**
- * The longest turn that a test allows. 20 ms are what a call shall have on an idle machine; a machine that is busy takes more
- * processor time for the same work, and whatever is wrong takes seconds.
+ * The longest turn that a test allows. 20 ms are what a call shall have on an idle machine; a
+ * machine that is busy takes more processor time for the same work, and whatever is wrong takes
+ * seconds.
  */
 export const LONGEST_TURN_MS = 200;
 

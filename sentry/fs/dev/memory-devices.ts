@@ -33,6 +33,18 @@ abstract class MemoryDevice extends OpenFile {
     return ZEROS_PIECE_BYTES;
   }
 
+  override get pollable(): boolean {
+    return false;
+  }
+
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override pread(sink: Sink, _position: number): SysResult {
     return this.read(sink);
   }
@@ -52,6 +64,10 @@ abstract class MemoryDevice extends OpenFile {
 }
 
 export class NullFile extends MemoryDevice {
+  override get canSpliceFrom(): boolean {
+    return false;
+  }
+
   override read(_sink: Sink): SysResult {
     return 0;
   }
@@ -68,6 +84,10 @@ export class ZeroFile extends MemoryDevice {
 }
 
 export class FullFile extends MemoryDevice {
+  override get canSpliceTo(): boolean {
+    return false;
+  }
+
   override read(sink: Sink): SysResult {
     return putRepeatedly(sink, () => zeros);
   }
@@ -77,13 +97,27 @@ export class FullFile extends MemoryDevice {
   }
 }
 
-/** /dev/random and /dev/urandom: the same since Linux 5.6, and always ready. */
+/**
+ * /dev/random and /dev/urandom: the same since Linux 5.6, and always ready. Only the former can be
+ * polled.
+ */
 export class RandomFile extends MemoryDevice {
   readonly #fill: (bytes: Uint8Array) => void;
+  readonly #pollable: boolean;
 
-  constructor(node: Node, flags: number, fill: (bytes: Uint8Array) => void) {
+  constructor(
+    node: Node,
+    flags: number,
+    fill: (bytes: Uint8Array) => void,
+    options: { readonly pollable: boolean },
+  ) {
     super(node, flags);
     this.#fill = fill;
+    this.#pollable = options.pollable;
+  }
+
+  override get pollable(): boolean {
+    return this.#pollable;
   }
 
   override get pieceBytes(): number {

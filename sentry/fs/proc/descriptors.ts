@@ -7,7 +7,7 @@ import type { Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { anonymousPath, type Path, pathText } from '../../vfs/path.ts';
 import { type Computed, type ComputedName, directory } from '../pseudo/directory.ts';
-import type { Entry, Owner } from '../pseudo/entry.ts';
+import { type Entry, type Owner, processOperations } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
@@ -108,6 +108,7 @@ const descriptorLink: Entry<DescriptorSlot> = link<DescriptorSlot>(textOf, {
 
 const descriptorInfo: Entry<DescriptorSlot> = textFile<DescriptorSlot>(0o444, renderInfo, {
   owner: (slot) => slot.owner,
+  operations: processOperations,
 });
 
 function renderInfo(slot: DescriptorSlot): Result<string> {

@@ -9,10 +9,15 @@ import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import type { Node } from '../../vfs/node.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entries, Entry } from '../pseudo/entry.ts';
+import {
+  type Entries,
+  type Entry,
+  type FileOperations,
+  processOperations,
+} from '../pseudo/entry.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { fdDirectory, fdinfoDirectory } from './descriptors.ts';
-import { renderMountinfo, renderMounts, renderMountstats } from './mount-table.ts';
+import { mountTable, renderMountinfo, renderMounts, renderMountstats } from './mount-table.ts';
 import { netDirectory } from './net.ts';
 import { cwdLink, exeLink, namespaceDirectory, rootLink } from './process-links.ts';
 import {
@@ -70,8 +75,8 @@ const common: Entries<Subject> = {
   loginuid: processFile(0o644, () => '4294967295', { write: () => EPERM }),
   maps: privateFile(0o444, renderMaps),
   mem: memoryFile,
-  mountinfo: processFile(0o444, renderMountinfo),
-  mounts: processFile(0o444, renderMounts),
+  mountinfo: mountTable(renderMountinfo),
+  mounts: mountTable(renderMounts),
   net: netDirectory,
   ns: namespaceDirectory,
   oom_score: processFile(0o444, renderOomScore),
@@ -103,10 +108,12 @@ const common: Entries<Subject> = {
   wchan: processFile(0o444, () => '0'),
 };
 
+const mountstatsOperations: FileOperations = { ...processOperations, spliceRead: true };
+
 /** The entries that only the process has. */
 const processOnly: Entries<Subject> = {
   coredump_filter: processFile(0o644, () => '00000033\n', { write: writeNumber }),
-  mountstats: privateFile(0o400, renderMountstats),
+  mountstats: privateFile(0o400, renderMountstats, mountstatsOperations),
   task: directory<Subject>(
     {},
     {

@@ -12,11 +12,19 @@ import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entry } from '../pseudo/entry.ts';
-import { textFile } from '../pseudo/text-file.ts';
+import { type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
+import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 import { parseInteger } from './subject.ts';
 
 const PID_MAX = 4_194_304;
+
+function settingFile(
+  mode: number,
+  render: Render<Kernel>,
+  options: TextFileOptions<Kernel> = {},
+): Entry<Kernel> {
+  return textFile<Kernel>(mode, render, { ...options, operations: settingOperations });
+}
 
 /**
  * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
@@ -25,11 +33,11 @@ const PID_MAX = 4_194_304;
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
 const fixedBy = (value: (kernel: Kernel) => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, (kernel) => `${value(kernel)}\n`);
+  settingFile(0o444, (kernel) => `${value(kernel)}\n`);
 
 /** A setting of the IPC namespace of whoever opens the file; root may change it. */
 const ipcSetting = (key: string): Entry<Kernel> =>
-  textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
+  settingFile(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
     write: (_kernel, text, caller) =>
       (caller as Task).ipc.limits.set(key, text.replace(/\0.*$/s, '')) ? text.length : EINVAL,
   });
@@ -60,7 +68,7 @@ function settingsBelow(
 
 /** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
 function kept(key: string, initial: number, least: number, most: number): Entry<Kernel> {
-  return textFile<Kernel>(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
+  return settingFile(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
     write: (kernel, text, caller) => {
       if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
       const parsed = parseInteger(text, EINVAL);
@@ -74,7 +82,7 @@ function kept(key: string, initial: number, least: number, most: number): Entry<
 
 /** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
-  return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
+  return settingFile(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {
       const { uts } = caller as Task;
       if (!uts.isRuledBy(caller as Task)) return EPERM;
@@ -87,11 +95,11 @@ function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
 }
 
 const random = directory<Kernel>({
-  boot_id: textFile(0o444, (kernel) => `${kernel.bootId}\n`),
+  boot_id: settingFile(0o444, (kernel) => `${kernel.bootId}\n`),
   entropy_avail: fixed(256),
   poolsize: fixed(256),
   urandom_min_reseed_secs: fixed(60),
-  uuid: textFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
+  uuid: settingFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
   write_wakeup_threshold: fixed(256),
 });
 
@@ -108,8 +116,8 @@ const kernelSettings = directory<Kernel>({
   msgmnb: setting('kernel.msgmnb'),
   msgmni: setting('kernel.msgmni'),
   ngroups_max: fixed(65536),
-  osrelease: textFile(0o444, (kernel) => `${kernel.release}\n`),
-  ostype: textFile(0o444, (kernel) => `${kernel.sysname}\n`),
+  osrelease: settingFile(0o444, (kernel) => `${kernel.release}\n`),
+  ostype: settingFile(0o444, (kernel) => `${kernel.sysname}\n`),
   overflowgid: fixed(65534),
   overflowuid: fixed(65534),
   perf_event_paranoid: fixed(4),
@@ -129,22 +137,22 @@ const kernelSettings = directory<Kernel>({
   shmmni: setting('kernel.shmmni'),
   sysrq: fixed(0),
   tainted: fixed(0),
-  'threads-max': textFile(
+  'threads-max': settingFile(
     0o444,
     (_kernel, caller) =>
       `${Math.min(PID_MAX, (caller as Task).group.container.allowance.limits.pids)}\n`,
   ),
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),
-  version: textFile(0o444, (kernel) => `${kernel.version}\n`),
+  version: settingFile(0o444, (kernel) => `${kernel.version}\n`),
   yama: directory<Kernel>({ ptrace_scope: fixed(1) }),
 });
 
 const vmSettings = directory<Kernel>({
-  compact_memory: textFile(0o200, () => EACCES),
+  compact_memory: settingFile(0o200, () => EACCES),
   dirty_background_ratio: fixed(10),
   dirty_ratio: fixed(20),
-  drop_caches: textFile(0o200, () => EACCES),
+  drop_caches: settingFile(0o200, () => EACCES),
   max_map_count: fixed(MAX_MAP_COUNT),
   min_free_kbytes: fixed(0),
   mmap_min_addr: fixed(65536),

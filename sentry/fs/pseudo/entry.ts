@@ -15,6 +15,41 @@ export interface Owner {
   readonly gid: number;
 }
 
+/**
+ * Which of Linux's file operations, beyond reading and writing, the files of one kind have
+ * (vfs/open-file.ts).
+ */
+export interface FileOperations {
+  readonly poll: boolean;
+  readonly spliceRead: boolean;
+  readonly spliceWrite: boolean;
+}
+
+/** Files of sysfs, of the cgroup file system (kernfs) and of /proc/sys. */
+export const settingOperations: FileOperations = {
+  poll: true,
+  spliceRead: true,
+  spliceWrite: true,
+};
+/** Files of /proc itself (proc_reg_file_ops): always ready for poll(2). */
+export const systemOperations: FileOperations = {
+  poll: true,
+  spliceRead: true,
+  spliceWrite: false,
+};
+/** Files of /proc that are read as sequences of records: those of the network, of System V IPC. */
+export const recordOperations: FileOperations = {
+  poll: true,
+  spliceRead: false,
+  spliceWrite: false,
+};
+/** Files of a process. */
+export const processOperations: FileOperations = {
+  poll: false,
+  spliceRead: false,
+  spliceWrite: false,
+};
+
 export const rootOwner: Owner = { uid: 0, gid: 0 };
 
 /** Properties of an entry that depend on the caller. */
@@ -26,8 +61,9 @@ export interface EntryOptions<S extends object> {
 }
 
 /**
- * The bytes of a file, one char per byte: all of them, or part after part (the records of fs/seq_file.c) where there may be too
- * many for one turn. A part may be empty: then it only shows that something was done.
+ * The bytes of a file, one char per byte: all of them, or part after part (the records of
+ * fs/seq_file.c) where there may be too many for one turn. A part may be empty: then it only shows
+ * that something was done.
  */
 export type Text = string | IterableIterator<string>;
 

@@ -1,13 +1,22 @@
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
 import { EAGAIN, EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { POLLERR, POLLPRI } from '../../../abi/poll.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
+import { WaitQueue } from '../../base/wait.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type AttributeChange, type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { PositionedFile } from '../../vfs/positioned-file.ts';
-import { type Entry, type EntryOptions, type Render, rootOwner, type Text } from './entry.ts';
+import {
+  type Entry,
+  type EntryOptions,
+  type FileOperations,
+  type Render,
+  rootOwner,
+  type Text,
+} from './entry.ts';
 import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
 
 /** The most that one write of a setting may bring. */
@@ -18,6 +27,18 @@ export interface TextFileOptions<S extends object> extends EntryOptions<S> {
   readonly write?: (subject: S, text: string, caller: Caller) => SysResult;
   /** stat's size (sysfs says 4096). */
   readonly sizeBytes?: number;
+  /** Those of the file system without it. */
+  readonly operations?: FileOperations;
+  /** Returns the thing whose changes poll(2) of the file tells; undefined where there is none. */
+  readonly changes?: (subject: S) => Changes | undefined;
+}
+
+/** Something whose changes can be waited for. */
+export interface Changes {
+  /** Notified with POLLERR | POLLPRI. */
+  readonly queue: WaitQueue;
+  /** Another number after each change. */
+  readonly version: number;
 }
 
 /** A file with permission bits `mode` whose text is `render(subject)`. */
@@ -79,7 +100,13 @@ class TextNode<S extends object> extends Node {
       write === undefined
         ? undefined
         : (text: string): SysResult => write(this.#subject, text, caller);
-    return new TextFile(this, flags, render, store);
+    const operations = this.#options.operations ?? this.filesystem.operations;
+    return new TextFile(this, flags, {
+      operations,
+      changes: this.#options.changes?.(this.#subject),
+      render,
+      store,
+    });
   }
 }
 
@@ -87,27 +114,53 @@ class TextNode<S extends object> extends Node {
 const partsPerRead = 128;
 const bytesPerRead = 65_536;
 
+/** The parts of one open file. */
+interface TextFileParts {
+  readonly operations: FileOperations;
+  readonly changes: Changes | undefined;
+  readonly render: () => Result<Text>;
+  readonly store: ((text: string) => SysResult) | undefined;
+}
+
 class TextFile extends PositionedFile {
+  override readonly queue: WaitQueue;
   readonly node: Node;
-  readonly #render: () => Result<Text>;
-  readonly #store: ((text: string) => SysResult) | undefined;
+  readonly #of: TextFileParts;
   /** The bytes from #base on that were made last. */
   #content: Uint8Array | undefined = undefined;
   #base = 0;
-  /** What makes the bytes behind #content; undefined when there are none. */
+  /** The source of the bytes behind #content; undefined when there are none. */
   #parts: IterableIterator<string> | undefined = undefined;
   #goesOn = false;
+  /** The version of `changes` that poll(2) has told of. */
+  #toldVersion: number;
 
-  constructor(
-    node: Node,
-    flags: number,
-    render: () => Result<Text>,
-    store: ((text: string) => SysResult) | undefined,
-  ) {
+  constructor(node: Node, flags: number, parts: TextFileParts) {
     super(flags);
     this.node = node;
-    this.#render = render;
-    this.#store = store;
+    this.#of = parts;
+    this.queue = parts.changes?.queue ?? new WaitQueue();
+    this.#toldVersion = parts.changes?.version ?? 0;
+  }
+
+  /** Tells of a change once, as mounts_poll does. */
+  override poll(): number {
+    const version = this.#of.changes?.version ?? 0;
+    if (version === this.#toldVersion) return super.poll();
+    this.#toldVersion = version;
+    return super.poll() | POLLERR | POLLPRI;
+  }
+
+  override get pollable(): boolean {
+    return this.#of.operations.poll;
+  }
+
+  override get canSpliceFrom(): boolean {
+    return this.#of.operations.spliceRead;
+  }
+
+  override get canSpliceTo(): boolean {
+    return this.#of.operations.spliceWrite;
   }
 
   override get goesOn(): boolean {
@@ -129,7 +182,7 @@ class TextFile extends PositionedFile {
   }
 
   #begin(): SysResult {
-    const text = this.#render();
+    const text = this.#of.render();
     if (isErrno(text)) return text;
     this.#base = 0;
     this.#parts = typeof text === 'string' ? undefined : text;
@@ -166,10 +219,11 @@ class TextFile extends PositionedFile {
   }
 
   protected override writeAt(source: Source): SysResult {
-    if (this.#store === undefined) return EIO;
+    const { store } = this.#of;
+    if (store === undefined) return EIO;
     const bytes = new Uint8Array(Math.min(source.remaining, writeLimitBytes));
     const taken = source.take(bytes);
     if (isErrno(taken)) return taken;
-    return this.#store(Buffer.from(bytes.buffer, 0, taken).toString('latin1'));
+    return store(Buffer.from(bytes.buffer, 0, taken).toString('latin1'));
   }
 }

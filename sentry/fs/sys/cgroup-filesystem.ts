@@ -10,7 +10,7 @@ import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entry } from '../pseudo/entry.ts';
+import { type Entry, settingOperations } from '../pseudo/entry.ts';
 import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
 
@@ -20,6 +20,7 @@ export function newCgroupFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
     type: 'cgroup2',
     magic: CGROUP2_SUPER_MAGIC,
     dev: allocateDevice(),
+    operations: settingOperations,
     clock: kernel.clock,
     subject: kernel,
     root,

@@ -135,9 +135,8 @@ export class TmpDirectory extends MemoryNode implements Listing {
     if (node.nlink >= maxLinks) return EMLINK;
     const there = this.child(name);
     if (there !== ENOENT) return isErrno(there) ? there : EEXIST;
+    if (!node.addLink()) return ENOSPC;
     this.put(name, node);
-    node.nlink += 1;
-    node.changed();
     this.modified();
     return 0;
   }
