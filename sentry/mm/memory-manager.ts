@@ -35,6 +35,7 @@ import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
 import { isPageAligned, pageCeil, wrappedPageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
+import { withImpliedExec } from './read-implies-exec.ts';
 import { growStack } from './stack.ts';
 import {
   type Backing,
@@ -60,7 +61,11 @@ const MANY_VMAS = 6144;
 export interface MemoryCaller {
   readonly thread: GuestThread;
   readonly credentials: Credentials;
-  readonly group: { readonly limits: { soft(resource: number): number } };
+  readonly group: {
+    readonly limits: { soft(resource: number): number };
+    /** The flags of personality(2). */
+    readonly personality: number;
+  };
 }
 
 /** Memory without a file. */
@@ -162,7 +167,7 @@ export class MemoryManager {
       caller,
       start,
       size,
-      prot & FULL_PROT,
+      withImpliedExec(caller, prot & FULL_PROT, plan.maxProt),
       plan,
       locked | this.lockFuture,
       populate,
@@ -276,9 +281,20 @@ export class MemoryManager {
       if (grows === PROT_GROWSUP || (vma.flags & VMA_GROWSDOWN) === 0) return EINVAL;
       start = vma.start;
     }
+    const full = this.#fullProt(caller, start, end, prot & FULL_PROT);
     if (this.map.vmas.size > MANY_VMAS)
-      return begin(this.#protectInPieces(caller, start, end, prot & FULL_PROT));
-    return this.#protect(caller, start, end, prot & FULL_PROT);
+      return begin(this.#protectInPieces(caller, start, end, full));
+    return this.#protect(caller, start, end, full);
+  }
+
+  /** Returns `prot` with what READ_IMPLIES_EXEC adds, where all of the range may be run. */
+  #fullProt(caller: MemoryCaller, start: number, end: number, prot: number): number {
+    const full = withImpliedExec(caller, prot);
+    if (full === prot) return prot;
+    for (const vma of this.map.vmas.overlapping(start, end)) {
+      if ((full & ~vma.maxProt) !== 0) return prot;
+    }
+    return full;
   }
 
   *#protectInPieces(

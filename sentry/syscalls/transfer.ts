@@ -4,6 +4,7 @@ import {
   EBADF,
   EFBIG,
   EINTR,
+  EINVAL,
   EPIPE,
   ERESTARTSYS,
   isErrno,
@@ -214,8 +215,14 @@ export function raise(task: Task, signal: number): void {
   task.sendSignal({ signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid });
 }
 
+/** A transfer may not end above the largest loff_t: rw_verify_area of fs/read_write.c. */
+function passesLargestOffset(position: number, lengthBytes: number): boolean {
+  return position + lengthBytes >= 2 ** 63;
+}
+
 /** pread(2) on any file. Those with positions never wait. */
 export function preadFile(task: Task, file: OpenFile, sink: Sink, position: number): MaybeBlocking {
+  if (passesLargestOffset(position, sink.remaining)) return EINVAL;
   if (!isLong(file, sink.remaining)) {
     const count = file.pread(sink, position);
     if (count !== EAGAIN || !file.goesOn) return readDone(file, count);
@@ -232,6 +239,7 @@ export function pwriteFile(
   source: Source,
   position: number,
 ): MaybeBlocking {
+  if (passesLargestOffset(position, source.remaining)) return EINVAL;
   const limited = limitedWrite(task, file, source, position);
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) {

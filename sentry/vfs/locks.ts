@@ -43,11 +43,6 @@ export class FileLocks {
     );
   }
 
-  /** For /proc/locks. */
-  get records(): readonly RecordLock[] {
-    return this.#records;
-  }
-
   /** The first lock of another owner in the way of `wanted`. */
   conflict(wanted: RecordLock): RecordLock | undefined {
     return this.#records.find(

@@ -194,12 +194,13 @@ class TextFile extends PositionedFile {
   #makeParts(position: number, wanted: number): void {
     const old = this.#content as Uint8Array;
     const kept = old.subarray(Math.min(position - this.#base, old.length));
-    const enough = Math.min(wanted, bytesPerRead) - kept.length;
-    if (enough <= 0) return;
+    const end = position + Math.min(wanted, bytesPerRead);
     let base = this.#base + old.length - kept.length;
+    if (base + kept.length >= end) return;
     let text = '';
     let count = 0;
-    while (this.#parts !== undefined && text.length < enough && count < partsPerRead) {
+    while (this.#parts !== undefined && count < partsPerRead) {
+      if (base + kept.length + text.length >= end) break;
       const next = this.#parts.next();
       if (next.done === true) this.#parts = undefined;
       else text += next.value;

@@ -87,7 +87,6 @@ export class TcpSocket extends InetSocket {
   #connectTold = false;
   #readShut = false;
   #writeShut = false;
-  #released = false;
   #error = 0;
   readonly #accepted: TcpSocket[] = [];
   /** Connections for which the backlog has no room. */
@@ -246,7 +245,6 @@ export class TcpSocket extends InetSocket {
   }
 
   override close(): void {
-    this.#released = true;
     const resets =
       this.#ring.length > 0 || (this.options.lingerOn && this.options.lingerSeconds === 0);
     this.#detach(resets);
@@ -404,15 +402,6 @@ export class TcpSocket extends InetSocket {
     };
     bytes[0] = states[this.#state];
     return bytes;
-  }
-
-  /** For /proc/net/tcp. */
-  get stateNumber(): number {
-    return this.#info()[0] as number;
-  }
-
-  get isClosed(): boolean {
-    return this.#released;
   }
 }
 
