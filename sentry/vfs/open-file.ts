@@ -12,6 +12,8 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
@@ -86,6 +88,8 @@ export abstract class OpenFile implements LongCallOwner {
    * FdTable.add makes it 1.
    */
   #references = 0;
+  /** The account that pays for the description while somebody holds it: the process that made it. */
+  #account: MemoryAccount | undefined;
   #closeObservers: Set<CloseObserver> | undefined;
   longCall: Waitable | undefined = undefined;
   /**
@@ -119,7 +123,16 @@ export abstract class OpenFile implements LongCallOwner {
     return '';
   }
 
+  /** The price of the description, which is the same as long as the description lives. */
+  get objectBytes(): number {
+    return OBJECT_COST.openFile;
+  }
+
   acquire(): void {
+    if (this.#references === 0) {
+      this.#account = currentAccount();
+      this.#account.force(this.objectBytes);
+    }
     this.#references += 1;
   }
 
@@ -127,6 +140,7 @@ export abstract class OpenFile implements LongCallOwner {
   release(): void {
     this.#references -= 1;
     if (this.#references !== 0) return;
+    this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
     if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);

@@ -1,8 +1,17 @@
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
-import { EAGAIN, EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EAGAIN,
+  EIO,
+  ENOMEM,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { POLLERR, POLLPRI } from '../../../abi/poll.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { WaitQueue } from '../../base/wait.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -132,6 +141,8 @@ class TextFile extends PositionedFile {
   /** The source of the bytes behind #content; undefined when there are none. */
   #parts: IterableIterator<string> | undefined = undefined;
   #goesOn = false;
+  /** The account that pays for the content: the process that opened the file. */
+  readonly #account: MemoryAccount = currentAccount();
   /** The version of `changes` that poll(2) has told of. */
   #toldVersion: number;
 
@@ -186,8 +197,16 @@ class TextFile extends PositionedFile {
     if (isErrno(text)) return text;
     this.#base = 0;
     this.#parts = typeof text === 'string' ? undefined : text;
-    this.#content = typeof text === 'string' ? Buffer.from(text, 'latin1') : new Uint8Array(0);
+    const bytes = typeof text === 'string' ? text.length : 0;
+    const grown = bytes - (this.#content?.length ?? 0);
+    if (grown > 0 && !this.#account.hasRoom(grown)) return ENOMEM;
+    this.#setContent(typeof text === 'string' ? Buffer.from(text, 'latin1') : new Uint8Array(0));
     return 0;
+  }
+
+  #setContent(content: Uint8Array): void {
+    this.#account.force(content.length - (this.#content?.length ?? 0));
+    this.#content = content;
   }
 
   /** Makes what a read at `position` wants, as far as one read may, and forgets what lies before. */
@@ -215,8 +234,13 @@ class TextFile extends PositionedFile {
       base += before;
     }
     const made = Buffer.from(text, 'latin1');
-    this.#content = kept.length === 0 ? made : Buffer.concat([kept, made]);
+    this.#setContent(kept.length === 0 ? made : Buffer.concat([kept, made]));
     this.#base = base;
+  }
+
+  override close(): void {
+    this.#account.uncharge(this.#content?.length ?? 0);
+    this.#content = undefined;
   }
 
   protected override writeAt(source: Source): SysResult {
