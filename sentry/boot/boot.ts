@@ -27,6 +27,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
+import { TurnMeter } from '../kernel/turn-meter.ts';
 import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
@@ -43,6 +44,8 @@ import { Timeline } from './timeline.ts';
 
 /** The part of V8's heap that objects of guests may have: the collector needs the rest. */
 const HEAP_FOR_OBJECTS = 0.6;
+/** The Sentry's own pid, because it is init of its PID namespace. */
+const SENTRY_PID = 1;
 
 export interface Sandbox {
   /** Runs until the main process ends: its wait status. */
@@ -72,6 +75,10 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const kernel = newKernel(config, machine, connections, {
     platform,
     clock,
+    ownMemory: {
+      inUseBytes: () => native.chargedBytes(SENTRY_PID, 1),
+      collectGarbage: () => memoryTrim.collectGarbage(),
+    },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
   const containers = new Containers(kernel, machine, (asked) =>
@@ -100,6 +107,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       const status = kernel.run();
       main.streams.flush();
+      if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
       return status;
     },
   };
@@ -129,7 +137,7 @@ function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   }
 }
 
-interface HasClock {
+interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ownMemory'> {
   readonly clock: SystrapClock;
 }
 
@@ -138,7 +146,7 @@ function newKernel(
   config: SandboxConfig,
   machine: Machine,
   { log, tracer, channel }: Connections,
-  { platform, clock, mainStopped }: Pick<KernelOptions, 'platform' | 'mainStopped'> & HasClock,
+  { platform, clock, mainStopped, ownMemory }: HostParts,
 ): Kernel {
   const settings = new Settings();
   const limits = changedLimits(noLimits, config.container.limits);
@@ -152,8 +160,10 @@ function newKernel(
     platform,
     memoryBytes,
     memory,
+    ownMemory,
     cpuCount: machine.cpuCount,
     log,
+    turns: config.turns ? newTurnMeter(platform) : undefined,
     tell: config.container.isInit
       ? () => undefined
       : (text) => channel.send(eventLine({ type: 'warning', text })),
@@ -173,6 +183,13 @@ function newKernel(
     mainHasShell: config.hasShell,
     mainStopped,
   });
+}
+
+function newTurnMeter(platform: Platform): TurnMeter {
+  return new TurnMeter(
+    () => native.cpuTimeNs(0) + platform.sleptNs,
+    (number) => table[number]?.name ?? `syscall ${number}`,
+  );
 }
 
 /** From here on this process can do what its seccomp list says, and sees no file. */

@@ -82,7 +82,7 @@ export class Task implements Caller, Waker {
   signalMask: SignalSet = new SignalSet();
   /** Mask to go back to after sigsuspend, ppoll and the like; undefined when none is set aside. */
   savedMask: SignalSet | undefined = undefined;
-  readonly pending: PendingSignals = new PendingSignals();
+  readonly pending: PendingSignals;
   alternateStack: AlternateStack = noAlternateStack;
   /** Something to look at before the guest runs on: a signal, a stop, a death. */
   workPending = false;
@@ -136,6 +136,7 @@ export class Task implements Caller, Waker {
     this.args = parts.args;
     this.comm = parts.comm;
     this.group.holdings.force(OBJECT_COST.task);
+    this.pending = new PendingSignals(this.group.holdings);
     this.startTimeNs = parts.kernel.clock.monotonicNs();
   }
 
@@ -219,9 +220,10 @@ export class Task implements Caller, Waker {
     this.group.sendTo(this, info);
   }
 
-  /** RLIMIT_SIGPENDING: rt_sigqueueinfo and tgkill answer EAGAIN for real-time signals. */
+  /** RLIMIT_SIGPENDING, or want of memory: rt_sigqueueinfo and tgkill answer EAGAIN for real-time signals. */
   queueLimitReached(): boolean {
     const limit = this.group.limits.soft(RLIMIT_SIGPENDING);
-    return this.pending.count + this.group.pending.count >= limit;
+    const { holdings, pending } = this.group;
+    return this.pending.count + pending.count >= limit || !holdings.hasRoom(OBJECT_COST.signal);
   }
 }

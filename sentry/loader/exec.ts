@@ -213,8 +213,7 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.actions = group.actions.fork(); // CLONE_SIGHAND without CLONE_THREAD may share them.
   group.actions.resetHandled();
   task.alternateStack = noAlternateStack;
-  for (const timer of group.posixTimers.values()) timer.cancel();
-  group.posixTimers.clear();
+  for (const timer of group.posixTimers.values()) group.removeTimer(timer);
   task.credentials = identity.credentials;
   task.comm = path.slice(path.lastIndexOf('/') + 1).slice(0, TASK_COMM_BYTES);
   task.thread.showName(task.comm);

@@ -131,7 +131,7 @@ export class Pipe {
 
   /** Everybody left: what nobody read is lost. */
   purge(): void {
-    this.ring.discard(this.ring.length);
+    this.ring.release();
     this.#segments = undefined;
   }
 
