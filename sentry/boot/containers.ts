@@ -11,10 +11,11 @@ import type {
 } from '../../protocol/boot-config.ts';
 import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
-import { noLimits } from '../kernel/allowance.ts';
+import { accountLimit, noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -108,7 +109,11 @@ export class Containers implements RequestHandler {
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
       const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
-      mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
+      const limits = changedLimits(noLimits, config.limits);
+      const account = new MemoryAccount(kernel.memory, { limitBytes: accountLimit(limits) });
+      const parts = { kernel, machine: this.#machine, gofer, pids, ipc, uts };
+      const memoryLimitBytes = limits.memoryBytes;
+      mounts = buildMounts(config, { ...parts, account, memoryLimitBytes });
       container = new Container({
         kernel,
         id: config.id,
@@ -120,7 +125,8 @@ export class Containers implements RequestHandler {
         ended: ended === undefined ? undefined : (status) => this.#ended(config.id, status, ended),
         processPool,
         allowance: {
-          limits: changedLimits(noLimits, config.limits),
+          limits,
+          account,
           machineBytes: this.#machine.memoryBytes,
           // Its limit does not bind in cgroups where its processes are not.
           guardsMemory:
@@ -226,9 +232,10 @@ export class Containers implements RequestHandler {
   }
 
   update(id: string, limits: LimitsConfig): void {
-    const allowance = this.#known.get(id)?.container.allowance;
-    if (allowance === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
-    allowance.limits = changedLimits(allowance.limits, limits);
+    const { container } = this.#known.get(id) ?? {};
+    if (container === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    container.allowance.limits = changedLimits(container.allowance.limits, limits);
+    this.#kernel.limitsChanged(container);
   }
 
   setPaused(id: string, isPaused: boolean): void {

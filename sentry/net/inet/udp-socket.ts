@@ -8,6 +8,7 @@ import {
   EFAULT,
   EINVAL,
   EMSGSIZE,
+  ENOBUFS,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
@@ -27,6 +28,7 @@ import {
 } from '../../../abi/poll.ts';
 import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
@@ -45,7 +47,6 @@ import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, PortTable } from './ports.ts';
 
 const maxPayloadBytes = 65_507;
-const messageOverheadBytes = 768;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
 const udpPorts = new PortTable<InetSocket>();
 
@@ -111,6 +112,7 @@ export class UdpSocket extends InetSocket {
     if (to.port === 0) return EINVAL;
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
+    if (!MessageInbox.hasRoom(lengthBytes)) return ENOBUFS;
     const bytes = new Uint8Array(lengthBytes);
     if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
     const from = { ip: this.sourceFor(to.ip), port: this.localPort };
@@ -123,8 +125,10 @@ export class UdpSocket extends InetSocket {
   }
 
   #deliver(bytes: Uint8Array, from: Endpoint): void {
-    const chargedBytes = bytes.length + messageOverheadBytes;
-    if (this.#queuedBytes + chargedBytes > this.options.receiveBufferBytes) return;
+    const chargedBytes = bytes.length + OBJECT_COST.message;
+    // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
+    // a small empty buffer.
+    if (this.#queuedBytes > this.options.receiveBufferBytes) return;
     this.#queuedBytes += chargedBytes;
     const address = encodeInetAddress(from, this.domain);
     const credit = (count: number): void => {
