@@ -1,17 +1,13 @@
 // Options whose value may be left out. Commander gives such an option the next word as its value, and
-// that word may well be the program that was to run: `do --strace ./script.sh` would overwrite it.
+// that word may well be the program that was to run: `--strace PROGRAM` would overwrite it.
 // Here only a value after '=' counts, as with the optional arguments of getopt_long(3).
-import { Command, type Option } from 'commander';
+import type { Command, Option } from 'commander';
 
-/** A command that never takes the next word for a value which may be left out. */
-export class StrictCommand extends Command {
-  override createCommand(name?: string): StrictCommand {
-    return new StrictCommand(name);
-  }
-
-  override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
-    return super.parseOptions(withAttachedValues(args, this.options));
-  }
+/** Makes `command` and all below it never take the next word for a value which may be left out. */
+export function attachValues(command: Command): void {
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (args) => parse(withAttachedValues(args, command.options));
+  for (const below of command.commands) attachValues(below);
 }
 
 /**

@@ -1,6 +1,6 @@
 // The verbs of the command line and their options.
-import { type Command, CommanderError } from 'commander';
-import { StrictCommand } from './attached-values.ts';
+import { Command, CommanderError } from 'commander';
+import { attachValues } from './attached-values.ts';
 import { addDo } from './cli-do.ts';
 import { addOciCommands } from './cli-oci.ts';
 import type { InstallOptions } from './commands/install.ts';
@@ -46,7 +46,7 @@ async function refuseUsage(program: Command, text: string): Promise<void> {
 
 /** The whole command line, for run() and for its test. */
 export function newProgram(): Command {
-  const program = new StrictCommand('runts')
+  const program = new Command('runts')
     .description('Runs untrusted Linux programs on a kernel of their own, written in TypeScript.')
     .version(`runts version ${version}\nspec: ${NEWEST_VERSION}`, '-v, --version')
     .helpCommand(false)
@@ -64,6 +64,7 @@ export function newProgram(): Command {
       throw new Failure('RUNTS_E_USAGE', "no command given; 'runts help' lists them");
     await refuseUsage(program, `no command '${verb}'; 'runts help' lists them`);
   });
+  attachValues(program);
   return program;
 }
 
