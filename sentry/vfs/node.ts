@@ -12,6 +12,7 @@ import {
 } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { WallTime } from '../base/clock.ts';
+import type { Waitable } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { FileLocks } from './locks.ts';
 import type { NodeObserver } from './notify.ts';
@@ -165,6 +166,8 @@ export abstract class Node extends FileIdentity {
   readonly cacheable: boolean = true;
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
   dentryCount = 0;
+  /** The call that writes this file in pieces. */
+  longCall: Waitable | undefined = undefined;
 
   /** The file itself: other nodes may be of the same one (fs/gofer/shared-identities.ts). */
   get identity(): FileIdentity {
