@@ -91,7 +91,7 @@ function planConfig(
         memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
         pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
       },
-      guardsMemory: 'resident',
+      guardsMemory: 'always',
       process: planProcess(command, options),
       isInit: false,
     },

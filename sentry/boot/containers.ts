@@ -132,7 +132,7 @@ export class Containers implements RequestHandler {
           guardsMemory:
             given.cgroupFds === undefined || processPool !== undefined
               ? config.guardsMemory
-              : 'resident',
+              : 'always',
         },
         ...(config.ids === undefined ? {} : { ids: config.ids }),
         ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
