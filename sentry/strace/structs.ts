@@ -25,7 +25,7 @@ export const intAt: StructPrinter = struct(4, (view) => `[${view.getInt32(0, tru
 
 const DEVICE_MINOR_BITS = 8;
 
-/** Takes a number apart as new_encode_dev(): the low 8 bits of the minor number, 12 of the major, the rest of the minor. */
+/** Prints a number of new_encode_dev(): the low 8 bits of the minor number, 12 of the major, the rest. */
 function device(number: number): string {
   const major = (number >>> DEVICE_MINOR_BITS) & 0xfff;
   const minor = (number & 0xff) | ((number >>> 12) & ~0xff);
