@@ -28,7 +28,6 @@ import {
 } from '../../../abi/poll.ts';
 import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
-import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
@@ -40,6 +39,7 @@ import {
   type SocketCaller,
   type SocketKernel,
 } from '../socket.ts';
+import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
@@ -125,7 +125,7 @@ export class UdpSocket extends InetSocket {
   }
 
   #deliver(bytes: Uint8Array, from: Endpoint): void {
-    const chargedBytes = bytes.length + OBJECT_COST.message;
+    const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
     // a small empty buffer.
     if (this.#queuedBytes > this.options.receiveBufferBytes) return;
