@@ -83,9 +83,9 @@ export function accepts(user: PortUser, ip: IpAddress): boolean {
 }
 
 /**
- * Returns the user of a port to whom a packet goes: the one with the best score (negative: not at all). Of several that share
- * the port by SO_REUSEPORT, one is chosen by the packet's addresses, so that packets of one sender stay together
- * (reuseport_select_sock).
+ * Returns the user of a port to whom a packet goes: the one with the best score (negative: not at
+ * all). Of several that share the port by SO_REUSEPORT, one is chosen by the packet's addresses, so
+ * that packets of one sender stay together (reuseport_select_sock).
  */
 export function bestUser<User extends PortUser>(
   users: Iterable<User>,

@@ -437,8 +437,8 @@ export class TcpSocket extends InetSocket {
 }
 
 /**
- * Returns the listening socket for a connection from `from` to `to`: an exact address before a wildcard, and one of those that
- * share the port by SO_REUSEPORT.
+ * Returns the listening socket for a connection from `from` to `to`: an exact address before a
+ * wildcard, and one of those that share the port by SO_REUSEPORT.
  */
 function listenerFor(to: Endpoint, from: Endpoint): TcpSocket | undefined {
   return bestUser(tcpPorts.at(to.port), to, from, (user) => {

@@ -240,7 +240,10 @@ export class UdpSocket extends InetSocket {
   }
 }
 
-/** Returns the receiver of a datagram. Best first: connected to the sender, bound to the address, bound to any. */
+/**
+ * Returns the receiver of a datagram. Best first: connected to the sender, bound to the address,
+ * bound to any.
+ */
 function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
   return bestUser(udpPorts.at(to.port), to, from, (user) => {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
