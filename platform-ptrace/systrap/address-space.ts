@@ -5,6 +5,7 @@ import {
   EFAULT,
   EMFILE,
   ENOMEM,
+  ESRCH,
   isErrno,
   type Result,
   type SysResult,
@@ -70,6 +71,7 @@ export class SystrapSpace implements AddressSpace {
   pid = 0;
   isDead = false;
   isFrozen = false;
+  isGone = false;
   /** Live threads by slot. */
   readonly threads: Map<number, SystrapThread> = new Map();
   readonly #host: SpaceHost;
@@ -148,14 +150,17 @@ export class SystrapSpace implements AddressSpace {
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
-    const result = native.readMemory(this.pid, addr, dst, bytes);
-    return result > 0 ? result : EFAULT;
+    return this.#copied(native.readMemory(this.pid, addr, dst, bytes));
   }
 
   write(addr: number, src: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
-    const result = native.writeMemory(this.pid, addr, src, bytes);
+    return this.#copied(native.writeMemory(this.pid, addr, src, bytes));
+  }
+
+  #copied(result: number): SysResult {
+    if (result === ESRCH) this.isGone = true;
     return result > 0 ? result : EFAULT;
   }
 
@@ -189,8 +194,6 @@ export class SystrapSpace implements AddressSpace {
       cpuNs,
     };
   }
-
-  // ---- for the rest of this platform ----
 
   get controlFd(): number {
     return this.#controlFd;

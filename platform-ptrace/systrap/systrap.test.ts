@@ -466,6 +466,18 @@ describe('hostile guests', () => {
     stopped?.space.destroy();
   });
 
+  it('a copy to a process that was killed from outside finds it gone', () => {
+    const { space } = guests.launch(code.getpid);
+    guests.deaths.length = 0;
+    native.kill((space as SystrapSpace).pid, 9);
+    // Until the host has taken its memory away: the death itself is not looked at yet.
+    while (space.read(CODE, new Uint8Array(1), 1) === 1);
+    expect(space.isGone).toBe(true);
+    expect(guests.deaths).toEqual([]);
+    guests.until(() => guests.deaths.length > 0);
+    expect(guests.deaths).toHaveLength(1);
+  });
+
   it('a process killed from outside is reported once', () => {
     const { space, thread } = guests.launch(code.spin);
     thread.resume();

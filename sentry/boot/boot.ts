@@ -43,6 +43,8 @@ import { Timeline } from './timeline.ts';
 
 /** The part of V8's heap that objects of guests may have: the collector needs the rest. */
 const HEAP_FOR_OBJECTS = 0.6;
+/** The Sentry's own pid, because it is init of its PID namespace. */
+const SENTRY_PID = 1;
 
 export interface Sandbox {
   /** Runs until the main process ends: its wait status. */
@@ -72,6 +74,10 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const kernel = newKernel(config, machine, connections, {
     platform,
     clock,
+    ownMemory: {
+      inUseBytes: () => native.chargedBytes(SENTRY_PID, 1),
+      collectGarbage: () => memoryTrim.collectGarbage(),
+    },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
   const containers = new Containers(kernel, machine, (asked) =>
@@ -129,7 +135,7 @@ function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   }
 }
 
-interface HasClock {
+interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ownMemory'> {
   readonly clock: SystrapClock;
 }
 
@@ -138,7 +144,7 @@ function newKernel(
   config: SandboxConfig,
   machine: Machine,
   { log, tracer, channel }: Connections,
-  { platform, clock, mainStopped }: Pick<KernelOptions, 'platform' | 'mainStopped'> & HasClock,
+  { platform, clock, mainStopped, ownMemory }: HostParts,
 ): Kernel {
   const settings = new Settings();
   const limits = changedLimits(noLimits, config.container.limits);
@@ -152,6 +158,7 @@ function newKernel(
     platform,
     memoryBytes,
     memory,
+    ownMemory,
     cpuCount: machine.cpuCount,
     log,
     tell: config.container.isInit

@@ -15,7 +15,7 @@ import { MemoryAccount } from '../base/memory-account.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
-import { noLimits } from '../kernel/allowance.ts';
+import { accountLimit, noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -110,9 +110,10 @@ export class Containers implements RequestHandler {
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
       const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
       const limits = changedLimits(noLimits, config.limits);
-      const account = new MemoryAccount(kernel.memory, { limitBytes: limits.memoryBytes });
-      const machine = this.#machine;
-      mounts = buildMounts(config, { kernel, machine, gofer, pids, ipc, uts, account });
+      const account = new MemoryAccount(kernel.memory, { limitBytes: accountLimit(limits) });
+      const parts = { kernel, machine: this.#machine, gofer, pids, ipc, uts };
+      const memoryLimitBytes = limits.memoryBytes;
+      mounts = buildMounts(config, { ...parts, account, memoryLimitBytes });
       container = new Container({
         kernel,
         id: config.id,

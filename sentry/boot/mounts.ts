@@ -60,6 +60,8 @@ export interface MountParts {
   readonly uts: UtsNamespace;
   /** The account that pays for the container's files. */
   readonly account: MemoryAccount;
+  /** The limit of the container's memory, or Infinity. */
+  readonly memoryLimitBytes: number;
 }
 
 /** Throws BootFailure; the Gofer's socket is taken over in any case. */
@@ -91,8 +93,8 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
 }
 
 /** Returns how much of the machine's memory the container may have. */
-function availableBytes({ account, machine }: MountParts): number {
-  return Math.min(account.limitBytes, machine.memoryBytes);
+function availableBytes({ memoryLimitBytes, machine }: MountParts): number {
+  return Math.min(memoryLimitBytes, machine.memoryBytes);
 }
 
 type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;

@@ -34,6 +34,19 @@ export interface AllowanceOptions {
   readonly account: MemoryAccount;
 }
 
+/** The part of a limit that is left to the guests' own memory when the account is full. */
+const RESERVED_PART = 1 / 32;
+const MOST_RESERVED_BYTES = 16 * 2 ** 20;
+
+/**
+ * Returns how much the account of a container may have. Without a reserve the page that a guest
+ * touches next, after a call was refused for want of memory, would bring the OOM killer.
+ */
+export function accountLimit({ memoryBytes }: GroupLimits): number {
+  if (memoryBytes === Number.POSITIVE_INFINITY) return memoryBytes;
+  return memoryBytes - Math.min(memoryBytes * RESERVED_PART, MOST_RESERVED_BYTES);
+}
+
 export class Allowance {
   #limits: GroupLimits;
   readonly account: MemoryAccount;
@@ -50,7 +63,7 @@ export class Allowance {
     this.#container = container;
     this.#limits = options.limits;
     this.account = options.account;
-    this.account.limitBytes = options.limits.memoryBytes;
+    this.account.limitBytes = accountLimit(options.limits);
     this.#machineBytes = options.machineBytes;
     this.guardsMemory = options.guardsMemory;
   }
@@ -62,7 +75,7 @@ export class Allowance {
   /** The limits may change while the container runs. */
   set limits(limits: GroupLimits) {
     this.#limits = limits;
-    this.account.limitBytes = limits.memoryBytes;
+    this.account.limitBytes = accountLimit(limits);
   }
 
   /** The amount that the container sees as its memory. */

@@ -35,6 +35,7 @@ import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { forkTask } from './fork-task.ts';
+import { hostResult } from './host-result.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { OneShot } from './one-shot.ts';
 import type { Task } from './task.ts';
@@ -176,33 +177,12 @@ function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
   thread.registersChanged();
 }
 
-/**
- * Begins work of the platform and sleeps until its result is there. A task that is killed meanwhile
- * abandons the result: the callback then undoes what the platform has made, because nobody else
- * will ever know of it.
- */
-function* hostResult<T extends GuestThread | ForkedAddressSpace>(
-  begin: (done: (result: Result<T>) => void) => void,
-): Blocking<Result<T>> {
-  const outcome = new OneShot<Result<T>>({ threadIsBusy: true });
-  let isAwaited = true;
-  begin((result) => {
-    if (!isAwaited && !isErrno(result)) undo(result);
-    outcome.set(result);
-  });
-  try {
-    return yield* outcome.wait();
-  } finally {
-    isAwaited = false;
-  }
-}
-
 function hostThread(task: Task): Blocking<Result<GuestThread>> {
-  return hostResult<GuestThread>((done) => task.mm.space.newThread(task.thread, done));
+  return hostResult<GuestThread>((done) => task.mm.space.newThread(task.thread, done), undo);
 }
 
 function hostFork(task: Task): Blocking<Result<ForkedAddressSpace>> {
-  return hostResult<ForkedAddressSpace>((done) => task.mm.space.fork(task.thread, done));
+  return hostResult<ForkedAddressSpace>((done) => task.mm.space.fork(task.thread, done), undo);
 }
 
 function undo(made: GuestThread | ForkedAddressSpace): void {

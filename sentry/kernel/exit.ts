@@ -52,8 +52,7 @@ export function groupExit(group: ThreadGroup, status: number): void {
   group.stopRequested = false;
   group.intervalTimers?.cancel();
   group.cpuLimitTimer?.cancel();
-  for (const timer of group.posixTimers.values()) timer.cancel();
-  group.posixTimers.clear();
+  for (const timer of group.posixTimers.values()) group.removeTimer(timer);
   for (const task of [...group.tasks]) endTask(task);
   becomeZombie(group);
 }

@@ -30,6 +30,14 @@ import type { ThreadGroup } from './thread-group.ts';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
+/** The memory of the Sentry itself, as the host counts it. */
+export interface OwnMemory {
+  /** Returns the anonymous memory in use; 0 where that is not known. */
+  inUseBytes(): number;
+  /** Collects garbage, which takes milliseconds or more. */
+  collectGarbage(): void;
+}
+
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
@@ -37,6 +45,7 @@ export interface KernelOptions {
   readonly memoryBytes: number;
   /** The account of the whole sandbox. */
   readonly memory: MemoryAccount;
+  readonly ownMemory: OwnMemory;
   /** CPUs that the guest sees. */
   readonly cpuCount: number;
   readonly log: (level: LogLevel, message: string) => void;
@@ -111,7 +120,7 @@ export class Kernel {
   /** Processes started since boot (for /proc/stat). */
   forkCount = 0;
 
-  readonly #memoryGuard: MemoryGuard = new MemoryGuard(this);
+  readonly #memoryGuard: MemoryGuard;
   #exitStatus: number | undefined = undefined;
 
   constructor(options: KernelOptions) {
@@ -119,6 +128,7 @@ export class Kernel {
     this.platform = options.platform;
     this.memoryBytes = options.memoryBytes;
     this.memory = options.memory;
+    this.#memoryGuard = new MemoryGuard(this, options.ownMemory);
     this.cpuCount = options.cpuCount;
     this.log = options.log;
     this.tell = options.tell;
@@ -130,7 +140,7 @@ export class Kernel {
     this.mainHasShell = options.mainHasShell;
     this.mainStopped = options.mainStopped;
     this.program = options.program;
-    this.ipcMemory = new IpcMemory(options.memoryBytes);
+    this.ipcMemory = new IpcMemory(options.memoryBytes, options.memory);
     this.scheduler = new Scheduler(this);
     this.platform.start(this.scheduler);
   }
@@ -154,7 +164,10 @@ export class Kernel {
 
   addContainer(container: Container): void {
     this.containers.set(container.id, container);
-    this.mainContainer ??= container;
+    if (this.mainContainer === undefined) {
+      this.mainContainer = container;
+      this.ipcMemory.payWith(container.allowance.account);
+    }
     this.#memoryGuard.add(container);
   }
 

@@ -9,7 +9,8 @@ import { signaledStatus } from '../../abi/wait.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
-import type { Kernel } from './kernel.ts';
+import type { Kernel, OwnMemory } from './kernel.ts';
+import { SentryMemory } from './sentry-memory.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
@@ -24,9 +25,11 @@ export class MemoryGuard {
   readonly #kernel: Kernel;
   readonly #guarded = new Set<Container>();
   #nextNs = 0;
+  readonly #sentry: SentryMemory;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, ownMemory: OwnMemory) {
     this.#kernel = kernel;
+    this.#sentry = new SentryMemory(kernel, ownMemory);
   }
 
   /** Guards `container` from now on, if it has a limit; asked again when that changes. */
@@ -52,6 +55,7 @@ export class MemoryGuard {
   look(nowNs: number): void {
     if (this.#guarded.size === 0 || nowNs < this.#nextNs) return;
     this.#kernel.memory.settleUnseen();
+    this.#sentry.look(nowNs);
     let leftBytes = Number.POSITIVE_INFINITY;
     for (const container of [...this.#guarded])
       leftBytes = Math.min(leftBytes, this.#judge(container));
@@ -65,7 +69,7 @@ export class MemoryGuard {
     const limitBytes = limits.memoryBytes;
     if (guardsMemory === 'none' && account.usedBytes < limitBytes * WORTH_A_LOOK)
       return Number.POSITIVE_INFINITY;
-    let outside = 0;
+    let outside = container === this.#kernel.mainContainer ? this.#sentry.unpaidBytes : 0;
     let largest: ThreadGroup | undefined;
     let most = Number.NEGATIVE_INFINITY;
     for (const task of container.allowance.processes()) {

@@ -145,6 +145,8 @@ function enterHandler(
 
 /** No room for the frame: SIGSEGV, whose handler may have a stack of its own; fatal where that is it. */
 function failedFrame(task: Task, signal: number): void {
+  // There is no memory any more: the process ends by what ended its host process, not by this.
+  if (task.mm.space.isGone) return;
   if (signal === SIGSEGV) groupExit(task.group, signaledStatus(SIGSEGV, false));
   else forceSignal(task, { signal: SIGSEGV, code: SI_KERNEL });
 }

@@ -86,7 +86,7 @@ export class ThreadGroup {
   readonly exitQueue: WaitQueue = new WaitQueue();
   limits: Limits;
   actions: SignalActions;
-  readonly pending: PendingSignals = new PendingSignals();
+  readonly pending: PendingSignals;
   state: GroupState = 'running';
   /** The exit status in the form of wait4. */
   exitStatus = 0;
@@ -144,6 +144,7 @@ export class ThreadGroup {
     this.isVirtual = parts.isVirtual ?? false;
     this.account = new MemoryAccount(container.allowance.account);
     this.holdings = new MemoryAccount(this.account);
+    this.pending = new PendingSignals(this.holdings);
     if (!this.isVirtual) this.holdings.force(OBJECT_COST.process);
     this.startTimeNs = kernel.clock.monotonicNs();
     this.processGroup = processGroup as ProcessGroup;
@@ -176,6 +177,17 @@ export class ThreadGroup {
     if (leader !== undefined && !leader.isDead) return leader;
     for (const task of this.tasks) return task;
     return leader;
+  }
+
+  /** A timer of timer_create(2), for which there is room. */
+  addTimer(timer: PosixTimer): void {
+    this.holdings.force(OBJECT_COST.timer);
+    this.posixTimers.set(timer.id, timer);
+  }
+
+  removeTimer(timer: PosixTimer): void {
+    timer.cancel();
+    if (this.posixTimers.delete(timer.id)) this.holdings.uncharge(OBJECT_COST.timer);
   }
 
   moveTo(processGroup: ProcessGroup): void {
@@ -246,7 +258,8 @@ export class ThreadGroup {
       groupExit(this, signaledStatus(signal, false));
       return;
     }
-    const limit = Math.min(MAX_QUEUED, this.limits.soft(RLIMIT_SIGPENDING));
+    const isRoomy = this.holdings.hasRoom(OBJECT_COST.signal);
+    const limit = isRoomy ? Math.min(MAX_QUEUED, this.limits.soft(RLIMIT_SIGPENDING)) : 0;
     if (!queue.add(info, limit)) return;
     if (!target.signalMask.has(signal)) this.kernel.scheduler.attend(target);
     this.signalQueue.notify(POLLIN);

@@ -31,11 +31,9 @@ import {
   layOutProgram,
   loadProgram,
   type ProgramIdentity,
+  personalityAfter,
 } from './load.ts';
 
-const ADDR_NO_RANDOMIZE = 0x0040000;
-/** READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO: cleared for set-ID programs. */
-const PERSONALITY_CLEARED = 0x0400000 | ADDR_NO_RANDOMIZE | 0x0200000 | 0x0100000;
 const TASK_COMM_BYTES = 15;
 
 export interface ExecRequest {
@@ -154,7 +152,7 @@ function loadRequest(task: Task, request: ExecRequest, fresh: FreshAddressSpace)
     fresh,
     guestTop: kernel.platform.guestTop,
     limits: task.group.limits,
-    randomize: (task.group.personality & ADDR_NO_RANDOMIZE) === 0,
+    personality: task.group.personality,
     randomFill: kernel.randomFill,
     open: (path) => openForExec(task, AT_FDCWD, path, WALK_FOLLOW),
     identify: (executable) => identify(task, executable),
@@ -230,8 +228,7 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.actions = group.actions.fork(); // CLONE_SIGHAND without CLONE_THREAD may share them.
   group.actions.resetHandled();
   task.alternateStack = noAlternateStack;
-  for (const timer of group.posixTimers.values()) timer.cancel();
-  group.posixTimers.clear();
+  for (const timer of group.posixTimers.values()) group.removeTimer(timer);
   task.credentials = identity.credentials;
   task.comm = path.slice(path.lastIndexOf('/') + 1).slice(0, TASK_COMM_BYTES);
   task.thread.showName(task.comm);
@@ -241,8 +238,6 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.execCount += 1;
   group.exitSignal = SIGCHLD; // Whatever clone(2) was asked for.
   group.dumpable = identity.secure ? 0 : 1;
-  if (identity.secure) {
-    task.parentDeathSignal = 0;
-    group.personality &= ~PERSONALITY_CLEARED;
-  }
+  group.personality = personalityAfter(group.personality, identity);
+  if (identity.secure) task.parentDeathSignal = 0;
 }

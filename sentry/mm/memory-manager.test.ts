@@ -35,15 +35,19 @@ const RW = PROT_READ | PROT_WRITE;
 const ANON = MAP_PRIVATE | MAP_ANONYMOUS;
 const TOP = 0x7f00_0000_0000;
 const BASE = 0x7e00_0000_0000;
+const BOUNDS = { guestTop: TOP, mmapBase: BASE, bottomUpBase: 0x2000_0000_0000, isBottomUp: false };
 
 function setUp(limits: ReadonlyMap<number, number> = new Map()) {
   const space = new FakeAddressSpace();
   const source = { newSharedMemory: () => ENODEV, newMemfd: () => ENODEV };
-  const mm = new MemoryManager(space, { guestTop: TOP, mmapBase: BASE }, source);
+  const mm = new MemoryManager(space, BOUNDS, source);
   const caller = {
     thread: fakeThread(space),
     credentials: { effective: { lo: 0, hi: 0 } },
-    group: { limits: { soft: (resource: number) => limits.get(resource) ?? Infinity } },
+    group: {
+      limits: { soft: (resource: number) => limits.get(resource) ?? Infinity },
+      personality: 0,
+    },
   } as unknown as MemoryCaller;
   return { space, mm, caller };
 }

@@ -34,6 +34,7 @@ import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
 import { isPageAligned, pageCeil, wrappedPageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
+import { withImpliedExec } from './read-implies-exec.ts';
 import { growStack } from './stack.ts';
 import {
   type Backing,
@@ -54,7 +55,11 @@ const PAGE_FAULT = 14;
 export interface MemoryCaller {
   readonly thread: GuestThread;
   readonly credentials: Credentials;
-  readonly group: { readonly limits: { soft(resource: number): number } };
+  readonly group: {
+    readonly limits: { soft(resource: number): number };
+    /** The flags of personality(2). */
+    readonly personality: number;
+  };
 }
 
 /** Memory without a file. */
@@ -156,7 +161,7 @@ export class MemoryManager {
       caller,
       start,
       size,
-      prot & FULL_PROT,
+      withImpliedExec(caller, prot & FULL_PROT, plan.maxProt),
       plan,
       locked | this.lockFuture,
       populate,
@@ -270,7 +275,17 @@ export class MemoryManager {
       if (grows === PROT_GROWSUP || (vma.flags & VMA_GROWSDOWN) === 0) return EINVAL;
       start = vma.start;
     }
-    return this.#protect(caller, start, end, prot & FULL_PROT);
+    return this.#protect(caller, start, end, this.#fullProt(caller, start, end, prot & FULL_PROT));
+  }
+
+  /** Returns `prot` with what READ_IMPLIES_EXEC adds, where all of the range may be run. */
+  #fullProt(caller: MemoryCaller, start: number, end: number, prot: number): number {
+    const full = withImpliedExec(caller, prot);
+    if (full === prot) return prot;
+    for (const vma of this.map.vmas.overlapping(start, end)) {
+      if ((full & ~vma.maxProt) !== 0) return prot;
+    }
+    return full;
   }
 
   /** Changes everything up to the first mapping that may not change, then fails, as Linux does. */

@@ -55,10 +55,6 @@ export class RangeMap<T extends Range> {
     return this.#stepBack() ? this.#here() : undefined;
   }
 
-  last(): T | undefined {
-    return this.#chunks.at(-1)?.items.at(-1);
-  }
-
   /** All items that overlap [start, end), in order. A copy: the map may change while it is used. */
   overlapping(start: number, end: number): T[] {
     const found: T[] = [];

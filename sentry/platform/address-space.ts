@@ -78,6 +78,12 @@ export interface AddressSpace {
   /** Its process on the host, as the Sentry's PID namespace numbers it; 0: none. */
   readonly hostId: number;
 
+  /**
+   * A copy found that its host process has ended. The guest did nothing wrong then: how it ended is told by
+   * `addressSpaceDied`, which is still to come.
+   */
+  readonly isGone: boolean;
+
   /** The host does not let its process run now: nobody may wait for it. */
   isFrozen: boolean;
 

@@ -79,13 +79,13 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
     case so.SO_SNDBUF:
     case so.SO_SNDBUFFORCE:
       if (name === so.SO_SNDBUFFORCE && !privileged) return EPERM;
-      options.setSendBuffer(number, name === so.SO_SNDBUFFORCE);
+      options.setSendBuffer(number, bufferLimit(task, name === so.SO_SNDBUFFORCE, 'wmem_max'));
       socket.optionsChanged();
       return 0;
     case so.SO_RCVBUF:
     case so.SO_RCVBUFFORCE:
       if (name === so.SO_RCVBUFFORCE && !privileged) return EPERM;
-      options.setReceiveBuffer(number, name === so.SO_RCVBUFFORCE);
+      options.setReceiveBuffer(number, bufferLimit(task, name === so.SO_RCVBUFFORCE, 'rmem_max'));
       socket.optionsChanged();
       return 0;
     case so.SO_RCVLOWAT:
@@ -108,6 +108,11 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
     default:
       return ENOPROTOOPT;
   }
+}
+
+/** Returns the largest size that a buffer may be set to, before it is doubled. */
+function bufferLimit(task: Task, isForced: boolean, setting: 'rmem_max' | 'wmem_max'): number {
+  return isForced ? Number.POSITIVE_INFINITY : task.kernel.settings.number(`net.core.${setting}`);
 }
 
 function setTimeout(options: SocketOptions, name: number, view: DataView): SysResult {

@@ -1,12 +1,10 @@
-// uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), syslog(2), reboot and other calls
+// uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), reboot and other calls
 // about the machine as a whole.
 
-import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { fromNs, setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
 import { addTimes } from '../kernel/time-offsets.ts';
-import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
 
@@ -94,18 +92,9 @@ function sysGetcpu(task: Task, args: SyscallArgs): SysResult {
   return 0;
 }
 
-/** syslog(2): there is no kernel log to read. */
-function sysSyslog(task: Task, args: SyscallArgs): SysResult {
-  const type = args.i32(0);
-  if (type < 0 || type > 10) return EINVAL;
-  if (type === 3 || type === 9 || type === 10) return type === 10 ? 16384 : 0;
-  return isCapable(task.credentials, CAP_SYS_ADMIN) ? 0 : EPERM;
-}
-
 export const systemRows: readonly Row[] = [
   direct(63, 'uname', ['addr'], sysUname),
   direct(99, 'sysinfo', ['addr'], sysSysinfo),
-  direct(103, 'syslog', ['int', 'addr', 'int'], sysSyslog, { partial: 'the log is empty' }),
   direct(170, 'sethostname', ['string', 'int'], sysSethostname),
   direct(171, 'setdomainname', ['string', 'int'], sysSetdomainname),
   direct(309, 'getcpu', ['addr', 'addr', 'addr'], sysGetcpu, { partial: 'always CPU 0' }),

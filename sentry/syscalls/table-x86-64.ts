@@ -48,6 +48,7 @@ import { socketRows } from './socket.ts';
 import { spliceRows } from './splice.ts';
 import { statRows } from './stat.ts';
 import { syncRows } from './sync.ts';
+import { syslogRows } from './syslog.ts';
 import { systemRows } from './system.ts';
 import { timeRows } from './time.ts';
 import { timerRows } from './timer.ts';
@@ -104,6 +105,7 @@ const families: readonly (readonly Row[])[] = [
   spliceRows,
   statRows,
   syncRows,
+  syslogRows,
   systemRows,
   timeRows,
   timerRows,

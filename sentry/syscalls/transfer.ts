@@ -4,6 +4,7 @@ import {
   EBADF,
   EFBIG,
   EINTR,
+  EINVAL,
   EPIPE,
   ERESTARTSYS,
   isErrno,
@@ -173,8 +174,14 @@ export function raise(task: Task, signal: number): void {
   task.sendSignal({ signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid });
 }
 
+/** A transfer may not end above the largest loff_t: rw_verify_area of fs/read_write.c. */
+function passesLargestOffset(position: number, lengthBytes: number): boolean {
+  return position + lengthBytes >= 2 ** 63;
+}
+
 /** pread(2) on any file. Those with positions never wait. */
 export function preadFile(file: OpenFile, sink: Sink, position: number): SysResult {
+  if (passesLargestOffset(position, sink.remaining)) return EINVAL;
   const count = file.pread(sink, position);
   if (count > 0) notifyRead(file);
   return count;
@@ -186,6 +193,7 @@ export function pwriteFile(
   source: Source,
   position: number,
 ): SysResult {
+  if (passesLargestOffset(position, source.remaining)) return EINVAL;
   const limited = limitedWrite(task, file, source, position);
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);

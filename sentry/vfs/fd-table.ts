@@ -1,6 +1,8 @@
 // A table of file descriptors: fcntl(2), dup(2), close_range(2); struct files_struct.
-import { EBADF, EMFILE, type Result, type SysResult } from '../../abi/errno.ts';
+import { EBADF, EMFILE, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
 import { O_PATH } from '../../abi/fcntl.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { anonymousDentry, type Dentry } from './dentry.ts';
 import { releasePosixLocks } from './locks.ts';
 import type { OpenFile } from './open-file.ts';
@@ -12,6 +14,8 @@ export class FdTable {
   #lowestFree = 0;
   #count = 0;
   #holders = 1;
+  /** The account that pays for the table: the process that it was made for. */
+  #account: MemoryAccount = currentAccount();
   /** RLIMIT_NOFILE's soft limit: kept up to date by prlimit(2). */
   limit = 1024;
 
@@ -26,10 +30,18 @@ export class FdTable {
     return this.#files[fd] ?? EBADF;
   }
 
-  /** Installs `file` at the lowest free descriptor from `lowest` on: it, or EMFILE. */
+  /**
+   * Installs `file` at the lowest free descriptor from `lowest` on: it, EMFILE, or ENOMEM. A file
+   * that nobody holds is closed where it cannot be installed.
+   */
   add(file: OpenFile, cloexec: boolean, lowest = 0): SysResult {
     const fd = this.#lowest(lowest);
-    if (fd >= this.limit) return EMFILE;
+    const refused = fd >= this.limit ? EMFILE : this.#hasRoomFor(file, fd) ? 0 : ENOMEM;
+    if (refused !== 0) {
+      file.acquire();
+      file.release();
+      return refused;
+    }
     if (lowest <= this.#lowestFree) this.#lowestFree = fd + 1; // Everything below was looked at.
     this.#put(fd, file, cloexec);
     return fd;
@@ -47,6 +59,7 @@ export class FdTable {
   /** dup2: `fd` becomes `file`, what it was is closed. EBADF for a number out of range. */
   replace(fd: number, file: OpenFile, cloexec: boolean): SysResult {
     if (fd < 0 || fd >= this.limit) return EBADF;
+    if (!this.#hasRoomFor(file, fd)) return ENOMEM;
     const old = this.#files[fd];
     if (old === file) {
       this.#cloexec[fd] = cloexec;
@@ -101,6 +114,7 @@ export class FdTable {
   fork(): FdTable {
     const copy = new FdTable();
     const end = this.end;
+    copy.#account.force(end * OBJECT_COST.descriptor);
     copy.#files = this.#files.slice(0, end);
     copy.#cloexec = this.#cloexec.slice(0, end);
     copy.#lowestFree = this.#lowestFree;
@@ -133,6 +147,9 @@ export class FdTable {
     for (let fd = 0; fd < this.#files.length; fd += 1) {
       if (this.#files[fd] !== undefined) this.remove(fd);
     }
+    this.#account.uncharge(this.#files.length * OBJECT_COST.descriptor);
+    this.#files = [];
+    this.#cloexec = [];
   }
 
   /** Stands for a file without a path in *at(2) calls with an empty one. */
@@ -146,7 +163,16 @@ export class FdTable {
     return fd;
   }
 
+  /** A description that is open already costs its place in the table alone. */
+  #hasRoomFor(file: OpenFile, fd: number): boolean {
+    const places = Math.max(0, fd + 1 - this.#files.length) * OBJECT_COST.descriptor;
+    const bytes = file.references === 0 ? file.objectBytes + places : places;
+    return bytes === 0 || currentAccount().hasRoom(bytes);
+  }
+
   #put(fd: number, file: OpenFile, cloexec: boolean): void {
+    const places = fd + 1 - this.#files.length;
+    if (places > 0) this.#account.force(places * OBJECT_COST.descriptor);
     // Arrays stay dense: dup2(0, 1000000) must not turn them into dictionaries.
     while (this.#files.length <= fd) {
       this.#files.push(undefined);

@@ -10,6 +10,8 @@ import {
 } from '../../abi/errno.ts';
 import { POLLERR, POLLPRI } from '../../abi/poll.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { WaitQueue } from '../base/wait.ts';
 import { type Dentry, isWithin, rootDentry } from './dentry.ts';
 import type { FileSystem } from './node.ts';
@@ -44,6 +46,7 @@ export class Mount {
   users = 0;
   /** The namespace, set in the root mount of a namespace only. */
   namespace: MountNamespace | undefined = undefined;
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(filesystem: FileSystem, options: MountOptions = {}) {
     lastMountId += 1;
@@ -54,6 +57,13 @@ export class Mount {
     this.data = options.data ?? '';
     this.flags = options.flags ?? 0;
     this.root.pins += 1;
+    this.#account.force(OBJECT_COST.mount);
+  }
+
+  /** It was taken out of the tree for good. */
+  released(): void {
+    this.root.pins -= 1;
+    this.#account.uncharge(OBJECT_COST.mount);
   }
 
   get rootPath(): Path {
@@ -174,7 +184,7 @@ export class MountNamespace {
     if (mount.children.size > 0 && !detach) return EBUSY;
     if (!detach && mount.users > 0) return EBUSY;
     unhang(mount);
-    mount.root.pins -= 1;
+    mount.released();
     this.changed();
     return 0;
   }

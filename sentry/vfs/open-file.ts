@@ -12,6 +12,8 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { type MaybeBlocking, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
@@ -80,6 +82,8 @@ export abstract class OpenFile {
    * FdTable.add makes it 1.
    */
   #references = 0;
+  /** The account that pays for the description while somebody holds it: the process that made it. */
+  #account: MemoryAccount | undefined;
   #closeObservers: Set<CloseObserver> | undefined;
   #written: FileIdentity | undefined;
   /**
@@ -113,7 +117,16 @@ export abstract class OpenFile {
     return '';
   }
 
+  /** The price of the description, which is the same as long as the description lives. */
+  get objectBytes(): number {
+    return OBJECT_COST.openFile;
+  }
+
   acquire(): void {
+    if (this.#references === 0) {
+      this.#account = currentAccount();
+      this.#account.force(this.objectBytes);
+    }
     this.#references += 1;
   }
 
@@ -121,6 +134,7 @@ export abstract class OpenFile {
   release(): void {
     this.#references -= 1;
     if (this.#references !== 0) return;
+    this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
     if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);

@@ -1,6 +1,7 @@
-// Protection against links and files that others put into directories where everybody may write (proc_sys_fs(5):
-// protected_symlinks, protected_hardlinks, protected_fifos, protected_regular; fs/namei.c). A container on a host of today
-// finds the values that systemd sets, so those hold here, and nobody inside changes them.
+// Protection against links and files that others put into directories where everybody may write
+// (proc_sys_fs(5): protected_symlinks, protected_hardlinks, protected_fifos, protected_regular;
+// fs/namei.c). A container on a host of today finds the values that systemd sets, so those hold
+// here, and nobody inside changes them.
 import { EACCES, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import {
   S_IFIFO,
@@ -20,7 +21,10 @@ import { isOwner, MAY_READ, MAY_WRITE, mayAccess } from './permission.ts';
 /** The values of /proc/sys/fs/protected_*. */
 export const PROTECTED_LINKS = { hardlinks: 1, symlinks: 1, fifos: 1, regular: 2 } as const;
 
-/** Returns 0 where the last component of a path may be a link that is followed (may_follow_link), else EACCES. */
+/**
+ * Returns 0 where the last component of a path may be a link that is followed (may_follow_link),
+ * else EACCES.
+ */
 export function mayFollowLink(credentials: Credentials, directory: Node, link: Node): SysResult {
   const parent = directory.ownership();
   if (isErrno(parent)) return parent;

@@ -24,6 +24,7 @@ export class FakeAddressSpace implements AddressSpace {
   readonly log: MemoryOperation[] = [];
   destroyed = false;
   isFrozen = false;
+  isGone = false;
   /** Operations of this kind fail with the errno and change nothing. */
   failing: { kind: MemoryOperation['kind']; errno: Errno } | undefined = undefined;
   #firstError: SysResult = 0;

@@ -58,6 +58,7 @@ export class FakeKernel {
       memoryBytes: 2 ** 30,
       cpuCount: 1,
       memory: new MemoryAccount(),
+      ownMemory: { inUseBytes: () => 0, collectGarbage: () => undefined },
       log: () => undefined,
       tell: () => undefined,
       dispatch: () => this.#answer(),

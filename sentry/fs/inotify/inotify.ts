@@ -24,6 +24,8 @@ import {
 } from '../../../abi/inotify.ts';
 import { FIONREAD } from '../../../abi/ioctl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { FileIdentity, Node } from '../../vfs/node.ts';
@@ -49,6 +51,8 @@ export class Inotify extends OpenFile {
   readonly #byFile = new Map<FileIdentity, Watch>();
   #events: QueuedEvent[] = [];
   #lastWatch = 0;
+  /** The account that pays for watches and events: the process that made the instance. */
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(flags: number) {
     super(O_RDONLY | flags);
@@ -60,6 +64,8 @@ export class Inotify extends OpenFile {
 
   override close(): void {
     for (const watch of this.#watches.values()) watch.detach();
+    this.#account.uncharge(this.#watches.size * OBJECT_COST.inotifyWatch);
+    this.#forget(this.#events);
     this.#watches.clear();
     this.#byFile.clear();
     this.#events = [];
@@ -80,7 +86,8 @@ export class Inotify extends OpenFile {
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | mask : mask;
       return known.id;
     }
-    if (this.#watches.size >= maxWatches) return ENOSPC;
+    if (this.#watches.size >= maxWatches || !this.#account.charge(OBJECT_COST.inotifyWatch))
+      return ENOSPC;
     this.#lastWatch = (this.#lastWatch % 0x7fff_ffff) + 1;
     const watch = new Watch(this, this.#lastWatch, path, mask);
     this.#watches.set(watch.id, watch);
@@ -101,6 +108,7 @@ export class Inotify extends OpenFile {
   drop(watch: Watch): void {
     watch.detach();
     this.#watches.delete(watch.id);
+    this.#account.uncharge(OBJECT_COST.inotifyWatch);
     this.#byFile.delete(watch.node.identity);
     this.enqueue({ watch: watch.id, mask: IN_IGNORED, cookie: 0, name: undefined });
   }
@@ -108,11 +116,18 @@ export class Inotify extends OpenFile {
   enqueue(event: QueuedEvent): void {
     const last = this.#events.at(-1);
     if (last !== undefined && isSame(last, event)) return;
-    if (this.#events.length >= maxQueuedEvents) {
+    let queued = event;
+    if (this.#events.length >= maxQueuedEvents || !this.#account.hasRoom(eventCost(event))) {
       if (last?.mask === IN_Q_OVERFLOW) return;
-      this.#events.push({ watch: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: undefined });
-    } else this.#events.push(event);
+      queued = { watch: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: undefined };
+    }
+    this.#account.force(eventCost(queued));
+    this.#events.push(queued);
     this.queue.notify(POLLIN | POLLRDNORM);
+  }
+
+  #forget(events: readonly QueuedEvent[]): void {
+    for (const event of events) this.#account.uncharge(eventCost(event));
   }
 
   override read(sink: Sink): SysResult {
@@ -131,7 +146,7 @@ export class Inotify extends OpenFile {
     }
     if (this.#events.length === 0) return EAGAIN;
     if (total === 0) return EINVAL;
-    this.#events.splice(0, taken);
+    this.#forget(this.#events.splice(0, taken));
     return total;
   }
 
@@ -190,6 +205,10 @@ export class Watch implements NodeObserver {
 
 function isSame(a: QueuedEvent, b: QueuedEvent): boolean {
   return a.watch === b.watch && a.mask === b.mask && a.cookie === b.cookie && a.name === b.name;
+}
+
+function eventCost({ name }: QueuedEvent): number {
+  return OBJECT_COST.inotifyEvent + (name?.length ?? 0);
 }
 
 /** A name is followed by NULs up to a multiple of the event's own size. */

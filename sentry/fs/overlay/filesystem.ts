@@ -161,6 +161,7 @@ class LowerOrigin implements Origin {
   keep(): void {
     if (this.#isKept) return;
     this.#isKept = true;
+    this.#filesystem.payForInode();
     // A directory that holds a changed node cannot be found again below either.
     for (const { directory } of this.places) directory.origin?.keep();
   }
@@ -170,7 +171,7 @@ class LowerOrigin implements Origin {
     const node = this.#node;
     if (node instanceof OverlayDirectory && !node.dropChildren()) return;
     for (const { directory, name } of this.places) directory.dropPristine(name, node);
-    this.#filesystem.giveInode();
+    this.#filesystem.dropInode();
     this.freed();
   }
 

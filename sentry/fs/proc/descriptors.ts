@@ -126,6 +126,7 @@ export const fdDirectory: Entry<Subject> = directory<Subject>(
     mode: 0o500,
     owner: directoryOwnerOf,
     mayLookUp: mayLookInto,
+    sizeBytes: (subject) => subject.task?.files.count ?? 0,
     computed: descriptors('fd', descriptorLink),
   },
 );

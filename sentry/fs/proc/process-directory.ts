@@ -53,8 +53,6 @@ import {
   Subject,
 } from './subject.ts';
 
-/** The identity map of the only user namespace. */
-
 /** The entries that the process and each of its threads have. */
 const common: Entries<Subject> = {
   auxv: privateFile(0o400, renderAuxv),
@@ -119,6 +117,7 @@ const processOnly: Entries<Subject> = {
     {
       owner: directoryOwnerOf,
       computed: {
+        directoryCount: (subject) => subject.group.tasks.size,
         list: (subject) =>
           [...subject.group.tasks]
             .map(({ tid }) => ({ name: String(tid), key: tid }))

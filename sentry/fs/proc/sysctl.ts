@@ -8,16 +8,21 @@ import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import { MAX_MAP_COUNT } from '../../mm/limits.ts';
+import { MMAP_RANDOM_BITS } from '../../mm/placement.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { PROTECTED_LINKS } from '../../vfs/protected-links.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
 import { directory } from '../pseudo/directory.ts';
-import { type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
+import { type Entries, type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 import { parseInteger } from './subject.ts';
 
 const PID_MAX = 4_194_304;
+
+/** A directory of settings. These do not count what is in them as links. */
+const settingsDirectory = (entries: Entries<Kernel>): Entry<Kernel> =>
+  directory(entries, { linkCount: 1 });
 
 function settingFile(
   mode: number,
@@ -63,7 +68,7 @@ function settingsBelow(
       const entry = rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
       entries[name.replaceAll('/', '.')] ??= entry;
     }
-    return directory<Kernel>(entries)(filesystem, kernel);
+    return settingsDirectory(entries)(filesystem, kernel);
   };
 }
 
@@ -95,7 +100,7 @@ function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   });
 }
 
-const random = directory<Kernel>({
+const random = settingsDirectory({
   boot_id: settingFile(0o444, (kernel) => `${kernel.bootId}\n`),
   entropy_avail: fixed(256),
   poolsize: fixed(256),
@@ -104,7 +109,7 @@ const random = directory<Kernel>({
   write_wakeup_threshold: fixed(256),
 });
 
-const kernelSettings = directory<Kernel>({
+const kernelSettings = settingsDirectory({
   cap_last_cap: fixed(CAP_LAST_CAP),
   core_pattern: fixed('core'),
   core_uses_pid: fixed(0),
@@ -124,11 +129,11 @@ const kernelSettings = directory<Kernel>({
   perf_event_paranoid: fixed(4),
   pid_max: fixed(PID_MAX),
   printk: fixed('4\t4\t1\t7'),
-  pty: directory<Kernel>({ max: fixed(ptyLimit), reserve: fixed(0) }),
+  pty: settingsDirectory({ max: fixed(ptyLimit), reserve: fixed(0) }),
   random,
   randomize_va_space: fixed(2),
   sched_child_runs_first: fixed(0),
-  seccomp: directory<Kernel>({
+  seccomp: settingsDirectory({
     actions_avail: fixed('kill_process kill_thread trap errno trace log allow'),
   }),
   sem: setting('kernel.sem'),
@@ -146,17 +151,20 @@ const kernelSettings = directory<Kernel>({
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),
   version: settingFile(0o444, (kernel) => `${kernel.version}\n`),
-  yama: directory<Kernel>({ ptrace_scope: fixed(1) }),
+  yama: settingsDirectory({ ptrace_scope: fixed(1) }),
 });
 
-const vmSettings = directory<Kernel>({
+const vmSettings = settingsDirectory({
   compact_memory: settingFile(0o200, () => EACCES),
   dirty_background_ratio: fixed(10),
   dirty_ratio: fixed(20),
   drop_caches: settingFile(0o200, () => EACCES),
+  legacy_va_layout: fixed(0),
   max_map_count: fixed(MAX_MAP_COUNT),
   min_free_kbytes: fixed(0),
   mmap_min_addr: fixed(65536),
+  mmap_rnd_bits: fixed(MMAP_RANDOM_BITS),
+  mmap_rnd_compat_bits: fixed(8),
   nr_hugepages: fixed(0),
   nr_overcommit_hugepages: fixed(0),
   oom_kill_allocating_task: fixed(0),
@@ -170,14 +178,14 @@ const vmSettings = directory<Kernel>({
   zone_reclaim_mode: fixed(0),
 });
 
-const fsSettings = directory<Kernel>({
+const fsSettings = settingsDirectory({
   'aio-max-nr': fixed(65536),
   'aio-nr': fixed(0),
   'dentry-state': fixed('0\t0\t45\t0\t0\t0'),
-  epoll: directory<Kernel>({ max_user_watches: fixed(1_048_576) }),
+  epoll: settingsDirectory({ max_user_watches: fixed(1_048_576) }),
   'file-max': fixed('9223372036854775807'),
   'file-nr': fixed('0\t0\t9223372036854775807'),
-  inotify: directory<Kernel>({
+  inotify: settingsDirectory({
     max_queued_events: fixed(16384),
     max_user_instances: fixed(128),
     max_user_watches: fixed(65536),
@@ -206,14 +214,14 @@ const netSettings = settingsBelow('net', {
   }),
 });
 
-export const sysDirectory: Entry<Kernel> = directory<Kernel>({
-  abi: directory<Kernel>({}),
-  debug: directory<Kernel>({}),
-  dev: directory<Kernel>({ tty: directory<Kernel>({ legacy_tiocsti: fixed(0) }) }),
+export const sysDirectory: Entry<Kernel> = settingsDirectory({
+  abi: settingsDirectory({}),
+  debug: settingsDirectory({}),
+  dev: settingsDirectory({ tty: settingsDirectory({ legacy_tiocsti: fixed(0) }) }),
   fs: fsSettings,
   kernel: kernelSettings,
   net: netSettings,
-  user: directory<Kernel>({
+  user: settingsDirectory({
     max_user_namespaces: fixed(0),
     max_pid_namespaces: fixed(0),
     max_net_namespaces: fixed(0),

@@ -5,7 +5,11 @@ import type { Caller } from '../../vfs/caller.ts';
 import type { Node } from '../../vfs/node.ts';
 import type { PseudoFileSystem } from './pseudo-filesystem.ts';
 
-export type Entry<S extends object> = (filesystem: PseudoFileSystem, subject: S) => Node;
+export interface Entry<S extends object> {
+  (filesystem: PseudoFileSystem, subject: S): Node;
+  /** The node is a directory, and so a link to the directory that the node is in. */
+  readonly isDirectory?: boolean;
+}
 
 /** Names and what is there, in the order of listing. */
 export type Entries<S extends object> = Readonly<Record<string, Entry<S>>>;

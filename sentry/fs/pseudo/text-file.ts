@@ -1,8 +1,9 @@
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
-import { EIO, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { EIO, ENOMEM, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { POLLERR, POLLPRI } from '../../../abi/poll.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { WaitQueue } from '../../base/wait.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -122,6 +123,8 @@ class TextFile extends PositionedFile {
   readonly node: Node;
   readonly #parts: TextFileParts;
   #content: Uint8Array | undefined = undefined;
+  /** The account that pays for the content: the process that opened the file. */
+  readonly #account: MemoryAccount = currentAccount();
   /** The version of `changes` that poll(2) has told of. */
   #toldVersion: number;
 
@@ -157,10 +160,18 @@ class TextFile extends PositionedFile {
     if (this.#content === undefined || position === 0) {
       const text = this.#parts.render();
       if (isErrno(text)) return text;
+      const grown = text.length - (this.#content?.length ?? 0);
+      if (grown > 0 && !this.#account.hasRoom(grown)) return ENOMEM;
+      this.#account.force(grown);
       this.#content = Buffer.from(text, 'latin1');
     }
     const rest = this.#content.subarray(position, position + sink.remaining);
     return rest.length === 0 ? 0 : sink.put(rest);
+  }
+
+  override close(): void {
+    this.#account.uncharge(this.#content?.length ?? 0);
+    this.#content = undefined;
   }
 
   protected override writeAt(source: Source): SysResult {

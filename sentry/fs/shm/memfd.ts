@@ -46,6 +46,7 @@ export class MemfdNode extends TmpFile {
   ) {
     super(filesystem, { mode: S_IFREG | mode, ...owner });
     filesystem.adoptInode();
+    filesystem.payForInode();
     this.nlink = 0;
     this.label = label;
     this.seals = seals;

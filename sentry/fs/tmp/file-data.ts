@@ -369,6 +369,7 @@ export class FileData implements Mappable, UnseenMemory {
       return done;
     }
     this.#chunks.clear();
+    this.#uncharge(this.#charged);
     this.#memfd = fd;
     this.settle();
     if (this.#charged === pageCeil(this.#size)) this.#denseEnd = this.#size;
@@ -390,14 +391,18 @@ export class FileData implements Mappable, UnseenMemory {
   }
 
   #charge(bytes: number): boolean {
-    if (!this.#account.chargePages(bytes)) return false;
+    // Chunks are memory of the Sentry; pages of a memfd are memory of the host's kernel.
+    const isCharged =
+      this.#memfd >= 0 ? this.#account.chargePages(bytes) : this.#account.charge(bytes);
+    if (!isCharged) return false;
     this.#charged += bytes;
     return true;
   }
 
   #uncharge(bytes: number): void {
     if (bytes === 0) return;
-    this.#account.unchargePages(bytes);
+    if (this.#memfd >= 0) this.#account.unchargePages(bytes);
+    else this.#account.uncharge(bytes);
     this.#charged -= bytes;
   }
 }

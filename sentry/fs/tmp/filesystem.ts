@@ -77,7 +77,16 @@ export class TmpFileSystem implements FileSystem {
   /** An inode that the limit does not count out: fs/overlay takes lower files over. */
   adoptInode(): void {
     this.#inodes += 1;
+  }
+
+  /** Charges an inode that was adopted: the Sentry cannot forget it any more and find it again. */
+  payForInode(): void {
     this.account.force(OBJECT_COST.inode);
+  }
+
+  /** An adopted inode that nobody has paid for is forgotten. */
+  dropInode(): void {
+    this.#inodes -= 1;
   }
 
   giveInode(): void {

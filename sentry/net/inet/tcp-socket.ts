@@ -1,6 +1,6 @@
 // TCP within the sandbox (tcp(7)). Both ends live in this kernel, so a segment is a copy into the
 // other end's buffer; what a program sees of a connection's life is kept: backlog, half-close, reset.
-// Differs from Linux: there is no TIME_WAIT, and the buffers have one fixed size.
+// Differs from Linux: there is no TIME_WAIT, and a buffer whose size was not set does not grow.
 import {
   EADDRINUSE,
   EAGAIN,
@@ -10,6 +10,8 @@ import {
   EINPROGRESS,
   EINVAL,
   EISCONN,
+  ENOBUFS,
+  ENOMEM,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
@@ -58,8 +60,11 @@ import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
 
-/** How much one end keeps for its program to read. */
-const bufferBytes = 262_144;
+/**
+ * A buffer whose size the program did not set: about what Linux's tuning gives a connection over
+ * loopback.
+ */
+const tunedBufferBytes = 262_144;
 const readable = POLLIN | POLLRDNORM;
 const writable = POLLOUT | POLLWRNORM;
 const everything = readable | writable | POLLERR | POLLHUP | POLLRDHUP;
@@ -91,7 +96,6 @@ export class TcpSocket extends InetSocket {
   /** The other end has said that no more comes: a program that reads is told of this before any error. */
   #isEnded = false;
   #writeShut = false;
-  #released = false;
   #error = 0;
   readonly #accepted: TcpSocket[] = [];
   /** Connections for which the backlog has no room. */
@@ -214,7 +218,7 @@ export class TcpSocket extends InetSocket {
     this.#readShut = false;
     this.#isEnded = false;
     this.#writeShut = false;
-    this.#ring.discard(this.#ring.length);
+    this.#ring.release();
     return 0;
   }
 
@@ -259,12 +263,11 @@ export class TcpSocket extends InetSocket {
   }
 
   override close(): void {
-    this.#released = true;
     const resets =
       this.#ring.length > 0 || (this.options.lingerOn && this.options.lingerSeconds === 0);
     this.#detach(resets);
     this.unbind();
-    this.#ring.discard(this.#ring.length);
+    this.#ring.release();
   }
 
   #detach(resets: boolean): void {
@@ -332,9 +335,10 @@ export class TcpSocket extends InetSocket {
     if (source.remaining === 0) return 0;
     const peer = this.#peer;
     if (peer === undefined) return this.#sendToNobody(source);
-    const room = bufferBytes - peer.#ring.length;
+    const room = peer.#capacityBytes - peer.#ring.length;
     if (room <= 0) return EAGAIN;
     const count = peer.#ring.fill(source, room);
+    if (count === ENOMEM) return ENOBUFS;
     if (count > 0) peer.queue.notify(readable);
     return count;
   }
@@ -342,7 +346,7 @@ export class TcpSocket extends InetSocket {
   /** The other end was closed: the bytes go, a reset comes back, and the next call sees EPIPE. */
   #sendToNobody(source: Source): SysResult {
     let total = 0;
-    while (source.remaining > 0 && total < bufferBytes) {
+    while (source.remaining > 0 && total < tunedBufferBytes) {
       const taken = source.take(discarded);
       if (isErrno(taken) && total === 0) return taken;
       if (taken <= 0) break;
@@ -376,7 +380,26 @@ export class TcpSocket extends InetSocket {
 
   /** A third free: enough for a sender to be told. */
   get #hasRoom(): boolean {
-    return this.#ring.length * 3 <= bufferBytes * 2;
+    return this.#ring.length * 3 <= this.#capacityBytes * 2;
+  }
+
+  /**
+   * How many bytes may wait here: what the sender's buffer and this one hold together. Half of what
+   * is set is for the overhead of segments, which is why Linux doubles what programs ask for.
+   */
+  get #capacityBytes(): number {
+    const own = this.options;
+    const sender = this.#peer?.options ?? own;
+    const received = own.isReceiveBufferSet ? own.receiveBufferBytes : tunedBufferBytes;
+    const sent = sender.isSendBufferSet ? sender.sendBufferBytes : tunedBufferBytes;
+    return (received + sent) / 2;
+  }
+
+  override optionsChanged(): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    if (peer.#hasRoom) this.queue.notify(writable);
+    if (this.#hasRoom) peer.queue.notify(writable);
   }
 
   override poll(): number {
@@ -424,15 +447,6 @@ export class TcpSocket extends InetSocket {
     };
     bytes[0] = states[this.#state];
     return bytes;
-  }
-
-  /** For /proc/net/tcp. */
-  get stateNumber(): number {
-    return this.#info()[0] as number;
-  }
-
-  get isClosed(): boolean {
-    return this.#released;
   }
 }
 

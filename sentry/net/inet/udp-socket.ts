@@ -8,6 +8,7 @@ import {
   EFAULT,
   EINVAL,
   EMSGSIZE,
+  ENOBUFS,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
@@ -37,6 +38,8 @@ import {
   UDP_CORK,
 } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
@@ -55,7 +58,6 @@ import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
 
 const maxPayloadBytes = 65_507;
-const messageOverheadBytes = 768;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
 const udpPorts = new PortTable<InetSocket>();
 
@@ -63,6 +65,8 @@ const udpPorts = new PortTable<InetSocket>();
 interface CorkedDatagram {
   readonly to: Endpoint;
   readonly bytes: Uint8Array;
+  /** The account that pays for the bytes while they wait. */
+  readonly payer: MemoryAccount;
 }
 
 const noBytes = new Uint8Array(0);
@@ -109,7 +113,7 @@ export class UdpSocket extends InetSocket {
   }
 
   override close(): void {
-    this.#corked = undefined;
+    this.#takeCorked();
     this.unbind();
     this.#inbox.clear();
   }
@@ -132,16 +136,15 @@ export class UdpSocket extends InetSocket {
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
     const already = this.#corked?.bytes ?? noBytes;
+    if (!MessageInbox.hasRoom(already.length + lengthBytes)) return ENOBUFS;
     const bytes = new Uint8Array(already.length + lengthBytes);
-    if (bytes.length > maxPayloadBytes) return this.#dropCorked(EMSGSIZE);
     bytes.set(already);
+    this.#takeCorked();
+    if (bytes.length > maxPayloadBytes) return EMSGSIZE;
     if (lengthBytes > 0 && takeAll(source, bytes.subarray(already.length)) < lengthBytes)
-      return this.#dropCorked(EFAULT);
-    if ((flags & MSG_MORE) !== 0 || this.#isCorked) this.#corked = { to, bytes };
-    else {
-      this.#corked = undefined;
-      this.#transmit(to, bytes);
-    }
+      return EFAULT;
+    if ((flags & MSG_MORE) !== 0 || this.#isCorked) this.#cork(to, bytes);
+    else this.#transmit(to, bytes);
     return lengthBytes;
   }
 
@@ -151,9 +154,17 @@ export class UdpSocket extends InetSocket {
     return !isErrno(to) && to.port === 0 ? EINVAL : to;
   }
 
-  #dropCorked(error: SysResult): SysResult {
+  #cork(to: Endpoint, bytes: Uint8Array): void {
+    const payer = currentAccount();
+    payer.force(bytes.length + OBJECT_COST.message);
+    this.#corked = { to, bytes, payer };
+  }
+
+  #takeCorked(): CorkedDatagram | undefined {
+    const corked = this.#corked;
     this.#corked = undefined;
-    return error;
+    corked?.payer.uncharge(corked.bytes.length + OBJECT_COST.message);
+    return corked;
   }
 
   get #isCorked(): boolean {
@@ -171,17 +182,18 @@ export class UdpSocket extends InetSocket {
   /** Sends what was held back where UDP_CORK ends. */
   override setOption(level: number, name: number, value: Uint8Array): SysResult {
     const set = super.setOption(level, name, value);
-    const corked = this.#corked;
-    if (level === SOL_UDP && name === UDP_CORK && corked !== undefined && !this.#isCorked) {
-      this.#corked = undefined;
-      this.#transmit(corked.to, corked.bytes);
+    if (level === SOL_UDP && name === UDP_CORK && !this.#isCorked) {
+      const corked = this.#takeCorked();
+      if (corked !== undefined) this.#transmit(corked.to, corked.bytes);
     }
     return set;
   }
 
   #deliver(bytes: Uint8Array, from: Endpoint): void {
-    const chargedBytes = bytes.length + messageOverheadBytes;
-    if (this.#queuedBytes + chargedBytes > this.options.receiveBufferBytes) return;
+    const chargedBytes = bytes.length + OBJECT_COST.message;
+    // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
+    // a small empty buffer.
+    if (this.#queuedBytes > this.options.receiveBufferBytes) return;
     this.#queuedBytes += chargedBytes;
     const address = encodeInetAddress(from, this.domain);
     const credit = (count: number): void => {
