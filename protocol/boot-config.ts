@@ -227,4 +227,9 @@ export interface SandboxConfig {
    * Needs seccomp 'log'.
    */
   readonly profile: boolean;
+  /**
+   * Measure how long the Sentry's turns take, and write the longest to the log
+   * (sentry/kernel/turn-meter.ts).
+   */
+  readonly turns: boolean;
 }

@@ -21,6 +21,8 @@ const allowed: Readonly<Record<string, string>> = {
     'The scheduler alone sets it: no constructor of an object has the task that the object is made for.',
   'sentry/base/turn.ts let current':
     'The turns of the one main loop. Nothing is kept for longer than one.',
+  'sentry/base/turn.ts let pieceTurn': 'The turn that the piece of work at hand belongs to.',
+  'sentry/base/turn.ts let pieceEndsNs': 'The piece of work at hand, which ends with the turn.',
   'sentry/fs/proc/namespace-file.ts weak entered': inodeCache,
   'sentry/fs/proc/process-directory.ts weak processNodes': inodeCache,
   'sentry/fs/proc/process-directory.ts weak threadNodes': inodeCache,

@@ -338,7 +338,8 @@ export class SystrapSpace implements AddressSpace {
 
   /** Returns how many of `length` bytes at `addr` lie below guestTop. */
   #inside(addr: number, length: number): number {
-    if (!(addr >= 0)) return 0;
+    // The pid of a dead process may be another's by now.
+    if (!(addr >= 0) || this.isDead) return 0;
     return Math.min(length, this.#host.guestTop - addr);
   }
 

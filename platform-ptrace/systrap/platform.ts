@@ -174,6 +174,18 @@ export class SystrapPlatform implements Platform, CloneHost {
     return any;
   }
 
+  look(): void {
+    this.#pollCount = 0;
+    this.#waiter.pollDescriptors();
+    this.clones.answerNotifications();
+    if (!this.clones.isIdle) this.clones.expire();
+    this.poll();
+  }
+
+  get sleptNs(): number {
+    return this.#waiter.sleptNs;
+  }
+
   wait(untilNs: number): void {
     if (this.poll()) return;
     const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);

@@ -103,6 +103,7 @@ function planConfig(
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
     profile: isProfileWanted(options),
+    turns: isMeterWanted(options),
   };
 }
 
@@ -111,6 +112,13 @@ function isProfileWanted({ debugLog, debugSeccomp }: DoOptions): boolean {
   if (process.env['RUNTS_PROFILE'] !== '1') return false;
   if (debugLog === undefined || debugSeccomp !== true)
     throw new Failure('RUNTS_E_USAGE', 'RUNTS_PROFILE=1 wants --debug-log and --debug-seccomp');
+  return true;
+}
+
+/** How long the Sentry's turns take, likewise. */
+function isMeterWanted({ debugLog }: DoOptions): boolean {
+  if (process.env['RUNTS_TURNS'] !== '1') return false;
+  if (debugLog === undefined) throw new Failure('RUNTS_E_USAGE', 'RUNTS_TURNS=1 wants --debug-log');
   return true;
 }
 

@@ -151,6 +151,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
     profile: false,
+    turns: false,
   };
 }
 

@@ -27,6 +27,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
+import { TurnMeter } from '../kernel/turn-meter.ts';
 import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
@@ -106,6 +107,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       const status = kernel.run();
       main.streams.flush();
+      if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
       return status;
     },
   };
@@ -161,6 +163,7 @@ function newKernel(
     ownMemory,
     cpuCount: machine.cpuCount,
     log,
+    turns: config.turns ? newTurnMeter(platform) : undefined,
     tell: config.container.isInit
       ? () => undefined
       : (text) => channel.send(eventLine({ type: 'warning', text })),
@@ -180,6 +183,13 @@ function newKernel(
     mainHasShell: config.hasShell,
     mainStopped,
   });
+}
+
+function newTurnMeter(platform: Platform): TurnMeter {
+  return new TurnMeter(
+    () => native.cpuTimeNs(0) + platform.sleptNs,
+    (number) => table[number]?.name ?? `syscall ${number}`,
+  );
 }
 
 /** From here on this process can do what its seccomp list says, and sees no file. */

@@ -4,10 +4,11 @@ import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
+import { doLeftover, hasLeftovers } from '../base/leftovers.ts';
 import type { MemoryAccount } from '../base/memory-account.ts';
 import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
-import { nextTurn } from '../base/turn.ts';
+import { nextTurn, PIECE_NS } from '../base/turn.ts';
 import { uuid } from '../base/uuid.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -26,6 +27,7 @@ import { Scheduler } from './scheduler.ts';
 import { AuditLimit } from './seccomp/audit.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
+import type { TurnMeter } from './turn-meter.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -49,6 +51,8 @@ export interface KernelOptions {
   /** CPUs that the guest sees. */
   readonly cpuCount: number;
   readonly log: (level: LogLevel, message: string) => void;
+  /** Counts how long turns take, where that was asked for. */
+  readonly turns?: TurnMeter | undefined;
   /** Tells the person who started the sandbox, where one is there to read. */
   readonly tell: (message: string) => void;
   /** Runs one syscall of a task: the table's dispatch. */
@@ -81,6 +85,7 @@ export class Kernel {
   readonly log: (level: LogLevel, message: string) => void;
   readonly tell: (message: string) => void;
   readonly dispatch: (task: Task) => MaybeBlocking;
+  readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];
   readonly network: Network;
@@ -122,6 +127,8 @@ export class Kernel {
 
   readonly #memoryGuard: MemoryGuard;
   #exitStatus: number | undefined = undefined;
+  /** When the next piece of a long call may run although others are busy. */
+  #nextPieceNs = 0;
 
   constructor(options: KernelOptions) {
     this.clock = options.clock;
@@ -133,6 +140,7 @@ export class Kernel {
     this.log = options.log;
     this.tell = options.tell;
     this.dispatch = options.dispatch;
+    this.turns = options.turns;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
     this.network = options.network;
@@ -189,15 +197,39 @@ export class Kernel {
 
   /** Runs until the main process has ended. Its wait status. */
   run(): number {
+    this.turns?.lap('start');
     while (this.#exitStatus === undefined) {
       nextTurn();
       this.scheduler.runReady();
       this.timers.runDue(this.clock.monotonicNs());
       this.#memoryGuard.look(this.clock.monotonicNs());
-      if (this.scheduler.hasReady) continue;
-      if (!this.#pollBatch()) this.platform.wait(this.#nextDeadlineNs());
+      this.turns?.lap('timers');
+      if (this.scheduler.hasUnfinished || hasLeftovers()) this.#pieceOfWork();
+      // Calls can wake one another without end, and the events of others come in between.
+      else if (this.scheduler.hasReady) this.platform.poll();
+      else if (!this.#pollBatch()) this.platform.wait(this.#nextDeadlineNs());
+      this.turns?.lap('platform');
     }
     return this.#exitStatus;
+  }
+
+  /**
+   * Runs a piece of a long call or of what was left over, and no more than that: whoever waits
+   * comes before the next piece. While others are busy, they get as much time as the pieces.
+   */
+  #pieceOfWork(): void {
+    const othersAreBusy = this.#pollBatch();
+    const beganNs = this.clock.monotonicNs();
+    if (this.#exitStatus !== undefined || (othersAreBusy && beganNs < this.#nextPieceNs)) return;
+    this.turns?.lap('platform');
+    if (this.scheduler.hasUnfinished) this.scheduler.runPiece();
+    if (hasLeftovers()) {
+      doLeftover();
+      this.turns?.lap('leftovers');
+    }
+    const endedNs = this.clock.monotonicNs();
+    this.#nextPieceNs = endedNs + Math.min(endedNs - beganNs, PIECE_NS);
+    this.platform.look();
   }
 
   #nextDeadlineNs(): number {

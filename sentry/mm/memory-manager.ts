@@ -20,6 +20,7 @@ import {
   PROT_WRITE,
 } from '../../abi/mman.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -51,6 +52,11 @@ import {
 
 const PROT_SEM = 8;
 const PAGE_FAULT = 14;
+/**
+ * More than so many mappings are changed in pieces of so many. The host is told of each, and has
+ * room for 16.
+ */
+const MANY_VMAS = 6144;
 /** The parts of the calling task that memory calls use; Task is one. */
 export interface MemoryCaller {
   readonly thread: GuestThread;
@@ -260,7 +266,7 @@ export class MemoryManager {
   }
 
   /** mprotect(2), and pkey_mprotect(2) with key -1. */
-  mprotect(caller: MemoryCaller, addr: number, length: number, prot: number): SysResult {
+  mprotect(caller: MemoryCaller, addr: number, length: number, prot: number): MaybeBlocking {
     this.begin(caller);
     const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || !isPageAligned(addr)) return EINVAL;
@@ -275,7 +281,10 @@ export class MemoryManager {
       if (grows === PROT_GROWSUP || (vma.flags & VMA_GROWSDOWN) === 0) return EINVAL;
       start = vma.start;
     }
-    return this.#protect(caller, start, end, this.#fullProt(caller, start, end, prot & FULL_PROT));
+    const full = this.#fullProt(caller, start, end, prot & FULL_PROT);
+    if (this.map.vmas.size > MANY_VMAS)
+      return begin(this.#protectInPieces(caller, start, end, full));
+    return this.#protect(caller, start, end, full);
   }
 
   /** Returns `prot` with what READ_IMPLIES_EXEC adds, where all of the range may be run. */
@@ -286,6 +295,32 @@ export class MemoryManager {
       if ((full & ~vma.maxProt) !== 0) return prot;
     }
     return full;
+  }
+
+  *#protectInPieces(
+    caller: MemoryCaller,
+    start: number,
+    end: number,
+    prot: number,
+  ): Blocking<SysResult> {
+    for (let at = start; ; ) {
+      const pieceEnd = this.#endOfPiece(at, end);
+      const error = this.#protect(caller, at, pieceEnd, prot);
+      if (isErrno(error) || pieceEnd >= end) return error;
+      at = pieceEnd;
+      yield KILLABLE_PAUSE;
+    }
+  }
+
+  /** Behind MANY_VMAS adjoining mappings, or `end`. */
+  #endOfPiece(start: number, end: number): number {
+    let reached = start;
+    for (let count = 0; count < MANY_VMAS; count += 1) {
+      const vma = this.map.vmas.find(reached);
+      if (vma === undefined || vma.end >= end) return end;
+      reached = vma.end;
+    }
+    return reached;
   }
 
   /** Changes everything up to the first mapping that may not change, then fails, as Linux does. */
@@ -329,24 +364,23 @@ export class MemoryManager {
     child.programBreak.end = this.programBreak.end;
     child.peakBytes = this.peakBytes;
     if (this.executable !== undefined) child.setExecutable(this.executable);
-    for (const vma of this.map.vmas) {
-      if ((vma.flags & VMA_DONTFORK) !== 0) {
-        child.map.queue({ kind: 'unmap', addr: vma.start, length: vma.bytes }, childThread);
-        continue;
+    child.map.copyFrom(this.map, (vma) => {
+      const { start, bytes, prot, flags } = vma;
+      if ((flags & VMA_DONTFORK) !== 0) {
+        child.map.queue({ kind: 'unmap', addr: start, length: bytes }, childThread);
+        return undefined;
       }
-      const copy = vma.slice(vma.start, vma.end);
-      copy.flags &= ~VMA_LOCKED; // Locks are not inherited.
-      copy.hold();
-      child.map.add(copy);
-      if ((vma.flags & VMA_WIPEONFORK) !== 0) {
-        const { start, bytes, prot } = vma;
-        const noreserve = (vma.flags & VMA_NORESERVE) !== 0;
+      if ((flags & VMA_WIPEONFORK) !== 0) {
+        const noreserve = (flags & VMA_NORESERVE) !== 0;
         child.map.queue(
           { kind: 'mapAnonymous', addr: start, length: bytes, prot, noreserve, populate: false },
           childThread,
         );
       }
-    }
+      const copy = vma.slice(start, vma.end);
+      copy.flags &= ~VMA_LOCKED; // Locks are not inherited.
+      return copy;
+    });
     return child;
   }
 

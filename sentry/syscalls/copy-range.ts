@@ -105,7 +105,7 @@ function* goOn(
   copy.to.acquire();
   try {
     for (;;) {
-      const wake = yield betweenPieces(task, copy.to);
+      const wake = yield betweenPieces(copy.to);
       if (wake === 'signal') return finish(done);
       const copied = copyPiece(copy, done);
       if (copied > 0) done += copied;

@@ -116,6 +116,7 @@ class Sendfile {
     while (this.#position < pieceEnd) {
       const room = chunk.subarray(0, Math.min(CHUNK_BYTES, pieceEnd - this.#position));
       const read = this.#input.pread(new BufferSink(room), this.#position);
+      if (read === EAGAIN && this.#input.goesOn) return undefined;
       if (read <= 0) return read;
       const source = limitedWrite(
         this.#task,
@@ -140,7 +141,7 @@ class Sendfile {
       for (;;) {
         const wake = yield done === EAGAIN
           ? sleepOn(this.#output, writeEvents)
-          : betweenPieces(this.#task, this.#output);
+          : betweenPieces(this.#output);
         if (wake === 'signal') return this.#finish(ERESTARTSYS);
         done = this.#piece();
         if (done === undefined || (done === EAGAIN && !isNonblocking(this.#output))) continue;

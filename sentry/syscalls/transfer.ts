@@ -26,16 +26,25 @@ import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
 import { S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import {
   type Blocking,
+  KILLABLE_PAUSE,
   type MaybeBlocking,
+  PAUSE,
   type Sleep,
   sleepOn,
-  sleepUntil,
 } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import { notifyRead, notifyWritten } from '../vfs/notify.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { beforeWrite } from '../vfs/permission.ts';
+import {
+  afterwards,
+  exclusively,
+  isLong,
+  readInPieces,
+  ShortSource,
+  writeInPieces,
+} from './long-transfer.ts';
 
 /** MAX_RW_COUNT: INT_MAX rounded down to a page. */
 export const maxTransferBytes = 0x7fff_f000;
@@ -73,9 +82,8 @@ export function deadlineAfter(task: Task, timeoutNs: number): number {
  * Returns the sleep of a long copy into `output` between two pieces, in which others get their
  * turn. As in Linux, only death cuts a copy into a regular file short.
  */
-export function betweenPieces(task: Task, output: OpenFile): Sleep {
-  const now = sleepUntil(task.kernel.clock.monotonicNs());
-  return output.node.kind === S_IFREG ? { ...now, killable: true } : now;
+export function betweenPieces(output: OpenFile): Sleep {
+  return output.node.kind === S_IFREG ? KILLABLE_PAUSE : PAUSE;
 }
 
 /**
@@ -88,8 +96,22 @@ export function interrupted(timeoutNs: number): SysResult {
 
 /** Reads at the file's offset, waiting where the file is blocking. */
 export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking {
+  if (isLong(file, sink.remaining) || file.longCall !== undefined)
+    return afterwards(readLong(task, file, sink), (all) => readDone(file, all));
   const count = file.read(sink);
-  if (count === EAGAIN && !isNonblocking(file)) return waitAndRead(task, file, sink);
+  if (count === EAGAIN) {
+    if (file.goesOn) return afterwards(readLong(task, file, sink), (more) => readDone(file, more));
+    if (!isNonblocking(file)) return waitAndRead(task, file, sink);
+  }
+  if (count > 0) notifyRead(file);
+  return count;
+}
+
+function readLong(task: Task, file: OpenFile, sink: Sink): Blocking<SysResult> {
+  return exclusively([file], () => readInPieces(task, file, sink, (piece) => file.read(piece)));
+}
+
+function readDone(file: OpenFile, count: SysResult): SysResult {
   if (count > 0) notifyRead(file);
   return count;
 }
@@ -116,7 +138,11 @@ function* waitAndRead(task: Task, file: OpenFile, sink: Sink): Blocking<SysResul
 export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBlocking {
   const limited = limitedWrite(task, file, source, file.offset);
   if (isErrno(limited)) return limited;
-  if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
+  if (file.node.kind === S_IFREG) {
+    beforeWrite(file, task.credentials);
+    if (isLongWrite(file, limited))
+      return afterwards(writeLong(task, file, limited), (all) => writeDone(task, file, all));
+  }
   const count = file.write(limited);
   if (
     !isErrno(count) ? !wantsMore(file, limited, count) : count !== EAGAIN || isNonblocking(file)
@@ -124,6 +150,21 @@ export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBloc
     return writeDone(task, file, count);
   }
   return waitAndWrite(task, file, limited, Math.max(count, 0));
+}
+
+/** Written in pieces, or after another call that writes in pieces. */
+function isLongWrite(file: OpenFile, source: Source): boolean {
+  return (
+    isLong(file, source.remaining) ||
+    file.longCall !== undefined ||
+    file.node.longCall !== undefined
+  );
+}
+
+function writeLong(task: Task, file: OpenFile, source: Source): Blocking<SysResult> {
+  return exclusively([file, file.node], () =>
+    writeInPieces(task, file, source, (piece) => file.write(piece)),
+  );
 }
 
 function wantsMore(file: OpenFile, source: Source, count: number): boolean {
@@ -180,11 +221,16 @@ function passesLargestOffset(position: number, lengthBytes: number): boolean {
 }
 
 /** pread(2) on any file. Those with positions never wait. */
-export function preadFile(file: OpenFile, sink: Sink, position: number): SysResult {
+export function preadFile(task: Task, file: OpenFile, sink: Sink, position: number): MaybeBlocking {
   if (passesLargestOffset(position, sink.remaining)) return EINVAL;
-  const count = file.pread(sink, position);
-  if (count > 0) notifyRead(file);
-  return count;
+  if (!isLong(file, sink.remaining)) {
+    const count = file.pread(sink, position);
+    if (count !== EAGAIN || !file.goesOn) return readDone(file, count);
+  }
+  return afterwards(
+    readInPieces(task, file, sink, (piece, done) => file.pread(piece, position + done)),
+    (all) => readDone(file, all),
+  );
 }
 
 export function pwriteFile(
@@ -192,14 +238,31 @@ export function pwriteFile(
   file: OpenFile,
   source: Source,
   position: number,
-): SysResult {
+): MaybeBlocking {
   if (passesLargestOffset(position, source.remaining)) return EINVAL;
   const limited = limitedWrite(task, file, source, position);
   if (isErrno(limited)) return limited;
-  if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
+  if (file.node.kind === S_IFREG) {
+    beforeWrite(file, task.credentials);
+    if (isLong(file, limited.remaining) || file.node.longCall !== undefined)
+      return afterwards(pwriteLong(task, file, limited, position), (all) =>
+        writeDone(task, file, all),
+      );
+  }
   const count = file.pwrite(limited, position);
   if (count > 0) notifyWritten(file);
   return count;
+}
+
+function pwriteLong(
+  task: Task,
+  file: OpenFile,
+  source: Source,
+  position: number,
+): Blocking<SysResult> {
+  return exclusively([file.node], () =>
+    writeInPieces(task, file, source, (piece, done) => file.pwrite(piece, position + done)),
+  );
 }
 
 /** Applies RLIMIT_FSIZE: the source cut short, or EFBIG with SIGXFSZ where nothing may be written. */
@@ -234,30 +297,4 @@ export function limitedLength(
     return EFBIG;
   }
   return Math.min(length, limit - start);
-}
-
-/** The first bytes of another source. */
-export class ShortSource implements Source {
-  readonly #source: Source;
-  #left: number;
-
-  constructor(source: Source, lengthBytes: number) {
-    this.#source = source;
-    this.#left = lengthBytes;
-  }
-
-  get remaining(): number {
-    return Math.min(this.#left, this.#source.remaining);
-  }
-
-  take(dst: Uint8Array): SysResult {
-    const count = this.#source.take(dst.length > this.#left ? dst.subarray(0, this.#left) : dst);
-    if (count > 0) this.#left -= count;
-    return count;
-  }
-
-  giveBack(count: number): void {
-    this.#source.giveBack(count);
-    this.#left += count;
-  }
 }

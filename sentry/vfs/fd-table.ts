@@ -1,11 +1,18 @@
 // A table of file descriptors: fcntl(2), dup(2), close_range(2); struct files_struct.
 import { EBADF, EMFILE, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
 import { O_PATH } from '../../abi/fcntl.ts';
+import { finishLater } from '../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
 import { anonymousDentry, type Dentry } from './dentry.ts';
 import { releasePosixLocks } from './locks.ts';
 import type { OpenFile } from './open-file.ts';
+
+/**
+ * Files that one turn closes where a process with very many ends. The last reference to each may
+ * take a microsecond or two.
+ */
+const CLOSED_AT_ONCE = 1024;
 
 export class FdTable {
   #files: (OpenFile | undefined)[] = [];
@@ -103,8 +110,9 @@ export class FdTable {
     return this.#count;
   }
 
-  *entries(): Generator<[number, OpenFile]> {
-    for (let fd = 0; fd < this.#files.length; fd += 1) {
+  /** From descriptor `first` on. */
+  *entries(first = 0): Generator<[number, OpenFile]> {
+    for (let fd = Math.max(first, 0); fd < this.#files.length; fd += 1) {
       const file = this.#files[fd];
       if (file !== undefined) yield [fd, file];
     }
@@ -144,8 +152,17 @@ export class FdTable {
   release(): void {
     this.#holders -= 1;
     if (this.#holders !== 0) return;
+    const closing = this.#closeAll();
+    if (closing.next().done !== true) finishLater(closing);
+  }
+
+  *#closeAll(): Iterator<undefined> {
+    let closed = 0;
     for (let fd = 0; fd < this.#files.length; fd += 1) {
-      if (this.#files[fd] !== undefined) this.remove(fd);
+      if (this.#files[fd] === undefined) continue;
+      this.remove(fd);
+      closed += 1;
+      if (closed % CLOSED_AT_ONCE === 0) yield undefined;
     }
     this.#account.uncharge(this.#files.length * OBJECT_COST.descriptor);
     this.#files = [];

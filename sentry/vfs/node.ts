@@ -12,6 +12,7 @@ import {
 } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { WallTime } from '../base/clock.ts';
+import type { Waitable } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { FileLocks } from './locks.ts';
 import type { NodeObserver } from './notify.ts';
@@ -117,8 +118,12 @@ export interface FileSystem {
   readonly root: Node;
   /** Device number of the instance (st_dev). */
   readonly dev: number;
+  /** The mounts that show the file system: counted by vfs/mount.ts alone. */
+  mountCount?: number;
   /** Owners are not shown as they are on the host (mount_setattr(2)). */
   readonly isIdMapped?: boolean;
+  /** The last mount has gone, and nobody has a file open: a file system in memory gives it back. */
+  unmounted?(): void;
   status(): FileSystemStatus;
   /** Writes back what is dirty (sync, syncfs). */
   sync(): SysResult;
@@ -163,6 +168,8 @@ export abstract class Node extends FileIdentity {
   readonly cacheable: boolean = true;
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
   dentryCount = 0;
+  /** The call that writes this file in pieces. */
+  longCall: Waitable | undefined = undefined;
 
   /** The file itself: other nodes may be of the same one (fs/gofer/shared-identities.ts). */
   get identity(): FileIdentity {

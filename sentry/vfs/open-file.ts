@@ -14,7 +14,7 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
-import { type MaybeBlocking, WaitQueue } from '../base/wait.ts';
+import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
 import { releaseFileLocks } from './locks.ts';
@@ -55,6 +55,12 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
+/** A thing that one long call at a time may have: an open file for its offset, a node to write. */
+export interface LongCallOwner {
+  /** The call that goes on in pieces, on whose end others wait. */
+  longCall: Waitable | undefined;
+}
+
 /**
  * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
  */
@@ -71,7 +77,7 @@ export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
 
-export abstract class OpenFile {
+export abstract class OpenFile implements LongCallOwner {
   readonly queue: WaitQueue = new WaitQueue();
   /** O_* status flags and access mode; F_SETFL changes O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME. */
   flags: number;
@@ -86,6 +92,7 @@ export abstract class OpenFile {
   #account: MemoryAccount | undefined;
   #closeObservers: Set<CloseObserver> | undefined;
   #written: FileIdentity | undefined;
+  longCall: Waitable | undefined = undefined;
   /**
    * mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2);
    * set by vfs/open.ts.
@@ -168,6 +175,22 @@ export abstract class OpenFile {
 
   /** A blocking write goes on until every byte is taken (pipes, stream sockets, terminals). */
   get isByteStream(): boolean {
+    return false;
+  }
+
+  /**
+   * A transfer of more bytes is cut into pieces of so many, which take less than a millisecond
+   * each. Infinity: a transfer is one thing (messages), or ends soon by itself (queues).
+   */
+  get pieceBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * The EAGAIN that a read just answered means: a piece of the work is done, and the same read is
+   * to be made again in a later turn.
+   */
+  get goesOn(): boolean {
     return false;
   }
 

@@ -7,7 +7,10 @@ import type { Node } from '../../vfs/node.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 
 const zeros = new Uint8Array(65536);
-const random = new Uint8Array(4096);
+const random = new Uint8Array(32_768);
+const ZEROS_PIECE_BYTES = 1_048_576;
+/** Random bytes cost the host ten times as much. */
+const RANDOM_PIECE_BYTES = 131_072;
 
 /** include/uapi/linux/random.h. */
 const RNDGETENTCNT = 0x80045200;
@@ -24,6 +27,10 @@ abstract class MemoryDevice extends OpenFile {
   constructor(node: Node, flags: number) {
     super(flags);
     this.node = node;
+  }
+
+  override get pieceBytes(): number {
+    return ZEROS_PIECE_BYTES;
   }
 
   override get pollable(): boolean {
@@ -113,10 +120,15 @@ export class RandomFile extends MemoryDevice {
     return this.#pollable;
   }
 
+  override get pieceBytes(): number {
+    return RANDOM_PIECE_BYTES;
+  }
+
   override read(sink: Sink): SysResult {
     return putRepeatedly(sink, () => {
-      this.#fill(random);
-      return random;
+      const piece = sink.remaining < random.length ? random.subarray(0, sink.remaining) : random;
+      this.#fill(piece);
+      return piece;
     });
   }
 

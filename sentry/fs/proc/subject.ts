@@ -12,6 +12,7 @@ import {
   type Owner,
   processOperations,
   rootOwner,
+  type Text,
 } from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 
@@ -80,7 +81,7 @@ export function mayLookInto(subject: Subject, caller: Caller): SysResult {
 /** A file of a process: what it shows ends with the process. */
 export function processFile(
   mode: number,
-  render: (subject: Subject, caller: Caller) => Result<string>,
+  render: (subject: Subject, caller: Caller) => Result<Text>,
   options: TextFileOptions<Subject> = {},
 ): Entry<Subject> {
   return textFile<Subject>(
@@ -97,7 +98,7 @@ export function processFile(
 /** A file that only those may open who may trace the process. */
 export function privateFile(
   mode: number,
-  render: (subject: Subject, caller: Caller) => Result<string>,
+  render: (subject: Subject, caller: Caller) => Result<Text>,
   operations: FileOperations = processOperations,
 ): Entry<Subject> {
   return processFile(mode, render, { mayOpen: mayLookInto, operations });

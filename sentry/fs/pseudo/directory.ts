@@ -22,8 +22,8 @@ export interface Computed<S extends object> {
    * link counts.
    */
   directoryCount?(subject: S): number;
-  /** In the order of rising keys. */
-  list(subject: S, caller: Caller): Result<readonly ComputedName[]>;
+  /** In the order of rising keys. Those below `firstKey` need not come. */
+  list(subject: S, caller: Caller, firstKey: number): Result<Iterable<ComputedName>>;
   /** The node of a name, the same one as long as it means the same; undefined where there is none. */
   lookup(filesystem: PseudoFileSystem, subject: S, name: string, caller: Caller): Node | undefined;
 }
@@ -140,7 +140,7 @@ export class PseudoDirectory<S extends object> extends Node {
   #listComputed(offset: number, emit: DirectoryEmit, caller: Caller): SysResult {
     const { computed } = this.#options;
     if (computed === undefined) return 0;
-    const names = computed.list(this.#subject, caller);
+    const names = computed.list(this.#subject, caller, offset - computedOffset);
     if (isErrno(names)) return names;
     for (const { name, key } of names) {
       if (key + computedOffset < offset) continue;

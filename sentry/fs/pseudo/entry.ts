@@ -64,5 +64,11 @@ export interface EntryOptions<S extends object> {
   readonly mayOpen?: (subject: S, caller: Caller, flags: number) => SysResult;
 }
 
-/** The bytes of a file, one char per byte. */
-export type Render<S extends object> = (subject: S, caller: Caller) => Result<string>;
+/**
+ * The bytes of a file, one char per byte: all of them, or part after part (the records of
+ * fs/seq_file.c) where there may be too many for one turn. A part may be empty: then it only shows
+ * that something was done.
+ */
+export type Text = string | IterableIterator<string>;
+
+export type Render<S extends object> = (subject: S, caller: Caller) => Result<Text>;

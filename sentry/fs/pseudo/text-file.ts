@@ -1,6 +1,14 @@
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
-import { EIO, ENOMEM, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EAGAIN,
+  EIO,
+  ENOMEM,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { POLLERR, POLLPRI } from '../../../abi/poll.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
@@ -16,6 +24,7 @@ import {
   type FileOperations,
   type Render,
   rootOwner,
+  type Text,
 } from './entry.ts';
 import { Inode, type PseudoFileSystem } from './pseudo-filesystem.ts';
 
@@ -94,7 +103,7 @@ class TextNode<S extends object> extends Node {
   open(flags: number, caller: Caller): Result<OpenFile> {
     const allowed = this.#options.mayOpen?.(this.#subject, caller, flags) ?? 0;
     if (isErrno(allowed)) return allowed;
-    const render = (): Result<string> => this.#render(this.#subject, caller);
+    const render = (): Result<Text> => this.#render(this.#subject, caller);
     const { write } = this.#options;
     const store =
       write === undefined
@@ -110,19 +119,28 @@ class TextNode<S extends object> extends Node {
   }
 }
 
+/** A text that comes in parts: how many of them one read makes, and the most bytes that it gives. */
+const partsPerRead = 128;
+const bytesPerRead = 65_536;
+
 /** The parts of one open file. */
 interface TextFileParts {
   readonly operations: FileOperations;
   readonly changes: Changes | undefined;
-  readonly render: () => Result<string>;
+  readonly render: () => Result<Text>;
   readonly store: ((text: string) => SysResult) | undefined;
 }
 
 class TextFile extends PositionedFile {
   override readonly queue: WaitQueue;
   readonly node: Node;
-  readonly #parts: TextFileParts;
+  readonly #of: TextFileParts;
+  /** The bytes from #base on that were made last. */
   #content: Uint8Array | undefined = undefined;
+  #base = 0;
+  /** The source of the bytes behind #content; undefined when there are none. */
+  #parts: IterableIterator<string> | undefined = undefined;
+  #goesOn = false;
   /** The account that pays for the content: the process that opened the file. */
   readonly #account: MemoryAccount = currentAccount();
   /** The version of `changes` that poll(2) has told of. */
@@ -131,42 +149,93 @@ class TextFile extends PositionedFile {
   constructor(node: Node, flags: number, parts: TextFileParts) {
     super(flags);
     this.node = node;
-    this.#parts = parts;
+    this.#of = parts;
     this.queue = parts.changes?.queue ?? new WaitQueue();
     this.#toldVersion = parts.changes?.version ?? 0;
   }
 
   /** Tells of a change once, as mounts_poll does. */
   override poll(): number {
-    const version = this.#parts.changes?.version ?? 0;
+    const version = this.#of.changes?.version ?? 0;
     if (version === this.#toldVersion) return super.poll();
     this.#toldVersion = version;
     return super.poll() | POLLERR | POLLPRI;
   }
 
   override get pollable(): boolean {
-    return this.#parts.operations.poll;
+    return this.#of.operations.poll;
   }
 
   override get canSpliceFrom(): boolean {
-    return this.#parts.operations.spliceRead;
+    return this.#of.operations.spliceRead;
   }
 
   override get canSpliceTo(): boolean {
-    return this.#parts.operations.spliceWrite;
+    return this.#of.operations.spliceWrite;
+  }
+
+  override get goesOn(): boolean {
+    return this.#goesOn;
   }
 
   override pread(sink: Sink, position: number): SysResult {
-    if (this.#content === undefined || position === 0) {
-      const text = this.#parts.render();
-      if (isErrno(text)) return text;
-      const grown = text.length - (this.#content?.length ?? 0);
-      if (grown > 0 && !this.#account.hasRoom(grown)) return ENOMEM;
-      this.#account.force(grown);
-      this.#content = Buffer.from(text, 'latin1');
+    const isAnew = position === 0 && !this.#goesOn;
+    if (isAnew || this.#content === undefined || position < this.#base) {
+      const begun = this.#begin();
+      if (isErrno(begun)) return begun;
     }
-    const rest = this.#content.subarray(position, position + sink.remaining);
+    if (this.#parts !== undefined) this.#makeParts(position, sink.remaining);
+    const content = this.#content as Uint8Array;
+    const rest = content.subarray(position - this.#base, position - this.#base + sink.remaining);
+    this.#goesOn = rest.length === 0 && this.#parts !== undefined && sink.remaining > 0;
+    if (this.#goesOn) return EAGAIN;
     return rest.length === 0 ? 0 : sink.put(rest);
+  }
+
+  #begin(): SysResult {
+    const text = this.#of.render();
+    if (isErrno(text)) return text;
+    this.#base = 0;
+    this.#parts = typeof text === 'string' ? undefined : text;
+    const bytes = typeof text === 'string' ? text.length : 0;
+    const grown = bytes - (this.#content?.length ?? 0);
+    if (grown > 0 && !this.#account.hasRoom(grown)) return ENOMEM;
+    this.#setContent(typeof text === 'string' ? Buffer.from(text, 'latin1') : new Uint8Array(0));
+    return 0;
+  }
+
+  #setContent(content: Uint8Array): void {
+    this.#account.force(content.length - (this.#content?.length ?? 0));
+    this.#content = content;
+  }
+
+  /** Makes what a read at `position` wants, as far as one read may, and forgets what lies before. */
+  #makeParts(position: number, wanted: number): void {
+    const old = this.#content as Uint8Array;
+    const kept = old.subarray(Math.min(position - this.#base, old.length));
+    const end = position + Math.min(wanted, bytesPerRead);
+    let base = this.#base + old.length - kept.length;
+    if (base + kept.length >= end) return;
+    let text = '';
+    let count = 0;
+    while (this.#parts !== undefined && count < partsPerRead) {
+      if (base + kept.length + text.length >= end) break;
+      const next = this.#parts.next();
+      if (next.done === true) this.#parts = undefined;
+      else text += next.value;
+      count += 1;
+      if (kept.length > 0 || base + text.length > position) continue;
+      base += text.length;
+      text = '';
+    }
+    const before = Math.min(position - base, text.length);
+    if (before > 0 && kept.length === 0) {
+      text = text.slice(before);
+      base += before;
+    }
+    const made = Buffer.from(text, 'latin1');
+    this.#setContent(kept.length === 0 ? made : Buffer.concat([kept, made]));
+    this.#base = base;
   }
 
   override close(): void {
@@ -175,7 +244,7 @@ class TextFile extends PositionedFile {
   }
 
   protected override writeAt(source: Source): SysResult {
-    const { store } = this.#parts;
+    const { store } = this.#of;
     if (store === undefined) return EIO;
     const bytes = new Uint8Array(Math.min(source.remaining, writeLimitBytes));
     const taken = source.take(bytes);

@@ -205,6 +205,9 @@ export abstract class MemoryNode extends Node implements Ownership {
     else this.origin?.drop();
   }
 
+  /** The file system has gone: what the node holds on the host goes too. */
+  abandon(): void {}
+
   /** No name and no holder is left. */
   protected free(): void {
     this.filesystem.giveInode();
