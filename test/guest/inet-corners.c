@@ -4,6 +4,7 @@
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include "check.h"
@@ -202,4 +203,22 @@ TEST(udp_cork) {
   CHECK(memcmp(bytes, "one two", 7) == 0);
   CHECK_EQ(write(client, "three", 5), 5);
   CHECK_EQ(recv(server, bytes, 100, 0), 5);
+}
+
+TEST(connect_heeds_the_send_timeout) {
+  int listener = bound(SOCK_STREAM), client = OK(socket(AF_INET, SOCK_STREAM, 0));
+  struct sockaddr_in name = name_of(listener);
+  OK(listen(listener, 0));
+  struct timeval negative = {-1, 0}, some = {0, 200000};
+  OK(setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &negative, sizeof negative));
+  CHECK_ERR(connect(client, (void *)&name, sizeof name), EINPROGRESS);
+  struct pollfd poller = {.fd = client, .events = POLLOUT};
+  CHECK_EQ(poll(&poller, 1, 1000), 1);
+  OK(connect(client, (void *)&name, sizeof name));
+  CHECK_ERR(connect(client, (void *)&name, sizeof name), EISCONN);
+  // The backlog is full: this one waits in vain.
+  int late = OK(socket(AF_INET, SOCK_STREAM, 0));
+  OK(setsockopt(late, SOL_SOCKET, SO_SNDTIMEO, &some, sizeof some));
+  alarm(20);
+  CHECK_ERR(connect(late, (void *)&name, sizeof name), EINPROGRESS);
 }

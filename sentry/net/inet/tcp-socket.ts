@@ -149,7 +149,8 @@ export class TcpSocket extends InetSocket {
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
     if (familyOf(bytes) === 0) return this.#disconnect();
-    const nonblocking = (this.flags & O_NONBLOCK) !== 0;
+    // No time to wait is as good as O_NONBLOCK (SO_SNDTIMEO).
+    const nonblocking = (this.flags & O_NONBLOCK) !== 0 || this.options.sendTimeoutNs === 0;
     if (this.#state === 'listening') return EISCONN;
     if (this.#state === 'connecting') return nonblocking ? EALREADY : EAGAIN;
     if (this.#state === 'connected') return this.#tellConnected();
@@ -162,6 +163,10 @@ export class TcpSocket extends InetSocket {
     if (nonblocking) return EINPROGRESS;
     if (this.#error !== 0) return -this.takeError();
     return this.#waitsFor === undefined ? this.#tellConnected() : EAGAIN;
+  }
+
+  override connectTimedOut(): SysResult {
+    return EINPROGRESS;
   }
 
   #tellConnected(): SysResult {
