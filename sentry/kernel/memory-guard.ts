@@ -67,7 +67,7 @@ export class MemoryGuard {
   #judge(container: Container): number {
     const { account, limits, guardsMemory } = container.allowance;
     const limitBytes = limits.memoryBytes;
-    if (guardsMemory === 'none' && account.usedBytes < limitBytes * WORTH_A_LOOK)
+    if (guardsMemory === 'late' && account.usedBytes < limitBytes * WORTH_A_LOOK)
       return Number.POSITIVE_INFINITY;
     let outside = container === this.#kernel.mainContainer ? this.#sentry.unpaidBytes : 0;
     let largest: ThreadGroup | undefined;
@@ -113,5 +113,5 @@ export class MemoryGuard {
  * of them.
  */
 function guestBytes({ mm }: Task): number {
-  return mm.space.usage().chargedAnonymousBytes + mm.map.vmas.size * OBJECT_COST.vma;
+  return mm.space.usage().chargedBytes + mm.map.vmas.size * OBJECT_COST.vma;
 }
