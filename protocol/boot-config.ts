@@ -45,6 +45,11 @@ export interface ProcessConfig {
   readonly env: readonly string[];
   readonly cwd: string;
   readonly user: GuestUser;
+  /**
+   * Names that `user` is found by, in /etc/passwd and /etc/group inside (`runts do --user`). One of
+   * them may be a number. A user other than root then has no capabilities but in the bounding set.
+   */
+  readonly userNames?: { readonly user: string; readonly group?: string };
   readonly umask: number;
   readonly capabilities: CapabilityConfig;
   /** RLIMIT_* number, soft, hard (null: unlimited); what is not named keeps its default. */

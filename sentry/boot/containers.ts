@@ -38,13 +38,13 @@ import {
   applyScheduling,
   checkScheduling,
   processCredentials,
-  processEnvironment,
   processLimits,
   workingDirectory,
 } from './process-attributes.ts';
 import type { ControlledProcess } from './process-control.ts';
 import { containerProgramFailure, failureOf, programFailure } from './start-failure.ts';
 import { openStreams, type StreamSources, type Streams } from './streams.ts';
+import { processEnvironment, withKnownUser } from './user-files.ts';
 
 /** Host descriptors of a process or container. */
 export interface GivenDescriptors {
@@ -329,10 +329,11 @@ function loaded(
 
 function prepare(
   { container, mounts, seccomp }: KnownContainer,
-  config: ProcessConfig,
+  asked: ProcessConfig,
   streams: Streams,
   asMain: boolean,
 ): Result<Task> {
+  const config = withKnownUser(asked, mounts.caller);
   const credentials = processCredentials(config);
   const files = new FdTable();
   streams.files.forEach((file, fd) => void files.replace(fd, file, false));
