@@ -188,10 +188,7 @@ export class SystrapSpace implements AddressSpace {
         return pid === 0 ? 0 : native.residentBytes(pid);
       },
       get chargedBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid, 0) + mappings.bytes(pid, cpuNs);
-      },
-      get chargedAnonymousBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid, 1) + mappings.bytes(pid, cpuNs);
+        return pid === 0 ? 0 : native.chargedBytes(pid) + mappings.bytes(pid, cpuNs);
       },
       cpuNs,
     };

@@ -4,6 +4,7 @@ import { Failure } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';
 import { hostPids } from '../oci/host-processes.ts';
 import { statusOf } from '../oci/state/status.ts';
+import { processesOfDo, runningDo } from './running-do.ts';
 
 export interface PsOptions {
   readonly format: string;
@@ -17,12 +18,18 @@ export function ps(
 ): void {
   if (format !== 'table' && format !== 'json')
     throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
+  const pids = pidsOf(context, id);
+  if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
+  else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
+}
+
+function pidsOf(context: OciContext, id: string): number[] {
+  const sandbox = context.isDefaultRoot ? runningDo(id) : undefined;
+  if (sandbox !== undefined && context.store.find(id) === undefined) return processesOfDo(sandbox);
   const record = context.store.load(id);
   if (statusOf(context.store, record) === 'stopped')
     throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
-  const pids = hostPids(context, record);
-  if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
-  else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
+  return hostPids(context, record);
 }
 
 /** ps(1)'s own lines for these. */

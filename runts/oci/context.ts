@@ -17,6 +17,8 @@ export interface GlobalOptions {
 
 export interface OciContext {
   readonly store: Store;
+  /** No --root was given: engines give one of their own. */
+  readonly isDefaultRoot: boolean;
   readonly log: CommandLog;
   readonly systemdCgroup: boolean;
   readonly rootless: boolean;
@@ -39,6 +41,7 @@ export async function inContext(
     const { network, platform } = options;
     await command({
       store: new Store(options.root ?? defaultRoot()),
+      isDefaultRoot: options.root === undefined,
       log,
       systemdCgroup: options.systemdCgroup === true,
       rootless: isRootless(options.rootless),

@@ -133,7 +133,7 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
 
 /** Its cgroup holds a container to its limit, unless that is too small for runts' own processes beside it. */
 function memoryGuarding({ linux }: Spec): MemoryGuarding {
-  return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'anonymous' : 'none';
+  return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'always' : 'late';
 }
 
 /** The configuration of a Sentry whose first container this is. */

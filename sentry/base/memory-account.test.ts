@@ -31,6 +31,8 @@ describe('MemoryAccount', () => {
     expect(account.charge(3)).toBe(false);
     expect(account.charge(2)).toBe(true);
     expect(account.usedBytes).toBe(2);
+    expect(account.hasRoomBesideGuests(8)).toBe(true);
+    expect(account.hasRoomBesideGuests(9)).toBe(false);
   });
 
   it('holds objects to a limit of their own, and pages not', () => {

@@ -46,6 +46,16 @@ export class MemoryAccount {
     return this.#parent === undefined || this.#parent.hasRoom(bytes);
   }
 
+  /**
+   * Returns whether what is charged leaves room for an object of `bytes`, whatever the host holds
+   * besides. Where guests' own memory is the reason that nothing is left, Linux has the OOM killer make
+   * room for a new process instead of refusing it.
+   */
+  hasRoomBesideGuests(bytes: number): boolean {
+    if (this.usedBytes + bytes > this.limitBytes) return false;
+    return this.#parent === undefined || this.#parent.hasRoomBesideGuests(bytes);
+  }
+
   /** Charges an object. Returns false where a limit is reached: nothing is charged then. */
   charge(bytes: number): boolean {
     if (!this.hasRoom(bytes)) return false;

@@ -10,8 +10,8 @@ export const OBJECT_COST = {
   process: 24_576,
   /** A thread, with its page of the mailbox, and the stack and records of the host's kernel. */
   task: 40_960,
-  /** A mapping, in the Sentry and in the host's kernel. */
-  vma: 640,
+  /** A mapping in the Sentry; that of the host is counted by the platform. */
+  vma: 192,
   /** An open file description, with the dentry that it pins. */
   openFile: 1024,
   /** The price of a socket beside that of its open file description. */

@@ -76,7 +76,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     platform,
     clock,
     ownMemory: {
-      inUseBytes: () => native.chargedBytes(SENTRY_PID, 1),
+      inUseBytes: () => native.chargedBytes(SENTRY_PID),
       collectGarbage: () => memoryTrim.collectGarbage(),
     },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),

@@ -38,13 +38,13 @@ import {
   applyScheduling,
   checkScheduling,
   processCredentials,
-  processEnvironment,
   processLimits,
   workingDirectory,
 } from './process-attributes.ts';
 import type { ControlledProcess } from './process-control.ts';
 import { containerProgramFailure, failureOf, programFailure } from './start-failure.ts';
 import { openStreams, type StreamSources, type Streams } from './streams.ts';
+import { processEnvironment, withKnownUser } from './user-files.ts';
 
 /** Host descriptors of a process or container. */
 export interface GivenDescriptors {
@@ -132,7 +132,7 @@ export class Containers implements RequestHandler {
           guardsMemory:
             given.cgroupFds === undefined || processPool !== undefined
               ? config.guardsMemory
-              : 'resident',
+              : 'always',
         },
         ...(config.ids === undefined ? {} : { ids: config.ids }),
         ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
@@ -329,10 +329,11 @@ function loaded(
 
 function prepare(
   { container, mounts, seccomp }: KnownContainer,
-  config: ProcessConfig,
+  asked: ProcessConfig,
   streams: Streams,
   asMain: boolean,
 ): Result<Task> {
+  const config = withKnownUser(asked, mounts.caller);
   const credentials = processCredentials(config);
   const files = new FdTable();
   streams.files.forEach((file, fd) => void files.replace(fd, file, false));

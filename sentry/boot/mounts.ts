@@ -89,7 +89,12 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
   if (config.isInit) ensurePath(caller, config.process.cwd, S_IFDIR);
   if (config.root.readOnly) builder.closeRoot();
-  return { namespace, devpts, caller, gofer: served.client, close: () => served.close() };
+  const close = (): void => {
+    served.close();
+    // Memory files of the host would stay open for as long as the sandbox lives.
+    for (const { filesystem } of namespace.mounts()) filesystem.unmounted?.();
+  };
+  return { namespace, devpts, caller, gofer: served.client, close };
 }
 
 /** Returns how much of the machine's memory the container may have. */

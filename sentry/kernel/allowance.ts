@@ -113,7 +113,7 @@ export class Allowance {
 
   get anonymousBytes(): number {
     let used = 0;
-    for (const task of this.processes()) used += task.mm.space.usage().chargedAnonymousBytes;
+    for (const task of this.processes()) used += task.mm.space.usage().chargedBytes;
     return used;
   }
 

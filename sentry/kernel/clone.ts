@@ -120,7 +120,8 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   const isThread = (flags & CLONE_VM) !== 0;
   // The map of a child that is a copy costs as much as the caller's.
   const mapBytes = isThread ? 0 : task.mm.map.vmas.size * OBJECT_COST.vma;
-  if (!task.group.account.hasRoom(OBJECT_COST.process + OBJECT_COST.task + mapBytes)) return ENOMEM;
+  if (!task.group.account.hasRoomBesideGuests(OBJECT_COST.process + OBJECT_COST.task + mapBytes))
+    return ENOMEM;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
   if (isErrno(made)) return made;
   if ((flags & CLONE_PIDFD) !== 0) {

@@ -96,7 +96,7 @@ export class Container {
     this.uts = options.uts ?? new UtsNamespace(this.kernel, this.ids, options.id);
     const machineBytes = this.kernel.memoryBytes;
     const account = new MemoryAccount(this.kernel.memory);
-    const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'none' as const, account };
+    const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'late' as const, account };
     this.allowance = new Allowance(this, options.allowance ?? unlimited);
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();

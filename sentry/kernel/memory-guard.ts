@@ -67,10 +67,11 @@ export class MemoryGuard {
   #judge(container: Container): number {
     const { account, limits, guardsMemory } = container.allowance;
     const limitBytes = limits.memoryBytes;
-    if (guardsMemory === 'none' && account.usedBytes < limitBytes * WORTH_A_LOOK)
+    if (guardsMemory === 'late' && account.usedBytes < limitBytes * WORTH_A_LOOK)
       return Number.POSITIVE_INFINITY;
     let outside = container === this.#kernel.mainContainer ? this.#sentry.unpaidBytes : 0;
     let largest: ThreadGroup | undefined;
+    let largestBytes = 0;
     let most = Number.NEGATIVE_INFINITY;
     for (const task of container.allowance.processes()) {
       const { group } = task;
@@ -81,11 +82,15 @@ export class MemoryGuard {
       if (badness > most && group.oomScoreAdjustment > -1000) {
         most = badness;
         largest = group;
+        largestBytes = bytes;
       }
     }
     account.outsideBytes = outside;
     const total = account.usedBytes + outside;
-    if (total > limitBytes && largest !== undefined) this.#kill(largest, total);
+    if (total > limitBytes && largest !== undefined) {
+      account.outsideBytes -= largestBytes;
+      this.#kill(largest, total);
+    }
     return Math.max(0, limitBytes - total);
   }
 
@@ -108,5 +113,5 @@ export class MemoryGuard {
  * of them.
  */
 function guestBytes({ mm }: Task): number {
-  return mm.space.usage().chargedAnonymousBytes + mm.map.vmas.size * OBJECT_COST.vma;
+  return mm.space.usage().chargedBytes + mm.map.vmas.size * OBJECT_COST.vma;
 }

@@ -80,7 +80,7 @@ describe('prepareProcess', () => {
     const allowance = {
       limits,
       machineBytes: 2 ** 30,
-      guardsMemory: 'none' as const,
+      guardsMemory: 'late' as const,
       account: new MemoryAccount(),
     };
     const pids = new PidNamespace(fake.kernel);

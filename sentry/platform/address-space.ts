@@ -126,12 +126,11 @@ export interface AddressSpace {
 export interface MemoryUsage {
   readonly residentBytes: number;
   /**
-   * Resident memory and page tables, which are memory of the host's kernel: pages of zeros that
-   * were only read take nothing else.
+   * Anonymous memory and what the host's kernel needs for the process: page tables (pages of zeros
+   * that were only read take nothing else) and mappings. Pages of files and shared memory belong to
+   * nobody alone, and are counted where they were made.
    */
   readonly chargedBytes: number;
-  /** The same without pages of files and shared memory. */
-  readonly chargedAnonymousBytes: number;
   /** User and system. */
   readonly cpuNs: number;
 }

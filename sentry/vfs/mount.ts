@@ -57,6 +57,7 @@ export class Mount {
     this.data = options.data ?? '';
     this.flags = options.flags ?? 0;
     this.root.pins += 1;
+    filesystem.mountCount = (filesystem.mountCount ?? 0) + 1;
     this.#account.force(OBJECT_COST.mount);
   }
 
@@ -64,6 +65,11 @@ export class Mount {
   released(): void {
     this.root.pins -= 1;
     this.#account.uncharge(OBJECT_COST.mount);
+    // Where somebody still uses a file, the memory stays until the container ends.
+    if (this.users > 0) return;
+    const { filesystem } = this;
+    filesystem.mountCount = (filesystem.mountCount ?? 1) - 1;
+    if (filesystem.mountCount === 0) filesystem.unmounted?.();
   }
 
   get rootPath(): Path {

@@ -79,7 +79,6 @@ export class FakeAddressSpace implements AddressSpace {
     return {
       residentBytes,
       chargedBytes: residentBytes,
-      chargedAnonymousBytes: residentBytes,
       cpuNs: 0,
     };
   }

@@ -129,7 +129,6 @@ export class FakeKernel {
     space.usage = () => ({
       residentBytes: 4096,
       chargedBytes: 4096,
-      chargedAnonymousBytes: 4096,
       cpuNs: this.cpuNs,
     });
     const bounds = { guestTop: GUEST_TOP } as ConstructorParameters<typeof MemoryManager>[1];

@@ -1,5 +1,5 @@
 // inotify(7): a queue of what happened to watched nodes. Events come from vfs/notify.ts.
-// Differs from Linux: IN_EXCL_UNLINK is taken and has no effect; IN_UNMOUNT never comes.
+// Differs from Linux: IN_UNMOUNT never comes.
 import { kernelDevice } from '../../../abi/dev.ts';
 import {
   EAGAIN,
@@ -29,7 +29,12 @@ import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { FileIdentity, Node } from '../../vfs/node.ts';
-import { addObserver, type NodeObserver, removeObserver } from '../../vfs/notify.ts';
+import {
+  addObserver,
+  type NodeEvent,
+  type NodeObserver,
+  removeObserver,
+} from '../../vfs/notify.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 import type { Path } from '../../vfs/path.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
@@ -176,10 +181,12 @@ export class Watch implements NodeObserver {
     this.mask = mask;
     this.#path = path;
     path.pin();
+    path.dentry.watchPins += 1;
   }
 
   detach(): void {
     removeObserver(this.node, this);
+    this.#path.dentry.watchPins -= 1;
     this.#path.unpin();
   }
 
@@ -195,7 +202,8 @@ export class Watch implements NodeObserver {
     return `inotify wd:${this.id.toString(16)} ${inode} mask:${(mask >>> 0).toString(16)} ignored_mask:0 \n`;
   }
 
-  nodeEvent(mask: number, cookie: number, name: string | undefined): void {
+  nodeEvent({ mask, cookie, name, isOfUnlinked }: NodeEvent): void {
+    if (isOfUnlinked && (this.mask & IN_EXCL_UNLINK) !== 0) return;
     const isGone = (mask & IN_DELETE_SELF) !== 0;
     const asked = (mask & this.mask & IN_ALL_EVENTS) !== 0;
     if (asked) this.#inotify.enqueue({ watch: this.id, mask: mask >>> 0, cookie, name });

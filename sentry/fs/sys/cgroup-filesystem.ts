@@ -125,16 +125,17 @@ const root: Entry<Kernel> = directory<Kernel>({
   'memory.max': limit((_kernel, caller) => orMax(limitsOf(caller).memoryBytes)),
   'memory.min': limit(() => 0),
   'memory.pressure': shown(() => pressure),
-  'memory.stat': shown((_kernel, caller) =>
-    lines([
-      ['anon', allowanceOf(caller).memoryInUseBytes],
-      ['file', 0],
-      ['kernel', 0],
-      ['shmem', 0],
+  'memory.stat': shown((_kernel, caller) => {
+    const { account, anonymousBytes } = allowanceOf(caller);
+    return lines([
+      ['anon', anonymousBytes],
+      ['file', account.pageBytes],
+      ['kernel', account.usedBytes - account.pageBytes],
+      ['shmem', account.pageBytes],
       ['inactive_file', 0],
       ['active_file', 0],
-    ]),
-  ),
+    ]);
+  }),
   'memory.swap.current': shown(() => 0),
   'memory.swap.max': limit(() => 0),
   'pids.current': shown((_kernel, caller) => allowanceOf(caller).pidsInUse),

@@ -65,6 +65,11 @@ export class TmpDirectory extends MemoryNode implements Listing {
     this.#children.delete(name);
   }
 
+  /** Returns the nodes that live in memory below this directory. */
+  known(): Iterable<MemoryNode> {
+    return this.#children.values();
+  }
+
   protected isEmpty(): boolean {
     return this.#children.size === 0;
   }

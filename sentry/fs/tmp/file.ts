@@ -129,6 +129,13 @@ export class TmpFile extends MemoryNode {
     return done;
   }
 
+  override abandon(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.#data?.release();
+    this.#data = undefined;
+  }
+
   protected override free(): void {
     if (this.#freed) return;
     this.#freed = true;

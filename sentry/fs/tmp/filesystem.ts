@@ -50,7 +50,7 @@ export class TmpFileSystem implements FileSystem {
   constructor(options: TmpOptions) {
     this.type = options.type ?? 'tmpfs';
     this.clock = options.clock;
-    this.account = options.account ?? unlimitedAccount;
+    this.account = new MemoryAccount(options.account ?? unlimitedAccount);
     this.data = new MemoryAccount(this.account, {
       limitBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
     });
@@ -117,6 +117,19 @@ export class TmpFileSystem implements FileSystem {
 
   sync(): number {
     return 0;
+  }
+
+  /** Gives all memory back: nobody can come to the files any more. */
+  unmounted(): void {
+    if (this.#root === undefined) return;
+    const directories: TmpDirectory[] = [this.#root];
+    for (const directory of directories) {
+      for (const node of directory.known()) {
+        if (node instanceof TmpDirectory) directories.push(node);
+        else node.abandon();
+      }
+    }
+    this.account.close();
   }
 
   protected makeRoot(): TmpDirectory {

@@ -11,7 +11,7 @@ import {
 } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
-import { XATTR_CREATE, XATTR_REPLACE } from '../../../abi/xattr.ts';
+import { XATTR_CREATE, XATTR_NAME_CAPS, XATTR_REPLACE } from '../../../abi/xattr.ts';
 import type { WallTime } from '../../base/clock.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
 import {
@@ -135,6 +135,10 @@ export abstract class MemoryNode extends Node implements Ownership {
     return this.#xattrs?.get(name) ?? ENODATA;
   }
 
+  override dropFileCapabilities(): void {
+    if (this.#xattrs?.has(XATTR_NAME_CAPS) === true) this.removeXattr(XATTR_NAME_CAPS);
+  }
+
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
     // Linux: user attributes are for regular files and directories only.
     if (name.startsWith('user.') && this.kind !== S_IFREG && this.kind !== S_IFDIR) return EPERM;
@@ -200,6 +204,9 @@ export abstract class MemoryNode extends Node implements Ownership {
     if (this.nlink === 0) this.free();
     else this.origin?.drop();
   }
+
+  /** The file system has gone: what the node holds on the host goes too. */
+  abandon(): void {}
 
   /** No name and no holder is left. */
   protected free(): void {
