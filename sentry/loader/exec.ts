@@ -11,6 +11,7 @@ import {
   type ExecIdentity,
   isSubset,
   lacksFileCapabilities,
+  wantsOtherIds,
 } from '../kernel/credentials.ts';
 import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
 import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
@@ -108,12 +109,15 @@ function* startOnceDone(
   start: (flushed: SysResult) => SysResult,
 ): Blocking<SysResult> {
   const { noNewPrivileges } = task;
+  const shares = sharesFs(task);
   let isLeft = true;
   try {
     const flushed = yield* done.wait();
     isLeft = false;
-    // Another thread's seccomp(2) can set it meanwhile, and what the program gets was judged without.
-    return start(task.noNewPrivileges === noNewPrivileges ? flushed : EAGAIN);
+    // Another thread's seccomp(2) and clone(2) can set them meanwhile, and what the program gets was
+    // judged without.
+    const isAsJudged = task.noNewPrivileges === noNewPrivileges && sharesFs(task) === shares;
+    return start(isAsJudged ? flushed : EAGAIN);
   } finally {
     if (isLeft) start(EINTR);
   }
@@ -169,13 +173,24 @@ function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
     setUid: honoured && (mode & S_ISUID) !== 0 ? uid : undefined,
     setGid: honoured && (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? gid : undefined,
     noNewPrivileges: task.noNewPrivileges,
+    sharesFs: sharesFs(task),
     fileCapabilities,
   };
   const credentials = credentialsAfterExec(old, identity);
   const gains = credentials.uid !== 0 && !isSubset(credentials.permitted, credentials.ambient);
   const secure =
-    credentials.euid !== credentials.uid || credentials.egid !== credentials.gid || gains;
+    wantsOtherIds(old, identity) ||
+    credentials.euid !== credentials.uid ||
+    credentials.egid !== credentials.gid ||
+    gains;
   return { credentials, secure };
+}
+
+/** Returns whether a task of another process shares the root and working directory (check_unsafe_exec). */
+function sharesFs({ fs, group }: Task): boolean {
+  let own = 0;
+  for (const task of group.tasks) if (task.fs === fs) own += 1;
+  return fs.holders > own;
 }
 
 function fileCapabilitiesOf(executable: OpenFile): FileCapabilities | undefined {

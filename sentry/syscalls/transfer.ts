@@ -23,7 +23,7 @@ import {
 } from '../../abi/poll.ts';
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../../abi/resource.ts';
 import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
-import { S_IFREG } from '../../abi/stat.ts';
+import { S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import {
   type Blocking,
   KILLABLE_PAUSE,
@@ -187,7 +187,7 @@ function* waitAndWrite(
       if (count > 0) total += count;
       if (!isErrno(count) && !wantsMore(file, source, count)) return writeDone(task, file, total);
       if (!isErrno(count)) continue;
-      // An error after a part was taken is reported by the next call; SIGPIPE comes at once.
+      // An error after a part was taken is reported by the next call; a pipe's SIGPIPE comes at once.
       if (count !== EAGAIN || isNonblocking(file)) return partWritten(task, file, total, count);
       const wake = yield sleepOn(file, writeEvents, deadlineNs);
       if (wake === 'signal') return partWritten(task, file, total, interrupted(timeoutNs));
@@ -200,7 +200,7 @@ function* waitAndWrite(
 
 function partWritten(task: Task, file: OpenFile, total: number, error: SysResult): SysResult {
   if (total === 0) return writeDone(task, file, error);
-  if (error === EPIPE) writeDone(task, file, error);
+  if (error === EPIPE && file.node.kind !== S_IFSOCK) writeDone(task, file, error);
   return writeDone(task, file, total);
 }
 

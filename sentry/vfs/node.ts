@@ -144,6 +144,8 @@ export class FileIdentity {
   observers: Set<NodeObserver> | undefined = undefined;
   /** Address spaces whose program it is (mm/memory-manager.ts): nobody writes to it meanwhile. */
   running = 0;
+  /** Descriptions that are open for writing: nobody executes the file meanwhile (i_writecount). */
+  writers = 0;
   /** The pipe of a FIFO that was opened (fs/pipe/fifo.ts), which this layer knows no more of. */
   fifoPipe: object | undefined = undefined;
   /** The socket that is bound to the name (net/unix/address.ts). */
@@ -182,6 +184,11 @@ export abstract class Node extends FileIdentity {
   /** ETXTBSY for opening for writing, and for truncate(2). */
   get isRunning(): boolean {
     return (this.knownIdentity?.running ?? 0) > 0;
+  }
+
+  /** True: execve(2) answers ETXTBSY. */
+  get isOpenForWriting(): boolean {
+    return (this.knownIdentity?.writers ?? 0) > 0;
   }
 
   abstract attributes(): Result<Attributes>;
@@ -301,6 +308,13 @@ export abstract class Node extends FileIdentity {
   removeXattr(_name: string): SysResult {
     return EOPNOTSUPP;
   }
+
+  /**
+   * Removes the capabilities that a program file gives (security.capability), since its bytes or its
+   * owner change (ATTR_KILL_PRIV). File systems of the host do nothing: the host's kernel removes
+   * them itself.
+   */
+  dropFileCapabilities(): void {}
 }
 
 /** Where a magic link leads. */

@@ -18,7 +18,7 @@ import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
 import { releaseFileLocks } from './locks.ts';
-import type { Node } from './node.ts';
+import type { FileIdentity, Node } from './node.ts';
 import { notifyClosed } from './notify.ts';
 import type { Path } from './path.ts';
 
@@ -91,6 +91,7 @@ export abstract class OpenFile implements LongCallOwner {
   /** The account that pays for the description while somebody holds it: the process that made it. */
   #account: MemoryAccount | undefined;
   #closeObservers: Set<CloseObserver> | undefined;
+  #written: FileIdentity | undefined;
   longCall: Waitable | undefined = undefined;
   /**
    * mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2);
@@ -147,7 +148,14 @@ export abstract class OpenFile implements LongCallOwner {
     releaseFileLocks(this);
     notifyClosed(this);
     this.close();
+    if (this.#written !== undefined) this.#written.writers -= 1;
     this.path?.unpin();
+  }
+
+  /** Takes note that the file is open for writing by a path, until the last reference goes. */
+  writes(file: FileIdentity): void {
+    file.writers += 1;
+    this.#written = file;
   }
 
   /** How many hold this description: the collector of sockets in flight (net/unix/) compares. */

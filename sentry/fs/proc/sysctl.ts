@@ -11,6 +11,8 @@ import { MAX_MAP_COUNT } from '../../mm/limits.ts';
 import { MMAP_RANDOM_BITS } from '../../mm/placement.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
+import { MOUNT_MAX } from '../../vfs/mount.ts';
+import { PROTECTED_LINKS } from '../../vfs/protected-links.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
 import { directory } from '../pseudo/directory.ts';
 import { type Entries, type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
@@ -192,16 +194,17 @@ const fsSettings = settingsDirectory({
   'lease-break-time': fixed(45),
   'leases-enable': fixed(0),
   mqueue: settingsBelow('fs.mqueue'),
+  'mount-max': fixed(MOUNT_MAX),
   nr_open: fixed(1_048_576),
   overflowgid: fixed(65534),
   overflowuid: fixed(65534),
   'pipe-max-size': fixed(1_048_576),
   'pipe-user-pages-hard': fixed(0),
   'pipe-user-pages-soft': fixed(16384),
-  protected_fifos: fixed(0),
-  protected_hardlinks: fixed(0),
-  protected_regular: fixed(0),
-  protected_symlinks: fixed(0),
+  protected_fifos: fixed(PROTECTED_LINKS.fifos),
+  protected_hardlinks: fixed(PROTECTED_LINKS.hardlinks),
+  protected_regular: fixed(PROTECTED_LINKS.regular),
+  protected_symlinks: fixed(PROTECTED_LINKS.symlinks),
   suid_dumpable: fixed(0),
 });
 

@@ -11,7 +11,7 @@ import {
 } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
-import { XATTR_CREATE, XATTR_REPLACE } from '../../../abi/xattr.ts';
+import { XATTR_CREATE, XATTR_NAME_CAPS, XATTR_REPLACE } from '../../../abi/xattr.ts';
 import type { WallTime } from '../../base/clock.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
 import {
@@ -133,6 +133,10 @@ export abstract class MemoryNode extends Node implements Ownership {
 
   override getXattr(name: string): Result<Uint8Array> {
     return this.#xattrs?.get(name) ?? ENODATA;
+  }
+
+  override dropFileCapabilities(): void {
+    if (this.#xattrs?.has(XATTR_NAME_CAPS) === true) this.removeXattr(XATTR_NAME_CAPS);
   }
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {

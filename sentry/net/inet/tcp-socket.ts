@@ -58,7 +58,7 @@ import {
 import { type Endpoint, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
-import { accepts, PortTable } from './ports.ts';
+import { accepts, bestUser, PortTable } from './ports.ts';
 
 /**
  * A buffer whose size the program did not set: about what Linux's tuning gives a connection over
@@ -75,6 +75,8 @@ const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
 
 const tcpPorts = new PortTable<InetSocket>();
+/** Bytes that are sent to nobody. */
+const discarded = new Uint8Array(65_536);
 const drain: Sink = {
   remaining: Number.MAX_SAFE_INTEGER,
   put: (src) => src.length,
@@ -91,6 +93,8 @@ export class TcpSocket extends InetSocket {
   /** connect(2) has told the program that it is connected. */
   #connectTold = false;
   #readShut = false;
+  /** The other end has said that no more comes: a program that reads is told of this before any error. */
+  #isEnded = false;
   #writeShut = false;
   #error = 0;
   readonly #accepted: TcpSocket[] = [];
@@ -145,7 +149,8 @@ export class TcpSocket extends InetSocket {
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
     if (familyOf(bytes) === 0) return this.#disconnect();
-    const nonblocking = (this.flags & O_NONBLOCK) !== 0;
+    // No time to wait is as good as O_NONBLOCK (SO_SNDTIMEO).
+    const nonblocking = (this.flags & O_NONBLOCK) !== 0 || this.options.sendTimeoutNs === 0;
     if (this.#state === 'listening') return EISCONN;
     if (this.#state === 'connecting') return nonblocking ? EALREADY : EAGAIN;
     if (this.#state === 'connected') return this.#tellConnected();
@@ -160,6 +165,10 @@ export class TcpSocket extends InetSocket {
     return this.#waitsFor === undefined ? this.#tellConnected() : EAGAIN;
   }
 
+  override connectTimedOut(): SysResult {
+    return EINPROGRESS;
+  }
+
   #tellConnected(): SysResult {
     if (this.#connectTold) return EISCONN;
     this.#connectTold = true;
@@ -168,7 +177,7 @@ export class TcpSocket extends InetSocket {
 
   #begin(to: Endpoint): void {
     this.localIp = this.sourceFor(to.ip);
-    const listener = listenerFor(to);
+    const listener = listenerFor(to, { ip: this.localIp, port: this.localPort });
     if (listener === undefined) {
       this.#fail(-ECONNREFUSED);
       return;
@@ -212,6 +221,7 @@ export class TcpSocket extends InetSocket {
     this.remote = undefined;
     this.#connectTold = false;
     this.#readShut = false;
+    this.#isEnded = false;
     this.#writeShut = false;
     this.#ring.release();
     return 0;
@@ -246,7 +256,15 @@ export class TcpSocket extends InetSocket {
   /** The other end sends no more. */
   #receiveEnd(): void {
     this.#readShut = true;
+    this.#isEnded = true;
     this.queue.notify(readable | POLLRDHUP | (this.#writeShut ? POLLHUP : 0));
+  }
+
+  /** Takes note that the other end is gone: nobody will read what this end sends from now on. */
+  #receiveClose(): void {
+    this.#peer = undefined;
+    this.#receiveEnd();
+    this.queue.notify(writable);
   }
 
   override close(): void {
@@ -268,7 +286,7 @@ export class TcpSocket extends InetSocket {
     this.#peer = undefined;
     if (peer === undefined) return;
     if (resets) peer.#reset();
-    else peer.#receiveEnd();
+    else peer.#receiveClose();
   }
 
   #stopListening(): void {
@@ -287,7 +305,7 @@ export class TcpSocket extends InetSocket {
 
   #reset(): void {
     // A program that was told of the end already gets EPIPE rather than ECONNRESET.
-    this.#fail(this.#readShut ? -EPIPE : -ECONNRESET);
+    this.#fail(this.#isEnded ? -EPIPE : -ECONNRESET);
     this.#peer = undefined;
     this.#readShut = true;
     this.#writeShut = true;
@@ -332,9 +350,15 @@ export class TcpSocket extends InetSocket {
 
   /** The other end was closed: the bytes go, a reset comes back, and the next call sees EPIPE. */
   #sendToNobody(source: Source): SysResult {
-    const count = source.remaining;
+    let total = 0;
+    while (source.remaining > 0 && total < tunedBufferBytes) {
+      const taken = source.take(discarded);
+      if (isErrno(taken) && total === 0) return taken;
+      if (taken <= 0) break;
+      total += taken;
+    }
     this.#reset();
-    return count;
+    return total;
   }
 
   override receive(sink: Sink, flags: number, _received: Received): SysResult {
@@ -351,6 +375,7 @@ export class TcpSocket extends InetSocket {
   }
 
   #nothingToReceive(sink: Sink): SysResult {
+    if (this.#isEnded) return 0;
     if (this.#error !== 0) return -this.takeError();
     if (this.#readShut) return 0;
     if (this.#state === 'connecting') return EAGAIN;
@@ -430,14 +455,15 @@ export class TcpSocket extends InetSocket {
   }
 }
 
-/** The listening socket for a connection to `to`: an exact address before a wildcard. */
-function listenerFor(to: Endpoint): TcpSocket | undefined {
-  let found: TcpSocket | undefined;
-  for (const user of tcpPorts.at(to.port)) {
-    if (!(user instanceof TcpSocket) || !user.isListening || !accepts(user, to.ip)) continue;
-    if (found === undefined || isAny(found.localIp)) found = user;
-  }
-  return found;
+/**
+ * Returns the listening socket for a connection from `from` to `to`: an exact address before a
+ * wildcard, and one of those that share the port by SO_REUSEPORT.
+ */
+function listenerFor(to: Endpoint, from: Endpoint): TcpSocket | undefined {
+  return bestUser(tcpPorts.at(to.port), to, from, (user) => {
+    if (!(user instanceof TcpSocket) || !user.isListening || !accepts(user, to.ip)) return -1;
+    return isAny(user.localIp) ? 0 : 1;
+  }) as TcpSocket | undefined;
 }
 
 /** For /proc/net/tcp and tcp6. */
