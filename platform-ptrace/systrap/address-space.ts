@@ -55,6 +55,8 @@ export interface SpaceHost extends ThreadHost {
   readonly clones: Clones;
   /** The room for the floating point state of one thread, on its way to another. */
   readonly fpState: Uint8Array;
+  /** Makes a stopped thread do its queued operations, and waits for the thread. */
+  flush(thread: SystrapThread): SysResult;
   /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
   /** Kills the process and forgets its threads, without an event. */
