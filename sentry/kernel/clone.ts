@@ -15,6 +15,7 @@ import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_SETTID,
+  CLONE_FILES,
   CLONE_NAMESPACES,
   CLONE_NEWIPC,
   CLONE_NEWUTS,
