@@ -51,9 +51,10 @@ enum { MAX_TREES = 8 };
 struct attach {
   const char *path;
   bool writable;
-  bool flat;  /* without the mounts below it */
-  bool slave; /* what the host mounts below it later is there too */
-  int tree;   /* detached mount */
+  bool flat;    /* without the mounts below it */
+  bool slave;   /* what the host mounts below it later is there too */
+  bool overlay; /* a new overlay, and `path` the data of mount(2) for it */
+  int tree;     /* detached mount */
 };
 
 /* Who the front stands for. */

@@ -18,10 +18,11 @@ export function ps(
   if (format !== 'table' && format !== 'json')
     throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
   const record = context.store.load(id);
-  if (statusOf(context.store, record) === 'stopped')
-    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
-  const pids = hostPids(context, record);
-  if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
+  // As with runc a stopped container has no processes, which is no failure.
+  const pids = statusOf(context.store, record) === 'stopped' ? [] : hostPids(context, record);
+  // Go writes a list that was never made as null.
+  if (format === 'json')
+    process.stdout.write(`${JSON.stringify(pids.length === 0 ? null : pids)}\n`);
   else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
 }
 
@@ -30,8 +31,8 @@ function table(pids: readonly number[], args: readonly string[]): string {
   const run = (...more: string[]): SpawnSyncReturns<string> =>
     spawnSync('ps', [...args, ...more], { encoding: 'utf8' });
   // By number first, as Docker does: alone, '-o pid' shows what is the caller's own.
-  const byNumber = run('-q', pids.join(','));
-  const result = byNumber.status === 0 ? byNumber : run();
+  const byNumber = pids.length === 0 ? undefined : run('-q', pids.join(','));
+  const result = byNumber?.status === 0 ? byNumber : run();
   if (result.error !== undefined || result.status !== 0)
     throw new Failure('RUNTS_E_PS', `ps: ${(result.error?.message ?? result.stderr).trim()}`);
   const [header = '', ...lines] = result.stdout.split('\n');

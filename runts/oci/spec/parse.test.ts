@@ -467,7 +467,7 @@ describe('documents that are wrong', () => {
     [
       'linux.personality',
       { domain: 'LINUX32' },
-      'linux.personality.domain: runts runs 64-bit programs only',
+      'linux.personality.domain: LINUX32 is not supported: runts runs 64-bit programs only',
     ],
     ['linux.rootfsPropagation', 'public', 'linux.rootfsPropagation: expected one of '],
     ['linux.intelRdt', { closID: 'a' }, 'linux.intelRdt: runts cannot use Intel RDT'],
