@@ -130,6 +130,8 @@ export const launcherOptions = {
     most: MAX_NETWORK_SETTINGS,
     what: 'sysctls',
   },
+  /** Said on the container's standard error where its namespace has a network, which guests do not get. */
+  'network-notice': { kind: 'text', field: 'container.network_notice' },
   /** The path of a socket that receives the terminal's other side, and that terminal's size. */
   'console-socket': { kind: 'text', field: 'container.console_socket' },
   rows: { kind: 'number', field: 'container.rows' },

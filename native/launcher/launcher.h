@@ -81,6 +81,7 @@ struct container {
   const char
       *settings[MAX_NETWORK_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
   int setting_count;
+  const char *network_notice; /* told where the namespace has a network that guests do not get */
   const char *console_socket; /* receives the terminal's other side */
   int rows, columns;          /* of that terminal, 0: not said */
   int oom_score_adj;

@@ -31,13 +31,16 @@ import type { Namespace } from './spec/types.ts';
 import { type ContainerRecord, RECORD_VERSION } from './state/container-record.ts';
 import { identify, type ProcessIdentity } from './state/process-identity.ts';
 import { stateDocument, statusOf } from './state/status.ts';
-import { tellMissingNetwork } from './tell-missing-network.ts';
 
 /**
  * The memory that Sentry and Gofer have in a cgroup before the first program runs
  * (docs/performance.md).
  */
 const OWN_MEMORY_MIB = 28;
+
+/** For the container's own standard error, where a person looks: docker run, docker logs. */
+const NETWORK_NOTICE =
+  'runts: this container has a loopback only; for the network that the engine gave it set runtimeArgs ["--network", "host"] where the engine is told of runts, or the annotation dev.runts.network=host';
 
 export interface CreateRequest {
   readonly id: string;
@@ -146,8 +149,6 @@ function make(making: Making): void {
     front.await(STATUS_WORD.namespaces);
     cgroup.joined();
     runCreateHooks(making);
-    if (lacksNetwork(making.plan))
-      tellMissingNetwork(front.pid, request.consoleSocket !== undefined);
     front.open();
     awaitCreated(front, cgroup);
     if (making.record.sandbox !== undefined) {
@@ -209,6 +210,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
         container: true,
         ...(record.sandbox === undefined ? {} : joinOptions(context, record.sandbox)),
         ...networkOptions(plan.network),
+        'network-notice': lacksNetwork(plan) ? NETWORK_NOTICE : undefined,
         ...sandboxOptions(launch),
         log: launch.logFd,
         strace: launch.straceFd,

@@ -73,8 +73,7 @@ scriptCases('docker-network', [
 ]);
 
 /** Without the setting a container of a network has a loopback only, and is told so. */
-const toldOnce =
-  'sed -n "s/^\\(runts: this container has a loopback only\\).*--network.*/\\1/p" | tr -d "\\r"';
+const toldOnce = 'grep -o "^runts: this container has a loopback only.*--network" | cut -d";" -f1';
 
 scriptCases(
   'docker-network-notice',

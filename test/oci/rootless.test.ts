@@ -12,7 +12,7 @@ const isInstalled =
  * the case's own knows. `p` is that user's Podman.
  */
 const setUp = `chmod 755 "$W"; cd "$W"; mkdir home run; chmod 700 run; chown 4242:4242 home run
-grep -v ^ordinary: /etc/passwd >passwd; echo ordinary:x:4242:4242::$W/home:/bin/sh >>passwd; grep -v ^ordinary: /etc/group >group; echo ordinary:x:4242: >>group; echo ordinary:20000:60000 >subid
+grep -v ^ordinary: /etc/passwd >passwd; echo ordinary:x:4242:4242::$W/home:/bin/sh >>passwd; grep -v ^ordinary: /etc/group >group; echo ordinary:x:4242: >>group; echo ordinary:20000:65536 >subid
 cp /bin/busybox busybox; mkdir -p image/bin image/proc image/dev image/sys image/tmp image/etc; cp busybox image/bin; for a in sh id cat echo ls sleep touch chown tty hostname; do ln -s busybox image/bin/$a; done
 tar -C image --numeric-owner --owner 0 --group 0 -cf home/image.tar .; chmod -R a+rX image home/image.tar passwd group subid
 cat >inside.sh <<'END'
