@@ -37,6 +37,11 @@ export class MemoryTrim {
     return this.#step === 'active' ? this.#quietNs : AFTER_COLLECTION_NS;
   }
 
+  /** Collects all garbage now: while the process works, and without dropping its program. */
+  collectGarbage(): void {
+    this.#collect?.({ type: 'major', execution: 'sync', flavor: 'regular' });
+  }
+
   /** The process has worked: there may be memory to trim again. */
   disturb(): void {
     this.#step = 'active';

@@ -8,10 +8,10 @@ import type { IdRanges } from './id-ranges.ts';
 import type { SeccompProfile } from './seccomp-profile.ts';
 
 /**
- * Whether the Sentry holds a container to its memory, and what counts: 'anonymous' leaves pages of
- * files and shared memory to a cgroup, which is there besides. 'none': somebody outside does.
+ * Whether the Sentry looks at the memory of a container's processes: 'always', or only 'late', when the
+ * account has a good part of the limit, because a cgroup on the host binds the processes.
  */
-export type MemoryGuarding = 'none' | 'resident' | 'anonymous';
+export type MemoryGuarding = 'always' | 'late';
 
 /**
  * By how much a container's clocks are ahead: time_namespaces(7). Seconds may be negative,
@@ -45,6 +45,11 @@ export interface ProcessConfig {
   readonly env: readonly string[];
   readonly cwd: string;
   readonly user: GuestUser;
+  /**
+   * Names that `user` is found by, in /etc/passwd and /etc/group inside (`runts do --user`). One of
+   * them may be a number. A user other than root then has no capabilities but in the bounding set.
+   */
+  readonly userNames?: { readonly user: string; readonly group?: string };
   readonly umask: number;
   readonly capabilities: CapabilityConfig;
   /** RLIMIT_* number, soft, hard (null: unlimited); what is not named keeps its default. */
@@ -227,4 +232,9 @@ export interface SandboxConfig {
    * Needs seccomp 'log'.
    */
   readonly profile: boolean;
+  /**
+   * Measure how long the Sentry's turns take, and write the longest to the log
+   * (sentry/kernel/turn-meter.ts).
+   */
+  readonly turns: boolean;
 }

@@ -1,13 +1,14 @@
 // The verbs of the command line and their options.
 import { Command, CommanderError } from 'commander';
+import { attachValues } from './attached-values.ts';
+import { addDo } from './cli-do.ts';
 import { addOciCommands } from './cli-oci.ts';
 import type { InstallOptions } from './commands/install.ts';
 import { Failure } from './failure.ts';
+import { hintFor } from './foreign-options.ts';
 import { type GlobalOptions, inContext } from './oci/context.ts';
 import { NEWEST_VERSION } from './oci/spec/version.ts';
 import { version } from './version.ts';
-
-const collect = (value: string, list: string[]): string[] => [...list, value];
 
 export async function run(args: readonly string[]): Promise<void> {
   const program = newProgram();
@@ -16,7 +17,8 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) process.exit(0);
-    await refuseUsage(program, error.message.replace(/^error: /, ''));
+    const text = error.message.replace(/^error: /, '');
+    await refuseUsage(program, program.args[0] === 'do' ? `${text}${hintFor(text)}` : text);
   }
 }
 
@@ -49,11 +51,12 @@ async function refuseUsage(program: Command, text: string, failureCode = 1): Pro
 /** runc's exit code for a verb that it does not know. */
 const UNKNOWN_VERB = 3;
 
-function newProgram(): Command {
+/** The whole command line, for run() and for its test. */
+export function newProgram(): Command {
   const program = new Command('runts')
     .description('Runs untrusted Linux programs on a kernel of their own, written in TypeScript.')
     .version(`runts version ${version}\nspec: ${NEWEST_VERSION}`, '-v, --version')
-    .helpCommand('help [command]', 'tell about a command')
+    .helpCommand(false)
     .enablePositionalOptions()
     .configureOutput({ outputError: () => undefined })
     .exitOverride();
@@ -61,54 +64,15 @@ function newProgram(): Command {
   addDo(program);
   addInstall(program);
   addDebug(program);
+  addHelp(program);
   program.allowExcessArguments().action(async () => {
     const verb = program.args[0];
     if (verb === undefined)
       throw new Failure('RUNTS_E_USAGE', "no command given; 'runts help' lists them");
     await refuseUsage(program, `no command '${verb}'; 'runts help' lists them`, UNKNOWN_VERB);
   });
+  attachValues(program);
   return program;
-}
-
-function addDo(program: Command): void {
-  program
-    .command('do')
-    .summary('run a program in a new sandbox')
-    .description(
-      'Runs a program in a new sandbox. It sees the files of the host, or of --root, and its changes to them are kept in memory and forgotten at its end.',
-    )
-    .usage('[options] [--] COMMAND [ARGUMENTS...]')
-    .argument('[command...]', 'the program and its arguments')
-    .passThroughOptions()
-    .option('--root <dir>', 'root directory of the guest', '/')
-    .option(
-      '--volume <src:dst[:ro]>',
-      'show a host file or directory to the guest, for real',
-      collect,
-      [],
-    )
-    .option('--tmpfs <path>', 'an empty file system in memory', collect, [])
-    .option('--cwd <dir>', 'working directory of the guest')
-    .option('--env <name=value>', "set a variable, beside the caller's", collect, [])
-    .option('--clear-env', "do not pass the caller's environment")
-    .option('--user <uid[:gid]>', 'run as this user')
-    .option('--hostname <name>', 'host name of the guest', 'runts')
-    .option('--memory <size>', 'memory that the guest may use')
-    .option('--pids <count>', 'processes and threads that the guest may have')
-    .option('--timeout <time>', 'end the sandbox after this time (exit code 124)')
-    .option(
-      '--network <kind>',
-      'network of the guest: none (a loopback of its own) or host',
-      'none',
-    )
-    .option('--platform <name>', 'how guest code runs: systrap', 'systrap')
-    .option('--strace [file]', 'write the system calls of the guest to a file (standard error)')
-    .option('--debug-log <file>', "write runts' own log to a file")
-    .option('--debug-seccomp', 'log host calls outside the lists instead of dying of them')
-    .action(async (command: string[], options: object) => {
-      const { runDo } = await import('./commands/do.ts');
-      await runDo(command, options);
-    });
 }
 
 /** Both take the same options. */
@@ -140,8 +104,12 @@ function addInstall(program: Command): void {
 
 function addDebug(program: Command): void {
   const debug = program.command('debug').description('look into runts itself');
-  debug.action(() => {
-    throw new Failure('RUNTS_E_USAGE', "no subject given; 'runts help debug' lists them");
+  debug.allowExcessArguments().action(() => {
+    const [subject] = debug.args;
+    throw new Failure(
+      'RUNTS_E_USAGE',
+      `debug: no subject ${subject === undefined ? 'given' : `'${subject}'`}; 'runts help debug' lists them`,
+    );
   });
   debug
     .command('boot-timeline')
@@ -165,5 +133,29 @@ function addDebug(program: Command): void {
     .action(async () => {
       const { printFilters } = await import('./commands/debug-seccomp.ts');
       printFilters();
+    });
+}
+
+/**
+ * Commander's own help answers an unknown command with the general help: an exit code, but no word of
+ * what is wrong.
+ */
+function addHelp(program: Command): void {
+  program
+    .command('help')
+    .description('tell about a command')
+    .argument('[command...]')
+    .action((words: string[]) => {
+      let command = program;
+      for (const word of words) {
+        const next = command.commands.find((each) => each.name() === word);
+        if (next === undefined)
+          throw new Failure(
+            'RUNTS_E_USAGE',
+            `help: no command '${words.join(' ')}'; 'runts help' lists them`,
+          );
+        command = next;
+      }
+      command.help();
     });
 }

@@ -14,6 +14,12 @@ import { describe, Failure } from './failure.ts';
 import type { Installation } from './installation.ts';
 import { askPreboot } from './preboot/ask.ts';
 
+/** How the title of a front of `runts do` begins; the command follows. `runts list` looks for it. */
+export const DO_TITLE = 'runts do: ';
+
+/** So much of a command is shown. */
+const TITLE_CHARACTERS = 200;
+
 export interface AttachPoint {
   readonly path: string;
   readonly writable: boolean;
@@ -52,7 +58,14 @@ export function handOver(plan: LaunchPlan): never {
   }
   const config = configFile(plan.config);
   const { logFd: log, straceFd: strace } = plan;
-  const args = ['runts', ...launcherArguments({ ...sandboxOptions(plan), config, log, strace })];
+  const words = launcherArguments({
+    ...sandboxOptions(plan),
+    title: titleOf(plan),
+    config,
+    log,
+    strace,
+  });
+  const args = ['runts', ...words];
   const fds = [config];
   for (const [option, fd] of Object.entries({ log, strace })) {
     if (fd === undefined) continue;
@@ -66,6 +79,11 @@ export function handOver(plan: LaunchPlan): never {
     args.push(...launcherArguments({ preboot: preboot.socket, 'preboot-pid': preboot.pid }));
   }
   return become(launcher, args);
+}
+
+function titleOf({ config }: LaunchPlan): string {
+  const command = Buffer.from(config.container.process.argv.join(' '), 'latin1').toString();
+  return `${DO_TITLE}${command.slice(0, TITLE_CHARACTERS)}`;
 }
 
 /** The launcher's options that describe a sandbox, those aside that name descriptors. */

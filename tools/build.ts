@@ -16,7 +16,6 @@ const bundles = [
   { entry: 'runts/main.ts', name: 'cli.cjs' },
   { entry: 'sentry/boot/main.ts', name: 'sentry.cjs' },
   { entry: 'gofer/main.ts', name: 'gofer.cjs' },
-  { entry: 'runts/api.ts', name: 'api.mjs' },
   { entry: 'runts/preboot/fork.ts', name: 'preboot.cjs' },
 ];
 
@@ -102,7 +101,7 @@ for (const name of readdirSync(join(root, 'build'))) {
   if (name.endsWith('.cache')) rmSync(join(root, 'build', name));
 }
 for (const { entry, name } of bundles) {
-  if (existsSync(join(root, entry))) await buildBundle(entry, name);
+  await buildBundle(entry, name);
 }
 if (existsSync(join(root, 'build/gofer.body.js'))) cacheGofer(root);
 trainCodeCaches(root);

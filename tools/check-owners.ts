@@ -15,8 +15,14 @@ const inodeCache =
   'A cache: nodes can be made anew, and keep their numbers only while what they stand for is there.';
 
 const allowed: Readonly<Record<string, string>> = {
+  'sentry/base/memory-account.ts let current':
+    'Who pays is whoever the main loop works for, as `current` is in Linux. The scheduler sets it at each task.',
+  'sentry/base/memory-account.ts hook setCurrentAccount':
+    'The scheduler alone sets it: no constructor of an object has the task that the object is made for.',
   'sentry/base/turn.ts let current':
     'The turns of the one main loop. Nothing is kept for longer than one.',
+  'sentry/base/turn.ts let pieceTurn': 'The turn that the piece of work at hand belongs to.',
+  'sentry/base/turn.ts let pieceEndsNs': 'The piece of work at hand, which ends with the turn.',
   'sentry/fs/proc/namespace-file.ts weak entered': inodeCache,
   'sentry/fs/proc/process-directory.ts weak processNodes': inodeCache,
   'sentry/fs/proc/process-directory.ts weak threadNodes': inodeCache,

@@ -1,7 +1,8 @@
 // Compares names and numbers of the syscall table with the host's asm/unistd_64.h: every number that
 // the header has must have a row of that name. Rows above the header's last number (it may be older
 // than we are) are only counted.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { table } from '../sentry/syscalls/table-x86-64.ts';
 
 const headers = [
@@ -39,6 +40,24 @@ table.forEach((row, index) => {
 });
 for (const [number, name] of official) {
   if (table[number] === undefined) problems.push(`${number} ${name} has no row`);
+}
+
+/** Every guest program, without its comments. */
+function guestPrograms(): string {
+  const folder = join(import.meta.dirname, '../test/guest');
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.c'))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n')
+    .replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+}
+
+const programs = guestPrograms();
+for (const row of table) {
+  if (row === undefined || row.mode === 'absent') continue;
+  if (!new RegExp(`\\b(SYS_|__NR_)?${row.name}\\b`).test(programs)) {
+    problems.push(`${row.number} ${row.name}: no program in test/guest names it`);
+  }
 }
 
 for (const problem of problems) console.log(problem);

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { goferFilter } from '../gofer/gofer-filter.ts';
 import { describeFilter, type FilterSpec } from '../native/seccomp/bpf.ts';
 import { stubFilter } from '../platform-ptrace/systrap/stub-filter.ts';
+import { OBJECT_COST } from '../sentry/base/object-cost.ts';
 import { sentryFilter } from '../sentry/host/sentry-filter.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -91,5 +92,15 @@ describe('docs/debugging.md', () => {
     const explained = table.map(([, name = '']) => name);
     expect(explained.length).toBeGreaterThan(20);
     expect([...usedVariables()].sort()).toEqual([...explained].sort());
+  });
+});
+
+describe('docs/memory.md', () => {
+  const page = read('docs/memory.md');
+
+  it('has the price of each object, and no other', () => {
+    const rows = [...page.matchAll(/^\| (\w+) \| (\d+) \|/gm)];
+    const documented = Object.fromEntries(rows.map(([, name, bytes]) => [name, Number(bytes)]));
+    expect(documented).toEqual(OBJECT_COST);
   });
 });

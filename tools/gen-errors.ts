@@ -18,9 +18,14 @@ to version: match on it, and not on the text. The code is shown
 - in the file of \`--log\`: \`"code"\` of the JSON line, \`code=\` of the text line;
 - on standard error with \`RUNTS_TRACE=1\`, with the place in runts that it came from.
 
-The exit code is the verb's: 125 from \`do\`, \`install\`, \`uninstall\` and \`debug\`, 255 from \`exec\`, 1 from the other verbs of an
-OCI runtime, as runc has it. Once a guest's program runs the exit code is the program's; what fails in the sandbox before that ends
-\`runts do\` and \`runts exec\` with 126 or 127 where a shell would (the program cannot be run, is not there), and else as above.
+The exit code follows one rule, for mistakes in the use as for everything else that fails before a program runs:
+
+- 125 from runts' own verbs: \`do\`, \`install\`, \`uninstall\`, \`debug\`, \`help\`, and without a verb (as env(1), timeout(1) and docker(1) have it);
+- 1 from the verbs of an OCI runtime, and from verbs that are unknown, which may be an engine's (as runc has it);
+- 255 from \`exec\` where the command line was understood and the process could not be made (as runc has it).
+
+Once a guest's program runs the exit code is the program's; what fails in the sandbox before that ends \`runts do\` and
+\`runts exec\` with 126 or 127 where a shell would (the program cannot be run, is not there), and else as above.
 
 In the messages below … stands for what is put in.
 `;

@@ -252,15 +252,13 @@ static long bytes_of_line(const char *status, const char *name) {
 }
 
 /*
- * chargedBytes(pid, anonymous) -> what a process takes of memory, its page tables included; with 1
- * without pages of files and shared memory. 0 where that is not known.
+ * chargedBytes(pid) -> the anonymous memory and page tables of a process; 0 where that is not known.
  */
 static napi_value ChargedBytes(napi_env env, napi_callback_info info) {
-  ARGS(2);
+  ARGS(1);
   char text[8192];
   read_process_file(arg_int(env, argv[0]), "status", text, sizeof text);
-  const char *pages = arg_int(env, argv[1]) != 0 ? "\nRssAnon:" : "\nVmRSS:";
-  return answer(env, bytes_of_line(text, pages) + bytes_of_line(text, "\nVmPTE:"));
+  return answer(env, bytes_of_line(text, "\nRssAnon:") + bytes_of_line(text, "\nVmPTE:"));
 }
 
 /* countMappings(pid, most) -> how many a process has, as far as `most`; 0 where that is not known. */

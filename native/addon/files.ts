@@ -45,7 +45,7 @@ export interface FileCalls {
    * The memory that a process takes, page tables included; with 1 without pages of files and shared
    * memory.
    */
-  chargedBytes(pid: number, anonymous: 0 | 1): SysResult;
+  chargedBytes(pid: number): SysResult;
   /** How many mappings a process has, as far as `most`; 0 where that is not known. */
   countMappings(pid: number, most: number): SysResult;
   mkdirat(dirfd: number, name: string, mode: number): SysResult;

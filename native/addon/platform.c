@@ -244,15 +244,6 @@ static napi_value EpollWait(napi_env env, napi_callback_info info) {
   return answer(env, count);
 }
 
-/* pollOne(fd, events, timeoutMs) -> ready events. */
-static napi_value PollOne(napi_env env, napi_callback_info info) {
-  ARGS(3);
-  struct pollfd entry = {arg_int(env, argv[0]), (short)arg_int(env, argv[1]), 0};
-  int result = poll(&entry, 1, arg_int(env, argv[2]));
-  if (result < 0) return answer(env, errno == EINTR ? 0 : -errno);
-  return answer(env, entry.revents);
-}
-
 static napi_value Eventfd(napi_env env, napi_callback_info info) {
   (void)info;
   return answer(env, host(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)));
@@ -427,7 +418,6 @@ const struct addon_function platform_functions[] = {
     {"epollCreate", EpollCreate},
     {"epollControl", EpollControl},
     {"epollWait", EpollWait},
-    {"pollOne", PollOne},
     {"eventfd", Eventfd},
     {"drainEvent", DrainEvent},
     {"readMemory", ReadMemory},

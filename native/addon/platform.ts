@@ -32,7 +32,6 @@ export interface PlatformCalls {
   epollControl(epollFd: number, operation: number, fd: number, events: number): SysResult;
   /** (fd, events) pairs in out; a negative timeout waits for ever. Interruption by a signal is 0 events. */
   epollWait(epollFd: number, out: Int32Array, timeoutNs: number): SysResult;
-  pollOne(fd: number, events: number, timeoutMs: number): SysResult;
   eventfd(): SysResult;
   drainEvent(fd: number): SysResult;
   readMemory(pid: number, addr: number, dst: Uint8Array, length: number): SysResult;

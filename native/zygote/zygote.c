@@ -16,6 +16,7 @@
 enum {
   SYS_mmap = 9,
   SYS_mprotect = 10,
+  SYS_munmap = 11,
   SYS_rt_sigaction = 13,
   SYS_rt_sigprocmask = 14,
   SYS_getpid = 39,
@@ -131,6 +132,8 @@ static void map_stub(uint64_t base, int mailbox) {
     ANONYMOUS = 0x20,
     NORESERVE = 0x4000
   };
+  /* The kernel may have put its vDSO here, which nobody calls: one start in some thousand would fail. */
+  call(SYS_munmap, (long)base, (long)STUB_RANGE_BYTES, 0, 0, 0, 0);
   map(base, STUB_TEXT_BYTES, READ | WRITE, PRIVATE | ANONYMOUS, -1);
   memcpy((void *)base, stub_blob, (unsigned long)(stub_blob_end - stub_blob));
   need(call(SYS_mprotect, (long)base, STUB_TEXT_BYTES, READ | EXEC, 0, 0, 0) == 0, FAIL_MAP);

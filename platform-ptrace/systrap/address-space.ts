@@ -5,6 +5,7 @@ import {
   EFAULT,
   EMFILE,
   ENOMEM,
+  ESRCH,
   isErrno,
   type Result,
   type SysResult,
@@ -53,6 +54,8 @@ export interface SpaceHost extends ThreadHost {
   readonly clones: Clones;
   /** The room for the floating point state of one thread, on its way to another. */
   readonly fpState: Uint8Array;
+  /** Makes a stopped thread do its queued operations, and waits for the thread. */
+  flush(thread: SystrapThread): SysResult;
   /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
   /** Kills the process and forgets its threads, without an event. */
@@ -70,6 +73,7 @@ export class SystrapSpace implements AddressSpace {
   pid = 0;
   isDead = false;
   isFrozen = false;
+  isGone = false;
   /** Live threads by slot. */
   readonly threads: Map<number, SystrapThread> = new Map();
   readonly #host: SpaceHost;
@@ -148,14 +152,17 @@ export class SystrapSpace implements AddressSpace {
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
-    const result = native.readMemory(this.pid, addr, dst, bytes);
-    return result > 0 ? result : EFAULT;
+    return this.#copied(native.readMemory(this.pid, addr, dst, bytes));
   }
 
   write(addr: number, src: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
-    const result = native.writeMemory(this.pid, addr, src, bytes);
+    return this.#copied(native.writeMemory(this.pid, addr, src, bytes));
+  }
+
+  #copied(result: number): SysResult {
+    if (result === ESRCH) this.isGone = true;
     return result > 0 ? result : EFAULT;
   }
 
@@ -181,16 +188,11 @@ export class SystrapSpace implements AddressSpace {
         return pid === 0 ? 0 : native.residentBytes(pid);
       },
       get chargedBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid, 0) + mappings.bytes(pid, cpuNs);
-      },
-      get chargedAnonymousBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid, 1) + mappings.bytes(pid, cpuNs);
+        return pid === 0 ? 0 : native.chargedBytes(pid) + mappings.bytes(pid, cpuNs);
       },
       cpuNs,
     };
   }
-
-  // ---- for the rest of this platform ----
 
   get controlFd(): number {
     return this.#controlFd;
@@ -335,7 +337,8 @@ export class SystrapSpace implements AddressSpace {
 
   /** Returns how many of `length` bytes at `addr` lie below guestTop. */
   #inside(addr: number, length: number): number {
-    if (!(addr >= 0)) return 0;
+    // The pid of a dead process may be another's by now.
+    if (!(addr >= 0) || this.isDead) return 0;
     return Math.min(length, this.#host.guestTop - addr);
   }
 

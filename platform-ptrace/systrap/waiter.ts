@@ -64,6 +64,8 @@ export class Waiter {
   readonly #budget: SpinBudget;
   #spinNs = MOST_SPIN_NS;
   #stubsSpin = true;
+  /** How long `pause` has slept. */
+  sleptNs = 0;
 
   constructor(words: Int32Array, clock: Clock, options: WaiterOptions) {
     const { wakeEventFd: wakeFd, globalPageFd, memoryTrim } = options;
@@ -182,7 +184,9 @@ export class Waiter {
     if (this.#cpus > 1 && native.spin(this.#running.length, 20 * this.#pausesPerUs) === 1) return;
     Atomics.store(this.#global, GLOBAL.sleeping, 1);
     if (!this.#anything()) {
+      const beganNs = this.#clock.monotonicNs();
       native.epollWait(this.#internalEpollFd, this.#ready, timeoutNs);
+      this.sleptNs += this.#clock.monotonicNs() - beganNs;
       native.drainEvent(this.#wakeFd);
     }
     Atomics.store(this.#global, GLOBAL.sleeping, 0);

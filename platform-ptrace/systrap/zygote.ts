@@ -12,13 +12,17 @@ import {
 } from '../../protocol/mailbox.ts';
 import { stubFilter } from './stub-filter.ts';
 
-/** The first address that guests may not map. Stubs lie above it. */
-export const GUEST_TOP = 0x7f0000000000;
 /**
- * The end of the range for stubs, below the zygote's own stack and vDSO at the top of the address
- * space.
+ * The first address that guests may not map. Stubs lie above it. It is as high as leaves room for a
+ * random place, since programs rely on where Linux puts things: ThreadSanitizer wants libraries
+ * above 0x7e8000000000, a TiB of random places and all that may lie between them and the top.
  */
-const STUB_TOP = 0x7ff000000000;
+export const GUEST_TOP = 0x7fc000000000;
+/**
+ * The end of the range for stubs, below the highest places of the zygote's own stack, and of its
+ * vDSO where Linux puts the vDSO above the stack.
+ */
+const STUB_TOP = 0x7ffb00000000;
 const PLACE_BYTES = 0x10000;
 const TWO_32 = 0x100000000;
 

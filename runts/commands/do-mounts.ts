@@ -1,6 +1,6 @@
 // What `runts do` mounts: the file systems that every program expects, then --volume and --tmpfs.
 import { realpathSync, statSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import type { MountConfig, TmpfsConfig } from '../../protocol/boot-config.ts';
 import { toByteString } from '../byte-string.ts';
@@ -84,21 +84,24 @@ export function planMounts(options: DoMountOptions): {
   return { mounts, attach };
 }
 
-function parseVolume(text: string): {
-  source: string;
-  target: string;
-  readOnly: boolean;
-  isFile: boolean;
-} {
+interface Volume {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly isFile: boolean;
+}
+
+/** SOURCE[:TARGET][:ro]; without a target it is seen under the path that it has outside. */
+function parseVolume(text: string): Volume {
   const parts = text.split(':');
-  const mode = parts[2] ?? 'rw';
-  const [source = '', target = ''] = parts;
-  if (source === '' || target === '' || parts.length > 3 || (mode !== 'ro' && mode !== 'rw')) {
+  const isMode = parts.length > 1 && ['ro', 'rw'].includes(parts.at(-1) ?? '');
+  const mode = isMode ? parts.pop() : 'rw';
+  const [source = '', target = resolve(source)] = parts;
+  if (source === '' || target === '' || parts.length > 2)
     throw new Failure(
       'RUNTS_E_OPTION_VALUE',
-      `--volume: '${text}' is not SOURCE:TARGET or SOURCE:TARGET:ro`,
+      `--volume: '${text}' is not SOURCE, SOURCE:TARGET or one of these with :ro`,
     );
-  }
   if (!isAbsolute(target))
     throw new Failure('RUNTS_E_OPTION_VALUE', `--volume: target '${target}' is not absolute`);
   try {

@@ -4,7 +4,6 @@ import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { allCapabilities, noCapabilities } from '../../abi/capability.ts';
 import type {
-  GuestUser,
   MountConfig,
   ProcessConfig,
   SandboxConfig,
@@ -12,7 +11,7 @@ import type {
 } from '../../protocol/boot-config.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
 import { sentryCacheFile } from '../code-cache.ts';
-import { describe, Failure } from '../failure.ts';
+import { complain, describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
 import type { LaunchPlan } from '../launch.ts';
 import { parseCount, parseId, parseSize, parseTime } from '../quantities.ts';
@@ -35,14 +34,17 @@ export interface DoOptions {
   readonly timeout?: string;
   readonly network: string;
   readonly platform: string;
-  readonly strace?: string | true;
+  /** The empty string where no file is named. */
+  readonly strace?: string;
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
+  readonly tty?: boolean;
 }
 
 export async function planDo(command: readonly string[], options: DoOptions): Promise<LaunchPlan> {
   if (command.length === 0)
     throw new Failure('RUNTS_E_USAGE', "do: no command given; 'runts help do' tells how");
+  if (command[0] === '') throw new Failure('RUNTS_E_USAGE', 'do: the name of the command is empty');
   const { mounts, attach } = planMounts(options);
   const config = planConfig(command, options, mounts);
   const timeoutMs = options.timeout === undefined ? 0 : parseTime(options.timeout, '--timeout');
@@ -89,7 +91,7 @@ function planConfig(
         memoryBytes: options.memory === undefined ? 0 : parseSize(options.memory, '--memory'),
         pidLimit: options.pids === undefined ? 0 : parseCount(options.pids, '--pids'),
       },
-      guardsMemory: 'resident',
+      guardsMemory: 'always',
       process: planProcess(command, options),
       isInit: false,
     },
@@ -103,6 +105,7 @@ function planConfig(
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
     profile: isProfileWanted(options),
+    turns: isMeterWanted(options),
   };
 }
 
@@ -114,15 +117,22 @@ function isProfileWanted({ debugLog, debugSeccomp }: DoOptions): boolean {
   return true;
 }
 
+/** How long the Sentry's turns take, likewise. */
+function isMeterWanted({ debugLog }: DoOptions): boolean {
+  if (process.env['RUNTS_TURNS'] !== '1') return false;
+  if (debugLog === undefined) throw new Failure('RUNTS_E_USAGE', 'RUNTS_TURNS=1 wants --debug-log');
+  return true;
+}
+
 function planProcess(command: readonly string[], options: DoOptions): ProcessConfig {
-  const terminal = planTerminal();
-  const user = planUser(options.user);
-  const capabilities = user.uid === 0 ? allCapabilities : noCapabilities;
+  const terminal = planTerminal(options);
+  const who = planUser(options.user);
+  const capabilities = who.user.uid === 0 ? allCapabilities : noCapabilities;
   return {
     argv: exactArguments(command),
     env: planEnvironment(options),
     cwd: toByteString(planDirectory(options)),
-    user,
+    ...who,
     umask: process.umask(),
     capabilities: {
       bounding: allCapabilities,
@@ -139,8 +149,11 @@ function planProcess(command: readonly string[], options: DoOptions): ProcessCon
   };
 }
 
-function planTerminal(): TerminalConfig | undefined {
-  if (!wantsTerminal()) return undefined;
+function planTerminal({ tty = false }: DoOptions): TerminalConfig | undefined {
+  if (!wantsTerminal()) {
+    if (!tty) return undefined;
+    throw new Failure('RUNTS_E_TERMINAL', '--tty: standard input and output are not a terminal');
+  }
   return { streams: [true, true, isTerminal(2)], window: windowSize(0) };
 }
 
@@ -154,12 +167,15 @@ function isTerminal(fd: number): boolean {
 
 function planEnvironment(options: DoOptions): string[] {
   const variables = new Map<string, string>();
-  const given = options.env.map((entry) => {
-    if (entry.indexOf('=') < 1)
-      throw new Failure('RUNTS_E_OPTION_VALUE', `--env: '${entry}' is not NAME=VALUE`);
-    return toByteString(entry);
+  const own = exactEnvironment();
+  const given = options.env.flatMap((text) => {
+    const entry = toByteString(text);
+    if (entry === '' || entry.startsWith('='))
+      throw new Failure('RUNTS_E_OPTION_VALUE', `--env: '${text}' is neither NAME=VALUE nor NAME`);
+    // A name alone passes the caller's variable on, where there is one.
+    return entry.includes('=') ? entry : own.filter((each) => each.startsWith(`${entry}=`));
   });
-  for (const entry of [...(options.clearEnv === true ? [] : exactEnvironment()), ...given]) {
+  for (const entry of [...(options.clearEnv === true ? [] : own), ...given]) {
     variables.set(entry.slice(0, entry.indexOf('=')), entry);
   }
   return [...variables.values()];
@@ -180,19 +196,25 @@ function planDirectory(options: DoOptions): string {
   }
 }
 
-function planUser(text: string | undefined): GuestUser {
-  const uid = process.geteuid?.() ?? 0;
+/** Ids are taken as they are; the names of others are looked up inside, when the process is made. */
+function planUser(text: string | undefined): Pick<ProcessConfig, 'user' | 'userNames'> {
   if (text === undefined) {
-    return {
-      uid,
-      gid: process.getegid?.() ?? 0,
-      groups: process.getgroups?.() ?? [],
-    };
+    const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+    return { user: { uid, gid, groups: process.getgroups?.() ?? [] } };
   }
-  const [user = '', group] = text.split(':', 2);
-  const wanted = parseId(user, '--user');
-  const gid = group === undefined ? wanted : parseId(group, '--user');
-  return { uid: wanted, gid, groups: [gid] };
+  const [user = '', group, ...more] = text.split(':');
+  if (user === '' || group === '' || more.length > 0)
+    throw new Failure('RUNTS_E_OPTION_VALUE', `--user: '${text}' is not USER or USER:GROUP`);
+  if (/\D/.test(`${user}${group ?? ''}`)) {
+    const names = {
+      user: toByteString(user),
+      ...(group === undefined ? {} : { group: toByteString(group) }),
+    };
+    return { user: { uid: 0, gid: 0, groups: [] }, userNames: names };
+  }
+  const uid = parseId(user, '--user');
+  const gid = group === undefined ? uid : parseId(group, '--user');
+  return { user: { uid, gid, groups: [gid] } };
 }
 
 /** The Sentry's standard error: the log, or in a run that makes code caches the file for its own. */
@@ -202,9 +224,18 @@ function openLog(options: DoOptions): number | undefined {
   return cache === undefined ? undefined : openOutput(cache, 'w', 'code cache');
 }
 
-function openStrace(strace: string | true | undefined): number | undefined {
-  if (strace === undefined) return undefined;
-  return strace === true ? 2 : openOutput(strace, 'w', '--strace');
+/**
+ * Without a name the trace goes to a new file here: on standard error it would be among the words of the
+ * program. The file that a name stands for is written over, as by strace(1) -o.
+ */
+function openStrace(name: string | undefined): number | undefined {
+  if (name === undefined) return undefined;
+  if (name === '-') return 2;
+  if (name !== '') return openOutput(name, 'w', '--strace');
+  const path = `runts-strace.${process.pid}.log`;
+  const fd = openOutput(path, 'wx', '--strace');
+  complain(`--strace: system calls are written to ${path}`);
+  return fd;
 }
 
 function openOutput(path: string, flags: string, option: string): number {

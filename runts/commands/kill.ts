@@ -5,6 +5,7 @@ import { restoreCgroup } from '../oci/cgroups/cgroup.ts';
 import type { OciContext } from '../oci/context.ts';
 import { orderSignal } from '../oci/order.ts';
 import { statusOf } from '../oci/state/status.ts';
+import { runningDo, signalDo } from './running-do.ts';
 
 export interface KillOptions {
   readonly all?: boolean;
@@ -12,6 +13,11 @@ export interface KillOptions {
 
 export function kill(context: OciContext, id: string, name: string, options: KillOptions): void {
   const signal = parseSignal(name);
+  const sandbox = context.isDefaultRoot ? runningDo(id) : undefined;
+  if (sandbox !== undefined && context.store.find(id) === undefined) {
+    signalDo(sandbox, signal);
+    return;
+  }
   const record = context.store.load(id);
   const status = statusOf(context.store, record);
   if (status === 'stopped' && options.all === true) return;

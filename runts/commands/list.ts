@@ -1,8 +1,10 @@
-// `runts list`: the containers of a --root.
+// `runts list`: the containers of a --root; without one the sandboxes of `runts do` too.
 import { describe, Failure } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';
+import { NEWEST_VERSION } from '../oci/spec/version.ts';
 import type { ContainerRecord } from '../oci/state/container-record.ts';
 import { ownerName, stateDocument, statusOf } from '../oci/state/status.ts';
+import { type RunningDo, runningDos } from './running-do.ts';
 
 export interface ListOptions {
   readonly format: string;
@@ -15,13 +17,18 @@ export function list(context: OciContext, { format, quiet = false }: ListOptions
   const records = context.store.records((error) => {
     process.stderr.write(`runts: ${describe(error)}\n`);
   });
-  if (quiet) process.stdout.write(records.map(({ id }) => `${id}\n`).join(''));
-  else if (format === 'json') printJson(context, records);
-  else printTable(context, records);
+  const dos = context.isDefaultRoot ? runningDos() : [];
+  if (quiet) process.stdout.write([...records, ...dos].map(({ id }) => `${id}\n`).join(''));
+  else if (format === 'json') printJson(context, records, dos);
+  else printTable(context, records, dos);
 }
 
-function printJson(context: OciContext, records: readonly ContainerRecord[]): void {
-  const documents = records.map((record) => {
+function printJson(
+  context: OciContext,
+  records: readonly ContainerRecord[],
+  dos: readonly RunningDo[],
+): void {
+  const containers = records.map((record) => {
     const { annotations, ...document } = stateDocument(record, statusOf(context.store, record));
     return {
       ...document,
@@ -31,6 +38,18 @@ function printJson(context: OciContext, records: readonly ContainerRecord[]): vo
       owner: listedOwner(record.owner),
     };
   });
+  const sandboxes = dos.map(({ id, pid, command, created, owner }) => ({
+    ociVersion: NEWEST_VERSION,
+    id,
+    pid,
+    status: 'running',
+    bundle: '',
+    rootfs: '',
+    created,
+    annotations: { 'dev.runts.command': command },
+    owner: listedOwner(owner),
+  }));
+  const documents = [...containers, ...sandboxes];
   process.stdout.write(`${documents.length === 0 ? 'null' : JSON.stringify(documents)}\n`);
 }
 
@@ -39,7 +58,11 @@ function listedOwner(uid: number): string {
   return uid === 0 ? 'root' : ownerName(uid);
 }
 
-function printTable(context: OciContext, records: readonly ContainerRecord[]): void {
+function printTable(
+  context: OciContext,
+  records: readonly ContainerRecord[],
+  dos: readonly RunningDo[],
+): void {
   const rows = [
     ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'],
     ...records.map((record) => {
@@ -48,6 +71,15 @@ function printTable(context: OciContext, records: readonly ContainerRecord[]): v
       const owner = listedOwner(record.owner);
       return [record.id, String(pid), status, record.bundle, record.created, owner];
     }),
+    // No bundle: what is run stands in its place.
+    ...dos.map(({ id, pid, command, created, owner }) => [
+      id,
+      String(pid),
+      'running',
+      command,
+      created,
+      listedOwner(owner),
+    ]),
   ];
   const widths = [0, 1, 2, 3, 4].map((column) =>
     Math.max(...rows.map((row) => (row[column] as string).length)),

@@ -4,6 +4,7 @@ import { Failure } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';
 import { hostPids } from '../oci/host-processes.ts';
 import { statusOf } from '../oci/state/status.ts';
+import { processesOfDo, runningDo } from './running-do.ts';
 
 export interface PsOptions {
   readonly format: string;
@@ -17,13 +18,19 @@ export function ps(
 ): void {
   if (format !== 'table' && format !== 'json')
     throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
-  const record = context.store.load(id);
-  // As with runc a stopped container has no processes, which is no failure.
-  const pids = statusOf(context.store, record) === 'stopped' ? [] : hostPids(context, record);
+  const pids = pidsOf(context, id);
   // Go writes a list that was never made as null.
   if (format === 'json')
     process.stdout.write(`${JSON.stringify(pids.length === 0 ? null : pids)}\n`);
   else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
+}
+
+function pidsOf(context: OciContext, id: string): number[] {
+  const sandbox = context.isDefaultRoot ? runningDo(id) : undefined;
+  if (sandbox !== undefined && context.store.find(id) === undefined) return processesOfDo(sandbox);
+  const record = context.store.load(id);
+  // As with runc a stopped container has no processes, which is no failure.
+  return statusOf(context.store, record) === 'stopped' ? [] : hostPids(context, record);
 }
 
 /** ps(1)'s own lines for these. */

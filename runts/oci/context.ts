@@ -18,6 +18,8 @@ export interface GlobalOptions {
 
 export interface OciContext {
   readonly store: Store;
+  /** No --root was given: engines give one of their own. */
+  readonly isDefaultRoot: boolean;
   readonly log: CommandLog;
   readonly systemdCgroup: boolean;
   readonly rootless: boolean;
@@ -40,6 +42,7 @@ export async function inContext(
     const { network, platform } = options;
     await command({
       store: new Store(options.root ?? defaultRoot()),
+      isDefaultRoot: options.root === undefined,
       log,
       systemdCgroup: options.systemdCgroup === true,
       rootless: rootlessOption(options.rootless),

@@ -134,7 +134,7 @@ function planIds({ linux }: Spec): Pick<ContainerConfig, 'ids'> {
 
 /** Its cgroup holds a container to its limit, unless that is too small for runts' own processes beside it. */
 function memoryGuarding({ linux }: Spec): MemoryGuarding {
-  return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'anonymous' : 'none';
+  return hasRaisedMemory(Number(linux?.resources?.memory?.limit ?? 0)) ? 'always' : 'late';
 }
 
 /** The configuration of a Sentry whose first container this is. */
@@ -152,6 +152,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
     profile: false,
+    turns: false,
   };
 }
 

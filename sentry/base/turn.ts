@@ -11,3 +11,23 @@ export function nextTurn(): void {
 export function currentTurn(): number {
   return current;
 }
+
+/** How long one call may work before it lets others run (base/wait.ts, `PAUSE`). */
+export const PIECE_NS = 2e6;
+
+let pieceTurn = -1;
+let pieceEndsNs = 0;
+
+/**
+ * Returns whether the work of this turn has lasted long enough. A piece begins with the first
+ * question of its turn, so that calls which are short never ask.
+ */
+export function isPieceOver(clock: { monotonicNs(): number }): boolean {
+  const now = clock.monotonicNs();
+  if (pieceTurn !== current) {
+    pieceTurn = current;
+    pieceEndsNs = now + PIECE_NS;
+    return false;
+  }
+  return now >= pieceEndsNs;
+}

@@ -22,6 +22,8 @@ export interface Sleep {
   readonly killable?: boolean;
   /** True: the guest thread is at work for the kernel (fork, clone) and must not be told to sleep. */
   readonly threadIsBusy?: boolean;
+  /** True: nothing is waited for. The call has much left to do and lets others run between its pieces. */
+  readonly isPause?: boolean;
 }
 
 /** A call that may sleep. Returns its result through the generator's return value. */
@@ -72,4 +74,35 @@ export function sleepOn(on: Waitable, mask: number, deadlineNs = Number.POSITIVE
 /** A sleep that only a deadline or a signal ends. */
 export function sleepUntil(deadlineNs: number): Sleep {
   return { join: () => undefined, leave: () => undefined, deadlineNs };
+}
+
+const forever = {
+  join: () => undefined,
+  leave: () => undefined,
+  deadlineNs: Number.POSITIVE_INFINITY,
+};
+
+/**
+ * The sleep of a long call between two pieces of its work: the call goes on in a later turn, after
+ * the tasks that wait have had theirs. The wake is 'signal' where one is pending, else 'event'.
+ */
+export const PAUSE: Sleep = { ...forever, isPause: true };
+
+/** The same for work that Linux does not interrupt: only death ends it. */
+export const KILLABLE_PAUSE: Sleep = { ...forever, isPause: true, killable: true };
+
+/** Runs `call` up to its end or its first sleep, so that a call which need not sleep answers at once. */
+export function begin(call: Blocking<SysResult>): MaybeBlocking {
+  const step = call.next();
+  return step.done === true ? step.value : goOn(step.value, call);
+}
+
+function* goOn(first: Sleep, call: Blocking<SysResult>): Blocking<SysResult> {
+  try {
+    let step = call.next(yield first);
+    while (step.done !== true) step = call.next(yield step.value);
+    return step.value;
+  } finally {
+    call.return(0);
+  }
 }

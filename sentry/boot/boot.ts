@@ -1,6 +1,7 @@
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
 // systems, streams, first process; then confines this process.
 
+import { getHeapStatistics } from 'node:v8';
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
@@ -8,6 +9,7 @@ import { MemoryTrim } from '../../native/memory-trim.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import { eventLine } from '../../protocol/control.ts';
 import {
   SENTRY_GOFER,
   SENTRY_PAGE,
@@ -16,6 +18,7 @@ import {
   SENTRY_WAKE,
   SENTRY_ZYGOTE,
 } from '../../protocol/descriptors.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
@@ -24,6 +27,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
+import { TurnMeter } from '../kernel/turn-meter.ts';
 import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
@@ -37,6 +41,11 @@ import { changedLimits } from './limits.ts';
 import { ProcessControl } from './process-control.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
+
+/** The part of V8's heap that objects of guests may have: the collector needs the rest. */
+const HEAP_FOR_OBJECTS = 0.6;
+/** The Sentry's own pid, because it is init of its PID namespace. */
+const SENTRY_PID = 1;
 
 export interface Sandbox {
   /** Runs until the main process ends: its wait status. */
@@ -66,6 +75,10 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const kernel = newKernel(config, machine, connections, {
     platform,
     clock,
+    ownMemory: {
+      inUseBytes: () => native.chargedBytes(SENTRY_PID),
+      collectGarbage: () => memoryTrim.collectGarbage(),
+    },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
   const containers = new Containers(kernel, machine, (asked) =>
@@ -94,6 +107,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       const status = kernel.run();
       main.streams.flush();
+      if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
       return status;
     },
   };
@@ -123,7 +137,7 @@ function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
   }
 }
 
-interface HasClock {
+interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ownMemory'> {
   readonly clock: SystrapClock;
 }
 
@@ -131,21 +145,31 @@ interface HasClock {
 function newKernel(
   config: SandboxConfig,
   machine: Machine,
-  { log, tracer }: Connections,
-  { platform, clock, mainStopped }: Pick<KernelOptions, 'platform' | 'mainStopped'> & HasClock,
+  { log, tracer, channel }: Connections,
+  { platform, clock, mainStopped, ownMemory }: HostParts,
 ): Kernel {
   const settings = new Settings();
   const limits = changedLimits(noLimits, config.container.limits);
   const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
+  const memory = new MemoryAccount(undefined, {
+    limitBytes: machine.memoryBytes,
+    objectLimitBytes: getHeapStatistics().heap_size_limit * HEAP_FOR_OBJECTS,
+  });
   return new Kernel({
     clock,
     platform,
     memoryBytes,
+    memory,
+    ownMemory,
     cpuCount: machine.cpuCount,
     log,
+    turns: config.turns ? newTurnMeter(platform) : undefined,
+    tell: config.container.isInit
+      ? () => undefined
+      : (text) => channel.send(eventLine({ type: 'warning', text })),
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),
     program: {
-      sharedMemory: new SharedMemoryFileSystem({ clock, maxBytes: memoryBytes }),
+      sharedMemory: new SharedMemoryFileSystem({ clock, account: memory }),
       vdso: clock.vdso,
       cpu: { hwcap: machine.hwcap, hwcap2: machine.hwcap2 },
     },
@@ -159,6 +183,13 @@ function newKernel(
     mainHasShell: config.hasShell,
     mainStopped,
   });
+}
+
+function newTurnMeter(platform: Platform): TurnMeter {
+  return new TurnMeter(
+    () => native.cpuTimeNs(0) + platform.sleptNs,
+    (number) => table[number]?.name ?? `syscall ${number}`,
+  );
 }
 
 /** From here on this process can do what its seccomp list says, and sees no file. */

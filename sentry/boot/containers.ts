@@ -11,10 +11,11 @@ import type {
 } from '../../protocol/boot-config.ts';
 import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
-import { noLimits } from '../kernel/allowance.ts';
+import { accountLimit, noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -37,13 +38,13 @@ import {
   applyScheduling,
   checkScheduling,
   processCredentials,
-  processEnvironment,
   processLimits,
   workingDirectory,
 } from './process-attributes.ts';
 import type { ControlledProcess } from './process-control.ts';
 import { containerProgramFailure, failureOf, programFailure } from './start-failure.ts';
 import { openStreams, type StreamSources, type Streams } from './streams.ts';
+import { processEnvironment, withKnownUser } from './user-files.ts';
 
 /** Host descriptors of a process or container. */
 export interface GivenDescriptors {
@@ -108,7 +109,11 @@ export class Containers implements RequestHandler {
       const pids = this.#joined(given.joinsPidsOf)?.pids ?? new PidNamespace(kernel);
       const ipc = this.#joined(given.joinsIpcOf)?.ipc ?? new IpcNamespace(kernel);
       const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
-      mounts = buildMounts(config, { kernel, machine: this.#machine, gofer, pids, ipc, uts });
+      const limits = changedLimits(noLimits, config.limits);
+      const account = new MemoryAccount(kernel.memory, { limitBytes: accountLimit(limits) });
+      const parts = { kernel, machine: this.#machine, gofer, pids, ipc, uts };
+      const memoryLimitBytes = limits.memoryBytes;
+      mounts = buildMounts(config, { ...parts, account, memoryLimitBytes });
       container = new Container({
         kernel,
         id: config.id,
@@ -120,13 +125,14 @@ export class Containers implements RequestHandler {
         ended: ended === undefined ? undefined : (status) => this.#ended(config.id, status, ended),
         processPool,
         allowance: {
-          limits: changedLimits(noLimits, config.limits),
+          limits,
+          account,
           machineBytes: this.#machine.memoryBytes,
           // Its limit does not bind in cgroups where its processes are not.
           guardsMemory:
             given.cgroupFds === undefined || processPool !== undefined
               ? config.guardsMemory
-              : 'resident',
+              : 'always',
         },
         ...(config.ids === undefined ? {} : { ids: config.ids }),
         ...(config.timeOffsets === undefined ? {} : { time: this.#newTime(config.timeOffsets) }),
@@ -226,9 +232,10 @@ export class Containers implements RequestHandler {
   }
 
   update(id: string, limits: LimitsConfig): void {
-    const allowance = this.#known.get(id)?.container.allowance;
-    if (allowance === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
-    allowance.limits = changedLimits(allowance.limits, limits);
+    const { container } = this.#known.get(id) ?? {};
+    if (container === undefined) throw new BootFailure(`container ${id} is not in this sandbox`);
+    container.allowance.limits = changedLimits(container.allowance.limits, limits);
+    this.#kernel.limitsChanged(container);
   }
 
   setPaused(id: string, isPaused: boolean): void {
@@ -322,10 +329,11 @@ function loaded(
 
 function prepare(
   { container, mounts, seccomp }: KnownContainer,
-  config: ProcessConfig,
+  asked: ProcessConfig,
   streams: Streams,
   asMain: boolean,
 ): Result<Task> {
+  const config = withKnownUser(asked, mounts.caller);
   const credentials = processCredentials(config);
   const files = new FdTable();
   streams.files.forEach((file, fd) => void files.replace(fd, file, false));

@@ -7,6 +7,7 @@ import { S_IFDIR } from '../../abi/stat.ts';
 import type { ContainerConfig, MountConfig, VolumeConfig } from '../../protocol/boot-config.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
 import { ContainerSpecialFiles } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import type { GoferClient } from '../fs/gofer/client.ts';
@@ -17,7 +18,7 @@ import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
 import { newProcFileSystem } from '../fs/proc/proc-filesystem.ts';
 import { newCgroupFileSystem } from '../fs/sys/cgroup-filesystem.ts';
 import { newSysFileSystem } from '../fs/sys/sysfs.ts';
-import { TmpFileSystem } from '../fs/tmp/filesystem.ts';
+import { defaultTmpfsBytes, TmpFileSystem } from '../fs/tmp/filesystem.ts';
 import type { Machine } from '../host/machine.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import type { IpcNamespace } from '../kernel/ipc/ipc-namespace.ts';
@@ -57,6 +58,10 @@ export interface MountParts {
   readonly pids: PidNamespace;
   readonly ipc: IpcNamespace;
   readonly uts: UtsNamespace;
+  /** The account that pays for the container's files. */
+  readonly account: MemoryAccount;
+  /** The limit of the container's memory, or Infinity. */
+  readonly memoryLimitBytes: number;
 }
 
 /** Throws BootFailure; the Gofer's socket is taken over in any case. */
@@ -84,7 +89,17 @@ function build(config: ContainerConfig, parts: MountParts, served: ServedFiles):
   // As runc, which makes the directory to start in; a shell's user is told that there is none.
   if (config.isInit) ensurePath(caller, config.process.cwd, S_IFDIR);
   if (config.root.readOnly) builder.closeRoot();
-  return { namespace, devpts, caller, gofer: served.client, close: () => served.close() };
+  const close = (): void => {
+    served.close();
+    // Memory files of the host would stay open for as long as the sandbox lives.
+    for (const { filesystem } of namespace.mounts()) filesystem.unmounted?.();
+  };
+  return { namespace, devpts, caller, gofer: served.client, close };
+}
+
+/** Returns how much of the machine's memory the container may have. */
+function availableBytes({ memoryLimitBytes, machine }: MountParts): number {
+  return Math.min(memoryLimitBytes, machine.memoryBytes);
 }
 
 type AttachOptions = Pick<VolumeConfig, 'follows' | 'ids' | 'mapsBelow'>;
@@ -142,12 +157,14 @@ class Builder {
   readonly #served = new Map<string, GoferFileSystem>();
 
   constructor({ root: config }: ContainerConfig, parts: MountParts, files: ServedFiles) {
-    const { clock, memoryBytes } = parts.kernel;
+    const { clock } = parts.kernel;
+    const { account } = parts;
+    const maxBytes = availableBytes(parts);
     this.#parts = parts;
     this.#files = files;
     this.#rootServed = files.attach(config.attach, config.overlay, {});
     const root = config.overlay
-      ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes: memoryBytes })
+      ? new OverlayFileSystem({ lower: this.#rootServed, clock, maxBytes, account })
       : this.#rootServed;
     this.namespace = new MountNamespace(new Mount(root, { flags: MS_RELATIME, source: 'root' }), {
       inode: parts.kernel.namespaceNumbers.next('mnt'),
@@ -206,7 +223,8 @@ class Builder {
           mode,
           uid,
           gid,
-          ...(sizeBytes === undefined ? {} : { maxBytes: sizeBytes }),
+          maxBytes: sizeBytes ?? defaultTmpfsBytes(availableBytes(this.#parts)),
+          account: this.#parts.account,
           ...(inodes === undefined ? {} : { maxInodes: inodes }),
         });
       }

@@ -1,9 +1,8 @@
 // What a process that is started from outside begins with, out of its configuration.
 import { isErrno, type Result } from '../../abi/errno.ts';
-import { AT_FDCWD, O_RDONLY } from '../../abi/fcntl.ts';
+import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { RLIM_INFINITY } from '../../abi/resource.ts';
 import { SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_UTIL_CLAMP } from '../../abi/sched.ts';
-import { S_IFREG } from '../../abi/stat.ts';
 import type { ProcessConfig } from '../../protocol/boot-config.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
 import { Limits } from '../kernel/limits.ts';
@@ -12,8 +11,6 @@ import type { Task } from '../kernel/task.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FsCaller } from '../vfs/fs-context.ts';
-import { BufferSink } from '../vfs/io.ts';
-import { openNow } from '../vfs/open.ts';
 import type { Path } from '../vfs/path.ts';
 import { WALK_DIRECTORY, WALK_FOLLOW, walkPath } from '../vfs/path-walk.ts';
 import { BootFailure } from './boot-failure.ts';
@@ -48,44 +45,6 @@ export function applyScheduling(task: Task, { scheduling, ioPriority }: ProcessC
   if (scheduling === undefined) return;
   const resetsOnFork = (scheduling.flags & SCHED_FLAG_RESET_ON_FORK) !== 0;
   install(task, { ...scheduling, resetsOnFork });
-}
-
-/** With HOME, as runc adds it: from /etc/passwd of the container, '/' for who is not in there. */
-export function processEnvironment(config: ProcessConfig, caller: FsCaller): readonly string[] {
-  if (!config.addsHome || config.env.some((entry) => entry.startsWith('HOME='))) return config.env;
-  return [...config.env, `HOME=${homeOf(config.user.uid, caller)}`];
-}
-
-/** passwd(5): what a hostile image may have there is read to this length. */
-const passwdBytes = 1024 * 1024;
-
-function homeOf(uid: number, caller: FsCaller): string {
-  for (const line of readText(caller, '/etc/passwd', passwdBytes).split('\n')) {
-    const fields = line.split(':');
-    if (fields[2] === String(uid) && /^\d+$/.test(fields[2]))
-      return fields[5] === undefined || fields[5] === '' ? '/' : fields[5];
-  }
-  return '/';
-}
-
-/** '' for a file that is not there or is no regular one. */
-function readText(caller: FsCaller, path: string, limit: number): string {
-  const at = walkPath(caller, AT_FDCWD, path, WALK_FOLLOW);
-  // A terminal or a FIFO would ask who opens it.
-  if (isErrno(at) || at.node.kind !== S_IFREG) return '';
-  const file = openNow(caller, AT_FDCWD, path, { flags: O_RDONLY, mode: 0, resolve: 0 });
-  if (isErrno(file)) return '';
-  file.acquire();
-  const parts: Buffer[] = [];
-  for (let total = 0; total < limit; ) {
-    const buffer = Buffer.alloc(64 * 1024);
-    const count = file.read(new BufferSink(buffer));
-    if (count <= 0) break;
-    parts.push(buffer.subarray(0, count));
-    total += count;
-  }
-  file.release();
-  return Buffer.concat(parts).toString('latin1');
 }
 
 /** Nothing that is called here asks for guest memory. */

@@ -1,6 +1,7 @@
 // What the processes of one container may have together, and what they have had: the kernel's side
 // of cgroups(7).
 import type { MemoryGuarding } from '../../protocol/boot-config.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
 import type { Container } from './container.ts';
 import type { Task } from './task.ts';
 
@@ -29,11 +30,26 @@ export interface AllowanceOptions {
   readonly machineBytes: number;
   /** The kernel holds it to its limit of memory (memory-guard.ts); else somebody outside does, or nobody. */
   readonly guardsMemory: MemoryGuarding;
+  /** The account that pays for the container's files and kernel objects. */
+  readonly account: MemoryAccount;
+}
+
+/** The part of a limit that is left to the guests' own memory when the account is full. */
+const RESERVED_PART = 1 / 32;
+const MOST_RESERVED_BYTES = 16 * 2 ** 20;
+
+/**
+ * Returns how much the account of a container may have. Without a reserve the page that a guest
+ * touches next, after a call was refused for want of memory, would bring the OOM killer.
+ */
+export function accountLimit({ memoryBytes }: GroupLimits): number {
+  if (memoryBytes === Number.POSITIVE_INFINITY) return memoryBytes;
+  return memoryBytes - Math.min(memoryBytes * RESERVED_PART, MOST_RESERVED_BYTES);
 }
 
 export class Allowance {
-  /** They may change while the container runs. */
-  limits: GroupLimits;
+  #limits: GroupLimits;
+  readonly account: MemoryAccount;
   readonly guardsMemory: MemoryGuarding;
   /** Processes that were killed for want of memory. */
   memoryKills = 0;
@@ -45,9 +61,21 @@ export class Allowance {
 
   constructor(container: Container, options: AllowanceOptions) {
     this.#container = container;
-    this.limits = options.limits;
+    this.#limits = options.limits;
+    this.account = options.account;
+    this.account.limitBytes = accountLimit(options.limits);
     this.#machineBytes = options.machineBytes;
     this.guardsMemory = options.guardsMemory;
+  }
+
+  get limits(): GroupLimits {
+    return this.#limits;
+  }
+
+  /** The limits may change while the container runs. */
+  set limits(limits: GroupLimits) {
+    this.#limits = limits;
+    this.account.limitBytes = accountLimit(limits);
   }
 
   /** The amount that the container sees as its memory. */
@@ -78,10 +106,14 @@ export class Allowance {
     return this.pidsInUse < this.limits.pids;
   }
 
-  /** By the host's count of resident memory. */
+  /** The sum of what the account has and what the guests' processes hold on the host right now. */
   get memoryInUseBytes(): number {
+    return this.anonymousBytes + this.account.usedBytes;
+  }
+
+  get anonymousBytes(): number {
     let used = 0;
-    for (const task of this.processes()) used += task.mm.space.usage().residentBytes;
+    for (const task of this.processes()) used += task.mm.space.usage().chargedBytes;
     return used;
   }
 

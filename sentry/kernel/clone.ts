@@ -2,7 +2,15 @@
 // the kernel decides what the child shares with its parent and what is copied.
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../abi/capability.ts';
-import { EAGAIN, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import {
+  EAGAIN,
+  EINVAL,
+  ENOMEM,
+  EPERM,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
@@ -21,11 +29,13 @@ import {
   CLONE_VM,
   SCHED_DEADLINE,
 } from '../../abi/sched.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { Blocking } from '../base/wait.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import { type GuestThread, REG, setRegister } from '../platform/guest-thread.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { forkTask } from './fork-task.ts';
+import { hostResult } from './host-result.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { OneShot } from './one-shot.ts';
 import type { Task } from './task.ts';
@@ -108,6 +118,10 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   const tid = task.pids.allocatePid(task.group.container);
   if (tid === undefined) return EAGAIN;
   const isThread = (flags & CLONE_VM) !== 0;
+  // The map of a child that is a copy costs as much as the caller's.
+  const mapBytes = isThread ? 0 : task.mm.map.vmas.size * OBJECT_COST.vma;
+  if (!task.group.account.hasRoomBesideGuests(OBJECT_COST.process + OBJECT_COST.task + mapBytes))
+    return ENOMEM;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
   if (isErrno(made)) return made;
   if ((flags & CLONE_PIDFD) !== 0) {
@@ -164,33 +178,12 @@ function setUpRegisters(thread: GuestThread, request: CloneRequest): void {
   thread.registersChanged();
 }
 
-/**
- * Begins work of the platform and sleeps until its result is there. A task that is killed meanwhile
- * abandons the result: the callback then undoes what the platform has made, because nobody else
- * will ever know of it.
- */
-function* hostResult<T extends GuestThread | ForkedAddressSpace>(
-  begin: (done: (result: Result<T>) => void) => void,
-): Blocking<Result<T>> {
-  const outcome = new OneShot<Result<T>>({ threadIsBusy: true });
-  let isAwaited = true;
-  begin((result) => {
-    if (!isAwaited && !isErrno(result)) undo(result);
-    outcome.set(result);
-  });
-  try {
-    return yield* outcome.wait();
-  } finally {
-    isAwaited = false;
-  }
-}
-
 function hostThread(task: Task): Blocking<Result<GuestThread>> {
-  return hostResult<GuestThread>((done) => task.mm.space.newThread(task.thread, done));
+  return hostResult<GuestThread>((done) => task.mm.space.newThread(task.thread, done), undo);
 }
 
 function hostFork(task: Task): Blocking<Result<ForkedAddressSpace>> {
-  return hostResult<ForkedAddressSpace>((done) => task.mm.space.fork(task.thread, done));
+  return hostResult<ForkedAddressSpace>((done) => task.mm.space.fork(task.thread, done), undo);
 }
 
 function undo(made: GuestThread | ForkedAddressSpace): void {

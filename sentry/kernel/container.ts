@@ -5,6 +5,7 @@ import { SI_USER, SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { TimeOffsets } from '../../protocol/boot-config.ts';
 import { type IdRanges, sameIdRanges } from '../../protocol/id-ranges.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import type { ProcessPool } from '../platform/platform.ts';
 import type { MountNamespace } from '../vfs/mount.ts';
 import { Allowance, type AllowanceOptions, noLimits } from './allowance.ts';
@@ -94,7 +95,8 @@ export class Container {
     this.processPool = options.processPool;
     this.uts = options.uts ?? new UtsNamespace(this.kernel, this.ids, options.id);
     const machineBytes = this.kernel.memoryBytes;
-    const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'none' as const };
+    const account = new MemoryAccount(this.kernel.memory);
+    const unlimited = { limits: noLimits, machineBytes, guardsMemory: 'late' as const, account };
     this.allowance = new Allowance(this, options.allowance ?? unlimited);
     this.kernel.addContainer(this);
     if (options.hasVirtualInit) this.#makeVirtualInit();

@@ -4,12 +4,13 @@
 import type { CapabilitySet } from '../../abi/capability.ts';
 import {
   allCapabilities,
+  CAP_SETUID,
   noCapabilities,
   SECBIT_KEEP_CAPS,
   SECBIT_NO_SETUID_FIXUP,
   SECBIT_NOROOT,
 } from '../../abi/capability.ts';
-import type { Credentials } from '../vfs/credentials.ts';
+import { type Credentials, isCapable } from '../vfs/credentials.ts';
 import type { FileCapabilities } from './file-capabilities.ts';
 
 /** Returns the credentials that a user starts with: root has every capability, others none. */
@@ -87,6 +88,11 @@ export interface ExecIdentity {
   readonly setGid: number | undefined;
   /** PR_SET_NO_NEW_PRIVS: nothing is gained, whoever the program would run as. */
   readonly noNewPrivileges: boolean;
+  /**
+   * Somebody outside the thread group shares the root and working directory (LSM_UNSAFE_SHARE), and
+   * could lead a program with other ids astray: only who may set ids anyway gets them.
+   */
+  readonly sharesFs?: boolean;
   /** Where the file has them and they count. */
   readonly fileCapabilities?: FileCapabilities | undefined;
 }
@@ -104,6 +110,16 @@ export function lacksFileCapabilities(old: Credentials, file: FileCapabilities):
   return file.effective && !isSubset(file.permitted, grantOf(old, file));
 }
 
+/**
+ * Returns whether the program asks for ids that the process does not have, whether it gets them or
+ * not: such an exec is "secure" (AT_SECURE), and loses ambient capabilities.
+ */
+export function wantsOtherIds(old: Credentials, identity: ExecIdentity): boolean {
+  const egid = identity.setGid ?? old.egid;
+  const hasGroup = egid === old.fsgid || old.groups.includes(egid);
+  return (identity.setUid ?? old.euid) !== old.euid || !hasGroup;
+}
+
 /** Credentials after execve (cap_bprm_creds_from_file). */
 export function credentialsAfterExec(old: Credentials, identity: ExecIdentity): Credentials {
   let euid = identity.setUid ?? old.euid;
@@ -116,11 +132,14 @@ export function credentialsAfterExec(old: Credentials, identity: ExecIdentity): 
   const granted = file === undefined ? noCapabilities : grantOf(old, file);
   let permitted = isRoot ? unite(old.inheritable, old.bounding) : granted;
   let isEffective = (isRoot && euid === 0) || (file?.effective ?? false);
-  const changesId = euid !== old.euid || egid !== old.egid;
+  const changesId = wantsOtherIds(old, identity);
   const gains = !isSubset(permitted, old.permitted);
-  if (identity.noNewPrivileges && (changesId || gains)) {
-    euid = old.uid;
-    egid = old.gid;
+  const isUnsafe = identity.noNewPrivileges || identity.sharesFs === true;
+  if (isUnsafe && (changesId || gains)) {
+    if (identity.noNewPrivileges || !isCapable(old, CAP_SETUID)) {
+      euid = old.euid;
+      egid = old.egid;
+    }
     permitted = intersect(permitted, old.permitted);
     isEffective = isEffective && (euid === 0 || file !== undefined);
   }

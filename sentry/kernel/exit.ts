@@ -16,6 +16,7 @@ import {
   SIGRTMAX,
 } from '../../abi/signal.ts';
 import { exitedStatus, signaledStatus } from '../../abi/wait.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import { undoSemaphores } from './ipc/leave.ts';
 import { wakeRobustList } from './robust-list.ts';
@@ -51,8 +52,7 @@ export function groupExit(group: ThreadGroup, status: number): void {
   group.stopRequested = false;
   group.intervalTimers?.cancel();
   group.cpuLimitTimer?.cancel();
-  for (const timer of group.posixTimers.values()) timer.cancel();
-  group.posixTimers.clear();
+  for (const timer of group.posixTimers.values()) group.removeTimer(timer);
   for (const task of [...group.tasks]) endTask(task);
   becomeZombie(group);
 }
@@ -66,6 +66,7 @@ export function endTask(task: Task): void {
   task.state = 'dead';
   task.workPending = true; // Keeps the fast way back to the guest shut.
   task.group.tasks.delete(task);
+  task.group.holdings.uncharge(OBJECT_COST.task);
   task.pids.removeTask(task);
   releaseMemory(task, wasInGuest);
   undoSemaphores(task);
@@ -182,6 +183,7 @@ export function reap(group: ThreadGroup): void {
   group.processGroup.members.delete(group);
   if (group.processGroup.members.size === 0) group.pids.forgetProcessGroup(group.processGroup);
   group.pids.removeGroup(group);
+  group.holdings.close();
 }
 
 function orphanChildren(group: ThreadGroup): void {

@@ -28,8 +28,8 @@ const inheritedByGroup =
   );
 /** `actions` and `limits` are copies. */
 const ownOfGroup = [
-  'actions childQueue children childrenCpuNs childrenResidentBytes cpuLimitTimer creator execCount exitQueue exitSignal',
-  'exitStatus hasExecuted id intervalTimers isSubreaper isUnkillable isVirtual leader limits nextTimerId parent',
+  'account actions childQueue children childrenCpuNs childrenResidentBytes cpuLimitTimer creator execCount exitQueue exitSignal',
+  'exitStatus hasExecuted holdings id intervalTimers isSubreaper isUnkillable isVirtual leader limits nextTimerId parent',
   'parentExecCount pastCpuNs pastResidentBytes pending posixTimers report serial signalQueue startTimeNs state',
   'stopRequested stopSignal tasks',
 ].flatMap((line) => line.split(' '));

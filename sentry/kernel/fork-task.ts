@@ -13,6 +13,7 @@ import {
   CLONE_VFORK,
   CLONE_VM,
 } from '../../abi/sched.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { ForkedAddressSpace } from '../platform/address-space.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
 import type { CloneRequest } from './clone.ts';
@@ -67,6 +68,7 @@ export function forkTask(
   if ((flags & CLONE_CHILD_CLEARTID) !== 0) child.clearChildTid = request.childTidAddr;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.seccomp = parent.seccomp;
+  if (group !== parent.group) payForInheritance(child);
   inheritScheduling(child, parent);
   child.timerSlackNs = parent.timerSlackNs;
   child.memoryFailurePolicy = parent.memoryFailurePolicy;
@@ -77,6 +79,12 @@ export function forkTask(
   child.pids.addTask(child);
   kernel.forkCount += 1;
   return child;
+}
+
+/** Charges the child for what it shares with its parent, because it may keep that longer. */
+function payForInheritance({ group, credentials, seccomp }: Task): void {
+  group.holdings.force(credentials.groups.length * OBJECT_COST.group);
+  group.holdings.force((seccomp?.newest?.cost ?? 0) * OBJECT_COST.filterInstruction);
 }
 
 function newGroup(parent: Task, request: CloneRequest, id: number): ThreadGroup {

@@ -4,9 +4,11 @@ import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
 import type { Clock } from '../base/clock.ts';
 import { IdPool } from '../base/id-pool.ts';
+import { doLeftover, hasLeftovers } from '../base/leftovers.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
 import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
-import { nextTurn } from '../base/turn.ts';
+import { nextTurn, PIECE_NS } from '../base/turn.ts';
 import { uuid } from '../base/uuid.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -25,18 +27,34 @@ import { Scheduler } from './scheduler.ts';
 import { AuditLimit } from './seccomp/audit.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
+import type { TurnMeter } from './turn-meter.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
+/** The memory of the Sentry itself, as the host counts it. */
+export interface OwnMemory {
+  /** Returns the anonymous memory in use; 0 where that is not known. */
+  inUseBytes(): number;
+  /** Collects garbage, which takes milliseconds or more. */
+  collectGarbage(): void;
+}
+
 export interface KernelOptions {
   readonly clock: Clock;
   readonly platform: Platform;
   /** Bytes that the sandbox has for its guests. */
   readonly memoryBytes: number;
+  /** The account of the whole sandbox. */
+  readonly memory: MemoryAccount;
+  readonly ownMemory: OwnMemory;
   /** CPUs that the guest sees. */
   readonly cpuCount: number;
   readonly log: (level: LogLevel, message: string) => void;
+  /** Counts how long turns take, where that was asked for. */
+  readonly turns?: TurnMeter | undefined;
+  /** Tells the person who started the sandbox, where one is there to read. */
+  readonly tell: (message: string) => void;
   /** Runs one syscall of a task: the table's dispatch. */
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly program: ProgramEnvironment;
@@ -65,7 +83,9 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly futexes: FutexTable = new FutexTable();
   readonly log: (level: LogLevel, message: string) => void;
+  readonly tell: (message: string) => void;
   readonly dispatch: (task: Task) => MaybeBlocking;
+  readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];
   readonly network: Network;
@@ -84,6 +104,7 @@ export class Kernel {
   readonly machine = 'x86_64';
 
   readonly memoryBytes: number;
+  readonly memory: MemoryAccount;
   /** The memory that messages and semaphores of all IPC namespaces may take. */
   readonly ipcMemory: IpcMemory;
   readonly cpuCount: number;
@@ -104,16 +125,22 @@ export class Kernel {
   /** Processes started since boot (for /proc/stat). */
   forkCount = 0;
 
-  readonly #memoryGuard: MemoryGuard = new MemoryGuard(this);
+  readonly #memoryGuard: MemoryGuard;
   #exitStatus: number | undefined = undefined;
+  /** When the next piece of a long call may run although others are busy. */
+  #nextPieceNs = 0;
 
   constructor(options: KernelOptions) {
     this.clock = options.clock;
     this.platform = options.platform;
     this.memoryBytes = options.memoryBytes;
+    this.memory = options.memory;
+    this.#memoryGuard = new MemoryGuard(this, options.ownMemory);
     this.cpuCount = options.cpuCount;
     this.log = options.log;
+    this.tell = options.tell;
     this.dispatch = options.dispatch;
+    this.turns = options.turns;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
     this.network = options.network;
@@ -121,7 +148,7 @@ export class Kernel {
     this.mainHasShell = options.mainHasShell;
     this.mainStopped = options.mainStopped;
     this.program = options.program;
-    this.ipcMemory = new IpcMemory(options.memoryBytes);
+    this.ipcMemory = new IpcMemory(options.memoryBytes, options.memory);
     this.scheduler = new Scheduler(this);
     this.platform.start(this.scheduler);
   }
@@ -145,7 +172,15 @@ export class Kernel {
 
   addContainer(container: Container): void {
     this.containers.set(container.id, container);
-    this.mainContainer ??= container;
+    if (this.mainContainer === undefined) {
+      this.mainContainer = container;
+      this.ipcMemory.payWith(container.allowance.account);
+    }
+    this.#memoryGuard.add(container);
+  }
+
+  /** The limits of `container` have changed. */
+  limitsChanged(container: Container): void {
     this.#memoryGuard.add(container);
   }
 
@@ -154,6 +189,7 @@ export class Kernel {
     if (this.containers.get(container.id) !== container) return;
     this.containers.delete(container.id);
     this.#memoryGuard.remove(container);
+    container.allowance.account.close();
     this.scheduler.forget(container);
     container.ipc.release();
     container.processPool?.end();
@@ -161,15 +197,39 @@ export class Kernel {
 
   /** Runs until the main process has ended. Its wait status. */
   run(): number {
+    this.turns?.lap('start');
     while (this.#exitStatus === undefined) {
       nextTurn();
       this.scheduler.runReady();
       this.timers.runDue(this.clock.monotonicNs());
       this.#memoryGuard.look(this.clock.monotonicNs());
-      if (this.scheduler.hasReady) continue;
-      if (!this.#pollBatch()) this.platform.wait(this.#nextDeadlineNs());
+      this.turns?.lap('timers');
+      if (this.scheduler.hasUnfinished || hasLeftovers()) this.#pieceOfWork();
+      // Calls can wake one another without end, and the events of others come in between.
+      else if (this.scheduler.hasReady) this.platform.poll();
+      else if (!this.#pollBatch()) this.platform.wait(this.#nextDeadlineNs());
+      this.turns?.lap('platform');
     }
     return this.#exitStatus;
+  }
+
+  /**
+   * Runs a piece of a long call or of what was left over, and no more than that: whoever waits
+   * comes before the next piece. While others are busy, they get as much time as the pieces.
+   */
+  #pieceOfWork(): void {
+    const othersAreBusy = this.#pollBatch();
+    const beganNs = this.clock.monotonicNs();
+    if (this.#exitStatus !== undefined || (othersAreBusy && beganNs < this.#nextPieceNs)) return;
+    this.turns?.lap('platform');
+    if (this.scheduler.hasUnfinished) this.scheduler.runPiece();
+    if (hasLeftovers()) {
+      doLeftover();
+      this.turns?.lap('leftovers');
+    }
+    const endedNs = this.clock.monotonicNs();
+    this.#nextPieceNs = endedNs + Math.min(endedNs - beganNs, PIECE_NS);
+    this.platform.look();
   }
 
   #nextDeadlineNs(): number {

@@ -1,31 +1,42 @@
-// Limits of memory in force (`--memory`, and containers of a pod beside its first): the Sentry
-// looks at the resident memory and the page tables of its processes while any of them runs, and
-// kills the largest of a container that has more than it may (as the host's OOM killer would within
-// a cgroup). The next look is due when what is left could have been touched: rarely far from the
-// limit, often near it. Past it a guest gets by what it can touch in SHORTEST_NS.
+// Limits of memory in force. What the kernel itself makes for guests is charged to accounts and
+// refused there (base/memory-account.ts). What guests touch in their own memory nobody announces:
+// so the Sentry looks at it while any of them runs, and kills the largest process of a container
+// that has more than it may, as the OOM killer of a cgroup would. The next look is due when what is
+// left could have been touched: rarely far from the limit, often near it. Past it a guest gets by
+// what it can touch in SHORTEST_NS.
 import { SIGKILL } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
-import type { Kernel } from './kernel.ts';
+import type { Kernel, OwnMemory } from './kernel.ts';
+import { SentryMemory } from './sentry-memory.ts';
+import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
 /** The most new memory that all processors together can touch. */
 const BYTES_PER_NS = 8;
 const SHORTEST_NS = 3_000_000;
 const LONGEST_NS = 250_000_000;
+/** Where a cgroup holds the guests, the Sentry looks only once the account has this part of the limit. */
+const WORTH_A_LOOK = 1 / 8;
 
 export class MemoryGuard {
   readonly #kernel: Kernel;
   readonly #guarded = new Set<Container>();
   #nextNs = 0;
+  readonly #sentry: SentryMemory;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, ownMemory: OwnMemory) {
     this.#kernel = kernel;
+    this.#sentry = new SentryMemory(kernel, ownMemory);
   }
 
+  /** Guards `container` from now on, if it has a limit; asked again when that changes. */
   add(container: Container): void {
-    if (container.allowance.guardsMemory !== 'none') this.#guarded.add(container);
+    const { limits } = container.allowance;
+    if (limits.memoryBytes === Number.POSITIVE_INFINITY) this.#guarded.delete(container);
+    else this.#guarded.add(container);
     this.#nextNs = 0;
   }
 
@@ -43,6 +54,8 @@ export class MemoryGuard {
 
   look(nowNs: number): void {
     if (this.#guarded.size === 0 || nowNs < this.#nextNs) return;
+    this.#kernel.memory.settleUnseen();
+    this.#sentry.look(nowNs);
     let leftBytes = Number.POSITIVE_INFINITY;
     for (const container of [...this.#guarded])
       leftBytes = Math.min(leftBytes, this.#judge(container));
@@ -52,31 +65,53 @@ export class MemoryGuard {
 
   /** Returns how much the container may still touch. */
   #judge(container: Container): number {
-    const { allowance } = container;
-    const limitBytes = allowance.limits.memoryBytes;
-    if (limitBytes === Number.POSITIVE_INFINITY) return limitBytes;
-    let total = 0;
+    const { account, limits, guardsMemory } = container.allowance;
+    const limitBytes = limits.memoryBytes;
+    if (guardsMemory === 'late' && account.usedBytes < limitBytes * WORTH_A_LOOK)
+      return Number.POSITIVE_INFINITY;
+    let outside = container === this.#kernel.mainContainer ? this.#sentry.unpaidBytes : 0;
     let largest: ThreadGroup | undefined;
-    let most = -1;
-    for (const { group, mm } of allowance.processes()) {
-      const usage = mm.space.usage();
-      const counts = allowance.guardsMemory === 'anonymous';
-      const bytes = counts ? usage.chargedAnonymousBytes : usage.chargedBytes;
-      total += bytes;
-      const badness = bytes + (group.oomScoreAdjustment / 1000) * limitBytes;
+    let largestBytes = 0;
+    let most = Number.NEGATIVE_INFINITY;
+    for (const task of container.allowance.processes()) {
+      const { group } = task;
+      const bytes = guestBytes(task);
+      outside += bytes;
+      const badness =
+        bytes + group.account.usedBytes + (group.oomScoreAdjustment / 1000) * limitBytes;
       if (badness > most && group.oomScoreAdjustment > -1000) {
         most = badness;
         largest = group;
+        largestBytes = bytes;
       }
     }
-    if (total <= limitBytes || largest === undefined) return limitBytes - total;
-    const mib = (bytes: number): number => Math.ceil(bytes / 1_048_576);
-    this.#kernel.log(
-      'warn',
-      `out of memory (${mib(total)} MiB of ${mib(limitBytes)}): killed process ${largest.id} of ${container.id} (${largest.anyTask?.comm ?? '?'})`,
-    );
-    allowance.memoryKills += 1;
-    groupExit(largest, signaledStatus(SIGKILL, false));
-    return 0;
+    account.outsideBytes = outside;
+    const total = account.usedBytes + outside;
+    if (total > limitBytes && largest !== undefined) {
+      account.outsideBytes -= largestBytes;
+      this.#kill(largest, total);
+    }
+    return Math.max(0, limitBytes - total);
   }
+
+  #kill(victim: ThreadGroup, totalBytes: number): void {
+    const { container } = victim;
+    const { allowance } = container;
+    const mib = (bytes: number): number => Math.ceil(bytes / 1_048_576);
+    const text =
+      `out of memory (${mib(totalBytes)} MiB of ${mib(allowance.limits.memoryBytes)}): ` +
+      `killed process ${victim.id} (${victim.anyTask?.comm ?? '?'})`;
+    this.#kernel.log('warn', `container ${container.id}: ${text}`);
+    this.#kernel.tell(text);
+    allowance.memoryKills += 1;
+    groupExit(victim, signaledStatus(SIGKILL, false));
+  }
+}
+
+/**
+ * Returns what a process holds that no account has: its own pages on the host, and the Sentry's map
+ * of them.
+ */
+function guestBytes({ mm }: Task): number {
+  return mm.space.usage().chargedBytes + mm.map.vmas.size * OBJECT_COST.vma;
 }

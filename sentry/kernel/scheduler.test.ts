@@ -4,7 +4,14 @@ import { SIG_DFL, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1 } from '../../abi/
 import { signaledStatus } from '../../abi/wait.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';
 import { SignalSet } from '../base/sigset.ts';
-import { type Blocking, sleepUntil, type Wake } from '../base/wait.ts';
+import {
+  type Blocking,
+  KILLABLE_PAUSE,
+  PAUSE,
+  type Sleep,
+  sleepUntil,
+  type Wake,
+} from '../base/wait.ts';
 import { exitTask, groupExit } from './exit.ts';
 import type { Task } from './task.ts';
 
@@ -149,5 +156,49 @@ describe('Scheduler', () => {
     fake.kernel.scheduler.threadStopped(other.thread);
     expect(fake.told(other)).toEqual(['exit']);
     expect(task.group.actions.get(SIGUSR1).handler).toBe(SIG_DFL);
+  });
+
+  /** A call of three pieces, which notes how it goes. */
+  function* works(name: string, pause: Sleep, notes: string[]): Blocking<SysResult> {
+    try {
+      for (let piece = 1; piece <= 3; piece += 1) {
+        notes.push(`${name}${piece}`);
+        if ((yield pause) === 'signal') return ERESTARTSYS;
+      }
+      return 9;
+    } finally {
+      notes.push(`${name} ends`);
+    }
+  }
+
+  it('lets long calls take turns', () => {
+    const notes: string[] = [];
+    const other = fake.process(fake.process().group);
+    fake.syscall(task, () => works('a', PAUSE, notes));
+    fake.syscall(other, () => works('b', PAUSE, notes));
+    const { scheduler } = fake.kernel;
+    expect([scheduler.hasReady, scheduler.hasUnfinished]).toEqual([false, true]);
+    while (scheduler.hasUnfinished) scheduler.runPiece();
+    expect(notes).toEqual(['a1', 'b1', 'a2', 'b2', 'a3', 'b3', 'a ends', 'b ends']);
+    expect(fake.told(task)).toEqual(['wait', 'wait', 'wait', 'resume 9']);
+  });
+
+  it('ends a pause by a signal, but not one that only death ends', () => {
+    handle(SIGUSR1);
+    const notes: string[] = [];
+    fake.syscall(task, () => works('a', PAUSE, notes));
+    const other = fake.process(fake.process().group);
+    other.group.actions.set(SIGUSR1, { handler: 1, flags: 0, restorer: 0, mask: new SignalSet() });
+    fake.syscall(other, () => works('b', KILLABLE_PAUSE, notes));
+    task.group.send({ signal: SIGUSR1, code: 0 });
+    other.group.send({ signal: SIGUSR1, code: 0 });
+    const { scheduler } = fake.kernel;
+    scheduler.runPiece();
+    scheduler.runPiece();
+    expect(notes).toEqual(['a1', 'b1', 'a ends', 'b2']);
+    groupExit(other.group, SIGKILL);
+    expect(notes.at(-1)).toBe('b ends');
+    while (scheduler.hasUnfinished) scheduler.runPiece();
+    expect(other.state).toBe('dead');
   });
 });

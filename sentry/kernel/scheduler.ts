@@ -4,7 +4,8 @@
 import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
-import { nextTurn } from '../base/turn.ts';
+import { setCurrentAccount } from '../base/memory-account.ts';
+import { nextTurn, PIECE_NS } from '../base/turn.ts';
 import type { Blocking, Sleep, Wake } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
@@ -26,10 +27,15 @@ interface Paused {
   readonly ready: Task[];
 }
 
+/** From this many tasks on, those that have become ready together are not run in one go. */
+const MANY_READY = 8;
+
 export class Scheduler implements PlatformEvents {
   readonly #kernel: Kernel;
   /** Tasks whose sleep has ended, in order. */
   #ready: Task[] = [];
+  /** Tasks in the middle of long calls (PAUSE), in the order in which their turns come. */
+  readonly #unfinished: Task[] = [];
   readonly #paused: Map<Container, Paused> = new Map();
   /** The task whose handler runs right now; between handlers, the task whose handler ran last. */
   current: Task | undefined = undefined;
@@ -47,7 +53,16 @@ export class Scheduler implements PlatformEvents {
     const ready = this.#ready;
     if (ready.length === 0) return;
     this.#ready = [];
+    const { clock } = this.#kernel;
+    const endNs = ready.length < MANY_READY ? 0 : clock.monotonicNs() + PIECE_NS;
+    let index = 0;
     for (const task of ready) {
+      index += 1;
+      // Those that are left come first in the next round, after the events of others.
+      if (index % MANY_READY === 0 && clock.monotonicNs() > endNs) {
+        this.#ready = [...ready.slice(index - 1), ...this.#ready];
+        return;
+      }
       const reason = task.wakeReason;
       if (task.state !== 'sleeping' || reason === undefined) continue;
       const paused = this.#pausedOf(task);
@@ -55,15 +70,57 @@ export class Scheduler implements PlatformEvents {
         paused.ready.push(task);
         continue;
       }
-      this.#endSleep(task);
-      task.state = 'kernel';
-      if (task.sleeper !== undefined) this.#run(task, task.sleeper, reason);
+      this.#goOn(task, reason);
     }
+  }
+
+  get hasUnfinished(): boolean {
+    return this.#unfinished.length > 0;
+  }
+
+  /** Runs one more piece of a long call. */
+  runPiece(): void {
+    const task = this.#unfinished.shift();
+    if (task?.state !== 'sleeping' || task.sleep?.isPause !== true) return;
+    const { killable } = task.sleep;
+    const reason = killable !== true && task.recheckPendingSignal() ? 'signal' : 'event';
+    const paused = this.#pausedOf(task);
+    if (paused === undefined) this.#goOn(task, reason);
+    else {
+      task.wakeReason = reason;
+      paused.ready.push(task);
+    }
+  }
+
+  #goOn(task: Task, reason: Wake): void {
+    if (task.thread.isAtWork) {
+      task.wakeReason = reason;
+      task.thread.whenFree(() => this.#ready.push(task));
+      return;
+    }
+    this.#endSleep(task);
+    task.state = 'kernel';
+    const { number } = task.args;
+    if (task.sleeper !== undefined) this.#run(task, task.sleeper, reason);
+    this.#kernel.turns?.lap(number);
   }
 
   // PlatformEvents
 
   threadStopped(thread: GuestThread): void {
+    const { turns } = this.#kernel;
+    if (turns === undefined) {
+      this.#threadStopped(thread);
+      return;
+    }
+    turns.lap('platform');
+    const { kind } = thread.outcome;
+    const number = thread.syscall[0] as number;
+    this.#threadStopped(thread);
+    turns.lap(kind === 'syscall' ? number : kind);
+  }
+
+  #threadStopped(thread: GuestThread): void {
     const task = thread.owner as Task | undefined;
     if (task === undefined || task.state === 'dead') {
       thread.exit(); // The task ended while this thread ran.
@@ -74,7 +131,7 @@ export class Scheduler implements PlatformEvents {
       paused.stopped.push(thread);
       return;
     }
-    this.current = task;
+    this.#turnTo(task);
     nextTurn();
     const kind = thread.outcome.kind;
     if (task.mm.map.busyThreads !== 0 && kind !== 'operationFailed') task.mm.begin(task);
@@ -127,12 +184,6 @@ export class Scheduler implements PlatformEvents {
   }
 
   /** Resumes a paused container: handles what was collected, stops in their order. */
-  /** Resumes a paused container: handles what was collected, stops in their order. */
-  /** Resumes a paused container: handles what was collected, stops in their order. */
-  /** Resumes a paused container: handles what was collected, stops in their order. */
-  /** Resumes a paused container: handles what was collected, stops in their order. */
-  /** Resumes a paused container: handles what was collected, stops in their order. */
-  /** Resumes a paused container: handles what was collected, stops in their order. */
   resume(container: Container): void {
     const paused = this.#paused.get(container);
     if (paused === undefined) return;
@@ -142,12 +193,6 @@ export class Scheduler implements PlatformEvents {
     for (const thread of paused.stopped) this.threadStopped(thread);
   }
 
-  /** Returns whether `container` is paused. */
-  /** Returns whether `container` is paused. */
-  /** Returns whether `container` is paused. */
-  /** Returns whether `container` is paused. */
-  /** Returns whether `container` is paused. */
-  /** Returns whether `container` is paused. */
   /** Returns whether `container` is paused. */
   isPaused(container: Container): boolean {
     return this.#paused.has(container);
@@ -181,7 +226,11 @@ export class Scheduler implements PlatformEvents {
   attend(task: Task): void {
     task.workPending = true;
     if (task.state === 'guest') task.thread.interrupt();
-    else if (task.state === 'sleeping' && task.sleep?.killable !== true)
+    else if (
+      task.state === 'sleeping' &&
+      task.sleep?.killable !== true &&
+      task.sleep?.isPause !== true
+    )
       this.makeReady(task, 'signal');
   }
 
@@ -201,9 +250,14 @@ export class Scheduler implements PlatformEvents {
     if (task.state === 'sleeping') sleeper?.return(0);
   }
 
+  #turnTo(task: Task): void {
+    this.current = task;
+    setCurrentAccount(task.group.account);
+  }
+
   #run(task: Task, call: Blocking<SysResult>, first: Wake | undefined): void {
     task.sleeper = call;
-    this.current = task;
+    this.#turnTo(task);
     if (first !== undefined) nextTurn();
     let step = first === undefined ? call.next() : call.next(first);
     for (;;) {
@@ -226,9 +280,14 @@ export class Scheduler implements PlatformEvents {
 
   #sleep(task: Task, sleep: Sleep): void {
     task.state = 'sleeping';
-    task.voluntarySwitches += 1;
     task.sleep = sleep;
     task.wakeReason = undefined;
+    if (sleep.isPause === true) {
+      this.#unfinished.push(task);
+      task.thread.willWait();
+      return;
+    }
+    task.voluntarySwitches += 1;
     sleep.join(task);
     if (sleep.deadlineNs !== Number.POSITIVE_INFINITY) {
       task.sleepTimer = this.#kernel.timers.add(sleep.deadlineNs, () =>

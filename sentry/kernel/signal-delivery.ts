@@ -145,6 +145,8 @@ function enterHandler(
 
 /** No room for the frame: SIGSEGV, whose handler may have a stack of its own; fatal where that is it. */
 function failedFrame(task: Task, signal: number): void {
+  // There is no memory any more: the process ends by what ended its host process, not by this.
+  if (task.mm.space.isGone) return;
   if (signal === SIGSEGV) groupExit(task.group, signaledStatus(SIGSEGV, false));
   else forceSignal(task, { signal: SIGSEGV, code: SI_KERNEL });
 }
@@ -193,6 +195,9 @@ function pushFrame(
   if (frameAddr < 0 || isErrno(task.memory.write(frameAddr, new Uint8Array(frame.buffer))))
     return false;
   task.thread.queueSaveFpState(fpAddr);
+  // A handler starts with the initial state, whatever the interrupted code did to its own
+  // (fpu__clear_user_states).
+  task.thread.queueLoadFpState(0);
   setRegister(registers, REG.rdi, info.signal);
   setRegister(registers, REG.rsi, frameAddr + sigframe.siginfo);
   setRegister(registers, REG.rdx, frameAddr + sigframe.ucontext);

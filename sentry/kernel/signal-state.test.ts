@@ -8,12 +8,13 @@ import {
   SIGUSR1,
   SIGUSR2,
 } from '../../abi/signal.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { SignalSet } from '../base/sigset.ts';
 import { defaultAction, PendingSignals, SignalActions } from './signal-state.ts';
 
 describe('PendingSignals', () => {
   it('keeps a standard signal once and queues real-time ones in order', () => {
-    const pending = new PendingSignals();
+    const pending = new PendingSignals(new MemoryAccount());
     expect(pending.add({ signal: SIGUSR1, code: 0, pid: 1 })).toBe(true);
     expect(pending.add({ signal: SIGUSR1, code: 0, pid: 2 })).toBe(false);
     for (const value of [7, 8]) pending.add({ signal: SIGRTMIN + 1, code: -1, valueLo: value });
@@ -26,7 +27,7 @@ describe('PendingSignals', () => {
   });
 
   it('discards every instance of the signals named', () => {
-    const pending = new PendingSignals();
+    const pending = new PendingSignals(new MemoryAccount());
     pending.add({ signal: SIGUSR1, code: 0 });
     pending.add({ signal: SIGUSR2, code: 0 });
     pending.discard(SignalSet.of(SIGUSR1));

@@ -13,6 +13,8 @@ import {
   SIGURG,
   SIGWINCH,
 } from '../../abi/signal.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { SignalInfo } from './signal-info.ts';
 
@@ -103,6 +105,12 @@ export const isStopSignal = (signal: number): boolean =>
 export class PendingSignals {
   readonly set: SignalSet = new SignalSet();
   readonly #queue: SignalInfo[] = [];
+  /** The account that pays for what waits. */
+  readonly #account: MemoryAccount;
+
+  constructor(account: MemoryAccount) {
+    this.#account = account;
+  }
 
   get isEmpty(): boolean {
     return this.set.isEmpty;
@@ -124,6 +132,7 @@ export class PendingSignals {
     const once = info.signal < SIGRTMIN ? info.timerId === undefined : this.count >= limit;
     if (once && this.set.has(info.signal)) return false;
     this.set.add(info.signal);
+    this.#account.force(OBJECT_COST.signal);
     this.#queue.push(info);
     return true;
   }
@@ -133,6 +142,7 @@ export class PendingSignals {
     const index = this.#queue.findIndex((queued) => queued.signal === signal);
     if (index < 0) return undefined;
     const [info] = this.#queue.splice(index, 1);
+    this.#account.uncharge(OBJECT_COST.signal);
     if (!this.#queue.some((other) => other.signal === signal)) this.set.remove(signal);
     info?.dequeued?.();
     return info;
@@ -146,6 +156,7 @@ export class PendingSignals {
       const info = this.#queue[index];
       if (info === undefined || !signals.has(info.signal)) continue;
       this.#queue.splice(index, 1);
+      this.#account.uncharge(OBJECT_COST.signal);
       dropped.push(info);
     }
     const rest = this.set.without(signals);

@@ -1,4 +1,6 @@
 // The six arguments of a syscall, by meaning. The platform copied them once when the thread stopped.
+import { PAGE_SIZE } from '../../abi/page.ts';
+
 /** Reads arguments 0..5. One object per task, re-used for each call: keep values, not this. */
 export class SyscallArgs {
   /** Pairs of halves, index 0 is the syscall number: GuestThread.syscall. */
@@ -27,14 +29,21 @@ export class SyscallArgs {
     return this.words[2 * index + 3] as number;
   }
 
-  /** A guest address; anything past 2^47 stays what it is and faults when used. */
+  /** A guest address; anything past 2^47 stays what it is and faults when used. As exact as `len`. */
   addr(index: number): number {
-    return this.u64(index);
+    return this.len(index);
   }
 
-  /** A size_t. Exact up to 2^53; larger ones are so large that any use of them fails. */
+  /**
+   * A size_t. Exact up to 2^53; larger ones are so large that any use of them fails, but their page
+   * is exact, and so is whether they lie on its border: sums with them wrap where Linux's do.
+   */
   len(index: number): number {
-    return this.u64(index);
+    const high = this.high(index);
+    const low = this.u32(index);
+    if (high < 0x20_0000) return high * 0x1_0000_0000 + low;
+    const intoPage = low % PAGE_SIZE;
+    return high * 0x1_0000_0000 + (low - intoPage) + (intoPage === 0 ? 0 : PAGE_SIZE / 2);
   }
 
   /** An unsigned 64-bit value as a number: exact up to 2^53. */

@@ -1,12 +1,13 @@
 // A task: one guest thread with all that the kernel keeps for it (clone(2)).
-import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
+import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
 import { type GuestThread, getRegister, REG } from '../platform/guest-thread.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -38,16 +39,6 @@ export interface AlternateStack {
   /** SS_DISABLE or SS_AUTODISARM. */
   readonly flags: number;
 }
-
-/** set_mempolicy(2): kept and shown; a machine with one node has nothing to choose. */
-export interface MemoryPolicy {
-  /** MPOL_* with its flags. */
-  readonly mode: number;
-  /** Mask of the low 32 nodes. */
-  readonly nodes: number;
-}
-
-const defaultMemoryPolicy: MemoryPolicy = { mode: MPOL_DEFAULT, nodes: 0 };
 
 export const noAlternateStack: AlternateStack = { addr: 0, sizeBytes: 0, flags: SS_DISABLE };
 
@@ -91,7 +82,7 @@ export class Task implements Caller, Waker {
   signalMask: SignalSet = new SignalSet();
   /** Mask to go back to after sigsuspend, ppoll and the like; undefined when none is set aside. */
   savedMask: SignalSet | undefined = undefined;
-  readonly pending: PendingSignals = new PendingSignals();
+  readonly pending: PendingSignals;
   alternateStack: AlternateStack = noAlternateStack;
   /** Something to look at before the guest runs on: a signal, a stop, a death. */
   workPending = false;
@@ -144,6 +135,8 @@ export class Task implements Caller, Waker {
     this.thread = parts.thread;
     this.args = parts.args;
     this.comm = parts.comm;
+    this.group.holdings.force(OBJECT_COST.task);
+    this.pending = new PendingSignals(this.group.holdings);
     this.startTimeNs = parts.kernel.clock.monotonicNs();
   }
 
@@ -227,9 +220,10 @@ export class Task implements Caller, Waker {
     this.group.sendTo(this, info);
   }
 
-  /** RLIMIT_SIGPENDING: rt_sigqueueinfo and tgkill answer EAGAIN for real-time signals. */
+  /** RLIMIT_SIGPENDING, or want of memory: rt_sigqueueinfo and tgkill answer EAGAIN for real-time signals. */
   queueLimitReached(): boolean {
     const limit = this.group.limits.soft(RLIMIT_SIGPENDING);
-    return this.pending.count + this.group.pending.count >= limit;
+    const { holdings, pending } = this.group;
+    return this.pending.count + pending.count >= limit || !holdings.hasRoom(OBJECT_COST.signal);
   }
 }

@@ -14,6 +14,8 @@ import {
   SIGTTOU,
 } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Timer } from '../base/timer-queue.ts';
 import { WaitQueue } from '../base/wait.ts';
@@ -84,7 +86,7 @@ export class ThreadGroup {
   readonly exitQueue: WaitQueue = new WaitQueue();
   limits: Limits;
   actions: SignalActions;
-  readonly pending: PendingSignals = new PendingSignals();
+  readonly pending: PendingSignals;
   state: GroupState = 'running';
   /** The exit status in the form of wait4. */
   exitStatus = 0;
@@ -106,6 +108,10 @@ export class ThreadGroup {
   dumpable = 1;
   oomScoreAdjustment = 0;
   personality = 0;
+  /** The account that pays for the files and messages of the process, which may outlive it. */
+  readonly account: MemoryAccount;
+  /** The account that pays for what ends with the process. */
+  readonly holdings: MemoryAccount;
   readonly startTimeNs: number;
   intervalTimers: IntervalTimers | undefined = undefined;
   readonly posixTimers: Map<number, PosixTimer> = new Map();
@@ -136,6 +142,10 @@ export class ThreadGroup {
     this.limits = parts.limits;
     this.actions = parts.actions;
     this.isVirtual = parts.isVirtual ?? false;
+    this.account = new MemoryAccount(container.allowance.account);
+    this.holdings = new MemoryAccount(this.account);
+    this.pending = new PendingSignals(this.holdings);
+    if (!this.isVirtual) this.holdings.force(OBJECT_COST.process);
     this.startTimeNs = kernel.clock.monotonicNs();
     this.processGroup = processGroup as ProcessGroup;
     if (processGroup !== undefined) processGroup.members.add(this);
@@ -167,6 +177,17 @@ export class ThreadGroup {
     if (leader !== undefined && !leader.isDead) return leader;
     for (const task of this.tasks) return task;
     return leader;
+  }
+
+  /** A timer of timer_create(2), for which there is room. */
+  addTimer(timer: PosixTimer): void {
+    this.holdings.force(OBJECT_COST.timer);
+    this.posixTimers.set(timer.id, timer);
+  }
+
+  removeTimer(timer: PosixTimer): void {
+    timer.cancel();
+    if (this.posixTimers.delete(timer.id)) this.holdings.uncharge(OBJECT_COST.timer);
   }
 
   moveTo(processGroup: ProcessGroup): void {
@@ -237,7 +258,8 @@ export class ThreadGroup {
       groupExit(this, signaledStatus(signal, false));
       return;
     }
-    const limit = Math.min(MAX_QUEUED, this.limits.soft(RLIMIT_SIGPENDING));
+    const isRoomy = this.holdings.hasRoom(OBJECT_COST.signal);
+    const limit = isRoomy ? Math.min(MAX_QUEUED, this.limits.soft(RLIMIT_SIGPENDING)) : 0;
     if (!queue.add(info, limit)) return;
     if (!target.signalMask.has(signal)) this.kernel.scheduler.attend(target);
     this.signalQueue.notify(POLLIN);

@@ -76,6 +76,8 @@ function takeChange(task: Task, query: WaitQuery): Result<WaitOutcome> | undefin
   let candidates = 0;
   for (const child of group.children) {
     if (!isEligible(child, query.options) || !query.matches(child)) continue;
+    // A dead child has no other change to come than the one that the call does not want.
+    if (child.state === 'zombie' && (query.options & WEXITED) === 0) continue;
     if (ownOnly && child.creator !== task) continue;
     candidates += 1;
     const outcome = changeOf(child, query.options);
@@ -100,7 +102,6 @@ function changeOf(child: ThreadGroup, options: number): WaitOutcome | undefined 
     residentBytes: Math.max(child.pastResidentBytes, child.childrenResidentBytes),
   };
   if (child.state === 'zombie') {
-    if ((options & WEXITED) === 0) return undefined;
     const info = childInfo(child);
     return { ...base, status: child.exitStatus, code: info.code, siStatus: info.status };
   }

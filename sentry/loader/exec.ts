@@ -11,6 +11,7 @@ import {
   type ExecIdentity,
   isSubset,
   lacksFileCapabilities,
+  wantsOtherIds,
 } from '../kernel/credentials.ts';
 import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
 import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
@@ -30,11 +31,9 @@ import {
   layOutProgram,
   loadProgram,
   type ProgramIdentity,
+  personalityAfter,
 } from './load.ts';
 
-const ADDR_NO_RANDOMIZE = 0x0040000;
-/** READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO: cleared for set-ID programs. */
-const PERSONALITY_CLEARED = 0x0400000 | ADDR_NO_RANDOMIZE | 0x0200000 | 0x0100000;
 const TASK_COMM_BYTES = 15;
 
 export interface ExecRequest {
@@ -110,12 +109,15 @@ function* startOnceDone(
   start: (flushed: SysResult) => SysResult,
 ): Blocking<SysResult> {
   const { noNewPrivileges } = task;
+  const shares = sharesFs(task);
   let isLeft = true;
   try {
     const flushed = yield* done.wait();
     isLeft = false;
-    // Another thread's seccomp(2) can set it meanwhile, and what the program gets was judged without.
-    return start(task.noNewPrivileges === noNewPrivileges ? flushed : EAGAIN);
+    // Another thread's seccomp(2) and clone(2) can set them meanwhile, and what the program gets was
+    // judged without.
+    const isAsJudged = task.noNewPrivileges === noNewPrivileges && sharesFs(task) === shares;
+    return start(isAsJudged ? flushed : EAGAIN);
   } finally {
     if (isLeft) start(EINTR);
   }
@@ -150,7 +152,7 @@ function loadRequest(task: Task, request: ExecRequest, fresh: FreshAddressSpace)
     fresh,
     guestTop: kernel.platform.guestTop,
     limits: task.group.limits,
-    randomize: (task.group.personality & ADDR_NO_RANDOMIZE) === 0,
+    personality: task.group.personality,
     randomFill: kernel.randomFill,
     open: (path) => openForExec(task, AT_FDCWD, path, WALK_FOLLOW),
     identify: (executable) => identify(task, executable),
@@ -171,13 +173,24 @@ function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
     setUid: honoured && (mode & S_ISUID) !== 0 ? uid : undefined,
     setGid: honoured && (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? gid : undefined,
     noNewPrivileges: task.noNewPrivileges,
+    sharesFs: sharesFs(task),
     fileCapabilities,
   };
   const credentials = credentialsAfterExec(old, identity);
   const gains = credentials.uid !== 0 && !isSubset(credentials.permitted, credentials.ambient);
   const secure =
-    credentials.euid !== credentials.uid || credentials.egid !== credentials.gid || gains;
+    wantsOtherIds(old, identity) ||
+    credentials.euid !== credentials.uid ||
+    credentials.egid !== credentials.gid ||
+    gains;
   return { credentials, secure };
+}
+
+/** Returns whether a task of another process shares the root and working directory (check_unsafe_exec). */
+function sharesFs({ fs, group }: Task): boolean {
+  let own = 0;
+  for (const task of group.tasks) if (task.fs === fs) own += 1;
+  return fs.holders > own;
 }
 
 function fileCapabilitiesOf(executable: OpenFile): FileCapabilities | undefined {
@@ -215,8 +228,7 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.actions = group.actions.fork(); // CLONE_SIGHAND without CLONE_THREAD may share them.
   group.actions.resetHandled();
   task.alternateStack = noAlternateStack;
-  for (const timer of group.posixTimers.values()) timer.cancel();
-  group.posixTimers.clear();
+  for (const timer of group.posixTimers.values()) group.removeTimer(timer);
   task.credentials = identity.credentials;
   task.comm = path.slice(path.lastIndexOf('/') + 1).slice(0, TASK_COMM_BYTES);
   task.thread.showName(task.comm);
@@ -226,8 +238,6 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.execCount += 1;
   group.exitSignal = SIGCHLD; // Whatever clone(2) was asked for.
   group.dumpable = identity.secure ? 0 : 1;
-  if (identity.secure) {
-    task.parentDeathSignal = 0;
-    group.personality &= ~PERSONALITY_CLEARED;
-  }
+  group.personality = personalityAfter(group.personality, identity);
+  if (identity.secure) task.parentDeathSignal = 0;
 }

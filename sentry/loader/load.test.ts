@@ -56,7 +56,7 @@ function load(
     sharedMemory: { newSharedMemory: () => ENODEV, newMemfd: () => ENODEV },
     vdso: undefined,
     cpu: { hwcap: 0x1f8bfbff, hwcap2: 2 },
-    randomize: true,
+    personality: 0,
     randomFill: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
     open,
     identify: () => ({

@@ -14,6 +14,12 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import {
+  ADDR_COMPAT_LAYOUT,
+  ADDR_NO_RANDOMIZE,
+  MMAP_PAGE_ZERO,
+  READ_IMPLIES_EXEC,
+} from '../../abi/personality.ts';
 import { RLIMIT_STACK } from '../../abi/resource.ts';
 import type { ImageLayout } from '../mm/image-layout.ts';
 import { type MemoryCaller, MemoryManager, type SharedMemorySource } from '../mm/memory-manager.ts';
@@ -46,6 +52,18 @@ export interface ProgramIdentity {
   readonly secure: boolean;
 }
 
+/** PER_CLEAR_ON_SETID. */
+const CLEARED_FOR_SET_ID = ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO;
+
+/**
+ * Returns the personality that is left to a 64-bit program, for which READ_IMPLIES_EXEC is never
+ * inherited. One that gains rights is laid out as its caller cannot know.
+ */
+export function personalityAfter(personality: number, identity: ProgramIdentity): number {
+  const inherited = personality & ~READ_IMPLIES_EXEC;
+  return identity.secure ? inherited & ~CLEARED_FOR_SET_ID : inherited;
+}
+
 export interface LoadRequest {
   /** Opened for execution; the caller keeps its reference. */
   readonly file: OpenFile;
@@ -63,8 +81,8 @@ export interface LoadRequest {
   readonly vdso: VdsoImage | undefined;
   /** AT_HWCAP and AT_HWCAP2 of the host. */
   readonly cpu: { readonly hwcap: number; readonly hwcap2: number };
-  /** False for ADDR_NO_RANDOMIZE. */
-  readonly randomize: boolean;
+  /** The flags of personality(2). */
+  readonly personality: number;
   readonly randomFill: (bytes: Uint8Array) => void;
   /** Opens an interpreter for execution, with the checks that execve makes of a program. */
   readonly open: (path: string) => Result<OpenFile>;
@@ -210,15 +228,13 @@ function build(
   identity: ProgramIdentity,
 ): Result<LaidOutImage> {
   const { fresh, limits, guestTop } = request;
-  const random = request.randomize ? numberSource(request.randomFill) : undefined;
-  const layout = chooseLayout(guestTop, limits.soft(RLIMIT_STACK), random);
-  const mm = new MemoryManager(
-    fresh.space,
-    { guestTop, mmapBase: layout.mmapBase },
-    request.sharedMemory,
-  );
+  const random = numberSource(request.randomFill);
+  const stackLimit = limits.soft(RLIMIT_STACK);
+  const personality = personalityAfter(request.personality, identity);
+  const layout = chooseLayout(guestTop, stackLimit, personality, random);
+  const mm = new MemoryManager(fresh.space, layout.bounds, request.sharedMemory);
   // A new program's own mappings are no growth of the old one's: only its later calls meet the limits.
-  const unlimited = { limits: { soft: () => Number.POSITIVE_INFINITY } };
+  const unlimited = { limits: { soft: () => Number.POSITIVE_INFINITY }, personality };
   const caller: MemoryCaller = {
     thread: fresh.thread,
     credentials: identity.credentials,
@@ -328,7 +344,7 @@ function placeBreak(
 ): void {
   // A static PIE lies among the libraries: its heap goes where a PIE's would, with room to grow.
   const isStaticPie = elf.relocatable && elf.interpreter === undefined;
-  const start = (isStaticPie ? layout.pieBase : main.end) + layout.brkShift;
+  const start = (isStaticPie ? layout.staticPieBreak : main.end) + layout.brkShift;
   mm.image.startBrk = start;
   mm.programBreak.end = start;
 }

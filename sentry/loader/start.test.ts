@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EAGAIN, ENOENT, ESRCH } from '../../abi/errno.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';
+import { MemoryAccount } from '../base/memory-account.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Container } from '../kernel/container.ts';
 import { credentialsOf } from '../kernel/credentials.ts';
@@ -76,7 +77,12 @@ describe('prepareProcess', () => {
 
   it('answers EAGAIN at the limit of tasks', () => {
     const limits = { ...noLimits, pids: 2 };
-    const allowance = { limits, machineBytes: 2 ** 30, guardsMemory: 'none' as const };
+    const allowance = {
+      limits,
+      machineBytes: 2 ** 30,
+      guardsMemory: 'late' as const,
+      account: new MemoryAccount(),
+    };
     const pids = new PidNamespace(fake.kernel);
     const { kernel } = fake;
     const mounts = {} as MountNamespace;

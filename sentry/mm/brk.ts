@@ -6,6 +6,7 @@ import { RLIMIT_DATA } from '../../abi/resource.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
 import type { MemoryCaller, MemoryManager, NewMapping } from './memory-manager.ts';
 import { pageCeil } from './page.ts';
+import { withImpliedExec } from './read-implies-exec.ts';
 import { FULL_PROT } from './vma.ts';
 
 /** The end of one process's heap. */
@@ -69,7 +70,7 @@ function growHeap(
   const mapping: NewMapping = {
     start: oldTop,
     length,
-    prot: PROT_READ | PROT_WRITE,
+    prot: withImpliedExec(caller, PROT_READ | PROT_WRITE),
     maxProt: FULL_PROT,
     flags: mm.lockFuture,
     backing: undefined,

@@ -21,28 +21,34 @@ export interface MappingDescription {
   readonly name: string;
 }
 
-/** `nameOf`: the path of a mapped file as the reader sees it. */
-export function describeMappings(
+/**
+ * The mappings in order. `nameOf`: the path of a mapped file as the reader sees it. Mappings may
+ * change between two of them: each is the first behind the one before, as in Linux.
+ */
+export function* describeMappings(
   mm: MemoryManager,
   nameOf: (file: OpenFile) => string,
-): MappingDescription[] {
-  const shown: MappingDescription[] = [];
-  for (const vma of mm.map.vmas) {
+): IterableIterator<MappingDescription> {
+  let vma = mm.map.vmas.firstEndingAfter(0);
+  while (vma !== undefined) {
     const start = shownStart(mm, vma);
-    if (start >= vma.end) continue;
-    const mappable = vma.backing?.mappable;
-    const isPlain = (vma.flags & VMA_SPECIAL) === 0 && mappable !== undefined;
-    const { dev, ino } = isPlain ? mappable : { dev: 0, ino: 0 };
-    shown.push({ vma, start, end: vma.end, dev, ino, name: nameOfMapping(mm, vma, nameOf) });
+    const { end } = vma;
+    if (start < end) {
+      const mappable = vma.backing?.mappable;
+      const isPlain = (vma.flags & VMA_SPECIAL) === 0 && mappable !== undefined;
+      const { dev, ino } = isPlain ? mappable : { dev: 0, ino: 0 };
+      yield { vma, start, end, dev, ino, name: nameOfMapping(mm, vma, nameOf) };
+    }
+    vma = mm.map.vmas.firstEndingAfter(end);
   }
-  return shown;
 }
 
-/** The whole of /proc/PID/maps as a byte string. */
-export function formatMaps(mm: MemoryManager, nameOf: (file: OpenFile) => string): string {
-  let text = '';
-  for (const mapping of describeMappings(mm, nameOf)) text += `${formatMapping(mapping)}\n`;
-  return text;
+/** The lines of /proc/PID/maps as byte strings. */
+export function* formatMaps(
+  mm: MemoryManager,
+  nameOf: (file: OpenFile) => string,
+): IterableIterator<string> {
+  for (const mapping of describeMappings(mm, nameOf)) yield `${formatMapping(mapping)}\n`;
 }
 
 /** One line, without the newline. */

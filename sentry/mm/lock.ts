@@ -4,11 +4,12 @@
 import { CAP_IPC_LOCK } from '../../abi/capability.ts';
 import { EINVAL, ENOMEM, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, PROT_NONE } from '../../abi/mman.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { mayLock } from './limits.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
-import { pageCeil, pageFloor } from './page.ts';
+import { pageFloor, wrappedPageCeil } from './page.ts';
 import { VMA_LOCKED, VMA_LOCKONFAULT, VMA_SPECIAL } from './vma.ts';
 
 const LOCK_FLAGS = VMA_LOCKED | VMA_LOCKONFAULT;
@@ -23,9 +24,9 @@ export function lockMemory(
 ): SysResult {
   if (!mayLockAtAll(caller)) return EPERM;
   const start = pageFloor(addr);
-  const end = pageCeil(addr + length);
-  if (end > 2 ** 64) return EINVAL;
+  const end = start + lockedSize(addr, length);
   if (!mayLock(mm.map, caller, unlockedBytes(mm, start, end))) return ENOMEM;
+  if (end >= 2 ** 64) return EINVAL;
   const error = setLock(mm, start, end, VMA_LOCKED | (onFault ? VMA_LOCKONFAULT : 0));
   if (isErrno(error) || onFault) return error;
   // Linux then touches every page, which memory without any right does not allow. The locks stay.
@@ -33,8 +34,13 @@ export function lockMemory(
 }
 
 export function unlockMemory(mm: MemoryManager, addr: number, length: number): SysResult {
-  const end = pageCeil(addr + length);
-  return end > 2 ** 64 ? EINVAL : setLock(mm, pageFloor(addr), end, 0);
+  const end = pageFloor(addr) + lockedSize(addr, length);
+  return end >= 2 ** 64 ? EINVAL : setLock(mm, pageFloor(addr), end, 0);
+}
+
+/** Bytes of whole pages that `length` bytes at `addr` touch; a sum past 2^64 wraps, as in Linux. */
+function lockedSize(addr: number, length: number): number {
+  return wrappedPageCeil((length + (addr % PAGE_SIZE)) % 2 ** 64);
 }
 
 export function lockAll(mm: MemoryManager, caller: MemoryCaller, flags: number): SysResult {

@@ -3,8 +3,10 @@
 import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, isErrno, type SysResult } from '../../abi/errno.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/fcntl.ts';
 import * as mman from '../../abi/mman.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, KILLABLE_PAUSE } from '../base/wait.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, wrappedPageCeil } from './page.ts';
 import type { Vma } from './vma.ts';
 import * as flag from './vma.ts';
 
@@ -63,69 +65,85 @@ const effects = new Map<number, Effect>([
 /** Advice of these kinds is a flag here and the host's business too. */
 const alsoHost = new Set([mman.MADV_HUGEPAGE, mman.MADV_NOHUGEPAGE]);
 
-export function adviseMemory(
+/** Runs of adjoining mappings after which the time is looked at. */
+const RUNS_PER_LOOK = 64;
+
+/** The advice for [addr, addr + length). It pauses where there are very many mappings. */
+export function* adviseMemory(
   mm: MemoryManager,
   caller: MemoryCaller,
-  addr: number,
-  length: number,
-  advice: number,
-): SysResult {
+  clock: { monotonicNs(): number },
+  { addr, length, advice }: { addr: number; length: number; advice: number },
+): Blocking<SysResult> {
   mm.begin(caller);
   const effect = effects.get(advice);
   if (effect === undefined || !isPageAligned(addr)) return EINVAL;
-  const end = addr + pageCeil(length);
-  if (end > 2 ** 64) return EINVAL;
+  const size = wrappedPageCeil(length);
+  const end = addr + size;
+  if ((size === 0 && length !== 0) || end >= 2 ** 64) return EINVAL;
   if (end === addr) return 0;
   // Holes are skipped and answered with ENOMEM at the end; a VMA that may not be advised ends it at once.
   let result: SysResult = 0;
   let at = addr;
-  while (at < end) {
-    const vma = mm.map.vmas.firstEndingAfter(at);
-    if (vma === undefined || vma.start >= end) return ENOMEM;
-    if (vma.start > at) {
+  for (let runs = 1; at < end; runs += 1) {
+    const first = mm.map.vmas.firstEndingAfter(at);
+    if (first === undefined || first.start >= end) return ENOMEM;
+    if (first.start > at) {
       result = ENOMEM;
-      at = vma.start;
+      at = first.start;
     }
-    const stop = Math.min(vma.end, end);
-    const error = apply(mm, caller, vma, at, stop, advice, effect);
-    if (isErrno(error)) return error;
-    at = stop;
+    const { reached, error } = findRun(mm, at, end, effect);
+    const failed = reached > at ? apply(mm, caller, at, reached, advice, effect) : error;
+    if (isErrno(failed) || isErrno(error)) return isErrno(failed) ? failed : error;
+    at = reached;
+    if (runs % RUNS_PER_LOOK === 0 && isPieceOver(clock)) yield KILLABLE_PAUSE;
   }
   return result;
+}
+
+/**
+ * How far adjoining mappings may all have the advice, and what the next one answers if that is why
+ * it ends.
+ */
+function findRun(
+  mm: MemoryManager,
+  start: number,
+  end: number,
+  effect: Effect,
+): { readonly reached: number; readonly error: SysResult } {
+  let reached = start;
+  while (reached < end) {
+    const vma = mm.map.vmas.find(reached);
+    if (vma === undefined) break;
+    if (effect.kind !== 'remove' && !effect.allowed(vma)) return { reached, error: EINVAL };
+    reached = Math.min(vma.end, end);
+    if (effect.kind === 'remove') break;
+  }
+  return { reached, error: 0 };
 }
 
 function apply(
   mm: MemoryManager,
   caller: MemoryCaller,
-  vma: Vma,
   start: number,
   end: number,
   advice: number,
   effect: Effect,
 ): SysResult {
-  switch (effect.kind) {
-    case 'hint':
-      return effect.allowed(vma) ? 0 : EINVAL;
-    case 'remove':
-      return punchHole(vma, start, end);
-    case 'host':
-      if (!effect.allowed(vma)) return EINVAL;
-      mm.map.queue({ kind: 'advise', addr: start, length: end - start, advice }, caller.thread);
-      return 0;
-    case 'flags':
-      if (!effect.allowed(vma)) return EINVAL;
-      if (alsoHost.has(advice))
-        mm.map.queue({ kind: 'advise', addr: start, length: end - start, advice }, caller.thread);
-      mm.map.change(start, end, (part) => {
-        part.flags = (part.flags & ~effect.clear) | effect.set;
-      });
-      return 0;
-  }
+  if (effect.kind === 'hint') return 0;
+  if (effect.kind === 'remove') return punchHole(mm.vmaAt(start), start, end);
+  if (effect.kind === 'host' || alsoHost.has(advice))
+    mm.map.queue({ kind: 'advise', addr: start, length: end - start, advice }, caller.thread);
+  if (effect.kind === 'flags')
+    mm.map.change(start, end, (part) => {
+      part.flags = (part.flags & ~effect.clear) | effect.set;
+    });
+  return 0;
 }
 
 /** MADV_REMOVE: frees the pages of the object itself, for everybody. */
-function punchHole(vma: Vma, start: number, end: number): SysResult {
-  if (vma.isLocked || vma.backing === undefined) return EINVAL;
+function punchHole(vma: Vma | undefined, start: number, end: number): SysResult {
+  if (vma === undefined || vma.isLocked || vma.backing === undefined) return EINVAL;
   if (!vma.isShared || (vma.maxProt & mman.PROT_WRITE) === 0) return EACCES;
   const { file, mappable } = vma.backing;
   const offset = vma.offset + (start - vma.start);

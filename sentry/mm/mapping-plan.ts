@@ -10,6 +10,7 @@ import {
   type Result,
 } from '../../abi/errno.ts';
 import { O_ACCMODE, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { MS_NOEXEC } from '../../abi/fs.ts';
 import {
   MAP_GROWSDOWN,
   MAP_HUGETLB,
@@ -70,6 +71,25 @@ export function planMapping(
   if (access === O_WRONLY) return EACCES;
   if ((flags & MAP_GROWSDOWN) !== 0) return EINVAL;
   if (offset + length > LARGEST_OFFSET) return EOVERFLOW;
+  // path_noexec: not even mprotect(2) makes code of a file of a noexec mount.
+  const isNoexec = ((file.path?.mount?.flags ?? 0) & MS_NOEXEC) !== 0;
+  if (isNoexec && (prot & PROT_EXEC) !== 0) return EPERM;
+  const plan = planOpened(source, length, prot, flags, file, offset);
+  return isErrno(plan) || !isNoexec ? plan : { ...plan, maxProt: plan.maxProt & ~PROT_EXEC };
+}
+
+/** Plans a mapping of `file` after the checks of its rights. */
+function planOpened(
+  source: SharedMemorySource,
+  length: number,
+  prot: number,
+  flags: number,
+  file: OpenFile,
+  offset: number,
+): Result<MappingPlan> {
+  const common = (flags & MAP_NORESERVE) !== 0 ? VMA_NORESERVE : 0;
+  const shared = (flags & MAP_TYPE) !== MAP_PRIVATE;
+  const access = file.flags & O_ACCMODE;
   if (file.mapsAsAnonymous) return planAnonymous(source, length, flags, common);
   return planFile(file, offset, prot, shared && access === O_RDWR, shared, common);
 }

@@ -26,6 +26,7 @@ import {
   fakeThread,
 } from '../../test/support/fake-address-space.ts';
 import { FakeFile } from '../../test/support/fake-file.ts';
+import { begin } from '../base/wait.ts';
 import { moveBreak } from './brk.ts';
 import { adviseMemory } from './madvise.ts';
 import { type MemoryCaller, MemoryManager } from './memory-manager.ts';
@@ -35,15 +36,19 @@ const RW = PROT_READ | PROT_WRITE;
 const ANON = MAP_PRIVATE | MAP_ANONYMOUS;
 const TOP = 0x7f00_0000_0000;
 const BASE = 0x7e00_0000_0000;
+const BOUNDS = { guestTop: TOP, mmapBase: BASE, bottomUpBase: 0x2000_0000_0000, isBottomUp: false };
 
 function setUp(limits: ReadonlyMap<number, number> = new Map()) {
   const space = new FakeAddressSpace();
   const source = { newSharedMemory: () => ENODEV, newMemfd: () => ENODEV };
-  const mm = new MemoryManager(space, { guestTop: TOP, mmapBase: BASE }, source);
+  const mm = new MemoryManager(space, BOUNDS, source);
   const caller = {
     thread: fakeThread(space),
     credentials: { effective: { lo: 0, hi: 0 } },
-    group: { limits: { soft: (resource: number) => limits.get(resource) ?? Infinity } },
+    group: {
+      limits: { soft: (resource: number) => limits.get(resource) ?? Infinity },
+      personality: 0,
+    },
   } as unknown as MemoryCaller;
   return { space, mm, caller };
 }
@@ -227,8 +232,11 @@ describe('MemoryManager and the host', () => {
   it('leaves out of a fork what must not be inherited', () => {
     const { mm, caller } = setUp();
     const addr = mm.mmap(caller, 0x4000_0000, page(3), RW, ANON | MAP_FIXED, undefined, 0);
-    adviseMemory(mm, caller, addr, page(1), MADV_DONTFORK);
-    adviseMemory(mm, caller, addr + page(1), page(1), MADV_WIPEONFORK);
+    const clock = { monotonicNs: () => 0 };
+    const advise = (start: number, advice: number) =>
+      begin(adviseMemory(mm, caller, clock, { addr: start, length: page(1), advice }));
+    expect(advise(addr, MADV_DONTFORK)).toBe(0);
+    expect(advise(addr + page(1), MADV_WIPEONFORK)).toBe(0);
     const space = new FakeAddressSpace();
     const child = mm.fork(space, fakeThread(space));
     expect(space.log.map((o) => `${o.kind} ${(o.addr - addr) / PAGE_SIZE}`)).toEqual([

@@ -20,6 +20,7 @@ import {
   PROT_WRITE,
 } from '../../abi/mman.ts';
 import { SIGSEGV } from '../../abi/signal.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { AddressSpace } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import type { Credentials } from '../vfs/credentials.ts';
@@ -32,8 +33,9 @@ import { type ImageLayout, noImage } from './image-layout.ts';
 import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
 import { type MappingPlan, planMapping } from './mapping-plan.ts';
 import { isData, MemoryMap } from './memory-map.ts';
-import { isPageAligned, pageCeil } from './page.ts';
+import { isPageAligned, pageCeil, wrappedPageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
+import { withImpliedExec } from './read-implies-exec.ts';
 import { growStack } from './stack.ts';
 import {
   type Backing,
@@ -50,11 +52,20 @@ import {
 
 const PROT_SEM = 8;
 const PAGE_FAULT = 14;
+/**
+ * More than so many mappings are changed in pieces of so many. The host is told of each, and has
+ * room for 16.
+ */
+const MANY_VMAS = 6144;
 /** The parts of the calling task that memory calls use; Task is one. */
 export interface MemoryCaller {
   readonly thread: GuestThread;
   readonly credentials: Credentials;
-  readonly group: { readonly limits: { soft(resource: number): number } };
+  readonly group: {
+    readonly limits: { soft(resource: number): number };
+    /** The flags of personality(2). */
+    readonly personality: number;
+  };
 }
 
 /** Memory without a file. */
@@ -156,7 +167,7 @@ export class MemoryManager {
       caller,
       start,
       size,
-      prot & FULL_PROT,
+      withImpliedExec(caller, prot & FULL_PROT, plan.maxProt),
       plan,
       locked | this.lockFuture,
       populate,
@@ -255,13 +266,13 @@ export class MemoryManager {
   }
 
   /** mprotect(2), and pkey_mprotect(2) with key -1. */
-  mprotect(caller: MemoryCaller, addr: number, length: number, prot: number): SysResult {
+  mprotect(caller: MemoryCaller, addr: number, length: number, prot: number): MaybeBlocking {
     this.begin(caller);
     const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if (grows === (PROT_GROWSDOWN | PROT_GROWSUP) || !isPageAligned(addr)) return EINVAL;
     if (length === 0) return 0;
-    const end = addr + pageCeil(length);
-    if (end > 2 ** 64) return ENOMEM;
+    const end = addr + wrappedPageCeil(length);
+    if (end === addr || end >= 2 ** 64) return ENOMEM;
     if ((prot & ~(grows | FULL_PROT | PROT_SEM)) !== 0) return EINVAL;
     let start = addr;
     if (grows !== 0) {
@@ -270,7 +281,46 @@ export class MemoryManager {
       if (grows === PROT_GROWSUP || (vma.flags & VMA_GROWSDOWN) === 0) return EINVAL;
       start = vma.start;
     }
-    return this.#protect(caller, start, end, prot & FULL_PROT);
+    const full = this.#fullProt(caller, start, end, prot & FULL_PROT);
+    if (this.map.vmas.size > MANY_VMAS)
+      return begin(this.#protectInPieces(caller, start, end, full));
+    return this.#protect(caller, start, end, full);
+  }
+
+  /** Returns `prot` with what READ_IMPLIES_EXEC adds, where all of the range may be run. */
+  #fullProt(caller: MemoryCaller, start: number, end: number, prot: number): number {
+    const full = withImpliedExec(caller, prot);
+    if (full === prot) return prot;
+    for (const vma of this.map.vmas.overlapping(start, end)) {
+      if ((full & ~vma.maxProt) !== 0) return prot;
+    }
+    return full;
+  }
+
+  *#protectInPieces(
+    caller: MemoryCaller,
+    start: number,
+    end: number,
+    prot: number,
+  ): Blocking<SysResult> {
+    for (let at = start; ; ) {
+      const pieceEnd = this.#endOfPiece(at, end);
+      const error = this.#protect(caller, at, pieceEnd, prot);
+      if (isErrno(error) || pieceEnd >= end) return error;
+      at = pieceEnd;
+      yield KILLABLE_PAUSE;
+    }
+  }
+
+  /** Behind MANY_VMAS adjoining mappings, or `end`. */
+  #endOfPiece(start: number, end: number): number {
+    let reached = start;
+    for (let count = 0; count < MANY_VMAS; count += 1) {
+      const vma = this.map.vmas.find(reached);
+      if (vma === undefined || vma.end >= end) return end;
+      reached = vma.end;
+    }
+    return reached;
   }
 
   /** Changes everything up to the first mapping that may not change, then fails, as Linux does. */
@@ -314,24 +364,23 @@ export class MemoryManager {
     child.programBreak.end = this.programBreak.end;
     child.peakBytes = this.peakBytes;
     if (this.executable !== undefined) child.setExecutable(this.executable);
-    for (const vma of this.map.vmas) {
-      if ((vma.flags & VMA_DONTFORK) !== 0) {
-        child.map.queue({ kind: 'unmap', addr: vma.start, length: vma.bytes }, childThread);
-        continue;
+    child.map.copyFrom(this.map, (vma) => {
+      const { start, bytes, prot, flags } = vma;
+      if ((flags & VMA_DONTFORK) !== 0) {
+        child.map.queue({ kind: 'unmap', addr: start, length: bytes }, childThread);
+        return undefined;
       }
-      const copy = vma.slice(vma.start, vma.end);
-      copy.flags &= ~VMA_LOCKED; // Locks are not inherited.
-      copy.hold();
-      child.map.add(copy);
-      if ((vma.flags & VMA_WIPEONFORK) !== 0) {
-        const { start, bytes, prot } = vma;
-        const noreserve = (vma.flags & VMA_NORESERVE) !== 0;
+      if ((flags & VMA_WIPEONFORK) !== 0) {
+        const noreserve = (flags & VMA_NORESERVE) !== 0;
         child.map.queue(
           { kind: 'mapAnonymous', addr: start, length: bytes, prot, noreserve, populate: false },
           childThread,
         );
       }
-    }
+      const copy = vma.slice(start, vma.end);
+      copy.flags &= ~VMA_LOCKED; // Locks are not inherited.
+      return copy;
+    });
     return child;
   }
 

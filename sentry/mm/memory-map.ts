@@ -22,6 +22,9 @@ interface InFlight {
 
 const nothing: readonly Vma[] = [];
 
+/** So many are joined one by one. */
+const FEW_VMAS = 16;
+
 export class MemoryMap {
   readonly space: AddressSpace;
   readonly vmas: RangeMap<Vma> = new RangeMap<Vma>();
@@ -115,10 +118,9 @@ export class MemoryMap {
    */
   cut(start: number, end: number): Vma[] {
     const inside = this.isolate(start, end);
-    for (const vma of inside) {
-      this.vmas.remove(vma);
-      this.#account(vma, -1);
-    }
+    for (const vma of inside) this.#account(vma, -1);
+    if (inside.length === 1) this.vmas.remove(inside[0] as Vma);
+    else if (inside.length > 1) this.vmas.replace(start, end, []);
     return inside;
   }
 
@@ -147,7 +149,21 @@ export class MemoryMap {
       edit(vma);
       this.#account(vma, 1);
     }
+    if (inside.length > FEW_VMAS) this.#joinInside(start, end, inside);
     this.#joinAround(start, end);
+  }
+
+  /** Copies of all VMAs of another map for which `copyOf` answers one, into this map, which is empty. */
+  copyFrom(other: MemoryMap, copyOf: (vma: Vma) => Vma | undefined): void {
+    const copies: Vma[] = [];
+    for (const vma of other.vmas) {
+      const copy = copyOf(vma);
+      if (copy === undefined) continue;
+      copy.hold();
+      this.#account(copy, 1);
+      copies.push(copy);
+    }
+    this.vmas.replace(0, Number.POSITIVE_INFINITY, copies);
   }
 
   /** Copies of the parts of VMAs in [start, end), without references. */
@@ -229,6 +245,19 @@ export class MemoryMap {
     upper.hold();
     this.vmas.setBounds(vma, vma.start, addr);
     this.vmas.insert(upper);
+  }
+
+  /** Joins those in [start, end) that have become alike, before the ends are looked at one by one. */
+  #joinInside(start: number, end: number, inside: readonly Vma[]): void {
+    const joined: Vma[] = [];
+    for (const vma of inside) {
+      const left = joined.at(-1);
+      if (left?.continuesIn(vma) === true) {
+        left.end = vma.end;
+        vma.drop();
+      } else joined.push(vma);
+    }
+    if (joined.length < inside.length) this.vmas.replace(start, end, joined);
   }
 
   #joinAround(start: number, end: number): void {

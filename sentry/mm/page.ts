@@ -12,6 +12,12 @@ export function pageCeil(addr: number): number {
   return rest === 0 ? addr : addr + (PAGE_SIZE - rest);
 }
 
+/** PAGE_ALIGN of a 64-bit length: what is within a page of 2^64 becomes 0. */
+export function wrappedPageCeil(length: number): number {
+  const size = pageCeil(length);
+  return size < 2 ** 64 ? size : size - 2 ** 64;
+}
+
 export function isPageAligned(addr: number): boolean {
   return addr % PAGE_SIZE === 0;
 }

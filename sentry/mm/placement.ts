@@ -1,5 +1,6 @@
 // Where a new mapping goes (get_unmapped_area, arch/x86/kernel/sys_x86_64.c): at the hint if it is
-// free, else the highest free place below the mmap base, else the lowest above a third of the space.
+// free, else the highest free place below the mmap base, else the lowest above the bottom-up base. With
+// personality(2)'s ADDR_COMPAT_LAYOUT the last is the only one.
 import { EEXIST, EINVAL, ENOMEM, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { MAP_32BIT, MAP_FIXED, MAP_FIXED_NOREPLACE } from '../../abi/mman.ts';
 import type { GuestThread } from '../platform/guest-thread.ts';
@@ -8,6 +9,8 @@ import { isPageAligned, pageCeil, pageFloor } from './page.ts';
 
 /** Nothing is mapped below (vm.mmap_min_addr), whatever the privileges: the host would refuse too. */
 export const MMAP_MIN_ADDR = 0x10000;
+/** vm.mmap_rnd_bits: in how many bits of its page number the place of mappings is random. */
+export const MMAP_RANDOM_BITS = 28;
 const HUGE_PAGE_SIZE = 2 * 1024 * 1024;
 const LOW_32BIT = 0x4000_0000;
 const HIGH_32BIT = 0x8000_0000;
@@ -18,6 +21,10 @@ export interface PlacementBounds {
   readonly guestTop: number;
   /** Mappings without a hint go below this. */
   readonly mmapBase: number;
+  /** Where there is no room below, mappings go above this. */
+  readonly bottomUpBase: number;
+  /** They go above `bottomUpBase` at once (ADDR_COMPAT_LAYOUT). */
+  readonly isBottomUp: boolean;
 }
 
 export interface PlacementRequest {
@@ -48,19 +55,23 @@ export function choosePlace(
     return freePlace(map, length, LOW_32BIT, HIGH_32BIT, true, thread);
   }
   if (request.hugePages && length % HUGE_PAGE_SIZE === 0) {
-    const padded = freePlace(
-      map,
-      length + HUGE_PAGE_SIZE,
-      MMAP_MIN_ADDR,
-      bounds.mmapBase,
-      false,
-      thread,
-    );
+    const padded = anyPlace(map, bounds, length + HUGE_PAGE_SIZE, thread);
     if (!isErrno(padded)) return Math.ceil(padded / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE;
   }
-  const place = freePlace(map, length, MMAP_MIN_ADDR, bounds.mmapBase, false, thread);
-  if (!isErrno(place)) return place;
-  return freePlace(map, length, pageFloor(bounds.guestTop / 3), bounds.guestTop, true, thread);
+  return anyPlace(map, bounds, length, thread);
+}
+
+function anyPlace(
+  map: MemoryMap,
+  bounds: PlacementBounds,
+  length: number,
+  thread: GuestThread,
+): SysResult {
+  if (!bounds.isBottomUp) {
+    const place = freePlace(map, length, MMAP_MIN_ADDR, bounds.mmapBase, false, thread);
+    if (!isErrno(place)) return place;
+  }
+  return freePlace(map, length, bounds.bottomUpBase, bounds.guestTop, true, thread);
 }
 
 function fixedPlace(map: MemoryMap, bounds: PlacementBounds, request: PlacementRequest): SysResult {

@@ -85,4 +85,27 @@ describe('RangeMap', () => {
     expect(map.findGapTopDown(5, 0, 5000)).toBe(item.end);
     expect(map.findGapBottomUp(5, 0, 5000)).toBe(item.end);
   });
+
+  it('replaces what lies in a range', () => {
+    const next = random(11);
+    const map = new RangeMap<Range>();
+    let items: Range[] = [];
+    for (let step = 0; step < 400; step += 1) {
+      const start = next(200) * 10;
+      const end = start + next(60) * 10;
+      const fresh: Range[] = [];
+      for (let at = start; at + 10 <= end; at += 10)
+        if (next(3) > 0) fresh.push({ start: at, end: at + 1 + next(10), guardBytes: 0 });
+      map.replace(start, end, fresh);
+      items = items.filter((item) => item.end <= start || item.start >= end);
+      items = [...items, ...fresh].sort((a, b) => a.start - b.start);
+      expect([...map]).toEqual(items);
+      expect(map.size).toBe(items.length);
+      const naive = new NaiveMap();
+      naive.items = items;
+      const length = 1 + next(40);
+      expect(map.findGapTopDown(length, 0, 3000)).toBe(naive.topDown(length, 0, 3000));
+      expect(map.findGapBottomUp(length, 0, 3000)).toBe(naive.bottomUp(length, 0, 3000));
+    }
+  });
 });

@@ -55,10 +55,6 @@ export class RangeMap<T extends Range> {
     return this.#stepBack() ? this.#here() : undefined;
   }
 
-  last(): T | undefined {
-    return this.#chunks.at(-1)?.items.at(-1);
-  }
-
   /** All items that overlap [start, end), in order. A copy: the map may change while it is used. */
   overlapping(start: number, end: number): T[] {
     const found: T[] = [];
@@ -114,6 +110,33 @@ export class RangeMap<T extends Range> {
     }
     this.#gapsChanged(this.#chunkIndex);
     this.#gapGrewBelow(this.#here());
+  }
+
+  /**
+   * Puts `items` (in order) in the place of all that lie in [start, end), where none may reach
+   * across an end. It costs little more than looking at each once, where `remove` and `insert`
+   * would search for each.
+   */
+  replace(start: number, end: number, items: readonly T[]): void {
+    this.#locate(start);
+    const first = this.#chunkIndex;
+    const before = this.#chunks[first]?.items.slice(0, this.#itemIndex) ?? [];
+    this.#locate(end);
+    const last = this.#chunkIndex;
+    const after = this.#chunks[last]?.items.slice(this.#itemIndex) ?? [];
+    let removed = -before.length - after.length;
+    for (let c = first; c <= last; c += 1) removed += this.#chunks[c]?.items.length ?? 0;
+    const all = [...before, ...items, ...after];
+    const chunks: Chunk<T>[] = [];
+    for (let at = 0; at < all.length; at += CHUNK_LIMIT)
+      chunks.push({ items: all.slice(at, at + CHUNK_LIMIT), largestGap: -1 });
+    const behind = this.#chunks.slice(last + 1);
+    this.#chunks.length = first;
+    for (const chunk of chunks) this.#chunks.push(chunk);
+    for (const chunk of behind) this.#chunks.push(chunk);
+    this.#size += items.length - removed;
+    this.#gapsChanged(first + chunks.length - 1);
+    this.#gapGrewBelow(this.firstEndingAfter(end));
   }
 
   /** Changes the bounds of an item that is in the map, without passing or touching its neighbours. */

@@ -3,6 +3,7 @@
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { Mappable, OpenFile } from '../vfs/open-file.ts';
+import { isSamePolicy, type MemoryPolicy } from './memory-policy.ts';
 import type { Range } from './range-map.ts';
 
 /** All the rights that a mapping may have. */
@@ -64,6 +65,8 @@ export class Vma implements Range {
    * [stack]).
    */
   name: string;
+  /** The policy that mbind(2) gave this range; undefined: the task's own policy holds. */
+  policy: MemoryPolicy | undefined = undefined;
 
   constructor(
     start: number,
@@ -109,30 +112,19 @@ export class Vma implements Range {
   /** The part [start, end) of it as a mapping of its own. Holds no reference yet: see `hold`. */
   slice(start: number, end: number): Vma {
     const offset = this.backing === undefined ? 0 : this.offset + (start - this.start);
-    return new Vma(
-      start,
-      end,
-      this.prot,
-      this.maxProt,
-      this.flags,
-      this.backing,
-      offset,
-      this.name,
-    );
+    return this.#likeThis(start, end, offset);
   }
 
   /** The same memory `delta` bytes further up. Holds no reference yet. */
   moved(newStart: number, newEnd: number): Vma {
-    return new Vma(
-      newStart,
-      newEnd,
-      this.prot,
-      this.maxProt,
-      this.flags,
-      this.backing,
-      this.offset,
-      this.name,
-    );
+    return this.#likeThis(newStart, newEnd, this.offset);
+  }
+
+  #likeThis(start: number, end: number, offset: number): Vma {
+    const { prot, maxProt, flags, backing, name } = this;
+    const vma = new Vma(start, end, prot, maxProt, flags, backing, offset, name);
+    vma.policy = this.policy;
+    return vma;
   }
 
   /** True when `next`, which starts where this ends, can be one mapping with it. */
@@ -140,6 +132,7 @@ export class Vma implements Range {
     if (this.end !== next.start || this.prot !== next.prot || this.flags !== next.flags)
       return false;
     if (this.maxProt !== next.maxProt || this.name !== next.name) return false;
+    if (!isSamePolicy(this.policy, next.policy)) return false;
     if ((this.flags & VMA_SPECIAL) !== 0) return false;
     const [mine, theirs] = [this.backing, next.backing];
     if (mine === undefined || theirs === undefined) return mine === theirs;

@@ -2,7 +2,6 @@
 // protocol (SO_TYPE, SO_ERROR, SO_PEERCRED) is in syscalls/socket-options.ts.
 /** net.core.wmem_default and wmem_max of Linux. */
 export const defaultBufferBytes = 212_992;
-const maxBufferBytes = 212_992;
 const minSendBytes = 4608;
 const minReceiveBytes = 2304;
 
@@ -10,6 +9,9 @@ export class SocketOptions {
   /** The sizes in the form that getsockopt shows: twice what was asked for. */
   sendBufferBytes: number = defaultBufferBytes;
   receiveBufferBytes: number = defaultBufferBytes;
+  /** They were set, and are not for TCP to choose. */
+  isSendBufferSet = false;
+  isReceiveBufferSet = false;
   receiveLowWater = 1;
   receiveTimeoutNs: number = Number.POSITIVE_INFINITY;
   sendTimeoutNs: number = Number.POSITIVE_INFINITY;
@@ -30,18 +32,24 @@ export class SocketOptions {
   lingerOn = false;
   lingerSeconds = 0;
 
-  setSendBuffer(wantedBytes: number, force: boolean): void {
-    this.sendBufferBytes = bufferBytes(wantedBytes, minSendBytes, force);
+  /** `mostBytes`: net.core.wmem_max, or Infinity with SO_SNDBUFFORCE. */
+  setSendBuffer(wantedBytes: number, mostBytes: number): void {
+    this.sendBufferBytes = bufferBytes(wantedBytes, mostBytes, minSendBytes);
+    this.isSendBufferSet = true;
   }
 
-  setReceiveBuffer(wantedBytes: number, force: boolean): void {
-    this.receiveBufferBytes = bufferBytes(wantedBytes, minReceiveBytes, force);
+  /** `mostBytes`: net.core.rmem_max, or Infinity with SO_RCVBUFFORCE. */
+  setReceiveBuffer(wantedBytes: number, mostBytes: number): void {
+    this.receiveBufferBytes = bufferBytes(wantedBytes, mostBytes, minReceiveBytes);
+    this.isReceiveBufferSet = true;
   }
 
   /** For an accepted socket: inherits what a Linux child socket does. */
   copyTo(child: SocketOptions): void {
     child.sendBufferBytes = this.sendBufferBytes;
     child.receiveBufferBytes = this.receiveBufferBytes;
+    child.isSendBufferSet = this.isSendBufferSet;
+    child.isReceiveBufferSet = this.isReceiveBufferSet;
     child.receiveTimeoutNs = this.receiveTimeoutNs;
     child.sendTimeoutNs = this.sendTimeoutNs;
     child.reuseAddress = this.reuseAddress;
@@ -54,8 +62,9 @@ export class SocketOptions {
 }
 
 /** __sock_set_rcvbuf and sock_setsockopt: doubled for overhead, within bounds. */
-function bufferBytes(wantedBytes: number, least: number, force: boolean): number {
-  const asked = Math.max(0, wantedBytes);
-  const wanted = force ? Math.min(asked, 0x3fff_ffff) : Math.min(asked, maxBufferBytes);
-  return Math.max(wanted * 2, least);
+function bufferBytes(wantedBytes: number, mostBytes: number, leastBytes: number): number {
+  // Linux compares as unsigned numbers, so that a negative wish is the largest.
+  const asked =
+    mostBytes === Number.POSITIVE_INFINITY ? Math.max(0, wantedBytes) : wantedBytes >>> 0;
+  return Math.max(Math.min(asked, mostBytes, 0x3fff_ffff) * 2, leastBytes);
 }

@@ -13,6 +13,7 @@ import { O_RDWR } from '../../abi/fcntl.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { type AnonymousNode, newAnonymousNode, sockfs } from '../fs/anon/anonymous-node.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PidNamespace } from '../kernel/pid-namespace.ts';
@@ -89,8 +90,20 @@ export abstract class Socket extends OpenFile {
     this.node = newAnonymousNode(sockfs, S_IFSOCK | 0o777, credentials, clock);
   }
 
+  override get objectBytes(): number {
+    return OBJECT_COST.openFile + OBJECT_COST.socket;
+  }
+
   override get description(): string {
     return `socket:[${this.node.ino}]`;
+  }
+
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
   }
 
   override get readTimeoutNs(): number {

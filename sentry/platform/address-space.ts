@@ -78,6 +78,12 @@ export interface AddressSpace {
   /** Its process on the host, as the Sentry's PID namespace numbers it; 0: none. */
   readonly hostId: number;
 
+  /**
+   * A copy found that its host process has ended. The guest did nothing wrong then: how it ended is told by
+   * `addressSpaceDied`, which is still to come.
+   */
+  readonly isGone: boolean;
+
   /** The host does not let its process run now: nobody may wait for it. */
   isFrozen: boolean;
 
@@ -120,12 +126,11 @@ export interface AddressSpace {
 export interface MemoryUsage {
   readonly residentBytes: number;
   /**
-   * Resident memory and page tables, which are memory of the host's kernel: pages of zeros that
-   * were only read take nothing else.
+   * Anonymous memory and what the host's kernel needs for the process: page tables (pages of zeros
+   * that were only read take nothing else) and mappings. Pages of files and shared memory belong to
+   * nobody alone, and are counted where they were made.
    */
   readonly chargedBytes: number;
-  /** The same without pages of files and shared memory. */
-  readonly chargedAnonymousBytes: number;
   /** User and system. */
   readonly cpuNs: number;
 }

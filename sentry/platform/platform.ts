@@ -68,12 +68,21 @@ export interface Platform {
    */
   poll(): boolean;
 
+  /** Does what `poll` does, and looks at the watched descriptors too, which `poll` does now and then only. */
+  look(): void;
+
   /**
    * Sleeps until a guest thread stops, a watched descriptor is ready or `deadlineNs`
    * (Clock.monotonicNs; Infinity: none) has come, and delivers what happened. Polls adaptively
    * before it sleeps; with every guest thread asleep it uses no CPU.
    */
   wait(deadlineNs: number): void;
+
+  /**
+   * How long the platform has slept so far until a guest thread had done something for it, where it
+   * could not go on.
+   */
+  readonly sleptNs: number;
 
   /** Watches `hostFd` for POLL* `events` (level triggered) until `unwatch`. One watcher per descriptor. */
   watch(hostFd: number, events: number, watcher: HostFdWatcher): SysResult;

@@ -99,10 +99,11 @@ function chownPath(task: Task, path: Result<Path>, uid: number, gid: number): Sy
   const mode = owner.mode;
   const isDirectory = (mode & S_IFMT) === S_IFDIR;
   const clears = !isDirectory && (mode & (S_ISUID | S_ISGID)) !== 0;
+  if (!isDirectory) path.node.dropFileCapabilities();
   return changeAttributes(path, {
     ...(uid === -1 ? {} : { uid: uid >>> 0 }),
     ...(gid === -1 ? {} : { gid: gid >>> 0 }),
-    ...(clears ? { mode: withoutSetIds(mode) & S_IALLUGO } : {}),
+    ...(clears ? { mode: withoutSetIds(task.credentials, owner) & S_IALLUGO } : {}),
   });
 }
 

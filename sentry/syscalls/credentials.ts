@@ -14,12 +14,14 @@ import {
 import {
   EFAULT,
   EINVAL,
+  ENOMEM,
   EPERM,
   ESRCH,
   isErrno,
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import {
   fixCapabilitiesAfterFsuidChange,
   fixCapabilitiesAfterUidChange,
@@ -178,6 +180,10 @@ function sysSetgroups(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(task.memory.read(args.addr(1), bytes))) return EFAULT;
   const groups = [...new Uint32Array(bytes.buffer)];
   if (groups.includes(UNCHANGED)) return EINVAL;
+  const { holdings } = task.group;
+  const grown = (groups.length - task.credentials.groups.length) * OBJECT_COST.group;
+  if (grown > 0 && !holdings.hasRoom(grown)) return ENOMEM;
+  holdings.force(grown);
   task.credentials = { ...task.credentials, groups: groups.sort((a, b) => a - b) };
   return 0;
 }

@@ -1,17 +1,11 @@
 // execve(2), execveat(2): arguments from guest memory; the rest is loader/exec.ts.
-import {
-  E2BIG,
-  EFAULT,
-  EINVAL,
-  ENAMETOOLONG,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../abi/errno.ts';
+import { E2BIG, EFAULT, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
+import { PAGE_SIZE } from '../../abi/page.ts';
 import { RLIMIT_STACK } from '../../abi/resource.ts';
 import { getU64 } from '../../abi/time.ts';
-import type { Blocking, MaybeBlocking } from '../base/wait.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { execute } from '../loader/exec.ts';
 import { openForExec } from '../vfs/open.ts';
@@ -26,20 +20,75 @@ const MAX_STRING_BYTES = 131_072;
 const MAX_TOTAL_BYTES = 6 * 1024 * 1024;
 const POINTER_BYTES = 8;
 
+/** From so many strings on others run in between. */
+const MANY_STRINGS = 2048;
+
+/**
+ * Reads strings that mostly lie one behind the other: a page is copied once, and strings are taken
+ * from the copy.
+ */
+class StringReader {
+  readonly #task: Task;
+  readonly #page = Buffer.alloc(PAGE_SIZE);
+  /** The page that was copied last. */
+  #pageAddr = -1;
+
+  constructor(task: Task) {
+    this.#task = task;
+  }
+
+  /** At most MAX_STRING_BYTES with the NUL. E2BIG or EFAULT. */
+  string(addr: number): Result<string> {
+    let text = '';
+    for (let at = addr; ; ) {
+      const offset = at % PAGE_SIZE;
+      if (!this.#load(at - offset)) return EFAULT;
+      const end = this.#page.indexOf(0, offset);
+      if (text.length + (end < 0 ? PAGE_SIZE : end) - offset >= MAX_STRING_BYTES) return E2BIG;
+      text += this.#page.toString('latin1', offset, end < 0 ? PAGE_SIZE : end);
+      if (end >= 0) return text;
+      at += PAGE_SIZE - offset;
+    }
+  }
+
+  pointer(addr: number): SysResult {
+    const offset = addr % PAGE_SIZE;
+    if (offset > PAGE_SIZE - POINTER_BYTES) {
+      const view = this.#task.memory.view(addr, POINTER_BYTES);
+      return isErrno(view) ? EFAULT : getU64(view, 0);
+    }
+    if (!this.#load(addr - offset)) return EFAULT;
+    return this.#page.readUInt32LE(offset) + this.#page.readUInt32LE(offset + 4) * 0x1_0000_0000;
+  }
+
+  #load(pageAddr: number): boolean {
+    if (pageAddr === this.#pageAddr) return true;
+    const isRead = !isErrno(this.#task.memory.read(pageAddr, this.#page));
+    this.#pageAddr = isRead ? pageAddr : -1;
+    return isRead;
+  }
+}
+
 /** A NULL-terminated array of strings. `budget` is what strings and pointers may take together. */
-function readStrings(task: Task, addr: number, budget: { left: number }): Result<string[]> {
+function* readStrings(
+  task: Task,
+  addr: number,
+  budget: { left: number },
+): Blocking<Result<string[]>> {
   const strings: string[] = [];
   if (addr === 0) return strings; // Linux takes NULL as an empty array.
+  const pointers = new StringReader(task);
+  const texts = new StringReader(task);
   for (let at = addr; ; at += POINTER_BYTES) {
-    const view = task.memory.view(at, POINTER_BYTES);
-    if (isErrno(view)) return EFAULT;
-    const pointer = getU64(view, 0);
+    const pointer = pointers.pointer(at);
+    if (isErrno(pointer)) return pointer;
     if (pointer === 0) return strings;
-    const text = task.memory.string(pointer, MAX_STRING_BYTES - 1);
-    if (isErrno(text)) return text === ENAMETOOLONG ? E2BIG : EFAULT;
+    const text = texts.string(pointer);
+    if (isErrno(text)) return text;
     budget.left -= text.length + 1 + POINTER_BYTES;
     if (budget.left < 0) return E2BIG;
     strings.push(text);
+    if (strings.length % MANY_STRINGS === 0 && isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
   }
 }
 
@@ -85,10 +134,26 @@ function execOpened(
 ): MaybeBlocking {
   const quarter = task.group.limits.soft(RLIMIT_STACK) / 4;
   const budget = { left: Math.max(MAX_STRING_BYTES, Math.min(MAX_TOTAL_BYTES, quarter)) };
-  const argv = readStrings(task, argvAddr, budget);
+  return begin(
+    execWith(task, file, path, readStrings(task, argvAddr, budget), () =>
+      readStrings(task, envpAddr, budget),
+    ),
+  );
+}
+
+function* execWith(
+  task: Task,
+  file: OpenFile,
+  path: string,
+  arguments_: Blocking<Result<string[]>>,
+  environment: () => Blocking<Result<string[]>>,
+): Blocking<SysResult> {
+  const argv = yield* arguments_;
   if (isErrno(argv)) return argv;
-  const envp = readStrings(task, envpAddr, budget);
-  return isErrno(envp) ? envp : execute(task, { file, path, argv, envp });
+  const envp = yield* environment();
+  if (isErrno(envp)) return envp;
+  const executed = execute(task, { file, path, argv, envp });
+  return typeof executed === 'number' ? executed : yield* executed;
 }
 
 function sysExecve(task: Task, args: SyscallArgs): MaybeBlocking {

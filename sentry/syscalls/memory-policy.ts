@@ -2,7 +2,8 @@
 import { EFAULT, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import * as policy from '../../abi/mempolicy.ts';
 import type { Task } from '../kernel/task.ts';
-import { isPageAligned, pageCeil } from '../mm/page.ts';
+import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
+import { isPageAligned, wrappedPageCeil } from '../mm/page.ts';
 import type { SyscallArgs } from './args.ts';
 import { absent, direct, type Row } from './entry.ts';
 
@@ -45,12 +46,23 @@ function checkPolicy(modeWord: number, nodes: number): SysResult {
   }
 }
 
+/**
+ * The policy as it is kept: none for MPOL_DEFAULT, and preferring no node is preferring the local
+ * one (mpol_new).
+ */
+function keptPolicy(modeWord: number, nodes: number): MemoryPolicy | undefined {
+  const mode = modeWord & ~policy.MPOL_MODE_FLAGS;
+  if (mode === policy.MPOL_DEFAULT) return undefined;
+  if (mode === policy.MPOL_PREFERRED && nodes === 0) return { mode: policy.MPOL_LOCAL, nodes: 0 };
+  return { mode: modeWord, nodes };
+}
+
 function sysSetMempolicy(task: Task, args: SyscallArgs): SysResult {
   const nodes = readNodeMask(task, args.addr(1), args.u64(2));
   if (isErrno(nodes)) return nodes;
   const error = checkPolicy(args.u32(0), nodes);
   if (isErrno(error)) return error;
-  task.memoryPolicy = { mode: args.u32(0), nodes };
+  task.memoryPolicy = keptPolicy(args.u32(0), nodes) ?? defaultMemoryPolicy;
   return 0;
 }
 
@@ -64,7 +76,9 @@ function sysGetMempolicy(task: Task, args: SyscallArgs): SysResult {
     if ((flags & (policy.MPOL_F_NODE | policy.MPOL_F_ADDR)) !== 0) return EINVAL;
     answer = { mode: 0, nodes: ONLY_NODE };
   } else if ((flags & policy.MPOL_F_ADDR) !== 0) {
-    if (task.mm.vmaAt(addr) === undefined) return EFAULT;
+    const vma = task.mm.vmaAt(addr);
+    if (vma === undefined) return EFAULT;
+    answer = vma.policy ?? answer;
     if ((flags & policy.MPOL_F_NODE) !== 0) answer = { mode: 0, nodes: answer.nodes };
   } else if (addr !== 0 || (flags & policy.MPOL_F_NODE) !== 0) {
     return EINVAL;
@@ -86,8 +100,19 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(nodes)) return nodes;
   const error = checkPolicy(args.u32(2), nodes);
   if (isErrno(error)) return error;
-  const end = addr + pageCeil(args.len(1));
-  return end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end) ? EFAULT : 0;
+  const end = addr + wrappedPageCeil(args.len(1));
+  if (end >= 2 ** 64) return EINVAL;
+  if (end === addr) return 0;
+  const { map } = task.mm;
+  const wanted = keptPolicy(args.u32(2), nodes);
+  // Only the default policy may be set across holes.
+  const isThere =
+    wanted === undefined ? map.vmas.overlapping(addr, end).length > 0 : map.isMapped(addr, end);
+  if (!isThere) return EFAULT;
+  map.change(addr, end, (vma) => {
+    vma.policy = wanted;
+  });
+  return 0;
 }
 
 function sysMigratePages(task: Task, args: SyscallArgs): SysResult {

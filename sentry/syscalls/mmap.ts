@@ -27,14 +27,21 @@ import {
   PKEY_DISABLE_WRITE,
 } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { moveBreak } from '../mm/brk.ts';
 import { lockAll, lockMemory, unlockAll, unlockMemory } from '../mm/lock.ts';
 import { adviseMemory } from '../mm/madvise.ts';
 import { remapMemory } from '../mm/mremap.ts';
-import { isPageAligned, pageCeil } from '../mm/page.ts';
+import { isPageAligned, pageCeil, wrappedPageCeil } from '../mm/page.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
-import { absent, direct, type Row } from './entry.ts';
+import { absent, direct, type Row, sleeps } from './entry.ts';
+
+const allResident = new Uint8Array(65_536).fill(1);
+/** From here on mincore(2) lets others run in between. */
+const LONG_PAGES = 1_048_576;
 
 function sysMmap(task: Task, args: SyscallArgs): SysResult {
   const flags = args.u32(3);
@@ -50,7 +57,7 @@ function sysMmap(task: Task, args: SyscallArgs): SysResult {
   return task.mm.mmap(task, args.addr(0), args.len(1), args.u32(2), flags, file, offset);
 }
 
-function sysMprotect(task: Task, args: SyscallArgs): SysResult {
+function sysMprotect(task: Task, args: SyscallArgs): MaybeBlocking {
   return task.mm.mprotect(task, args.addr(0), args.len(1), args.u32(2));
 }
 
@@ -75,7 +82,7 @@ function sysMremap(task: Task, args: SyscallArgs): SysResult {
 }
 
 /** Without protection keys in the hardware there is only key -1: "none". */
-function sysPkeyMprotect(task: Task, args: SyscallArgs): SysResult {
+function sysPkeyMprotect(task: Task, args: SyscallArgs): MaybeBlocking {
   if (args.i32(3) !== -1) return EINVAL;
   return sysMprotect(task, args);
 }
@@ -90,25 +97,31 @@ function sysPkeyFree(_task: Task, _args: SyscallArgs): SysResult {
   return EINVAL;
 }
 
-function sysMadvise(task: Task, args: SyscallArgs): SysResult {
-  return adviseMemory(task.mm, task, args.addr(0), args.len(1), args.i32(2));
+function sysMadvise(task: Task, args: SyscallArgs): MaybeBlocking {
+  const wish = { addr: args.addr(0), length: args.len(1), advice: args.i32(2) };
+  return begin(adviseMemory(task.mm, task, task.kernel.clock, wish));
 }
 
-function sysMincore(task: Task, args: SyscallArgs): SysResult {
+function sysMincore(task: Task, args: SyscallArgs): MaybeBlocking {
   const addr = args.addr(0);
   const length = args.len(1);
   if (!isPageAligned(addr)) return EINVAL;
+  if (addr + length > task.mm.bounds.guestTop) return ENOMEM;
   if (length === 0) return 0;
   const end = addr + pageCeil(length);
   if (end > task.mm.bounds.guestTop || !task.mm.map.isMapped(addr, end)) return ENOMEM;
-  const resident = new Uint8Array(Math.min((end - addr) / PAGE_SIZE, 65_536)).fill(1);
-  for (
-    let page = 0, vector = args.addr(2);
-    page < (end - addr) / PAGE_SIZE;
-    page += resident.length
-  ) {
-    const count = Math.min(resident.length, (end - addr) / PAGE_SIZE - page);
-    if (isErrno(task.memory.write(vector + page, resident.subarray(0, count)))) return EFAULT;
+  const pages = (end - addr) / PAGE_SIZE;
+  return begin(writeResidency(task, args.addr(2), pages));
+}
+
+/** The answer of mincore(2) for `pages` pages. */
+function* writeResidency(task: Task, vector: number, pages: number): Blocking<SysResult> {
+  if (pages > LONG_PAGES) yield KILLABLE_PAUSE;
+  for (let page = 0; page < pages; page += allResident.length) {
+    const count = Math.min(allResident.length, pages - page);
+    const piece = count === allResident.length ? allResident : allResident.subarray(0, count);
+    if (isErrno(task.memory.write(vector + page, piece))) return EFAULT;
+    if (pages > LONG_PAGES && isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
   }
   return 0;
 }
@@ -118,12 +131,16 @@ function sysMsync(task: Task, args: SyscallArgs): SysResult {
   const flags = args.u32(2);
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isPageAligned(addr)) return EINVAL;
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return EINVAL;
-  const end = addr + pageCeil(args.len(1));
-  if (end > task.mm.bounds.guestTop) return ENOMEM;
+  const end = addr + wrappedPageCeil(args.len(1));
+  if (end === addr) return 0;
+  if (end >= 2 ** 64) return ENOMEM;
+  const files = new Set<OpenFile>();
   for (const vma of task.mm.map.vmas.overlapping(addr, end)) {
     if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;
     const file = vma.isShared && (flags & MS_SYNC) !== 0 ? vma.backing?.file : undefined;
-    const synced = file?.sync() ?? 0;
+    if (file === undefined || files.has(file)) continue;
+    files.add(file);
+    const synced = file.sync();
     if (isErrno(synced) && synced !== EINVAL) return synced;
   }
   return task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
@@ -173,13 +190,13 @@ const unlocked = { partial: 'limits are kept, but the host may still swap the pa
 
 export const mmapRows: readonly Row[] = [
   direct(9, 'mmap', ['addr', 'len', 'prot', 'mapFlags', 'fd', 'offset'], sysMmap),
-  direct(10, 'mprotect', ['addr', 'len', 'prot'], sysMprotect),
+  sleeps(10, 'mprotect', ['addr', 'len', 'prot'], sysMprotect),
   direct(11, 'munmap', ['addr', 'len'], sysMunmap),
   direct(12, 'brk', ['addr'], sysBrk),
   direct(25, 'mremap', ['addr', 'len', 'len', 'hex', 'addr'], sysMremap),
   direct(26, 'msync', ['addr', 'len', 'hex'], sysMsync),
-  direct(27, 'mincore', ['addr', 'len', 'addr'], sysMincore, residency),
-  direct(28, 'madvise', ['addr', 'len', 'madvise'], sysMadvise),
+  sleeps(27, 'mincore', ['addr', 'len', 'addr'], sysMincore, residency),
+  sleeps(28, 'madvise', ['addr', 'len', 'madvise'], sysMadvise),
   direct(149, 'mlock', ['addr', 'len'], sysMlock, unlocked),
   direct(150, 'munlock', ['addr', 'len'], sysMunlock),
   direct(151, 'mlockall', ['hex'], sysMlockall, unlocked),
@@ -188,7 +205,7 @@ export const mmapRows: readonly Row[] = [
   absent(323, 'userfaultfd', ['hex']),
   absent(324, 'membarrier', ['int', 'hex', 'int']),
   direct(325, 'mlock2', ['addr', 'len', 'hex'], sysMlock2, unlocked),
-  direct(329, 'pkey_mprotect', ['addr', 'len', 'prot', 'int'], sysPkeyMprotect, {
+  sleeps(329, 'pkey_mprotect', ['addr', 'len', 'prot', 'int'], sysPkeyMprotect, {
     partial: 'no protection keys',
   }),
   direct(330, 'pkey_alloc', ['hex', 'hex'], sysPkeyAlloc, { partial: 'no protection keys' }),

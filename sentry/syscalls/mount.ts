@@ -39,9 +39,11 @@ import {
   UMOUNT_NOFOLLOW,
 } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import type { MemoryAccount } from '../base/memory-account.ts';
 import { mqueueOf } from '../fs/mqueue/filesystem.ts';
-import { TmpFileSystem, type TmpOptions } from '../fs/tmp/filesystem.ts';
+import { defaultTmpfsBytes, TmpFileSystem, type TmpOptions } from '../fs/tmp/filesystem.ts';
 import type { Task } from '../kernel/task.ts';
+import { pageFloor } from '../mm/page.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { isWithin } from '../vfs/dentry.ts';
 import { Mount, type MountNamespace, namespaceOf, topOf } from '../vfs/mount.ts';
@@ -91,6 +93,7 @@ function isMountRoot(path: Path): SysResult {
 function remount(target: Path, flags: number): SysResult {
   if (target.mount === undefined || isErrno(isMountRoot(target))) return EINVAL;
   target.mount.flags = keptFlags(flags);
+  namespaceOf(target.mount)?.changed();
   return 0;
 }
 
@@ -155,7 +158,10 @@ function newFileSystem(
 ): Result<FileSystem> {
   if (type === 'tmpfs' || type === 'ramfs') {
     const options = tmpOptions(task, data);
-    return isErrno(options) ? options : new TmpFileSystem({ ...options, type });
+    if (isErrno(options)) return options;
+    // A ramfs has no size; the account of the container still binds it.
+    const maxBytes = type === 'ramfs' ? Number.POSITIVE_INFINITY : options.maxBytes;
+    return new TmpFileSystem({ ...options, maxBytes, type });
   }
   if (type === 'mqueue') return mqueueOf(task.ipc).filesystem;
   if (!singleInstance.has(type)) return ENODEV;
@@ -165,15 +171,17 @@ function newFileSystem(
 }
 
 /** tmpfs(5): size, nr_blocks, nr_inodes, mode, uid, gid; others are refused. */
-function tmpOptions(task: Task, data: string): Result<TmpOptions> {
+function tmpOptions(task: Task, data: string): Result<TmpOptions & { maxBytes: number }> {
+  const { account, memoryBytes } = task.group.container.allowance;
   const options: {
+    account: MemoryAccount;
     clock: TmpOptions['clock'];
-    maxBytes?: number;
+    maxBytes: number;
     maxInodes?: number;
     mode?: number;
     uid?: number;
     gid?: number;
-  } = { clock: task.kernel.clock };
+  } = { clock: task.kernel.clock, maxBytes: defaultTmpfsBytes(memoryBytes), account };
   for (const part of data.split(',')) {
     if (part === '') continue;
     const [key = '', value = ''] = part.split('=', 2);
@@ -182,7 +190,9 @@ function tmpOptions(task: Task, data: string): Result<TmpOptions> {
       if (!/^[0-7]{1,4}$/.test(value)) return EINVAL;
       options.mode = Number.parseInt(value, 8);
     } else if (number === undefined) {
-      if (key !== 'size' || !value.endsWith('%')) return EINVAL;
+      const percent = /^([0-9]{1,3})%$/.exec(value)?.[1];
+      if (key !== 'size' || percent === undefined) return EINVAL;
+      options.maxBytes = pageFloor((memoryBytes * Number(percent)) / 100);
     } else if (key === 'size') options.maxBytes = number === 0 ? Number.POSITIVE_INFINITY : number;
     else if (key === 'nr_blocks')
       options.maxBytes = number === 0 ? Number.POSITIVE_INFINITY : number * 4096;

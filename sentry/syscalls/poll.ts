@@ -15,6 +15,7 @@ import type { Task } from '../kernel/task.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
+import { MANY_FILES, type ManyFiles, pollMany } from './poll-many.ts';
 import {
   type PollTarget,
   pollUntil,
@@ -28,21 +29,32 @@ import { deadlineAfter } from './transfer.ts';
 const pollfdBytes = 8;
 
 /** A guest's pollfd array: what it asks for, and where the answers go. */
-class PollSet {
-  readonly targets: PollTarget[] = [];
+class PollSet implements ManyFiles {
   readonly #task: Task;
   readonly #addr: number;
   readonly #view: DataView;
-  readonly #count: number;
+  readonly count: number;
   /** By index; undefined where the descriptor is negative or bad. */
-  readonly #files: (OpenFile | undefined)[] = [];
+  readonly files: (OpenFile | undefined)[] = [];
 
   constructor(task: Task, addr: number, view: DataView) {
     this.#task = task;
     this.#addr = addr;
     this.#view = view;
-    this.#count = view.byteLength / pollfdBytes;
-    for (let index = 0; index < this.#count; index += 1) this.#open(index);
+    this.count = view.byteLength / pollfdBytes;
+  }
+
+  /** Each file with its mask, for a call that sleeps. */
+  targets(): PollTarget[] {
+    const targets: PollTarget[] = [];
+    for (const [index, file] of this.files.entries())
+      if (file !== undefined) targets.push({ file, mask: this.maskAt(index) });
+    return targets;
+  }
+
+  open(from: number, to: number): SysResult {
+    for (let index = from; index < to; index += 1) this.#open(index);
+    return 0;
   }
 
   #open(index: number): void {
@@ -52,24 +64,23 @@ class PollSet {
     const file = fd < 0 ? undefined : this.#task.files.get(fd);
     if (file === undefined || isErrno(file)) {
       if (file !== undefined) this.#view.setUint16(at + 6, POLLNVAL, true);
-      this.#files.push(undefined);
+      this.files.push(undefined);
       return;
     }
-    this.#files.push(file);
-    this.targets.push({ file, mask: this.#mask(index) });
+    this.files.push(file);
   }
 
-  #mask(index: number): number {
+  maskAt(index: number): number {
     return this.#view.getUint16(index * pollfdBytes + 4, true) | POLLERR | POLLHUP;
   }
 
   /** Fills in revents. How many are not zero. */
-  scan(): number {
+  scan(from: number, to: number): number {
     let found = 0;
-    for (let index = 0; index < this.#count; index += 1) {
-      const file = this.#files[index];
+    for (let index = from; index < to; index += 1) {
+      const file = this.files[index];
       const at = index * pollfdBytes + 6;
-      if (file !== undefined) this.#view.setUint16(at, file.poll() & this.#mask(index), true);
+      if (file !== undefined) this.#view.setUint16(at, file.poll() & this.maskAt(index), true);
       if (this.#view.getUint16(at, true) !== 0) found += 1;
     }
     return found;
@@ -77,7 +88,7 @@ class PollSet {
 
   /** Copies the answers to the guest: `found`, or EFAULT. */
   deliver(found: SysResult): SysResult {
-    if (this.#count === 0) return found;
+    if (this.count === 0) return found;
     const { buffer, byteOffset, byteLength } = this.#view;
     const copied = this.#task.memory.write(
       this.#addr,
@@ -103,13 +114,15 @@ function pollFor(
 ): MaybeBlocking {
   const set = pollSet(task, addr, count);
   if (isErrno(set)) return set;
-  const found = set.scan();
+  if (count > MANY_FILES) return pollMany(task, set, deadlineNs, onSignal);
+  set.open(0, count);
+  const found = set.scan(0, count);
   if (found !== 0 || deadlineNs === 0) return set.deliver(found);
   return waitFor(set, deadlineNs, onSignal);
 }
 
 function* waitFor(set: PollSet, deadlineNs: number, onSignal: () => SysResult) {
-  const found = yield* pollUntil(set.targets, deadlineNs, () => set.scan(), onSignal);
+  const found = yield* pollUntil(set.targets(), deadlineNs, () => set.scan(0, set.count), onSignal);
   return isErrno(found) ? found : set.deliver(found);
 }
 

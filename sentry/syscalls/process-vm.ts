@@ -9,20 +9,27 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { IOV_MAX, IOVEC_BYTES, MAX_RW_COUNT } from '../../abi/uio.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import { mayAccessProcess } from '../kernel/process-access.ts';
 import type { Task } from '../kernel/task.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
+import { type Row, sleeps } from './entry.ts';
 
 const staging = new Uint8Array(65_536);
+/** From here on a transfer lets others run in between. */
+const LONG_BYTES = 1_048_576;
 
 interface RemoteRange {
   readonly addr: number;
   readonly length: number;
 }
 
-function sysProcessVmReadv(task: Task, args: SyscallArgs): SysResult {
+/** Copies one piece: bytes moved, or an errno. */
+type Move = (target: GuestMemory, addr: number, length: number) => SysResult;
+
+function sysProcessVmReadv(task: Task, args: SyscallArgs): MaybeBlocking {
   const sink = task.memory.sinkOfVector(args.addr(1), args.len(2));
   if (isErrno(sink)) return sink;
   if (sink.remaining === 0) return 0;
@@ -32,7 +39,7 @@ function sysProcessVmReadv(task: Task, args: SyscallArgs): SysResult {
   });
 }
 
-function sysProcessVmWritev(task: Task, args: SyscallArgs): SysResult {
+function sysProcessVmWritev(task: Task, args: SyscallArgs): MaybeBlocking {
   const source = task.memory.sourceOfVector(args.addr(1), args.len(2));
   if (isErrno(source)) return source;
   if (source.remaining === 0) return 0;
@@ -43,18 +50,25 @@ function sysProcessVmWritev(task: Task, args: SyscallArgs): SysResult {
 }
 
 /** Moves up to `total` bytes piece by piece; a short piece ends it. Bytes moved, or an errno if none were. */
-function transfer(
-  task: Task,
-  args: SyscallArgs,
-  total: number,
-  move: (target: GuestMemory, addr: number, length: number) => SysResult,
-): SysResult {
+function transfer(task: Task, args: SyscallArgs, total: number, move: Move): MaybeBlocking {
   if (args.u32(5) !== 0 || args.high(5) !== 0) return EINVAL;
   const ranges = remoteRanges(task, args.addr(3), args.len(4));
   if (isErrno(ranges)) return ranges;
   const target = targetMemory(task, args.i32(0));
   if (isErrno(target)) return target;
+  return begin(moveRanges(task, target, ranges, total, move));
+}
+
+/** A long transfer waits for its turn before it begins. */
+function* moveRanges(
+  task: Task,
+  target: GuestMemory,
+  ranges: readonly RemoteRange[],
+  total: number,
+  move: Move,
+): Blocking<SysResult> {
   let done = 0;
+  if (total > LONG_BYTES) yield KILLABLE_PAUSE;
   for (const { addr, length } of ranges) {
     for (let at = 0; at < length && done < total; ) {
       const wanted = Math.min(length - at, total - done, staging.length);
@@ -63,6 +77,7 @@ function transfer(
       done += moved;
       at += moved;
       if (moved < wanted) return done;
+      if (total > LONG_BYTES && isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
     }
   }
   return done;
@@ -93,13 +108,13 @@ function targetMemory(task: Task, pid: number): Result<GuestMemory> {
 }
 
 export const processVmRows: readonly Row[] = [
-  direct(
+  sleeps(
     310,
     'process_vm_readv',
     ['pid', 'iovec', 'len', 'iovec', 'len', 'hex'],
     sysProcessVmReadv,
   ),
-  direct(
+  sleeps(
     311,
     'process_vm_writev',
     ['pid', 'iovec', 'len', 'iovec', 'len', 'hex'],

@@ -9,11 +9,12 @@ import {
   RWF_NOWAIT,
   RWF_SYNC,
 } from '../../abi/uio.ts';
-import type { MaybeBlocking } from '../base/wait.ts';
+import type { Blocking, MaybeBlocking, Sleep } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
+import { afterwards } from './long-transfer.ts';
 import {
   maxTransferBytes,
   preadFile,
@@ -48,20 +49,21 @@ function sysWrite(task: Task, args: SyscallArgs): MaybeBlocking {
   );
 }
 
-function sysPread64(task: Task, args: SyscallArgs): SysResult {
+function sysPread64(task: Task, args: SyscallArgs): MaybeBlocking {
   const position = args.i64(3);
   if (position < 0) return EINVAL;
   const file = readableFile(task, args.i32(0));
   if (isErrno(file)) return file;
   if (isNegative(args, 2)) return EINVAL;
   return preadFile(
+    task,
     file,
     task.memory.sink(args.addr(1), Math.min(args.len(2), maxTransferBytes)),
     position,
   );
 }
 
-function sysPwrite64(task: Task, args: SyscallArgs): SysResult {
+function sysPwrite64(task: Task, args: SyscallArgs): MaybeBlocking {
   const position = args.i64(3);
   if (position < 0) return EINVAL;
   const file = writableFile(task, args.i32(0));
@@ -113,7 +115,7 @@ function readVector(task: Task, args: SyscallArgs, position: number, flags: numb
   if (isErrno(sink)) return sink;
   if ((flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT)) !== 0) return EOPNOTSUPP;
   if (sink.remaining === 0) return 0;
-  if (position >= 0) return preadFile(file, sink, position);
+  if (position >= 0) return preadFile(task, file, sink, position);
   if ((flags & RWF_NOWAIT) !== 0)
     return withFlags(file, O_NONBLOCK, 0, () => readFile(task, file, sink));
   return readFile(task, file, sink);
@@ -140,26 +142,48 @@ function writeVector(
   const call = (): MaybeBlocking =>
     position >= 0 ? pwriteFile(task, file, source, position) : writeFile(task, file, source);
   const result = set === 0 && clear === 0 ? call() : withFlags(file, set, clear, call);
-  if (typeof result === 'number' && result > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) !== 0)
-    file.sync();
-  return result;
+  if ((flags & (RWF_DSYNC | RWF_SYNC)) === 0) return result;
+  const synced = (count: SysResult): SysResult => {
+    if (count > 0) file.sync();
+    return count;
+  };
+  return typeof result === 'number' ? synced(result) : afterwards(result, synced);
 }
 
-/**
- * Runs `call` with other status flags. A call that must sleep answers a generator, which runs later
- * with the file's own flags: with O_NONBLOCK set none does.
- */
+/** Runs `call` with other status flags, each piece of it where it goes on later. */
 function withFlags(
   file: OpenFile,
   set: number,
   clear: number,
   call: () => MaybeBlocking,
 ): MaybeBlocking {
-  const flags = file.flags;
-  file.flags = (flags | set) & ~clear;
-  const result = call();
-  file.flags = flags;
-  return result;
+  const run = <T>(step: () => T): T => {
+    const flags = file.flags;
+    file.flags = (flags | set) & ~clear;
+    try {
+      return step();
+    } finally {
+      file.flags = flags;
+    }
+  };
+  const result = run(call);
+  return typeof result === 'number' ? result : stepByStep(result, run);
+}
+
+function* stepByStep(
+  call: Blocking<SysResult>,
+  run: (step: () => IteratorResult<Sleep, SysResult>) => IteratorResult<Sleep, SysResult>,
+): Blocking<SysResult> {
+  try {
+    let step = run(() => call.next());
+    while (step.done !== true) {
+      const wake = yield step.value;
+      step = run(() => call.next(wake));
+    }
+    return step.value;
+  } finally {
+    run(() => call.return(0));
+  }
 }
 
 export const readWriteRows: readonly Row[] = [

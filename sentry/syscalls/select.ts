@@ -25,7 +25,14 @@ import type { Task } from '../kernel/task.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
-import { pollUntil, readTimeout, swapSignalMask, withMaskRestored } from './poll-wait.ts';
+import { MANY_FILES, type ManyFiles, pollMany } from './poll-many.ts';
+import {
+  type PollTarget,
+  pollUntil,
+  readTimeout,
+  swapSignalMask,
+  withMaskRestored,
+} from './poll-wait.ts';
 import { deadlineAfter } from './transfer.ts';
 
 /** POLLIN_SET, POLLOUT_SET and POLLEX_SET of fs/select.c: what makes a descriptor ready in each set. */
@@ -35,54 +42,68 @@ const readySets: readonly number[] = [
   POLLPRI,
 ];
 
-interface SelectTarget {
-  readonly file: OpenFile;
-  readonly fd: number;
-  /** Bit n: asked for in set n. */
-  readonly sets: number;
-  readonly mask: number;
-}
-
 /** The three fd_sets of a call. */
-class SelectSet {
-  readonly targets: SelectTarget[] = [];
+class SelectSet implements ManyFiles {
+  readonly files: OpenFile[] = [];
+  /** By index of `files`: the descriptor, and bit n where it is asked for in set n. */
+  readonly #fds: number[] = [];
+  readonly #sets: number[] = [];
+  readonly count: number;
+  readonly #task: Task;
   readonly #addrs: readonly number[];
+  readonly #inputs: (DataView | undefined)[] = [];
   /** Answers; undefined where the guest gave no set. */
   readonly #out: readonly (Uint8Array | undefined)[];
 
-  constructor(addrs: readonly number[], sizeBytes: number) {
+  constructor(task: Task, addrs: readonly number[], count: number) {
+    const sizeBytes = Math.ceil(count / 64) * 8;
+    this.count = count;
+    this.#task = task;
     this.#addrs = addrs;
     this.#out = addrs.map((addr) => (addr === 0 ? undefined : new Uint8Array(sizeBytes)));
   }
 
-  /** Reads the sets. 0, EFAULT, or EBADF for a bit without a file. */
-  load(task: Task, count: number): SysResult {
-    const inputs: (DataView | undefined)[] = [];
+  /** Reads the sets. 0 or EFAULT. */
+  load(): SysResult {
     for (const [index, addr] of this.#addrs.entries()) {
       const sizeBytes = this.#out[index]?.length ?? 0;
-      if (sizeBytes === 0) {
-        inputs.push(undefined);
-        continue;
-      }
-      const view = task.memory.view(addr, sizeBytes);
-      if (isErrno(view)) return view;
-      inputs.push(view);
-    }
-    for (let fd = 0; fd < count; fd += 1) {
-      const sets = wanted(inputs, fd);
-      if (sets === 0) continue;
-      const file = task.files.get(fd);
-      if (isErrno(file)) return EBADF;
-      this.targets.push({ file, fd, sets, mask: maskOf(sets) });
+      const view = sizeBytes === 0 ? undefined : this.#task.memory.view(addr, sizeBytes);
+      if (view !== undefined && isErrno(view)) return view;
+      this.#inputs.push(view);
     }
     return 0;
   }
 
+  /** EBADF for a bit without a file. */
+  open(from: number, to: number): SysResult {
+    for (let fd = from; fd < to; fd += 1) {
+      const sets = wanted(this.#inputs, fd);
+      if (sets === 0) continue;
+      const file = this.#task.files.get(fd);
+      if (isErrno(file)) return EBADF;
+      this.files.push(file);
+      this.#fds.push(fd);
+      this.#sets.push(sets);
+    }
+    return 0;
+  }
+
+  maskAt(index: number): number {
+    return maskOf(this.#sets[index] as number);
+  }
+
+  /** Each file with its mask, for a call that sleeps. */
+  targets(): PollTarget[] {
+    return this.files.map((file, index) => ({ file, mask: this.maskAt(index) }));
+  }
+
   /** Sets the answers' bits. How many. */
-  scan(): number {
+  scan(from = 0, to = this.files.length): number {
     let found = 0;
-    for (const { file, fd, sets } of this.targets) {
-      const events = file.poll();
+    for (let index = from; index < to; index += 1) {
+      const events = (this.files[index] as OpenFile).poll();
+      const fd = this.#fds[index] as number;
+      const sets = this.#sets[index] as number;
       for (let set = 0; set < 3; set += 1) {
         const bits = this.#out[set];
         if (
@@ -98,11 +119,11 @@ class SelectSet {
     return found;
   }
 
-  deliver(task: Task, found: SysResult): SysResult {
+  deliver(found: SysResult): SysResult {
     for (const [index, addr] of this.#addrs.entries()) {
       const bits = this.#out[index];
       if (bits === undefined || bits.length === 0) continue;
-      const copied = task.memory.write(addr, bits);
+      const copied = this.#task.memory.write(addr, bits);
       if (isErrno(copied)) return copied;
     }
     return found;
@@ -130,22 +151,25 @@ function selectFor(task: Task, args: SyscallArgs, deadlineNs: number): MaybeBloc
   const asked = args.i32(0);
   if (asked < 0) return EINVAL;
   const count = Math.min(asked, task.group.limits.soft(RLIMIT_NOFILE));
-  const set = new SelectSet([args.addr(1), args.addr(2), args.addr(3)], Math.ceil(count / 64) * 8);
-  const loaded = set.load(task, count);
+  const set = new SelectSet(task, [args.addr(1), args.addr(2), args.addr(3)], count);
+  const loaded = set.load();
   if (isErrno(loaded)) return loaded;
+  if (count > MANY_FILES) return pollMany(task, set, deadlineNs, () => ERESTARTNOHAND);
+  const opened = set.open(0, count);
+  if (isErrno(opened)) return opened;
   const found = set.scan();
-  if (found !== 0 || deadlineNs === 0) return set.deliver(task, found);
-  return waitFor(task, set, deadlineNs);
+  if (found !== 0 || deadlineNs === 0) return set.deliver(found);
+  return waitFor(set, deadlineNs);
 }
 
-function* waitFor(task: Task, set: SelectSet, deadlineNs: number): Blocking<SysResult> {
+function* waitFor(set: SelectSet, deadlineNs: number): Blocking<SysResult> {
   const found = yield* pollUntil(
-    set.targets,
+    set.targets(),
     deadlineNs,
     () => set.scan(),
     () => ERESTARTNOHAND,
   );
-  return isErrno(found) ? found : set.deliver(task, found);
+  return isErrno(found) ? found : set.deliver(found);
 }
 
 function sysSelect(task: Task, args: SyscallArgs): MaybeBlocking {

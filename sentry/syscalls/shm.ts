@@ -10,6 +10,7 @@ import { ShmSegment } from '../kernel/ipc/shm-segments.ts';
 import type { Task } from '../kernel/task.ts';
 import { pageCeil, pageFloor } from '../mm/page.ts';
 import { choosePlace } from '../mm/placement.ts';
+import { withImpliedExec } from '../mm/read-implies-exec.ts';
 import { VMA_SHARED, type Vma } from '../mm/vma.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
@@ -78,7 +79,7 @@ function attach(
   const error = mm.install(task, {
     start,
     length,
-    prot: rights.prot,
+    prot: withImpliedExec(task, rights.prot, rights.maxProt),
     maxProt: rights.maxProt,
     flags: VMA_SHARED,
     backing: { mappable: segment, file: undefined, label: `/SYSV${hexKey(segment.key)} (deleted)` },

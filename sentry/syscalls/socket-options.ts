@@ -14,7 +14,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import * as so from '../../abi/socket.ts';
-import { readTimeval, setI64 } from '../../abi/time.ts';
+import { getI64, setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
 import { shownCredentials, shownGroups } from '../net/peer-credentials.ts';
 import type { Socket } from '../net/socket.ts';
@@ -79,13 +79,13 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
     case so.SO_SNDBUF:
     case so.SO_SNDBUFFORCE:
       if (name === so.SO_SNDBUFFORCE && !privileged) return EPERM;
-      options.setSendBuffer(number, name === so.SO_SNDBUFFORCE);
+      options.setSendBuffer(number, bufferLimit(task, name === so.SO_SNDBUFFORCE, 'wmem_max'));
       socket.optionsChanged();
       return 0;
     case so.SO_RCVBUF:
     case so.SO_RCVBUFFORCE:
       if (name === so.SO_RCVBUFFORCE && !privileged) return EPERM;
-      options.setReceiveBuffer(number, name === so.SO_RCVBUFFORCE);
+      options.setReceiveBuffer(number, bufferLimit(task, name === so.SO_RCVBUFFORCE, 'rmem_max'));
       socket.optionsChanged();
       return 0;
     case so.SO_RCVLOWAT:
@@ -110,14 +110,19 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
   }
 }
 
+/** Returns the largest size that a buffer may be set to, before it is doubled. */
+function bufferLimit(task: Task, isForced: boolean, setting: 'rmem_max' | 'wmem_max'): number {
+  return isForced ? Number.POSITIVE_INFINITY : task.kernel.settings.number(`net.core.${setting}`);
+}
+
 function setTimeout(options: SocketOptions, name: number, view: DataView): SysResult {
   if (view.byteLength < 16) return EINVAL;
-  const time = readTimeval(view, 0);
-  // A negative time-out means none at all; bad microseconds are out of domain.
-  const negative = view.getInt32(4, true) < 0;
-  if (isErrno(time) && !negative) return EDOM;
-  const ns = isErrno(time) ? 0 : time.sec * 1e9 + time.nsec;
-  const timeoutNs = ns === 0 ? Number.POSITIVE_INFINITY : ns;
+  const seconds = getI64(view, 0);
+  const microseconds = getI64(view, 8);
+  if (microseconds < 0 || microseconds >= 1e6) return EDOM;
+  // A negative time is over at once (sock_set_timeout); only zero means to wait for ever.
+  const ns = Math.max(seconds, -1) * 1e9 + microseconds * 1000;
+  const timeoutNs = ns === 0 ? Number.POSITIVE_INFINITY : Math.max(ns, 0);
   if (name === so.SO_RCVTIMEO) options.receiveTimeoutNs = timeoutNs;
   else options.sendTimeoutNs = timeoutNs;
   return 0;

@@ -1,18 +1,16 @@
-// splice(2), tee(2), vmsplice(2), sendfile(2). Bytes are copied: pages are not the Sentry's to move.
+// splice(2), tee(2), vmsplice(2). Bytes are copied: pages are not the Sentry's to move.
 import {
   EAGAIN,
   EBADF,
   EINVAL,
-  EOVERFLOW,
   EPIPE,
   ERESTARTSYS,
   ESPIPE,
   isErrno,
   type SysResult,
 } from '../../abi/errno.ts';
-import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_WRONLY } from '../../abi/fcntl.ts';
+import { O_ACCMODE, O_APPEND, O_WRONLY, SEEK_CUR } from '../../abi/fcntl.ts';
 import { SIGPIPE } from '../../abi/signal.ts';
-import { S_IFBLK, S_IFDIR, S_IFREG } from '../../abi/stat.ts';
 import { getI64 } from '../../abi/time.ts';
 import { SPLICE_F_GIFT, SPLICE_F_MORE, SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from '../../abi/uio.ts';
 import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
@@ -20,8 +18,10 @@ import type { Pipe } from '../fs/pipe/pipe.ts';
 import { pipeOf } from '../fs/pipe/pipe-end.ts';
 import { PipeSink, PipeSource } from '../fs/pipe/pipe-io.ts';
 import type { Task } from '../kernel/task.ts';
-import { BufferSink, BufferSource } from '../vfs/io.ts';
+import type { Source } from '../vfs/io.ts';
+import { notifyRead, notifyWritten } from '../vfs/notify.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import { beforeWrite } from '../vfs/permission.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
 import {
@@ -31,18 +31,11 @@ import {
   raise,
   readableFile,
   readEvents,
-  readFile,
   writableFile,
   writeEvents,
-  writeFile,
 } from './transfer.ts';
 
 const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
-const chunkBytes = 65536;
-/** A call sends no more: nothing else runs meanwhile. Programs go on after a short count. */
-const maxSendfileBytes = 16_777_216;
-/** Bytes on their way from one file to another; nothing else runs while they are here. */
-const chunk = new Uint8Array(chunkBytes);
 
 /** One attempt to move bytes: a count, or EAGAIN with the file that is not ready. */
 interface Mover {
@@ -87,8 +80,8 @@ function finish(task: Task, moved: SysResult): SysResult {
   return moved;
 }
 
-/** A position argument: undefined for a null pointer (the file's own offset). */
-function readPosition(task: Task, addr: number): SysResult | undefined {
+/** Returns a position argument: undefined for a null pointer (the file's own offset). */
+export function readPosition(task: Task, addr: number): SysResult | undefined {
   if (addr === 0) return undefined;
   const view = task.memory.view(addr, 8);
   if (isErrno(view)) return view;
@@ -167,8 +160,8 @@ function pipeToFile(
   const addr = args.addr(3);
   const position = readPosition(task, addr);
   if (isErrno(position)) return position;
-  if (position !== undefined && isErrno(output.seek(0, 1))) return EINVAL;
-  if ((output.flags & O_APPEND) !== 0) return EINVAL;
+  if (position !== undefined && isErrno(output.seek(0, SEEK_CUR))) return EINVAL;
+  if ((output.flags & O_APPEND) !== 0 || !output.canSpliceTo) return EINVAL;
   const mover = {
     waitFor: input,
     events: readEvents,
@@ -185,8 +178,10 @@ function pipeToFile(
         position ?? output.offset,
       );
       if (isErrno(source)) return source;
+      beforeWrite(output, task.credentials);
       const moved = position === undefined ? output.write(source) : output.pwrite(source, position);
       if (moved > 0) pipe.discard(moved);
+      if (moved > 0) notifyWritten(output);
       if (moved > 0 && position !== undefined) task.memory.writeU64(addr, position + moved);
       return moved;
     },
@@ -211,8 +206,27 @@ function fileToPipe(
   const addr = args.addr(1);
   const position = readPosition(task, addr);
   if (isErrno(position)) return position;
-  if (position !== undefined && isErrno(input.seek(0, 1))) return EINVAL;
-  if (input.node.kind === S_IFDIR) return EINVAL;
+  if (position !== undefined && isErrno(input.seek(0, SEEK_CUR))) return EINVAL;
+  if (!input.canSpliceFrom) return EINVAL;
+  const sink = new PipeSink(pipe, length);
+  const read = (): SysResult => {
+    if (position === undefined) return input.read(sink);
+    const moved = input.pread(sink, position);
+    if (moved > 0) task.memory.writeU64(addr, position + moved);
+    return moved;
+  };
+  return readIntoPipe(task, input, output, pipe, read, nonblocking);
+}
+
+/** Waits for room in the pipe `output`, and for what `read` puts there out of `input`. */
+export function readIntoPipe(
+  task: Task,
+  input: OpenFile,
+  output: OpenFile,
+  pipe: Pipe,
+  read: () => SysResult,
+  nonblocking: boolean,
+): MaybeBlocking {
   const mover = {
     waitFor: output,
     events: writeEvents,
@@ -223,9 +237,8 @@ function fileToPipe(
       if (pipe.isFull) return EAGAIN;
       mover.waitFor = input;
       mover.events = readEvents;
-      const sink = new PipeSink(pipe, length);
-      const moved = position === undefined ? input.read(sink) : input.pread(sink, position);
-      if (moved > 0 && position !== undefined) task.memory.writeU64(addr, position + moved);
+      const moved = read();
+      if (moved > 0) notifyRead(input);
       return moved;
     },
   };
@@ -254,133 +267,38 @@ function sysTee(task: Task, args: SyscallArgs): MaybeBlocking {
   return move(task, pipeToPipe(input, from, output, to, length, false), [input, output], mayWait);
 }
 
-/** vmsplice(2): with pages copied it is writev (or readv) on a pipe. */
+/**
+ * vmsplice(2): with pages copied, one write to (or read from) a pipe, which takes what there is
+ * room for. Only its own flag keeps the call from waiting, not the file's.
+ */
 function sysVmsplice(task: Task, args: SyscallArgs): MaybeBlocking {
   const flags = args.u32(3);
   if ((flags & ~spliceFlags) !== 0) return EINVAL;
   const file = task.files.get(args.i32(0));
   if (isErrno(file)) return file;
-  if (pipeOf(file) === undefined) return EBADF;
+  const pipe = pipeOf(file);
+  if (pipe === undefined) return EBADF;
   const writes = (file.flags & O_ACCMODE) === O_WRONLY;
-  const old = file.flags;
   const vector = writes
     ? task.memory.sourceOfVector(args.addr(1), args.len(2))
     : task.memory.sinkOfVector(args.addr(1), args.len(2));
   if (isErrno(vector)) return vector;
   if (vector.remaining === 0) return 0;
-  if ((flags & SPLICE_F_NONBLOCK) !== 0) file.flags |= O_NONBLOCK;
-  const result = 'take' in vector ? writeFile(task, file, vector) : readFile(task, file, vector);
-  file.flags = old;
-  return result;
+  const mover: Mover = {
+    waitFor: file,
+    events: writes ? writeEvents : readEvents,
+    attempt: () => ('take' in vector ? fillPipe(pipe, vector) : file.read(vector)),
+  };
+  return move(task, mover, [file], (flags & SPLICE_F_NONBLOCK) === 0);
 }
 
-function sysSendfile(task: Task, args: SyscallArgs): MaybeBlocking {
-  const input = readableFile(task, args.i32(1));
-  if (isErrno(input)) return input;
-  const output = writableFile(task, args.i32(0));
-  if (isErrno(output)) return output;
-  const addr = args.addr(2);
-  const position = readPosition(task, addr);
-  if (isErrno(position)) return position;
-  const kind = input.node.kind;
-  if (kind !== S_IFREG && kind !== S_IFBLK) return position === undefined ? EINVAL : ESPIPE;
-  if ((output.flags & O_APPEND) !== 0) return EINVAL;
-  if (args.high(3) >>> 31 === 1) return EINVAL;
-  const start = position ?? input.offset;
-  const length = Math.min(args.len(3), maxSendfileBytes);
-  if (start + length > Number.MAX_SAFE_INTEGER) return EOVERFLOW;
-  const call = new Sendfile(
-    task,
-    input,
-    output,
-    start,
-    length,
-    position === undefined ? undefined : addr,
-  );
-  const done = call.step();
-  return done === EAGAIN && !isNonblocking(output) ? call.wait() : call.finish(done);
-}
-
-/** One sendfile call: goes on through waits until all is sent, the input ends, or a signal comes. */
-class Sendfile {
-  readonly #task: Task;
-  readonly #input: OpenFile;
-  readonly #output: OpenFile;
-  readonly #addr: number | undefined;
-  readonly #start: number;
-  readonly #end: number;
-  #position: number;
-
-  constructor(
-    task: Task,
-    input: OpenFile,
-    output: OpenFile,
-    start: number,
-    length: number,
-    addr: number | undefined,
-  ) {
-    this.#task = task;
-    this.#input = input;
-    this.#output = output;
-    this.#addr = addr;
-    this.#start = start;
-    this.#end = start + length;
-    this.#position = start;
-  }
-
-  /** Sends until nothing is left (0) or an error, EAGAIN included, stops it. */
-  step(): SysResult {
-    while (this.#position < this.#end) {
-      const room = chunk.subarray(0, Math.min(chunkBytes, this.#end - this.#position));
-      const read = this.#input.pread(new BufferSink(room), this.#position);
-      if (read <= 0) return read;
-      const source = limitedWrite(
-        this.#task,
-        this.#output,
-        new BufferSource(chunk.subarray(0, read)),
-        this.#output.offset,
-      );
-      if (isErrno(source)) return source;
-      const written = this.#output.write(source);
-      if (isErrno(written)) return written;
-      this.#position += written;
-      if (written === 0) return 0;
-    }
-    return 0;
-  }
-
-  *wait(): Blocking<SysResult> {
-    this.#input.acquire();
-    this.#output.acquire();
-    try {
-      for (;;) {
-        const wake = yield sleepOn(this.#output, writeEvents);
-        if (wake === 'signal') return this.finish(ERESTARTSYS);
-        const done = this.step();
-        if (done !== EAGAIN) return this.finish(done);
-      }
-    } finally {
-      this.#input.release();
-      this.#output.release();
-    }
-  }
-
-  /** The count sent so far wins over an error; offsets move by it. */
-  finish(done: SysResult): SysResult {
-    const sent = this.#position - this.#start;
-    if (done === EPIPE) raise(this.#task, SIGPIPE);
-    if (sent === 0 && isErrno(done)) return done;
-    if (this.#addr === undefined) this.#input.offset = this.#position;
-    else {
-      const stored = this.#task.memory.writeU64(this.#addr, this.#position);
-      if (isErrno(stored)) return stored;
-    }
-    return sent;
-  }
+/** Any room is enough: PIPE_BUF is for write(2). */
+function fillPipe(pipe: Pipe, source: Source): SysResult {
+  if (pipe.readers === 0) return EPIPE;
+  return pipe.isFull ? EAGAIN : pipe.write(source);
 }
 
 export const spliceRows: readonly Row[] = [
-  sleeps(40, 'sendfile', ['fd', 'fd', 'addr', 'len'], sysSendfile),
   sleeps(275, 'splice', ['fd', 'addr', 'fd', 'addr', 'len', 'hex'], sysSplice),
   sleeps(276, 'tee', ['fd', 'fd', 'len', 'hex'], sysTee),
   sleeps(278, 'vmsplice', ['fd', 'iovec', 'len', 'hex'], sysVmsplice),

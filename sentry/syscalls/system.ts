@@ -1,14 +1,14 @@
-// uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), syslog(2), reboot and other calls
+// uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), reboot and other calls
 // about the machine as a whole.
 
-import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import { EFAULT, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { fromNs, setI64 } from '../../abi/time.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking, PAUSE } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { addTimes } from '../kernel/time-offsets.ts';
-import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
+import { direct, type Row, sleeps } from './entry.ts';
 
 /** Length of each field of struct new_utsname. */
 const UTS_FIELD_BYTES = 65;
@@ -72,16 +72,27 @@ function sysSysinfo(task: Task, args: SyscallArgs): SysResult {
   return task.memory.write(args.addr(0), new Uint8Array(view.buffer));
 }
 
-function sysGetrandom(task: Task, args: SyscallArgs): SysResult {
+const randomBytes = new Uint8Array(65_536);
+/** From here on getrandom(2) lets others run in between. */
+const LONG_RANDOM_BYTES = 262_144;
+
+function sysGetrandom(task: Task, args: SyscallArgs): MaybeBlocking {
   const length = Math.min(args.len(1), 0x1ffffff);
   if ((args.u32(2) & ~GRND_KNOWN) !== 0 || (args.u32(2) & 6) === 6) return EINVAL;
-  const chunk = new Uint8Array(Math.min(length, 65536));
+  return begin(giveRandom(task, args.addr(0), length));
+}
+
+/** A signal ends it, but not before some bytes are there, as in Linux. */
+function* giveRandom(task: Task, addr: number, length: number): Blocking<SysResult> {
   let done = 0;
+  if (length > LONG_RANDOM_BYTES) yield KILLABLE_PAUSE;
   while (done < length) {
-    const part = chunk.subarray(0, Math.min(chunk.length, length - done));
+    const part = randomBytes.subarray(0, Math.min(randomBytes.length, length - done));
     task.kernel.randomFill(part);
-    if (isErrno(task.memory.write(args.addr(0) + done, part))) return done === 0 ? EFAULT : done;
+    if (isErrno(task.memory.write(addr + done, part))) return done === 0 ? EFAULT : done;
     done += part.length;
+    if (length > LONG_RANDOM_BYTES && isPieceOver(task.kernel.clock))
+      if ((yield PAUSE) === 'signal') return done;
   }
   return done;
 }
@@ -94,20 +105,11 @@ function sysGetcpu(task: Task, args: SyscallArgs): SysResult {
   return 0;
 }
 
-/** syslog(2): there is no kernel log to read. */
-function sysSyslog(task: Task, args: SyscallArgs): SysResult {
-  const type = args.i32(0);
-  if (type < 0 || type > 10) return EINVAL;
-  if (type === 3 || type === 9 || type === 10) return type === 10 ? 16384 : 0;
-  return isCapable(task.credentials, CAP_SYS_ADMIN) ? 0 : EPERM;
-}
-
 export const systemRows: readonly Row[] = [
   direct(63, 'uname', ['addr'], sysUname),
   direct(99, 'sysinfo', ['addr'], sysSysinfo),
-  direct(103, 'syslog', ['int', 'addr', 'int'], sysSyslog, { partial: 'the log is empty' }),
   direct(170, 'sethostname', ['string', 'int'], sysSethostname),
   direct(171, 'setdomainname', ['string', 'int'], sysSetdomainname),
   direct(309, 'getcpu', ['addr', 'addr', 'addr'], sysGetcpu, { partial: 'always CPU 0' }),
-  direct(318, 'getrandom', ['addr', 'len', 'hex'], sysGetrandom),
+  sleeps(318, 'getrandom', ['addr', 'len', 'hex'], sysGetrandom),
 ];

@@ -40,6 +40,7 @@ import { seccompRows } from './seccomp.ts';
 import { selectRows } from './select.ts';
 import { semaphoreRows } from './semaphores.ts';
 import { sendReceiveRows } from './send-receive.ts';
+import { sendfileRows } from './sendfile.ts';
 import { shmRows } from './shm.ts';
 import { signalRows } from './signal.ts';
 import { signalfdRows } from './signalfd.ts';
@@ -47,6 +48,7 @@ import { socketRows } from './socket.ts';
 import { spliceRows } from './splice.ts';
 import { statRows } from './stat.ts';
 import { syncRows } from './sync.ts';
+import { syslogRows } from './syslog.ts';
 import { systemRows } from './system.ts';
 import { timeRows } from './time.ts';
 import { timerRows } from './timer.ts';
@@ -99,9 +101,11 @@ const families: readonly (readonly Row[])[] = [
   signalRows,
   signalfdRows,
   socketRows,
+  sendfileRows,
   spliceRows,
   statRows,
   syncRows,
+  syslogRows,
   systemRows,
   timeRows,
   timerRows,

@@ -22,6 +22,7 @@ import {
   writeTimespec,
   writeTimeval,
 } from '../../abi/time.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { IntervalTimers, type IntervalValue } from '../kernel/interval-timer.ts';
 import { PosixTimer, type TimerClock, type TimerEvent } from '../kernel/posix-timer.ts';
 import type { Task } from '../kernel/task.ts';
@@ -83,13 +84,14 @@ function sysTimerCreate(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(event)) return event;
   const { group } = task;
   if (group.posixTimers.size >= group.limits.soft(RLIMIT_SIGPENDING)) return EAGAIN;
+  if (!group.holdings.hasRoom(OBJECT_COST.timer)) return EAGAIN;
   const id = group.nextTimerId;
   const { timer, ...rest } = event;
   const complete: TimerEvent = timer ? { ...rest, valueLo: id } : rest;
   const written = task.memory.writeU32(args.addr(2), id);
   if (isErrno(written)) return written;
   group.nextTimerId += 1;
-  group.posixTimers.set(id, new PosixTimer(group, id, clock, complete));
+  group.addTimer(new PosixTimer(group, id, clock, complete));
   return 0;
 }
 
@@ -174,8 +176,7 @@ function sysTimerGetoverrun(task: Task, args: SyscallArgs): SysResult {
 function sysTimerDelete(task: Task, args: SyscallArgs): SysResult {
   const timer = task.group.posixTimers.get(args.i32(0));
   if (timer === undefined) return EINVAL;
-  timer.cancel();
-  task.group.posixTimers.delete(timer.id);
+  task.group.removeTimer(timer);
   return 0;
 }
 

@@ -4,6 +4,7 @@ import {
   EBADF,
   EFBIG,
   EINTR,
+  EINVAL,
   EPIPE,
   ERESTARTSYS,
   isErrno,
@@ -22,13 +23,28 @@ import {
 } from '../../abi/poll.ts';
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../../abi/resource.ts';
 import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
-import { S_IFREG } from '../../abi/stat.ts';
-import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import { S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
+import {
+  type Blocking,
+  KILLABLE_PAUSE,
+  type MaybeBlocking,
+  PAUSE,
+  type Sleep,
+  sleepOn,
+} from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Sink, Source } from '../vfs/io.ts';
 import { notifyRead, notifyWritten } from '../vfs/notify.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { beforeWrite } from '../vfs/permission.ts';
+import {
+  afterwards,
+  exclusively,
+  isLong,
+  readInPieces,
+  ShortSource,
+  writeInPieces,
+} from './long-transfer.ts';
 
 /** MAX_RW_COUNT: INT_MAX rounded down to a page. */
 export const maxTransferBytes = 0x7fff_f000;
@@ -63,6 +79,14 @@ export function deadlineAfter(task: Task, timeoutNs: number): number {
 }
 
 /**
+ * Returns the sleep of a long copy into `output` between two pieces, in which others get their
+ * turn. As in Linux, only death cuts a copy into a regular file short.
+ */
+export function betweenPieces(output: OpenFile): Sleep {
+  return output.node.kind === S_IFREG ? KILLABLE_PAUSE : PAUSE;
+}
+
+/**
  * Returns the result of an interrupted call, by Linux's sock_intr_errno: a call with a time-out of
  * its own is not restarted.
  */
@@ -72,8 +96,22 @@ export function interrupted(timeoutNs: number): SysResult {
 
 /** Reads at the file's offset, waiting where the file is blocking. */
 export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking {
+  if (isLong(file, sink.remaining) || file.longCall !== undefined)
+    return afterwards(readLong(task, file, sink), (all) => readDone(file, all));
   const count = file.read(sink);
-  if (count === EAGAIN && !isNonblocking(file)) return waitAndRead(task, file, sink);
+  if (count === EAGAIN) {
+    if (file.goesOn) return afterwards(readLong(task, file, sink), (more) => readDone(file, more));
+    if (!isNonblocking(file)) return waitAndRead(task, file, sink);
+  }
+  if (count > 0) notifyRead(file);
+  return count;
+}
+
+function readLong(task: Task, file: OpenFile, sink: Sink): Blocking<SysResult> {
+  return exclusively([file], () => readInPieces(task, file, sink, (piece) => file.read(piece)));
+}
+
+function readDone(file: OpenFile, count: SysResult): SysResult {
   if (count > 0) notifyRead(file);
   return count;
 }
@@ -100,7 +138,11 @@ function* waitAndRead(task: Task, file: OpenFile, sink: Sink): Blocking<SysResul
 export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBlocking {
   const limited = limitedWrite(task, file, source, file.offset);
   if (isErrno(limited)) return limited;
-  if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
+  if (file.node.kind === S_IFREG) {
+    beforeWrite(file, task.credentials);
+    if (isLongWrite(file, limited))
+      return afterwards(writeLong(task, file, limited), (all) => writeDone(task, file, all));
+  }
   const count = file.write(limited);
   if (
     !isErrno(count) ? !wantsMore(file, limited, count) : count !== EAGAIN || isNonblocking(file)
@@ -108,6 +150,21 @@ export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBloc
     return writeDone(task, file, count);
   }
   return waitAndWrite(task, file, limited, Math.max(count, 0));
+}
+
+/** Written in pieces, or after another call that writes in pieces. */
+function isLongWrite(file: OpenFile, source: Source): boolean {
+  return (
+    isLong(file, source.remaining) ||
+    file.longCall !== undefined ||
+    file.node.longCall !== undefined
+  );
+}
+
+function writeLong(task: Task, file: OpenFile, source: Source): Blocking<SysResult> {
+  return exclusively([file, file.node], () =>
+    writeInPieces(task, file, source, (piece) => file.write(piece)),
+  );
 }
 
 function wantsMore(file: OpenFile, source: Source, count: number): boolean {
@@ -130,7 +187,7 @@ function* waitAndWrite(
       if (count > 0) total += count;
       if (!isErrno(count) && !wantsMore(file, source, count)) return writeDone(task, file, total);
       if (!isErrno(count)) continue;
-      // An error after a part was taken is reported by the next call; SIGPIPE comes at once.
+      // An error after a part was taken is reported by the next call; a pipe's SIGPIPE comes at once.
       if (count !== EAGAIN || isNonblocking(file)) return partWritten(task, file, total, count);
       const wake = yield sleepOn(file, writeEvents, deadlineNs);
       if (wake === 'signal') return partWritten(task, file, total, interrupted(timeoutNs));
@@ -143,7 +200,7 @@ function* waitAndWrite(
 
 function partWritten(task: Task, file: OpenFile, total: number, error: SysResult): SysResult {
   if (total === 0) return writeDone(task, file, error);
-  if (error === EPIPE) writeDone(task, file, error);
+  if (error === EPIPE && file.node.kind !== S_IFSOCK) writeDone(task, file, error);
   return writeDone(task, file, total);
 }
 
@@ -158,11 +215,22 @@ export function raise(task: Task, signal: number): void {
   task.sendSignal({ signal, code: SI_USER, pid: task.group.id, uid: task.credentials.uid });
 }
 
+/** A transfer may not end above the largest loff_t: rw_verify_area of fs/read_write.c. */
+function passesLargestOffset(position: number, lengthBytes: number): boolean {
+  return position + lengthBytes >= 2 ** 63;
+}
+
 /** pread(2) on any file. Those with positions never wait. */
-export function preadFile(file: OpenFile, sink: Sink, position: number): SysResult {
-  const count = file.pread(sink, position);
-  if (count > 0) notifyRead(file);
-  return count;
+export function preadFile(task: Task, file: OpenFile, sink: Sink, position: number): MaybeBlocking {
+  if (passesLargestOffset(position, sink.remaining)) return EINVAL;
+  if (!isLong(file, sink.remaining)) {
+    const count = file.pread(sink, position);
+    if (count !== EAGAIN || !file.goesOn) return readDone(file, count);
+  }
+  return afterwards(
+    readInPieces(task, file, sink, (piece, done) => file.pread(piece, position + done)),
+    (all) => readDone(file, all),
+  );
 }
 
 export function pwriteFile(
@@ -170,13 +238,31 @@ export function pwriteFile(
   file: OpenFile,
   source: Source,
   position: number,
-): SysResult {
+): MaybeBlocking {
+  if (passesLargestOffset(position, source.remaining)) return EINVAL;
   const limited = limitedWrite(task, file, source, position);
   if (isErrno(limited)) return limited;
-  if (file.node.kind === S_IFREG) beforeWrite(file, task.credentials);
+  if (file.node.kind === S_IFREG) {
+    beforeWrite(file, task.credentials);
+    if (isLong(file, limited.remaining) || file.node.longCall !== undefined)
+      return afterwards(pwriteLong(task, file, limited, position), (all) =>
+        writeDone(task, file, all),
+      );
+  }
   const count = file.pwrite(limited, position);
   if (count > 0) notifyWritten(file);
   return count;
+}
+
+function pwriteLong(
+  task: Task,
+  file: OpenFile,
+  source: Source,
+  position: number,
+): Blocking<SysResult> {
+  return exclusively([file.node], () =>
+    writeInPieces(task, file, source, (piece, done) => file.pwrite(piece, position + done)),
+  );
 }
 
 /** Applies RLIMIT_FSIZE: the source cut short, or EFBIG with SIGXFSZ where nothing may be written. */
@@ -186,9 +272,20 @@ export function limitedWrite(
   source: Source,
   position: number,
 ): Result<Source> {
+  const allowed = limitedLength(task, file, source.remaining, position);
+  if (isErrno(allowed)) return allowed;
+  return allowed === source.remaining ? source : new ShortSource(source, allowed);
+}
+
+/** How many of `length` bytes RLIMIT_FSIZE lets be written at `position`, or EFBIG with SIGXFSZ for none. */
+export function limitedLength(
+  task: Task,
+  file: OpenFile,
+  length: number,
+  position: number,
+): SysResult {
   const limit = task.group.limits.soft(RLIMIT_FSIZE);
-  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || source.remaining === 0)
-    return source;
+  if (limit === RLIM_INFINITY || file.node.kind !== S_IFREG || length === 0) return length;
   let start = position;
   if ((file.flags & O_APPEND) !== 0) {
     const attributes = file.node.attributes();
@@ -199,31 +296,5 @@ export function limitedWrite(
     raise(task, SIGXFSZ);
     return EFBIG;
   }
-  return start + source.remaining <= limit ? source : new ShortSource(source, limit - start);
-}
-
-/** The first bytes of another source. */
-export class ShortSource implements Source {
-  readonly #source: Source;
-  #left: number;
-
-  constructor(source: Source, lengthBytes: number) {
-    this.#source = source;
-    this.#left = lengthBytes;
-  }
-
-  get remaining(): number {
-    return Math.min(this.#left, this.#source.remaining);
-  }
-
-  take(dst: Uint8Array): SysResult {
-    const count = this.#source.take(dst.length > this.#left ? dst.subarray(0, this.#left) : dst);
-    if (count > 0) this.#left -= count;
-    return count;
-  }
-
-  giveBack(count: number): void {
-    this.#source.giveBack(count);
-    this.#left += count;
-  }
+  return Math.min(length, limit - start);
 }

@@ -26,7 +26,7 @@ import { SIGXFSZ } from '../../abi/signal.ts';
 import { S_IFDIR, S_IFIFO, S_IFREG } from '../../abi/stat.ts';
 import type { Task } from '../kernel/task.ts';
 import { notifyModified, notifyWritten } from '../vfs/notify.ts';
-import { dropSetIds, MAY_WRITE, mayAccessPath } from '../vfs/permission.ts';
+import { dropPrivileges, MAY_WRITE, mayAccessPath } from '../vfs/permission.ts';
 import type { SyscallArgs } from './args.ts';
 import { direct, type Row } from './entry.ts';
 import { pathArgument } from './stat.ts';
@@ -59,7 +59,7 @@ function sysTruncate(task: Task, args: SyscallArgs): SysResult {
   if (path.node.isRunning) return ETXTBSY;
   const limited = withinFileLimit(task, sizeBytes);
   if (isErrno(limited)) return limited;
-  dropSetIds(path.node, task.credentials);
+  dropPrivileges(path.node, task.credentials);
   const done = path.node.setAttributes({ sizeBytes });
   if (!isErrno(done)) notifyModified(path.dentry);
   return done;
@@ -73,7 +73,7 @@ function sysFtruncate(task: Task, args: SyscallArgs): SysResult {
   if (file.node.kind !== S_IFREG || !canWrite(file.flags)) return EINVAL;
   const limited = withinFileLimit(task, sizeBytes);
   if (isErrno(limited)) return limited;
-  dropSetIds(file.node, task.credentials);
+  dropPrivileges(file.node, task.credentials);
   const done = file.truncate(sizeBytes);
   if (!isErrno(done)) notifyWritten(file);
   return done;
@@ -99,7 +99,7 @@ function sysFallocate(task: Task, args: SyscallArgs): SysResult {
     const limited = withinFileLimit(task, offset + length);
     if (isErrno(limited)) return limited;
   }
-  dropSetIds(file.node, task.credentials);
+  dropPrivileges(file.node, task.credentials);
   const done = file.fallocate(mode, offset, length);
   if (!isErrno(done)) notifyWritten(file);
   return done;

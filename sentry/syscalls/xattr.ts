@@ -54,11 +54,24 @@ function nameArgument(task: Task, addr: number): Result<string> {
   return name === '' || name.length > XATTR_NAME_MAX ? ERANGE : name;
 }
 
+const prefixes: ReadonlySet<string> = new Set([
+  XATTR_SECURITY_PREFIX,
+  XATTR_SYSTEM_PREFIX,
+  XATTR_TRUSTED_PREFIX,
+  XATTR_USER_PREFIX,
+]);
+
 /**
  * Returns 0 where the task may see or change an attribute of this name, else the errno: xattr(7),
  * xattr_permission of fs/xattr.c.
  */
 function mayUseName(task: Task, path: Path, name: string, mask: number): SysResult {
+  const allowed = mayUseNamespace(task, path, name, mask);
+  // A name that is a prefix and nothing more is judged last: xattr_resolve_name.
+  return !isErrno(allowed) && prefixes.has(name) ? EINVAL : allowed;
+}
+
+function mayUseNamespace(task: Task, path: Path, name: string, mask: number): SysResult {
   const { credentials } = task;
   const writes = mask === MAY_WRITE;
   if (writes && path.node.isUnmapped) return EPERM;

@@ -1,28 +1,37 @@
 // A byte queue over one array that grows as it fills, up to a capacity that the owner enforces:
 // pipes, terminals' and stream sockets' buffers. Positions count every byte ever put in, so an
 // owner can remember places in the stream.
-import type { SysResult } from '../../abi/errno.ts';
+import { ENOMEM, type SysResult } from '../../abi/errno.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import type { Sink, Source } from './io.ts';
 
 const firstBytes = 4096;
 
 export class ByteRing {
-  #bytes: Uint8Array = empty;
+  #bytes: Uint8Array<ArrayBuffer> = empty;
   /** Index of the oldest byte in #bytes (a power of two long). */
   #head = 0;
   length = 0;
   /** Stream position of the oldest byte. */
   position = 0;
+  /** The account that pays for #bytes: the process that first put bytes in. */
+  #account: MemoryAccount | undefined;
 
   /** Stream position just past the newest byte. */
   get end(): number {
     return this.position + this.length;
   }
 
-  /** Takes up to `limit` bytes of `source`. Bytes taken, or the source's error where none were. */
+  /**
+   * Takes up to `limit` bytes of `source`. Bytes taken, or the source's error where none were, or
+   * ENOMEM where the array is full and may not grow.
+   */
   fill(source: Source, limit: number): SysResult {
     let wanted = Math.min(limit, source.remaining);
-    this.#reserve(this.length + wanted);
+    if (wanted > this.#bytes.length - this.length && !this.#reserve(this.length + wanted)) {
+      wanted = this.#bytes.length - this.length;
+      if (wanted === 0) return ENOMEM;
+    }
     let total = 0;
     while (wanted > 0) {
       const tail = (this.#head + this.length) & (this.#bytes.length - 1);
@@ -69,21 +78,39 @@ export class ByteRing {
     this.position += count;
     this.#head = this.length === 0 ? 0 : (this.#head + count) & (this.#bytes.length - 1);
     // An idle buffer that was once large gives its memory back.
-    if (this.length === 0 && this.#bytes.length > keptBytes) this.#bytes = empty;
+    if (this.length === 0 && this.#bytes.length > keptBytes) this.#free();
   }
 
-  #reserve(lengthBytes: number): void {
-    if (lengthBytes <= this.#bytes.length) return;
+  /** Forgets all bytes and gives the memory back: nobody will put any in. */
+  release(): void {
+    this.discard(this.length);
+    this.#free();
+  }
+
+  #free(): void {
+    this.#account?.uncharge(this.#bytes.length);
+    this.#account = undefined;
+    // Without this the memory would be there until V8 collects garbage, and nobody would pay for it.
+    if (this.#bytes.length > keptBytes) this.#bytes.buffer.transfer(0);
+    this.#bytes = empty;
+  }
+
+  /** False where the account does not allow an array of that length. */
+  #reserve(lengthBytes: number): boolean {
     let size = Math.max(firstBytes, this.#bytes.length);
     while (size < lengthBytes) size *= 2;
-    const grown = new Uint8Array(size);
-    const front = this.#bytes.subarray(this.#head, this.#head + this.length);
-    grown.set(front);
-    if (front.length < this.length) {
-      grown.set(this.#bytes.subarray(0, this.length - front.length), front.length);
-    }
+    this.#account ??= currentAccount();
+    if (!this.#account.charge(size)) return false;
+    const oldSize = this.#bytes.length;
+    const grown = new Uint8Array(
+      oldSize === 0 ? new ArrayBuffer(size) : this.#bytes.buffer.transfer(size),
+    );
+    // What had wrapped around to the start goes on behind the old end.
+    const wrapped = this.#head + this.length - oldSize;
+    if (wrapped > 0) grown.copyWithin(oldSize, 0, wrapped);
+    this.#account.uncharge(oldSize);
     this.#bytes = grown;
-    this.#head = 0;
+    return true;
   }
 }
 

@@ -15,6 +15,10 @@ export class Dentry {
   readonly node: Node | undefined;
   children: Map<string, Dentry> | undefined = undefined;
   pins = 0;
+  /** Those of `pins` that watches of inotify(7) hold: for Linux a watch holds the inode, not the name. */
+  watchPins = 0;
+  /** Told once nobody but watches holds the dentry any more; its file has no name left. */
+  atLastUse: (() => void) | undefined = undefined;
   /** Mounts that have this dentry as their mount point. */
   mountCount = 0;
   /** The name was removed (unlink, rmdir, rename over it); paths show ' (deleted)'. */
@@ -223,7 +227,17 @@ export function pinDentry(dentry: Dentry): void {
 
 export function unpinDentry(dentry: Dentry): void {
   dentry.pins -= 1;
+  if (dentry.atLastUse !== undefined && !isInUse(dentry)) {
+    const { atLastUse } = dentry;
+    dentry.atLastUse = undefined;
+    atLastUse();
+  }
   if (dentry.pins === 0 && dentry.unlinked) uncount(dentry);
+}
+
+/** Says whether an open file, a mapping, a working directory or the like holds the dentry. */
+export function isInUse(dentry: Dentry): boolean {
+  return dentry.pins > dentry.watchPins;
 }
 
 /** Drops an unused dentry: the name is looked up afresh next time. */

@@ -32,7 +32,7 @@ import { isCapable } from './credentials.ts';
 import { addChild, lookupChild, removeName } from './dentry.ts';
 import type { FsCaller } from './fs-context.ts';
 import type { NewNode, Node } from './node.ts';
-import { hasObservers, notifyAttributes, notifyCreated, notifyDeleted } from './notify.ts';
+import { hasObservers, notifyCreated, notifyDeleted, notifyLinkCount } from './notify.ts';
 import { Path } from './path.ts';
 import {
   childOf,
@@ -43,6 +43,7 @@ import {
   walkPath,
 } from './path-walk.ts';
 import { mayChangeInode, mayCreateIn, mayDelete, mayWriteMount, newNode } from './permission.ts';
+import { mayLink } from './protected-links.ts';
 
 export function makeDirectory(
   caller: FsCaller,
@@ -125,7 +126,8 @@ export function makeLink(
   const place = placeFor(caller, newFd, newPath, false);
   if (isErrno(place)) return place;
   if (old.mount !== place.parent.mount) return EXDEV;
-  let allowed = mayChangeInode(old.node);
+  let allowed = mayLink(caller.credentials, old.node);
+  if (!isErrno(allowed)) allowed = mayChangeInode(old.node);
   if (!isErrno(allowed)) allowed = mayCreateIn(caller.credentials, place.parent);
   if (isErrno(allowed)) return allowed;
   if (old.node.kind === S_IFDIR) return EPERM;
@@ -134,7 +136,7 @@ export function makeLink(
   const linked = place.parent.node.link(place.name, old.node);
   if (isErrno(linked)) return linked;
   addChild(place.parent.dentry, place.name, old.node);
-  notifyAttributes(old.dentry);
+  notifyLinkCount(old.node);
   notifyCreated(place.parent.node, place.name, old.node.kind);
   return 0;
 }
@@ -184,7 +186,8 @@ function removeAt(
   const node = victim.node;
   const done = asDirectory ? parent.node.rmdir(name, node) : parent.node.unlink(name, node);
   if (isErrno(done)) return done;
-  if (hasObservers()) notifyDeleted(parent.node, name, node, asDirectory || linkCount(node) === 0);
+  if (hasObservers())
+    notifyDeleted(parent.node, victim.dentry, asDirectory || linkCount(node) === 0);
   removeName(victim.dentry);
   return 0;
 }

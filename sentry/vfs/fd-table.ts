@@ -1,9 +1,18 @@
 // A table of file descriptors: fcntl(2), dup(2), close_range(2); struct files_struct.
-import { EBADF, EMFILE, type Result, type SysResult } from '../../abi/errno.ts';
+import { EBADF, EMFILE, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
 import { O_PATH } from '../../abi/fcntl.ts';
+import { finishLater } from '../base/leftovers.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { anonymousDentry, type Dentry } from './dentry.ts';
 import { releasePosixLocks } from './locks.ts';
 import type { OpenFile } from './open-file.ts';
+
+/**
+ * Files that one turn closes where a process with very many ends. The last reference to each may
+ * take a microsecond or two.
+ */
+const CLOSED_AT_ONCE = 1024;
 
 export class FdTable {
   #files: (OpenFile | undefined)[] = [];
@@ -12,6 +21,8 @@ export class FdTable {
   #lowestFree = 0;
   #count = 0;
   #holders = 1;
+  /** The account that pays for the table: the process that it was made for. */
+  #account: MemoryAccount = currentAccount();
   /** RLIMIT_NOFILE's soft limit: kept up to date by prlimit(2). */
   limit = 1024;
 
@@ -26,10 +37,18 @@ export class FdTable {
     return this.#files[fd] ?? EBADF;
   }
 
-  /** Installs `file` at the lowest free descriptor from `lowest` on: it, or EMFILE. */
+  /**
+   * Installs `file` at the lowest free descriptor from `lowest` on: it, EMFILE, or ENOMEM. A file
+   * that nobody holds is closed where it cannot be installed.
+   */
   add(file: OpenFile, cloexec: boolean, lowest = 0): SysResult {
     const fd = this.#lowest(lowest);
-    if (fd >= this.limit) return EMFILE;
+    const refused = fd >= this.limit ? EMFILE : this.#hasRoomFor(file, fd) ? 0 : ENOMEM;
+    if (refused !== 0) {
+      file.acquire();
+      file.release();
+      return refused;
+    }
     if (lowest <= this.#lowestFree) this.#lowestFree = fd + 1; // Everything below was looked at.
     this.#put(fd, file, cloexec);
     return fd;
@@ -47,6 +66,7 @@ export class FdTable {
   /** dup2: `fd` becomes `file`, what it was is closed. EBADF for a number out of range. */
   replace(fd: number, file: OpenFile, cloexec: boolean): SysResult {
     if (fd < 0 || fd >= this.limit) return EBADF;
+    if (!this.#hasRoomFor(file, fd)) return ENOMEM;
     const old = this.#files[fd];
     if (old === file) {
       this.#cloexec[fd] = cloexec;
@@ -90,8 +110,9 @@ export class FdTable {
     return this.#count;
   }
 
-  *entries(): Generator<[number, OpenFile]> {
-    for (let fd = 0; fd < this.#files.length; fd += 1) {
+  /** From descriptor `first` on. */
+  *entries(first = 0): Generator<[number, OpenFile]> {
+    for (let fd = Math.max(first, 0); fd < this.#files.length; fd += 1) {
       const file = this.#files[fd];
       if (file !== undefined) yield [fd, file];
     }
@@ -101,6 +122,7 @@ export class FdTable {
   fork(): FdTable {
     const copy = new FdTable();
     const end = this.end;
+    copy.#account.force(end * OBJECT_COST.descriptor);
     copy.#files = this.#files.slice(0, end);
     copy.#cloexec = this.#cloexec.slice(0, end);
     copy.#lowestFree = this.#lowestFree;
@@ -130,9 +152,21 @@ export class FdTable {
   release(): void {
     this.#holders -= 1;
     if (this.#holders !== 0) return;
+    const closing = this.#closeAll();
+    if (closing.next().done !== true) finishLater(closing);
+  }
+
+  *#closeAll(): Iterator<undefined> {
+    let closed = 0;
     for (let fd = 0; fd < this.#files.length; fd += 1) {
-      if (this.#files[fd] !== undefined) this.remove(fd);
+      if (this.#files[fd] === undefined) continue;
+      this.remove(fd);
+      closed += 1;
+      if (closed % CLOSED_AT_ONCE === 0) yield undefined;
     }
+    this.#account.uncharge(this.#files.length * OBJECT_COST.descriptor);
+    this.#files = [];
+    this.#cloexec = [];
   }
 
   /** Stands for a file without a path in *at(2) calls with an empty one. */
@@ -146,7 +180,16 @@ export class FdTable {
     return fd;
   }
 
+  /** A description that is open already costs its place in the table alone. */
+  #hasRoomFor(file: OpenFile, fd: number): boolean {
+    const places = Math.max(0, fd + 1 - this.#files.length) * OBJECT_COST.descriptor;
+    const bytes = file.references === 0 ? file.objectBytes + places : places;
+    return bytes === 0 || currentAccount().hasRoom(bytes);
+  }
+
   #put(fd: number, file: OpenFile, cloexec: boolean): void {
+    const places = fd + 1 - this.#files.length;
+    if (places > 0) this.#account.force(places * OBJECT_COST.descriptor);
     // Arrays stay dense: dup2(0, 1000000) must not turn them into dictionaries.
     while (this.#files.length <= fd) {
       this.#files.push(undefined);

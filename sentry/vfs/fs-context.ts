@@ -42,6 +42,11 @@ export class FsContext {
     return this.#holders > 1;
   }
 
+  /** The number of tasks that use the context. */
+  get holders(): number {
+    return this.#holders;
+  }
+
   /** A copy for a child or for unshare(CLONE_FS). */
   fork(): FsContext {
     return new FsContext(this.#root, this.#cwd, this.umask);

@@ -4,6 +4,8 @@
 import { EAGAIN, EDEADLK, ENOLCK, type SysResult } from '../../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { WaitQueue } from '../base/wait.ts';
 import type { Node } from './node.ts';
 import type { OpenFile } from './open-file.ts';
@@ -30,6 +32,8 @@ const waitingFor = new Map<object, object>();
 export class FileLocks {
   readonly queue = new WaitQueue();
   #records: RecordLock[] = [];
+  /** The account that pays for the records: the process that first locked. */
+  readonly #account: MemoryAccount = currentAccount();
   /** flock(2): holders of the shared or the one exclusive lock. */
   readonly #sharers = new Set<object>();
   #exclusive: object | undefined = undefined;
@@ -41,11 +45,6 @@ export class FileLocks {
       this.#exclusive === undefined &&
       this.queue.isEmpty
     );
-  }
-
-  /** For /proc/locks. */
-  get records(): readonly RecordLock[] {
-    return this.#records;
   }
 
   /** The first lock of another owner in the way of `wanted`. */
@@ -79,6 +78,9 @@ export class FileLocks {
     }
     if (wanted.type !== F_UNLCK) kept.push({ ...wanted, start, end });
     if (kept.length > maxRecords && kept.length > this.#records.length) return ENOLCK;
+    const grown = (kept.length - this.#records.length) * OBJECT_COST.lock;
+    if (grown > 0 && !this.#account.hasRoom(grown)) return ENOLCK;
+    this.#account.force(grown);
     kept.sort((a, b) => a.start - b.start);
     this.#records = kept;
     // Unlocking and turning write into read locks both let others in.
@@ -106,6 +108,7 @@ export class FileLocks {
   dropRecords(owner: object): void {
     const kept = this.#records.filter((lock) => lock.owner !== owner);
     if (kept.length === this.#records.length) return;
+    this.#account.force((kept.length - this.#records.length) * OBJECT_COST.lock);
     this.#records = kept;
     this.queue.notify(POLLIN);
   }

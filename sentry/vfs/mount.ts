@@ -8,7 +8,11 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { POLLERR, POLLPRI } from '../../abi/poll.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
+import { WaitQueue } from '../base/wait.ts';
 import { type Dentry, isWithin, rootDentry } from './dentry.ts';
 import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
@@ -42,6 +46,7 @@ export class Mount {
   users = 0;
   /** The namespace, set in the root mount of a namespace only. */
   namespace: MountNamespace | undefined = undefined;
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(filesystem: FileSystem, options: MountOptions = {}) {
     lastMountId += 1;
@@ -52,6 +57,19 @@ export class Mount {
     this.data = options.data ?? '';
     this.flags = options.flags ?? 0;
     this.root.pins += 1;
+    filesystem.mountCount = (filesystem.mountCount ?? 0) + 1;
+    this.#account.force(OBJECT_COST.mount);
+  }
+
+  /** It was taken out of the tree for good. */
+  released(): void {
+    this.root.pins -= 1;
+    this.#account.uncharge(OBJECT_COST.mount);
+    // Where somebody still uses a file, the memory stays until the container ends.
+    if (this.users > 0) return;
+    const { filesystem } = this;
+    filesystem.mountCount = (filesystem.mountCount ?? 1) - 1;
+    if (filesystem.mountCount === 0) filesystem.unmounted?.();
   }
 
   get rootPath(): Path {
@@ -99,6 +117,9 @@ export class MountNamespace {
   readonly inode: number;
   /** The meaning of FIFOs and devices to the processes that have this namespace. */
   readonly specialFiles: SpecialFiles;
+  /** The wakers of tasks that wait for a change of the mounts. */
+  readonly queue: WaitQueue = new WaitQueue();
+  #version = 0;
   #root: Mount;
 
   constructor(root: Mount, { inode, specialFiles }: MountNamespaceParts) {
@@ -110,6 +131,17 @@ export class MountNamespace {
 
   get root(): Mount {
     return this.#root;
+  }
+
+  /** Grows with each change of the mounts. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A mount came, went, or has other flags. */
+  changed(): void {
+    this.#version += 1;
+    this.queue.notify(POLLERR | POLLPRI);
   }
 
   /** The root directory as a process of this namespace starts with it. */
@@ -140,6 +172,7 @@ export class MountNamespace {
     if (place.dentry.unlinked) return ENOENT;
     if ((place.node.kind === S_IFDIR) !== (mount.root.node?.kind === S_IFDIR)) return ENOTDIR;
     hang(mount, place.mount, place.dentry);
+    this.changed();
     return 0;
   }
 
@@ -157,7 +190,8 @@ export class MountNamespace {
     if (mount.children.size > 0 && !detach) return EBUSY;
     if (!detach && mount.users > 0) return EBUSY;
     unhang(mount);
-    mount.root.pins -= 1;
+    mount.released();
+    this.changed();
     return 0;
   }
 
@@ -185,6 +219,7 @@ export class MountNamespace {
       newRoot.namespace = this;
     }
     hang(oldRoot, putOld.mount ?? newRoot, putOld.dentry);
+    this.changed();
     return 0;
   }
 }

@@ -12,6 +12,7 @@ import {
 } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import type { WallTime } from '../base/clock.ts';
+import type { Waitable } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { FileLocks } from './locks.ts';
 import type { NodeObserver } from './notify.ts';
@@ -117,8 +118,12 @@ export interface FileSystem {
   readonly root: Node;
   /** Device number of the instance (st_dev). */
   readonly dev: number;
+  /** The mounts that show the file system: counted by vfs/mount.ts alone. */
+  mountCount?: number;
   /** Owners are not shown as they are on the host (mount_setattr(2)). */
   readonly isIdMapped?: boolean;
+  /** The last mount has gone, and nobody has a file open: a file system in memory gives it back. */
+  unmounted?(): void;
   status(): FileSystemStatus;
   /** Writes back what is dirty (sync, syncfs). */
   sync(): SysResult;
@@ -139,6 +144,8 @@ export class FileIdentity {
   observers: Set<NodeObserver> | undefined = undefined;
   /** Address spaces whose program it is (mm/memory-manager.ts): nobody writes to it meanwhile. */
   running = 0;
+  /** Descriptions that are open for writing: nobody executes the file meanwhile (i_writecount). */
+  writers = 0;
   /** The pipe of a FIFO that was opened (fs/pipe/fifo.ts), which this layer knows no more of. */
   fifoPipe: object | undefined = undefined;
   /** The socket that is bound to the name (net/unix/address.ts). */
@@ -161,6 +168,8 @@ export abstract class Node extends FileIdentity {
   readonly cacheable: boolean = true;
   /** Dentries that name this node: counted by vfs/dentry.ts alone. */
   dentryCount = 0;
+  /** The call that writes this file in pieces. */
+  longCall: Waitable | undefined = undefined;
 
   /** The file itself: other nodes may be of the same one (fs/gofer/shared-identities.ts). */
   get identity(): FileIdentity {
@@ -175,6 +184,11 @@ export abstract class Node extends FileIdentity {
   /** ETXTBSY for opening for writing, and for truncate(2). */
   get isRunning(): boolean {
     return (this.knownIdentity?.running ?? 0) > 0;
+  }
+
+  /** True: execve(2) answers ETXTBSY. */
+  get isOpenForWriting(): boolean {
+    return (this.knownIdentity?.writers ?? 0) > 0;
   }
 
   abstract attributes(): Result<Attributes>;
@@ -294,6 +308,13 @@ export abstract class Node extends FileIdentity {
   removeXattr(_name: string): SysResult {
     return EOPNOTSUPP;
   }
+
+  /**
+   * Removes the capabilities that a program file gives (security.capability), since its bytes or its
+   * owner change (ATTR_KILL_PRIV). File systems of the host do nothing: the host's kernel removes
+   * them itself.
+   */
+  dropFileCapabilities(): void {}
 }
 
 /** Where a magic link leads. */

@@ -18,13 +18,23 @@ import {
   IN_OPEN,
 } from '../../abi/inotify.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
-import type { Dentry } from './dentry.ts';
+import { type Dentry, isInUse } from './dentry.ts';
 import type { Node } from './node.ts';
 import type { OpenFile } from './open-file.ts';
 
+export interface NodeEvent {
+  /** One IN_* event, with IN_ISDIR. */
+  readonly mask: number;
+  /** The number that the two events of a rename share; else 0. */
+  readonly cookie: number;
+  /** The entry's name for events on a directory's child. */
+  readonly name: string | undefined;
+  /** Something was done with an open file whose name is gone (IN_EXCL_UNLINK). */
+  readonly isOfUnlinked: boolean;
+}
+
 export interface NodeObserver {
-  /** `mask` is one IN_* event, with IN_ISDIR; `name` is the entry's for events on a directory's child. */
-  nodeEvent(mask: number, cookie: number, name: string | undefined): void;
+  nodeEvent(event: NodeEvent): void;
 }
 
 /** How many observers there are at all: without any, events cost one comparison. */
@@ -57,23 +67,50 @@ export function notifyCreated(directory: Node, name: string, kind: number): void
   if (observerCount > 0) tell(directory, IN_CREATE | directoryBit(kind), 0, name);
 }
 
-/** An entry was removed; `node` has no name any more when `isGone`. */
-export function notifyDeleted(directory: Node, name: string, node: Node, isGone: boolean): void {
-  if (observerCount === 0) return;
-  if (isGone) tell(node, IN_DELETE_SELF, 0, undefined);
-  else tell(node, IN_ATTRIB, 0, undefined);
-  tell(directory, IN_DELETE | directoryBit(node.kind), 0, name);
+/**
+ * Tells that the entry `dentry` of a directory was removed. When `isGone`, its file has no other
+ * name: the watches of the file end once nobody holds the dentry, which may be long after.
+ */
+export function notifyDeleted(directory: Node, dentry: Dentry, isGone: boolean): void {
+  const { node } = dentry;
+  if (observerCount === 0 || node === undefined) return;
+  if (node.kind !== S_IFDIR) notifyLinkCount(node);
+  if (isGone) endWatches(dentry, node);
+  tell(directory, IN_DELETE | directoryBit(node.kind), 0, dentry.name);
 }
 
-export function notifyMoved(from: Node, name: string, to: Node, newName: string, node: Node): void {
+/** Tells of a rename. The entry `replaced` had the new name before, and `isGone` is about its file. */
+export function notifyMoved(
+  from: Node,
+  name: string,
+  to: Node,
+  newName: string,
+  node: Node,
+  replaced?: { readonly dentry: Dentry; readonly isGone: boolean },
+): void {
   if (observerCount === 0) return;
   lastCookie = (lastCookie + 1) >>> 0 || 1;
   tell(from, IN_MOVED_FROM | directoryBit(node.kind), lastCookie, name);
   tell(to, IN_MOVED_TO | directoryBit(node.kind), lastCookie, newName);
+  const victim = replaced?.dentry.node;
+  if (victim !== undefined) notifyLinkCount(victim);
   tell(node, IN_MOVE_SELF, 0, undefined);
+  if (replaced?.isGone === true && victim !== undefined) endWatches(replaced.dentry, victim);
 }
 
-/** Mode, owner, times, link count or extended attributes changed. */
+/** Tells that a file has one name more or fewer, which is no business of its directory's watches. */
+export function notifyLinkCount(node: Node): void {
+  if (observerCount > 0) tell(node, IN_ATTRIB | directoryBit(node.kind), 0, undefined);
+}
+
+/** Tells of IN_DELETE_SELF now, or when the last one to use the dentry lets go of it. */
+function endWatches(dentry: Dentry, node: Node): void {
+  const end = (): void => tell(node, IN_DELETE_SELF, 0, undefined);
+  if (isInUse(dentry)) dentry.atLastUse = end;
+  else end();
+}
+
+/** Mode, owner, times or extended attributes changed. */
 export function notifyAttributes(dentry: Dentry): void {
   if (observerCount > 0) tellNodeAndParent(dentry, IN_ATTRIB);
 }
@@ -103,23 +140,32 @@ export function notifyWritten(file: OpenFile): void {
 
 function tellOfFile(file: OpenFile, mask: number): void {
   if ((file.flags & O_PATH) !== 0 || file.path === undefined) return;
-  tellNodeAndParent(file.path.dentry, mask);
+  const { dentry } = file.path;
+  tellNodeAndParent(dentry, mask, dentry.unlinked);
 }
 
-function tellNodeAndParent(dentry: Dentry, mask: number): void {
+/** The directory's watch first, as fsnotify_handle_event does. */
+function tellNodeAndParent(dentry: Dentry, mask: number, isOfUnlinked = false): void {
   const node = dentry.node;
   if (node === undefined) return;
   const bits = mask | directoryBit(node.kind);
-  tell(node, bits, 0, undefined);
   const parent = dentry.parent?.node;
-  if (parent !== undefined) tell(parent, bits, 0, dentry.name);
+  if (parent !== undefined) tell(parent, bits, 0, dentry.name, isOfUnlinked);
+  tell(node, bits, 0, undefined, isOfUnlinked);
 }
 
-function tell(node: Node, mask: number, cookie: number, name: string | undefined): void {
+function tell(
+  node: Node,
+  mask: number,
+  cookie: number,
+  name: string | undefined,
+  isOfUnlinked = false,
+): void {
   const observers = node.knownIdentity?.observers;
   if (observers === undefined) return;
+  const event: NodeEvent = { mask, cookie, name, isOfUnlinked };
   // A copy: an observer with IN_ONESHOT takes itself off the set.
-  for (const observer of [...observers]) observer.nodeEvent(mask, cookie, name);
+  for (const observer of [...observers]) observer.nodeEvent(event);
 }
 
 function directoryBit(kind: number): number {

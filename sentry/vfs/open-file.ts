@@ -12,11 +12,13 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
-import { type MaybeBlocking, WaitQueue } from '../base/wait.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
+import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
 import { releaseFileLocks } from './locks.ts';
-import type { Node } from './node.ts';
+import type { FileIdentity, Node } from './node.ts';
 import { notifyClosed } from './notify.ts';
 import type { Path } from './path.ts';
 
@@ -53,6 +55,12 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
+/** A thing that one long call at a time may have: an open file for its offset, a node to write. */
+export interface LongCallOwner {
+  /** The call that goes on in pieces, on whose end others wait. */
+  longCall: Waitable | undefined;
+}
+
 /**
  * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
  */
@@ -69,7 +77,7 @@ export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
 
-export abstract class OpenFile {
+export abstract class OpenFile implements LongCallOwner {
   readonly queue: WaitQueue = new WaitQueue();
   /** O_* status flags and access mode; F_SETFL changes O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME. */
   flags: number;
@@ -80,7 +88,11 @@ export abstract class OpenFile {
    * FdTable.add makes it 1.
    */
   #references = 0;
+  /** The account that pays for the description while somebody holds it: the process that made it. */
+  #account: MemoryAccount | undefined;
   #closeObservers: Set<CloseObserver> | undefined;
+  #written: FileIdentity | undefined;
+  longCall: Waitable | undefined = undefined;
   /**
    * mount + dentry this was opened by (vfs/path.ts `Path`), for /proc/PID/fd, fchdir and *at(2);
    * set by vfs/open.ts.
@@ -112,7 +124,16 @@ export abstract class OpenFile {
     return '';
   }
 
+  /** The price of the description, which is the same as long as the description lives. */
+  get objectBytes(): number {
+    return OBJECT_COST.openFile;
+  }
+
   acquire(): void {
+    if (this.#references === 0) {
+      this.#account = currentAccount();
+      this.#account.force(this.objectBytes);
+    }
     this.#references += 1;
   }
 
@@ -120,13 +141,21 @@ export abstract class OpenFile {
   release(): void {
     this.#references -= 1;
     if (this.#references !== 0) return;
+    this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
     if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);
     releaseFileLocks(this);
     notifyClosed(this);
     this.close();
+    if (this.#written !== undefined) this.#written.writers -= 1;
     this.path?.unpin();
+  }
+
+  /** Takes note that the file is open for writing by a path, until the last reference goes. */
+  writes(file: FileIdentity): void {
+    file.writers += 1;
+    this.#written = file;
   }
 
   /** How many hold this description: the collector of sockets in flight (net/unix/) compares. */
@@ -146,6 +175,22 @@ export abstract class OpenFile {
 
   /** A blocking write goes on until every byte is taken (pipes, stream sockets, terminals). */
   get isByteStream(): boolean {
+    return false;
+  }
+
+  /**
+   * A transfer of more bytes is cut into pieces of so many, which take less than a millisecond
+   * each. Infinity: a transfer is one thing (messages), or ends soon by itself (queues).
+   */
+  get pieceBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * The EAGAIN that a read just answered means: a piece of the work is done, and the same read is
+   * to be made again in a later turn.
+   */
+  get goesOn(): boolean {
     return false;
   }
 
@@ -198,9 +243,22 @@ export abstract class OpenFile {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
   }
 
-  /** EPERM from epoll_ctl for files that are always ready (regular files, directories). */
+  /**
+   * EPERM from epoll_ctl for files that are always ready (regular files, directories): those of
+   * Linux without `f_op->poll`.
+   */
   get pollable(): boolean {
     return true;
+  }
+
+  /** EINVAL from splice(2) and sendfile(2) out of all others: those of Linux without `f_op->splice_read`. */
+  get canSpliceFrom(): boolean {
+    return false;
+  }
+
+  /** The same for splice(2) and sendfile(2) into the file: `f_op->splice_write`. */
+  get canSpliceTo(): boolean {
+    return false;
   }
 
   ioctl(_command: number, _argument: number, _caller: Caller): MaybeBlocking {

@@ -16,6 +16,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import {
+  canWrite,
   O_ACCMODE,
   O_CLOEXEC,
   O_CREAT,
@@ -53,7 +54,7 @@ import { Path } from './path.ts';
 import { PathFile } from './path-file.ts';
 import { PathWalk, WALK_DIRECTORY, WALK_FOLLOW, walkPath } from './path-walk.ts';
 import {
-  dropSetIds,
+  dropPrivileges,
   isOwner,
   MAY_EXEC,
   MAY_READ,
@@ -63,6 +64,7 @@ import {
   mayWriteMount,
   newNode,
 } from './permission.ts';
+import { mayOpenInSticky } from './protected-links.ts';
 import type { Opening } from './special-files.ts';
 
 export interface OpenHow {
@@ -150,15 +152,17 @@ function openOrCreate(caller: FsCaller, walk: PathWalk, flags: number, mode: num
     if (kind === 'name' && trailingSlash) return EISDIR;
     const found = walk.last();
     if (found === undefined) continue; // A link: its target is created or opened instead.
-    if (!isErrno(found)) return openFound(caller, found, flags);
+    if (!isErrno(found)) return openFound(caller, parent, found, flags);
     if (found !== ENOENT || kind !== 'name') return found;
     return createAndOpen(caller, parent, name, flags, mode);
   }
 }
 
-function openFound(caller: FsCaller, path: Path, flags: number): Opening {
+function openFound(caller: FsCaller, parent: Path, path: Path, flags: number): Opening {
   if ((flags & O_EXCL) !== 0) return EEXIST;
   if (path.node.kind === S_IFDIR) return EISDIR;
+  const allowed = mayOpenInSticky(caller.credentials, parent.node, path.node);
+  if (isErrno(allowed)) return allowed;
   return openExisting(caller, path, flags);
 }
 
@@ -245,7 +249,7 @@ function accessMask(flags: number): number {
 }
 
 function truncateForOpen(caller: FsCaller, path: Path): SysResult {
-  dropSetIds(path.node, caller.credentials);
+  dropPrivileges(path.node, caller.credentials);
   const changed = path.node.setAttributes({ sizeBytes: 0 });
   if (!isErrno(changed)) notifyModified(path.dentry);
   return changed;
@@ -275,6 +279,8 @@ function adopt(opened: Result<OpenFile>, path: Path, flags?: number): Result<Ope
   if (opened.path === undefined) {
     opened.path = path;
     path.pin();
+    if (flags !== undefined && canWrite(flags) && path.node.kind === S_IFREG)
+      opened.writes(path.node.identity);
   }
   if (flags !== undefined) opened.flags = flags;
   notifyOpened(opened);
@@ -284,7 +290,6 @@ function adopt(opened: Result<OpenFile>, path: Path, flags?: number): Result<Ope
 /**
  * Opens a program for execve(2): a regular file that may be executed, read permission or not
  * (do_open_execat of fs/exec.c). `walkFlags` as for walkPath.
- * Differs from Linux: a file that somebody has open for writing is executed all the same (there: ETXTBSY).
  */
 export function openForExec(
   caller: FsCaller,
@@ -299,5 +304,6 @@ export function openForExec(
   const allowed = mayAccess(caller.credentials, path.node, MAY_EXEC);
   if (isErrno(allowed)) return allowed;
   if (path.mount !== undefined && (path.mount.flags & MS_NOEXEC) !== 0) return EACCES;
+  if (path.node.isOpenForWriting) return ETXTBSY;
   return adopt(path.node.open(O_RDONLY, caller), path);
 }

@@ -25,6 +25,7 @@ import { type Dentry, lookupChild } from './dentry.ts';
 import type { FsCaller } from './fs-context.ts';
 import { Path } from './path.ts';
 import { MAY_EXEC, mayAccess } from './permission.ts';
+import { mayFollowLink } from './protected-links.ts';
 
 /** Flags of a walk: RESOLVE_* (openat2) in the low byte, and these. */
 export const WALK_FOLLOW = 0x100;
@@ -190,7 +191,7 @@ export class PathWalk {
         this.#trailing = next > end;
         return 0;
       }
-      const stepped = this.#step(kind, name, true);
+      const stepped = this.#step(kind, name, true, false);
       if (isErrno(stepped)) return stepped;
     }
   }
@@ -201,7 +202,7 @@ export class PathWalk {
    */
   last(): Result<Path> | undefined {
     const follow = this.#trailing || (this.#flags & WALK_FOLLOW) !== 0;
-    const stepped = this.#step(this.#kind, this.#name, follow);
+    const stepped = this.#step(this.#kind, this.#name, follow, true);
     if (isErrno(stepped)) return stepped;
     if (stepped === FOLLOWED) return undefined;
     const mustBeDirectory = this.#trailing || (this.#flags & WALK_DIRECTORY) !== 0;
@@ -210,7 +211,7 @@ export class PathWalk {
   }
 
   /** One component. 0, FOLLOWED where a link's target now is the rest of the path, or an errno. */
-  #step(kind: LastKind, name: string, follow: boolean): SysResult {
+  #step(kind: LastKind, name: string, follow: boolean, isLast: boolean): SysResult {
     if (kind === 'dotdot') return this.#up();
     if (kind !== 'name') return 0;
     const parent = this.#dentry;
@@ -227,18 +228,21 @@ export class PathWalk {
       this.#dentry = crossed.dentry;
       return 0;
     }
-    if (follow && child.node?.kind === S_IFLNK) return this.#follow(child);
+    if (follow && child.node?.kind === S_IFLNK) return this.#follow(child, isLast);
     this.#dentry = child;
     return 0;
   }
 
-  #follow(link: Dentry): SysResult {
+  #follow(link: Dentry, isLast: boolean): SysResult {
     if ((this.#flags & RESOLVE_NO_SYMLINKS) !== 0) return ELOOP;
     this.#links += 1;
     if (this.#links > MAXSYMLINKS) return ELOOP;
     if (this.#mount !== undefined && (this.#mount.flags & MS_NOSYMFOLLOW) !== 0) return ELOOP;
     const node = link.node;
-    if (node === undefined) return ENOENT;
+    const directory = this.#dentry.node;
+    if (node === undefined || directory === undefined) return ENOENT;
+    const allowed = isLast ? mayFollowLink(this.#caller.credentials, directory, node) : 0;
+    if (isErrno(allowed)) return allowed;
     const magic = node.followMagic(this.#caller);
     if (magic !== undefined) return this.#jump(magic);
 

@@ -164,28 +164,36 @@ export function mayChown(
   return 0;
 }
 
-/** Mode without the set-id bits that a write or chown clears. */
-export function withoutSetIds(mode: number): number {
+/**
+ * Returns the mode without the set-id bits that a write or chown clears: set-group-ID of a file that
+ * its group may not execute stays for members of the group (setattr_should_drop_suidgid).
+ */
+export function withoutSetIds(credentials: Credentials, owner: Ownership): number {
+  const { mode, gid } = owner;
   const cleared = mode & ~S_ISUID;
-  return (mode & S_IXGRP) !== 0 ? cleared & ~S_ISGID : cleared;
+  const keepsGroup =
+    (mode & S_IXGRP) === 0 &&
+    (isInGroup(credentials, gid) || isCapableOver(credentials, owner, CAP_FSETID));
+  return keepsGroup ? cleared : cleared & ~S_ISGID;
 }
 
 /**
- * To be called before a write or truncation that changes data: clears set-id bits of a regular file
- * (file_remove_privs).
+ * Takes the privileges from a regular file whose bytes are about to change (file_remove_privs): its
+ * capabilities in any case, its set-id bits unless the writer has CAP_FSETID.
  */
-export function dropSetIds(node: Node, credentials: Credentials): void {
+export function dropPrivileges(node: Node, credentials: Credentials): void {
   if (node.kind !== S_IFREG) return;
+  node.dropFileCapabilities();
   const owner = node.ownership();
   if (isErrno(owner) || (owner.mode & (S_ISUID | S_ISGID)) === 0) return;
   if (isCapableOver(credentials, owner, CAP_FSETID)) return;
-  const mode = withoutSetIds(owner.mode);
+  const mode = withoutSetIds(credentials, owner);
   if (mode !== owner.mode) node.setAttributes({ mode: mode & ~S_IFMT });
 }
 
 /** For the write family, before bytes are written. */
 export function beforeWrite(file: OpenFile, credentials: Credentials): void {
-  dropSetIds(file.node, credentials);
+  dropPrivileges(file.node, credentials);
 }
 
 /**

@@ -5,9 +5,16 @@ import { O_APPEND, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '..
 import type { Sink, Source } from './io.ts';
 import { OpenFile } from './open-file.ts';
 
+/** Copied in a fraction of a millisecond. */
+const PIECE_BYTES = 1_048_576;
+
 export abstract class PositionedFile extends OpenFile {
   override get pollable(): boolean {
     return false;
+  }
+
+  override get pieceBytes(): number {
+    return PIECE_BYTES;
   }
 
   abstract override pread(sink: Sink, position: number): SysResult;

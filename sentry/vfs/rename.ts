@@ -16,7 +16,7 @@ import { exchangeNames, isWithin, moveName } from './dentry.ts';
 import { childNoMount } from './directory-operations.ts';
 import type { FsCaller } from './fs-context.ts';
 import type { Node } from './node.ts';
-import { hasObservers, notifyDeleted, notifyMoved } from './notify.ts';
+import { hasObservers, notifyMoved } from './notify.ts';
 import type { Path } from './path.ts';
 import { type ParentWalk, walkParent } from './path-walk.ts';
 import { MAY_WRITE, mayAccess, mayCreateIn, mayDelete, mayWriteMount } from './permission.ts';
@@ -119,14 +119,17 @@ function settle(
 ): void {
   const fromNode = from.parent.node;
   const toNode = to.parent.node;
-  notifyMoved(fromNode, from.name, toNode, to.name, source.node);
   if (victim !== undefined && (flags & RENAME_EXCHANGE) !== 0) {
+    notifyMoved(fromNode, from.name, toNode, to.name, source.node);
     exchangeNames(source.dentry, victim.dentry);
     notifyMoved(toNode, to.name, fromNode, from.name, victim.node);
     return;
   }
-  if (victim !== undefined && hasObservers())
-    notifyDeleted(toNode, to.name, victim.node, isGone(victim.node));
+  const replaced =
+    victim !== undefined && hasObservers()
+      ? { dentry: victim.dentry, isGone: isGone(victim.node) }
+      : undefined;
+  notifyMoved(fromNode, from.name, toNode, to.name, source.node, replaced);
   moveName(source.dentry, to.parent.dentry, to.name);
 }
 

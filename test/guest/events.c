@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
@@ -217,4 +218,167 @@ TEST(inotify_merges_equal_events) {
   CHECK_EQ(write(file, "b", 1), 1);
   EXPECT(IN_MODIFY, "");
   CHECK(next_event(fd) == NULL);
+}
+
+TEST(inotify_when_the_last_name_goes) {
+  put_file("closed", "x");
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  OK(inotify_add_watch(fd, "closed", IN_ALL_EVENTS));
+  OK(unlink("closed"));
+  EXPECT(IN_ATTRIB, "");
+  EXPECT(IN_DELETE_SELF, "");
+  EXPECT(IN_IGNORED, "");
+  CHECK(next_event(fd) == NULL);
+
+  // As of the log that `tail -F` follows: the watch ends with the file, not with its name.
+  put_file("open", "x");
+  int file = OK(open("open", O_RDWR));
+  int again = OK(dup(file));
+  OK(inotify_add_watch(fd, "open", IN_ALL_EVENTS));
+  OK(unlink("open"));
+  EXPECT(IN_ATTRIB, "");
+  CHECK(next_event(fd) == NULL);
+  CHECK_EQ(write(file, "y", 1), 1);
+  EXPECT(IN_MODIFY, "");
+  void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+  CHECK(page != MAP_FAILED);
+  OK(close(file));
+  CHECK(next_event(fd) == NULL);
+  OK(close(again));
+  CHECK(next_event(fd) == NULL);
+  OK(munmap(page, 4096));
+  EXPECT(IN_CLOSE_WRITE, "");
+  EXPECT(IN_DELETE_SELF, "");
+  EXPECT(IN_IGNORED, "");
+  CHECK(next_event(fd) == NULL);
+}
+
+TEST(inotify_of_a_file_with_two_names) {
+  put_file("a", "x");
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  OK(inotify_add_watch(fd, "a", IN_ALL_EVENTS));
+  OK(link("a", "b"));
+  EXPECT(IN_ATTRIB, "");
+  OK(unlink("a"));
+  EXPECT(IN_ATTRIB, "");
+  CHECK(next_event(fd) == NULL);
+  OK(unlink("b"));
+  EXPECT(IN_ATTRIB, "");
+  EXPECT(IN_DELETE_SELF, "");
+  EXPECT(IN_IGNORED, "");
+  CHECK(next_event(fd) == NULL);
+}
+
+TEST(inotify_of_a_removed_directory_in_use) {
+  OK(mkdir("d", 0755));
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  OK(inotify_add_watch(fd, "d", IN_DELETE_SELF));
+  int dir = OK(open("d", O_RDONLY | O_DIRECTORY));
+  OK(rmdir("d"));
+  CHECK(next_event(fd) == NULL);
+  OK(close(dir));
+  EXPECT(IN_DELETE_SELF, "");
+  EXPECT(IN_IGNORED, "");
+}
+
+// link(2) changes the file, and for its directory it is a new name.
+TEST(inotify_of_a_directory_where_links_are_made) {
+  OK(mkdir("d", 0755));
+  put_file("d/a", "x");
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  OK(inotify_add_watch(fd, "d", IN_ALL_EVENTS));
+  OK(link("d/a", "d/b"));
+  EXPECT(IN_CREATE, "b");
+  OK(unlink("d/a"));
+  EXPECT(IN_DELETE, "a");
+  CHECK(next_event(fd) == NULL);
+}
+
+#define EXPECT_OF(WATCH, MASK, NAME)                 \
+  do {                                               \
+    const struct inotify_event *e_ = next_event(fd); \
+    CHECK(e_ != NULL);                               \
+    CHECK_EQ(e_->wd, (WATCH));                       \
+    CHECK_EQ(e_->mask, (MASK));                      \
+    CHECK_STR(e_->len > 0 ? e_->name : "", NAME);    \
+  } while (0)
+
+TEST(inotify_tells_a_directory_before_its_file) {
+  OK(mkdir("d", 0755));
+  put_file("d/f", "xy");
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  int child = OK(inotify_add_watch(fd, "d/f", IN_ALL_EVENTS));
+  int parent = OK(inotify_add_watch(fd, "d", IN_ALL_EVENTS));
+  OK(chmod("d/f", 0600));
+  EXPECT_OF(parent, IN_ATTRIB, "f");
+  EXPECT_OF(child, IN_ATTRIB, "");
+  int file = OK(open("d/f", O_RDWR));
+  EXPECT_OF(parent, IN_OPEN, "f");
+  EXPECT_OF(child, IN_OPEN, "");
+  char byte;
+  CHECK_EQ(read(file, &byte, 1), 1);
+  EXPECT_OF(parent, IN_ACCESS, "f");
+  EXPECT_OF(child, IN_ACCESS, "");
+  CHECK_EQ(write(file, "z", 1), 1);
+  EXPECT_OF(parent, IN_MODIFY, "f");
+  EXPECT_OF(child, IN_MODIFY, "");
+  OK(close(file));
+  EXPECT_OF(parent, IN_CLOSE_WRITE, "f");
+  EXPECT_OF(child, IN_CLOSE_WRITE, "");
+  OK(unlink("d/f"));
+  EXPECT_OF(child, IN_ATTRIB, "");
+  EXPECT_OF(child, IN_DELETE_SELF, "");
+  EXPECT_OF(child, IN_IGNORED, "");
+  EXPECT_OF(parent, IN_DELETE, "f");
+  CHECK(next_event(fd) == NULL);
+}
+
+TEST(inotify_of_a_name_that_is_renamed_over) {
+  OK(mkdir("d", 0755));
+  put_file("d/new", "x");
+  put_file("d/old", "y");
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  int parent = OK(inotify_add_watch(fd, "d", IN_ALL_EVENTS));
+  int source = OK(inotify_add_watch(fd, "d/new", IN_ALL_EVENTS));
+  int target = OK(inotify_add_watch(fd, "d/old", IN_ALL_EVENTS));
+  OK(rename("d/new", "d/old"));
+  EXPECT_OF(parent, IN_MOVED_FROM, "new");
+  EXPECT_OF(parent, IN_MOVED_TO, "old");
+  EXPECT_OF(target, IN_ATTRIB, "");
+  EXPECT_OF(source, IN_MOVE_SELF, "");
+  EXPECT_OF(target, IN_DELETE_SELF, "");
+  EXPECT_OF(target, IN_IGNORED, "");
+  CHECK(next_event(fd) == NULL);
+  OK(mkdir("d/one", 0755));
+  OK(mkdir("d/two", 0755));
+  EXPECT_OF(parent, IN_CREATE | IN_ISDIR, "one");
+  EXPECT_OF(parent, IN_CREATE | IN_ISDIR, "two");
+  target = OK(inotify_add_watch(fd, "d/two", IN_ALL_EVENTS));
+  OK(rename("d/one", "d/two"));
+  EXPECT_OF(parent, IN_MOVED_FROM | IN_ISDIR, "one");
+  EXPECT_OF(parent, IN_MOVED_TO | IN_ISDIR, "two");
+  EXPECT_OF(target, IN_ATTRIB | IN_ISDIR, "");
+  EXPECT_OF(target, IN_DELETE_SELF, "");
+  EXPECT_OF(target, IN_IGNORED, "");
+  CHECK(next_event(fd) == NULL);
+}
+
+TEST(inotify_without_what_is_done_to_unlinked_files) {
+  OK(mkdir("d", 0755));
+  put_file("d/f", "x");
+  int file = OK(open("d/f", O_RDWR));
+  int fd = OK(inotify_init1(IN_NONBLOCK));
+  int all = OK(inotify_init1(IN_NONBLOCK));
+  OK(inotify_add_watch(fd, "d", IN_MODIFY | IN_CLOSE | IN_DELETE | IN_EXCL_UNLINK));
+  OK(inotify_add_watch(all, "d", IN_MODIFY));
+  CHECK_EQ(write(file, "y", 1), 1);
+  EXPECT(IN_MODIFY, "f");
+  OK(unlink("d/f"));
+  EXPECT(IN_DELETE, "f");
+  CHECK_EQ(write(file, "y", 1), 1);
+  OK(close(file));
+  CHECK(next_event(fd) == NULL);
+  struct inotify_event event[8];
+  // One event, since the two are alike.
+  CHECK_EQ(read(all, event, sizeof event), (ssize_t)sizeof *event + 16);
 }

@@ -6,7 +6,7 @@ import { testGuestProgram } from '../support/guest-program.ts';
 const hostNetwork = ['--network', 'host'];
 /** Programs about the host's network, and about both. */
 const onlyOnHost = new Set(['host-inet', 'host-messages']);
-const alsoOnHost = new Set(['inet']);
+const alsoOnHost = new Set(['inet', 'inet-corners']);
 const alsoStatic = new Set(['process', 'exec', 'signals', 'threads', 'memory']);
 
 const names = readdirSync(import.meta.dirname)

@@ -1,8 +1,10 @@
 // mmap(2), munmap(2), mremap(2), mprotect(2), madvise(2), brk(2), memfd_create(2), msync(2), mincore(2).
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "check.h"
 
@@ -466,4 +468,131 @@ TEST(address_space_limit) {
   OK(setrlimit(RLIMIT_AS, &limit));
   CHECK(mmap(NULL, 1 << 30, RW, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
   CHECK(mmap(NULL, 1 << 20, RW, ANON, -1, 0) != MAP_FAILED);
+}
+
+// ---- where Linux puts things (arch/x86/mm/mmap.c) ----
+
+#define PIE_BASE 0x555555554000UL
+#define UNMAPPED_BASE 0x2aaaaaaab000UL
+#define TIB (1UL << 40)
+
+struct places {
+  uintptr_t program, heap, linker, lowest, stack;
+};
+
+// Where `cat`, a PIE, finds its parts under a personality and a stack limit (0: as it is).
+static struct places places_of(unsigned long persona, rlim_t stack_limit) {
+  int ends[2];
+  OK(pipe(ends));
+  pid_t child = OK(fork());
+  if (child == 0) {
+    OK(personality(persona));
+    struct rlimit limit;
+    OK(getrlimit(RLIMIT_STACK, &limit));
+    if (stack_limit != 0) limit.rlim_cur = stack_limit;
+    OK(setrlimit(RLIMIT_STACK, &limit));
+    OK(dup2(ends[1], 1));
+    execl("/bin/cat", "cat", "/proc/self/maps", NULL);
+    _exit(127);
+  }
+  close(ends[1]);
+  FILE *maps = fdopen(ends[0], "r");
+  CHECK(maps != NULL);
+  struct places places = {0};
+  char line[512];
+  while (fgets(line, sizeof line, maps) != NULL) {
+    uintptr_t start = strtoul(line, NULL, 16);
+    if (places.lowest == 0) places.lowest = start;
+    if (places.program == 0 && strstr(line, "/cat\n") != NULL) places.program = start;
+    if (places.linker == 0 && strstr(line, "/ld-linux") != NULL) places.linker = start;
+    if (strstr(line, "[heap]") != NULL) places.heap = start;
+    if (strstr(line, "[stack]") != NULL) places.stack = start;
+  }
+  fclose(maps);
+  int status;
+  OK(waitpid(child, &status, 0));
+  CHECK_EQ(status, 0);
+  CHECK(places.program != 0 && places.heap != 0 && places.linker != 0 && places.stack != 0);
+  return places;
+}
+
+TEST(programs_lie_where_linux_puts_them) {
+  for (int i = 0; i < 8; i++) {
+    struct places at = places_of(0, 0);
+    CHECK(at.program >= PIE_BASE && at.program < PIE_BASE + TIB);
+    CHECK(at.heap > at.program && at.heap < at.program + (2UL << 30));
+    // What ThreadSanitizer's map of memory allows for libraries and the stack.
+    CHECK(at.linker >= 0x7e8000000000UL);
+    CHECK(at.stack > at.linker);
+  }
+  struct places a = places_of(0, 0), b = places_of(0, 0);
+  CHECK(a.program != b.program && a.linker != b.linker && a.stack != b.stack);
+}
+
+TEST(personality_no_randomize_lays_out_one_way) {
+  struct places a = places_of(ADDR_NO_RANDOMIZE, 0), b = places_of(ADDR_NO_RANDOMIZE, 0);
+  CHECK_EQ(a.program, PIE_BASE);
+  CHECK(a.heap > PIE_BASE && a.heap < PIE_BASE + (1UL << 20));
+  CHECK(memcmp(&a, &b, sizeof a) == 0);
+  CHECK(a.stack - a.linker < 256UL << 20);
+}
+
+TEST(personality_compat_layout_goes_up_from_a_third) {
+  struct places fixed = places_of(ADDR_COMPAT_LAYOUT | ADDR_NO_RANDOMIZE, 0);
+  CHECK_EQ(fixed.lowest, UNMAPPED_BASE);
+  CHECK_EQ(fixed.linker, UNMAPPED_BASE);
+  CHECK_EQ(fixed.program, PIE_BASE);
+  struct places at = places_of(ADDR_COMPAT_LAYOUT, 0);
+  CHECK_EQ(at.lowest, at.linker);
+  CHECK(at.linker >= UNMAPPED_BASE && at.linker < UNMAPPED_BASE + TIB);
+  CHECK(at.program >= PIE_BASE);
+}
+
+TEST(a_large_stack_limit_leaves_room_for_the_stack) {
+  struct rlimit limit;
+  OK(getrlimit(RLIMIT_STACK, &limit));
+  if (limit.rlim_max != RLIM_INFINITY) exit(CHECK_SKIPPED);
+  struct places gib = places_of(ADDR_NO_RANDOMIZE, 1UL << 30);
+  CHECK(gib.stack - gib.linker > 1UL << 30);
+  CHECK(gib.stack - gib.linker < (1UL << 30) + (64UL << 20));
+  // Five sixths of the space at most, which is not the bottom-up layout.
+  struct places unlimited = places_of(ADDR_NO_RANDOMIZE, RLIM_INFINITY);
+  CHECK_EQ(unlimited.program, PIE_BASE);
+  CHECK(unlimited.linker > 0x154000000000UL && unlimited.linker < 0x155555556000UL);
+}
+
+static int is_executable(void *addr) {
+  FILE *maps = fopen("/proc/self/maps", "r");
+  CHECK(maps != NULL);
+  char line[512];
+  int found = -1;
+  while (fgets(line, sizeof line, maps) != NULL) {
+    uintptr_t start = 0, end = 0;
+    char rights[5];
+    if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) != 3) continue;
+    if ((uintptr_t)addr >= start && (uintptr_t)addr < end) found = rights[2] == 'x';
+  }
+  fclose(maps);
+  return found;
+}
+
+TEST(personality_read_implies_exec) {
+  char *before = map(PAGE, RW, ANON);
+  int file = OK(open("f", O_RDWR | O_CREAT, 0600));
+  OK(ftruncate(file, PAGE));
+  OK(personality(READ_IMPLIES_EXEC));
+  CHECK_EQ(is_executable(before), 0);
+  OK(mprotect(before, PAGE, PROT_READ));
+  CHECK_EQ(is_executable(before), 1);
+  OK(mprotect(before, PAGE, PROT_NONE));
+  CHECK_EQ(is_executable(before), 0);
+  CHECK_EQ(is_executable(map(PAGE, RW, ANON)), 1);
+  CHECK_EQ(is_executable(map(PAGE, PROT_NONE, ANON)), 0);
+  CHECK_EQ(is_executable(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0)), 1);
+  char *heap = sbrk(0);
+  OK(brk(heap + 64 * PAGE));
+  CHECK_EQ(is_executable(heap + 63 * PAGE), 1);
+  // A 64-bit program does not inherit it.
+  int status = system("grep -q 00000000 /proc/self/personality");
+  CHECK_EQ(status, 0);
 }

@@ -1,5 +1,6 @@
 // /proc, /sys and /dev: proc(5), sysfs(5), null(4), full(4), random(4).
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -395,4 +396,85 @@ TEST(no_terminal_no_dev_tty) {
     _exit(0);
   }
   CHECK_EXIT(pid, 0);
+}
+
+static long links_of(const char *path) {
+  struct stat st;
+  OK(stat(path, &st));
+  return (long)st.st_nlink;
+}
+
+static long directories_in(const char *path) {
+  DIR *dir = opendir(path);
+  CHECK(dir != NULL);
+  long count = 0;
+  for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+    if (entry->d_name[0] != '.' && entry->d_type == DT_DIR) count++;
+  }
+  closedir(dir);
+  return count;
+}
+
+static void *wait_for_byte(void *fd) {
+  char byte;
+  CHECK_EQ(read(*(int *)fd, &byte, 1), 1);
+  return NULL;
+}
+
+// Chromium's zygote counts its threads by this.
+TEST(task_directory_has_a_link_for_each_thread) {
+  CHECK_EQ(links_of("/proc/self/task"), 3);
+  int ends[2];
+  OK(pipe(ends));
+  pthread_t threads[3];
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ(pthread_create(&threads[i], NULL, wait_for_byte, &ends[0]), 0);
+  CHECK_EQ(links_of("/proc/self/task"), 6);
+  CHECK_EQ(write(ends[1], "abc", 3), 3);
+  for (int i = 0; i < 3; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+  // A thread that was joined is still there for a moment natively.
+  for (int i = 0; i < 500 && links_of("/proc/self/task") != 3; i++) usleep(2000);
+  CHECK_EQ(links_of("/proc/self/task"), 3);
+}
+
+TEST(directories_count_their_directories) {
+  static const char *paths[] = {"/proc/self", "/proc/thread-self",   "/proc/tty",
+                                "/sys",       "/sys/devices/system", "/sys/devices/system/node"};
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    if (access(paths[i], F_OK) != 0) continue;
+    CHECK_EQ(links_of(paths[i]), 2 + directories_in(paths[i]));
+  }
+  static const char *flat[] = {"/proc/self/fd", "/proc/self/fdinfo", "/proc/self/ns"};
+  for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) CHECK_EQ(links_of(flat[i]), 2);
+  // Settings do not count theirs.
+  CHECK_EQ(links_of("/proc/sys"), 1);
+  CHECK_EQ(links_of("/proc/sys/kernel"), 1);
+}
+
+TEST(proc_has_a_link_for_each_process) {
+  // Others come and go natively.
+  for (int tries = 0; tries < 50; tries++) {
+    long before = links_of("/proc");
+    pid_t child = OK(fork());
+    if (child == 0) {
+      pause();
+      _exit(0);
+    }
+    long with_child = links_of("/proc");
+    OK(kill(child, SIGKILL));
+    OK(waitpid(child, NULL, 0));
+    if (with_child == before + 1 && links_of("/proc") == before) return;
+  }
+  CHECK(!"no link for a child");
+}
+
+TEST(fd_directory_has_the_number_of_descriptors_as_its_size) {
+  struct stat before, after;
+  OK(stat("/proc/self/fd", &before));
+  OK(dup2(0, 77));
+  OK(stat("/proc/self/fd", &after));
+  CHECK_EQ(after.st_size, before.st_size + 1);
+  CHECK(before.st_size >= 3);
+  OK(stat("/proc/self/fdinfo", &after));
+  CHECK_EQ(after.st_size, 0);
 }

@@ -723,3 +723,38 @@ TEST(permission_to_signal) {
   OK(kill(victim, SIGKILL));
   CHECK_KILLED(victim, SIGKILL);
 }
+
+static unsigned entry_mxcsr, entry_control, entry_vector;
+
+static void note_vector_state(__attribute__((unused)) int signal) {
+  unsigned short control;
+  unsigned lane, mxcsr;
+  __asm__ volatile("movd %%xmm7, %0; fnstcw %1; stmxcsr %2"
+                   : "=r"(lane), "=m"(control), "=m"(mxcsr));
+  entry_vector = lane;
+  entry_control = control;
+  entry_mxcsr = mxcsr;
+}
+
+// A handler begins with the processor's initial state, and the interrupted code gets its own back.
+TEST(handlers_start_with_fresh_fp_state) {
+  signal(SIGUSR1, note_vector_state);
+  unsigned usual, odd = 0x7f80, lane_before = 0x1234, lane, mxcsr;
+  unsigned short control = 0xf7f, control_after;
+  long pid = getpid(), result;
+  __asm__ volatile("stmxcsr %0" : "=m"(usual));
+  __asm__ volatile(
+      "ldmxcsr %[odd]; fldcw %[control]; movd %[before], %%xmm7; syscall; movd %%xmm7, %[lane]; "
+      "stmxcsr %[mxcsr]; fnstcw %[after]; ldmxcsr %[usual]; fninit"
+      : "=a"(result), [lane] "=&r"(lane), [mxcsr] "=m"(mxcsr), [after] "=m"(control_after)
+      : "0"((long)SYS_kill), "D"(pid), "S"((long)SIGUSR1), [odd] "m"(odd), [control] "m"(control),
+        [before] "r"(lane_before), [usual] "m"(usual)
+      : "rcx", "r11", "memory", "xmm7");
+  CHECK_EQ(result, 0);
+  CHECK_EQ(entry_mxcsr, 0x1f80);
+  CHECK_EQ(entry_control, 0x37f);
+  CHECK_EQ(entry_vector, 0);
+  CHECK_EQ(lane, lane_before);
+  CHECK_EQ(mxcsr, odd);
+  CHECK_EQ(control_after, control);
+}

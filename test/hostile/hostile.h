@@ -85,8 +85,8 @@ __attribute__((unused)) static int run_attack(void (*attack)(int), int argument,
 
 // ---- the hunt for the stub ----
 
-#define GUEST_TOP 0x7f0000000000UL
-#define STUB_TOP 0x7ff000000000UL
+#define GUEST_TOP 0x7fc000000000UL
+#define STUB_TOP 0x7ffb00000000UL
 #define MAILBOX_OFFSET 0x100000UL
 #define MAILBOX_BYTES 0x1000000UL
 #define AREAS_OFFSET 0x2000000UL

@@ -151,9 +151,82 @@ describe('options', () => {
     expect(finished.stdout).toBe(`${readFileSync('/etc/hostname', 'latin1')}tmpfs\n`);
   });
 
+  it('those of docker run', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'runts-options-'));
+    const script = 'echo "$A" "$B" "${C-none}" $PWD; cat given; echo mine > made';
+    writeFileSync(join(directory, 'given'), 'content\n');
+    const words = [
+      '-i',
+      '-v',
+      directory,
+      '-w',
+      directory,
+      '-e',
+      'A=1',
+      '-e',
+      'B',
+      '-e',
+      'C',
+      '-m',
+      '1G',
+    ];
+    const enter = ['env', '-u', 'C', 'B=from outside'];
+    const finished = await start(['do', ...words, 'sh', '-c', script], { enter }).finished;
+    expect(finished.stdout).toBe(`1 from outside none ${directory}\ncontent\n`);
+    expect(readFileSync(join(directory, 'made'), 'utf8')).toBe('mine\n');
+    rmSync(directory, { recursive: true });
+  });
+
+  it('--clear-env with --env NAME passes that one on', async () => {
+    const enter = ['env', 'ONE=a=b', 'TWO=c'];
+    const words = ['do', '--clear-env', '-e', 'ONE', '--', '/usr/bin/env'];
+    expect((await start(words, { enter }).finished).stdout).toBe('ONE=a=b\n');
+  });
+
+  it("--user by names of the guest's own files", async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'runts-users-'));
+    const files: readonly string[] = ['passwd', 'group'].flatMap((name) => [
+      '-v',
+      `${join(directory, name)}:/etc/${name}:ro`,
+    ]);
+    writeFileSync(join(directory, 'passwd'), 'bad:x:no\nada:x:1815:1852::/:/bin/sh\n');
+    writeFileSync(join(directory, 'group'), 'engine:x:77:bob,ada\nother:x:78:bob\n');
+    const script = "grep -E '^(Uid|Gid|Groups|CapEff)' /proc/self/status | tr -s '\\t ' ' '";
+    const look = async (user: string): Promise<string> =>
+      (await runts('do', ...files, '-u', user, '--', 'sh', '-c', script)).stdout;
+    const none = 'CapEff: 0000000000000000\n';
+    expect(await look('ada')).toBe(
+      `Uid: 1815 1815 1815 1815\nGid: 1852 1852 1852 1852\nGroups: 77 1852 \n${none}`,
+    );
+    expect(await look('ada:other')).toBe(
+      `Uid: 1815 1815 1815 1815\nGid: 78 78 78 78\nGroups: 78 \n${none}`,
+    );
+    expect(await look('5:engine')).toBe(`Uid: 5 5 5 5\nGid: 77 77 77 77\nGroups: 77 \n${none}`);
+    rmSync(directory, { recursive: true });
+  });
+
   it('--timeout', async () => {
     const finished = await runts('do', '--timeout', '300ms', '--', 'sleep', '1000');
     expect(finished).toMatchObject({ code: 124, stderr: 'runts: timed out after 0.3 s\n' });
+  });
+});
+
+describe('a running sandbox', () => {
+  it('is listed, and has its processes and signals by that name', async () => {
+    const sandbox = await startSleeper();
+    const id = `do-${sandbox.child.pid}`;
+    const table = await runts('list');
+    expect(table.stdout).toMatch(
+      new RegExp(`^${id} +${sandbox.child.pid} +running +sh -c echo ready; sleep 1000 +2`, 'm'),
+    );
+    expect((await runts('list', '-q')).stdout.split('\n')).toContain(id);
+    expect((await runts('--root', '/run/no-such-root', 'list', '-q')).stdout).toBe('');
+    const pids = JSON.parse((await runts('ps', '-f', 'json', id)).stdout) as number[];
+    expect(pids).toEqual(expect.arrayContaining(everyProcess(sandbox.processes)));
+    expect((await runts('kill', id, 'TERM')).code).toBe(0);
+    expect((await sandbox.finished).code).toBe(128 + 15);
+    expect((await runts('list', '-q')).stdout.split('\n')).not.toContain(id);
+    expect(await runts('kill', id)).toMatchObject({ code: 1 });
   });
 });
 
@@ -178,6 +251,37 @@ describe('a damaged program', () => {
   });
 });
 
+describe('--strace', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'runts-strace-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const script = join(directory, 'script.sh');
+  const text = '#!/bin/sh\necho "ran $1"\n';
+  writeFileSync(script, text, { mode: 0o755 });
+  const inside = ['sh', '-c', 'cd "$0" && exec "$@"', directory];
+
+  it('takes no word for a file: the program runs, and the trace is a new file', async () => {
+    const running = start(['do', '--strace', './script.sh', 'it'], { enter: inside });
+    const trace = `runts-strace.${running.child.pid}.log`;
+    expect(await running.finished).toMatchObject({
+      code: 0,
+      stdout: 'ran it\n',
+      stderr: `runts: --strace: system calls are written to ${trace}\n`,
+    });
+    expect(readFileSync(script, 'utf8')).toBe(text);
+    expect(readFileSync(join(directory, trace), 'utf8')).toMatch(/exit_group\(0\)/);
+  });
+
+  it('=FILE is written over, =- is standard error', async () => {
+    const trace = join(directory, 'trace');
+    writeFileSync(trace, 'old\n');
+    const toFile = await runts('do', `--strace=${trace}`, 'true');
+    expect(toFile).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(trace, 'utf8')).not.toContain('old');
+    const toError = await runts('do', '--strace=-', 'true');
+    expect(toError.stderr).toMatch(/exit_group\(0\)/);
+  });
+});
+
 describe('a full disk', () => {
   it('costs the trace, not the program', async () => {
     const finished = await runts('do', '--strace=/dev/full', '--', 'echo', 'hi');
@@ -195,13 +299,24 @@ describe('bad input is one line and an exit code', () => {
     [['do'], /no command/],
     [['do', '--no-such-flag', 'true'], /unknown option/],
     [['do', '--volume', '/no/such:/mnt', 'true'], /No such file/],
-    [['do', '--volume', 'x', 'true'], /SOURCE:TARGET/],
+    [['do', '--volume', ':x', 'true'], /SOURCE:TARGET/],
+    [['do', '--volume', '/etc:x', 'true'], /'x' is not absolute/],
+    [['do', '--', ''], /command is empty/],
+    [['do', '-t', 'true'], /not a terminal/],
+    [['do', '--env', '=x', 'true'], /NAME=VALUE/],
+    [['do', '-p', '80:80', 'true'], /unknown option '-p'; .*--network host/],
+    [['do', '--ro-bind', '/a', '/b', 'true'], /unknown option '--ro-bind'; use --volume/],
+    [['help', 'nosuch'], /no command 'nosuch'/],
+    [['help', 'debug', 'nosuch'], /no command 'debug nosuch'/],
+    [['debug', 'nosuch'], /no subject 'nosuch'/],
     [['do', '--root', '/etc/passwd', 'true'], /Not a directory/],
     [['do', '--memory', 'much', 'true'], /not a size/],
     [['do', '--platform', 'kvm', 'true'], /'kvm' is not supported yet/],
     [['do', '--network', 'bridge', 'true'], /'bridge' is not supported yet/],
     [['do', '--debug-log', '/dev/full', 'true'], /No space left/],
-    [['do', '--user', 'root', 'true'], /numeric/],
+    [['do', '--user', 'no-such-user', 'true'], /no user 'no-such-user' in \/etc\/passwd/],
+    [['do', '--user', 'root:no-such', 'true'], /no group 'no-such' in \/etc\/group/],
+    [['do', '--user', ':', 'true'], /USER:GROUP/],
   ];
   it('an unknown verb might be an engine’s, for which it is 1', async () => {
     const finished = await runts('frobnicate');

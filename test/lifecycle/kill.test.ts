@@ -46,10 +46,16 @@ describe('kill -9', () => {
     });
   }
 
-  it('of a stub is the end of its process only', async () => {
+  // The youngest first: the shell is to handle SIGCHLD of its child while its own stub is dying.
+  it.each([
+    ['oldest', (pids: readonly number[]) => pids],
+    ['youngest', (pids: readonly number[]) => [...pids].reverse()],
+  ])('of a stub is the end of its process only (%s first)', async (_name, inOrder) => {
     const sandbox = await startSleeper([], places);
     // Pooled stubs do not count: kill those in use until the shell is gone.
-    for (const pid of sandbox.processes.stubs) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    for (const pid of inOrder(sandbox.processes.stubs)) {
+      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    }
     const finished = await sandbox.finished;
     expect(finished.code).toBe(137);
     expect(everyProcess(sandbox.processes).some(isAlive)).toBe(false);

@@ -16,7 +16,7 @@ import { callsByProcess, type Role } from './strace-log.ts';
 const goferFilter = goferFilterFor({ writable: true, watches: true });
 const sentryFilter = sentryFilterFor(30, 'none');
 const networkFilter = sentryFilterFor(30, 'host');
-const stubFilter = stubFilterAt(0x7f0000000000);
+const stubFilter = stubFilterAt(0x7fc000000000);
 
 const programs: Readonly<Record<string, string>> = {
   'a shell pipeline':

@@ -3,7 +3,7 @@
 export type Role = 'sentry' | 'gofer' | 'stub' | 'other';
 
 /** Below this are the guest's own instructions; their calls are trapped and never reach the host. */
-const STUB_RANGE = 0x7f0000000000;
+const STUB_RANGE = 0x7fc000000000;
 
 interface Process {
   role: Role;

@@ -103,7 +103,7 @@ it('is as confined as with files of its own', () => {
   const filters = {
     sentry: sentryFilter(30, 'none'),
     gofer: goferFilter({ writable: false, watches: false }),
-    stub: stubFilter(0x7f0000000000),
+    stub: stubFilter(0x7fc000000000),
   };
   for (const [role, { rows }] of Object.entries(filters)) {
     const made = calls.get(role as keyof typeof filters) ?? new Set();

@@ -24,6 +24,7 @@ export class FakeAddressSpace implements AddressSpace {
   readonly log: MemoryOperation[] = [];
   destroyed = false;
   isFrozen = false;
+  isGone = false;
   /** Operations of this kind fail with the errno and change nothing. */
   failing: { kind: MemoryOperation['kind']; errno: Errno } | undefined = undefined;
   #firstError: SysResult = 0;
@@ -78,7 +79,6 @@ export class FakeAddressSpace implements AddressSpace {
     return {
       residentBytes,
       chargedBytes: residentBytes,
-      chargedAnonymousBytes: residentBytes,
       cpuNs: 0,
     };
   }
@@ -172,6 +172,9 @@ export function fakeThread(space: AddressSpace): GuestThread {
     willWait: nothing,
     interrupt: nothing,
     fpStateBytes: 2696,
+    isAtWork: false,
+    whenFree: nothing,
+    refreshCpuTime: () => true,
     cpuNs: () => 0,
     showName: () => undefined,
     queueSaveFpState: nothing,

@@ -1,6 +1,7 @@
 // A real Kernel over a platform that runs nothing: tests say what guest threads stop for, and look at
 // what they are resumed with. For the scheduler, signals, exits and waits.
 import { ENOSYS } from '../../abi/errno.ts';
+import { MemoryAccount } from '../../sentry/base/memory-account.ts';
 import { Settings } from '../../sentry/base/settings.ts';
 import type { MaybeBlocking } from '../../sentry/base/wait.ts';
 import { Container } from '../../sentry/kernel/container.ts';
@@ -56,7 +57,10 @@ export class FakeKernel {
       platform: { guestTop: GUEST_TOP, start: () => undefined } as unknown as Platform,
       memoryBytes: 2 ** 30,
       cpuCount: 1,
+      memory: new MemoryAccount(),
+      ownMemory: { inUseBytes: () => 0, collectGarbage: () => undefined },
       log: () => undefined,
+      tell: () => undefined,
       dispatch: () => this.#answer(),
       program: {} as KernelOptions['program'],
       randomFill: () => undefined,
@@ -125,7 +129,6 @@ export class FakeKernel {
     space.usage = () => ({
       residentBytes: 4096,
       chargedBytes: 4096,
-      chargedAnonymousBytes: 4096,
       cpuNs: this.cpuNs,
     });
     const bounds = { guestTop: GUEST_TOP } as ConstructorParameters<typeof MemoryManager>[1];

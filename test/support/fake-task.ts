@@ -11,6 +11,7 @@ import {
 } from '../../abi/errno.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { IdPool } from '../../sentry/base/id-pool.ts';
+import { MemoryAccount } from '../../sentry/base/memory-account.ts';
 import { Settings } from '../../sentry/base/settings.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
@@ -160,7 +161,7 @@ export class CountingWaker implements Waker {
 export class FakeTask {
   readonly memory = new FlatMemory();
   readonly files = new FdTable();
-  readonly pending = new PendingSignals();
+  readonly pending = new PendingSignals(new MemoryAccount());
   credentials: Credentials = rootCredentials;
   tid = 7;
   nowNs = 1_000;
@@ -171,7 +172,7 @@ export class FakeTask {
     container: { ids: sameIdRanges, timeOffsets: noTimeOffsets },
     limits: new Limits(),
     signalQueue: new WaitQueue(),
-    pending: new PendingSignals(),
+    pending: new PendingSignals(new MemoryAccount()),
   };
   readonly kernel = {
     clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },

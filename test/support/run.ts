@@ -126,8 +126,7 @@ export async function straceTail(
   const file = join(dir, 'trace');
   try {
     const outcome = await runInSandbox(command, { ...options, seconds: options.seconds ?? 20 }, [
-      '--strace',
-      file,
+      `--strace=${file}`,
       ...flags,
     ]);
     const trace = readFileSync(file, 'latin1').split('\n');

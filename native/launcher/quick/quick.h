@@ -145,7 +145,7 @@ int quick_pause(const struct call *call);
 int quick_resume(const struct call *call);
 int quick_exec(const struct call *call);
 
-/* kill.c: 0 where it is none that is known here. */
+/* The number of the signal that `text` names (verbs.c); 0 where the quick path does not know it. */
 int parse_signal(const char *text);
 
 /* Writes to standard output. Returns an exit code. */

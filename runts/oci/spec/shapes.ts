@@ -81,7 +81,7 @@ const noObject = v.custom<never>(
   (issue) => expected('an object', issue.input),
 );
 
-/** How an unknown property is told from the other issues (validate.ts). */
+/** How an unknown property is told from the other issues (document.ts). */
 export const UNKNOWN_PROPERTY = 'is an unknown property';
 
 function explainObject(issue: v.StrictObjectIssue): string {

@@ -68,14 +68,16 @@ export class ContainerSpecialFiles implements SpecialFiles {
 }
 
 function characterDevices(parts: DeviceParts): Map<number, CharacterDevice> {
-  const openRandom: CharacterDevice = (node, flags) =>
-    new RandomFile(node, flags, parts.randomFill);
+  const random =
+    (pollable: boolean): CharacterDevice =>
+    (node, flags) =>
+      new RandomFile(node, flags, parts.randomFill, { pollable });
   return new Map<number, CharacterDevice>([
     [makeDevice(MEM_MAJOR, MEM_MINOR_NULL), (node, flags) => new NullFile(node, flags)],
     [makeDevice(MEM_MAJOR, MEM_MINOR_ZERO), (node, flags) => new ZeroFile(node, flags)],
     [makeDevice(MEM_MAJOR, MEM_MINOR_FULL), (node, flags) => new FullFile(node, flags)],
-    [makeDevice(MEM_MAJOR, MEM_MINOR_RANDOM), openRandom],
-    [makeDevice(MEM_MAJOR, MEM_MINOR_URANDOM), openRandom],
+    [makeDevice(MEM_MAJOR, MEM_MINOR_RANDOM), random(true)],
+    [makeDevice(MEM_MAJOR, MEM_MINOR_URANDOM), random(false)],
     [makeDevice(TTYAUX_MAJOR, TTYAUX_MINOR_TTY), openControllingTerminal],
     [
       makeDevice(TTYAUX_MAJOR, TTYAUX_MINOR_CONSOLE),

@@ -7,7 +7,10 @@ import type { Node } from '../../vfs/node.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 
 const zeros = new Uint8Array(65536);
-const random = new Uint8Array(4096);
+const random = new Uint8Array(32_768);
+const ZEROS_PIECE_BYTES = 1_048_576;
+/** Random bytes cost the host ten times as much. */
+const RANDOM_PIECE_BYTES = 131_072;
 
 /** include/uapi/linux/random.h. */
 const RNDGETENTCNT = 0x80045200;
@@ -24,6 +27,22 @@ abstract class MemoryDevice extends OpenFile {
   constructor(node: Node, flags: number) {
     super(flags);
     this.node = node;
+  }
+
+  override get pieceBytes(): number {
+    return ZEROS_PIECE_BYTES;
+  }
+
+  override get pollable(): boolean {
+    return false;
+  }
+
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
   }
 
   override pread(sink: Sink, _position: number): SysResult {
@@ -45,6 +64,10 @@ abstract class MemoryDevice extends OpenFile {
 }
 
 export class NullFile extends MemoryDevice {
+  override get canSpliceFrom(): boolean {
+    return false;
+  }
+
   override read(_sink: Sink): SysResult {
     return 0;
   }
@@ -61,6 +84,10 @@ export class ZeroFile extends MemoryDevice {
 }
 
 export class FullFile extends MemoryDevice {
+  override get canSpliceTo(): boolean {
+    return false;
+  }
+
   override read(sink: Sink): SysResult {
     return putRepeatedly(sink, () => zeros);
   }
@@ -70,19 +97,38 @@ export class FullFile extends MemoryDevice {
   }
 }
 
-/** /dev/random and /dev/urandom: the same since Linux 5.6, and always ready. */
+/**
+ * /dev/random and /dev/urandom: the same since Linux 5.6, and always ready. Only the former can be
+ * polled.
+ */
 export class RandomFile extends MemoryDevice {
   readonly #fill: (bytes: Uint8Array) => void;
+  readonly #pollable: boolean;
 
-  constructor(node: Node, flags: number, fill: (bytes: Uint8Array) => void) {
+  constructor(
+    node: Node,
+    flags: number,
+    fill: (bytes: Uint8Array) => void,
+    options: { readonly pollable: boolean },
+  ) {
     super(node, flags);
     this.#fill = fill;
+    this.#pollable = options.pollable;
+  }
+
+  override get pollable(): boolean {
+    return this.#pollable;
+  }
+
+  override get pieceBytes(): number {
+    return RANDOM_PIECE_BYTES;
   }
 
   override read(sink: Sink): SysResult {
     return putRepeatedly(sink, () => {
-      this.#fill(random);
-      return random;
+      const piece = sink.remaining < random.length ? random.subarray(0, sink.remaining) : random;
+      this.#fill(piece);
+      return piece;
     });
   }
 

@@ -73,10 +73,6 @@ export class DevptsFileSystem implements FileSystem, PtyOwner {
     return 0;
   }
 
-  get count(): number {
-    return this.#slaves.size;
-  }
-
   /** A terminal and its slave's node; the caller gives it a master. */
   newTerminal(uid: number, gid: number): Result<Terminal> {
     if (this.#slaves.size >= ptyLimit) return ENOSPC;

@@ -14,9 +14,19 @@ import {
   EPOLLWAKEUP,
   epollEvent,
 } from '../../../abi/epoll.ts';
-import { EEXIST, EINVAL, ELOOP, ENOENT, EPERM, type SysResult } from '../../../abi/errno.ts';
+import {
+  EEXIST,
+  EINVAL,
+  ELOOP,
+  ENOENT,
+  ENOMEM,
+  EPERM,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import { type CloseObserver, OpenFile } from '../../vfs/open-file.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
 import { EpollItem, type ReadyList } from './epoll-item.ts';
@@ -33,6 +43,8 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
   #listed = 0;
   /** Instances that watch this one. Cycles are refused and depth is bounded when an entry is added. */
   readonly #parents = new Set<Epoll>();
+  /** The account that pays for the entries: the process that made the instance. */
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor() {
     super(O_RDWR);
@@ -69,8 +81,9 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
       if (file === this) return EINVAL;
       const nests = file.#depthBelow(this, new Map()) + this.#depthAbove(new Map());
       if (nests > EP_MAX_NESTS + 1) return ELOOP;
-      file.#parents.add(this);
     }
+    if (!this.#account.charge(OBJECT_COST.epollItem)) return ENOMEM;
+    if (file instanceof Epoll) file.#parents.add(this);
     const item = new EpollItem(this, fd, file, events, dataLow, dataHigh);
     let byFd = this.#items.get(file);
     if (byFd === undefined) {
@@ -163,6 +176,7 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
 
   #drop(item: EpollItem): void {
     const file = item.file;
+    this.#account.uncharge(OBJECT_COST.epollItem);
     file.queue.leave(item);
     if (item.isListed) this.#unlist(item);
     const byFd = this.#items.get(file);

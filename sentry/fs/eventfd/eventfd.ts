@@ -68,8 +68,11 @@ export class EventFile extends OpenFile {
     if (lo === top && hi === top) return EINVAL;
     const sumLo = this.#lo + lo;
     const sumHi = this.#hi + hi + (sumLo > top ? 1 : 0);
-    // The greatest value is 2^64 - 2.
-    if (sumHi > top || (sumHi === top && sumLo >>> 0 === top)) return EAGAIN;
+    // The greatest value is 2^64 - 2. A call that has to wait brings the same bytes again.
+    if (sumHi > top || (sumHi === top && sumLo >>> 0 === top)) {
+      source.giveBack(bytes.length);
+      return EAGAIN;
+    }
     this.#lo = sumLo >>> 0;
     this.#hi = sumHi;
     this.queue.notify(POLLIN);

@@ -89,6 +89,14 @@ class GivenFile extends OpenFile {
     this.#descriptor.opened();
   }
 
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override close(): void {
     this.#descriptor.closed();
   }

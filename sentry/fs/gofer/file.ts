@@ -196,6 +196,14 @@ export class GoferOpenFile extends PositionedFile {
     node.acquire();
   }
 
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override close(): void {
     this.node.release();
   }

@@ -1,5 +1,5 @@
 // inotify(7): a queue of what happened to watched nodes. Events come from vfs/notify.ts.
-// Differs from Linux: IN_EXCL_UNLINK is taken and has no effect; IN_UNMOUNT never comes.
+// Differs from Linux: IN_UNMOUNT never comes.
 import { kernelDevice } from '../../../abi/dev.ts';
 import {
   EAGAIN,
@@ -24,10 +24,17 @@ import {
 } from '../../../abi/inotify.ts';
 import { FIONREAD } from '../../../abi/ioctl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { FileIdentity, Node } from '../../vfs/node.ts';
-import { addObserver, type NodeObserver, removeObserver } from '../../vfs/notify.ts';
+import {
+  addObserver,
+  type NodeEvent,
+  type NodeObserver,
+  removeObserver,
+} from '../../vfs/notify.ts';
 import { OpenFile } from '../../vfs/open-file.ts';
 import type { Path } from '../../vfs/path.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
@@ -49,6 +56,8 @@ export class Inotify extends OpenFile {
   readonly #byFile = new Map<FileIdentity, Watch>();
   #events: QueuedEvent[] = [];
   #lastWatch = 0;
+  /** The account that pays for watches and events: the process that made the instance. */
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(flags: number) {
     super(O_RDONLY | flags);
@@ -60,6 +69,8 @@ export class Inotify extends OpenFile {
 
   override close(): void {
     for (const watch of this.#watches.values()) watch.detach();
+    this.#account.uncharge(this.#watches.size * OBJECT_COST.inotifyWatch);
+    this.#forget(this.#events);
     this.#watches.clear();
     this.#byFile.clear();
     this.#events = [];
@@ -80,7 +91,8 @@ export class Inotify extends OpenFile {
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | mask : mask;
       return known.id;
     }
-    if (this.#watches.size >= maxWatches) return ENOSPC;
+    if (this.#watches.size >= maxWatches || !this.#account.charge(OBJECT_COST.inotifyWatch))
+      return ENOSPC;
     this.#lastWatch = (this.#lastWatch % 0x7fff_ffff) + 1;
     const watch = new Watch(this, this.#lastWatch, path, mask);
     this.#watches.set(watch.id, watch);
@@ -101,6 +113,7 @@ export class Inotify extends OpenFile {
   drop(watch: Watch): void {
     watch.detach();
     this.#watches.delete(watch.id);
+    this.#account.uncharge(OBJECT_COST.inotifyWatch);
     this.#byFile.delete(watch.node.identity);
     this.enqueue({ watch: watch.id, mask: IN_IGNORED, cookie: 0, name: undefined });
   }
@@ -108,11 +121,18 @@ export class Inotify extends OpenFile {
   enqueue(event: QueuedEvent): void {
     const last = this.#events.at(-1);
     if (last !== undefined && isSame(last, event)) return;
-    if (this.#events.length >= maxQueuedEvents) {
+    let queued = event;
+    if (this.#events.length >= maxQueuedEvents || !this.#account.hasRoom(eventCost(event))) {
       if (last?.mask === IN_Q_OVERFLOW) return;
-      this.#events.push({ watch: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: undefined });
-    } else this.#events.push(event);
+      queued = { watch: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: undefined };
+    }
+    this.#account.force(eventCost(queued));
+    this.#events.push(queued);
     this.queue.notify(POLLIN | POLLRDNORM);
+  }
+
+  #forget(events: readonly QueuedEvent[]): void {
+    for (const event of events) this.#account.uncharge(eventCost(event));
   }
 
   override read(sink: Sink): SysResult {
@@ -131,7 +151,7 @@ export class Inotify extends OpenFile {
     }
     if (this.#events.length === 0) return EAGAIN;
     if (total === 0) return EINVAL;
-    this.#events.splice(0, taken);
+    this.#forget(this.#events.splice(0, taken));
     return total;
   }
 
@@ -161,10 +181,12 @@ export class Watch implements NodeObserver {
     this.mask = mask;
     this.#path = path;
     path.pin();
+    path.dentry.watchPins += 1;
   }
 
   detach(): void {
     removeObserver(this.node, this);
+    this.#path.dentry.watchPins -= 1;
     this.#path.unpin();
   }
 
@@ -180,7 +202,8 @@ export class Watch implements NodeObserver {
     return `inotify wd:${this.id.toString(16)} ${inode} mask:${(mask >>> 0).toString(16)} ignored_mask:0 \n`;
   }
 
-  nodeEvent(mask: number, cookie: number, name: string | undefined): void {
+  nodeEvent({ mask, cookie, name, isOfUnlinked }: NodeEvent): void {
+    if (isOfUnlinked && (this.mask & IN_EXCL_UNLINK) !== 0) return;
     const isGone = (mask & IN_DELETE_SELF) !== 0;
     const asked = (mask & this.mask & IN_ALL_EVENTS) !== 0;
     if (asked) this.#inotify.enqueue({ watch: this.id, mask: mask >>> 0, cookie, name });
@@ -190,6 +213,10 @@ export class Watch implements NodeObserver {
 
 function isSame(a: QueuedEvent, b: QueuedEvent): boolean {
   return a.watch === b.watch && a.mask === b.mask && a.cookie === b.cookie && a.name === b.name;
+}
+
+function eventCost({ name }: QueuedEvent): number {
+  return OBJECT_COST.inotifyEvent + (name?.length ?? 0);
 }
 
 /** A name is followed by NULs up to a multiple of the event's own size. */

@@ -73,6 +73,10 @@ export class OverlayDirectory extends TmpDirectory {
     this.#own.delete(name);
   }
 
+  override known(): Iterable<MemoryNode> {
+    return this.#own.values();
+  }
+
   protected override isEmpty(): boolean {
     if (this.#own.size > 0) return false;
     const entries = this.list();

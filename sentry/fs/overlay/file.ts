@@ -99,6 +99,11 @@ export class OverlayFile extends TmpFile {
     return super.removeXattr(name);
   }
 
+  override dropFileCapabilities(): void {
+    this.#loadXattrs();
+    super.dropFileCapabilities();
+  }
+
   protected override resize(sizeBytes: number): SysResult {
     // Nothing of the old bytes would be left: spare the copy.
     if (sizeBytes === 0 && this.ownData === undefined) {

@@ -8,9 +8,9 @@ import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { MS_RDONLY, OVERLAYFS_SUPER_MAGIC } from '../../../abi/fs.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { MemoryAccount } from '../../base/memory-account.ts';
 import type { Listing } from '../../vfs/directory-file.ts';
 import type { Attributes, FileSystem, FileSystemStatus, Node } from '../../vfs/node.ts';
-import type { ByteBudget } from '../tmp/byte-budget.ts';
 import { TmpFileSystem } from '../tmp/filesystem.ts';
 import type { MemoryNode, Origin } from '../tmp/memory-node.ts';
 import { TmpSpecial } from '../tmp/special.ts';
@@ -24,7 +24,7 @@ export interface OverlayOptions {
   /** Bytes of changed files; none: no limit. */
   readonly maxBytes?: number;
   readonly maxInodes?: number;
-  readonly within?: ByteBudget;
+  readonly account?: MemoryAccount;
   readonly type?: string;
 }
 
@@ -77,7 +77,7 @@ export class OverlayFileSystem extends TmpFileSystem {
   }
 
   override status(): FileSystemStatus {
-    if (this.budget.limit !== Number.POSITIVE_INFINITY) {
+    if (this.data.limitBytes !== Number.POSITIVE_INFINITY) {
       const own = super.status();
       // The root directory takes a block: programs that read df(1) expect some to be used.
       return {
@@ -161,6 +161,7 @@ class LowerOrigin implements Origin {
   keep(): void {
     if (this.#isKept) return;
     this.#isKept = true;
+    this.#filesystem.payForInode();
     // A directory that holds a changed node cannot be found again below either.
     for (const { directory } of this.places) directory.origin?.keep();
   }
@@ -170,7 +171,7 @@ class LowerOrigin implements Origin {
     const node = this.#node;
     if (node instanceof OverlayDirectory && !node.dropChildren()) return;
     for (const { directory, name } of this.places) directory.dropPristine(name, node);
-    this.#filesystem.giveInode();
+    this.#filesystem.dropInode();
     this.freed();
   }
 

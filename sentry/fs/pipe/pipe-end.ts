@@ -41,6 +41,10 @@ export class PipeEnd extends OpenFile {
     this.#writersBefore = writersBefore;
   }
 
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return this.node instanceof AnonymousNode ? `pipe:[${this.node.ino}]` : 'pipe:[0]';
   }

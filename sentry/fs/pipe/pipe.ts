@@ -74,12 +74,6 @@ export class Pipe {
     return count;
   }
 
-  /** Copies up to `limit` bytes and leaves them (tee, splice). Answers as `read`. */
-  peek(sink: Sink, limit: number): SysResult {
-    const empty = this.#emptyAnswer(limit);
-    return empty ?? this.ring.peek(sink, limit, 0);
-  }
-
   /** Forgets `count` bytes that were peeked. */
   discard(count: number): void {
     const wasFull = this.isFull;
@@ -137,7 +131,7 @@ export class Pipe {
 
   /** Everybody left: what nobody read is lost. */
   purge(): void {
-    this.ring.discard(this.ring.length);
+    this.ring.release();
     this.#segments = undefined;
   }
 

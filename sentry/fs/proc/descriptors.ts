@@ -7,7 +7,7 @@ import type { Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { anonymousPath, type Path, pathText } from '../../vfs/path.ts';
 import { type Computed, type ComputedName, directory } from '../pseudo/directory.ts';
-import type { Entry, Owner } from '../pseudo/entry.ts';
+import { type Entry, type Owner, processOperations } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
@@ -36,7 +36,7 @@ class DescriptorSlot {
 /** A directory of descriptors, `directoryName` in its process's, whose entries are made by `entry`. */
 function descriptors(directoryName: string, entry: Entry<DescriptorSlot>): Computed<Subject> {
   return {
-    list: (subject, caller) => listDescriptors(subject, caller),
+    list: listDescriptors,
     lookup: (filesystem, subject, name, caller) => {
       const fd = descriptorNumber(name);
       if (fd < 0 || isErrno(mayLookInto(subject, caller))) return undefined;
@@ -68,11 +68,18 @@ function descriptorNumber(name: string): number {
   return /^(0|[1-9]\d{0,8})$/.test(name) ? Number(name) : -1;
 }
 
-function listDescriptors(subject: Subject, caller: Caller): Result<readonly ComputedName[]> {
+function listDescriptors(
+  subject: Subject,
+  caller: Caller,
+  firstKey: number,
+): Result<Iterable<ComputedName>> {
   if (isErrno(mayLookInto(subject, caller))) return EACCES;
-  const names: ComputedName[] = [];
-  for (const [fd] of subject.task?.files.entries() ?? []) names.push({ name: String(fd), key: fd });
-  return names;
+  const { task } = subject;
+  return task === undefined ? [] : descriptorNames(task, firstKey);
+}
+
+function* descriptorNames(task: Task, first: number): IterableIterator<ComputedName> {
+  for (const [fd] of task.files.entries(first)) yield { name: String(fd), key: fd };
 }
 
 /** Permission bits of a link tell how the file is open. */
@@ -101,6 +108,7 @@ const descriptorLink: Entry<DescriptorSlot> = link<DescriptorSlot>(textOf, {
 
 const descriptorInfo: Entry<DescriptorSlot> = textFile<DescriptorSlot>(0o444, renderInfo, {
   owner: (slot) => slot.owner,
+  operations: processOperations,
 });
 
 function renderInfo(slot: DescriptorSlot): Result<string> {
@@ -125,6 +133,7 @@ export const fdDirectory: Entry<Subject> = directory<Subject>(
     mode: 0o500,
     owner: directoryOwnerOf,
     mayLookUp: mayLookInto,
+    sizeBytes: (subject) => subject.task?.files.count ?? 0,
     computed: descriptors('fd', descriptorLink),
   },
 );

@@ -15,9 +15,10 @@ import {
   MS_RELATIME,
   MS_SYNCHRONOUS,
 } from '../../../abi/fs.ts';
-import type { Mount } from '../../vfs/mount.ts';
+import { type Mount, namespaceOf } from '../../vfs/mount.ts';
 import { climb, dentryText, type Path } from '../../vfs/path.ts';
-import type { Subject } from './subject.ts';
+import { type Entry, systemOperations } from '../pseudo/entry.ts';
+import { processFile, type Subject } from './subject.ts';
 
 interface ShownMount {
   readonly mount: Mount;
@@ -81,6 +82,17 @@ function rootOf(subject: Subject): Path | undefined {
 function mountsOf(subject: Subject): ShownMount[] {
   const root = rootOf(subject);
   return root === undefined ? [] : reachableMounts(root);
+}
+
+/**
+ * A file of mounts. poll(2) tells with POLLPRI that they have changed, which is what libmount and
+ * systemd wait for.
+ */
+export function mountTable(render: (subject: Subject) => string): Entry<Subject> {
+  return processFile(0o444, render, {
+    operations: systemOperations,
+    changes: (subject) => namespaceOf(rootOf(subject)?.mount),
+  });
 }
 
 export function renderMounts(subject: Subject): string {

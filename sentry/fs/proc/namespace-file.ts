@@ -88,6 +88,10 @@ class NamespaceFile extends OpenFile {
     node.namespace?.acquire();
   }
 
+  override get pollable(): boolean {
+    return false;
+  }
+
   override close(): void {
     this.node.namespace?.release();
   }

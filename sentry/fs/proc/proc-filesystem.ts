@@ -104,6 +104,7 @@ function ownDirectory(pids: PidNamespace, caller: Task): Result<string> {
 
 /** One directory a process; threads have theirs too, but are not listed. */
 const processes = (pids: PidNamespace): Computed<Kernel> => ({
+  directoryCount: () => pids.groups.size,
   list: () => {
     const names: ComputedName[] = [];
     for (const id of pids.groups.keys()) names.push({ name: String(id), key: id });

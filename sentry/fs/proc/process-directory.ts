@@ -9,10 +9,15 @@ import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import type { Node } from '../../vfs/node.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entries, Entry } from '../pseudo/entry.ts';
+import {
+  type Entries,
+  type Entry,
+  type FileOperations,
+  processOperations,
+} from '../pseudo/entry.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { fdDirectory, fdinfoDirectory } from './descriptors.ts';
-import { renderMountinfo, renderMounts, renderMountstats } from './mount-table.ts';
+import { mountTable, renderMountinfo, renderMounts, renderMountstats } from './mount-table.ts';
 import { netDirectory } from './net.ts';
 import { cwdLink, exeLink, namespaceDirectory, rootLink } from './process-links.ts';
 import {
@@ -48,8 +53,6 @@ import {
   Subject,
 } from './subject.ts';
 
-/** The identity map of the only user namespace. */
-
 /** The entries that the process and each of its threads have. */
 const common: Entries<Subject> = {
   auxv: privateFile(0o400, renderAuxv),
@@ -70,8 +73,8 @@ const common: Entries<Subject> = {
   loginuid: processFile(0o644, () => '4294967295', { write: () => EPERM }),
   maps: privateFile(0o444, renderMaps),
   mem: memoryFile,
-  mountinfo: processFile(0o444, renderMountinfo),
-  mounts: processFile(0o444, renderMounts),
+  mountinfo: mountTable(renderMountinfo),
+  mounts: mountTable(renderMounts),
   net: netDirectory,
   ns: namespaceDirectory,
   oom_score: processFile(0o444, renderOomScore),
@@ -103,15 +106,18 @@ const common: Entries<Subject> = {
   wchan: processFile(0o444, () => '0'),
 };
 
+const mountstatsOperations: FileOperations = { ...processOperations, spliceRead: true };
+
 /** The entries that only the process has. */
 const processOnly: Entries<Subject> = {
   coredump_filter: processFile(0o644, () => '00000033\n', { write: writeNumber }),
-  mountstats: privateFile(0o400, renderMountstats),
+  mountstats: privateFile(0o400, renderMountstats, mountstatsOperations),
   task: directory<Subject>(
     {},
     {
       owner: directoryOwnerOf,
       computed: {
+        directoryCount: (subject) => subject.group.tasks.size,
         list: (subject) =>
           [...subject.group.tasks]
             .map(({ tid }) => ({ name: String(tid), key: tid }))

@@ -28,7 +28,7 @@ import { type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { pathText } from '../../vfs/path.ts';
 import { PositionedFile } from '../../vfs/positioned-file.ts';
-import type { Entry } from '../pseudo/entry.ts';
+import type { Entry, Text } from '../pseudo/entry.ts';
 import { Inode, type PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { accountMemory } from './memory-account.ts';
 import { mayLookInto, type Subject } from './subject.ts';
@@ -42,7 +42,7 @@ function fileNames(caller: Caller): (file: OpenFile) => string {
   return (file) => (file.path === undefined ? file.description : pathText(file.path, root));
 }
 
-export function renderMaps(subject: Subject, caller: Caller): string {
+export function renderMaps(subject: Subject, caller: Caller): Text {
   const task = subject.task;
   return task === undefined ? '' : formatMaps(task.mm, fileNames(caller));
 }
@@ -106,24 +106,25 @@ function pageRows(
   ].join('');
 }
 
-export function renderSmaps(subject: Subject, caller: Caller): string {
+export function renderSmaps(subject: Subject, caller: Caller): Text {
   const mm = subject.task?.mm;
-  if (mm === undefined) return '';
+  return mm === undefined ? '' : smapsRecords(mm, caller);
+}
+
+function* smapsRecords(mm: MemoryManager, caller: Caller): IterableIterator<string> {
   const share = residentShare(mm);
-  return describeMappings(mm, fileNames(caller))
-    .map((mapping) => {
-      const locked = mapping.vma.isLocked ? mapping.end - mapping.start : 0;
-      return [
-        `${formatMapping(mapping)}\n`,
-        row('Size', mapping.end - mapping.start),
-        row('KernelPageSize', PAGE_SIZE),
-        row('MMUPageSize', PAGE_SIZE),
-        pageRows(countPages(mapping, share), locked),
-        'THPeligible:           0\n',
-        `VmFlags: ${vmFlags(mapping)}\n`,
-      ].join('');
-    })
-    .join('');
+  for (const mapping of describeMappings(mm, fileNames(caller))) {
+    const locked = mapping.vma.isLocked ? mapping.end - mapping.start : 0;
+    yield [
+      `${formatMapping(mapping)}\n`,
+      row('Size', mapping.end - mapping.start),
+      row('KernelPageSize', PAGE_SIZE),
+      row('MMUPageSize', PAGE_SIZE),
+      pageRows(countPages(mapping, share), locked),
+      'THPeligible:           0\n',
+      `VmFlags: ${vmFlags(mapping)}\n`,
+    ].join('');
+  }
 }
 
 function vmFlags({ vma }: MappingDescription): string {
@@ -143,25 +144,29 @@ function vmFlags({ vma }: MappingDescription): string {
   return flags.map(([on, name]) => (on ? `${name} ` : '')).join('');
 }
 
-export function renderSmapsRollup(subject: Subject, caller: Caller): Result<string> {
+export function renderSmapsRollup(subject: Subject, caller: Caller): Result<Text> {
   const mm = subject.task?.mm;
-  if (mm === undefined) return ESRCH;
-  const mappings = describeMappings(mm, fileNames(caller));
-  const first = mappings[0];
-  const last = mappings.at(-1);
-  if (first === undefined || last === undefined) return '';
+  return mm === undefined ? ESRCH : rollUp(mm, caller);
+}
+
+/** One record, made of all mappings. */
+function* rollUp(mm: MemoryManager, caller: Caller): IterableIterator<string> {
   const share = residentShare(mm);
-  let sum: PageCounts = { residentBytes: 0, privateBytes: 0, anonymousBytes: 0 };
-  for (const mapping of mappings) {
+  let first: MappingDescription | undefined;
+  let end = 0;
+  const sum = { residentBytes: 0, privateBytes: 0, anonymousBytes: 0 };
+  for (const mapping of describeMappings(mm, fileNames(caller))) {
+    first ??= mapping;
+    end = mapping.end;
     const counts = countPages(mapping, share);
-    sum = {
-      residentBytes: sum.residentBytes + counts.residentBytes,
-      privateBytes: sum.privateBytes + counts.privateBytes,
-      anonymousBytes: sum.anonymousBytes + counts.anonymousBytes,
-    };
+    sum.residentBytes += counts.residentBytes;
+    sum.privateBytes += counts.privateBytes;
+    sum.anonymousBytes += counts.anonymousBytes;
+    yield '';
   }
-  const range = `${first.start.toString(16).padStart(8, '0')}-${last.end.toString(16).padStart(8, '0')} ---p 00000000 00:00 0`;
-  return `${range.padEnd(73)}[rollup]\n${pageRows(sum, mm.map.lockedBytes)}`;
+  if (first === undefined) return;
+  const range = `${first.start.toString(16).padStart(8, '0')}-${end.toString(16).padStart(8, '0')} ---p 00000000 00:00 0`;
+  yield `${range.padEnd(73)}[rollup]\n${pageRows(sum, mm.map.lockedBytes)}`;
 }
 
 /** Guest memory [start, end) as far as it can be read, one char per byte. */

@@ -6,8 +6,14 @@ import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Node } from '../../vfs/node.ts';
-import type { Entry } from '../pseudo/entry.ts';
-import { type Owner, rootOwner } from '../pseudo/entry.ts';
+import {
+  type Entry,
+  type FileOperations,
+  type Owner,
+  processOperations,
+  rootOwner,
+  type Text,
+} from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 
 export class Subject {
@@ -75,7 +81,7 @@ export function mayLookInto(subject: Subject, caller: Caller): SysResult {
 /** A file of a process: what it shows ends with the process. */
 export function processFile(
   mode: number,
-  render: (subject: Subject, caller: Caller) => Result<string>,
+  render: (subject: Subject, caller: Caller) => Result<Text>,
   options: TextFileOptions<Subject> = {},
 ): Entry<Subject> {
   return textFile<Subject>(
@@ -83,6 +89,7 @@ export function processFile(
     (subject, caller) => (subject.isGone ? ESRCH : render(subject, caller)),
     {
       owner: ownerOf,
+      operations: processOperations,
       ...options,
     },
   );
@@ -91,9 +98,10 @@ export function processFile(
 /** A file that only those may open who may trace the process. */
 export function privateFile(
   mode: number,
-  render: (subject: Subject, caller: Caller) => Result<string>,
+  render: (subject: Subject, caller: Caller) => Result<Text>,
+  operations: FileOperations = processOperations,
 ): Entry<Subject> {
-  return processFile(mode, render, { mayOpen: mayLookInto });
+  return processFile(mode, render, { mayOpen: mayLookInto, operations });
 }
 
 /** Rows 'name:\tvalue' as /proc/PID/status has them. */

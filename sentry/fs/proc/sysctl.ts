@@ -8,15 +8,29 @@ import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Task } from '../../kernel/task.ts';
 import { MAX_MAP_COUNT } from '../../mm/limits.ts';
+import { MMAP_RANDOM_BITS } from '../../mm/placement.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
+import { PROTECTED_LINKS } from '../../vfs/protected-links.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entry } from '../pseudo/entry.ts';
-import { textFile } from '../pseudo/text-file.ts';
+import { type Entries, type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
+import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
 import { parseInteger } from './subject.ts';
 
 const PID_MAX = 4_194_304;
+
+/** A directory of settings. These do not count what is in them as links. */
+const settingsDirectory = (entries: Entries<Kernel>): Entry<Kernel> =>
+  directory(entries, { linkCount: 1 });
+
+function settingFile(
+  mode: number,
+  render: Render<Kernel>,
+  options: TextFileOptions<Kernel> = {},
+): Entry<Kernel> {
+  return textFile<Kernel>(mode, render, { ...options, operations: settingOperations });
+}
 
 /**
  * A setting that is as it is: writing answers EPERM even to root (its effect lies outside the
@@ -25,11 +39,11 @@ const PID_MAX = 4_194_304;
 const fixed = (value: string | number): Entry<Kernel> => fixedBy(() => value);
 
 const fixedBy = (value: (kernel: Kernel) => string | number): Entry<Kernel> =>
-  textFile<Kernel>(0o444, (kernel) => `${value(kernel)}\n`);
+  settingFile(0o444, (kernel) => `${value(kernel)}\n`);
 
 /** A setting of the IPC namespace of whoever opens the file; root may change it. */
 const ipcSetting = (key: string): Entry<Kernel> =>
-  textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
+  settingFile(0o644, (_kernel, caller) => `${(caller as Task).ipc.limits.text(key)}\n`, {
     write: (_kernel, text, caller) =>
       (caller as Task).ipc.limits.set(key, text.replace(/\0.*$/s, '')) ? text.length : EINVAL,
   });
@@ -54,13 +68,13 @@ function settingsBelow(
       const entry = rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
       entries[name.replaceAll('/', '.')] ??= entry;
     }
-    return directory<Kernel>(entries)(filesystem, kernel);
+    return settingsDirectory(entries)(filesystem, kernel);
   };
 }
 
 /** A value that is kept for whoever set it, root alone may, and nothing here depends on. */
 function kept(key: string, initial: number, least: number, most: number): Entry<Kernel> {
-  return textFile<Kernel>(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
+  return settingFile(0o644, ({ settings }) => `${settings.kept(key) ?? initial}\n`, {
     write: (kernel, text, caller) => {
       if (!isCapable(caller.credentials, CAP_SYS_ADMIN)) return EPERM;
       const parsed = parseInteger(text, EINVAL);
@@ -74,7 +88,7 @@ function kept(key: string, initial: number, least: number, most: number): Entry<
 
 /** A name of the UTS namespace of the caller. */
 function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
-  return textFile<Kernel>(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
+  return settingFile(0o644, (_kernel, caller) => `${(caller as Task).uts[name]}\n`, {
     write: (_kernel, text, caller: Caller): SysResult => {
       const { uts } = caller as Task;
       if (!uts.isRuledBy(caller as Task)) return EPERM;
@@ -86,16 +100,16 @@ function utsName(name: 'hostname' | 'domainname'): Entry<Kernel> {
   });
 }
 
-const random = directory<Kernel>({
-  boot_id: textFile(0o444, (kernel) => `${kernel.bootId}\n`),
+const random = settingsDirectory({
+  boot_id: settingFile(0o444, (kernel) => `${kernel.bootId}\n`),
   entropy_avail: fixed(256),
   poolsize: fixed(256),
   urandom_min_reseed_secs: fixed(60),
-  uuid: textFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
+  uuid: settingFile(0o444, (kernel) => `${uuid(kernel.randomFill)}\n`),
   write_wakeup_threshold: fixed(256),
 });
 
-const kernelSettings = directory<Kernel>({
+const kernelSettings = settingsDirectory({
   cap_last_cap: fixed(CAP_LAST_CAP),
   core_pattern: fixed('core'),
   core_uses_pid: fixed(0),
@@ -108,18 +122,18 @@ const kernelSettings = directory<Kernel>({
   msgmnb: setting('kernel.msgmnb'),
   msgmni: setting('kernel.msgmni'),
   ngroups_max: fixed(65536),
-  osrelease: textFile(0o444, (kernel) => `${kernel.release}\n`),
-  ostype: textFile(0o444, (kernel) => `${kernel.sysname}\n`),
+  osrelease: settingFile(0o444, (kernel) => `${kernel.release}\n`),
+  ostype: settingFile(0o444, (kernel) => `${kernel.sysname}\n`),
   overflowgid: fixed(65534),
   overflowuid: fixed(65534),
   perf_event_paranoid: fixed(4),
   pid_max: fixed(PID_MAX),
   printk: fixed('4\t4\t1\t7'),
-  pty: directory<Kernel>({ max: fixed(ptyLimit), reserve: fixed(0) }),
+  pty: settingsDirectory({ max: fixed(ptyLimit), reserve: fixed(0) }),
   random,
   randomize_va_space: fixed(2),
   sched_child_runs_first: fixed(0),
-  seccomp: directory<Kernel>({
+  seccomp: settingsDirectory({
     actions_avail: fixed('kill_process kill_thread trap errno trace log allow'),
   }),
   sem: setting('kernel.sem'),
@@ -129,25 +143,28 @@ const kernelSettings = directory<Kernel>({
   shmmni: setting('kernel.shmmni'),
   sysrq: fixed(0),
   tainted: fixed(0),
-  'threads-max': textFile(
+  'threads-max': settingFile(
     0o444,
     (_kernel, caller) =>
       `${Math.min(PID_MAX, (caller as Task).group.container.allowance.limits.pids)}\n`,
   ),
   unprivileged_bpf_disabled: fixed(2),
   unprivileged_userns_clone: fixed(0),
-  version: textFile(0o444, (kernel) => `${kernel.version}\n`),
-  yama: directory<Kernel>({ ptrace_scope: fixed(1) }),
+  version: settingFile(0o444, (kernel) => `${kernel.version}\n`),
+  yama: settingsDirectory({ ptrace_scope: fixed(1) }),
 });
 
-const vmSettings = directory<Kernel>({
-  compact_memory: textFile(0o200, () => EACCES),
+const vmSettings = settingsDirectory({
+  compact_memory: settingFile(0o200, () => EACCES),
   dirty_background_ratio: fixed(10),
   dirty_ratio: fixed(20),
-  drop_caches: textFile(0o200, () => EACCES),
+  drop_caches: settingFile(0o200, () => EACCES),
+  legacy_va_layout: fixed(0),
   max_map_count: fixed(MAX_MAP_COUNT),
   min_free_kbytes: fixed(0),
   mmap_min_addr: fixed(65536),
+  mmap_rnd_bits: fixed(MMAP_RANDOM_BITS),
+  mmap_rnd_compat_bits: fixed(8),
   nr_hugepages: fixed(0),
   nr_overcommit_hugepages: fixed(0),
   oom_kill_allocating_task: fixed(0),
@@ -161,14 +178,14 @@ const vmSettings = directory<Kernel>({
   zone_reclaim_mode: fixed(0),
 });
 
-const fsSettings = directory<Kernel>({
+const fsSettings = settingsDirectory({
   'aio-max-nr': fixed(65536),
   'aio-nr': fixed(0),
   'dentry-state': fixed('0\t0\t45\t0\t0\t0'),
-  epoll: directory<Kernel>({ max_user_watches: fixed(1_048_576) }),
+  epoll: settingsDirectory({ max_user_watches: fixed(1_048_576) }),
   'file-max': fixed('9223372036854775807'),
   'file-nr': fixed('0\t0\t9223372036854775807'),
-  inotify: directory<Kernel>({
+  inotify: settingsDirectory({
     max_queued_events: fixed(16384),
     max_user_instances: fixed(128),
     max_user_watches: fixed(65536),
@@ -182,10 +199,10 @@ const fsSettings = directory<Kernel>({
   'pipe-max-size': fixed(1_048_576),
   'pipe-user-pages-hard': fixed(0),
   'pipe-user-pages-soft': fixed(16384),
-  protected_fifos: fixed(0),
-  protected_hardlinks: fixed(0),
-  protected_regular: fixed(0),
-  protected_symlinks: fixed(0),
+  protected_fifos: fixed(PROTECTED_LINKS.fifos),
+  protected_hardlinks: fixed(PROTECTED_LINKS.hardlinks),
+  protected_regular: fixed(PROTECTED_LINKS.regular),
+  protected_symlinks: fixed(PROTECTED_LINKS.symlinks),
   suid_dumpable: fixed(0),
 });
 
@@ -197,14 +214,14 @@ const netSettings = settingsBelow('net', {
   }),
 });
 
-export const sysDirectory: Entry<Kernel> = directory<Kernel>({
-  abi: directory<Kernel>({}),
-  debug: directory<Kernel>({}),
-  dev: directory<Kernel>({ tty: directory<Kernel>({ legacy_tiocsti: fixed(0) }) }),
+export const sysDirectory: Entry<Kernel> = settingsDirectory({
+  abi: settingsDirectory({}),
+  debug: settingsDirectory({}),
+  dev: settingsDirectory({ tty: settingsDirectory({ legacy_tiocsti: fixed(0) }) }),
   fs: fsSettings,
   kernel: kernelSettings,
   net: netSettings,
-  user: directory<Kernel>({
+  user: settingsDirectory({
     max_user_namespaces: fixed(0),
     max_pid_namespaces: fixed(0),
     max_net_namespaces: fixed(0),

@@ -21,13 +21,15 @@ export function renderMeminfo(_kernel: Kernel, caller: Caller): string {
   const total = kib(allowance.memoryBytes);
   const free = kib(allowance.freeMemoryBytes);
   const { anonymousBytes, mappedBytes, pageTableBytes } = guestMemory(allowance);
+  const shared = kib(allowance.account.pageBytes);
+  const objects = kib(allowance.account.usedBytes) - shared;
   const zero = 0;
   const rows: [string, number][] = [
     ['MemTotal', total],
     ['MemFree', free],
     ['MemAvailable', free],
     ['Buffers', zero],
-    ['Cached', kib(mappedBytes)],
+    ['Cached', kib(mappedBytes) + shared],
     ['SwapCached', zero],
     ['Active', kib(anonymousBytes)],
     ['Inactive', kib(mappedBytes)],
@@ -43,11 +45,11 @@ export function renderMeminfo(_kernel: Kernel, caller: Caller): string {
     ['Writeback', zero],
     ['AnonPages', kib(anonymousBytes)],
     ['Mapped', kib(mappedBytes)],
-    ['Shmem', zero],
+    ['Shmem', shared],
     ['KReclaimable', zero],
-    ['Slab', zero],
+    ['Slab', objects],
     ['SReclaimable', zero],
-    ['SUnreclaim', zero],
+    ['SUnreclaim', objects],
     ['KernelStack', zero],
     ['PageTables', kib(pageTableBytes)],
     ['NFS_Unstable', zero],

@@ -8,8 +8,9 @@ import type { ShmSegment } from '../../kernel/ipc/shm-segments.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { pidSeenFrom } from '../../kernel/pid-namespace.ts';
 import type { Task } from '../../kernel/task.ts';
+import type { Caller } from '../../vfs/caller.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entry } from '../pseudo/entry.ts';
+import { type Entry, recordOperations } from '../pseudo/entry.ts';
 import { textFile } from '../pseudo/text-file.ts';
 
 type Column = readonly [value: number, width: number];
@@ -23,7 +24,7 @@ function table<T extends IpcObject>(
   listOf: (ipc: IpcNamespace) => readonly T[],
   rest: (object: T, pid: (user: IpcUser | undefined) => number) => string,
 ): Entry<Kernel> {
-  return textFile<Kernel>(0o444, (_kernel, caller) => {
+  const render = (_kernel: Kernel, caller: Caller): string => {
     const task = caller as Task;
     const pid = (user: IpcUser | undefined): number =>
       user === undefined ? 0 : pidSeenFrom(task.pids, user.pids, user.id);
@@ -32,7 +33,8 @@ function table<T extends IpcObject>(
         `${columns([object.key, 10], [object.id, 10])}  ${object.mode.toString(8).padStart(4)} ${rest(object, pid)}\n`,
     );
     return head + lines.join('');
-  });
+  };
+  return textFile<Kernel>(0o444, render, { operations: recordOperations });
 }
 
 const owners = ({ uid, gid, creatorUid, creatorGid }: IpcObject): string =>

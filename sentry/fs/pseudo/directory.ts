@@ -17,8 +17,13 @@ export interface ComputedName {
 
 /** Names that are not fixed: processes, descriptors, threads. */
 export interface Computed<S extends object> {
-  /** In the order of rising keys. */
-  list(subject: S, caller: Caller): Result<readonly ComputedName[]>;
+  /**
+   * How many of the names are directories; without it none. Programs count processes and threads by
+   * link counts.
+   */
+  directoryCount?(subject: S): number;
+  /** In the order of rising keys. Those below `firstKey` need not come. */
+  list(subject: S, caller: Caller, firstKey: number): Result<Iterable<ComputedName>>;
   /** The node of a name, the same one as long as it means the same; undefined where there is none. */
   lookup(filesystem: PseudoFileSystem, subject: S, name: string, caller: Caller): Node | undefined;
 }
@@ -26,6 +31,10 @@ export interface Computed<S extends object> {
 export interface DirectoryOptions<S extends object> extends EntryOptions<S> {
   readonly mode?: number;
   readonly computed?: Computed<S>;
+  /** st_nlink, where it is not two and one for each directory within. */
+  readonly linkCount?: number;
+  /** st_size; 0 without it. */
+  readonly sizeBytes?: (subject: S) => number;
   /** Asked at lookup too. ENOENT hides everything. */
   readonly mayLookUp?: (subject: S, caller: Caller) => SysResult;
 }
@@ -34,7 +43,12 @@ export function directory<S extends object>(
   entries: Entries<S>,
   options: DirectoryOptions<S> = {},
 ): Entry<S> {
-  return (filesystem, subject) => new PseudoDirectory(filesystem, subject, entries, options);
+  const fixedCount = Object.values(entries).filter(
+    ({ isDirectory }) => isDirectory === true,
+  ).length;
+  const entry: Entry<S> = (filesystem, subject) =>
+    new PseudoDirectory(filesystem, subject, entries, options, 2 + fixedCount);
+  return Object.assign(entry, { isDirectory: true });
 }
 
 /** Keys of computed names begin here in directory offsets. */
@@ -48,6 +62,7 @@ export class PseudoDirectory<S extends object> extends Node {
   readonly #subject: S;
   readonly #entries: Entries<S>;
   readonly #options: DirectoryOptions<S>;
+  readonly #fixedLinks: number;
   readonly #nodes = new Map<string, Node>();
 
   constructor(
@@ -55,6 +70,7 @@ export class PseudoDirectory<S extends object> extends Node {
     subject: S,
     entries: Entries<S>,
     options: DirectoryOptions<S>,
+    fixedLinks: number,
   ) {
     super();
     this.filesystem = filesystem;
@@ -62,6 +78,7 @@ export class PseudoDirectory<S extends object> extends Node {
     this.#subject = subject;
     this.#entries = entries;
     this.#options = options;
+    this.#fixedLinks = fixedLinks;
   }
 
   /** The object that the directory shows (/proc/PID: the process). */
@@ -74,7 +91,10 @@ export class PseudoDirectory<S extends object> extends Node {
   }
 
   attributes(): Attributes {
-    return this.#inode.attributes(this.ownership(), 2);
+    const { computed, linkCount, sizeBytes } = this.#options;
+    const links = this.#fixedLinks + (computed?.directoryCount?.(this.#subject) ?? 0);
+    const size = sizeBytes?.(this.#subject) ?? 0;
+    return this.#inode.attributes(this.ownership(), linkCount ?? links, size);
   }
 
   override ownership(): Ownership {
@@ -120,7 +140,7 @@ export class PseudoDirectory<S extends object> extends Node {
   #listComputed(offset: number, emit: DirectoryEmit, caller: Caller): SysResult {
     const { computed } = this.#options;
     if (computed === undefined) return 0;
-    const names = computed.list(this.#subject, caller);
+    const names = computed.list(this.#subject, caller, offset - computedOffset);
     if (isErrno(names)) return names;
     for (const { name, key } of names) {
       if (key + computedOffset < offset) continue;

@@ -11,7 +11,7 @@ import {
   type Node,
   type Ownership,
 } from '../../vfs/node.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, type FileOperations, systemOperations } from './entry.ts';
 
 export interface PseudoFileSystemOptions<S extends object> {
   /** The name of the type in /proc/filesystems. */
@@ -23,6 +23,8 @@ export interface PseudoFileSystemOptions<S extends object> {
   /** The object that the root directory shows; most often the kernel. */
   readonly subject: S;
   readonly root: Entry<S>;
+  /** The operations of files that do not say otherwise: those of /proc itself without this option. */
+  readonly operations?: FileOperations;
 }
 
 export class PseudoFileSystem<S extends object = object> implements FileSystem {
@@ -30,6 +32,7 @@ export class PseudoFileSystem<S extends object = object> implements FileSystem {
   readonly dev: number;
   readonly root: Node;
   readonly clock: Clock;
+  readonly operations: FileOperations;
   readonly #magic: number;
   #lastInode = 0;
 
@@ -37,6 +40,7 @@ export class PseudoFileSystem<S extends object = object> implements FileSystem {
     this.type = options.type;
     this.dev = options.dev;
     this.clock = options.clock;
+    this.operations = options.operations ?? systemOperations;
     this.#magic = options.magic;
     this.root = options.root(this, options.subject);
   }

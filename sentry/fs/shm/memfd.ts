@@ -14,6 +14,7 @@ import {
 } from '../../../abi/fcntl.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Source } from '../../vfs/io.ts';
 import type { AttributeChange } from '../../vfs/node.ts';
@@ -31,6 +32,8 @@ export class MemfdNode extends TmpFile {
   /** The name in /proc/PID/fd and /proc/PID/maps. */
   readonly label: string;
   seals: number;
+  /** The process that made the memfd: the OOM killer counts the pages as its own. */
+  readonly #account: MemoryAccount = currentAccount();
   #opens = 0;
   #mappable: SealedMemory | undefined = undefined;
 
@@ -42,7 +45,8 @@ export class MemfdNode extends TmpFile {
     seals: number,
   ) {
     super(filesystem, { mode: S_IFREG | mode, ...owner });
-    filesystem.takeInode();
+    filesystem.adoptInode();
+    filesystem.payForInode();
     this.nlink = 0;
     this.label = label;
     this.seals = seals;
@@ -50,6 +54,10 @@ export class MemfdNode extends TmpFile {
 
   override open(flags: number, _caller: Caller): Result<OpenFile> {
     return new MemfdFile(this, flags);
+  }
+
+  protected override dataAccount(): MemoryAccount {
+    return this.#account;
   }
 
   override opened(): void {

@@ -1,6 +1,7 @@
 // The kernel's own tmpfs, which no mount shows: shared anonymous memory, SysV segments, memfds.
 import { isErrno, type Result } from '../../../abi/errno.ts';
 import { O_LARGEFILE, O_RDWR } from '../../../abi/fcntl.ts';
+import { currentAccount } from '../../base/memory-account.ts';
 import type { SharedMemory, SharedMemorySource } from '../../mm/memory-manager.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
@@ -16,11 +17,7 @@ export class SharedMemoryFileSystem implements SharedMemorySource {
   }
 
   newSharedMemory(length: number): Result<SharedMemory> {
-    const data = new FileData(
-      this.#filesystem.dev,
-      this.#filesystem.nextIno(),
-      this.#filesystem.budget,
-    );
+    const data = new FileData(this.#filesystem.dev, this.#filesystem.nextIno(), currentAccount());
     const sized = data.truncate(length);
     if (!isErrno(sized)) return data;
     data.release();

@@ -10,7 +10,7 @@ import type { ThreadGroup } from '../../kernel/thread-group.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entry } from '../pseudo/entry.ts';
+import { type Entry, settingOperations } from '../pseudo/entry.ts';
 import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
 
@@ -20,6 +20,7 @@ export function newCgroupFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
     type: 'cgroup2',
     magic: CGROUP2_SUPER_MAGIC,
     dev: allocateDevice(),
+    operations: settingOperations,
     clock: kernel.clock,
     subject: kernel,
     root,
@@ -124,16 +125,17 @@ const root: Entry<Kernel> = directory<Kernel>({
   'memory.max': limit((_kernel, caller) => orMax(limitsOf(caller).memoryBytes)),
   'memory.min': limit(() => 0),
   'memory.pressure': shown(() => pressure),
-  'memory.stat': shown((_kernel, caller) =>
-    lines([
-      ['anon', allowanceOf(caller).memoryInUseBytes],
-      ['file', 0],
-      ['kernel', 0],
-      ['shmem', 0],
+  'memory.stat': shown((_kernel, caller) => {
+    const { account, anonymousBytes } = allowanceOf(caller);
+    return lines([
+      ['anon', anonymousBytes],
+      ['file', account.pageBytes],
+      ['kernel', account.usedBytes - account.pageBytes],
+      ['shmem', account.pageBytes],
       ['inactive_file', 0],
       ['active_file', 0],
-    ]),
-  ),
+    ]);
+  }),
   'memory.swap.current': shown(() => 0),
   'memory.swap.max': limit(() => 0),
   'pids.current': shown((_kernel, caller) => allowanceOf(caller).pidsInUse),

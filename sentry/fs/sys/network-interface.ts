@@ -103,4 +103,12 @@ export const newClassNetDirectory = (): Entry<Kernel> =>
   );
 
 export const newNetDevicesDirectory = (): Entry<Kernel> =>
-  directory<Kernel>({}, { computed: eachInterface(device) });
+  directory<Kernel>(
+    {},
+    {
+      computed: {
+        ...eachInterface(device),
+        directoryCount: ({ network }) => network.interfaces().length,
+      },
+    },
+  );

@@ -8,7 +8,7 @@ import type { Caller } from '../../vfs/caller.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { cpuList, cpuMask } from '../proc/process-stat.ts';
 import { directory } from '../pseudo/directory.ts';
-import type { Entries, Entry } from '../pseudo/entry.ts';
+import { type Entries, type Entry, settingOperations } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
@@ -20,6 +20,7 @@ export function newSysFileSystem(kernel: Kernel): PseudoFileSystem<Kernel> {
     type: 'sysfs',
     magic: SYSFS_MAGIC,
     dev: allocateDevice(),
+    operations: settingOperations,
     clock: kernel.clock,
     subject: kernel,
     root: directory<Kernel>(rootEntries(kernel)),

@@ -65,6 +65,11 @@ export class TmpDirectory extends MemoryNode implements Listing {
     this.#children.delete(name);
   }
 
+  /** Returns the nodes that live in memory below this directory. */
+  known(): Iterable<MemoryNode> {
+    return this.#children.values();
+  }
+
   protected isEmpty(): boolean {
     return this.#children.size === 0;
   }
@@ -135,9 +140,8 @@ export class TmpDirectory extends MemoryNode implements Listing {
     if (node.nlink >= maxLinks) return EMLINK;
     const there = this.child(name);
     if (there !== ENOENT) return isErrno(there) ? there : EEXIST;
+    if (!node.addLink()) return ENOSPC;
     this.put(name, node);
-    node.nlink += 1;
-    node.changed();
     this.modified();
     return 0;
   }

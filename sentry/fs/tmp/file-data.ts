@@ -25,9 +25,14 @@ import { MFD_CLOEXEC } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
+import {
+  type MemoryAccount,
+  type UnseenMemory,
+  unlimitedAccount,
+} from '../../base/memory-account.ts';
+import { pageCeil, pageFloor } from '../../mm/page.ts';
 import { BufferSource, type Sink, type Source } from '../../vfs/io.ts';
 import type { Mappable } from '../../vfs/open-file.ts';
-import { type ByteBudget, unlimitedBudget } from './byte-budget.ts';
 
 const chunkBytes = 65_536;
 /** Larger files are memfds: thousands of chunks weigh on the garbage collector. */
@@ -47,23 +52,27 @@ const zeros = new Uint8Array(chunkBytes);
 const statxBytes = new Uint8Array(statxLayout.size);
 const statxView = new DataView(statxBytes.buffer);
 
-export class FileData implements Mappable {
+export class FileData implements Mappable, UnseenMemory {
   readonly dev: number;
   readonly ino: number;
-  readonly #budget: ByteBudget;
+  readonly #account: MemoryAccount;
   #chunks = new Map<number, Chunk>();
-  /** Bytes taken from the budget. */
+  /** Bytes charged to the account. */
   #charged = 0;
+  /** Guests were given the memfd to map: they may fill pages that no call of theirs tells of. */
+  #isUnseen = false;
   #memfd = -1;
   #readOnlyFd = -1;
+  /** Up to here the memfd has no holes, and its pages are charged. */
+  #denseEnd = 0;
   #size = 0;
   /** The file (1, until `release`) and its mappings. */
   #holders = 1;
 
-  constructor(dev: number, ino: number, budget: ByteBudget = unlimitedBudget) {
+  constructor(dev: number, ino: number, account: MemoryAccount = unlimitedAccount) {
     this.dev = dev;
     this.ino = ino;
-    this.#budget = budget;
+    this.#account = account;
   }
 
   get sizeBytes(): number {
@@ -92,6 +101,8 @@ export class FileData implements Mappable {
     if (this.#holders !== 0) return;
     this.#chunks.clear();
     this.#uncharge(this.#charged);
+    if (this.#isUnseen) this.#account.unwatch(this);
+    this.#isUnseen = false;
     if (this.#readOnlyFd >= 0) native.close(this.#readOnlyFd);
     if (this.#memfd >= 0) native.close(this.#memfd);
     this.#readOnlyFd = -1;
@@ -102,6 +113,11 @@ export class FileData implements Mappable {
   hostFd(writable: boolean): SysResult {
     const made = this.#becomeMemfd();
     if (isErrno(made)) return made;
+    if (!this.#isUnseen) {
+      // A read through a shared mapping fills holes as well, so the right to write makes no difference.
+      this.#isUnseen = true;
+      this.#account.watch(this);
+    }
     if (writable) return this.#memfd;
     if (this.#readOnlyFd < 0) {
       const fd = native.reopen(this.#memfd, O_RDONLY);
@@ -154,7 +170,10 @@ export class FileData implements Mappable {
     if (this.#memfd >= 0) {
       const done = native.ftruncate(this.#memfd, sizeBytes);
       if (isErrno(done)) return done;
-      if (sizeBytes < this.#size) this.#rechargeHost();
+      if (sizeBytes < this.#size) {
+        this.#denseEnd = Math.min(this.#denseEnd, sizeBytes);
+        this.settle();
+      }
     } else if (sizeBytes < this.#size) {
       this.#dropChunks(sizeBytes, Number.POSITIVE_INFINITY);
     }
@@ -189,7 +208,10 @@ export class FileData implements Mappable {
         offset,
         length,
       );
-      if (!isErrno(done)) this.#rechargeHost();
+      if (!isErrno(done)) {
+        this.#denseEnd = Math.min(this.#denseEnd, offset);
+        this.settle();
+      }
       return done;
     }
     this.#dropChunks(offset, offset + length);
@@ -240,14 +262,17 @@ export class FileData implements Mappable {
 
   #writeHost(source: Source, at: number): SysResult {
     const span = Math.min(source.remaining, staging.length);
-    const charge =
-      this.#budget.limit === Number.POSITIVE_INFINITY
-        ? 0
-        : (Math.ceil(span / PAGE_SIZE) + 1) * PAGE_SIZE;
+    const end = at + span;
+    // A file that is written from front to back has no holes up to #denseEnd: what to charge is
+    // known without asking the host.
+    const isAppended = at <= this.#denseEnd;
+    const first = isAppended ? Math.max(at, this.#denseEnd) : at;
+    const charge = Math.max(0, pageCeil(end) - (isAppended ? pageCeil(first) : pageFloor(first)));
     if (!this.#charge(charge)) return ENOSPC;
     const taken = source.take(staging.subarray(0, span));
     const done = taken <= 0 ? taken : native.pwrite(this.#memfd, staging, 0, taken, at);
-    if (charge > 0) this.#rechargeHost();
+    if (isAppended && done === span) this.#denseEnd = Math.max(this.#denseEnd, end);
+    else this.settle();
     return done;
   }
 
@@ -256,7 +281,7 @@ export class FileData implements Mappable {
     if (isErrno(made)) return made;
     if (!this.#charge(length)) return ENOSPC;
     const done = native.fallocate(this.#memfd, keepSize ? FALLOC_FL_KEEP_SIZE : 0, offset, length);
-    this.#rechargeHost();
+    this.settle();
     if (!isErrno(done) && !keepSize && offset + length > this.#size) this.#size = offset + length;
     return done;
   }
@@ -344,7 +369,10 @@ export class FileData implements Mappable {
       return done;
     }
     this.#chunks.clear();
+    this.#uncharge(this.#charged);
     this.#memfd = fd;
+    this.settle();
+    if (this.#charged === pageCeil(this.#size)) this.#denseEnd = this.#size;
     return 0;
   }
 
@@ -356,25 +384,25 @@ export class FileData implements Mappable {
           statxView.getUint32(statxLayout.at.blocks + 4, true) * 2 ** 32;
   }
 
-  /**
-   * Charges what the memfd really holds. Pages that guests fill through mappings count from the
-   * next write on.
-   */
-  #rechargeHost(): void {
-    if (this.#budget.limit === Number.POSITIVE_INFINITY) return;
-    const bytes = this.#hostBlocks() * 512;
-    if (bytes < this.#charged) this.#uncharge(this.#charged - bytes);
-    else this.#charge(bytes - this.#charged);
+  /** Charges what the memfd really holds: also more than the account allows, for the pages are there. */
+  settle(): void {
+    if (this.#memfd < 0) return;
+    this.#uncharge(this.#charged - this.#hostBlocks() * 512);
   }
 
   #charge(bytes: number): boolean {
-    if (!this.#budget.take(bytes)) return false;
+    // Chunks are memory of the Sentry; pages of a memfd are memory of the host's kernel.
+    const isCharged =
+      this.#memfd >= 0 ? this.#account.chargePages(bytes) : this.#account.charge(bytes);
+    if (!isCharged) return false;
     this.#charged += bytes;
     return true;
   }
 
   #uncharge(bytes: number): void {
-    this.#budget.give(bytes);
+    if (bytes === 0) return;
+    if (this.#memfd >= 0) this.#account.unchargePages(bytes);
+    else this.#account.uncharge(bytes);
     this.#charged -= bytes;
   }
 }

@@ -18,6 +18,7 @@ import {
   O_NOATIME,
 } from '../../../abi/fcntl.ts';
 import type { WallTime } from '../../base/clock.ts';
+import type { MemoryAccount } from '../../base/memory-account.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { NewNode } from '../../vfs/node.ts';
@@ -41,9 +42,14 @@ export class TmpFile extends MemoryNode {
     return this.#data;
   }
 
+  /** The account that pays for the bytes. */
+  protected dataAccount(): MemoryAccount {
+    return this.filesystem.data;
+  }
+
   /** Bytes for a file that had none of its own. */
   protected newData(): FileData {
-    this.#data = new FileData(this.filesystem.dev, this.ino, this.filesystem.budget);
+    this.#data = new FileData(this.filesystem.dev, this.ino, this.dataAccount());
     return this.#data;
   }
 
@@ -123,6 +129,13 @@ export class TmpFile extends MemoryNode {
     return done;
   }
 
+  override abandon(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.#data?.release();
+    this.#data = undefined;
+  }
+
   protected override free(): void {
     if (this.#freed) return;
     this.#freed = true;
@@ -143,6 +156,14 @@ export class TmpOpenFile extends PositionedFile {
     super(flags);
     this.node = node;
     node.opened();
+  }
+
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
   }
 
   override close(): void {

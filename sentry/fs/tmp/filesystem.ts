@@ -4,13 +4,20 @@ import { TMPFS_MAGIC } from '../../../abi/fs.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
 import { type Clock, coarseRealtime, type WallTime } from '../../base/clock.ts';
+import { MemoryAccount, unlimitedAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
+import { pageFloor } from '../../mm/page.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import type { FileSystem, FileSystemStatus } from '../../vfs/node.ts';
-import { ByteBudget } from './byte-budget.ts';
 import { TmpDirectory } from './directory.ts';
 
-/** Differs from Linux: its default is half of memory for bytes and as many inodes as pages in that. */
+/** Differs from Linux, whose default is as many inodes as half of the memory has pages. */
 const defaultInodes = 1_000_000;
+
+/** The size of a tmpfs for which none was given: half of the memory, in whole pages. */
+export function defaultTmpfsBytes(memoryBytes: number): number {
+  return pageFloor(memoryBytes / 2);
+}
 
 export interface TmpOptions {
   readonly clock: Clock;
@@ -21,8 +28,8 @@ export interface TmpOptions {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
-  /** A limit shared with other file systems. */
-  readonly within?: ByteBudget;
+  /** The account that pays for inodes, and for file data within `maxBytes`. */
+  readonly account?: MemoryAccount;
   readonly type?: string;
 }
 
@@ -30,7 +37,10 @@ export class TmpFileSystem implements FileSystem {
   readonly type: string;
   readonly dev: number = allocateDevice();
   readonly clock: Clock;
-  readonly budget: ByteBudget;
+  /** File data: `maxBytes` at the most. */
+  readonly data: MemoryAccount;
+  /** Inodes, names and extended attributes, which Linux does not count against a tmpfs's size either. */
+  readonly account: MemoryAccount;
   readonly #maxInodes: number;
   #inodes = 0;
   #lastIno = 0;
@@ -40,7 +50,10 @@ export class TmpFileSystem implements FileSystem {
   constructor(options: TmpOptions) {
     this.type = options.type ?? 'tmpfs';
     this.clock = options.clock;
-    this.budget = new ByteBudget(options.maxBytes ?? Number.POSITIVE_INFINITY, options.within);
+    this.account = new MemoryAccount(options.account ?? unlimitedAccount);
+    this.data = new MemoryAccount(this.account, {
+      limitBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
+    });
     this.#maxInodes = options.maxInodes ?? defaultInodes;
     this.#options = options;
   }
@@ -56,7 +69,7 @@ export class TmpFileSystem implements FileSystem {
 
   /** False: no more inodes (ENOSPC). */
   takeInode(): boolean {
-    if (this.#inodes >= this.#maxInodes) return false;
+    if (this.#inodes >= this.#maxInodes || !this.account.charge(OBJECT_COST.inode)) return false;
     this.#inodes += 1;
     return true;
   }
@@ -66,8 +79,19 @@ export class TmpFileSystem implements FileSystem {
     this.#inodes += 1;
   }
 
+  /** Charges an inode that was adopted: the Sentry cannot forget it any more and find it again. */
+  payForInode(): void {
+    this.account.force(OBJECT_COST.inode);
+  }
+
+  /** An adopted inode that nobody has paid for is forgotten. */
+  dropInode(): void {
+    this.#inodes -= 1;
+  }
+
   giveInode(): void {
     this.#inodes -= 1;
+    this.account.uncharge(OBJECT_COST.inode);
   }
 
   nextIno(): number {
@@ -76,9 +100,9 @@ export class TmpFileSystem implements FileSystem {
   }
 
   status(): FileSystemStatus {
-    const limited = this.budget.limit !== Number.POSITIVE_INFINITY;
-    const blocks = limited ? Math.floor(this.budget.limit / PAGE_SIZE) : 0;
-    const used = Math.ceil(this.budget.used / PAGE_SIZE);
+    const limited = this.data.limitBytes !== Number.POSITIVE_INFINITY;
+    const blocks = limited ? Math.floor(this.data.limitBytes / PAGE_SIZE) : 0;
+    const used = Math.ceil(this.data.usedBytes / PAGE_SIZE);
     return {
       type: TMPFS_MAGIC,
       blockSize: PAGE_SIZE,
@@ -93,6 +117,19 @@ export class TmpFileSystem implements FileSystem {
 
   sync(): number {
     return 0;
+  }
+
+  /** Gives all memory back: nobody can come to the files any more. */
+  unmounted(): void {
+    if (this.#root === undefined) return;
+    const directories: TmpDirectory[] = [this.#root];
+    for (const directory of directories) {
+      for (const node of directory.known()) {
+        if (node instanceof TmpDirectory) directories.push(node);
+        else node.abandon();
+      }
+    }
+    this.account.close();
   }
 
   protected makeRoot(): TmpDirectory {

@@ -11,8 +11,9 @@ import {
 } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
-import { XATTR_CREATE, XATTR_REPLACE } from '../../../abi/xattr.ts';
+import { XATTR_CREATE, XATTR_NAME_CAPS, XATTR_REPLACE } from '../../../abi/xattr.ts';
 import type { WallTime } from '../../base/clock.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import {
   type AttributeChange,
   type Attributes,
@@ -50,6 +51,10 @@ export abstract class MemoryNode extends Node implements Ownership {
   origin: Origin | undefined = undefined;
   #xattrs: Map<string, Uint8Array> | undefined = undefined;
   #xattrBytes = 0;
+  /** Names beyond the first, which are charged one by one. */
+  #furtherNames = 0;
+  /** The bytes that the node is charged beside an inode. */
+  #extraBytes = 0;
 
   constructor(filesystem: TmpFileSystem, as: NewNode, ino: number = filesystem.nextIno()) {
     super();
@@ -113,6 +118,14 @@ export abstract class MemoryNode extends Node implements Ownership {
     return 0;
   }
 
+  /** Charges what the node holds beside itself. Returns false where the account has no room. */
+  protected chargeExtra(bytes: number): boolean {
+    if (bytes > 0 && !this.filesystem.account.hasRoom(bytes)) return false;
+    this.filesystem.account.force(bytes);
+    this.#extraBytes += bytes;
+    return true;
+  }
+
   /** Only regular files have a size to set. */
   protected resize(_sizeBytes: number): SysResult {
     return EPERM;
@@ -120,6 +133,10 @@ export abstract class MemoryNode extends Node implements Ownership {
 
   override getXattr(name: string): Result<Uint8Array> {
     return this.#xattrs?.get(name) ?? ENODATA;
+  }
+
+  override dropFileCapabilities(): void {
+    if (this.#xattrs?.has(XATTR_NAME_CAPS) === true) this.removeXattr(XATTR_NAME_CAPS);
   }
 
   override setXattr(name: string, value: Uint8Array, flags: number): SysResult {
@@ -130,6 +147,8 @@ export abstract class MemoryNode extends Node implements Ownership {
     if (old !== undefined && (flags & XATTR_CREATE) !== 0) return EEXIST;
     const grown = this.#xattrBytes + value.length - (old === undefined ? -name.length : old.length);
     if (grown > maxXattrBytes) return ENOSPC;
+    const isNew = old === undefined ? OBJECT_COST.xattr : 0;
+    if (!this.chargeExtra(grown - this.#xattrBytes + isNew)) return ENOSPC;
     this.#xattrs ??= new Map();
     this.#xattrs.set(name, value.slice());
     this.#xattrBytes = grown;
@@ -142,6 +161,8 @@ export abstract class MemoryNode extends Node implements Ownership {
     this.#xattrs ??= new Map();
     this.#xattrs.set(name, value);
     this.#xattrBytes += name.length + value.length;
+    this.#extraBytes += name.length + value.length + OBJECT_COST.xattr;
+    this.filesystem.account.force(name.length + value.length + OBJECT_COST.xattr);
   }
 
   override listXattr(): Result<string[]> {
@@ -153,13 +174,29 @@ export abstract class MemoryNode extends Node implements Ownership {
     if (old === undefined) return ENODATA;
     this.#xattrs?.delete(name);
     this.#xattrBytes -= old.length + name.length;
+    this.chargeExtra(-(old.length + name.length + OBJECT_COST.xattr));
     this.changed();
     return 0;
+  }
+
+  /** One name more. Returns false where the account has no room for the name. */
+  addLink(): boolean {
+    if (this.nlink > 0) {
+      if (!this.chargeExtra(OBJECT_COST.name)) return false;
+      this.#furtherNames += 1;
+    }
+    this.nlink += 1;
+    this.changed();
+    return true;
   }
 
   /** One name fewer. */
   dropLink(): void {
     this.nlink -= 1;
+    if (this.#furtherNames > 0) {
+      this.#furtherNames -= 1;
+      this.chargeExtra(-OBJECT_COST.name);
+    }
     this.changed();
   }
 
@@ -168,9 +205,13 @@ export abstract class MemoryNode extends Node implements Ownership {
     else this.origin?.drop();
   }
 
+  /** The file system has gone: what the node holds on the host goes too. */
+  abandon(): void {}
+
   /** No name and no holder is left. */
   protected free(): void {
     this.filesystem.giveInode();
+    this.chargeExtra(-this.#extraBytes);
     this.origin?.freed();
   }
 }

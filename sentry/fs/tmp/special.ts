@@ -14,6 +14,7 @@ export class TmpSymlink extends MemoryNode {
   constructor(filesystem: TmpFileSystem, as: NewNode, target: string, ino?: number) {
     super(filesystem, as, ino);
     this.#target = target;
+    this.chargeExtra(target.length);
   }
 
   get sizeBytes(): number {

@@ -33,6 +33,14 @@ export class PtyMaster extends OpenFile implements MasterSide {
     terminal.master = this;
   }
 
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return '/dev/ptmx';
   }

@@ -31,6 +31,14 @@ export class PtySlave extends OpenFile {
     this.node = node;
   }
 
+  override get canSpliceFrom(): boolean {
+    return true;
+  }
+
+  override get canSpliceTo(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return `/dev/pts/${this.terminal.index}`;
   }

@@ -8,6 +8,7 @@ import {
   SECCOMP_MODE_FILTER,
   SECCOMP_MODE_STRICT,
 } from '../../../abi/seccomp.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import type { Task } from '../task.ts';
 import { checkProgram } from './check-program.ts';
@@ -41,6 +42,8 @@ export function installFilter(task: Task, program: Uint8Array, flags: number): S
   if (seccomp?.mode === SECCOMP_MODE_STRICT) return EINVAL;
   const filter = newFilter(checked, seccomp?.newest, (flags & SECCOMP_FILTER_FLAG_LOG) !== 0);
   if (filter.cost > MAX_PATH_COST) return ENOMEM;
+  const instructions = filter.cost - (seccomp?.newest?.cost ?? 0);
+  if (!task.group.holdings.charge(instructions * OBJECT_COST.filterInstruction)) return ENOMEM;
   const toAll = (flags & SECCOMP_FILTER_FLAG_TSYNC) !== 0;
   if (toAll) {
     const stray = findStray(task, seccomp?.newest);

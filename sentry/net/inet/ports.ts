@@ -1,6 +1,6 @@
 // Who is bound to which port: one table for TCP, one for UDP.
 import type { Settings } from '../../base/settings.ts';
-import { anyV4, anyV6, type IpAddress, isAny, isV4 } from './address.ts';
+import { anyV4, anyV6, type Endpoint, type IpAddress, isAny, isV4 } from './address.ts';
 
 /** The properties of a bound socket that the table uses. */
 export interface PortUser {
@@ -80,4 +80,37 @@ export function accepts(user: PortUser, ip: IpAddress): boolean {
   if (user.localIp === anyV4) return isV4(ip);
   if (user.localIp === anyV6) return !isV4(ip) || !user.onlyV6;
   return false;
+}
+
+/**
+ * Returns the user of a port to whom a packet goes: the one with the best score (negative: not at
+ * all). Of several that share the port by SO_REUSEPORT, one is chosen by the packet's addresses, so
+ * that packets of one sender stay together (reuseport_select_sock).
+ */
+export function bestUser<User extends PortUser>(
+  users: Iterable<User>,
+  to: Endpoint,
+  from: Endpoint,
+  scoreOf: (user: User) => number,
+): User | undefined {
+  let best: User[] = [];
+  let bestScore = 0;
+  for (const user of users) {
+    const score = scoreOf(user);
+    if (score > bestScore) best = [];
+    if (score >= bestScore) best.push(user);
+    bestScore = Math.max(bestScore, score);
+  }
+  const group = best.filter((user) => user.mayShareByReusePort);
+  if (group.length < 2) return best[0];
+  return group[hashOf(`${to.ip}:${to.port}:${from.ip}:${from.port}`) % group.length];
+}
+
+/** FNV-1a, folded so that every bit of the ports counts. */
+function hashOf(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (let at = 0; at < text.length; at += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x0100_0193);
+  }
+  return (hash ^ (hash >>> 15)) >>> 0;
 }

@@ -1,6 +1,6 @@
 // TCP within the sandbox (tcp(7)). Both ends live in this kernel, so a segment is a copy into the
 // other end's buffer; what a program sees of a connection's life is kept: backlog, half-close, reset.
-// Differs from Linux: there is no TIME_WAIT, and the buffers have one fixed size.
+// Differs from Linux: there is no TIME_WAIT, and a buffer whose size was not set does not grow.
 import {
   EADDRINUSE,
   EAGAIN,
@@ -10,6 +10,8 @@ import {
   EINPROGRESS,
   EINVAL,
   EISCONN,
+  ENOBUFS,
+  ENOMEM,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
@@ -56,10 +58,13 @@ import {
 import { type Endpoint, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
-import { accepts, PortTable } from './ports.ts';
+import { accepts, bestUser, PortTable } from './ports.ts';
 
-/** How much one end keeps for its program to read. */
-const bufferBytes = 262_144;
+/**
+ * A buffer whose size the program did not set: about what Linux's tuning gives a connection over
+ * loopback.
+ */
+const tunedBufferBytes = 262_144;
 const readable = POLLIN | POLLRDNORM;
 const writable = POLLOUT | POLLWRNORM;
 const everything = readable | writable | POLLERR | POLLHUP | POLLRDHUP;
@@ -70,6 +75,8 @@ const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
 
 const tcpPorts = new PortTable<InetSocket>();
+/** Bytes that are sent to nobody. */
+const discarded = new Uint8Array(65_536);
 const drain: Sink = {
   remaining: Number.MAX_SAFE_INTEGER,
   put: (src) => src.length,
@@ -86,8 +93,9 @@ export class TcpSocket extends InetSocket {
   /** connect(2) has told the program that it is connected. */
   #connectTold = false;
   #readShut = false;
+  /** The other end has said that no more comes: a program that reads is told of this before any error. */
+  #isEnded = false;
   #writeShut = false;
-  #released = false;
   #error = 0;
   readonly #accepted: TcpSocket[] = [];
   /** Connections for which the backlog has no room. */
@@ -141,7 +149,8 @@ export class TcpSocket extends InetSocket {
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
     if (familyOf(bytes) === 0) return this.#disconnect();
-    const nonblocking = (this.flags & O_NONBLOCK) !== 0;
+    // No time to wait is as good as O_NONBLOCK (SO_SNDTIMEO).
+    const nonblocking = (this.flags & O_NONBLOCK) !== 0 || this.options.sendTimeoutNs === 0;
     if (this.#state === 'listening') return EISCONN;
     if (this.#state === 'connecting') return nonblocking ? EALREADY : EAGAIN;
     if (this.#state === 'connected') return this.#tellConnected();
@@ -156,6 +165,10 @@ export class TcpSocket extends InetSocket {
     return this.#waitsFor === undefined ? this.#tellConnected() : EAGAIN;
   }
 
+  override connectTimedOut(): SysResult {
+    return EINPROGRESS;
+  }
+
   #tellConnected(): SysResult {
     if (this.#connectTold) return EISCONN;
     this.#connectTold = true;
@@ -164,7 +177,7 @@ export class TcpSocket extends InetSocket {
 
   #begin(to: Endpoint): void {
     this.localIp = this.sourceFor(to.ip);
-    const listener = listenerFor(to);
+    const listener = listenerFor(to, { ip: this.localIp, port: this.localPort });
     if (listener === undefined) {
       this.#fail(-ECONNREFUSED);
       return;
@@ -208,8 +221,9 @@ export class TcpSocket extends InetSocket {
     this.remote = undefined;
     this.#connectTold = false;
     this.#readShut = false;
+    this.#isEnded = false;
     this.#writeShut = false;
-    this.#ring.discard(this.#ring.length);
+    this.#ring.release();
     return 0;
   }
 
@@ -242,16 +256,23 @@ export class TcpSocket extends InetSocket {
   /** The other end sends no more. */
   #receiveEnd(): void {
     this.#readShut = true;
+    this.#isEnded = true;
     this.queue.notify(readable | POLLRDHUP | (this.#writeShut ? POLLHUP : 0));
   }
 
+  /** Takes note that the other end is gone: nobody will read what this end sends from now on. */
+  #receiveClose(): void {
+    this.#peer = undefined;
+    this.#receiveEnd();
+    this.queue.notify(writable);
+  }
+
   override close(): void {
-    this.#released = true;
     const resets =
       this.#ring.length > 0 || (this.options.lingerOn && this.options.lingerSeconds === 0);
     this.#detach(resets);
     this.unbind();
-    this.#ring.discard(this.#ring.length);
+    this.#ring.release();
   }
 
   #detach(resets: boolean): void {
@@ -265,7 +286,7 @@ export class TcpSocket extends InetSocket {
     this.#peer = undefined;
     if (peer === undefined) return;
     if (resets) peer.#reset();
-    else peer.#receiveEnd();
+    else peer.#receiveClose();
   }
 
   #stopListening(): void {
@@ -284,7 +305,7 @@ export class TcpSocket extends InetSocket {
 
   #reset(): void {
     // A program that was told of the end already gets EPIPE rather than ECONNRESET.
-    this.#fail(this.#readShut ? -EPIPE : -ECONNRESET);
+    this.#fail(this.#isEnded ? -EPIPE : -ECONNRESET);
     this.#peer = undefined;
     this.#readShut = true;
     this.#writeShut = true;
@@ -319,18 +340,25 @@ export class TcpSocket extends InetSocket {
     if (source.remaining === 0) return 0;
     const peer = this.#peer;
     if (peer === undefined) return this.#sendToNobody(source);
-    const room = bufferBytes - peer.#ring.length;
+    const room = peer.#capacityBytes - peer.#ring.length;
     if (room <= 0) return EAGAIN;
     const count = peer.#ring.fill(source, room);
+    if (count === ENOMEM) return ENOBUFS;
     if (count > 0) peer.queue.notify(readable);
     return count;
   }
 
   /** The other end was closed: the bytes go, a reset comes back, and the next call sees EPIPE. */
   #sendToNobody(source: Source): SysResult {
-    const count = source.remaining;
+    let total = 0;
+    while (source.remaining > 0 && total < tunedBufferBytes) {
+      const taken = source.take(discarded);
+      if (isErrno(taken) && total === 0) return taken;
+      if (taken <= 0) break;
+      total += taken;
+    }
     this.#reset();
-    return count;
+    return total;
   }
 
   override receive(sink: Sink, flags: number, _received: Received): SysResult {
@@ -347,6 +375,7 @@ export class TcpSocket extends InetSocket {
   }
 
   #nothingToReceive(sink: Sink): SysResult {
+    if (this.#isEnded) return 0;
     if (this.#error !== 0) return -this.takeError();
     if (this.#readShut) return 0;
     if (this.#state === 'connecting') return EAGAIN;
@@ -356,7 +385,26 @@ export class TcpSocket extends InetSocket {
 
   /** A third free: enough for a sender to be told. */
   get #hasRoom(): boolean {
-    return this.#ring.length * 3 <= bufferBytes * 2;
+    return this.#ring.length * 3 <= this.#capacityBytes * 2;
+  }
+
+  /**
+   * How many bytes may wait here: what the sender's buffer and this one hold together. Half of what
+   * is set is for the overhead of segments, which is why Linux doubles what programs ask for.
+   */
+  get #capacityBytes(): number {
+    const own = this.options;
+    const sender = this.#peer?.options ?? own;
+    const received = own.isReceiveBufferSet ? own.receiveBufferBytes : tunedBufferBytes;
+    const sent = sender.isSendBufferSet ? sender.sendBufferBytes : tunedBufferBytes;
+    return (received + sent) / 2;
+  }
+
+  override optionsChanged(): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    if (peer.#hasRoom) this.queue.notify(writable);
+    if (this.#hasRoom) peer.queue.notify(writable);
   }
 
   override poll(): number {
@@ -405,25 +453,17 @@ export class TcpSocket extends InetSocket {
     bytes[0] = states[this.#state];
     return bytes;
   }
-
-  /** For /proc/net/tcp. */
-  get stateNumber(): number {
-    return this.#info()[0] as number;
-  }
-
-  get isClosed(): boolean {
-    return this.#released;
-  }
 }
 
-/** The listening socket for a connection to `to`: an exact address before a wildcard. */
-function listenerFor(to: Endpoint): TcpSocket | undefined {
-  let found: TcpSocket | undefined;
-  for (const user of tcpPorts.at(to.port)) {
-    if (!(user instanceof TcpSocket) || !user.isListening || !accepts(user, to.ip)) continue;
-    if (found === undefined || isAny(found.localIp)) found = user;
-  }
-  return found;
+/**
+ * Returns the listening socket for a connection from `from` to `to`: an exact address before a
+ * wildcard, and one of those that share the port by SO_REUSEPORT.
+ */
+function listenerFor(to: Endpoint, from: Endpoint): TcpSocket | undefined {
+  return bestUser(tcpPorts.at(to.port), to, from, (user) => {
+    if (!(user instanceof TcpSocket) || !user.isListening || !accepts(user, to.ip)) return -1;
+    return isAny(user.localIp) ? 0 : 1;
+  }) as TcpSocket | undefined;
 }
 
 /** For /proc/net/tcp and tcp6. */

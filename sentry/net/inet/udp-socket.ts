@@ -8,11 +8,13 @@ import {
   EFAULT,
   EINVAL,
   EMSGSIZE,
+  ENOBUFS,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
   EPIPE,
   isErrno,
+  type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
@@ -25,8 +27,19 @@ import {
   POLLRDNORM,
   POLLWRNORM,
 } from '../../../abi/poll.ts';
-import { IPPROTO_UDP, MSG_OOB, SHUT_RD, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
+import {
+  IPPROTO_UDP,
+  MSG_MORE,
+  MSG_OOB,
+  SHUT_RD,
+  SHUT_WR,
+  SOCK_DGRAM,
+  SOL_UDP,
+  UDP_CORK,
+} from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
@@ -42,17 +55,28 @@ import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
-import { accepts, PortTable } from './ports.ts';
+import { accepts, bestUser, PortTable } from './ports.ts';
 
 const maxPayloadBytes = 65_507;
-const messageOverheadBytes = 768;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
 const udpPorts = new PortTable<InetSocket>();
+
+/** A datagram that is sent in parts (udp(7), UDP_CORK). */
+interface CorkedDatagram {
+  readonly to: Endpoint;
+  readonly bytes: Uint8Array;
+  /** The account that pays for the bytes while they wait. */
+  readonly payer: MemoryAccount;
+}
+
+const noBytes = new Uint8Array(0);
 
 export class UdpSocket extends InetSocket {
   readonly type: number = SOCK_DGRAM;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #queuedBytes = 0;
+  /** The datagram that MSG_MORE or UDP_CORK holds back. */
+  #corked: CorkedDatagram | undefined;
   #readShut = false;
   #writeShut = false;
   #error = 0;
@@ -89,6 +113,7 @@ export class UdpSocket extends InetSocket {
   }
 
   override close(): void {
+    this.#takeCorked();
     this.unbind();
     this.#inbox.clear();
   }
@@ -105,26 +130,70 @@ export class UdpSocket extends InetSocket {
     if (lengthBytes > maxPayloadBytes) return EMSGSIZE;
     if (this.#error !== 0) return -this.takeError();
     if (this.#writeShut) return EPIPE;
-    const to = address === undefined ? this.remote : this.destination(address);
-    if (to === undefined) return EDESTADDRREQ;
+    // The first part of a datagram in parts says where it goes: later addresses are not looked at.
+    const to = this.#corked?.to ?? this.#receiverAddress(address);
     if (isErrno(to)) return to;
-    if (to.port === 0) return EINVAL;
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
-    const bytes = new Uint8Array(lengthBytes);
-    if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
-    const from = { ip: this.sourceFor(to.ip), port: this.localPort };
-    const receiver = receiverFor(to, from);
-    // The "port unreachable" that comes back is told to connected sockets only.
-    if (receiver === undefined) {
-      if (this.remote !== undefined) this.#fail(-ECONNREFUSED);
-    } else receiver.#deliver(bytes, from);
+    const already = this.#corked?.bytes ?? noBytes;
+    if (!MessageInbox.hasRoom(already.length + lengthBytes)) return ENOBUFS;
+    const bytes = new Uint8Array(already.length + lengthBytes);
+    bytes.set(already);
+    this.#takeCorked();
+    if (bytes.length > maxPayloadBytes) return EMSGSIZE;
+    if (lengthBytes > 0 && takeAll(source, bytes.subarray(already.length)) < lengthBytes)
+      return EFAULT;
+    if ((flags & MSG_MORE) !== 0 || this.#isCorked) this.#cork(to, bytes);
+    else this.#transmit(to, bytes);
     return lengthBytes;
   }
 
+  #receiverAddress(address: Uint8Array | undefined): Result<Endpoint> {
+    const to = address === undefined ? this.remote : this.destination(address);
+    if (to === undefined) return EDESTADDRREQ;
+    return !isErrno(to) && to.port === 0 ? EINVAL : to;
+  }
+
+  #cork(to: Endpoint, bytes: Uint8Array): void {
+    const payer = currentAccount();
+    payer.force(bytes.length + OBJECT_COST.message);
+    this.#corked = { to, bytes, payer };
+  }
+
+  #takeCorked(): CorkedDatagram | undefined {
+    const corked = this.#corked;
+    this.#corked = undefined;
+    corked?.payer.uncharge(corked.bytes.length + OBJECT_COST.message);
+    return corked;
+  }
+
+  get #isCorked(): boolean {
+    return this.inetOptions.value(SOL_UDP, UDP_CORK) !== 0;
+  }
+
+  #transmit(to: Endpoint, bytes: Uint8Array): void {
+    const from = { ip: this.sourceFor(to.ip), port: this.localPort };
+    const receiver = receiverFor(to, from);
+    // The "port unreachable" that comes back is told to connected sockets only.
+    if (receiver !== undefined) receiver.#deliver(bytes, from);
+    else if (this.remote !== undefined) this.#fail(-ECONNREFUSED);
+  }
+
+  /** Sends what was held back where UDP_CORK ends. */
+  override setOption(level: number, name: number, value: Uint8Array): SysResult {
+    const set = super.setOption(level, name, value);
+    if (level === SOL_UDP && name === UDP_CORK && !this.#isCorked) {
+      const corked = this.#takeCorked();
+      if (corked !== undefined) this.#transmit(corked.to, corked.bytes);
+    }
+    return set;
+  }
+
   #deliver(bytes: Uint8Array, from: Endpoint): void {
-    const chargedBytes = bytes.length + messageOverheadBytes;
-    if (this.#queuedBytes + chargedBytes > this.options.receiveBufferBytes) return;
+    const chargedBytes = bytes.length + OBJECT_COST.message;
+    // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
+    // a small empty buffer.
+    if (this.#queuedBytes > this.options.receiveBufferBytes) return;
     this.#queuedBytes += chargedBytes;
     const address = encodeInetAddress(from, this.domain);
     const credit = (count: number): void => {
@@ -183,19 +252,15 @@ export class UdpSocket extends InetSocket {
   }
 }
 
-/** Best first: connected to the sender, bound to the address, bound to any. */
+/**
+ * Returns the receiver of a datagram. Best first: connected to the sender, bound to the address,
+ * bound to any.
+ */
 function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
-  let best: UdpSocket | undefined;
-  let bestScore = -1;
-  for (const user of udpPorts.at(to.port)) {
-    if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) continue;
-    const score = (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
-    if (score > bestScore) {
-      best = user;
-      bestScore = score;
-    }
-  }
-  return best;
+  return bestUser(udpPorts.at(to.port), to, from, (user) => {
+    if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
+    return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
+  }) as UdpSocket | undefined;
 }
 
 /** For /proc/net/udp and udp6. */

@@ -27,6 +27,7 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
@@ -51,8 +52,6 @@ const kernelSender: PeerCredentials = {
   gid: 0,
 };
 const maxRequestBytes = 65536;
-/** Answers that may wait unread: a program that only asks gets ENOBUFS. */
-const maxQueued = 256;
 
 export class NetlinkSocket extends Socket {
   readonly domain: number = AF_NETLINK;
@@ -60,6 +59,7 @@ export class NetlinkSocket extends Socket {
   readonly #answerer: RouteAnswerer;
   readonly #kernel: SocketKernel;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
+  #queuedBytes = 0;
   #portId = 0;
   #groups = 0;
 
@@ -126,8 +126,9 @@ export class NetlinkSocket extends Socket {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     const lengthBytes = source.remaining;
     if (lengthBytes > maxRequestBytes) return EMSGSIZE;
-    if (this.#inbox.count > maxQueued) return ENOBUFS;
+    if (this.#queuedBytes > this.options.receiveBufferBytes) return ENOBUFS;
     if (caller !== undefined) this.#autobind(caller);
+    if (!MessageInbox.hasRoom(lengthBytes)) return ENOBUFS;
     const bytes = new Uint8Array(lengthBytes);
     if (lengthBytes > 0 && source.take(bytes) < lengthBytes) return EFAULT;
     const privileged = caller !== undefined && isCapable(caller.credentials, CAP_NET_ADMIN);
@@ -153,15 +154,20 @@ export class NetlinkSocket extends Socket {
 
   /** Puts a datagram of the kernel's into the socket; it is lost where too many wait. */
   deliver(bytes: Uint8Array): void {
-    if (this.#inbox.count > maxQueued) return;
+    if (this.#queuedBytes > this.options.receiveBufferBytes || !MessageInbox.hasRoom(bytes.length))
+      return;
+    const chargedBytes = bytes.length + OBJECT_COST.message;
+    this.#queuedBytes += chargedBytes;
     const address = netlinkAddress(0, 0);
-    const credit = (): void => undefined;
+    const credit = (count: number): void => {
+      this.#queuedBytes -= count;
+    };
     this.#inbox.put({
       bytes,
       address,
       credentials: kernelSender,
       bundle: undefined,
-      chargedBytes: 0,
+      chargedBytes,
       credit,
     });
     this.queue.notify(POLLIN | POLLRDNORM);

@@ -1,5 +1,5 @@
 // What waits at a stream socket: bytes, and at places in the stream files and changes of sender.
-import type { SysResult } from '../../../abi/errno.ts';
+import { ENOBUFS, ENOMEM, type SysResult } from '../../../abi/errno.ts';
 import { MSG_PEEK } from '../../../abi/socket.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -43,7 +43,7 @@ export class ByteInbox implements Inbox {
   ): SysResult {
     const start = this.#ring.end;
     const count = this.#ring.fill(source, limit);
-    if (count <= 0) return count;
+    if (count <= 0) return count === ENOMEM ? ENOBUFS : count;
     if (bundle !== undefined) this.#files.push({ start, end: start + count, bundle });
     const last = this.#senders.at(-1)?.credentials;
     if (last === undefined || !isSameSender(last, credentials))
@@ -85,7 +85,7 @@ export class ByteInbox implements Inbox {
   clear(): void {
     this.dropFiles();
     this.#senders.length = 0;
-    this.#ring.discard(this.#ring.length);
+    this.#ring.release();
   }
 
   #forgetSenders(): void {

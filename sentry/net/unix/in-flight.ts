@@ -2,8 +2,10 @@
 // only messages hold which in turn only those sockets hold (unix(7); af_unix garbage collector).
 
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
-import { ETOOMANYREFS, type Result } from '../../../abi/errno.ts';
+import { ENOBUFS, ETOOMANYREFS, type Result } from '../../../abi/errno.ts';
 import { RLIMIT_NOFILE } from '../../../abi/resource.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { SocketCaller } from '../socket.ts';
@@ -22,15 +24,18 @@ export interface FlyingSocket extends OpenFile {
 export class FileBundle {
   readonly files: readonly OpenFile[];
   readonly #uid: number;
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(files: readonly OpenFile[], uid: number) {
     this.files = files;
     this.#uid = uid;
+    this.#account.force(files.length * OBJECT_COST.fileInFlight);
   }
 
   /** The files leave flight; their references now belong to the caller. */
   land(): readonly OpenFile[] {
     countFor(this.#uid, -this.files.length);
+    this.#account.uncharge(this.files.length * OBJECT_COST.fileInFlight);
     for (const file of this.files) if (isFlying(file)) landed(file);
     return this.files;
   }
@@ -56,6 +61,7 @@ export function launch(files: readonly OpenFile[], caller: SocketCaller): Result
   const uid = credentials.uid;
   const privileged =
     isCapable(credentials, CAP_SYS_RESOURCE) || isCapable(credentials, CAP_SYS_ADMIN);
+  if (!currentAccount().hasRoom(files.length * OBJECT_COST.fileInFlight)) return ENOBUFS;
   if (!privileged && (countByUid.get(uid) ?? 0) > group.limits.soft(RLIMIT_NOFILE))
     return ETOOMANYREFS;
   countFor(uid, files.length);

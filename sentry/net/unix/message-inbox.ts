@@ -1,6 +1,8 @@
 // What waits at a datagram or seqpacket socket: whole messages.
 import { isErrno, type SysResult } from '../../../abi/errno.ts';
 import { MSG_EOR, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import type { PeerCredentials, Received } from '../socket.ts';
@@ -20,6 +22,8 @@ export interface Message {
 
 export class MessageInbox implements Inbox {
   readonly #messages: Message[] = [];
+  /** The account that pays for each message, in the same order: the process that sent it. */
+  readonly #payers: MemoryAccount[] = [];
   readonly #type: number;
 
   constructor(type: number) {
@@ -39,7 +43,16 @@ export class MessageInbox implements Inbox {
     return this.#messages[0]?.bytes.length ?? 0;
   }
 
+  /** False where the caller may not send a message of that length: ENOBUFS. */
+  static hasRoom(lengthBytes: number): boolean {
+    return currentAccount().hasRoom(lengthBytes + OBJECT_COST.message);
+  }
+
+  /** Whether there is room was asked before. */
   put(message: Message): void {
+    const payer = currentAccount();
+    payer.force(message.bytes.length + OBJECT_COST.message);
+    this.#payers.push(payer);
     this.#messages.push(message);
   }
 
@@ -56,6 +69,7 @@ export class MessageInbox implements Inbox {
     if ((flags & MSG_PEEK) !== 0) received.files = message.bundle?.peek() ?? [];
     else {
       this.#messages.shift();
+      this.#payers.shift()?.uncharge(message.bytes.length + OBJECT_COST.message);
       received.files = message.bundle?.land() ?? [];
       message.credit(message.chargedBytes);
     }
@@ -76,6 +90,10 @@ export class MessageInbox implements Inbox {
 
   clear(): void {
     this.dropFiles();
-    for (const message of this.#messages.splice(0)) message.credit(message.chargedBytes);
+    const payers = this.#payers.splice(0);
+    this.#messages.splice(0).forEach((message, index) => {
+      payers[index]?.uncharge(message.bytes.length + OBJECT_COST.message);
+      message.credit(message.chargedBytes);
+    });
   }
 }

@@ -5,6 +5,7 @@ import {
   ECONNREFUSED,
   EFAULT,
   EMSGSIZE,
+  ENOBUFS,
   ENOTCONN,
   EOPNOTSUPP,
   EPERM,
@@ -17,14 +18,12 @@ import {
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
 import type { FileBundle } from './in-flight.ts';
 import { MessageInbox } from './message-inbox.ts';
 import { bundleOf, maxDatagramQueue, UnixSocket } from './unix-socket.ts';
-
-/** The amount that a message counts besides its bytes: about an sk_buff. */
-const messageOverheadBytes = 768;
 
 export class UnixMessageSocket extends UnixSocket {
   declare peer: UnixMessageSocket | undefined;
@@ -89,6 +88,7 @@ export class UnixMessageSocket extends UnixSocket {
       target.wakeWhenRoom(this);
       return EAGAIN;
     }
+    if (!MessageInbox.hasRoom(lengthBytes)) return ENOBUFS;
     const bytes = new Uint8Array(lengthBytes);
     if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
     const bundle = bundleOf(control, caller);
@@ -124,7 +124,7 @@ export class UnixMessageSocket extends UnixSocket {
     credentials: PeerCredentials,
     bundle: FileBundle | undefined,
   ): void {
-    const chargedBytes = bytes.length + messageOverheadBytes;
+    const chargedBytes = bytes.length + OBJECT_COST.message;
     from.sent.charge(chargedBytes);
     const address =
       from.name.isUnnamed || from.isConnectionOriented ? undefined : from.localAddress();

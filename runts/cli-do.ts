@@ -1,0 +1,70 @@
+// The options of `runts do`. Short ones are those of docker run.
+import type { Command } from 'commander';
+
+const collect = (value: string, list: readonly string[]): string[] => [...list, value];
+
+export function addDo(program: Command): void {
+  const command = program
+    .command('do')
+    .summary('run a program in a new sandbox')
+    .description(
+      'Runs a program in a new sandbox. It sees the files of the host, or of --root, and its changes to them are kept in memory and forgotten at its end.',
+    )
+    .usage('[options] [--] COMMAND [ARGUMENTS...]')
+    .argument('[command...]', 'the program and its arguments')
+    .passThroughOptions();
+  addSurroundings(command);
+  addLimits(command);
+  addTracing(command);
+  command.action(async (words: string[], options: object) => {
+    const { runDo } = await import('./commands/do.ts');
+    await runDo(words, options);
+  });
+}
+
+function addSurroundings(command: Command): void {
+  command
+    .option('--root <dir>', 'root directory of the guest', '/')
+    .option(
+      '-v, --volume <src[:dst][:ro]>',
+      'show a host file or directory to the guest, for real',
+      collect,
+      [],
+    )
+    .option('--tmpfs <path>', 'an empty file system in memory', collect, [])
+    .option('-w, --cwd <dir>', 'working directory of the guest')
+    .option(
+      '-e, --env <name[=value]>',
+      "set a variable beside the caller's, or pass on the caller's own",
+      collect,
+      [],
+    )
+    .option('--clear-env', "do not pass the caller's environment")
+    .option('-u, --user <user[:group]>', "run as this user: numbers, or names of the guest's files")
+    .option('--hostname <name>', 'host name of the guest', 'runts')
+    .option(
+      '--network <kind>',
+      'network of the guest: none (a loopback of its own) or host',
+      'none',
+    )
+    .option('-i, --interactive', 'pass on standard input: always done')
+    .option('-t, --tty', 'fail where there is no terminal: given wherever there is one');
+}
+
+function addLimits(command: Command): void {
+  command
+    .option('-m, --memory <size>', 'memory that the guest may use')
+    .option('--pids <count>', 'processes and threads that the guest may have')
+    .option('--timeout <time>', 'end the sandbox after this time (exit code 124)')
+    .option('--platform <name>', 'how guest code runs: systrap', 'systrap');
+}
+
+function addTracing(command: Command): void {
+  command
+    .option(
+      '--strace [file]',
+      'write the system calls of the guest to a file: --strace=FILE, --strace=- for standard error (runts-strace.PID.log)',
+    )
+    .option('--debug-log <file>', "write runts' own log to a file")
+    .option('--debug-seccomp', 'log host calls outside the lists instead of dying of them');
+}

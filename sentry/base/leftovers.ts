@@ -1,0 +1,17 @@
+// Work that is nobody's any more, such as closing the many files of a process that has ended: the
+// main loop does a piece of it in a turn, as of long calls.
+const works: Iterator<undefined>[] = [];
+
+/** Has the rest of `work` done in later turns. Each `next` is a piece of at most about a millisecond. */
+export function finishLater(work: Iterator<undefined>): void {
+  works.push(work);
+}
+
+export function hasLeftovers(): boolean {
+  return works.length > 0;
+}
+
+/** Does a piece of what is oldest. */
+export function doLeftover(): void {
+  if (works[0]?.next().done === true) works.shift();
+}

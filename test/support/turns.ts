@@ -1,0 +1,48 @@
+// The Sentry's own account of its turns (RUNTS_TURNS=1), for tests that nothing keeps it from
+// others for long.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TurnCount } from '../../sentry/kernel/turn-meter.ts';
+
+export interface MeteredRun<T> {
+  readonly result: T;
+  readonly turns: readonly TurnCount[];
+}
+
+/**
+ * The longest turn that a test allows. 20 ms are what a call shall have on an idle machine; a
+ * machine that is busy takes more processor time for the same work, and whatever is wrong takes
+ * seconds.
+ */
+export const LONGEST_TURN_MS = 200;
+
+/** Runs something with the flags and the environment that make the Sentry count. */
+export async function withTurns<T>(
+  start: (flags: readonly string[], env: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<MeteredRun<T>> {
+  const dir = mkdtempSync(join(tmpdir(), 'runts-turns-'));
+  const log = join(dir, 'log');
+  try {
+    const result = await start(['--debug-log', log], { RUNTS_TURNS: '1' });
+    return { result, turns: turnsIn(readFileSync(log, 'utf8')) };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function turnsIn(log: string): readonly TurnCount[] {
+  for (const line of log.split('\n')) {
+    if (!line.includes('turns [')) continue;
+    const { msg } = JSON.parse(line) as { msg: string };
+    return JSON.parse(msg.slice('turns '.length)) as TurnCount[];
+  }
+  return [];
+}
+
+/** Those that took too long, as text. */
+export function longTurns(turns: readonly TurnCount[]): string[] {
+  return turns
+    .filter(({ longestMs }) => longestMs > LONGEST_TURN_MS)
+    .map(({ name, longestMs }) => `${name}: ${longestMs} ms`);
+}
