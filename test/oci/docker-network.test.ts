@@ -82,7 +82,7 @@ scriptCases(
       name: 'a container that gets no network is told so',
       script: `${prelude}
        bridge 10.216.$((RANDOM % 200)).0/24
-       echo run; net_run --network "$C" local/busybox echo hello 2>err.txt; ${toldOnce} <err.txt
+       echo run; net_run --network "$C" local/busybox echo hello 2>err.txt; cat err.txt | ${toldOnce}
        echo terminal; net_run -t --network "$C" local/busybox true | ${toldOnce}
        echo logs; net_up a --network "$C" local/busybox true; ended "$C-a"; docker logs "$C-a" 2>&1 | ${toldOnce}
        echo host; net_run --network host local/busybox true 2>&1 | ${toldOnce}
