@@ -1,5 +1,6 @@
-// npm run fuzz: random calls beside a heartbeat (random-calls.c) for an hour, or for FUZZ_SECONDS, with the seed FUZZ_SEED or one
-// of its own, which it prints. Exit status 0: nothing hung, and no turn of the Sentry was too long.
+// npm run fuzz: random calls beside a heartbeat (random-calls.c) for an hour, or for FUZZ_SECONDS,
+// with the seed FUZZ_SEED or one of its own, which it prints. Exit status 0: nothing hung, and no
+// turn of the Sentry was too long.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root, runInSandbox } from '../support/run.ts';
