@@ -24,5 +24,6 @@ const { result, turns } = await withTurns((meter, env) =>
 console.log(result.stdout, result.stderr);
 const long = longTurns(turns);
 for (const { name, longestMs } of turns.slice(0, 5)) console.log(`${name}: ${longestMs} ms`);
+console.log(`exit status ${result.code}${result.timedOut ? ', killed by its time limit' : ''}`);
 if (turns.length === 0) console.log('the Sentry left no account of its turns');
 process.exitCode = result.code === 0 && turns.length > 0 && long.length === 0 ? 0 : 1;
