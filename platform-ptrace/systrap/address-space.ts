@@ -20,6 +20,7 @@ import {
 } from '../../abi/mman.ts';
 import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
+import { memoryFileBytes } from '../../native/memory-file.ts';
 import {
   OP_ADVISE,
   OP_MAP_ANONYMOUS,
@@ -54,6 +55,8 @@ export interface SpaceHost extends ThreadHost {
   readonly clones: Clones;
   /** The room for the floating point state of one thread, on its way to another. */
   readonly fpState: Uint8Array;
+  /** Makes a stopped thread do its queued operations, and waits for the thread. */
+  flush(thread: SystrapThread): SysResult;
   /** Stops watching the slot of a thread. */
   threadDropped(thread: SystrapThread): void;
   /** Kills the process and forgets its threads, without an event. */
@@ -180,13 +183,17 @@ export class SystrapSpace implements AddressSpace {
     const pid = this.isDead ? 0 : this.pid;
     const cpuNs = pid === 0 ? 0 : native.cpuTimeNs(pid);
     const mappings = this.#mappings;
+    const mailboxFd = this.#mailboxFd;
     return {
       // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
         return pid === 0 ? 0 : native.residentBytes(pid);
       },
       get chargedBytes(): SysResult {
-        return pid === 0 ? 0 : native.chargedBytes(pid) + mappings.bytes(pid, cpuNs);
+        if (pid === 0) return 0;
+        // A guest that took over its stub can fill all of its mailbox.
+        const mailboxBytes = memoryFileBytes(mailboxFd);
+        return native.chargedBytes(pid) + mappings.bytes(pid, cpuNs) + mailboxBytes;
       },
       cpuNs,
     };

@@ -46,13 +46,16 @@ export interface ThreadHost {
   threadRuns(thread: SystrapThread): void;
   /** Takes note of an answer that found its stub spinning, or asleep (`late`). */
   answered(late: boolean): void;
-  /** Makes a stopped thread do its queued operations, and waits for it. */
-  flush(thread: SystrapThread): SysResult;
   /**
    * The same within a short time. Returns undefined where it takes longer; `done` is called later
    * then.
    */
   tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined;
+  /**
+   * Makes a stopped thread do what is queued, without waiting for the thread, and calls `then`. An
+   * operation that fails is reported as the thread's outcome instead.
+   */
+  flushFirst(thread: SystrapThread, then: () => void): void;
   /** Delivers the thread's outcome, which is known without running the thread, at the next poll. */
   deliverLater(thread: SystrapThread): void;
   /**
@@ -91,6 +94,8 @@ export interface RawOperation {
   readonly extra1?: number;
   readonly flags?: number;
   readonly messageId?: number;
+  /** 16 bytes in the place of extra0 and extra1. */
+  readonly name?: Buffer;
 }
 
 /** A host thread that is kept although its guest thread has exited, for the next new thread. */
@@ -139,6 +144,9 @@ export class SystrapThread implements GuestThread {
   /** The thread has taken over a parked host thread and has not run since. */
   #fresh = false;
   #operationCount = 0;
+  /** Operations for which the slot has no room: they go in later turns. */
+  readonly #overflow: RawOperation[] = [];
+  #free: (() => void) | undefined = undefined;
   /** The errno of an operation that failed before its turn (no room, no descriptor), else 0. */
   #failure = 0;
   #failureAddr = 0;
@@ -216,21 +224,48 @@ export class SystrapThread implements GuestThread {
     this.#nextName = name;
   }
 
-  cpuNs(): number {
+  get isAtWork(): boolean {
+    return this.flushed !== undefined;
+  }
+
+  whenFree(free: () => void): void {
+    this.#free = free;
+  }
+
+  /** Tells who waits that the operations are done for which nobody waited. */
+  workDone(): void {
+    const free = this.#free;
+    this.#free = undefined;
+    free?.();
+  }
+
+  refreshCpuTime(done: () => void): boolean {
     // The host tells the CPU time of whole processes only: a thread among several must ask for its
     // own.
-    const processNs = this.space.usage().cpuNs;
-    if (this.space.threads.size <= 1 && this.#cpuNs === 0) return processNs;
+    if (this.space.threads.size <= 1 && this.#cpuNs === 0) return true;
     const canAnswer = this.state === 'stopped' && !this.space.isFrozen;
-    if (canAnswer && this.#failure === 0 && this.clone === undefined) {
-      this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
-      const flushed = this.#host.flush(this);
-      if (isErrno(flushed)) this.failOperation(flushed, this.outcome.addr);
-      else {
-        const shown = (this.#word(SLOT.cpuNs) >>> 0) + (this.#word(SLOT.cpuNs + 1) >>> 0) * TWO_32;
-        this.#cpuNs = Math.max(this.#cpuNs, Math.min(shown, processNs));
-      }
+    if (!canAnswer || this.#failure !== 0 || this.clone !== undefined) return true;
+    this.queueRaw({ kind: OP_CPU_TIME, addr: 0 });
+    const flushed = this.#host.tryFlush(this, (late) => {
+      this.#cpuTimeCame(late);
+      done();
+    });
+    if (flushed !== undefined) this.#cpuTimeCame(flushed);
+    return flushed !== undefined;
+  }
+
+  #cpuTimeCame(flushed: SysResult): void {
+    if (this.state === 'gone') return;
+    if (isErrno(flushed)) {
+      this.failOperation(flushed, this.outcome.addr);
+      return;
     }
+    const shown = (this.#word(SLOT.cpuNs) >>> 0) + (this.#word(SLOT.cpuNs + 1) >>> 0) * TWO_32;
+    this.#cpuNs = Math.max(this.#cpuNs, Math.min(shown, this.space.usage().cpuNs));
+  }
+
+  cpuNs(): number {
+    if (this.space.threads.size <= 1 && this.#cpuNs === 0) return this.space.usage().cpuNs;
     return this.#cpuNs;
   }
 
@@ -251,13 +286,26 @@ export class SystrapThread implements GuestThread {
    */
   queueRaw(operation: RawOperation): void {
     if (this.#failure !== 0 || this.state === 'gone') return;
-    if (this.#operationCount === SLOT_OPERATIONS) {
-      const result = this.#host.flush(this);
-      if (isErrno(result)) {
-        this.failOperation(result, this.outcome.addr);
-        return;
-      }
-    }
+    const isFull = this.#operationCount === SLOT_OPERATIONS;
+    if (isFull || this.isAtWork) this.#overflow.push(operation);
+    else this.#put(operation);
+  }
+
+  /**
+   * Fills the slot, which is empty, with operations that it had no room for. Returns false where
+   * there are none.
+   */
+  loadMore(): boolean {
+    for (const operation of this.#overflow.splice(0, SLOT_OPERATIONS)) this.#put(operation);
+    return this.#operationCount !== 0;
+  }
+
+  dropOperations(): void {
+    this.#operationCount = 0;
+    this.#overflow.length = 0;
+  }
+
+  #put(operation: RawOperation): void {
     const at = this.base + SLOT.ops + this.#operationCount * OPERATION_WORDS;
     const words = this.#host.words;
     words[at + OPERATION.kind] = operation.kind;
@@ -268,6 +316,9 @@ export class SystrapThread implements GuestThread {
     this.#put64(at + OPERATION.extra1, operation.extra1 ?? 0);
     words[at + OPERATION.flags] = operation.flags ?? 0;
     words[at + OPERATION.messageId] = operation.messageId ?? 0;
+    const { name } = operation;
+    if (name !== undefined)
+      for (let i = 0; i < 4; i++) words[at + OPERATION.extra0 + i] = name.readInt32LE(4 * i);
     this.#operationAddrs[this.#operationCount] = operation.addr;
     this.#operationMayFault[this.#operationCount] = touchesMemory(operation.kind);
     this.#operationCount++;
@@ -291,7 +342,7 @@ export class SystrapThread implements GuestThread {
       this.outcome.errno = failure;
       this.outcome.addr = this.#failureAddr;
       this.#failure = 0;
-      this.#operationCount = 0;
+      this.dropOperations();
     }
     return failure;
   }
@@ -361,7 +412,7 @@ export class SystrapThread implements GuestThread {
   }
 
   leave(): void {
-    this.#operationCount = 0;
+    this.dropOperations();
     this.answer(ORDER_EXIT);
     this.state = 'gone';
   }
@@ -418,11 +469,19 @@ export class SystrapThread implements GuestThread {
   #run(order: number): void {
     if (this.state !== 'stopped') {
       if (this.state === 'gone') return;
+      if (this.isAtWork) {
+        this.whenFree(() => this.#run(order));
+        return;
+      }
       throw new Error('resume of a running guest thread');
     }
     if (this.#nextName !== undefined) this.#queueName(this.#nextName);
     if (this.takeFailure() !== 0) {
       this.#host.deliverLater(this);
+      return;
+    }
+    if (this.#overflow.length > 0) {
+      this.#host.flushFirst(this, () => this.#run(order));
       return;
     }
     let bits = order;
@@ -440,11 +499,7 @@ export class SystrapThread implements GuestThread {
     this.#shownName = name;
     const bytes = Buffer.alloc(16);
     bytes.write(name.slice(0, 15), 'latin1');
-    this.queueRaw({ kind: OP_SHOW_NAME, addr: 0 });
-    if (this.#failure !== 0) return;
-    const at = this.base + SLOT.ops + (this.#operationCount - 1) * OPERATION_WORDS;
-    for (let i = 0; i < 4; i++)
-      this.#host.words[at + OPERATION.extra0 + i] = bytes.readInt32LE(4 * i);
+    this.queueRaw({ kind: OP_SHOW_NAME, addr: 0, name: bytes });
   }
 
   #storeRegisters(): void {

@@ -40,6 +40,8 @@ import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts
  * thread must go on with the other containers.
  */
 const TRY_NS = 2e6;
+/** How long nobody is waited for after a wait that was in vain. */
+const TRY_PAUSE_NS = 20e6;
 /** How far past the highest known host pid strangers are looked for. */
 const STRANGER_RANGE = 1024;
 /**
@@ -91,6 +93,8 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly #later: SystrapThread[] = [];
   readonly #status = new Int32Array(1);
   #pollCount = 0;
+  /** When `tryFlush` may wait again. */
+  #nextTryNs = 0;
 
   constructor(options: SystrapOptions) {
     this.#clock = options.clock;
@@ -231,32 +235,73 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter.answered(late);
   }
 
+  /** For stubs that no guest had yet: the Sentry waits as long as it takes. */
   flush(thread: SystrapThread): SysResult {
-    const failed = thread.takeFailure();
-    if (failed !== 0) return failed;
-    if (!thread.hasOperations) return 0;
-    thread.answer(ORDER_STOP);
-    if (!this.#awaitPost(thread)) {
-      this.spaceBroke(thread.space, 'did not do a memory operation in time');
-      return EIO;
-    }
-    return this.#flushedResult(thread);
+    return this.#flushAll(thread, () => this.#awaitPost(thread)) ?? this.#silent(thread);
+  }
+
+  #silent(thread: SystrapThread): SysResult {
+    this.spaceBroke(thread.space, 'did not do a memory operation in time');
+    return EIO;
   }
 
   tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined {
+    // Whoever is slow again and again costs others no more than a part of the time.
+    const mayWait = this.#clock.monotonicNs() >= this.#nextTryNs;
+    const result = this.#flushAll(thread, () =>
+      mayWait ? this.#awaitPost(thread, TRY_NS) : this.#hasPosted(thread),
+    );
+    if (result !== undefined) return result;
+    if (mayWait) this.#nextTryNs = this.#clock.monotonicNs() + TRY_PAUSE_NS;
+    this.#flushLater(thread, done);
+    return undefined;
+  }
+
+  flushFirst(thread: SystrapThread, then: () => void): void {
+    thread.answer(ORDER_STOP);
+    this.#flushLater(thread, (result) => {
+      if (thread.state !== 'stopped' || thread.leavesAtStop) return;
+      if (isErrno(result)) this.deliverLater(thread);
+      else then();
+    });
+  }
+
+  /** Returns undefined where `posted` gives up: the thread is at work then. */
+  #flushAll(thread: SystrapThread, posted: () => boolean): SysResult | undefined {
     const failed = thread.takeFailure();
     if (failed !== 0) return failed;
     if (!thread.hasOperations) return 0;
-    thread.answer(ORDER_STOP);
-    if (this.#awaitPost(thread, TRY_NS)) return this.#flushedResult(thread);
-    thread.flushed = done;
+    do {
+      thread.answer(ORDER_STOP);
+      if (!posted()) return undefined;
+      const result = this.#flushedResult(thread);
+      if (isErrno(result)) return result;
+    } while (thread.loadMore());
+    return 0;
+  }
+
+  /** The thread is at work: `poll` goes on with it. */
+  #flushLater(thread: SystrapThread, done: (result: SysResult) => void): void {
+    thread.flushed = (result) => {
+      if (isErrno(result) || thread.state !== 'stopped' || !thread.loadMore()) {
+        done(result);
+        return;
+      }
+      thread.answer(ORDER_STOP);
+      this.#flushLater(thread, done);
+    };
     this.threadRuns(thread);
-    return undefined;
+  }
+
+  #hasPosted(thread: SystrapThread): boolean {
+    const state = Atomics.load(this.words, thread.base);
+    return state === STATE_POSTED || state === STATE_SLEEPING;
   }
 
   #flushedResult(thread: SystrapThread): SysResult {
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (kind === EVENT_OPERATIONS_DONE) return 0;
+    thread.dropOperations();
     if (kind === EVENT_OPERATION_FAILED && thread.readStop(kind)) return thread.outcome.errno;
     this.spaceBroke(thread.space, `event ${kind} instead of memory operations`);
     return EIO;
@@ -319,6 +364,8 @@ export class SystrapPlatform implements Platform, CloneHost {
       const { flushed } = thread;
       thread.flushed = undefined;
       flushed(this.#flushedResult(thread));
+      if (thread.leavesAtStop && thread.state === 'stopped') thread.exit();
+      else if (thread.flushed === undefined) thread.workDone();
     } else if (thread.clone !== undefined) {
       this.#cloneStopped(thread, kind);
     } else if (thread.readStop(kind)) {
@@ -398,7 +445,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     for (const thread of threads) this.#waiter.remove(thread);
     this.clones.spaceGone(space);
     space.release();
-    for (const thread of threads) thread.flushed?.(EIO);
+    for (const thread of threads) {
+      thread.flushed?.(EIO);
+      thread.workDone();
+    }
   }
 
   // ---- own waits and the zygote ----

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { EFAULT, ENOMEM, EPERM, isErrno, type Result } from '../../abi/errno.ts';
+import { SIGCONT, SIGSTOP } from '../../abi/signal.ts';
 import { native } from '../../native/addon.ts';
 import type { ForkedAddressSpace } from '../../sentry/platform/address-space.ts';
 import { type GuestThread, REG } from '../../sentry/platform/guest-thread.ts';
@@ -334,7 +335,38 @@ describe('fork and threads', () => {
     for (const each of live) each.resumeWithResult(0);
     const stopped = new Set(live.map(() => guests.next()));
     expect(stopped.size).toBe(70);
-    expect(live[0]?.cpuNs()).toBeGreaterThan(0);
+    const first = live[0] as GuestThread;
+    if (!first.refreshCpuTime(() => undefined)) guests.until(() => !first.isAtWork);
+    expect(first.cpuNs()).toBeGreaterThan(0);
+    space.destroy();
+  });
+
+  it('nobody is waited for that does not run, and is resumed once that is done', () => {
+    const { thread, space } = guests.launch(code.getpid);
+    thread.resume();
+    guests.next();
+    const other = newThread(thread);
+    other.resumeWithResult(0);
+    expect(guests.next()).toBe(other);
+    native.kill(space.hostId, SIGSTOP);
+    const told: number[] = [];
+    const beganNs = performance.now();
+    expect(thread.refreshCpuTime(() => told.push(1))).toBe(false);
+    expect(other.refreshCpuTime(() => told.push(2))).toBe(false);
+    expect(performance.now() - beganNs).toBeLessThan(1000);
+    expect([thread.isAtWork, other.isAtWork, other.cpuNs()]).toEqual([true, true, 0]);
+    const fields = { kind: 'mapAnonymous', noreserve: false, populate: false, prot: 3 } as const;
+    for (let i = 0; i < 40; i++) {
+      const addr = 0x700000 + i * 0x2000;
+      space.queueOperation({ ...fields, addr, length: 0x1000 }, other);
+    }
+    other.resumeWithResult(0);
+    expect(told).toEqual([]);
+    native.kill(space.hostId, SIGCONT);
+    expect(guests.next()).toBe(other);
+    expect(told.toSorted()).toEqual([1, 2]);
+    expect(other.cpuNs()).toBeGreaterThan(0);
+    expect(space.write(0x700000 + 39 * 0x2000, new Uint8Array(8), 8)).toBe(8);
     space.destroy();
   });
 

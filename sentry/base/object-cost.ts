@@ -18,8 +18,8 @@ export const OBJECT_COST = {
   socket: 2048,
   /** A place in a table of descriptors. */
   descriptor: 16,
-  /** A message that waits at a socket, beside its bytes: about an sk_buff. */
-  message: 768,
+  /** A message that waits at a socket, beside its bytes. */
+  message: 1280,
   /** A descriptor that a message carries. */
   fileInFlight: 16,
   /**

@@ -93,6 +93,11 @@ export class Scheduler implements PlatformEvents {
   }
 
   #goOn(task: Task, reason: Wake): void {
+    if (task.thread.isAtWork) {
+      task.wakeReason = reason;
+      task.thread.whenFree(() => this.#ready.push(task));
+      return;
+    }
     this.#endSleep(task);
     task.state = 'kernel';
     const { number } = task.args;

@@ -2,6 +2,8 @@
 // protocol (SO_TYPE, SO_ERROR, SO_PEERCRED) is in syscalls/socket-options.ts.
 /** net.core.wmem_default and wmem_max of Linux. */
 export const defaultBufferBytes = 212_992;
+/** The size that a message counts in a buffer beside its bytes: about an sk_buff, as in Linux. */
+export const MESSAGE_OVERHEAD = 768;
 const minSendBytes = 4608;
 const minReceiveBytes = 2304;
 

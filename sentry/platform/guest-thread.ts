@@ -115,7 +115,24 @@ export interface GuestThread {
    */
   showName(name: string): void;
 
-  /** CPU time of the host thread in ns (clock_gettime on its tid's CPU clock); 0 where unknown. */
+  /**
+   * True while the stopped thread does something for the Sentry that the Sentry did not wait for.
+   * The thread can neither be resumed nor given operations before that is done.
+   */
+  readonly isAtWork: boolean;
+  /** Calls `free` once, when the thread is not at work any more. One caller at a time. */
+  whenFree(free: () => void): void;
+
+  /**
+   * Asks a stopped thread for its CPU time, which `cpuNs` then tells. Returns false where the answer
+   * takes longer than a moment: `done` is called then, unless the thread's process dies first.
+   */
+  refreshCpuTime(done: () => void): boolean;
+
+  /**
+   * The CPU time of the host thread in ns as last told: by the host for a process with one thread,
+   * else by the thread. 0 where unknown.
+   */
   cpuNs(): number;
 
   /**

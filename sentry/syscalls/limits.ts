@@ -17,14 +17,15 @@ import {
   RUSAGE_THREAD,
 } from '../../abi/resource.ts';
 import { fromNs, setI64, writeTimeval } from '../../abi/time.ts';
+import type { MaybeBlocking } from '../base/wait.ts';
 import { watchCpuLimit } from '../kernel/cpu-limit.ts';
-import { processCpuNs, threadCpuNs } from '../kernel/cpu-time.ts';
+import { ownCpuNs, processCpuNs } from '../kernel/cpu-time.ts';
 import type { Limit } from '../kernel/limits.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
+import { direct, type Row, sleeps } from './entry.ts';
 
 /** sysctl fs.nr_open: the most that RLIMIT_NOFILE may be. */
 const NR_OPEN = 1_048_576;
@@ -114,12 +115,22 @@ export function writeRusage(view: DataView, usage: Usage): void {
   setI64(view, 128, usage.voluntarySwitches);
 }
 
-function sysGetrusage(task: Task, args: SyscallArgs): SysResult {
-  const usage = usageOf(task, args.i32(0));
-  if (usage === undefined) return EINVAL;
-  const view = new DataView(new ArrayBuffer(RUSAGE_BYTES));
-  writeRusage(view, usage);
-  return task.memory.write(args.addr(1), new Uint8Array(view.buffer));
+function sysGetrusage(task: Task, args: SyscallArgs): MaybeBlocking {
+  const who = args.i32(0);
+  const put = (usage: Usage | undefined): SysResult => {
+    if (usage === undefined) return EINVAL;
+    const view = new DataView(new ArrayBuffer(RUSAGE_BYTES));
+    writeRusage(view, usage);
+    return task.memory.write(args.addr(1), new Uint8Array(view.buffer));
+  };
+  if (who !== RUSAGE_THREAD) return put(usageOf(task, who));
+  const { voluntarySwitches } = task;
+  const maxResidentBytes = mostResidentBytes(task);
+  return ownCpuNs(task, (cpuNs) => put({ cpuNs, voluntarySwitches, maxResidentBytes }));
+}
+
+function mostResidentBytes({ group, mm }: Task): number {
+  return Math.max(group.pastResidentBytes, mm.space.usage().residentBytes);
 }
 
 function usageOf(task: Task, who: number): Usage | undefined {
@@ -129,21 +140,12 @@ function usageOf(task: Task, who: number): Usage | undefined {
       voluntarySwitches: 0,
       maxResidentBytes: task.group.childrenResidentBytes,
     };
-  const maxResidentBytes = Math.max(
-    task.group.pastResidentBytes,
-    task.mm.space.usage().residentBytes,
-  );
+  const maxResidentBytes = mostResidentBytes(task);
   if (who === RUSAGE_SELF) {
     let voluntarySwitches = 0;
     for (const member of task.group.tasks) voluntarySwitches += member.voluntarySwitches;
     return { cpuNs: processCpuNs(task.group), voluntarySwitches, maxResidentBytes };
   }
-  if (who === RUSAGE_THREAD)
-    return {
-      cpuNs: threadCpuNs(task),
-      voluntarySwitches: task.voluntarySwitches,
-      maxResidentBytes,
-    };
   return undefined;
 }
 
@@ -192,7 +194,7 @@ function sysSetpriority(task: Task, args: SyscallArgs): SysResult {
 
 export const limitRows: readonly Row[] = [
   direct(97, 'getrlimit', ['rlimit', 'addr'], sysGetrlimit),
-  direct(98, 'getrusage', ['int', 'addr'], sysGetrusage, {
+  sleeps(98, 'getrusage', ['int', 'addr'], sysGetrusage, {
     partial: 'no page-fault and block counts; all CPU time is user time',
   }),
   direct(140, 'getpriority', ['int', 'int'], sysGetpriority),

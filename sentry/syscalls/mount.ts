@@ -138,6 +138,8 @@ function mountNew(
   if (isErrno(data)) return data;
   if (type === '') return EINVAL;
   if (target.node.kind !== S_IFDIR) return ENOTDIR;
+  const allowed = namespace.mayHave(1);
+  if (isErrno(allowed)) return allowed;
   const filesystem = newFileSystem(task, namespace, type, data);
   if (isErrno(filesystem)) return filesystem;
   return namespace.attach(

@@ -159,6 +159,7 @@ function sysConnect(task: Task, args: SyscallArgs): MaybeBlocking {
   if (isErrno(address)) return address;
   const connected = socket.connect(address, task);
   if (connected !== EAGAIN || isNonblocking(socket)) return connected;
+  if (socket.options.sendTimeoutNs === 0) return socket.connectTimedOut();
   return waitAndConnect(task, socket, address);
 }
 

@@ -33,7 +33,7 @@ import {
   writeTimeval,
 } from '../../abi/time.ts';
 import { type Blocking, type MaybeBlocking, sleepUntil } from '../base/wait.ts';
-import { processCpuNs, threadCpuNs } from '../kernel/cpu-time.ts';
+import { ownCpuNs, processCpuNs, threadCpuNs } from '../kernel/cpu-time.ts';
 import type { Task } from '../kernel/task.ts';
 import { addTimes, offsetOf } from '../kernel/time-offsets.ts';
 import type { SyscallArgs } from './args.ts';
@@ -91,7 +91,9 @@ export function cpuClock(task: Task, id: number): (() => number) | undefined {
   return group === undefined ? undefined : () => processCpuNs(group);
 }
 
-function sysClockGettime(task: Task, args: SyscallArgs): SysResult {
+function sysClockGettime(task: Task, args: SyscallArgs): MaybeBlocking {
+  if (args.i32(0) === CLOCK_THREAD_CPUTIME_ID)
+    return ownCpuNs(task, (ns) => putTimespec(task, args.addr(1), fromNs(ns)));
   const time = readClock(task, args.i32(0));
   return time === undefined ? EINVAL : putTimespec(task, args.addr(1), time);
 }
@@ -221,7 +223,7 @@ export const timeRows: readonly Row[] = [
   direct(227, 'clock_settime', ['clockId', 'timespec'], sysClockSettime, {
     partial: 'always EPERM for the real clock',
   }),
-  direct(228, 'clock_gettime', ['clockId', 'addr'], sysClockGettime),
+  sleeps(228, 'clock_gettime', ['clockId', 'addr'], sysClockGettime),
   direct(229, 'clock_getres', ['clockId', 'addr'], sysClockGetres),
   sleeps(230, 'clock_nanosleep', ['clockId', 'hex', 'timespec', 'addr'], sysClockNanosleep),
   absent(305, 'clock_adjtime', ['clockId', 'addr'], EPERM),

@@ -4,7 +4,10 @@ import {
   EINVAL,
   ELOOP,
   ENOENT,
+  ENOMEM,
+  ENOSPC,
   ENOTDIR,
+  isErrno,
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
@@ -17,6 +20,9 @@ import { type Dentry, isWithin, rootDentry } from './dentry.ts';
 import type { FileSystem } from './node.ts';
 import { Path } from './path.ts';
 import type { SpecialFiles } from './special-files.ts';
+
+/** fs.mount-max of Linux. */
+export const MOUNT_MAX = 100_000;
 
 let lastMountId = 20;
 
@@ -165,8 +171,22 @@ export class MountNamespace {
     return false;
   }
 
-  /** Puts `mount` on top of `at`. */
+  /** Returns 0, or why there may not be `count` mounts more (count_mounts() of Linux). */
+  mayHave(count: number): SysResult {
+    if (!currentAccount().hasRoom(count * OBJECT_COST.mount)) return ENOMEM;
+    let total = count;
+    for (const _ of this.mounts()) total += 1;
+    return total > MOUNT_MAX ? ENOSPC : 0;
+  }
+
+  /** Puts a new mount on top of `at`. Where that fails nothing is left of the mount. */
   attach(mount: Mount, at: Path): SysResult {
+    const done = this.#place(mount, at);
+    if (isErrno(done)) releaseTree(mount);
+    return done;
+  }
+
+  #place(mount: Mount, at: Path): SysResult {
     const place = topOf(at.mount, at.dentry);
     if (place.mount === undefined || !this.contains(place.mount)) return EINVAL;
     if (place.dentry.unlinked) return ENOENT;
@@ -179,6 +199,8 @@ export class MountNamespace {
   /** A bind mount of `from` (with MS_REC: and of the mounts below it), not yet attached. */
   bind(from: Path, recursive: boolean): Result<Mount> {
     if (from.mount === undefined) return EINVAL;
+    const allowed = this.mayHave(recursive ? countTree(from.mount) : 1);
+    if (isErrno(allowed)) return allowed;
     const top = from.mount.clone(from.dentry);
     if (recursive) copyChildren(from.mount, top, from.dentry);
     return top;
@@ -190,7 +212,7 @@ export class MountNamespace {
     if (mount.children.size > 0 && !detach) return EBUSY;
     if (!detach && mount.users > 0) return EBUSY;
     unhang(mount);
-    mount.released();
+    releaseTree(mount);
     this.changed();
     return 0;
   }
@@ -202,7 +224,7 @@ export class MountNamespace {
     for (let at = place.mount; at !== undefined; at = at.parent) if (at === mount) return ELOOP;
     if ((place.node.kind === S_IFDIR) !== (mount.root.node?.kind === S_IFDIR)) return ENOTDIR;
     unhang(mount);
-    return this.attach(mount, place);
+    return this.#place(mount, place);
   }
 
   /** pivot_root(2), after its checks: `newRoot` becomes the root, the old one moves onto `putOld`. */
@@ -222,6 +244,19 @@ export class MountNamespace {
     this.changed();
     return 0;
   }
+}
+
+function countTree(mount: Mount): number {
+  let count = 1;
+  for (const child of mount.children.values()) count += countTree(child);
+  return count;
+}
+
+/** Releases what nobody can reach any more: not what lies below a directory that somebody is in. */
+function releaseTree(mount: Mount): void {
+  mount.released();
+  if (mount.users > 0) return;
+  for (const child of mount.children.values()) releaseTree(child);
 }
 
 function hang(mount: Mount, parent: Mount, at: Dentry): void {

@@ -15,7 +15,7 @@ import {
   S_IXGRP,
 } from '../../abi/stat.ts';
 import type { Credentials } from './credentials.ts';
-import type { Node, Ownership } from './node.ts';
+import { type Node, type Ownership, UNMAPPED_ID } from './node.ts';
 import { isOwner, MAY_READ, MAY_WRITE, mayAccess } from './permission.ts';
 
 /** The values of /proc/sys/fs/protected_*. */
@@ -32,7 +32,7 @@ export function mayFollowLink(credentials: Credentials, directory: Node, link: N
   if ((parent.mode & shared) !== shared) return 0;
   const owner = link.ownership();
   if (isErrno(owner)) return owner;
-  return owner.uid === credentials.fsuid || owner.uid === parent.uid ? 0 : EACCES;
+  return owner.uid === credentials.fsuid || isSameOwner(owner, parent) ? 0 : EACCES;
 }
 
 /** Returns 0 where the caller may give `node` another name (may_linkat), else EPERM. */
@@ -58,7 +58,7 @@ export function mayOpenInSticky(credentials: Credentials, directory: Node, node:
   if ((parent.mode & S_ISVTX) === 0) return 0;
   const owner = node.ownership();
   if (isErrno(owner)) return owner;
-  if (owner.uid === parent.uid || owner.uid === credentials.fsuid) return 0;
+  if (isSameOwner(owner, parent) || owner.uid === credentials.fsuid) return 0;
   if ((parent.mode & S_IWOTH) !== 0) return EACCES;
   return (parent.mode & S_IWGRP) !== 0 && isProtectedFromGroup(node) ? EACCES : 0;
 }
@@ -67,4 +67,9 @@ export function mayOpenInSticky(credentials: Credentials, directory: Node, node:
 function isProtectedFromGroup({ kind }: Node): boolean {
   if (kind === S_IFREG) return PROTECTED_LINKS.regular >= 2;
   return kind === S_IFIFO && PROTECTED_LINKS.fifos >= 2;
+}
+
+/** Returns whether both have one owner. Owners that a mount has no id for are never known to be the same. */
+function isSameOwner(one: Ownership, other: Ownership): boolean {
+  return one.uid === other.uid && one.uid !== UNMAPPED_ID;
 }

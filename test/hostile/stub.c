@@ -520,3 +520,47 @@ TEST(a_fork_does_not_share_its_mailbox) {
   for (int i = 0; i < 200000; i++) stub->mailbox[(64 + i % 60) * 1024 + 300] = 0xffffffff;
   CHECK_EXIT(pid, 0);
 }
+
+#define SILENT 20
+
+static volatile pid_t silent_tids[SILENT];
+static volatile int silent_count, silent_go;
+
+static void *fall_silent(void *index) {
+  silent_tids[(long)index] = syscall(SYS_gettid);
+  __sync_fetch_and_add(&silent_count, 1);
+  for (;;) pause();
+}
+
+static void *ask_for_time(void *index) {
+  char name[64], text[512];
+  snprintf(name, sizeof name, "/proc/self/task/%d/stat", silent_tids[(long)index]);
+  int file = open(name, O_RDONLY);
+  __sync_fetch_and_add(&silent_count, 1);
+  while (!silent_go) __builtin_ia32_pause();
+  (void)!read(file, text, sizeof text);
+  return NULL;
+}
+
+// Sleeping threads lose their slots, and as many others ask for their CPU times, which only they know.
+static void ask_the_silent(int unused) {
+  (void)unused;
+  const struct stub *stub = hunt();
+  pthread_t thread;
+  for (long i = 0; i < SILENT; i++) pthread_create(&thread, NULL, fall_silent, (void *)i);
+  while (silent_count < SILENT) sleep_ms(10);
+  sleep_ms(200);
+  stub->call(SYS_mmap, (long)stub->mailbox + SLOT_BYTES, SLOT_BYTES * SILENT,
+             PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  for (long i = 0; i < SILENT; i++) pthread_create(&thread, NULL, ask_for_time, (void *)i);
+  while (silent_count < 2 * SILENT) sleep_ms(10);
+  silent_go = 1;
+  sleep(600);
+}
+
+// That nobody waits for them is seen by the test that runs this file, in the Sentry's account of its turns.
+TEST(silent_threads_keep_nobody_waiting) {
+  hunt();
+  run_attack(ask_the_silent, 0, 4000);
+  check_well();
+}

@@ -300,7 +300,7 @@ describe('--strace', () => {
       stderr: `runts: --strace: system calls are written to ${trace}\n`,
     });
     expect(readFileSync(script, 'utf8')).toBe(text);
-    expect(readFileSync(join(directory, trace), 'utf8')).toMatch(/exit_group\(0\)/);
+    expect(readFileSync(join(directory, trace), 'utf8')).toMatch(/exited with 0/);
   });
 
   it('=FILE is written over, =- is standard error', async () => {
@@ -310,7 +310,7 @@ describe('--strace', () => {
     expect(toFile).toMatchObject({ code: 0, stderr: '' });
     expect(readFileSync(trace, 'utf8')).not.toContain('old');
     const toError = await runts('do', '--strace=-', 'true');
-    expect(toError.stderr).toMatch(/exit_group\(0\)/);
+    expect(toError.stderr).toMatch(/exited with 0/);
   });
 });
 

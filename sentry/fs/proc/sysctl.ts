@@ -11,6 +11,7 @@ import { MAX_MAP_COUNT } from '../../mm/limits.ts';
 import { MMAP_RANDOM_BITS } from '../../mm/placement.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { isCapable } from '../../vfs/credentials.ts';
+import { MOUNT_MAX } from '../../vfs/mount.ts';
 import { PROTECTED_LINKS } from '../../vfs/protected-links.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
 import { directory } from '../pseudo/directory.ts';
@@ -193,6 +194,7 @@ const fsSettings = settingsDirectory({
   'lease-break-time': fixed(45),
   'leases-enable': fixed(0),
   mqueue: settingsBelow('fs.mqueue'),
+  'mount-max': fixed(MOUNT_MAX),
   nr_open: fixed(1_048_576),
   overflowgid: fixed(65534),
   overflowuid: fixed(65534),

@@ -14,7 +14,6 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import {
-  AT_EMPTY_PATH,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   O_RDONLY,
@@ -23,8 +22,8 @@ import {
 } from '../../../abi/fcntl.ts';
 import { MFD_CLOEXEC } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
-import { statxLayout } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
+import { memoryFileBytes } from '../../../native/memory-file.ts';
 import {
   type MemoryAccount,
   type UnseenMemory,
@@ -49,8 +48,6 @@ interface Chunk {
 
 const staging = new Uint8Array(256 * 1024);
 const zeros = new Uint8Array(chunkBytes);
-const statxBytes = new Uint8Array(statxLayout.size);
-const statxView = new DataView(statxBytes.buffer);
 
 export class FileData implements Mappable, UnseenMemory {
   readonly dev: number;
@@ -81,7 +78,7 @@ export class FileData implements Mappable, UnseenMemory {
 
   /** 512-byte blocks in use: st_blocks. */
   get blocks(): number {
-    if (this.#memfd >= 0) return this.#hostBlocks();
+    if (this.#memfd >= 0) return memoryFileBytes(this.#memfd) / 512;
     let pages = 0;
     for (const chunk of this.#chunks.values()) pages += bitCount(chunk.pages);
     return pages * (PAGE_SIZE / 512);
@@ -376,18 +373,10 @@ export class FileData implements Mappable, UnseenMemory {
     return 0;
   }
 
-  #hostBlocks(): number {
-    const done = native.statx(this.#memfd, '', AT_EMPTY_PATH, statxBytes, 0);
-    return isErrno(done)
-      ? 0
-      : statxView.getUint32(statxLayout.at.blocks, true) +
-          statxView.getUint32(statxLayout.at.blocks + 4, true) * 2 ** 32;
-  }
-
   /** Charges what the memfd really holds: also more than the account allows, for the pages are there. */
   settle(): void {
     if (this.#memfd < 0) return;
-    this.#uncharge(this.#charged - this.#hostBlocks() * 512);
+    this.#uncharge(this.#charged - memoryFileBytes(this.#memfd));
   }
 
   #charge(bytes: number): boolean {

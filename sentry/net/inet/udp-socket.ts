@@ -51,6 +51,7 @@ import {
   type SocketCaller,
   type SocketKernel,
 } from '../socket.ts';
+import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
@@ -190,7 +191,7 @@ export class UdpSocket extends InetSocket {
   }
 
   #deliver(bytes: Uint8Array, from: Endpoint): void {
-    const chargedBytes = bytes.length + OBJECT_COST.message;
+    const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
     // a small empty buffer.
     if (this.#queuedBytes > this.options.receiveBufferBytes) return;

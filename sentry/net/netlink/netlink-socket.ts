@@ -27,7 +27,6 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
-import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { type Credentials, isCapable } from '../../vfs/credentials.ts';
@@ -41,6 +40,7 @@ import {
   type SocketCaller,
   type SocketKernel,
 } from '../socket.ts';
+import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { errorMessage } from './route-message.ts';
 
@@ -156,7 +156,7 @@ export class NetlinkSocket extends Socket {
   deliver(bytes: Uint8Array): void {
     if (this.#queuedBytes > this.options.receiveBufferBytes || !MessageInbox.hasRoom(bytes.length))
       return;
-    const chargedBytes = bytes.length + OBJECT_COST.message;
+    const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     this.#queuedBytes += chargedBytes;
     const address = netlinkAddress(0, 0);
     const credit = (count: number): void => {

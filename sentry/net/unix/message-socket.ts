@@ -18,9 +18,9 @@ import {
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
-import { OBJECT_COST } from '../../base/object-cost.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
+import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import type { FileBundle } from './in-flight.ts';
 import { MessageInbox } from './message-inbox.ts';
 import { bundleOf, maxDatagramQueue, UnixSocket } from './unix-socket.ts';
@@ -124,7 +124,7 @@ export class UnixMessageSocket extends UnixSocket {
     credentials: PeerCredentials,
     bundle: FileBundle | undefined,
   ): void {
-    const chargedBytes = bytes.length + OBJECT_COST.message;
+    const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     from.sent.charge(chargedBytes);
     const address =
       from.name.isUnnamed || from.isConnectionOriented ? undefined : from.localAddress();
