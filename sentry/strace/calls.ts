@@ -11,53 +11,19 @@ import {
   CLONE_PARENT_SETTID,
   CLONE_SETTLS,
 } from '../../abi/sched.ts';
+import { signalName } from '../../abi/signal.ts';
 import { AF_INET, AF_INET6, SOL_SOCKET } from '../../abi/socket.ts';
 import { getU64 } from '../../abi/time.ts';
 import type { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { ArgumentKind, Row } from '../syscalls/entry.ts';
+import { type Argument, after, early, filled, given, late } from './argument.ts';
 import { epollEventAt, fcntlArgument, fcntlNote, ioctlArgument, statusAt } from './meanings.ts';
 import * as names from './names.ts';
 import { list, messageAt, pollEvents, printers, sockaddrAt, vector } from './printers.ts';
 import { hexNumber, MAX_QUOTED, pointer, quoteBytes, quoteHex } from './quote.ts';
 import * as structs from './structs.ts';
-
-/** Undefined: the argument is not printed. The result is NaN while the call runs. */
-type Print = (
-  args: SyscallArgs,
-  index: number,
-  memory: GuestMemory,
-  result: SysResult,
-  before?: string,
-) => string | undefined;
-
-export interface Argument {
-  /** Printed when the call is left. */
-  readonly isLate: boolean;
-  readonly print: Print;
-  /** The value that a late one remembers of the time before the call. */
-  readonly before?: Print;
-}
-
-const early = (print: Print): Argument => ({ isLate: false, print });
-
-/** Prints the bytes that the kernel wrote; their address where the call failed. */
-const late = (print: Print): Argument => ({
-  isLate: true,
-  print: (args, index, memory, result, before) =>
-    failed(result) ? pointer(args.addr(index)) : print(args, index, memory, result, before),
-});
-
-/** A structure that is passed in, and one that is passed out. */
-const given = (print: structs.StructPrinter): Argument =>
-  early((args, index, memory) => print(args.addr(index), memory));
-const filled = (print: structs.StructPrinter): Argument =>
-  late((args, index, memory) => print(args.addr(index), memory));
-
-/** An argument behind a late one: it only looks late. */
-const after = (kind: ArgumentKind): Argument => early(printers[kind]);
-
-const failed = (result: SysResult): boolean => Number.isNaN(result) || isErrno(result);
+import { selectNote, taskCalls } from './task-calls.ts';
 
 /** A buffer that holds `result` bytes. */
 const filledBuffer: Argument = late((args, index, memory, length) =>
@@ -66,7 +32,7 @@ const filledBuffer: Argument = late((args, index, memory, length) =>
 
 function bytesAt(at: number, length: number, memory: GuestMemory, quote = quoteBytes): string {
   if (at === 0) return 'NULL';
-  const bytes = new Uint8Array(Math.min(length, MAX_QUOTED));
+  const bytes = new Uint8Array(Math.max(0, Math.min(length, MAX_QUOTED)));
   const got = bytes.length === 0 ? 0 : memory.readSome(at, bytes);
   return isErrno(got) ? pointer(at) : quote(bytes.subarray(0, got), length > got);
 }
@@ -204,6 +170,7 @@ const calls: Readonly<Record<string, readonly (ArgumentKind | Argument)[]>> = {
   ioctl: ['fd', 'ioctl', late(ioctlArgument)],
   mmap: ['addr', 'len', 'prot', 'mapFlags', 'fd', hex],
   execve: ['path', 'argv', environment],
+  ...taskCalls,
   clone: [cloneStack, cloneFlags, cloneParent, cloneTls, cloneTid],
   wait4: ['pid', late(statusArgument), after('waitOptions'), filled(structs.rusageAt)],
   getrusage: [named(names.rusageNames), filled(structs.rusageAt)],
@@ -324,6 +291,8 @@ export function resultNote(
     if (answer === 0) return ' (Timeout)';
     return ` (${pollEvents(args.addr(0), args.u32(1), memory)})`;
   }
-  if (row.name === 'select' || row.name === 'pselect6') return answer === 0 ? ' (Timeout)' : '';
+  if (row.name === 'select' || row.name === 'pselect6')
+    return selectNote(row.name, args, memory, answer);
+  if (row.name === 'rt_sigtimedwait') return ` (${signalName(answer)})`;
   return row.name === 'fcntl' ? fcntlNote(args, answer) : '';
 }

@@ -12,6 +12,7 @@ import { CLD_KILLED, SI_USER, SIGCHLD, SIGTERM } from '../../abi/signal.ts';
 import { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import { type ArgumentKind, absent, type Row } from '../syscalls/entry.ts';
+import { table } from '../syscalls/table-x86-64.ts';
 import { parseFilter } from './filter.ts';
 import { TraceLines, type TraceTimes } from './lines.ts';
 import { printers } from './printers.ts';
@@ -129,6 +130,17 @@ describe('a call', () => {
     expect(traced(row('chdir', 'path'), argsOf(wild), EFAULT)).toMatch(
       /^chdir\(0xffff800000000000\) /,
     );
+  });
+
+  it('survives whatever a guest passes, at every call, with every result', () => {
+    for (const of of table) {
+      if (of === undefined) continue;
+      for (const value of [0, 1, 0xffff_8000_0000_0000, 0xffff_ffff, -1, BASE, BASE + 4090]) {
+        const args = argsOf(value, value, value, value, value, value);
+        for (const answer of [0, 1, 5000, EFAULT, ERESTARTSYS, Number.NaN])
+          expect(traced(of, args, answer, '\xff'.repeat(200))).toMatch(/ = /);
+      }
+    }
   });
 
   it('prints flag words with the widest names first', () => {

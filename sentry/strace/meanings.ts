@@ -83,6 +83,10 @@ export function epollEventAt(view: DataView, offset: number): string {
 
 /** `SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=3, ...}`. */
 export function signalText(info: SignalInfo): string {
+  return `${signalName(info.signal)} ${siginfoText(info)}`;
+}
+
+export function siginfoText(info: SignalInfo): string {
   const name = signalName(info.signal);
   const words = [`si_signo=${name}`, `si_code=${names.signalCodeName(info.signal, info.code)}`];
   if (info.addr !== undefined) words.push(`si_addr=${pointer(info.addr)}`);
@@ -99,5 +103,5 @@ export function signalText(info: SignalInfo): string {
     const whole = (info.valueHi ?? 0) * 0x1_0000_0000 + low;
     words.push(`si_value={int=${low | 0}, ptr=${pointer(whole)}}`);
   }
-  return `${name} {${words.join(', ')}}`;
+  return `{${words.join(', ')}}`;
 }

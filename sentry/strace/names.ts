@@ -283,3 +283,34 @@ export function signalCodeName(number: number, code: number): string {
   ]).get(number);
   return own?.get(code) ?? String(code);
 }
+
+export const idTypeNames = pick(wait, /^P_(ALL|PID|PGID|PIDFD)$/);
+
+export const inputModeNames = ordered(
+  termios,
+  'IGNBRK BRKINT IGNPAR PARMRK INPCK ISTRIP INLCR IGNCR ICRNL IUCLC IXON IXANY IXOFF IMAXBEL IUTF8',
+);
+export const outputModeNames = ordered(termios, 'OPOST OLCUC ONLCR OCRNL ONOCR ONLRET OFILL OFDEL');
+export const controlModeNames = ordered(termios, 'CSTOPB CREAD PARENB PARODD HUPCL CLOCAL');
+export const localModeNames = ordered(
+  termios,
+  'ISIG ICANON XCASE ECHO ECHOE ECHOK ECHONL NOFLSH TOSTOP IEXTEN ECHOCTL ECHOPRT ECHOKE FLUSHO ' +
+    'PENDIN EXTPROC',
+);
+/** Fields of c_oflag that are numbers, not flags: the first bit and the number of bits (termbits.h). */
+export const delayFields: readonly (readonly [name: string, shift: number, bits: number])[] = [
+  ['NL', 8, 1],
+  ['CR', 9, 2],
+  ['TAB', 11, 2],
+  ['BS', 13, 1],
+  ['VT', 14, 1],
+  ['FF', 15, 1],
+];
+/** Speeds by their numbers in c_cflag; from B57600 on with CBAUDEX. */
+export const speedNames: Names = new Map([
+  ...numbered('B', '0 50 75 110 134 150 200 300 600 1200 1800 2400 4800 9600 19200 38400'),
+  [0x1001, 'B57600'],
+  [0x1002, 'B115200'],
+  [0x1003, 'B230400'],
+  [0x1004, 'B460800'],
+]);

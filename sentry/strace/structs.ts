@@ -3,6 +3,7 @@ import { isErrno } from '../../abi/errno.ts';
 import { ST_VALID, statfsLayout } from '../../abi/fs.ts';
 import { RUSAGE_BYTES } from '../../abi/resource.ts';
 import { S_IFBLK, S_IFCHR, S_IFMT, statLayout } from '../../abi/stat.ts';
+import { CBAUD, CSIZE } from '../../abi/termios.ts';
 import { getI64, getU64, ITIMERSPEC_BYTES, TIMESPEC_BYTES } from '../../abi/time.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import * as names from './names.ts';
@@ -135,13 +136,40 @@ export const winsizeAt: StructPrinter = struct(8, (view) => {
 
 /** struct termios of the kernel: four flag words, the line discipline, then the characters. */
 const TERMIOS_BYTES = 36;
+const CSIZE_SHIFT = 4;
 
 export const termiosAt: StructPrinter = struct(TERMIOS_BYTES, (view) => {
-  const words = ['c_iflag', 'c_oflag', 'c_cflag', 'c_lflag'].map(
-    (name, index) => `${name}=${hexNumber(view.getUint32(4 * index, true))}`,
-  );
-  return `{${words.join(', ')}, ...}`;
+  const [input, output, control, local] = [0, 4, 8, 12].map((at) => view.getUint32(at, true)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const iflag = names.printFlags(input, names.inputModeNames);
+  const lflag = names.printFlags(local, names.localModeNames);
+  return `{c_iflag=${iflag}, c_oflag=${outputMode(output)}, c_cflag=${controlMode(control)}, c_lflag=${lflag}, ...}`;
 });
+
+/** c_oflag begins with fields that are numbers: NL0|CR0|TAB0|BS0|VT0|FF0. */
+function outputMode(value: number): string {
+  let rest = value;
+  const words = names.delayFields.map(([name, shift, bits]) => {
+    const mask = (1 << bits) - 1;
+    rest &= ~(mask << shift);
+    return `${name}${(value >>> shift) & mask}`;
+  });
+  const flags = rest === 0 ? [] : [names.printFlags(rest, names.outputModeNames)];
+  return [...words, ...flags].join('|');
+}
+
+/** c_cflag begins with the speed and the size of a character. */
+function controlMode(value: number): string {
+  const rest = value & ~(CBAUD | CSIZE);
+  const speed = names.printName(value & CBAUD, names.speedNames);
+  const size = `CS${5 + ((value & CSIZE) >>> CSIZE_SHIFT)}`;
+  const flags = rest === 0 ? [] : [names.printFlags(rest, names.controlModeNames)];
+  return [speed, size, ...flags].join('|');
+}
 
 export const fdPairAt: StructPrinter = struct(
   8,

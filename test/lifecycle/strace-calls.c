@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/time.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -160,6 +161,24 @@ int main(void) {
   getcwd(buf, 64);
   getuid();
   getpid();
+  fd_set readable;
+  FD_ZERO(&readable);
+  FD_SET(p[1], &readable);
+  struct timeval tv = {0, 1000};
+  syscall(SYS_select, p[1] + 1, &readable, NULL, NULL, &tv);
+  int word = 5;
+  syscall(SYS_futex, &word, 1 | 128, 1, NULL, NULL, 0);
+  syscall(SYS_futex, &word, 0, 4, NULL, NULL, 0);
+  struct timespec soon = {0, 1000};
+  syscall(SYS_futex, &word, 9 | 128, 5, &past, NULL, -1);
+  siginfo_t info;
+  sigset_t waited;
+  sigemptyset(&waited);
+  sigaddset(&waited, SIGUSR2);
+  sigprocmask(SIG_BLOCK, &waited, NULL);
+  syscall(SYS_rt_sigtimedwait, &waited, &info, &soon, 8);
+  kill(getpid(), SIGUSR2);
+  syscall(SYS_rt_sigtimedwait, &waited, &info, &soon, 8);
   fflush(NULL);
   int pid = syscall(SYS_fork);
   if (pid == 0) _exit(3);
@@ -172,6 +191,9 @@ int main(void) {
   }
   wait4(-1, &status, 0, &ru);
   wait4(-1, &status, WNOHANG, NULL);
+  pid = syscall(SYS_fork);
+  if (pid == 0) _exit(4);
+  syscall(SYS_waitid, P_PID, pid, &info, WEXITED, NULL);
   char *const argv[] = {"false", "x", NULL};
   char *const envp[] = {"A=1", NULL};
   execve("/no/such/program", argv, envp);

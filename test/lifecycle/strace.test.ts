@@ -57,6 +57,7 @@ const processPlaces: readonly RegExp[] = [
   /( t?g?kill\()(\d+)/,
   /( tgkill\(\w+, )(\d+)/,
   /( wait4\()(\d+)/,
+  /( waitid\(P_PID, )(\d+)/,
   /( (?:getpid|gettid|fork)\(\) += )(\d+)/,
   /( wait4\(.* = )(\d+)$/,
 ];
