@@ -202,6 +202,15 @@ export interface LimitsConfig {
   readonly cpuShares?: number;
 }
 
+/** `runts do --strace-filter` and `--strace-times`. */
+export interface StraceOptions {
+  /** Names and classes of calls (sentry/strace/filter.ts); absent: all. */
+  readonly filter?: string;
+  readonly relative?: boolean;
+  readonly absolute?: boolean;
+  readonly spent?: boolean;
+}
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
@@ -210,6 +219,7 @@ export interface SandboxConfig {
   /** The command line is a job of a shell, which can continue it when it stops. */
   readonly hasShell: boolean;
   readonly strace: boolean;
+  readonly straceOptions?: StraceOptions;
   /** Write the log to descriptor 2. */
   readonly debug: boolean;
   /**

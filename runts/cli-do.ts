@@ -65,6 +65,11 @@ function addTracing(command: Command): void {
       '--strace [file]',
       'write the system calls of the guest to a file: --strace=FILE, --strace=- for standard error (runts-strace.PID.log)',
     )
+    .option(
+      '--strace-filter <words>',
+      'only these calls: names and classes, as file,network,!futex',
+    )
+    .option('--strace-times <kinds>', 'times of calls: relative, absolute, spent')
     .option('--debug-log <file>', "write runts' own log to a file")
     .option('--debug-seccomp', 'log host calls outside the lists instead of dying of them');
 }

@@ -7,9 +7,11 @@ import type {
   MountConfig,
   ProcessConfig,
   SandboxConfig,
+  StraceOptions,
   TerminalConfig,
 } from '../../protocol/boot-config.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
+import { callerLimits, SOFT_FILES_VARIABLE } from '../caller-limits.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { complain, describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
@@ -36,6 +38,8 @@ export interface DoOptions {
   readonly platform: string;
   /** The empty string where no file is named. */
   readonly strace?: string;
+  readonly straceFilter?: string;
+  readonly straceTimes?: string;
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
   readonly tty?: boolean;
@@ -98,6 +102,7 @@ function planConfig(
     waitsForStart: false,
     hasShell: hasShell(),
     strace: options.strace !== undefined,
+    straceOptions: planStrace(options),
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
@@ -141,7 +146,7 @@ function planProcess(command: readonly string[], options: DoOptions): ProcessCon
       permitted: capabilities,
       ambient: noCapabilities,
     },
-    limits: [],
+    limits: callerLimits(),
     addsHome: false,
     noNewPrivileges: false,
     oomScoreAdjustment: 0,
@@ -178,6 +183,8 @@ function planEnvironment(options: DoOptions): string[] {
   for (const entry of [...(options.clearEnv === true ? [] : own), ...given]) {
     variables.set(entry.slice(0, entry.indexOf('=')), entry);
   }
+  // This one is from bin/runts to us.
+  if (options.clearEnv !== true) variables.delete(SOFT_FILES_VARIABLE);
   return [...variables.values()];
 }
 
@@ -222,6 +229,24 @@ function openLog(options: DoOptions): number | undefined {
   if (options.debugLog !== undefined) return openOutput(options.debugLog, 'a', '--debug-log');
   const cache = sentryCacheFile();
   return cache === undefined ? undefined : openOutput(cache, 'w', 'code cache');
+}
+
+const timeKinds = ['relative', 'absolute', 'spent'];
+
+function planStrace({ strace, straceFilter, straceTimes }: DoOptions): StraceOptions {
+  if (strace === undefined && (straceFilter !== undefined || straceTimes !== undefined))
+    throw new Failure('RUNTS_E_USAGE', '--strace-filter and --strace-times want --strace');
+  const kinds = straceTimes === undefined ? [] : straceTimes.split(',');
+  const wrong = kinds.find((kind) => !timeKinds.includes(kind));
+  if (wrong !== undefined)
+    throw new Failure(
+      'RUNTS_E_OPTION_VALUE',
+      `--strace-times: '${wrong}' is not one of ${timeKinds.join(', ')}`,
+    );
+  return {
+    ...Object.fromEntries(kinds.map((kind) => [kind, true])),
+    ...(straceFilter === undefined ? {} : { filter: straceFilter }),
+  };
 }
 
 /**

@@ -14,6 +14,8 @@ export const OBJECT_COST = {
   vma: 192,
   /** An open file description, with the dentry that it pins. */
   openFile: 1024,
+  /** The price of an open text of /proc or /sys beside that and the text itself. */
+  textFile: 1536,
   /** The price of a socket beside that of its open file description. */
   socket: 2048,
   /** A place in a table of descriptors. */

@@ -57,7 +57,7 @@ export interface Connections {
   readonly channel: ControlChannel;
   readonly log: Log;
   /** For --strace. */
-  readonly tracer: SyscallTracer | undefined;
+  readonly newTracer: ((nowNs: () => number) => SyscallTracer) | undefined;
 }
 
 export function bootSandbox(config: SandboxConfig, connections: Connections): Sandbox {
@@ -145,10 +145,14 @@ interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ow
 function newKernel(
   config: SandboxConfig,
   machine: Machine,
-  { log, tracer, channel }: Connections,
+  { log, newTracer, channel }: Connections,
   { platform, clock, mainStopped, ownMemory }: HostParts,
 ): Kernel {
   const settings = new Settings();
+  const tracer = newTracer?.(() => {
+    const { sec, nsec } = clock.realtime();
+    return sec * 1e9 + nsec;
+  });
   const limits = changedLimits(noLimits, config.container.limits);
   const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
   const memory = new MemoryAccount(undefined, {
@@ -167,6 +171,7 @@ function newKernel(
     tell: config.container.isInit
       ? () => undefined
       : (text) => channel.send(eventLine({ type: 'warning', text })),
+    observer: tracer,
     dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),
     program: {
       sharedMemory: new SharedMemoryFileSystem({ clock, account: memory }),
@@ -188,7 +193,7 @@ function newKernel(
 function newTurnMeter(platform: Platform): TurnMeter {
   return new TurnMeter(
     () => native.cpuTimeNs(0) + platform.sleptNs,
-    (number) => table[number]?.name ?? `syscall ${number}`,
+    (number) => table[number]?.name ?? 'no such call',
   );
 }
 

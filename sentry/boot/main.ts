@@ -11,8 +11,7 @@ import { globals } from '../../protocol/globals.ts';
 import { GoferDied } from '../fs/gofer/gofer-died.ts';
 import { ControlChannel } from '../host/control-channel.ts';
 import { newLog } from '../host/log.ts';
-import type { SyscallTracer } from '../syscalls/dispatch.ts';
-import { bootSandbox } from './boot.ts';
+import { bootSandbox, type Connections } from './boot.ts';
 import { BootFailure } from './boot-failure.ts';
 import { startProfile } from './profile.ts';
 import { failureOf } from './start-failure.ts';
@@ -25,10 +24,10 @@ startAs('sentry', () => {
   // The names and printers of --strace take their time to set up: only who asks for them waits for that.
   if (config.strace)
     import('./tracer.ts').then(({ newTracer }) =>
-      run(
-        config,
-        channel,
-        newTracer(SENTRY_STRACE, (error) => straceLost(channel, error)),
+      run(config, channel, (nowNs) =>
+        newTracer(SENTRY_STRACE, nowNs, config.straceOptions ?? {}, (error) =>
+          straceLost(channel, error),
+        ),
       ),
     );
   else run(config, channel, undefined);
@@ -37,11 +36,11 @@ startAs('sentry', () => {
 function run(
   config: SandboxConfig,
   channel: ControlChannel,
-  tracer: SyscallTracer | undefined,
+  newTracer: Connections['newTracer'],
 ): never {
   const log = newLog(config.debug);
   try {
-    const sandbox = bootSandbox(config, { channel, log, tracer });
+    const sandbox = bootSandbox(config, { channel, log, newTracer });
     // A code cache is for the flags of a start.
     if (!config.writeCodeCache) useBaselineCompiler();
     const endProfile = config.profile ? startProfile() : undefined;

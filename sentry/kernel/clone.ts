@@ -15,6 +15,7 @@ import { PIDFD_THREAD } from '../../abi/pidfd.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_SETTID,
+  CLONE_FILES,
   CLONE_NAMESPACES,
   CLONE_NEWIPC,
   CLONE_NEWUTS,
@@ -118,10 +119,11 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   const tid = task.pids.allocatePid(task.group.container);
   if (tid === undefined) return EAGAIN;
   const isThread = (flags & CLONE_VM) !== 0;
-  // The map of a child that is a copy costs as much as the caller's.
+  // What a child has copies of costs as much as the caller's.
   const mapBytes = isThread ? 0 : task.mm.map.vmas.size * OBJECT_COST.vma;
-  if (!task.group.account.hasRoomBesideGuests(OBJECT_COST.process + OBJECT_COST.task + mapBytes))
-    return ENOMEM;
+  const tableBytes = (flags & CLONE_FILES) === 0 ? task.files.placeBytes : 0;
+  const bytes = OBJECT_COST.process + OBJECT_COST.task + mapBytes + tableBytes;
+  if (!task.group.account.hasRoomBesideGuests(bytes)) return ENOMEM;
   const made = isThread ? yield* hostThread(task) : yield* hostFork(task);
   if (isErrno(made)) return made;
   if ((flags & CLONE_PIDFD) !== 0) {

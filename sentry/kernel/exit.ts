@@ -34,7 +34,7 @@ export function exitTask(task: Task, code: number): void {
     groupExit(group, exitedStatus(code));
     return;
   }
-  endTask(task);
+  endTask(task, exitedStatus(code));
   group.exitQueue.notify(POLLIN);
   group.retarget(task, everySignal);
   passOnChildren(task);
@@ -53,13 +53,17 @@ export function groupExit(group: ThreadGroup, status: number): void {
   group.intervalTimers?.cancel();
   group.cpuLimitTimer?.cancel();
   for (const timer of group.posixTimers.values()) group.removeTimer(timer);
-  for (const task of [...group.tasks]) endTask(task);
+  for (const task of [...group.tasks]) endTask(task, status);
   becomeZombie(group);
 }
 
-/** Releases all that a thread holds. Its host thread ends with its address space or on its own. */
-export function endTask(task: Task): void {
+/**
+ * Releases all that a thread holds. Its host thread ends with its address space or on its own.
+ * `status` is for who observes tasks.
+ */
+export function endTask(task: Task, status = 0): void {
   const kernel = task.kernel;
+  kernel.observer?.exited(task, status);
   dropThreadLists(task);
   const wasInGuest = task.state === 'guest';
   kernel.scheduler.abandon(task);

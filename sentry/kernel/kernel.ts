@@ -25,11 +25,20 @@ import type { PidFd } from './pidfd.ts';
 import type { ProgramEnvironment } from './program-environment.ts';
 import { Scheduler } from './scheduler.ts';
 import { AuditLimit } from './seccomp/audit.ts';
+import type { SignalInfo } from './signal-info.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 import type { TurnMeter } from './turn-meter.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Told what happens to tasks beside their calls (`runts do --strace`). */
+export interface TaskObserver {
+  /** A signal that `task` takes or dies of, or one that is thrown away because it is ignored. */
+  signal(task: Task, info: SignalInfo): void;
+  /** `task` ends now, with a wait status. */
+  exited(task: Task, status: number): void;
+}
 
 /** The knowledge of the host and of the caller's wishes that boot gives to the kernel. */
 /** The memory of the Sentry itself, as the host counts it. */
@@ -57,6 +66,7 @@ export interface KernelOptions {
   readonly tell: (message: string) => void;
   /** Runs one syscall of a task: the table's dispatch. */
   readonly dispatch: (task: Task) => MaybeBlocking;
+  readonly observer?: TaskObserver | undefined;
   readonly program: ProgramEnvironment;
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
@@ -84,6 +94,7 @@ export class Kernel {
   readonly futexes: FutexTable = new FutexTable();
   readonly log: (level: LogLevel, message: string) => void;
   readonly tell: (message: string) => void;
+  readonly observer: TaskObserver | undefined;
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
@@ -140,6 +151,7 @@ export class Kernel {
     this.log = options.log;
     this.tell = options.tell;
     this.dispatch = options.dispatch;
+    this.observer = options.observer;
     this.turns = options.turns;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;

@@ -94,7 +94,7 @@ describe('MemoryGuard', () => {
 
   it('leaves no room in the account for what guests have, but to a fork', () => {
     const guarded = new Guarded();
-    guarded.process(440 * MIB);
+    guarded.process(390 * MIB);
     guarded.account.force(65 * MIB);
     guarded.look();
     expect(guarded.account.charge(10 * MIB)).toBe(false);

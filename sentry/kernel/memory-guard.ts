@@ -18,6 +18,8 @@ import type { ThreadGroup } from './thread-group.ts';
 const BYTES_PER_NS = 8;
 const SHORTEST_NS = 3_000_000;
 const LONGEST_NS = 250_000_000;
+/** The memory of Sentry and Gofer before guests have anything, with some garbage. */
+const RUNTIME_BYTES = 48 * 2 ** 20;
 /** Where a cgroup holds the guests, the Sentry looks only once the account has this part of the limit. */
 const WORTH_A_LOOK = 1 / 8;
 
@@ -37,6 +39,7 @@ export class MemoryGuard {
     const { limits } = container.allowance;
     if (limits.memoryBytes === Number.POSITIVE_INFINITY) this.#guarded.delete(container);
     else this.#guarded.add(container);
+    container.allowance.account.outsideBytes = this.#runtimeBytes(container);
     this.#nextNs = 0;
   }
 
@@ -69,7 +72,7 @@ export class MemoryGuard {
     const limitBytes = limits.memoryBytes;
     if (guardsMemory === 'late' && account.usedBytes < limitBytes * WORTH_A_LOOK)
       return Number.POSITIVE_INFINITY;
-    let outside = container === this.#kernel.mainContainer ? this.#sentry.unpaidBytes : 0;
+    let outside = this.#runtimeBytes(container);
     let largest: ThreadGroup | undefined;
     let largestBytes = 0;
     let most = Number.NEGATIVE_INFINITY;
@@ -92,6 +95,15 @@ export class MemoryGuard {
       this.#kill(largest, total);
     }
     return Math.max(0, limitBytes - total);
+  }
+
+  /** Returns what runts itself takes of the memory of `container`. */
+  #runtimeBytes(container: Container): number {
+    if (container !== this.#kernel.mainContainer) return 0;
+    const { guardsMemory, limits } = container.allowance;
+    // A cgroup holds the Sentry and the Gofer as well. They must not be in want of a small limit.
+    const runtimeBytes = guardsMemory === 'late' ? RUNTIME_BYTES : 0;
+    return Math.min(runtimeBytes, limits.memoryBytes / 4) + this.#sentry.unpaidBytes;
   }
 
   #kill(victim: ThreadGroup, totalBytes: number): void {

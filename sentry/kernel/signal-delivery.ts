@@ -67,6 +67,7 @@ export type Delivery = 'frame' | 'again' | 'none';
 export function deliverSignals(task: Task, answer: SysResult | undefined): Delivery {
   const info = dequeue(task);
   if (info === undefined) return 'none';
+  task.kernel.observer?.signal(task, info);
   const signal = info.signal;
   const action = task.group.actions.get(signal);
   if (action.handler === SIG_IGN) return 'again';

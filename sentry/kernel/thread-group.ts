@@ -251,10 +251,14 @@ export class ThreadGroup {
       return;
     }
     const blocked = target.signalMask.has(signal) || (target.savedMask?.has(signal) ?? false);
-    if (!blocked && this.#ignores(signal, isForced)) return;
+    if (!blocked && this.#ignores(signal, isForced)) {
+      this.kernel.observer?.signal(target, info);
+      return;
+    }
     // A stopped process dies of it when it goes on: until then only SIGKILL counts.
     const isFatal = isFatalByDefault(signal) && this.actions.get(signal).handler === SIG_DFL;
     if (isFatal && !blocked && target.state !== 'stopped') {
+      this.kernel.observer?.signal(target, info);
       groupExit(this, signaledStatus(signal, false));
       return;
     }

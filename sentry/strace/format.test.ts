@@ -8,10 +8,13 @@ import {
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
+import { CLD_KILLED, SI_USER, SIGCHLD, SIGTERM } from '../../abi/signal.ts';
 import { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import { type ArgumentKind, absent, type Row } from '../syscalls/entry.ts';
-import { formatCall, formatExit, formatResult } from './format.ts';
+import { table } from '../syscalls/table-x86-64.ts';
+import { parseFilter } from './filter.ts';
+import { TraceLines, type TraceTimes } from './lines.ts';
 import { printers } from './printers.ts';
 
 const BASE = 0x1000;
@@ -56,22 +59,61 @@ function argsOf(...values: readonly number[]): SyscallArgs {
 }
 
 const row = (name: string, ...args: readonly ArgumentKind[]): Row => absent(0, name, args);
-const task = { tid: 2 };
+const noTimes: TraceTimes = { relative: false, absolute: false, spent: false };
+const all = { wants: () => true, signals: true };
+const signalMask = { lo: 0, hi: 0 };
 
-describe('formatCall', () => {
-  it('prints as strace does', () => {
+/** The text of one call, without the task's number. */
+function traced(of: Row, args: SyscallArgs, answer: SysResult, text = ''): string {
+  let out = '';
+  const lines = new TraceLines(
+    (part) => (out += part),
+    () => 0,
+    { filter: all, times: noTimes },
+  );
+  const task = { tid: 2, args, memory: memoryOf(text), signalMask };
+  lines.entered(task, of);
+  lines.left(task, answer);
+  return out.replace(/^2 {5}/, '').replace(/\n$/, '');
+}
+
+describe('a call', () => {
+  it('is printed as strace does', () => {
     const openat = row('openat', 'dirfd', 'path', 'openFlags', 'mode');
     const args = argsOf(-100, BASE, 0o2000102, 0o644);
-    expect(formatCall(task, openat, args, memoryOf('/etc/pass"wd\n'))).toBe(
-      '[    2] openat(AT_FDCWD, "/etc/pass\\"wd\\n", O_RDWR|O_CREAT|O_CLOEXEC, 0644)',
+    expect(traced(openat, args, 3, '/etc/pass"wd\n')).toBe(
+      'openat(AT_FDCWD, "/etc/pass\\"wd\\n", O_RDWR|O_CREAT|O_CLOEXEC, 0644) = 3',
+    );
+    expect(traced(row('access', 'path', 'mode'), argsOf(BASE, 4), ENOENT, '/x')).toBe(
+      'access("/x", R_OK)                = -1 ENOENT (No such file or directory)',
     );
   });
 
-  it('cuts and escapes buffers', () => {
+  it('has buffers cut and escaped', () => {
     const write = row('write', 'fd', 'inBuffer', 'len');
     const text = `\x00\x011${'x'.repeat(50)}`;
-    expect(formatCall(task, write, argsOf(1, BASE, 53), memoryOf(text))).toBe(
-      `[    2] write(1, "\\0\\0011${'x'.repeat(29)}"..., 53)`,
+    expect(traced(write, argsOf(1, BASE, 53), 53, text)).toBe(
+      `write(1, "\\0\\0011${'x'.repeat(29)}"..., 53) = 53`,
+    );
+  });
+
+  it('shows what the kernel filled in, and its address where it failed', () => {
+    const read = row('read', 'fd', 'outBuffer', 'len');
+    expect(traced(read, argsOf(3, BASE, 100), 4, 'contents')).toMatch(
+      /^read\(3, "cont", 100\) += 4$/,
+    );
+    expect(traced(read, argsOf(3, BASE, 100), ERESTARTSYS)).toMatch(
+      /^read\(3, 0x1000, 100\) += \? ERESTARTSYS \(To be/,
+    );
+  });
+
+  it('has its result named, an address in hexadecimal', () => {
+    expect(traced(row('mmap'), argsOf(0, 1, 0, 0, 0, 0), 0x7f00_0000_1000)).toMatch(
+      / = 0x7f0000001000$/,
+    );
+    expect(traced(row('umask', 'mode'), argsOf(0o27), 0o22)).toMatch(/^umask\(027\) += 022$/);
+    expect(traced(row('open'), argsOf(0, 0), ENOENT)).toMatch(
+      /^open\(NULL, O_RDONLY\) += -1 ENOENT/,
     );
   });
 
@@ -85,9 +127,20 @@ describe('formatCall', () => {
         }
       }
     }
-    expect(formatCall(task, row('chdir', 'path'), argsOf(wild), memoryOf(''))).toBe(
-      '[    2] chdir(0xffff800000000000)',
+    expect(traced(row('chdir', 'path'), argsOf(wild), EFAULT)).toMatch(
+      /^chdir\(0xffff800000000000\) /,
     );
+  });
+
+  it('survives whatever a guest passes, at every call, with every result', () => {
+    for (const of of table) {
+      if (of === undefined) continue;
+      for (const value of [0, 1, 0xffff_8000_0000_0000, 0xffff_ffff, -1, BASE, BASE + 4090]) {
+        const args = argsOf(value, value, value, value, value, value);
+        for (const answer of [0, 1, 5000, EFAULT, ERESTARTSYS, Number.NaN])
+          expect(traced(of, args, answer, '\xff'.repeat(200))).toMatch(/ = /);
+      }
+    }
   });
 
   it('prints flag words with the widest names first', () => {
@@ -97,25 +150,85 @@ describe('formatCall', () => {
     expect(flags('cloneFlags', 0x1200011)).toBe('CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD');
     expect(flags('mapFlags', 0x22)).toBe('MAP_PRIVATE|MAP_ANONYMOUS');
     expect(flags('prot', 0)).toBe('PROT_NONE');
-    expect(flags('futexOp', 0x89)).toBe('FUTEX_WAIT_BITSET|FUTEX_PRIVATE_FLAG');
+    expect(flags('futexOp', 0x89)).toBe('FUTEX_WAIT_BITSET_PRIVATE');
     expect(flags('waitOptions', 0x80000001)).toContain('WNOHANG');
     expect(flags('ioctl', 0x5413)).toBe('TIOCGWINSZ');
     expect(flags('fcntl', 1030)).toBe('F_DUPFD_CLOEXEC');
   });
 });
 
-describe('formatResult', () => {
-  it('names errors and restarts, and prints addresses in hexadecimal', () => {
-    expect(formatResult(row('open'), ENOENT)).toBe(' = -1 ENOENT');
-    expect(formatResult(row('read'), ERESTARTSYS)).toBe(' = ? ERESTARTSYS');
-    expect(formatResult(row('mmap'), 0x7f00_0000_1000)).toBe(' = 0x7f0000001000');
-    expect(formatResult(row('read'), 5)).toBe(' = 5');
+describe('lines of several tasks', () => {
+  const pause = row('pause');
+  const read = row('read', 'fd', 'outBuffer', 'len');
+  const task = (tid: number, ...values: number[]) => ({
+    tid,
+    args: argsOf(...values),
+    memory: memoryOf('data'),
+    signalMask,
+  });
+  function trace(
+    times: TraceTimes,
+    act: (lines: TraceLines<ReturnType<typeof task>>) => void,
+  ): string {
+    let out = '';
+    let nowNs = 1_000_000_000;
+    const tick = () => (nowNs += 500_000);
+    act(new TraceLines((part) => (out += part), tick, { filter: all, times }));
+    return out;
+  }
+
+  it('are cut and resumed', () => {
+    const [one, two] = [task(2, 3, BASE, 4), task(3)];
+    const out = trace(noTimes, (lines) => {
+      lines.entered(one, read);
+      lines.entered(two, pause);
+      lines.left(one, 4);
+      lines.signal(two, { signal: SIGTERM, code: SI_USER, pid: 2, uid: 0 });
+      lines.exited(two, SIGTERM);
+      lines.signal(one, { signal: SIGCHLD, code: CLD_KILLED, pid: 3, uid: 5, status: SIGTERM });
+      lines.exited(one, 7 << 8);
+    });
+    expect(out.replace(/ +=/g, ' =')).toBe(`2     read(3,  <unfinished ...>
+3     pause( <unfinished ...>
+2     <... read resumed>"data", 4) = 4
+3     <... pause resumed>) = ?
+3     --- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=2, si_uid=0} ---
+3     +++ killed by SIGTERM +++
+2     --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=3, si_uid=5, si_status=SIGTERM, si_utime=0, si_stime=0} ---
+2     +++ exited with 7 +++
+`);
+  });
+
+  it('have times', () => {
+    const one = task(2);
+    const out = trace({ relative: true, absolute: true, spent: true }, (lines) => {
+      lines.entered(one, pause);
+      lines.left(one, 0);
+    });
+    expect(out.replace(/ +=/g, ' =')).toBe(
+      '2     00:00:01.001500     0.001000 pause() = 0 <0.001000>\n',
+    );
   });
 });
 
-describe('formatExit', () => {
-  it('tells exit codes from signals', () => {
-    expect(formatExit(task, 3 << 8)).toBe('[    2] +++ exited with 3 +++');
-    expect(formatExit(task, 11)).toBe('[    2] +++ killed by SIGSEGV +++');
+describe('parseFilter', () => {
+  const isCall = (name: string) => ['read', 'futex', 'openat'].includes(name);
+  const shown = (words: string) => {
+    const filter = parseFilter(words, isCall);
+    if ('unknown' in filter) return filter.unknown;
+    return ['read', 'futex', 'openat', 'socket'].filter(filter.wants).join(' ');
+  };
+  it.each([
+    ['read', 'read'],
+    ['!futex', 'read openat socket'],
+    ['trace=file,network', 'openat socket'],
+    ['%file,read', 'read openat'],
+    ['desc,!read', 'openat'],
+    ['none', ''],
+    ['nosuch', 'nosuch'],
+    ['read,!nosuch', '!nosuch'],
+    ['', ''],
+  ])('%s', (words, wanted) => {
+    expect(shown(words)).toBe(wanted);
   });
 });

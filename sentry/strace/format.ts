@@ -1,52 +1,98 @@
-// Lines of `runts do --strace`, as strace(1) -f prints them:
-//   [    2] openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
-// A call is formatted when it enters, for its arguments may change while it runs; the caller keeps the
-// text and appends the result.
-import { errnoName, isRestart } from '../../abi/errno.ts';
+// The texts of `runts do --strace`, as strace(1) -f -o FILE has them:
+//   2     openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
+// What a guest passes is formatted when the call is entered, for it may change while the call runs; what
+// the kernel fills in when the call is left. lines.ts puts both together.
+import { errnoName, isErrno, isRestart, type SysResult } from '../../abi/errno.ts';
 import { signalName } from '../../abi/signal.ts';
 import type { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { Row } from '../syscalls/entry.ts';
-import { hexNumber, printers } from './printers.ts';
+import { argumentsOf, resultNote } from './calls.ts';
+import { errnoText } from './errno-texts.ts';
+import { hexNumber } from './quote.ts';
 
-interface Traced {
-  readonly tid: number;
+/** Calls whose results are addresses, and those whose result is a mode. */
+const answersAddress: ReadonlySet<string> = new Set(['mmap', 'mremap', 'brk', 'shmat']);
+const answersMode: ReadonlySet<string> = new Set(['umask']);
+const answersFlags: ReadonlySet<string> = new Set(['fcntl']);
+
+/** A call on its way. */
+export interface Call {
+  readonly name: string;
+  readonly row: Row | undefined;
+  /** `name(` and the arguments that are known already. */
+  readonly head: string;
+  /** The index of the first argument that is not. */
+  readonly next: number;
+  /** The values that arguments from there on remember of the time before the call. */
+  readonly before: readonly (string | undefined)[];
 }
 
-/** Calls whose results are addresses. */
-const answersAddress: ReadonlySet<string> = new Set(['mmap', 'mremap', 'brk', 'shmat']);
+/** `row` is undefined for a number that no table row has. */
+export function enterCall(row: Row | undefined, args: SyscallArgs, memory: GuestMemory): Call {
+  if (row === undefined) {
+    const words = [0, 1, 2, 3, 4, 5].map((index) => hexNumber(args.u64(index)));
+    const name = `syscall_${hexNumber(args.number)}`;
+    return { name, row, head: `${name}(${words.join(', ')}`, next: words.length, before: [] };
+  }
+  const all = argumentsOf(row);
+  const late = all.findIndex(({ isLate }) => isLate);
+  const next = late < 0 ? all.length : late;
+  const words = all
+    .slice(0, next)
+    .map(({ print }, index) => print(args, index, memory, Number.NaN))
+    .filter((word) => word !== undefined);
+  const before = all.map((each, index) => each.before?.(args, index, memory, Number.NaN));
+  const comma = words.length > 0 && next < all.length ? ', ' : '';
+  return { name: row.name, row, head: `${row.name}(${words.join(', ')}${comma}`, next, before };
+}
 
-/** `[    2] name(arguments)`. `row` is undefined for a number that no table row has. */
-export function formatCall(
-  task: Traced,
-  row: Row | undefined,
+/** The rest of the arguments, up to the bracket. */
+export function leaveCall(
+  { row, next, before }: Call,
   args: SyscallArgs,
   memory: GuestMemory,
+  answer: SysResult,
 ): string {
-  const name = row?.name ?? `syscall_${hexNumber(args.number)}`;
-  const kinds = row?.args ?? ['hex', 'hex', 'hex', 'hex', 'hex', 'hex'];
-  const words = kinds.map((kind, index) => printers[kind](args, index, memory));
-  return `${formatTid(task)} ${name}(${words.join(', ')})`;
+  if (row === undefined) return ')';
+  const words = argumentsOf(row)
+    .slice(next)
+    .map(({ print }, index) => print(args, next + index, memory, answer, before[next + index]))
+    .filter((word) => word !== undefined);
+  return `${words.join(', ')})`;
 }
 
-/** ` = 3`, ` = -1 ENOENT`, ` = ? ERESTARTSYS`: to be appended to the call. */
-export function formatResult(row: Row | undefined, result: number): string {
-  // Past the errnos: the call set the registers itself or has no answer (kernel/result.ts).
-  if (Number.isNaN(result) || result < -4096) return ' = ?';
-  if (isRestart(result)) return ` = ? ${errnoName(result)}`;
-  if (result < 0 && result > -4096) return ` = -1 ${errnoName(result)}`;
-  const asAddress = row !== undefined && answersAddress.has(row.name);
-  return ` = ${asAddress ? hexNumber(result) : String(result)}`;
+/** The end of a call that will never come back: what would be printed then is not known. */
+export function abandonCall({ row, next }: Call): string {
+  return row === undefined || next === argumentsOf(row).length ? ')' : ' <unfinished ...>)';
+}
+
+/** `= 3`, `= -1 ENOENT (No such file or directory)`, `= ?`. */
+export function formatResult(
+  { row }: Call,
+  args: SyscallArgs,
+  memory: GuestMemory,
+  answer: SysResult,
+): string {
+  // Past the errnos: the call has no answer (kernel/result.ts).
+  if (Number.isNaN(answer) || answer < -4096) return '= ?';
+  const name = errnoName(answer);
+  if (isRestart(answer)) return `= ? ${name}${errnoText(name)}`;
+  if (isErrno(answer)) return `= -1 ${name}${errnoText(name)}`;
+  if (row === undefined) return `= ${answer}`;
+  const note = resultNote(row, args, memory, answer);
+  return `= ${plainResult(row, answer, note)}${note}`;
+}
+
+function plainResult({ name }: Row, answer: number, note: string): string {
+  if (answersAddress.has(name)) return hexNumber(answer);
+  if (answersMode.has(name)) return `0${answer.toString(8)}`;
+  return answersFlags.has(name) && note !== '' ? hexNumber(answer) : String(answer);
 }
 
 /** `status` as wait4(2) tells it. */
-export function formatExit(task: Traced, status: number): string {
+export function formatExit(status: number): string {
   const signal = status & 0x7f;
-  const how =
-    signal === 0 ? `exited with ${(status >> 8) & 0xff}` : `killed by ${signalName(signal)}`;
-  return `${formatTid(task)} +++ ${how} +++`;
-}
-
-function formatTid(task: Traced): string {
-  return `[${String(task.tid).padStart(5)}]`;
+  if (signal === 0) return `+++ exited with ${(status >> 8) & 0xff} +++`;
+  return `+++ killed by ${signalName(signal)} +++`;
 }

@@ -3,6 +3,7 @@
 
 import * as epoll from '../../abi/epoll.ts';
 import * as fcntl from '../../abi/fcntl.ts';
+import * as fs from '../../abi/fs.ts';
 import * as ioctl from '../../abi/ioctl.ts';
 import * as mman from '../../abi/mman.ts';
 import * as poll from '../../abi/poll.ts';
@@ -34,8 +35,10 @@ import {
 } from '../../abi/sched.ts';
 import * as signal from '../../abi/signal.ts';
 import * as socket from '../../abi/socket.ts';
+import * as stat from '../../abi/stat.ts';
 import * as termios from '../../abi/termios.ts';
 import * as time from '../../abi/time.ts';
+import * as timerfd from '../../abi/timerfd.ts';
 import * as wait from '../../abi/wait.ts';
 
 export type Names = ReadonlyMap<number, string>;
@@ -47,7 +50,18 @@ function pick(module: object, pattern: RegExp): Names {
     if (typeof value !== 'number' || !pattern.test(name)) continue;
     if (!names.has(value >>> 0)) names.set(value >>> 0, name);
   }
-  return names;
+  return new Map([...names].sort(([a], [b]) => a - b));
+}
+
+/** The exported numbers with these names, in their order. */
+function ordered(module: object, words: string): Names {
+  const values = new Map(Object.entries(module));
+  return new Map(
+    words.split(' ').flatMap((name): [number, string][] => {
+      const value: unknown = values.get(name);
+      return typeof value === 'number' ? [[value >>> 0, name]] : [];
+    }),
+  );
 }
 
 function numbered(prefix: string, words: string): Names {
@@ -58,9 +72,11 @@ function merged(...tables: readonly Names[]): Names {
   return new Map(tables.flatMap((table) => [...table]));
 }
 
-export const openFlagNames = pick(
+/** In the order of strace(1), which is not that of the numbers. */
+export const openFlagNames = ordered(
   fcntl,
-  /^O_(CREAT|EXCL|NOCTTY|TRUNC|APPEND|NONBLOCK|DSYNC|ASYNC|DIRECT|LARGEFILE|DIRECTORY|NOFOLLOW|NOATIME|CLOEXEC|SYNC|PATH|TMPFILE)$/,
+  'O_CREAT O_EXCL O_NOCTTY O_TRUNC O_APPEND O_NONBLOCK O_SYNC O_DSYNC O_ASYNC O_DIRECT O_LARGEFILE ' +
+    'O_NOFOLLOW O_NOATIME O_CLOEXEC O_PATH O_TMPFILE O_DIRECTORY',
 );
 export const atFlagNames = pick(
   fcntl,
@@ -100,7 +116,10 @@ export const cloneFlagNames: Names = pick(
   /./,
 );
 export const waitOptionNames = pick(wait, /^(WNOHANG|WSTOPPED|WEXITED|WCONTINUED|WNOWAIT|__W.*)$/);
-export const sigactionFlagNames = pick(signal, /^SA_/);
+export const sigactionFlagNames = ordered(
+  signal,
+  'SA_RESTORER SA_ONSTACK SA_RESTART SA_NODEFER SA_RESETHAND SA_SIGINFO SA_NOCLDSTOP SA_NOCLDWAIT',
+);
 export const pollNames = pick(poll, /^POLL/);
 export const epollOpNames = pick(epoll, /^EPOLL_CTL_/);
 export const clockNames = pick(time, /^CLOCK_/);
@@ -118,12 +137,9 @@ export const futexOpNames = numbered(
   'WAIT WAKE FD REQUEUE CMP_REQUEUE WAKE_OP LOCK_PI UNLOCK_PI TRYLOCK_PI WAIT_BITSET WAKE_BITSET ' +
     'WAIT_REQUEUE_PI CMP_REQUEUE_PI LOCK_PI2',
 );
-const FUTEX_PRIVATE_FLAG = 0x80;
+export const FUTEX_PRIVATE_FLAG = 0x80;
 const FUTEX_CLOCK_REALTIME = 0x100;
-export const futexFlagNames: Names = new Map([
-  [FUTEX_PRIVATE_FLAG, 'FUTEX_PRIVATE_FLAG'],
-  [FUTEX_CLOCK_REALTIME, 'FUTEX_CLOCK_REALTIME'],
-]);
+export const futexFlagNames: Names = new Map([[FUTEX_CLOCK_REALTIME, 'FUTEX_CLOCK_REALTIME']]);
 
 /** include/uapi/linux/prctl.h: 1 to 60 and few above; the gaps are options of other machines. */
 export const prctlNames: Names = new Map([
@@ -193,3 +209,108 @@ function bitCount(value: number): number {
   for (let rest = value >>> 0; rest !== 0; rest = (rest & (rest - 1)) >>> 0) count++;
   return count;
 }
+
+export const accessNames: Names = new Map([
+  [4, 'R_OK'],
+  [2, 'W_OK'],
+  [1, 'X_OK'],
+  [0, 'F_OK'],
+]);
+export const fileKindNames = pick(stat, /^S_IF(?!MT)/);
+export const fileSystemNames = pick(fs, /_MAGIC$/);
+export const statfsFlagNames = merged(
+  new Map([
+    [1, 'ST_RDONLY'],
+    [2, 'ST_NOSUID'],
+    [4, 'ST_NODEV'],
+    [8, 'ST_NOEXEC'],
+  ]),
+  pick(fs, /^ST_(RELATIME|NOATIME)$/),
+);
+export const rusageNames = pick(resource, /^RUSAGE_(SELF|CHILDREN|THREAD)$/);
+export const timerFlagNames = pick(time, /^TIMER_ABSTIME$/);
+export const itimerNames = pick(time, /^ITIMER_(REAL|VIRTUAL|PROF)$/);
+export const timerFdFlagNames = pick(timerfd, /^TFD_TIMER_/);
+export const maskHowNames = pick(signal, /^SIG_(BLOCK|UNBLOCK|SETMASK)$/);
+export const shutdownNames = pick(socket, /^SHUT_/);
+export const messageFlagNames = pick(socket, /^MSG_/);
+export const socketLevelNames = pick(socket, /^SOL_/);
+export const socketOptionNames = pick(socket, /^SO_/);
+export const epollEventNames = pick(epoll, /^EPOLL(?!_)/);
+export const descriptorFlagNames = pick(fcntl, /^FD_CLOEXEC$/);
+export const epollCreateNames = pick(epoll, /^EPOLL_CLOEXEC$/);
+/** getrandom(2), include/uapi/linux/random.h. */
+export const randomFlagNames: Names = new Map([
+  [1, 'GRND_NONBLOCK'],
+  [2, 'GRND_RANDOM'],
+  [4, 'GRND_INSECURE'],
+]);
+/** include/uapi/linux/in.h: those that programs ask for. */
+export const protocolNames: Names = new Map([
+  [0, 'IPPROTO_IP'],
+  [1, 'IPPROTO_ICMP'],
+  [6, 'IPPROTO_TCP'],
+  [17, 'IPPROTO_UDP'],
+  [58, 'IPPROTO_ICMPV6'],
+  [255, 'IPPROTO_RAW'],
+]);
+
+export const fcntlsWithoutArgument: ReadonlySet<number> = new Set([
+  fcntl.F_GETFD,
+  fcntl.F_GETFL,
+  fcntl.F_GETPIPE_SZ,
+]);
+
+export const answersDescriptorFlags = (command: number): boolean => command === fcntl.F_GETFD;
+
+const userCodeNames = pick(signal, /^SI_/);
+const childCodeNames = pick(signal, /^CLD_/);
+const segvCodeNames = pick(signal, /^SEGV_/);
+const busCodeNames = pick(signal, /^BUS_/);
+
+export function isExitCode(code: number): boolean {
+  return code === signal.CLD_EXITED;
+}
+
+/** si_code: above 0 the meaning hangs on the signal. */
+export function signalCodeName(number: number, code: number): string {
+  const common = userCodeNames.get(code >>> 0);
+  if (common !== undefined) return common;
+  const own = new Map([
+    [signal.SIGCHLD, childCodeNames],
+    [signal.SIGSEGV, segvCodeNames],
+    [signal.SIGBUS, busCodeNames],
+  ]).get(number);
+  return own?.get(code) ?? String(code);
+}
+
+export const idTypeNames = pick(wait, /^P_(ALL|PID|PGID|PIDFD)$/);
+
+export const inputModeNames = ordered(
+  termios,
+  'IGNBRK BRKINT IGNPAR PARMRK INPCK ISTRIP INLCR IGNCR ICRNL IUCLC IXON IXANY IXOFF IMAXBEL IUTF8',
+);
+export const outputModeNames = ordered(termios, 'OPOST OLCUC ONLCR OCRNL ONOCR ONLRET OFILL OFDEL');
+export const controlModeNames = ordered(termios, 'CSTOPB CREAD PARENB PARODD HUPCL CLOCAL');
+export const localModeNames = ordered(
+  termios,
+  'ISIG ICANON XCASE ECHO ECHOE ECHOK ECHONL NOFLSH TOSTOP IEXTEN ECHOCTL ECHOPRT ECHOKE FLUSHO ' +
+    'PENDIN EXTPROC',
+);
+/** Fields of c_oflag that are numbers, not flags: the first bit and the number of bits (termbits.h). */
+export const delayFields: readonly (readonly [name: string, shift: number, bits: number])[] = [
+  ['NL', 8, 1],
+  ['CR', 9, 2],
+  ['TAB', 11, 2],
+  ['BS', 13, 1],
+  ['VT', 14, 1],
+  ['FF', 15, 1],
+];
+/** Speeds by their numbers in c_cflag; from B57600 on with CBAUDEX. */
+export const speedNames: Names = new Map([
+  ...numbered('B', '0 50 75 110 134 150 200 300 600 1200 1800 2400 4800 9600 19200 38400'),
+  [0x1001, 'B57600'],
+  [0x1002, 'B115200'],
+  [0x1003, 'B230400'],
+  [0x1004, 'B460800'],
+]);

@@ -3,7 +3,7 @@
 import { EFAULT, isErrno } from '../../abi/errno.ts';
 import { AT_FDCWD, O_ACCMODE } from '../../abi/fcntl.ts';
 import { CSIGNAL } from '../../abi/sched.ts';
-import { signalName } from '../../abi/signal.ts';
+import { SA_RESTORER, signalName } from '../../abi/signal.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -11,30 +11,26 @@ import {
   AF_UNIX,
   msghdr,
   SOCK_TYPE_MASK,
+  SOCKADDR_UN_BYTES,
 } from '../../abi/socket.ts';
-import { getI64, getU64, TIMESPEC_BYTES } from '../../abi/time.ts';
+import { getU64 } from '../../abi/time.ts';
 import { IOVEC_BYTES } from '../../abi/uio.ts';
 import type { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { ArgumentKind } from '../syscalls/entry.ts';
 import * as names from './names.ts';
-import { MAX_QUOTED, quoteBytes, quoteString } from './quote.ts';
+import { hexNumber, MAX_QUOTED, pointer, quoteBytes, quoteString } from './quote.ts';
+import { timespecAt, timevalAt } from './structs.ts';
 
 /** Prints argument `index`. `next` is the argument after it, which is the size of buffers and vectors. */
 export type Printer = (args: SyscallArgs, index: number, memory: GuestMemory) => string;
 
 const MAX_ITEMS = 4;
 const POLLFD_BYTES = 8;
+/** So many descriptors of poll(2) are looked at. */
+const MAX_POLLED = 64;
 const SIGACTION_BYTES = 32;
 const POINTER_BYTES = 8;
-
-export function hexNumber(value: number): string {
-  return value === 0 ? '0' : `0x${value.toString(16)}`;
-}
-
-function pointer(at: number): string {
-  return at === 0 ? 'NULL' : `0x${at.toString(16)}`;
-}
 
 const addr: Printer = (args, index) => pointer(args.addr(index));
 const int: Printer = (args, index) => String(args.i32(index));
@@ -77,7 +73,7 @@ function buffer(at: number, length: number, memory: GuestMemory): string {
 }
 
 /** `[a, b, ...]` over an array in guest memory. */
-function list(
+export function list(
   at: number,
   count: number,
   itemBytes: number,
@@ -93,10 +89,19 @@ function list(
   return `[${items.join(', ')}${count > shown ? ', ...' : ''}]`;
 }
 
-function vector(at: number, count: number, memory: GuestMemory): string {
+/** Shows of the buffers only what `total` bytes fill: a call that reads left the rest as it was. */
+export function vector(
+  at: number,
+  count: number,
+  memory: GuestMemory,
+  total = Number.POSITIVE_INFINITY,
+): string {
+  let left = total;
   return list(at, count, IOVEC_BYTES, memory, (view, offset) => {
     const length = getU64(view, offset + 8);
-    return `{iov_base=${buffer(getU64(view, offset), length, memory)}, iov_len=${length}}`;
+    const shown = buffer(getU64(view, offset), Math.min(length, left), memory);
+    left -= Math.min(length, left);
+    return `{iov_base=${shown}, iov_len=${length}}`;
   });
 }
 
@@ -119,19 +124,12 @@ const argv: Printer = (args, index, memory) => {
   return `[${words.join(', ')}, ...]`;
 };
 
-const timespec: Printer = (args, index, memory) => pair(args.addr(index), memory, 'tv_nsec');
-const timeval: Printer = (args, index, memory) => pair(args.addr(index), memory, 'tv_usec');
+const timespec: Printer = (args, index, memory) => timespecAt(args.addr(index), memory);
+const timeval: Printer = (args, index, memory) => timevalAt(args.addr(index), memory);
 
-function pair(at: number, memory: GuestMemory, small: string): string {
+export function sockaddrAt(at: number, length: number, memory: GuestMemory): string {
   if (at === 0) return 'NULL';
-  const view = memory.view(at, TIMESPEC_BYTES);
-  if (isErrno(view)) return pointer(at);
-  return `{tv_sec=${getI64(view, 0)}, ${small}=${getI64(view, 8)}}`;
-}
-
-function sockaddrAt(at: number, length: number, memory: GuestMemory): string {
-  if (at === 0) return 'NULL';
-  const view = memory.view(at, Math.min(length, 110));
+  const view = memory.view(at, Math.min(length, SOCKADDR_UN_BYTES));
   if (isErrno(view) || view.byteLength < 2) return pointer(at);
   const family = view.getUint16(0, true);
   const head = `{sa_family=${names.printName(family, names.socketDomainNames)}`;
@@ -144,13 +142,13 @@ function sockaddrAt(at: number, length: number, memory: GuestMemory): string {
   }
   if (family === AF_INET && view.byteLength >= 8) {
     const dotted = [4, 5, 6, 7].map((offset) => view.getUint8(offset)).join('.');
-    return `${head}, sin_port=htons(${view.getUint16(2)}), sin_addr="${dotted}"}`;
+    return `${head}, sin_port=htons(${view.getUint16(2)}), sin_addr=inet_addr("${dotted}")}`;
   }
   if (family === AF_INET6 && view.byteLength >= 24) {
     const words = [8, 10, 12, 14, 16, 18, 20, 22].map((offset) =>
       view.getUint16(offset).toString(16),
     );
-    return `${head}, sin6_port=htons(${view.getUint16(2)}), sin6_addr="${words.join(':')}"}`;
+    return `${head}, sin6_port=htons(${view.getUint16(2)}), inet_pton(AF_INET6, "${words.join(':')}", &sin6_addr)}`;
   }
   if (family === AF_NETLINK && view.byteLength >= 12) {
     return `${head}, nl_pid=${view.getUint32(4, true)}, nl_groups=${hexNumber(view.getUint32(8, true))}}`;
@@ -164,25 +162,43 @@ const sockaddr: Printer = (args, index, memory) =>
     ? sockaddrAt(args.addr(index), args.len(index + 1), memory)
     : addr(args, index, memory);
 
-const message: Printer = (args, index, memory) => {
-  const at = args.addr(index);
+/** A struct msghdr; `total` as in vector(). */
+export function messageAt(
+  at: number,
+  memory: GuestMemory,
+  total = Number.POSITIVE_INFINITY,
+): string {
   const view = at === 0 ? EFAULT : memory.view(at, msghdr.size);
   if (isErrno(view)) return pointer(at);
-  const nameAddr = getU64(view, msghdr.name);
-  const name = sockaddrAt(nameAddr, view.getUint32(msghdr.nameLength, true), memory);
-  const iov = vector(getU64(view, msghdr.iov), getU64(view, msghdr.iovLength), memory);
+  const nameBytes = view.getUint32(msghdr.nameLength, true);
+  const name = sockaddrAt(getU64(view, msghdr.name), nameBytes, memory);
+  const count = getU64(view, msghdr.iovLength);
+  const iov = vector(getU64(view, msghdr.iov), count, memory, total);
   const control = getU64(view, msghdr.controlLength);
-  return `{msg_name=${name}, msg_iov=${iov}, msg_controllen=${control}}`;
-};
+  const bits = names.printFlags(view.getUint32(msghdr.flags, true), names.messageFlagNames);
+  return (
+    `{msg_name=${name}, msg_namelen=${nameBytes}, msg_iov=${iov}, msg_iovlen=${count}, ` +
+    `msg_controllen=${control}, msg_flags=${bits}}`
+  );
+}
 
-function sigset(lo: number, hi: number): string {
-  const words: string[] = [];
+const message: Printer = (args, index, memory) => messageAt(args.addr(index), memory);
+
+/** A set of more than half of the signals is told by those that it lacks: `~[KILL STOP]`. */
+export function sigset(lo: number, hi: number): string {
+  const [inside, outside]: [string[], string[]] = [[], []];
   for (let signal = 1; signal <= 64; signal++) {
     const word = signal <= 32 ? lo : hi;
-    if (((word >>> ((signal - 1) & 31)) & 1) === 1)
-      words.push(signalName(signal).replace(/^SIG/, ''));
+    const side = ((word >>> ((signal - 1) & 31)) & 1) === 1 ? inside : outside;
+    side.push(setName(signal));
   }
-  return `[${words.join(' ')}]`;
+  return inside.length > 32 ? `~[${outside.join(' ')}]` : `[${inside.join(' ')}]`;
+}
+
+/** strace counts real-time signals from 32, as the kernel does, not from the C library's SIGRTMIN. */
+function setName(number: number): string {
+  if (number < 32) return signalName(number).replace(/^SIG/, '');
+  return number === 32 ? 'RTMIN' : `RT_${number - 32}`;
 }
 
 const sigsetPointer: Printer = (args, index, memory) => {
@@ -199,7 +215,11 @@ const sigaction: Printer = (args, index, memory) => {
   const handlerName = handler === 0 ? 'SIG_DFL' : handler === 1 ? 'SIG_IGN' : pointer(handler);
   const bits = names.printFlags(view.getUint32(8, true), names.sigactionFlagNames);
   const mask = sigset(view.getUint32(24, true), view.getUint32(28, true));
-  return `{sa_handler=${handlerName}, sa_mask=${mask}, sa_flags=${bits}}`;
+  const restorer =
+    (view.getUint32(8, true) & SA_RESTORER) === 0
+      ? ''
+      : `, sa_restorer=${pointer(getU64(view, 16))}`;
+  return `{sa_handler=${handlerName}, sa_mask=${mask}, sa_flags=${bits}${restorer}}`;
 };
 
 const pollfds: Printer = (args, index, memory) =>
@@ -208,12 +228,29 @@ const pollfds: Printer = (args, index, memory) =>
     return `{fd=${view.getInt32(offset, true)}, events=${events}}`;
   });
 
-const openFlags: Printer = (args, index) => {
-  const value = args.u32(index);
+/** Prints the descriptors that poll(2) found events on, as they stand behind the result. */
+export function pollEvents(at: number, count: number, memory: GuestMemory): string {
+  const shown = Math.min(count, MAX_POLLED);
+  const view = memory.view(at, shown * POLLFD_BYTES);
+  if (isErrno(view)) return pointer(at);
+  const words: string[] = [];
+  for (let offset = 0; offset < view.byteLength; offset += POLLFD_BYTES) {
+    const bits = view.getUint16(offset + 6, true);
+    if (bits === 0) continue;
+    const text = names.printFlags(bits, names.pollNames);
+    words.push(`{fd=${view.getInt32(offset, true)}, revents=${text}}`);
+  }
+  return `[${words.join(', ')}]`;
+}
+
+/** The access mode and the flags of open(2). */
+export function openFlagsText(value: number): string {
   const mode = ['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][value & O_ACCMODE];
   const rest = value & ~O_ACCMODE;
   return rest === 0 ? `${mode}` : `${mode}|${names.printFlags(rest, names.openFlagNames)}`;
-};
+}
+
+const openFlags: Printer = (args, index) => openFlagsText(args.u32(index));
 
 const cloneFlags: Printer = (args, index) => {
   const value = args.u32(index);
@@ -226,7 +263,10 @@ const futexOp: Printer = (args, index) => {
   const value = args.u32(index);
   const bits = value & ~0x7f;
   const op = names.printName(value & 0x7f, names.futexOpNames);
-  return bits === 0 ? op : `${op}|${names.printFlags(bits, names.futexFlagNames)}`;
+  const isPrivate = (bits & names.FUTEX_PRIVATE_FLAG) !== 0;
+  const rest = bits & ~names.FUTEX_PRIVATE_FLAG;
+  const word = isPrivate ? `${op}_PRIVATE` : op;
+  return rest === 0 ? word : `${word}|${names.printFlags(rest, names.futexFlagNames)}`;
 };
 
 const socketType: Printer = (args, index) => {

@@ -35,3 +35,18 @@ function quoteByte(code: number, next: number): string {
   const digits = next >= 0x30 && next <= 0x37 ? 3 : 1;
   return `\\${code.toString(8).padStart(digits, '0')}`;
 }
+
+/** Prints every byte in hexadecimal, as strace prints random ones. */
+export function quoteHex(bytes: Uint8Array, cut = false): string {
+  let text = '';
+  for (const byte of bytes) text += `\\x${byte.toString(16).padStart(2, '0')}`;
+  return `"${text}"${cut ? '...' : ''}`;
+}
+
+export function hexNumber(value: number): string {
+  return value === 0 ? '0' : `0x${value.toString(16)}`;
+}
+
+export function pointer(at: number): string {
+  return at === 0 ? 'NULL' : `0x${at.toString(16)}`;
+}

@@ -1,14 +1,15 @@
 // From a stopped task to its syscall's row, and the trace of both ends of the call.
 import { ENOSYS, type SysResult } from '../../abi/errno.ts';
 import type { Blocking, MaybeBlocking } from '../base/wait.ts';
+import type { TaskObserver } from '../kernel/kernel.ts';
 import { enforce } from '../kernel/seccomp/enforce.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Row } from './entry.ts';
 
 /** Told of every call when tracing is on (`runts do --strace`). */
-export interface SyscallTracer {
-  entered(task: Task, row: Row | undefined): string;
-  left(task: Task, row: Row | undefined, call: string, result: SysResult): void;
+export interface SyscallTracer extends TaskObserver {
+  entered(task: Task, row: Row | undefined): void;
+  left(task: Task, result: SysResult): void;
 }
 
 /** The Kernel's `dispatch` over a table indexed by syscall number. */
@@ -34,19 +35,17 @@ export function tracingDispatcher(
 ): (task: Task) => MaybeBlocking {
   return (task) => {
     const row = table[task.args.number];
-    const text = tracer.entered(task, row);
+    tracer.entered(task, row);
     const refusal = task.seccomp === undefined ? undefined : enforce(task, task.seccomp);
     const answer = refusal ?? (row === undefined ? ENOSYS : call(row, task));
-    if (typeof answer !== 'number') return traced(task, row, text, answer, tracer);
-    tracer.left(task, row, text, answer);
+    if (typeof answer !== 'number') return traced(task, answer, tracer);
+    tracer.left(task, answer);
     return answer;
   };
 }
 
 function* traced(
   task: Task,
-  row: Row | undefined,
-  text: string,
   blocking: Blocking<SysResult>,
   tracer: SyscallTracer,
 ): Blocking<SysResult> {
@@ -55,6 +54,6 @@ function* traced(
     result = yield* blocking;
     return result;
   } finally {
-    tracer.left(task, row, text, result);
+    tracer.left(task, result);
   }
 }

@@ -106,6 +106,11 @@ export class FdTable {
     return end;
   }
 
+  /** The price of the places that a copy of the table would have. */
+  get placeBytes(): number {
+    return this.#files.length * OBJECT_COST.descriptor;
+  }
+
   get count(): number {
     return this.#count;
   }

@@ -23,6 +23,22 @@ scriptCases('docker-resources', [
     says: /^(child 137|)$/,
   },
   {
+    // The Sentry refuses before the host's OOM killer looks for somebody; runc's guest is killed.
+    name: 'memory: what the kernel keeps for a guest',
+    script: `run --memory 256m --memory-swap 256m --cap-add SYS_RESOURCE local/debian python3 -c '
+import fcntl, os
+held = []
+try:
+    for _ in range(400):
+        read, write = os.pipe()
+        fcntl.fcntl(write, 1031, 1 << 20)
+        held.append((read, os.write(write, bytes(1 << 20))))
+    print("had all")
+except OSError as error:
+    print(error.strerror)' || echo killed`,
+    says: /(Cannot allocate memory|killed)$/,
+  },
+  {
     name: 'memory: the limit is told',
     script: `${cg}
       up --memory 64m local/busybox sleep 1000; cg memory memory.limit_in_bytes; docker stats --no-stream --format '{{.MemUsage}}' "$C" | cut -d/ -f2`,

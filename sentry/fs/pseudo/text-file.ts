@@ -12,6 +12,7 @@ import {
 import { POLLERR, POLLPRI } from '../../../abi/poll.ts';
 import { S_IFREG } from '../../../abi/stat.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { OBJECT_COST } from '../../base/object-cost.ts';
 import { WaitQueue } from '../../base/wait.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -236,6 +237,10 @@ class TextFile extends PositionedFile {
     const made = Buffer.from(text, 'latin1');
     this.#setContent(kept.length === 0 ? made : Buffer.concat([kept, made]));
     this.#base = base;
+  }
+
+  override get objectBytes(): number {
+    return OBJECT_COST.openFile + OBJECT_COST.textFile;
   }
 
   override close(): void {
