@@ -6,9 +6,10 @@ import { type LauncherValues, launcherArguments, launcherOptions } from './launc
 describe("the launcher's options", () => {
   it('are words for values of each kind', () => {
     const attach = [
-      { path: '/', writable: false, flat: false, slave: false },
-      { path: '/a', writable: true, flat: true, slave: true },
-      { path: '/b', writable: false, flat: false, slave: true },
+      { path: '/', writable: false, flat: false, slave: false, overlay: false },
+      { path: '/a', writable: true, flat: true, slave: true, overlay: false },
+      { path: '/b', writable: false, flat: false, slave: true, overlay: false },
+      { path: 'lowerdir=/c', writable: true, flat: false, slave: false, overlay: true },
     ];
     expect(
       launcherArguments({
@@ -27,6 +28,7 @@ describe("the launcher's options", () => {
       ...['--node', '/bin/node', '--config', '5', '--rows', '0', '--terminal', '--container'],
       ...['--cgroup', '/x', '--cgroup', '/y'],
       ...['--read-only', '/', '--writable-flat-slave', '/a', '--read-only-slave', '/b'],
+      ...['--writable-overlay', 'lowerdir=/c'],
     ]);
   });
 

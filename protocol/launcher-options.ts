@@ -130,6 +130,8 @@ export const launcherOptions = {
     most: MAX_NETWORK_SETTINGS,
     what: 'sysctls',
   },
+  /** Said on the container's standard error where its namespace has a network, which guests do not get. */
+  'network-notice': { kind: 'text', field: 'container.network_notice' },
   /** The path of a socket that receives the terminal's other side, and that terminal's size. */
   'console-socket': { kind: 'text', field: 'container.console_socket' },
   rows: { kind: 'number', field: 'container.rows' },
@@ -148,11 +150,15 @@ export interface AttachMode {
   readonly flat: boolean;
   /** Mounts that the host makes below it later show up too. */
   readonly slave: boolean;
+  /** A new overlay of the host's kernel: `path` is the data of mount(2) for it. */
+  readonly overlay: boolean;
 }
 
 /** The name of the option for one. */
-export function attachOption({ writable, flat, slave }: AttachMode): string {
-  return `${writable ? 'writable' : 'read-only'}${flat ? '-flat' : ''}${slave ? '-slave' : ''}`;
+export function attachOption({ writable, flat, slave, overlay }: AttachMode): string {
+  const name = writable ? 'writable' : 'read-only';
+  if (overlay) return `${name}-overlay`;
+  return `${name}${flat ? '-flat' : ''}${slave ? '-slave' : ''}`;
 }
 
 export interface AttachArgument extends AttachMode {

@@ -36,13 +36,20 @@ const ownVerbs: readonly (string | undefined)[] = [
  * An engine that is newer than we are may use an option that we do not know: it looks for the
  * reason in its log.
  */
-async function refuseUsage(program: Command, text: string): Promise<void> {
+async function refuseUsage(program: Command, text: string, failureCode = 1): Promise<void> {
   const isEngines = program.opts<GlobalOptions>().log !== undefined;
   if (!isEngines && ownVerbs.includes(program.args[0])) throw new Failure('RUNTS_E_USAGE', text);
-  await inContext(program.opts<GlobalOptions>(), () => {
-    throw new Failure('RUNTS_E_USAGE', text);
-  });
+  await inContext(
+    program.opts<GlobalOptions>(),
+    () => {
+      throw new Failure('RUNTS_E_USAGE', text);
+    },
+    failureCode,
+  );
 }
+
+/** runc's exit code for a verb that it does not know. */
+const UNKNOWN_VERB = 3;
 
 /** The whole command line, for run() and for its test. */
 export function newProgram(): Command {
@@ -62,7 +69,7 @@ export function newProgram(): Command {
     const verb = program.args[0];
     if (verb === undefined)
       throw new Failure('RUNTS_E_USAGE', "no command given; 'runts help' lists them");
-    await refuseUsage(program, `no command '${verb}'; 'runts help' lists them`);
+    await refuseUsage(program, `no command '${verb}'; 'runts help' lists them`, UNKNOWN_VERB);
   });
   attachValues(program);
   return program;
@@ -84,7 +91,13 @@ function addInstall(program: Command): void {
       .option('--dry-run', 'change nothing, print what would be written')
       .action(async (options: InstallOptions) => {
         const { runInstall, runUninstall } = await import('./commands/install.ts');
-        (verb === 'install' ? runInstall : runUninstall)(options);
+        const { network, platform } = program.opts<GlobalOptions>();
+        const told = {
+          ...options,
+          ...(network === undefined ? {} : { network }),
+          ...(platform === undefined ? {} : { platform }),
+        };
+        (verb === 'install' ? runInstall : runUninstall)(told);
       });
   }
 }

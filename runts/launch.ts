@@ -27,6 +27,8 @@ export interface AttachPoint {
   readonly recursive?: boolean;
   /** Mounts that the host makes below `path` later show up too. */
   readonly follows?: boolean;
+  /** A new overlay of the host's kernel: `path` is the data of mount(2) for it. */
+  readonly overlay?: boolean;
   /** The container's ids are others on the host, or those of the mount are. */
   readonly owners?: OwnersConfig;
 }
@@ -90,11 +92,12 @@ export function sandboxOptions(plan: LaunchPlan): LauncherValues {
   return {
     ...installation.parts(),
     'gofer-config': JSON.stringify(goferConfig(plan)),
-    attach: plan.attach.map(({ path, writable, recursive, follows }) => ({
+    attach: plan.attach.map(({ path, writable, recursive, follows, overlay }) => ({
       path,
       writable,
       flat: recursive === false,
       slave: follows === true,
+      overlay: overlay === true,
     })),
     terminal: config.container.process.terminal !== undefined,
     'host-network': config.network === 'host',

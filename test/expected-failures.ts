@@ -7,10 +7,6 @@ export const expectedFailures: ReadonlyMap<string, string> = new Map<string, str
   ['guest/threads: priority_inheritance_mutex', noPi],
   ['guest/threads static: priority_inheritance_mutex', noPi],
   [
-    'oci/validation: misc_props: unknown properties are ignored',
-    'an unknown field of config.json is refused with its name, so that no wish is passed over in silence',
-  ],
-  [
     'oci/docker-live: network of another container',
     'without a network stack of its own each sandbox has a loopback of its own',
   ],

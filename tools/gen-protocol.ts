@@ -69,6 +69,15 @@ function constants(exported: object): string[] {
   });
 }
 
+/** All ways to show an attach point; a new overlay has nothing below it, and follows nobody. */
+function attachModes(): launcher.AttachMode[] {
+  const ways = [false, true].flatMap((flat) =>
+    [false, true].map((slave) => ({ flat, slave, overlay: false })),
+  );
+  ways.push({ flat: false, slave: false, overlay: true });
+  return [false, true].flatMap((writable) => ways.map((way) => ({ writable, ...way })));
+}
+
 /** The rows of one option: KIND("--name", what its kind needs). */
 function rows(name: string, option: launcher.LauncherOption): string[] {
   const quoted = cString(`--${name}`);
@@ -82,9 +91,9 @@ function rows(name: string, option: launcher.LauncherOption): string[] {
       return [`LIST(${quoted}, ${field}, ${count}, ${cString(what)})`];
     }
     case 'attach':
-      return [0, 1, 2, 3, 4, 5, 6, 7].map((bits) => {
-        const mode = { writable: bits >= 4, flat: (bits & 2) !== 0, slave: (bits & 1) !== 0 };
-        const values = [mode.writable, mode.flat, mode.slave].map(String).join(', ');
+      return attachModes().map((mode) => {
+        const { writable, flat, slave, overlay } = mode;
+        const values = [writable, flat, slave, overlay].map(String).join(', ');
         return `ATTACH("--${launcher.attachOption(mode)}", ${values})`;
       });
     default:

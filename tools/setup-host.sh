@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, only those whose command or file is missing.
-# usage: setup-host.sh npm|build|check|test|engines ...
+# usage: setup-host.sh npm|build|check|test|browsers|engines ...
 set -eu
 
 missing=''
@@ -46,6 +46,10 @@ for step in "$@"; do
       need less less
       need bsdutils script
       need util-linux setpriv
+      ;;
+    browsers)
+      # 110 MB to fetch and 360 on the disk: for the programs' tests alone, which skip without.
+      need chromium chromium
       ;;
     engines)
       need runc runc

@@ -20,6 +20,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -314,6 +315,38 @@ static void hold_orders(void) {
   sigprocmask(SIG_BLOCK, &orders, NULL);
 }
 
+/*
+ * Whether an interface has an address and a way out. A namespace without a network may have more
+ * interfaces than the loopback (those of tunnels, which every new one gets), but no routes of them.
+ */
+static bool has_routes(void) {
+  char line[512];
+  int lines = 0;
+  bool found = false;
+  FILE *file = fopen("/proc/self/net/route", "re");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) lines++;
+  if (file != NULL) fclose(file);
+  if (lines > 1) return true; /* the first is the heading */
+  file = fopen("/proc/self/net/ipv6_route", "re");
+  while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+    const char *interface = strrchr(line, ' ');
+    found = interface != NULL && strcmp(interface, " lo\n") != 0;
+  }
+  if (file != NULL) fclose(file);
+  return found;
+}
+
+/*
+ * The hooks have been, and the standard error is the container's: where an engine gave it a network
+ * that guests do not get, the notice says so. Where nobody reads it is lost.
+ */
+static void tell_missing_network(const struct container *container) {
+  const char *notice = container->network_notice;
+  if (notice == NULL || !has_routes()) return;
+  struct iovec line[] = {{(char *)notice, strlen(notice)}, {"\n", 1}};
+  if (writev(2, line, 2) < 0) return;
+}
+
 void enter_container(struct options *options) {
   struct container *container = &options->container;
   hold_orders();
@@ -330,6 +363,7 @@ void enter_container(struct options *options) {
   await_gate(container);
   write_network_settings(container);
   if (container->console_socket != NULL) open_console(container);
+  tell_missing_network(container);
 }
 
 void set_title(char *start, const char *end, const char *title) {

@@ -42,20 +42,25 @@ static void close_others(void) {
   close_range(next, preboot.last_fd, 0);
 }
 
+/* Lifts a limit; without the capability up to the hard one. */
+static void lift_limit(int resource) {
+  struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+  if (setrlimit(resource, &limit) == 0 || getrlimit(resource, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(resource, &limit);
+}
+
 static void raise_limits(void) {
-  struct rlimit files, locked = {RLIM_INFINITY, RLIM_INFINITY};
+  struct rlimit files;
   /* A shell's soft limit may be lower than LAUNCHER_HIGH. What a guest may open is the Sentry's to say. */
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  /*
-   * For keepProgram (addon/footprint.c), which comes when the capability is gone. Who has none has
-   * what there is.
-   */
-  if (setrlimit(RLIMIT_MEMLOCK, &locked) == 0 || getrlimit(RLIMIT_MEMLOCK, &locked) < 0) return;
-  locked.rlim_cur = locked.rlim_max;
-  setrlimit(RLIMIT_MEMLOCK, &locked);
+  /* For keepProgram (addon/footprint.c), which comes when the capability is gone. */
+  lift_limit(RLIMIT_MEMLOCK);
+  /* Mailboxes and shared memory are files too. The guest has the caller's limit as its own. */
+  lift_limit(RLIMIT_FSIZE);
 }
 
 void keep_given(struct options *options) {

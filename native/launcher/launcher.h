@@ -51,9 +51,10 @@ enum { MAX_TREES = 8 };
 struct attach {
   const char *path;
   bool writable;
-  bool flat;  /* without the mounts below it */
-  bool slave; /* what the host mounts below it later is there too */
-  int tree;   /* detached mount */
+  bool flat;    /* without the mounts below it */
+  bool slave;   /* what the host mounts below it later is there too */
+  bool overlay; /* a new overlay, and `path` the data of mount(2) for it */
+  int tree;     /* detached mount */
 };
 
 /* Who the front stands for. */
@@ -80,6 +81,7 @@ struct container {
   const char
       *settings[MAX_NETWORK_SETTINGS]; /* of that network: files below /proc/sys, "PATH=VALUE" */
   int setting_count;
+  const char *network_notice; /* told where the namespace has a network that guests do not get */
   const char *console_socket; /* receives the terminal's other side */
   int rows, columns;          /* of that terminal, 0: not said */
   int oom_score_adj;

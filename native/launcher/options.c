@@ -46,10 +46,14 @@ struct row {
    .count_offset = PLACE(number, int : 1),        \
    .most = sizeof MEMBER(field) / sizeof(char *), \
    .what = elements},
-#define ATTACH_ROW(option, is_writable, is_flat, is_slave) \
-  {.name = option,                                         \
-   .kind = ATTACH,                                         \
-   .attach = {.writable = is_writable, .flat = is_flat, .slave = is_slave, .tree = -1}},
+#define ATTACH_ROW(option, is_writable, is_flat, is_slave, is_overlay) \
+  {.name = option,                                                     \
+   .kind = ATTACH,                                                     \
+   .attach = {.writable = is_writable,                                 \
+              .flat = is_flat,                                         \
+              .slave = is_slave,                                       \
+              .overlay = is_overlay,                                   \
+              .tree = -1}},
 
 static const struct row rows[] = {LAUNCHER_OPTIONS(TEXT_ROW, DESCRIPTOR_ROW, NUMBER_ROW, FLAG_ROW,
                                                    MODE_ROW, LIST_ROW, ATTACH_ROW)};

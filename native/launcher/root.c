@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "launcher/launcher.h"
@@ -53,6 +54,42 @@ static int clone_tree(const struct attach *what) {
   return high(tree, path);
 }
 
+/*
+ * Mounts the overlay where nobody else sees it, and copies it as a detached tree to the descriptor
+ * `place`, which the caller shares. The new mount API would not do: fsconfig(2) takes at most 255
+ * bytes for an option, and lists of layers are longer.
+ */
+static int mount_overlay(const char *data, int place) {
+  if (unshare(CLONE_NEWNS) < 0) return errno;
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return errno;
+  if (mount("overlay", "/proc", "overlay", MS_NOSUID | MS_NODEV, data) < 0) return errno;
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/proc", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  return tree < 0 || dup3(tree, place, O_CLOEXEC) < 0 ? errno : 0;
+}
+
+/* A detached mount of a new overlay. Negative: errno is set. */
+static int new_overlay(const struct attach *what) {
+  int place = open("/dev/null", O_PATH | O_CLOEXEC), status = 0;
+  if (place < 0) return -1;
+  place = high(place, "/dev/null");
+  pid_t child = clone_process(CLONE_FILES);
+  if (child == 0) _exit(mount_overlay(what->path, place));
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (child < 0) status = errno << 8;
+  struct mount_attr attributes = {.attr_set = what->writable ? 0 : MOUNT_ATTR_RDONLY,
+                                  .propagation = MS_PRIVATE};
+  errno = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+  if (errno == 0 &&
+      syscall(SYS_mount_setattr, place, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
+    return place;
+  }
+  int error = errno;
+  close(place);
+  errno = error;
+  return -1;
+}
+
 static void add_tree(struct sandbox *sandbox, const char *path, const char *target) {
   struct attach what = {.path = path};
   int fd = clone_tree(&what);
@@ -82,7 +119,7 @@ static void open_attach_trees(struct sandbox *sandbox) {
   for (int i = 0; i < sandbox->options.attach_count; i++) {
     struct attach *attach = &sandbox->options.attach[i];
     if (attach->tree >= 0) continue;
-    attach->tree = clone_tree(attach);
+    attach->tree = attach->overlay ? new_overlay(attach) : clone_tree(attach);
     if (attach->tree < 0) fatal("%s: %s", attach->path, strerror(errno));
   }
 }

@@ -445,8 +445,9 @@ export class SystrapThread implements GuestThread {
     outcome.code = this.#word(SLOT.code);
     outcome.trapNumber = this.#word(SLOT.trapNumber);
     outcome.errorCode = this.#word(SLOT.errorCode);
+    // Signed: an address of the upper half, of the kernel's, is exact only as a small negative number.
     outcome.addr =
-      (this.#word(SLOT.faultAddr) >>> 0) + (this.#word(SLOT.faultAddr + 1) >>> 0) * TWO_32;
+      (this.#word(SLOT.faultAddr) >>> 0) + (this.#word(SLOT.faultAddr + 1) | 0) * TWO_32;
     // SIGILL, SIGTRAP, SIGBUS, SIGFPE and SIGSEGV are all that the stub reports: any other signal
     // is forged.
     return [4, 5, 7, 8, 11].includes(outcome.signal);

@@ -11,6 +11,7 @@ import type {
   TerminalConfig,
 } from '../../protocol/boot-config.ts';
 import { exactArguments, exactEnvironment, toByteString } from '../byte-string.ts';
+import { callerLimits, SOFT_FILES_VARIABLE } from '../caller-limits.ts';
 import { sentryCacheFile } from '../code-cache.ts';
 import { complain, describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
@@ -145,7 +146,7 @@ function planProcess(command: readonly string[], options: DoOptions): ProcessCon
       permitted: capabilities,
       ambient: noCapabilities,
     },
-    limits: [],
+    limits: callerLimits(),
     addsHome: false,
     noNewPrivileges: false,
     oomScoreAdjustment: 0,
@@ -182,6 +183,8 @@ function planEnvironment(options: DoOptions): string[] {
   for (const entry of [...(options.clearEnv === true ? [] : own), ...given]) {
     variables.set(entry.slice(0, entry.indexOf('=')), entry);
   }
+  // This one is from bin/runts to us.
+  if (options.clearEnv !== true) variables.delete(SOFT_FILES_VARIABLE);
   return [...variables.values()];
 }
 

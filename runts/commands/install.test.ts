@@ -59,6 +59,25 @@ describe('install', () => {
     expect(readdirSync(dir).sort()).toEqual(['daemon.json', 'daemon.json.before-runts', 'runts']);
   });
 
+  test('writes the options before the verb, in the place of earlier ones of their name', () => {
+    const entry = () => JSON.parse(read()).runtimes.runts;
+    runInstall(options({ network: 'none' }));
+    expect(entry()).toEqual({ path: exe, runtimeArgs: ['--network', 'none'] });
+    writeFileSync(config, read().replace('"none"', '"none", "--debug", "--network=none"'));
+    runInstall(options({ network: 'host' }));
+    expect(entry()).toEqual({ path: exe, runtimeArgs: ['--debug', '--network', 'host'] });
+    printed = '';
+    runInstall(options());
+    expect(printed).toContain('needs no change');
+    expect(printed).not.toContain('-with-options');
+    runInstall(options({ network: 'host' }));
+    expect(printed).toContain(`#!/bin/sh\nexec ${exe} --network host "$@"\n`);
+    expect(printed).toContain(`BinaryName = "${exe}-with-options"`);
+    expect(() => runInstall(options({ network: 'moon' }))).toThrow(
+      "'moon' is not one of none, host",
+    );
+  });
+
   test('makes what others may read, whatever the umask', () => {
     const before = process.umask(0o077);
     try {

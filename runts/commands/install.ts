@@ -7,6 +7,7 @@ import { type Registration, register, unregister } from '../install/daemon-confi
 import { engineLines } from '../install/engine-lines.ts';
 import { readConfig, replaceFile } from '../install/replace-file.ts';
 import { ownExecutable } from '../installation.ts';
+import { readSettings } from '../oci/annotations.ts';
 
 /** r-x for others. */
 const FOR_ALL = 0o005;
@@ -18,6 +19,9 @@ export interface InstallOptions {
   readonly name: string;
   readonly path?: string;
   readonly dryRun?: boolean;
+  /** Options before the verb, which the containers of the registered runtime are to have. */
+  readonly network?: string;
+  readonly platform?: string;
 }
 
 export function runInstall(options: InstallOptions): void {
@@ -69,7 +73,17 @@ function registrationOf(options: InstallOptions): Registration {
   const path = options.path === undefined ? ownExecutable() : resolve(options.path);
   if (/[\x00-\x1f\x7f]/.test(path))
     throw new Failure('RUNTS_E_OPTION_VALUE', `--path: control characters in ${path}`);
-  return { name: options.name, path };
+  return { name: options.name, path, args: passedOn(options) };
+}
+
+/** The options before the verb that each container is to have, after a look at their values. */
+function passedOn({ network, platform }: InstallOptions): string[] {
+  const flags = {
+    ...(network === undefined ? {} : { network }),
+    ...(platform === undefined ? {} : { platform }),
+  };
+  readSettings({}, flags);
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
 function checkExecutable(path: string): void {

@@ -19,7 +19,9 @@ export function ps(
   if (format !== 'table' && format !== 'json')
     throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
   const pids = pidsOf(context, id);
-  if (format === 'json') process.stdout.write(`${JSON.stringify(pids)}\n`);
+  // Go writes a list that was never made as null.
+  if (format === 'json')
+    process.stdout.write(`${JSON.stringify(pids.length === 0 ? null : pids)}\n`);
   else process.stdout.write(table(pids, args.length === 0 ? ['-ef'] : args));
 }
 
@@ -27,9 +29,8 @@ function pidsOf(context: OciContext, id: string): number[] {
   const sandbox = context.isDefaultRoot ? runningDo(id) : undefined;
   if (sandbox !== undefined && context.store.find(id) === undefined) return processesOfDo(sandbox);
   const record = context.store.load(id);
-  if (statusOf(context.store, record) === 'stopped')
-    throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
-  return hostPids(context, record);
+  // As with runc a stopped container has no processes, which is no failure.
+  return statusOf(context.store, record) === 'stopped' ? [] : hostPids(context, record);
 }
 
 /** ps(1)'s own lines for these. */
@@ -37,8 +38,8 @@ function table(pids: readonly number[], args: readonly string[]): string {
   const run = (...more: string[]): SpawnSyncReturns<string> =>
     spawnSync('ps', [...args, ...more], { encoding: 'utf8' });
   // By number first, as Docker does: alone, '-o pid' shows what is the caller's own.
-  const byNumber = run('-q', pids.join(','));
-  const result = byNumber.status === 0 ? byNumber : run();
+  const byNumber = pids.length === 0 ? undefined : run('-q', pids.join(','));
+  const result = byNumber?.status === 0 ? byNumber : run();
   if (result.error !== undefined || result.status !== 0)
     throw new Failure('RUNTS_E_PS', `ps: ${(result.error?.message ?? result.stderr).trim()}`);
   const [header = '', ...lines] = result.stdout.split('\n');

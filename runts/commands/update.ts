@@ -4,6 +4,7 @@ import { describe, Failure } from '../failure.ts';
 import { restoreCgroup } from '../oci/cgroups/cgroup.ts';
 import type { OciContext } from '../oci/context.ts';
 import { foldUnified } from '../oci/fold-unified.ts';
+import type { CommandLog } from '../oci/log.ts';
 import { guestLimits, hostResources } from '../oci/plan-resources.ts';
 import { parseResources } from '../oci/spec/parse.ts';
 import type { CpuResources, MemoryResources, Resources } from '../oci/spec/types.ts';
@@ -39,7 +40,9 @@ export async function update(
 ): Promise<void> {
   const record = context.store.load(id);
   const resources = foldUnified(
-    options.resources === undefined ? fromOptions(options) : fromFile(options.resources),
+    options.resources === undefined
+      ? fromOptions(options)
+      : fromFile(options.resources, context.log),
   );
   if (statusOf(context.store, record) === 'stopped')
     throw new Failure('RUNTS_E_CONTAINER_NOT_RUNNING', 'container not running');
@@ -61,14 +64,16 @@ export async function update(
   await tellSentry(context, record, request, 'the container does not know of its new limits');
 }
 
-function fromFile(path: string): Resources {
+function fromFile(path: string, log: CommandLog): Resources {
   let text: string;
   try {
     text = readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (error) {
     throw new Failure('RUNTS_E_OPTION_FILE', `--resources: ${path}: ${describe(error)}`);
   }
-  return parseResources(text, path === '-' ? '--resources' : path).resources;
+  const { resources, warnings } = parseResources(text, path === '-' ? '--resources' : path);
+  for (const warning of warnings) log.write('warning', warning);
+  return resources;
 }
 
 function fromOptions(options: UpdateOptions): Resources {

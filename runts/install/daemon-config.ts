@@ -9,6 +9,8 @@ export interface Registration {
   readonly name: string;
   /** The executable that dockerd starts. */
   readonly path: string;
+  /** Options before the verb that containers of this runtime are to have: '--network', 'host'. */
+  readonly args: readonly string[];
 }
 
 type Members = Record<string, unknown>;
@@ -17,7 +19,7 @@ type Members = Record<string, unknown>;
 export function register(
   text: string,
   file: string,
-  { name, path }: Registration,
+  { name, path, args }: Registration,
 ): string | undefined {
   const config = parse(text, file);
   const runtimes = runtimesOf(config, file) ?? {};
@@ -27,8 +29,10 @@ export function register(
       'RUNTS_E_INSTALL_CONFLICT',
       `${file}: runtimes.${name} is another runtime: ${describeEntry(entry)}`,
     );
-  if (entry?.['path'] === path) return undefined;
-  runtimes[name] = { ...entry, path };
+  const before = argumentsOf(entry, `${file}: runtimes.${name}`);
+  const after = withOptions(before, args);
+  if (entry?.['path'] === path && before.join('\0') === after.join('\0')) return undefined;
+  runtimes[name] = { ...entry, path, ...(after.length === 0 ? {} : { runtimeArgs: after }) };
   config['runtimes'] = runtimes;
   return write(config, text);
 }
@@ -89,6 +93,22 @@ function runtimesOf(config: Members, file: string): Members | undefined {
 function entryOf(runtimes: Members, name: string, file: string): Members | undefined {
   if (!Object.hasOwn(runtimes, name)) return undefined;
   return asMembers(runtimes[name], `${file}: runtimes.${name}`);
+}
+
+function argumentsOf(entry: Members | undefined, what: string): string[] {
+  const list = entry?.['runtimeArgs'] ?? [];
+  if (Array.isArray(list) && list.every((one) => typeof one === 'string')) return list;
+  throw new Failure('RUNTS_E_INSTALL_CONFIG', `${what}.runtimeArgs: expected a list of strings`);
+}
+
+/** Options with a value, in pairs: those of `added` take the place of earlier ones of their name. */
+function withOptions(before: readonly string[], added: readonly string[]): string[] {
+  const names = added.filter((_word, index) => index % 2 === 0);
+  const kept = before.filter((word, index) => {
+    const previous = before[index - 1] ?? '';
+    return !names.some((name) => word === name || previous === name || word.startsWith(`${name}=`));
+  });
+  return [...kept, ...added];
 }
 
 /** The same executable, or an earlier place of it. */

@@ -5,8 +5,11 @@ import type { Registration } from './daemon-config.ts';
 /** A basic string of TOML: JSON's, for what a path may hold here. */
 const quote = (text: string): string => JSON.stringify(text);
 
-export function engineLines({ name, path }: Registration): string {
+export function engineLines(registration: Registration): string {
+  const { name } = registration;
+  const path = programOf(registration);
   return [
+    ...scriptLines(registration),
     containerd('2', 'io.containerd.grpc.v1.cri', name, path),
     containerd('3', 'io.containerd.cri.v1.runtime', name, path),
     `# Kubernetes, for nodes with containerd or CRI-O (kubectl apply -f -)
@@ -24,6 +27,24 @@ allowed_annotations = ["dev.runts"]`,
 [engine.runtimes]
 ${name} = [${quote(path)}]`,
   ].join('\n\n');
+}
+
+/** These engines start a program without arguments of the user's: with options it is a script. */
+function programOf({ path, args }: Registration): string {
+  return args.length === 0 ? path : `${path}-with-options`;
+}
+
+function scriptLines(registration: Registration): string[] {
+  const { path, args } = registration;
+  if (args.length === 0) return [];
+  const command = [path, ...args].map(shellWord).join(' ');
+  return [
+    `# ${programOf(registration)}, mode 755: the engines below pass no options on\n#!/bin/sh\nexec ${command} "$@"`,
+  ];
+}
+
+function shellWord(text: string): string {
+  return /^[\w./=:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function containerd(version: string, plugin: string, name: string, path: string): string {

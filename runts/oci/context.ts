@@ -1,5 +1,6 @@
 // What the options before the verb say (runc's global flags), and how an OCI command ends.
 import { codeOf, complain, complainOfOrigin, describe, errnoTexts, Failure } from '../failure.ts';
+import { isRootless } from './caller.ts';
 import { type CommandLog, type LogFormat, openLog } from './log.ts';
 import { defaultRoot, Store } from './state/store.ts';
 
@@ -44,7 +45,7 @@ export async function inContext(
       isDefaultRoot: options.root === undefined,
       log,
       systemdCgroup: options.systemdCgroup === true,
-      rootless: isRootless(options.rootless),
+      rootless: rootlessOption(options.rootless),
       flags: {
         ...(network === undefined ? {} : { network }),
         ...(platform === undefined ? {} : { platform }),
@@ -69,8 +70,8 @@ function logFormat(text = 'text'): LogFormat {
   throw new Failure('RUNTS_E_OPTION_VALUE', `--log-format: '${text}' is neither text nor json`);
 }
 
-function isRootless(text = 'auto'): boolean {
-  if (text === 'auto') return process.geteuid?.() !== 0;
+function rootlessOption(text = 'auto'): boolean {
+  if (text === 'auto') return isRootless();
   if (text === 'true' || text === 'false') return text === 'true';
   throw new Failure('RUNTS_E_OPTION_VALUE', `--rootless: '${text}' is not true, false or auto`);
 }

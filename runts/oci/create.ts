@@ -38,6 +38,10 @@ import { stateDocument, statusOf } from './state/status.ts';
  */
 const OWN_MEMORY_MIB = 28;
 
+/** For the container's own standard error, where a person looks: docker run, docker logs. */
+const NETWORK_NOTICE =
+  'runts: this container has a loopback only; for the network that the engine gave it set runtimeArgs ["--network", "host"] where the engine is told of runts, or the annotation dev.runts.network=host';
+
 export interface CreateRequest {
   readonly id: string;
   readonly bundle: string;
@@ -66,11 +70,12 @@ export async function createContainer(
       'warning',
       'the pod has no sandbox container (drop_infra_ctr of CRI-O): the container gets a sandbox of its own',
     );
-  if (plan.settings.network === 'sandbox')
+  if (lacksNetwork(plan))
     context.log.write(
       'info',
       'network sandbox is not supported yet: the container gets a loopback interface only (as with none)',
     );
+  checkPidNamespace(plan);
   context.store.claim(request.id);
   const making: Making = { context, request, plan, record: firstRecord(request.id, bundle, plan) };
   try {
@@ -80,6 +85,32 @@ export async function createContainer(
     await destroy(context, making.record, { runsHooks: false });
     throw error;
   }
+}
+
+/** Returns whether nobody said that there is to be none, and there will be none. */
+function lacksNetwork({ settings, network, spec }: ContainerPlan): boolean {
+  if (settings.network !== 'sandbox') return false;
+  const isAsked = spec.linux?.namespaces?.some(({ type }) => type === 'network') === true;
+  // An ordinary user's front stays in the caller's network, and says nothing of what was asked for.
+  return network.namespace !== undefined || !isAsked;
+}
+
+/**
+ * A container whose PID namespace is to be the host's, or that of a container of another Sentry,
+ * would be silently alone in one of its own.
+ */
+function checkPidNamespace({ pidNamespace, pod }: ContainerPlan): void {
+  if (pidNamespace === undefined)
+    throw new Failure(
+      'RUNTS_E_CONFIG_NAMESPACE',
+      'linux.namespaces: there is no pid namespace, but runts cannot share the one of the host (--pid host, hostPID)',
+    );
+  const path = pidNamespace.path ?? '';
+  if (path !== '' && pod?.role !== 'container')
+    throw new Failure(
+      'RUNTS_E_CONFIG_NAMESPACE',
+      `linux.namespaces: pid: runts cannot join ${path}: containers share processes within a pod only`,
+    );
 }
 
 interface Making {
@@ -139,7 +170,7 @@ function awaitCreated(front: Front, cgroup: Cgroup): void {
     if (!(error instanceof StartFailure) || cgroup.oomKills() === 0) throw error;
     throw new Failure(
       'RUNTS_E_MEMORY_TOO_SMALL',
-      `memory limit too small: the sandbox itself takes about ${OWN_MEMORY_MIB} MiB of it`,
+      `linux.resources.memory.limit is too small: the sandbox itself takes about ${OWN_MEMORY_MIB} MiB of it`,
     );
   }
 }
@@ -179,6 +210,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
         container: true,
         ...(record.sandbox === undefined ? {} : joinOptions(context, record.sandbox)),
         ...networkOptions(plan.network),
+        'network-notice': lacksNetwork(plan) ? NETWORK_NOTICE : undefined,
         ...sandboxOptions(launch),
         log: launch.logFd,
         strace: launch.straceFd,

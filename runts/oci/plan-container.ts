@@ -22,7 +22,7 @@ import { defaultPropagation } from './mount-options.ts';
 import { idRange, planFiles } from './plan-mounts.ts';
 import { type NetworkPlan, planNetwork } from './plan-network.ts';
 import { planProcess } from './plan-process.ts';
-import { guestLimits, hasRaisedMemory } from './plan-resources.ts';
+import { checkMemoryLimit, guestLimits, hasRaisedMemory } from './plan-resources.ts';
 import { planSeccomp } from './plan-seccomp.ts';
 import { planSysctls } from './plan-sysctl.ts';
 import { planTime } from './plan-time.ts';
@@ -69,6 +69,7 @@ export function loadSpec(bundle: string, log: CommandLog): Spec {
 export function planContainer(spec: Spec, request: ContainerRequest): ContainerPlan {
   const annotations = spec.annotations ?? {};
   const settings = readSettings(annotations, request.flags);
+  checkMemoryLimit(spec.linux?.resources ?? {});
   const ids = planIds(spec);
   const files = planFiles(spec, {
     bundle: request.bundle,

@@ -18,6 +18,7 @@ import { describe, Failure } from '../failure.ts';
 import type { AttachPoint } from '../launch.ts';
 import { type MountOptions, type Propagation, parseMountOptions } from './mount-options.ts';
 import { planDevices } from './plan-devices.ts';
+import { overlayData } from './plan-overlay.ts';
 import type { IdMapping, Mount, Spec } from './spec/types.ts';
 import { parseBytes, parseNumber, parseOctal } from './values.ts';
 
@@ -126,6 +127,8 @@ function planMount(
     data: toByteString(options.data.join(',')),
   };
   switch (type) {
+    case 'overlay':
+      return planOverlay(mount, { where, target, options, settings, ids }, attach);
     case 'tmpfs':
       return planTmpfs(place, options, `${where} (${mount.destination})`);
     case 'devpts':
@@ -245,6 +248,29 @@ function planBind(
     recursive,
     follows,
     ...ownersOf(settings.ids, ids, options.idMap === 'recursive'),
+  });
+  return planned;
+}
+
+function planOverlay(
+  mount: Mount,
+  { where, target, options, settings }: BindRequest,
+  attach: AttachPoint[],
+): MountConfig {
+  const planned: MountConfig = {
+    kind: 'volume',
+    target,
+    flags: options.flags,
+    source: 'overlay',
+    data: '',
+    attach: attach.length,
+    isFile: false,
+  };
+  attach.push({
+    path: overlayData(options.data, settings.bundle, `${where} (${mount.destination})`),
+    writable: (options.flags & MS_RDONLY) === 0,
+    overlay: true,
+    ...ownersOf(settings.ids, undefined, false),
   });
   return planned;
 }

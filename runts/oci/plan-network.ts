@@ -2,6 +2,7 @@
 import { CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../abi/capability.ts';
 import type { CapabilityConfig } from '../../protocol/boot-config.ts';
 import type { LauncherValues } from '../../protocol/launcher-options.ts';
+import { Failure } from '../failure.ts';
 import type { NetworkKind } from './annotations.ts';
 import type { Spec } from './spec/types.ts';
 
@@ -28,6 +29,7 @@ export function planNetwork(
 ): NetworkPlan {
   const found = linux?.namespaces?.find(({ type }) => type === 'network');
   const namespace = found === undefined ? undefined : (found.path ?? 'new');
+  if (namespace === 'new' && process.geteuid?.() !== 0) return planWithoutRights(kind);
   const { bounding, permitted } = capabilities;
   // Capabilities in a user namespace count in network namespaces that were made in it, and in no other.
   const hasUsers = (linux?.uidMappings?.length ?? 0) > 0;
@@ -38,6 +40,20 @@ export function planNetwork(
     capabilities: counts ? (bounding.lo | permitted.lo) & brokered : 0,
     settings: kind === 'host' ? settings : {},
   };
+}
+
+/**
+ * An ordinary user cannot make a network namespace for the front. Where guests have no sockets of
+ * the host, none is needed: the Sentry's own is empty either way. Where they have, they would get
+ * the caller's network for the one of their own that they asked for.
+ */
+function planWithoutRights(kind: NetworkKind): NetworkPlan {
+  if (kind === 'host')
+    throw new Failure(
+      'RUNTS_E_CONFIG_NAMESPACE',
+      'linux.namespaces: an ordinary user cannot make a network namespace for network host: start runts as root of a user namespace, as Podman does, or leave the namespace out',
+    );
+  return { kind, namespace: undefined, capabilities: 0, settings: {} };
 }
 
 /** For the launcher. */

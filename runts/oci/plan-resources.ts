@@ -1,5 +1,6 @@
 // What of a container's limits goes to the host's cgroup, where runts' own processes are too.
 import type { LimitsConfig } from '../../protocol/boot-config.ts';
+import { Failure } from '../failure.ts';
 import type { MemoryResources, Resources } from './spec/types.ts';
 
 /**
@@ -24,6 +25,16 @@ const SMALLEST_MEMORY = 4 * MIB;
  */
 export function hasRaisedMemory(limit: number): boolean {
   return limit >= SMALLEST_MEMORY && limit < SMALL_MEMORY;
+}
+
+/** Refuses a limit that no container could be made in, before anything is made. */
+export function checkMemoryLimit({ memory }: Resources): void {
+  const limit = Number(memory?.limit ?? 0);
+  if (limit > 0 && limit < SMALLEST_MEMORY)
+    throw new Failure(
+      'RUNTS_E_MEMORY_TOO_SMALL',
+      `linux.resources.memory.limit: ${limit} bytes are too few: at least ${SMALLEST_MEMORY} are needed`,
+    );
 }
 
 /** Never falls with a rising limit. */

@@ -193,7 +193,7 @@ function newKernel(
 function newTurnMeter(platform: Platform): TurnMeter {
   return new TurnMeter(
     () => native.cpuTimeNs(0) + platform.sleptNs,
-    (number) => table[number]?.name ?? `syscall ${number}`,
+    (number) => table[number]?.name ?? 'no such call',
   );
 }
 

@@ -367,5 +367,6 @@ function prepare(
     noNewPrivileges: config.noNewPrivileges,
     seccomp,
     oomScoreAdjustment: config.oomScoreAdjustment,
+    hasTerminal: streams.terminalIndex !== undefined,
   });
 }

@@ -92,14 +92,19 @@ export class PidNamespace {
   /** setsid(2): a new session and process group with `leader` alone in it. */
   newSession(leader: ThreadGroup): Session {
     const session = new Session(leader);
-    const group = new ProcessGroup(leader.id, session);
     this.sessions.set(session.id, session);
+    this.newProcessGroup(leader, session);
+    return session;
+  }
+
+  /** Makes a process group with `leader` alone in it, in a session that is there. */
+  newProcessGroup(leader: ThreadGroup, session: Session): void {
+    const group = new ProcessGroup(leader.id, session);
     this.processGroups.set(group.id, group);
     if (leader.processGroup === undefined) {
       leader.processGroup = group;
       group.members.add(leader);
     } else leader.moveTo(group);
-    return session;
   }
 
   forgetProcessGroup(group: ProcessGroup): void {

@@ -46,6 +46,7 @@ const request = (asMain: boolean): NewProcess => ({
   envp: [],
   noNewPrivileges: true,
   oomScoreAdjustment: 0,
+  hasTerminal: false,
   seccomp: undefined,
 });
 

@@ -51,10 +51,12 @@ export interface NewProcess {
   /** Holds from the execve on that loads the program. */
   readonly seccomp: Seccomp | undefined;
   readonly oomScoreAdjustment: number;
+  /** It will be given a terminal, and so has to lead a session. */
+  readonly hasTerminal: boolean;
 }
 
 /**
- * Makes a process in a session of its own, with its program loaded and not running yet:
+ * Makes a process, with its program loaded and not running yet:
  * startProcess follows, or a signal that kills it. Or the errno of finding or loading the command:
  * then nothing is left of it.
  */
@@ -113,9 +115,22 @@ function newTask(request: NewProcess): Result<Task> {
   group.tasks.add(task);
   pids.addTask(task);
   pids.addGroup(group);
-  pids.newSession(group);
+  joinSession(group, request.hasTerminal);
   kernel.forkCount += 1;
   return task;
+}
+
+/**
+ * Puts a process into the session of the Sentry's init, as a shell does with a job. Else a
+ * pseudo-terminal that the process opens would become its controlling terminal (O_NOCTTY is rarely
+ * given), and the hang-up of that would kill it. The leader of a session is a process with a
+ * terminal, and one of a container as with runc.
+ */
+function joinSession(group: ThreadGroup, hasTerminal: boolean): void {
+  const { init } = group.pids;
+  const session = init?.isVirtual === true ? init.processGroup.session : undefined;
+  if (session === undefined || hasTerminal) group.pids.newSession(group);
+  else group.pids.newProcessGroup(group, session);
 }
 
 function newGroup({ container, asMain, limits, ...request }: NewProcess, id: number): ThreadGroup {

@@ -425,7 +425,7 @@ export class MemoryManager {
   /** True: the fault is repaired (a stack grew), the thread may go on. False: it is the guest's signal. */
   fault(outcome: Outcome, caller: MemoryCaller): boolean {
     if (outcome.signal !== SIGSEGV || outcome.trapNumber !== PAGE_FAULT) return false;
-    if (outcome.addr >= this.bounds.guestTop) return false;
+    if (outcome.addr < 0 || outcome.addr >= this.bounds.guestTop) return false;
     this.begin(caller);
     return growStack(this, caller, outcome.addr);
   }

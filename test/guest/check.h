@@ -26,7 +26,9 @@
 #define CHECK_MAX_CASES 128
 #define CHECK_FAILED 99
 #define CHECK_SKIPPED 98
+#ifndef CHECK_SECONDS
 #define CHECK_SECONDS 100
+#endif
 
 struct check_case {
   const char *name;

@@ -596,3 +596,17 @@ TEST(personality_read_implies_exec) {
   int status = system("grep -q 00000000 /proc/self/personality");
   CHECK_EQ(status, 0);
 }
+
+// An address is exact where a double would not be: these are the kernel's.
+TEST(fault_addresses_of_the_upper_half) {
+  catch_faults();
+  static const uintptr_t places[] = {0xffffffff81000008, 0xffffffffffffff11, 0xffff800000000001};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    CHECK_EQ(touch((volatile char *)places[i], 0), SIGSEGV);
+    CHECK_EQ((uintptr_t)fault_addr, places[i]);
+    int signal = sigsetjmp(escape, 1);
+    if (signal == 0) ((void (*)(void))places[i])();
+    CHECK_EQ(signal, SIGSEGV);
+    CHECK_EQ((uintptr_t)fault_addr, places[i]);
+  }
+}

@@ -21,7 +21,11 @@ import { longTurns, withTurns } from '../support/turns.ts';
 
 const sources = import.meta.dirname;
 const binaries = join(root, 'build/hostile');
-const headers = [join(sources, 'hostile.h'), join(sources, '../guest/check.h')];
+const headers = [
+  join(sources, 'fuzz.h'),
+  join(sources, 'hostile.h'),
+  join(sources, '../guest/check.h'),
+];
 const SECONDS = 200;
 
 const compilerFlags = [
@@ -114,6 +118,18 @@ const programs = [
 for (const name of programs) {
   testHostile(name, (binary, flags, env) =>
     runInSandbox([binary], { seconds: SECONDS + 10, cwd: '/tmp', env }, [...limits, ...flags]),
+  );
+}
+
+// Two minutes in all; `npm run fuzz` takes an hour. The seeds are fixed here, so that what failed
+// once can be looked into.
+for (const seed of [1, 2]) {
+  testHostile('random-calls', (binary, flags, env) =>
+    runInSandbox([binary], { seconds: SECONDS + 10, cwd: '/tmp', env }, [
+      ...limits,
+      ...flags,
+      ...['--env', `FUZZ_SEED=${seed}`, '--env', 'FUZZ_SECONDS=50'],
+    ]),
   );
 }
 

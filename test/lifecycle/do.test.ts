@@ -90,6 +90,38 @@ print(os.WSTOPSIG(status), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
   });
 });
 
+describe('limits', () => {
+  it("are the caller's", async () => {
+    const script = 'ulimit -S -n 333; ulimit -H -n 4444; ulimit -S -s 4096; ulimit -S -f 5000';
+    const inside = 'ulimit -Sn; ulimit -Hn; ulimit -Ss; ulimit -Sf; env | grep -c RUNTS_';
+    const ran = spawnSync(
+      'bash',
+      ['-c', `${script}; exec "$0" do -- bash -c '${inside}'`, runtsPath],
+      { encoding: 'utf8', timeout: 200_000 },
+    );
+    expect(ran.stdout, ran.stderr).toBe('333\n4444\n4096\n5000\n0\n');
+  });
+});
+
+describe('a command without a terminal', () => {
+  it('is a job of a session, and no leader that a terminal it opens could be taken from', async () => {
+    const script = `import os, pty
+master, slave = pty.openpty()
+print(os.getpgrp() == os.getpid(), os.getsid(0) == os.getpid())
+name = os.ttyname(slave)
+os.close(slave)
+slave = os.open(name, os.O_RDWR)
+os.close(master)
+try:
+    os.open('/dev/tty', os.O_RDWR)
+except OSError as error:
+    print(error.errno)
+print('alive')`;
+    const finished = await runts('do', '--', 'python3', '-c', script);
+    expect(finished, finished.stderr).toMatchObject({ code: 0, stdout: 'True False\n6\nalive\n' });
+  });
+});
+
 describe('streams', () => {
   it('pass through', async () => {
     const { finished } = start(['do', '--', 'sh', '-c', 'cat; echo error >&2'], {

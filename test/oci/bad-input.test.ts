@@ -11,8 +11,8 @@ import type { Spec } from './support/spec.ts';
 const foreseenCode = /^RUNTS_E_(?!UNEXPECTED)/;
 
 /** One line on stderr, the same in the log as engines read it. */
-function refused(box: Box, ran: Ran, says: RegExp): void {
-  expect(ran).toMatchObject({ code: 1, stdout: '', held: false });
+function refused(box: Box, ran: Ran, says: RegExp, code = 1): void {
+  expect(ran).toMatchObject({ code, stdout: '', held: false });
   expect(ran.stderr).toMatch(says);
   const last = JSON.parse(box.log().trim().split('\n').at(-1) ?? '{}') as Record<string, string>;
   expect(last).toMatchObject({
@@ -261,9 +261,58 @@ boxCases('bad-input', [
     /hook/,
   ),
   badSpec(
-    'a cgroup path that climbs out',
-    (spec) => set(spec, 'linux.resources', { memory: { limit: 1 } }),
-    /./,
+    'a memory limit that is too small',
+    (spec) => set(spec, 'linux.resources', { memory: { limit: 4096 } }),
+    /memory/,
+    /linux\.resources\.memory\.limit: 4096 bytes are too few/,
+  ),
+  {
+    ...badSpec(
+      'the PID namespace of the host',
+      (spec) =>
+        set(
+          spec,
+          'linux.namespaces',
+          spec.linux.namespaces.filter(({ type }) => type !== 'pid'),
+        ),
+      /linux\.namespaces: there is no pid namespace/,
+    ),
+    only: 'runts',
+  },
+  {
+    ...badSpec(
+      'the PID namespace of a stranger',
+      (spec) =>
+        set(
+          spec,
+          'linux.namespaces',
+          spec.linux.namespaces.map((one) =>
+            one.type === 'pid' ? { ...one, path: '/proc/1/ns/pid' } : one,
+          ),
+        ),
+      /linux\.namespaces: pid: runts cannot join \/proc\/1\/ns\/pid/,
+    ),
+    only: 'runts',
+  },
+  {
+    ...badSpec(
+      'programs of 32 bits',
+      (spec) => set(spec, 'linux.personality', { domain: 'LINUX32' }),
+      /linux\.personality\.domain: LINUX32 is not supported/,
+    ),
+    only: 'runts',
+  },
+  badSpec(
+    'an overlay of layers that are not there',
+    (spec) =>
+      spec.mounts.push({
+        destination: '/m',
+        type: 'overlay',
+        source: 'overlay',
+        options: ['lowerdir=/no/such/layer'],
+      }),
+    /no such file or directory/,
+    /mounts\[5\] \(\/m\): overlay: stat \/no\/such\/layer/,
   ),
   {
     name: 'ids with bad characters',
@@ -301,12 +350,12 @@ boxCases('bad-input', [
         ['nosuchverb', []],
       ] as const) {
         const ran = await box.do(verb, args);
-        // runc has 3 for a verb that it does not know.
-        const code = verb === 'nosuchverb' && box.runtime.name === 'runc' ? 3 : 1;
+        const code = verb === 'nosuchverb' ? 3 : 1;
         expect(ran.code, `${verb} ${args.join(' ')}`).toBe(code);
         expect(`${ran.stdout}${ran.stderr}`).not.toBe('');
         // An engine that is newer than we are looks there.
-        if (box.runtime.name === 'runts') refused(box, ran, /argument|unknown option|no command/);
+        if (box.runtime.name === 'runts')
+          refused(box, ran, /argument|unknown option|no command/, code);
       }
     },
   },

@@ -204,4 +204,37 @@ boxCases('container-mounts', [
       expect(connections).toBe(0);
     },
   },
+  {
+    name: 'overlays are those of the kernel',
+    body: async (box) => {
+      const made = join(box.dir, 'bundles/a');
+      const [low, lower, upper, work] = ['low', 'lower', 'upper', 'work'].map((name) =>
+        join(box.dir, name),
+      ) as [string, string, string, string];
+      for (const path of [low, lower, upper, work]) mkdirSync(path);
+      writeFileSync(join(low, 'gone'), 'gone\n');
+      writeFileSync(join(lower, 'changed'), 'before\n');
+      box.bundle((spec) => {
+        const lowerdir = `lowerdir=${low}:${lower}`;
+        spec.mounts.push(
+          mount('/m', 'overlay', 'overlay', `${lowerdir},upperdir=${upper},workdir=${work}`),
+        );
+        spec.mounts.push(mount('/ro', 'overlay', 'overlay', `${lowerdir},ro`));
+        script(
+          spec,
+          'ls /m /ro; cd /m; echo new >made; echo after >changed; rm gone; touch /ro/x 2>&1 | sed "s/.*: //"',
+        );
+      });
+      expect(await box.finish(), box.said()).toBe(0);
+      expect(box.output()).toBe(
+        '/m:\nchanged\ngone\n\n/ro:\nchanged\ngone\nRead-only file system\n',
+      );
+      expect(readFileSync(join(lower, 'changed'), 'utf8')).toBe('before\n');
+      expect(readFileSync(join(upper, 'changed'), 'utf8')).toBe('after\n');
+      expect(readFileSync(join(upper, 'made'), 'utf8')).toBe('new\n');
+      // A whiteout.
+      expect(statSync(join(upper, 'gone'))).toMatchObject({ rdev: 0, size: 0 });
+      expect(existsSync(join(made, 'rootfs/m/made'))).toBe(false);
+    },
+  },
 ]);

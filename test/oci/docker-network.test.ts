@@ -71,3 +71,36 @@ scriptCases('docker-network', [
     'made\nPermissionError: [Errno 1] Operation not permitted\nPermissionError: [Errno 1] Operation not permitted\nPermissionError: [Errno 1] Operation not permitted',
   ),
 ]);
+
+/** Without the setting a container of a network has a loopback only, and is told so. */
+const toldOnce = 'grep -o "^runts: this container has a loopback only.*--network" | cut -d";" -f1';
+
+scriptCases(
+  'docker-network-notice',
+  [
+    {
+      name: 'a container that gets no network is told so',
+      script: `${prelude}
+       bridge 10.216.$((RANDOM % 200)).0/24
+       echo run; net_run --network "$C" local/busybox echo hello 2>err.txt; cat err.txt | ${toldOnce}
+       echo terminal; net_run -t --network "$C" local/busybox true | ${toldOnce}
+       echo logs; net_up a --network "$C" local/busybox true; ended "$C-a"; docker logs "$C-a" 2>&1 | ${toldOnce}
+       echo host; net_run --network host local/busybox true 2>&1 | ${toldOnce}
+       echo none; net_run --network none local/busybox true 2>&1`,
+      says: [
+        'run',
+        'hello',
+        'runts: this container has a loopback only',
+        'terminal',
+        'runts: this container has a loopback only',
+        'logs',
+        '0',
+        'runts: this container has a loopback only',
+        'host',
+        'runts: this container has a loopback only',
+        'none',
+      ].join('\n'),
+    },
+  ],
+  { only: 'runts' },
+);

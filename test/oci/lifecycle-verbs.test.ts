@@ -294,6 +294,22 @@ boxCases('verbs', [
     },
   },
   {
+    name: 'ps of a stopped container shows none',
+    body: async (box) => {
+      await box.running((spec) => script(spec, 'true'));
+      await box.wait();
+      await box.until(async () => (await box.state()).status === 'stopped', 'it stops');
+      expect(await box.do('ps', ['--format', 'json', 'a'])).toMatchObject({
+        code: 0,
+        stdout: 'null\n',
+      });
+      expect(await box.do('ps', ['a'])).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^UID +PID[^\n]*\n$/),
+      });
+    },
+  },
+  {
     name: 'update shows in the container',
     only: 'runts',
     body: async (box) => {

@@ -274,3 +274,43 @@ public class A { public static void main(String[] a) throws Exception {
     },
   );
 });
+
+describe('sanitizers', () => {
+  const options = { needs: ['gcc'], seconds: 180 };
+  /** Compiles `text` with gcc's sanitizer of that name, runs it and shows the heading of its report. */
+  const sanitized = (sanitizer: string, text: string, env = ''): string =>
+    [
+      heredoc('cat > a.c', text),
+      `gcc -g -fsanitize=${sanitizer} -pthread -o a a.c`,
+      `for i in 1 2 3 4; do ${env} ./a 2> log; echo $?; done; grep -o 'SUMMARY: [A-Za-z]*: [a-z-]*' log; grep -c FATAL log`,
+    ].join('\n');
+  const clean = 'int main(void) { return 3; }';
+  // Its map of memory has room for libraries and a PIE where Linux puts them alone.
+  program('ThreadSanitizer of a clean program', sanitized('thread', clean), options);
+  program(
+    'ThreadSanitizer without randomization',
+    `${sanitized('thread', clean, 'setarch -R')}`,
+    options,
+  );
+  program(
+    'ThreadSanitizer finds a race',
+    sanitized(
+      'thread',
+      '#include <pthread.h>\nint x; void *f(void *a) { x++; return a; }\nint main(void) { pthread_t t; pthread_create(&t, 0, f, 0); x++; pthread_join(t, 0); return 0; }',
+    ),
+    options,
+  );
+  program(
+    'AddressSanitizer finds a use after free',
+    sanitized(
+      'address',
+      '#include <stdlib.h>\nint main(void) { volatile char *p = malloc(4); free((void *)p); return p[1]; }',
+    ),
+    options,
+  );
+  program(
+    'UndefinedBehaviorSanitizer',
+    `${sanitized('undefined', '#include <limits.h>\nint main(int c, char **v) { return (INT_MAX + c) < 0; }')}; grep -o 'signed integer overflow' log`,
+    options,
+  );
+});

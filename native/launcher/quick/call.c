@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,10 +135,29 @@ int take_options(char **arguments, const struct option_spec *specs, const char *
 
 /* ---- what stands before the verb: runts/oci/context.ts ---- */
 
+/* Whether the caller is in a user namespace: only the first one has all ids, as themselves. */
+static bool is_in_user_namespace(void) {
+  unsigned inside, outside, count;
+  FILE *file = fopen("/proc/self/uid_map", "re");
+  if (file == NULL) return false;
+  bool is_read = fscanf(file, "%u %u %u", &inside, &outside, &count) == 3;
+  fclose(file);
+  return is_read && !(inside == 0 && outside == 0 && count == UINT_MAX);
+}
+
+/* userRuntimeDirectory() of runts/oci/caller.ts */
+static const char *user_runtime_directory(void) {
+  const char *directory = getenv("XDG_RUNTIME_DIR"), *user = getenv("USER");
+  if (directory == NULL || directory[0] == 0) return NULL;
+  if (geteuid() != 0) return directory;
+  if (!is_in_user_namespace() || (user != NULL && strcmp(user, "root") == 0)) return NULL;
+  return directory;
+}
+
 static const char *default_root(void) {
-  const char *directory = getenv("XDG_RUNTIME_DIR");
+  const char *directory = user_runtime_directory();
   char *root;
-  if (geteuid() == 0 || directory == NULL || directory[0] == 0) return "/run/runts";
+  if (directory == NULL) return "/run/runts";
   if (asprintf(&root, "%s/runts", directory) < 0) fall_back();
   return root;
 }

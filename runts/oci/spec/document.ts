@@ -49,20 +49,18 @@ export class Document {
     }
   }
 
-  /** With `tolerant` unknown properties are taken out of `value`, with a warning. */
-  validate<T extends v.GenericSchema>(
-    schema: T,
-    value: unknown,
-    tolerant: boolean,
-  ): v.InferOutput<T> {
+  /**
+   * Checks `value` against `schema`. Unknown properties are taken out of `value`, with a warning:
+   * the specification (config.md, Extensibility) wants them ignored, whatever the version.
+   */
+  validate<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
     for (;;) {
       const result = v.safeParse(schema, value, { abortEarly: true });
       if (result.success) return result.output;
       const issue = result.issues[0];
       const place = placeOf(issue);
       const last = issue.path?.at(-1);
-      if (!tolerant || issue.message !== UNKNOWN_PROPERTY || last === undefined)
-        this.fail(place, issue.message);
+      if (issue.message !== UNKNOWN_PROPERTY || last === undefined) this.fail(place, issue.message);
       this.warn(place, `${UNKNOWN_PROPERTY} and ignored`);
       Reflect.deleteProperty(last.input as object, last.key as string);
     }

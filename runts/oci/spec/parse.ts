@@ -20,32 +20,25 @@ export function parseSpec(text: string, path: string): { readonly spec: Spec } &
   const document = new Document(path);
   const value = document.read(text);
   dropOtherPlatforms(value);
-  const tolerant = checkVersion(versionOf(value), document);
-  const spec = checkSpec(document.validate(specSchema, value, tolerant), document);
+  checkVersion(versionOf(value), document);
+  const spec = checkSpec(document.validate(specSchema, value), document);
   return { spec, warnings: document.warnings };
 }
 
-/** process.json of `runts exec`; `ociVersion` is that of the container it is for. */
-export function parseProcess(
-  text: string,
-  path: string,
-  ociVersion: string = NEWEST_VERSION,
-): { readonly process: Process } & Warnings {
+/** process.json of `runts exec`. */
+export function parseProcess(text: string, path: string): { readonly process: Process } & Warnings {
   const document = new Document(path);
-  const tolerant = checkVersion(ociVersion, document);
-  const value = document.validate(processSchema, document.read(text), tolerant);
+  const value = document.validate(processSchema, document.read(text));
   return { process: checkProcess(value, '', document), warnings: document.warnings };
 }
 
-/** The resources of `runts update`; `ociVersion` is that of the container they are for. */
+/** The resources of `runts update`. */
 export function parseResources(
   text: string,
   path: string,
-  ociVersion: string = NEWEST_VERSION,
 ): { readonly resources: Resources } & Warnings {
   const document = new Document(path);
-  const tolerant = checkVersion(ociVersion, document);
-  const value = document.validate(resourcesSchema, document.read(text), tolerant);
+  const value = document.validate(resourcesSchema, document.read(text));
   return { resources: checkResources(value, '', document), warnings: document.warnings };
 }
 

@@ -120,7 +120,10 @@ function checkUnsupported(linux: Linux, document: Document): void {
   const { personality, timeOffsets } = linux;
   if ((linux.mountLabel ?? '') !== '') document.warn('linux.mountLabel', ignoredLabel);
   if (personality?.domain === 'LINUX32')
-    document.fail('linux.personality.domain', 'runts runs 64-bit programs only');
+    document.fail(
+      'linux.personality.domain',
+      'LINUX32 is not supported: runts runs 64-bit programs only, and uname(2) says x86_64',
+    );
   if ((personality?.flags ?? []).length > 0)
     document.fail('linux.personality.flags', 'no flags are known');
   if (timeOffsets === undefined) return;

@@ -6,11 +6,10 @@ import { show } from './show.ts';
 export const OLDEST_VERSION = '1.0.0';
 export const NEWEST_VERSION = '1.2.1';
 
-const NEWEST_MINOR = 2;
 const pattern = /^(\d{1,9})\.(\d{1,9})\.\d{1,9}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
 
-/** True where the document may have properties that are newer than runts. */
-export function checkVersion(version: string, document: Document): boolean {
+/** Refuses a document of another major version; of 1.x later versions are taken too. */
+export function checkVersion(version: string, document: Document): void {
   const match = pattern.exec(version);
   if (match === null)
     document.fail(
@@ -18,5 +17,4 @@ export function checkVersion(version: string, document: Document): boolean {
       `expected a version such as ${NEWEST_VERSION}, got ${show(version)}`,
     );
   if (match[1] !== '1') document.fail('ociVersion', `${version} is not supported; 1.x is`);
-  return Number(match[2]) > NEWEST_MINOR;
 }

@@ -5,6 +5,7 @@
 //   ROOT/ID/control.sock   the Sentry's control socket
 //   ROOT/ID/started        an empty file that exists once the container was started
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -23,15 +24,14 @@ import {
 } from '../../../protocol/state-files.ts';
 import { makeDirectories, removeFile, removeTree } from '../../directories.ts';
 import { describe, Failure, isCode } from '../../failure.ts';
+import { userRuntimeDirectory } from '../caller.ts';
 import { type ContainerRecord, isRecordOf, RECORD_VERSION } from './container-record.ts';
 import { quickRecord } from './quick-record.ts';
 
 /** Returns the directory of all records where --root is not given. */
 export function defaultRoot(): string {
-  const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-  if (process.geteuid?.() !== 0 && runtimeDirectory !== undefined && runtimeDirectory !== '')
-    return join(runtimeDirectory, 'runts');
-  return '/run/runts';
+  const directory = userRuntimeDirectory();
+  return directory === undefined ? '/run/runts' : join(directory, 'runts');
 }
 
 /**
@@ -60,7 +60,7 @@ export class Store {
   claim(id: string): void {
     const directory = this.directory(id);
     try {
-      makeDirectories(this.root, 0o711);
+      this.#makeRoot();
       mkdirSync(directory, { mode: 0o700 });
     } catch (error) {
       if (isCode(error, 'EEXIST'))
@@ -70,6 +70,16 @@ export class Store {
         );
       throw new Failure('RUNTS_E_STATE_DIRECTORY', `cannot make ${directory}: ${describe(error)}`);
     }
+  }
+
+  /**
+   * Makes the directory of all records. Below XDG_RUNTIME_DIR it gets the sticky bit, as runc's: what
+   * has none there may be removed by who tidies up (XDG Base Directory Specification).
+   */
+  #makeRoot(): void {
+    const made = makeDirectories(this.root, 0o711);
+    if (made !== undefined && userRuntimeDirectory() !== undefined && this.root === defaultRoot())
+      chmodSync(this.root, 0o1711);
   }
 
   save(record: ContainerRecord): void {

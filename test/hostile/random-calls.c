@@ -1,0 +1,103 @@
+// Random calls for as long as one likes, by processes with threads, beside a neighbour that does
+// honest work all the time: where the neighbour stops, something hangs. FUZZ_SEED and FUZZ_SECONDS
+// say which calls and how long; a run is the same for the same seed, as far as time does not play a
+// part. `npm run fuzz` runs an hour with a seed of its own.
+// An hour is wanted by hand; the sandbox has a time limit of its own.
+#define CHECK_SECONDS 100000
+
+#include "fuzz.h"
+
+#define PROCESSES 3
+#define THREADS 2
+#define ROUND_MS 2000
+// No machine is so busy, and nothing that is right waits so long.
+#define LONGEST_GAP_NS 20000000000LL
+
+struct beat {
+  volatile long long last_ns, longest_ns;
+  volatile long count, failures;
+};
+static struct beat *beat;
+
+static long number_of(const char *name, long otherwise) {
+  const char *text = getenv(name);
+  return text == NULL ? otherwise : atol(text);
+}
+
+// One piece of honest work: a file, a pipe, a child.
+static int works(long number) {
+  char name[64], text[16];
+  snprintf(name, sizeof name, "/tmp/beat-%ld", number % 7);
+  int file = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  int well = file >= 0 && write(file, "0123456789", 10) == 10 && pread(file, text, 10, 0) == 10 &&
+             memcmp(text, "0123456789", 10) == 0;
+  close(file);
+  unlink(name);
+  int ends[2];
+  if (pipe(ends) != 0) return 0;
+  well = well && write(ends[1], "abc", 3) == 3 && read(ends[0], text, 3) == 3;
+  close(ends[0]);
+  close(ends[1]);
+  pid_t child = fork();
+  if (child == 0) _exit(7);
+  int status = 0;
+  return well && child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7;
+}
+
+static void beat_for_ever(void) {
+  for (;;) {
+    long long now = now_ns();
+    if (beat->last_ns != 0 && now - beat->last_ns > beat->longest_ns)
+      beat->longest_ns = now - beat->last_ns;
+    beat->last_ns = now;
+    if (!works(beat->count)) beat->failures++;
+    beat->count++;
+    sleep_ms(20);
+  }
+}
+
+static void *fuzz_thread(void *seed) {
+  seed_random((long)seed);
+  call_for_ever();
+  return NULL;
+}
+
+static void fuzz_with_threads(int seed) {
+  become_fuzzer(seed);
+  pthread_t thread;
+  for (long i = 1; i < THREADS; i++)
+    pthread_create(&thread, NULL, fuzz_thread, (void *)(seed + 1000003 * i));
+  call_for_ever();
+}
+
+TEST(random_calls_beside_a_heartbeat) {
+  int seed = (int)number_of("FUZZ_SEED", 1);
+  long long end = now_ns() + number_of("FUZZ_SECONDS", 50) * 1000000000LL;
+  printf("# seed %d\n", seed);
+  beat = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  pid_t neighbour = OK(fork());
+  if (neighbour == 0) beat_for_ever();
+  int first = seed * 10000 % 50000;
+  while (now_ns() < end) {
+    printf("# processes of seeds %d to %d\n", first, first + PROCESSES - 1);
+    fflush(stdout);
+    pid_t pids[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+      pids[i] = OK(fork());
+      if (pids[i] != 0) continue;
+      setsid();
+      fuzz_with_threads(first + i);
+    }
+    sleep_ms(ROUND_MS);
+    end_fuzzers(pids, first, PROCESSES);
+    first += PROCESSES;
+    CHECK(now_ns() - beat->last_ns < LONGEST_GAP_NS);
+  }
+  kill(neighbour, SIGKILL);
+  CHECK_KILLED(neighbour, SIGKILL);
+  printf("# %ld beats, the longest gap %lld ms\n", beat->count, beat->longest_ns / 1000000);
+  fflush(stdout);
+  CHECK(beat->count > 0);
+  CHECK_EQ(beat->failures, 0);
+  CHECK(beat->longest_ns < LONGEST_GAP_NS);
+}
