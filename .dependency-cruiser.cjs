@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The layers, as data: each may import only what stands above it. Imports of types count as others do: who knows a
 // type of another room cannot be understood without it. Only cycles are judged without them: those matter for the order
 // in which modules are loaded.

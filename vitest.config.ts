@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Four groups of tests: units beside the code, guest programs in C, real programs, and the OCI
 // runtime under real engines. The last three start sandboxes and compilers, so they get more time
 // and share the cores. Limits only end what hangs: no test may need them on a machine that is ten

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/auxvec.h, arch/x86/include/uapi/asm/auxvec.h.
 export const AT_NULL = 0;
 export const AT_PHDR = 3;

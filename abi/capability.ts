@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/capability.h.
 export const CAP_CHOWN = 0;
 export const CAP_DAC_OVERRIDE = 1;

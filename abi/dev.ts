@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fixed device numbers (Documentation/admin-guide/devices.txt). Their encoding is in stat.ts.
 import { deviceMajor, deviceMinor } from './stat.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/elf.h, elf-em.h: 64-bit x86 executables.
 export const EI_CLASS = 4;
 export const EI_DATA = 5;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/eventpoll.h.
 import { O_CLOEXEC } from './fcntl.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /**
  * Errors travel as the kernel returns them: integers in -4095..-1. Never thrown.
  * Source: include/uapi/asm-generic/errno-base.h and errno.h.

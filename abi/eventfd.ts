@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/eventfd.h.
 import { O_CLOEXEC, O_NONBLOCK } from './fcntl.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/asm-generic/fcntl.h, linux/fcntl.h, linux/openat2.h, linux/falloc.h (x86-64 values);
 // open(2), fcntl(2).
 export const O_ACCMODE = 0o3;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Classic BPF: include/uapi/linux/{bpf_common,filter}.h. Whole opcodes, as they stand in a program.
 
 // BPF_CLASS(): the low three bits of an opcode. BPF_ST and BPF_STX, whole opcodes too, are below.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/{fs,mount,limits,magic}.h, asm-generic/statfs.h, fs/readdir.c; statfs(2),
 // mount(2), getdents(2), rename(2).
 export const NAME_MAX = 255;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generic ioctl numbers: include/uapi/asm-generic/ioctls.h, linux/fs.h, linux/sockios.h. Those of
 // terminals are in termios.ts.
 export const FIONREAD = 0x541b;

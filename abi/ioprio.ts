@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/ioprio.h.
 export const IOPRIO_CLASS_NONE = 0;
 export const IOPRIO_CLASS_RT = 1;

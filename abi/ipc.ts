@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/{ipc,shm,sem,msg}.h; asm-generic/{ipcbuf,shmbuf,sembuf,msgbuf}.h.
 export const IPC_PRIVATE = 0;
 export const IPC_CREAT = 0o1000;

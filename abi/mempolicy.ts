@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/mempolicy.h.
 export const MPOL_DEFAULT = 0;
 export const MPOL_PREFERRED = 1;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/asm-generic/mman-common.h, mman.h, linux/mman.h.
 export const PROT_NONE = 0;
 export const PROT_READ = 1;

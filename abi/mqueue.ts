@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/mqueue.h, include/linux/ipc_namespace.h.
 /** Priorities are below. */
 export const MQ_PRIO_MAX = 32768;

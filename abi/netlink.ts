@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, sock_diag.h, inet_diag.h.
 export const NETLINK_ROUTE = 0;
 export const NETLINK_SOCK_DIAG = 4;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // personality(2): the flags that change how Linux lays out and runs a program.
 export const MMAP_PAGE_ZERO = 0x0100000;
 export const ADDR_COMPAT_LAYOUT = 0x0200000;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux/pidfd.h: pidfd_open(2), pidfd_send_signal(2).
 import { O_EXCL, O_NONBLOCK } from './fcntl.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/asm-generic/poll.h and include/uapi/linux/eventpoll.h.
 export const POLLIN = 0x001;
 export const POLLPRI = 0x002;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/asm-generic/resource.h, linux/resource.h.
 export const RLIMIT_CPU = 0;
 export const RLIMIT_FSIZE = 1;

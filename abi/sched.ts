@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/sched.h.
 export const CSIGNAL = 0x000000ff;
 export const CLONE_VM = 0x00000100;

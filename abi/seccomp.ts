@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/seccomp.h, and the architecture's number from linux/audit.h.
 
 export const SECCOMP_MODE_DISABLED = 0;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/asm-generic/signal.h, arch/x86/include/uapi/asm/signal.h, asm-generic/siginfo.h.
 export const SIGHUP = 1;
 export const SIGINT = 2;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/linux/socket.h, include/uapi/asm-generic/socket.h, linux/un.h, linux/in.h, linux/in6.h,
 // linux/tcp.h.
 import { O_CLOEXEC, O_NONBLOCK } from './fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/stat.h, arch/x86/include/uapi/asm/stat.h; stat(2), statx(2), inode(7).
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings below /proc/sys that a container may be started with (linux.sysctl), and what they are
 // without that (proc_sys(5), Documentation/admin-guide/sysctl/{kernel,net}.rst,
 // networking/ip-sysctl.rst; fs.mqueue: mq_overview(7)).

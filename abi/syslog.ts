@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Source: include/linux/syslog.h (the names are those of syslog(2)).
 export const SYSLOG_ACTION_CLOSE = 0;
 export const SYSLOG_ACTION_OPEN = 1;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals: include/uapi/asm-generic/{termbits.h,termbits-common.h,termios.h,ioctls.h}, ioctl_tty(2).
 
 // c_iflag

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/time.h, time_types.h.
 import { EINVAL, type Result } from './errno.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/uio.h, and the RWF_* flags of linux/fs.h.
 /** UIO_MAXIOV. */
 export const IOV_MAX = 1024;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/wait.h and the encoding of wait statuses.
 export const WNOHANG = 1;
 export const WUNTRACED = 2;

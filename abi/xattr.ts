@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/xattr.h, limits.h; xattr(7).
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The three ways to run a command that the benchmarks compare.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

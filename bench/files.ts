@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File-heavy work in OCI containers whose root is an overlay of the host's, as Docker's is:
 // milliseconds, timed by bash inside. `runts do` stands beside, whose root is an overlay in the
 // Sentry's memory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an engine asks of a runtime, operation by operation: medians, of the binary driven directly, under ctr
 // and under Docker. And what idle containers cost: memory at 1, 10 and 50, and the time to start 50.
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Micro-benchmarks: one line `NAME NANOSECONDS` each, the best of a few rounds. Runs natively, under
 // runsc and under runts; bench/run.ts puts the figures side by side. `micro NAME...` runs only those.
 #include <errno.h>

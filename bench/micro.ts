@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System calls one by one: bench/micro.c under each engine. Nanoseconds a call.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

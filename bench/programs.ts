@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole programs, milliseconds. All but the cold start are timed inside the sandbox, so that the start
 // of the engine does not count.
 import { execFileSync } from 'node:child_process';

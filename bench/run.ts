@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // npm run bench: native, runsc (where installed) and runts side by side, from one run on one machine.
 // `node bench/run.ts micro` runs one group only: micro, programs, files, idle or lifecycle.
 import { cpus, release } from 'node:os';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures by benchmark and engine, and how they are printed: time, and ratio to native or another base.
 
 export type Figures = Map<string, Map<string, number>>;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Capabilities of a program file, as a container with ids of its own writes and reads them: on the
 // host they are bound to what its root is there, so that they count in the container and nowhere
 // else (capabilities(7), "Namespaced file capabilities"; struct vfs_ns_cap_data in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { IN_CLOEXEC, IN_DONT_FOLLOW, IN_NONBLOCK, IN_OPEN } from '../abi/inotify.ts';
 import { actionValue, compileFilter } from '../native/seccomp/bpf.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host calls of the Gofer once it serves: everything else kills it. 'node' is what V8, libuv
 // and glibc ask for by themselves. `runts debug seccomp` prints this list and test/posture compares
 // it with strace(1).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host directories that the Gofer serves. Every one is a held O_PATH descriptor, reached only
 // by openat2 one component at a time below its attach point: no links, no '..', no magic links. At
 // most `maxOpen` descriptors are held; others are opened again from their parent when needed, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Gofer against nonsense: a Sentry that was taken over must not get beyond the attach points,
 // nor write where it may only read.
 import { strict as assert } from 'node:assert';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Sentry that was taken over speaks to the Gofer of a container with ids of its own: requests
 // that ours would never make. The Gofer here runs as root and is not confined: what it refuses, it
 // refuses itself.

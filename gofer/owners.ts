@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a container with ids of its own may do with the host's files, at the most. The Sentry judges
 // each process; but it could be taken over, and what is here holds then as well: nobody in there
 // has other rights over a file than some process of the container could have (user_namespaces(7),

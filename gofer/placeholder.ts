@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Device nodes that guests make. The host makes none for a sandbox: an empty regular file with an
 // odd mode stands for one, and an extended attribute that no guest can write says which. So
 // renames, links, removal and restarts of the container need nothing more, and on the host there is

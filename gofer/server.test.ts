@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop and what it keeps between requests, asked by a Sentry that does as it likes.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

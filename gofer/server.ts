@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Gofer's main loop: takes a request, has it done on the host tree (operations/), answers. One
 // request at a time, blocking; ends when the Sentry closes its side.
 import { EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, isErrno, type SysResult } from '../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Sentry that was taken over can make of watches.
 import { strict as assert } from 'node:assert';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // inotify(7) on directories of the host, for the Sentry: it holds the same inotify instance and
 // reads the events itself, so that it knows of every change that was done before it looked. A
 // change is in the instance's queue before the system call that made it returns. The number of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Node-API addon: every host call of the Sentry and the Gofer. C in native/addon/, one file per
 // concern, each with the types of its calls in a .ts file of the same name.
 import { existsSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // V8's baseline compiler, Sparkplug. A process is started without (runts/node-flags.ts), for what
 // runs once is not worth compiling, and a Sentry or Gofer turns it on when it is about to serve.
 // Not so with Maglev: functions that got warm without go straight to Turbofan, which takes longer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks the sealer (native/launcher/root.c) to leave this process nothing of the host's file system but
 // its final root, then keeps others from attaching to it and installs its seccomp filter.
 

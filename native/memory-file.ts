@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory files of the host (memfd_create(2)): what they take.
 import { isErrno } from '../abi/errno.ts';
 import { AT_EMPTY_PATH } from '../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory trim: a Sentry or Gofer that has been idle for a while gives back the memory that only
 // work needs. It trims again only after new work, and less and less often, so that an idle process
 // takes no CPU time.

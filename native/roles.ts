@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the Sentry and the Gofer start: as programs, or loaded by a preboot (native/preboot).
 import { globals } from '../protocol/globals.ts';
 

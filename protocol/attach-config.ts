@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the command line tells the Gofer about the directories and files of the host that it serves
 // (its attach points): JSON, as the last argument of the Gofer's process.
 import type { IdRanges } from './id-ranges.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the command line tells the Sentry: the first line on the control channel, as JSON. All texts
 // that the guest sees (arguments, environment, paths) are byte strings, one char per byte (latin1).
 

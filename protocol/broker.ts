@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the Sentry asks the network broker (native/launcher/broker.c) for: one message a request,
 // with the descriptor that it is about. The answer is an i32, 0 or -errno, with the descriptor that
 // was made.

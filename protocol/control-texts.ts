@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests and events of a control channel as C reads and writes them (native/launcher/): its
 // printf formats and words are made of the types of control.ts, so that a member or a type that has
 // another name there does not compile here.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages on the control channels. Requests are JSON objects, one a line; events are a word and
 // its values, for native/launcher/front.c to read. A channel stands for one process: the command's,
 // a container's first one, or one of `runts exec`.

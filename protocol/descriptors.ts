@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors that the launcher leaves for the processes that it starts. native/launcher/children.c
 // puts them there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the bundles of one process leave for each other on the global object: each is a program of
 // its own that shares no module with the others. All members are here, and nothing else of ours is
 // on that object.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ids of a container and those of the host that they are (user_namespaces(7)), as the command
 // line tells them to the Sentry and to the Gofer.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the options of the table become, and that nothing else can be said. That C takes them its
 // compiler sees to (native/launcher/options.c).
 import { describe, expect, it } from 'vitest';

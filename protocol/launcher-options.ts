@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The launcher's options: what the command line (runts/launch.ts, runts/oci/front.ts and what they
 // call) says to native/launcher/options.c. Both have them from the table here: C by a header that
 // tools/gen-protocol.ts makes of it, TypeScript by the types of launcherArguments().

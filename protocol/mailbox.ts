@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stub's address range and the layout of a mailbox slot: what the stub, the zygote, the addon
 // and the Sentry agree on. native/stub/mailbox.h has the structures, and its compiler compares
 // their members with the offsets here. Slot offsets are in 32-bit words.

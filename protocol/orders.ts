@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `runts start` and `runts kill` tell a container's front: the value of a real-time signal. It
 // reaches the front without a connection, and can ask for signals that no process can catch. Only
 // who may signal the front can send one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process gets that config.json and the caller say nothing about, by Node and by the quick path alike.
 
 /**

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the processes of runts know what they are, and what a preboot (native/preboot) is asked to become.
 
 /**

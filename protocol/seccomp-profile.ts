@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A container's seccomp profile: `linux.seccomp` of an OCI config.json, as the configuration of a
 // sandbox carries it.
 // https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md#seccomp

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The place in the entry of the one-file build (native/single-file/entry.h) that
 // tools/single-file/entry.ts fills in.
 

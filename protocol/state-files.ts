@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The directory of a container below --root, which commands of Node and those of the quick path
 // (native/launcher/quick) both read and write; and ROOT/ID/quick in it, which is what the quick
 // path needs of the container's record. Without that file, or with one that is not as here, the

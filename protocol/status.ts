@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process's front (native/launcher/) tells the command line that waits for the process's
 // start: a line each, of a word and what it calls for.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { Command, type Option } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { withAttachedValues } from './attached-values.ts';

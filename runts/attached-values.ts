@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options whose value may be left out. Commander gives such an option the next word as its value, and
 // that word may well be the program that was to run: `--strace PROGRAM` would overwrite it.
 // Here only a value after '=' counts, as with the optional arguments of getopt_long(3).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A command line that becomes another program of ours: no Node idles beside a sandbox.
 import { errnoName } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';

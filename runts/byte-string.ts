@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Texts of the command line as byte strings: one char per byte, as the Sentry has them.
 import { readFileSync } from 'node:fs';
 

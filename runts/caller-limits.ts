@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The resource limits of whoever called runts, for the command of `runts do`.
 import { readFileSync } from 'node:fs';
 import { RLIMIT_NOFILE } from '../abi/resource.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of `runts do`. Short ones are those of docker run.
 import type { Command } from 'commander';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verbs of an OCI runtime and their options: what runc takes, so that engines can drive either.
 import { type Command, InvalidArgumentError } from 'commander';
 import { MAX_PRESERVED } from '../protocol/launcher-options.ts';

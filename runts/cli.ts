@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verbs of the command line and their options.
 import { Command, CommanderError } from 'commander';
 import { attachValues } from './attached-values.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs that make V8's code caches (tools/code-cache.ts): started with a variable that names the Sentry's.
 import { globals } from '../protocol/globals.ts';
 import { CODE_CACHE_VARIABLE } from '../protocol/processes.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a front sends to the Sentry first: in a file in memory, that survives execve.
 import { isErrno, type SysResult } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Directories made and removed step by step: Node's own `recursive` says ENOENT, or "Unknown error"
 // without a code, where the file system is read-only, and does not end where a file system makes no
 // directories (proc).

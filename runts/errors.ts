@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The catalogue of what can go wrong on the command line: a code for each family of failures, which
 // stays the same from version to version. Messages stand where they are thrown, for many of them
 // must be runc's to the letter; tools/gen-errors.ts makes docs/errors.md out of both, and its test

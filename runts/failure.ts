@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Failures that the user is told about: one line on standard error, no stack trace. The exit code
 // is the verb's: 125 from runts' own verbs (main.ts), from those of an OCI runtime what runc gives
 // (oci/context.ts).

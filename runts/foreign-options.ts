@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that users of docker, bwrap and runsc type from habit, and what `runts do` has instead. Those
 // that mean the same here are options of `do` itself (cli-do.ts).
 

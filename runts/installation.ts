@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the parts of runts are: beside this file's folder, both in the source tree (runts/) and in the bundle
 // (build/), or inside the one executable.
 import { realpathSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts a sandbox: this process becomes the launcher. See native/launcher/launcher.h for the descriptors and
 // protocol/control.ts for the messages.
 import { accessSync, constants, readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entry of the command line.
 import { run } from './cli.ts';
 import { complain, complainOfOrigin, describe } from './failure.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Places in the bundles (build/sentry.body.js:82:3837) as places in the source, by the source maps
 // that lie beside the bundles. A process of a sandbox cannot do that itself: it sees no file once
 // it is confined. So it logs its own places, and they are translated here, outside, when somebody

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Node's own flags: the same for the command line (bin/runts), the Sentry and the Gofer, for the
 // first may become the others (native/preboot).
 export const nodeFlags: readonly string[] = [

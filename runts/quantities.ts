@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sizes, times and ids on the command line.
 import { Failure } from './failure.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether this process is a job of a shell: its process group is not orphaned (setpgid(2), POSIX).
 import { readFileSync } from 'node:fs';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The caller's terminal, as the guest's own starts out. While the sandbox runs the launcher has it
 // (native/launcher/front.c).
 import { isErrno } from '../abi/errno.ts';

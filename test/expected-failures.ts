@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cases that fail in the sandbox, each with the reason. Guest programs: 'guest/FILE: CASE' (and
 // 'guest/FILE static: CASE'); real programs: 'programs: NAME'. A listed case that passes fails the run.
 const noPi =

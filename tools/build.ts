@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds what runs: the native parts with make, then one bundle for each process into build/.
 // The bundles exist for start-up time: Node loads one file instead of some hundred.
 import { spawnSync } from 'node:child_process';

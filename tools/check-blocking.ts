@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call that may sleep answers a generator, and a generator that nobody runs does nothing: forgetting
 // `yield*` before one passes the compiler and every linter. Here an expression statement whose type is
 // or may be a Blocking is an error. Each run first judges planted mistakes, to prove that the check bites.

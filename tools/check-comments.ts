@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Holds comments to docs/comments.md, as far as a program can judge them: no line is longer than
 // 110 columns, and no doc comment of the product begins with a word that leaves out subject and
 // verb. `--write` reflows what is too long.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs dependency-cruiser over the tree. It reports success when it could read no module at all (as it
 // does with a TypeScript it does not know), so the number of modules is checked too.
 import { spawnSync } from 'node:child_process';

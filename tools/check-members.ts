@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Members of classes, and calls of the native addon, that nothing uses. knip judges exports; this
 // judges what stands inside them. A member counts as used when code (tests included) reads, calls
 // or writes it, directly or through an interface that its class can stand for. Each run first

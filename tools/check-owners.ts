@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // No state without an owner: module-level variables, side tables by weak key and exported hooks are
 // errors in the processes of a sandbox, but for those that stand here with the reason why a module
 // may keep them.

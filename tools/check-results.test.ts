@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of check-results.ts, shown on a planted tree that has the abi/errno.ts, abi/poll.ts and
 // base/wait.ts of the real one: each kind of violation is found, and what looks like one and is
 // none is not.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One convention for results and constants, which the compiler alone does not hold: isErrno is the
 // one way to ask whether something failed, no cast makes a result, constants come from abi/,
 // restart codes and poll bits go by name.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each source file says its licence in its first line. With --write the line is put where it is missing.
 import { spawnSync } from 'node:child_process';
 import { lstatSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compares names and numbers of the syscall table with the host's asm/unistd_64.h: every number that
 // the header has must have a row of that name. Rows above the header's last number (it may be older
 // than we are) are only counted.

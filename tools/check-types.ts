@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The compiler's own verdict and every check that needs its types, over one reading of the tree:
 // reading it takes most of the time.
 import ts from 'typescript';

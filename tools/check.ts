@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // npm run check: everything that judges the tree without running a guest. Runs every step even after
 // one failed, so that one run tells all.
 import { spawn } from 'node:child_process';
@@ -12,6 +13,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['dead code', 'knip'],
   ['tree', 'node', 'tools/check-tree.ts'],
   ['owners', 'node', 'tools/check-owners.ts'],
+  ['licence lines', 'node', 'tools/check-spdx.ts'],
   ['syscall table', 'node', 'tools/check-table.ts'],
   ['comments', 'node', 'tools/check-comments.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],

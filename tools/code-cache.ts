@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // V8's code cache for the bundles: with it Node neither parses nor compiles what start-up runs.
 // Made by running a first sandbox; where that is not possible (no user namespaces while building),
 // everything works without, later.

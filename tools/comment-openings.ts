@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Doc comments that begin with a word which leaves subject and verb to the reader ("What is left of it.").
 import { findComments } from './comments.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds comments in TypeScript and C, and reflows those whose lines are too long (check-comments.ts).
 import ts from 'typescript';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Figures of docs/security.md, and the variables of docs/debugging.md, against what the code has.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds in the command line's source where each family of failures (runts/errors.ts) is thrown, and
 // with which messages.
 import { globSync, readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // clang-format over our C: checks, or rewrites with --write. Skips, and says so, where clang-format is
 // not installed (CI installs it).
 import { spawnSync } from 'node:child_process';

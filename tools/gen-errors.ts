@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes docs/errors.md from the catalogue of failures and the places that throw them; with
 // --check, fails where the file differs.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

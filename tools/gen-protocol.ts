@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes native/build/protocol.h: what C is to know of the contracts in protocol/. Exports with
 // names in capitals are constants there too, objects by the names of their members (SLOT.faultAddr
 // is SLOT_FAULT_ADDR); the launcher's options become a table. native/Makefile runs it where

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds state that no object owns: what a module keeps for itself can be left unset without anybody
 // noticing, is shared by all that run in one process, and is not seen by whoever copies or ends
 // what it belongs to.

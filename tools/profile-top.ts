@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // node tools/profile-top.ts LOG [FILE.cpuprofile]: the functions in which the Sentry spent most of
 // its CPU time, from the log of a run with RUNTS_PROFILE=1 (docs/debugging.md). With a second
 // argument also writes the profile for Chrome's DevTools.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tools/check-results.ts forbids, as functions over the compiler's types. A rule looks at one
 // node and says what is wrong with it, if anything.
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that a step needs, only those whose command or file is missing.
 # usage: setup-host.sh npm|build|check|test|browsers|engines ...
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds dist/runts from what tools/build.ts left in build/: one executable that needs no Node, no
 // npm and no other file, for it is a Node (single-executable application) with the bundles, their
 // code caches and the native parts in it. runts/single-file/main.ts is what runs first in it.

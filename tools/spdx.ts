@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The licence of a source file as its first line says it: https://spdx.dev/learn/handling-license-info/.
 
 const LINE = 'SPDX-License-Identifier: Apache-2.0';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The compiler's view of the tree, for checks that need types.
 import { dirname, join } from 'node:path';
 import ts from 'typescript';

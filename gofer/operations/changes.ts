@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Operations that change the names of a writable volume: remove, rename, link.
 import { EACCES, EINVAL, ENOENT, isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_REMOVEDIR } from '../../abi/fcntl.ts';

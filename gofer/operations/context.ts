@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the Gofer's operations share: what they work with, the form of requests and answers, and the
 // safe ways to an entry.
 import {

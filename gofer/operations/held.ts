@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regular files without a name that the guest still uses: removed while they are open, or made
 // without one (O_TMPFILE). A descriptor here keeps them reachable for what the Sentry may not do by
 // its own: owner, mode, times, opening anew.

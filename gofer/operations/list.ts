@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operation that lists a directory, in parts of one reply each.
 import { EBADF, EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_DIRECTORY, O_RDONLY } from '../../abi/fcntl.ts';

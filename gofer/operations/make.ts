@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Operations that make a file, directory, link or node in a writable volume.
 import {
   EBADF,

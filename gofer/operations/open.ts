@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operation that opens a file: the Sentry reads and writes by the descriptor that it gets.
 import { EACCES, EBADF, EINVAL, EISDIR, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';

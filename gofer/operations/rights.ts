@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The directories that an operation may change: their descriptors, or the errno of why not.
 import { EBADF, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
 import type { HostDirectory, HostTree } from '../host-tree.ts';

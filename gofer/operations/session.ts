@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Operations about what the Sentry uses of the Gofer: attach points, ids, the instance of inotify.
 import { EINVAL, isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operation behind chmod, chown, truncate and utimensat.
 import { EBADF, EINVAL, EISDIR, ENOENT, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, O_PATH, O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the Gofer does for each operation of protocol/gofer/operations.ts: the one table that the
 // server loop dispatches by. The compiler asks for a handler of every operation.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Extended attributes of regular files and directories. user.* is served, and security.capability,
 // which the Sentry honours at exec; other security.* and trusted.* of the host mean nothing inside.
 import {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Helpers of the Node-API addon: reading arguments, answering numbers, registering functions.
  *

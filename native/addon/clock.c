@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The sandbox's time base: the TSC, calibrated against the host's CLOCK_MONOTONIC and shared with the guests'
  * vDSO through the parameter page (vdso/params.h). Where the host itself does not trust the TSC, the

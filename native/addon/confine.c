@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Confinement of the Sentry and the Gofer once they have booted: seccomp(2), PR_SET_DUMPABLE.
  * Namespaces, ids and capabilities are the launcher's: they are in force before Node starts.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Types of native/addon/files.c. Every call answers >= 0 or -errno.
 import type { SysResult } from '../../abi/errno.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Memory that an idle process does not need: pages of program files, which come back from the page
  * cache when they are touched, and free memory of malloc. While it works, the pages of program

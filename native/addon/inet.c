@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Sockets of the host's network, for sandboxes that share one (sentry/net/host-inet). None of these
  * calls waits: sockets are made non-blocking, and sends and receives say MSG_DONTWAIT besides.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Calls of the platforms: mailboxes, guest memory, waiting, the seccomp listener, the reaper's signal.
  */

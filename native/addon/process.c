@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Host processes: signals, reaping; the command line's terminal.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * A program of the host that is run to its end while this process waits: hooks of a container.
  * posix_spawn(3) would do, but for descriptors: not every glibc has it close those that were left

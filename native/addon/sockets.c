@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Messages with descriptors over AF_UNIX sockets: the Gofer's protocol, stub control sockets, the
  * control channel.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The network broker: makes, for a Sentry with the sockets of the host, what takes a capability in
  * the network namespace that it shares and that it has not: raw sockets (CAP_NET_RAW) and binding

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Starts the Gofer and the Sentry, each in namespaces of its own, and in the Sentry's PID namespace
  * the zygote of the stubs, as a child of the process that becomes the Sentry.

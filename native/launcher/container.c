@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * A container's front, and that of `runts exec`: its place among the host's cgroups and namespaces,
  * its terminal, the control socket, and what it tells the command line, which waits for the start

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Moves descriptors about: everything the launcher makes lies at LAUNCHER_HIGH and above, so that the
  * numbers below can be laid out for each child without stepping on one another.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The end of a sandbox by force, in whatever state its Sentry is. The kernel ends a PID namespace
  * with its init, but an init that waits for something which only the death of another process can

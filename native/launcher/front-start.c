@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The start of the front. It starts the launcher as its child; where the front is a fork of Node
  * (native/preboot), it then goes on in its own program, which is much smaller.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The front: the process that stands for one guest process on the host. For `runts do` it is the
  * command line's own process, which Node hands over by execve (runts/launch.ts), in the caller's

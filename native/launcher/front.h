@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Declarations that the two halves of the front share: its start (front-start.c) and the time after
  * (front.c).

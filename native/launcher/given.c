@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What the front has from its caller: the descriptors that its options name are kept, all others
  * are closed, whatever their number (an engine may have left hundreds open); and what of them the

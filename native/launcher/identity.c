@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Ids and capabilities: user_namespaces(7), capabilities(7).
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * From the arguments to a running sandbox: the front, then in its child the launcher.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The launcher: a small static program between the command line and a sandbox. Its first process
  * takes over from the command line's Node (front.c) and starts the second, which makes the

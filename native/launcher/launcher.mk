@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The launcher: static, so that nothing of the host is needed inside its namespaces.
 LAUNCHER_SRC := $(wildcard launcher/*.c)
 QUICK_SRC := $(wildcard launcher/quick/*.c)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Messages with descriptors: unix(7), SCM_RIGHTS.
  */

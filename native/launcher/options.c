@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The launcher's arguments, by the table of protocol/launcher-options.ts. Only launcherArguments()
  * there writes them, so anything odd is our own bug.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Processes of the launcher, in its own program and in a preboot: fork(2), execveat(2).
  */

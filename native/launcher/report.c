@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What the launcher tells the command line: one line of text each on the report channel.
  *   error TEXT          it could not start the sandbox; TEXT is for the user

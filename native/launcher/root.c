@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Private roots: mount_namespaces(7), pivot_root(2), open_tree(2).
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The launcher's life after the start: it waits for the end of the sandbox or of the command line,
  * ends what is left, tells which process went first, and puts the terminal's settings back.

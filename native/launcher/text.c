@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Texts that grow, their form in JSON, and the lines of an engine's log. runts/oci/log.ts writes the same
  * lines; test/oci/quick.test.ts compares them.

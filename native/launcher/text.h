@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Texts that grow, and their form in JSON. */
 #ifndef RUNTS_TEXT_H
 #define RUNTS_TEXT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Notices a Sentry that does not answer any more. The page that it shares with its stubs, which can
  * only read it, has a count of what it has dealt with, and says whether it sleeps until something

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether the Sentry still answers, as seen from outside: watchdog.c.
  */

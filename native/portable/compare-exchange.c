@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * All that Node wants of libatomic, a library that few machines have: __atomic_compare_exchange(3)
  * of GCC's libatomic, for the one size that V8 uses it with. tools/single-file/without-libatomic.ts

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the one-file build puts into Node (tools/single-file.ts).
 all: $(BUILD)/compare-exchange.bin
 

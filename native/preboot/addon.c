@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The preboot's functions for JavaScript: an addon of its own, for the Sentry's and the Gofer's has
  * no business with the launcher's code where they are started without a preboot.

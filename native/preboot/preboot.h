@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A preboot: a Node that has booted, and loaded the Sentry's and the Gofer's programs, while the
  * command line still judges what it is asked for. It is forked from the command line's Node as soon

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The preboot: the launcher's code once more, to run in a process that was forked from Node. exit(3) would run Node's.
 PREBOOT_OBJ := $(patsubst launcher/%.c,$(BUILD)/preboot-launcher-%.o,$(filter-out launcher/main.c,$(LAUNCHER_SRC))) \
   $(BUILD)/preboot-preboot.o $(BUILD)/preboot-addon.o

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes classic BPF backwards: targets of jumps exist before the jumps, so that one pass is
 // enough. For the filters of our own processes (bpf.ts) and for those of guests
 // (sentry/kernel/seccomp).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { runFilter as run } from '../../test/support/run-filter.ts';
 import { actionValue, compileFilter, describeFilter, type FilterSpec } from './bpf.ts';

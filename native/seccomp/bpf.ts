@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Seccomp filters as data: rows of (syscall, argument conditions, action, why) compiled to classic
 // BPF. seccomp(2), Documentation/userspace-api/seccomp_filter.rst,
 // include/uapi/linux/{seccomp,filter,bpf_common}.h. Used for the stub

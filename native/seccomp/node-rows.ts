@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Node itself (V8, libuv, glibc) asks of the host once it runs: in the lists of Sentry and Gofer alike.
 import { ENOENT } from '../../abi/errno.ts';
 import { PROT_EXEC } from '../../abi/mman.ts';

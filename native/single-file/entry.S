@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 # The first instruction of the one-file build (entry.h), and the last before the program that was chosen.
         .globl  runts_entry
         .type   runts_entry, @function

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Chooses between the quick path, which is in this program, and Node. See entry.h.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the kernel starts in the one-file build: neither Node nor ld.so, but a small static program
  * (main.c) that is in the file as well, at addresses of its own below Node. README.md here.

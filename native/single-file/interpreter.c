@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What execve(2) does about PT_INTERP: maps ld.so into this process. See entry.h.
  */

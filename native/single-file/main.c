@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The quick path in the one-file build: entry.c has seen that the verb is one of its own.
  */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What the one-file build starts with (README.md in single-file/): the quick path and the choice, linked below Node.
 ALONE_OBJ := $(filter-out $(BUILD)/launcher-main.o,$(LAUNCHER_OBJ)) \
   $(addprefix $(BUILD)/alone-,entry.o start.o interpreter.o main.o)

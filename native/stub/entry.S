@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Assembly parts of the stub. The blob starts with struct stub_header (mailbox.h).
  * The only `syscall` instructions of the address space outside guest code are here.

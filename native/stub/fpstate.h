@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The FP/vector state in a signal frame (arch/x86/include/uapi/asm/sigcontext.h): checks that keep the
  * host's rt_sigreturn from refusing what a guest hands us.

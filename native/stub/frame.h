@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The x86-64 signal frame as the host kernel writes it (arch/x86/include/uapi/asm/{sigcontext,ucontext}.h,
  * asm-generic/siginfo.h): the parts that the stub touches.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The structures of a mailbox and of the zygote's start: what the stub, the zygote, the addon and
  * the Sentry agree on. Their numbers are in protocol/mailbox.ts, with which the members are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory operations of the stub, each as host calls that are over soon. A call on a large range
  * holds the lock of the address space until all page tables below have been walked, and everybody

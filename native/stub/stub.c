@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The stub: what runs inside every guest address space. A signal handler that posts each stop of the
  * guest thread to the Sentry through its mailbox slot, waits for the answer, does what the answer

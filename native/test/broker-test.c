@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The network broker (launcher/broker.c) against a Sentry that is not itself any more: requests and
  * descriptors of all kinds, and the calls that its seccomp list is to stop. Needs a network

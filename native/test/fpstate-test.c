@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Unit test of stub/fpstate.h, also run under ASan and UBSan (make asan-test): what load_fp trusts.
  */

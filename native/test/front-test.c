@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What a Sentry that was taken over could tell a container's front, under the sanitizers (make
  * asan-test): lines of any length, bytes, words and numbers, in pieces of any size.

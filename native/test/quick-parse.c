@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What the quick path makes of the files it reads, under the sanitizers: driven by
  * test/native/quick-parse.test.ts.

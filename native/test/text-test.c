@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Unit test of launcher/text.c: the time in an engine's log, against the C library (make asan-test).
  */

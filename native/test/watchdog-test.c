@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The launcher's watchdog (launcher/watchdog.c) over a page of ours and children that stand for the
  * Sentry and the Gofer. Time passes by changing what the last look saw.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The clock parameters: one page that the Sentry writes (addon/clock.c) and every guest maps read-only
  * right before the vDSO code.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The guest's vDSO: clock_gettime, gettimeofday, time, getcpu, clock_getres (vdso(7), x86-64 names).
  * Clocks come from the page of parameters right before this code; what is not there is a system call.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The stub zygote: a static program without libc that turns itself into the first stub. It gets fd 3 (control
  * socket), 4 (wake eventfd), 5 (global page, read-only); see platform-ptrace/systrap/README.md.

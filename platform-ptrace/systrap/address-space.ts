@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest address space of the systrap platform: one stub process, its mailbox and its control
 // socket.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sandbox's clocks: the same time base (native/addon/clock.c) that guests read through the vDSO without a
 // system call, counted from the sandbox's start so that the host's uptime does not show.
 import { isErrno, type Result } from '../../abi/errno.ts';

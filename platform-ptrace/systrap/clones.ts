@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Clones make processes and threads. A stub calls clone(2) when it is ordered to. The host kernel
 // asks the Sentry (seccomp user notification) before any clone of a stub goes on, and the Sentry
 // lets only ordered ones through. It believes a new process to be the ordered child once the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A zygote that ends before it has answered is not waited for.
 import { expect, it } from 'vitest';
 import { TestGuests } from './test-guest.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest thread of the systrap platform: one host thread of a stub process, with which the Sentry
 // speaks through a mailbox slot. While the thread is stopped it is the Sentry's turn to write the
 // slot, but the guest's other threads can still scribble on it. The Sentry therefore copies a value

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The region is the Sentry's view of all mailboxes: one reserved range of addresses, seen as one
 // Int32Array and cut into blocks of 64 slots. A block maps 64 slots of one guest process's mailbox
 // memfd.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts the mappings that the host kernel keeps for a stub process. A guest that took over its stub
 // can make mappings of which the Sentry's own list knows nothing: up to 30 MiB of kernel memory a process.
 import { native } from '../../native/addon.ts';

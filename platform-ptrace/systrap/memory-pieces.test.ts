@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Large memory operations, which the stub does in pieces, and what a guest that jumps into the stub
 // cannot have: calls that hold the lock of its address space for long, or take memory of the host
 // kernel that nobody counts.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Patience: how long the Sentry itself waits for a stub. A stub that a guest has broken may never
 // answer. An honest stub answers within microseconds of its own processor time, but on a busy
 // machine that may take long.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS;
 // stops and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';

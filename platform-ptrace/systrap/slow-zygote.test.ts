@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine that lets the zygote run late is slow, not broken.
 import { spawn } from 'node:child_process';
 import { expect, it } from 'vitest';

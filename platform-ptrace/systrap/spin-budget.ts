@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spin budget: how long stubs spin for their answers. It is learnt from whether answers find
 // the stubs still spinning. On idle cores an answer comes within a microsecond or two and spinning
 // saves two context switches. Where other programs want the same cores, the Sentry is often not

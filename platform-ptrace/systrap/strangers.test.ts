@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { expect, it } from 'vitest';
 import type { PendingClone } from './clones.ts';
 import { Strangers } from './strangers.ts';

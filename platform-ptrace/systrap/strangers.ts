@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strangers: children of the Sentry that no address space claims, because a hostile guest forked
 // them with leave and then hid them. Their system calls reach nobody, but they use up memory and
 // processor time, so they are found and killed. A child whose fork is under way looks like a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stub's filter lists the system calls that a stub process may make on the host, and with it a
 // hostile guest that jumps into the stub. Every call from guest code traps (SIGSYS); from the
 // stub's text only the listed calls pass. Each is judged by what it can do with arguments of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pool of stubs for new programs: one zygote (a stub that only forks) and a few of its children
 // that are ready to be used by exec. The host starts a child in the cgroups of its parent. A
 // container with cgroups of its own therefore has a pool of its own, whose zygote was moved there

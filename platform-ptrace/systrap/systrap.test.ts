@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { EFAULT, ENOMEM, EPERM, isErrno, type Result } from '../../abi/errno.ts';

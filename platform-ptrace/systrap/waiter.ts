@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The waiter makes the Sentry wait. First it polls the slots of running threads for a short while.
 // Then it announces in the page that all stubs read that the Sentry sleeps, and makes one
 // epoll_wait over the wake-up eventfd, the seccomp listener and the watched descriptors.

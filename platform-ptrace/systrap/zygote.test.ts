@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { expect, it } from 'vitest';
 import { compileFilter } from '../../native/seccomp/bpf.ts';
 import { stubFilter } from './stub-filter.ts';

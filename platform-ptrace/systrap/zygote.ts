@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The start of the zygote: its first message, which says where the stub shall lie, under which
 // filter, and with which mailbox.
 import { EIO, isErrno, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a message is made of. A field is the one place that says how a kind of value is written and
 // how it is read; a value that no honest side sends makes the reader `bad`, so that the whole
 // message is refused.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host file as the Gofer tells of it. Walks and listings have up to a thousand of these in one
 // reply, so that they are written and read by straight-line code.
 import type { Field } from './fields.ts';

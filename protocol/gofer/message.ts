@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A message is a record of named fields, and its definition is the codec of both sides: fields are
 // written and read in the order in which the definition has them. Fields are looped over, since the
 // Sentry runs without code generation from strings; no message has more than eight.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every message of the Gofer's protocol: what one side writes is what the other reads, and nothing
 // else is read.
 import { describe, expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operations that the Sentry asks of the Gofer, one record each: see README.md for the form of
 // messages and for how an operation is added.
 import { XATTR_SIZE_MAX } from '../../abi/xattr.ts';

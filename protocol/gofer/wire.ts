@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bytes of a message: a writer which puts values into one reused buffer, and a reader which
 // takes them out again. Little-endian, without alignment. Text is a byte string, one char per byte:
 // u16 length, bytes.

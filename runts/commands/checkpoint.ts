@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts checkpoint` and `runts restore`: not there yet.
 import { Failure } from '../failure.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts create`: a container, loaded and not started.
 
 import { native } from '../../native/addon.ts';

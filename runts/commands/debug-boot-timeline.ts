@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts debug boot-timeline`: where the time of a start goes, from the call to the first program's end.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

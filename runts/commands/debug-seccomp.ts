@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts debug seccomp`: the filters of a sandbox's processes, from the data they are compiled from.
 import { goferFilter } from '../../gofer/gofer-filter.ts';
 import { describeFilter } from '../../native/seccomp/bpf.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts debug stack`: a log of --debug-log, or any text with stacks of our processes, with places
 // in the source instead of those in the bundles.
 import { readFileSync } from 'node:fs';

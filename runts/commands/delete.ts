@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts delete`: what is left of a stopped container goes; with --force, of any.
 import { Failure } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `runts do` mounts: the file systems that every program expects, then --volume and --tmpfs.
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';

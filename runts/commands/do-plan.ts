@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `runts do` is asked for, checked and turned into a plan. Nothing is started here.
 
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';

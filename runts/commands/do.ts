@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts do`: one program in a new sandbox, as if the shell had started it.
 import { saveCodeCache } from '../code-cache.ts';
 import { handOver } from '../launch.ts';

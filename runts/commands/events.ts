@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts events`: what a container uses, once or again and again, and that memory ran out.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../failure.ts';

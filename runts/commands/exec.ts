@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts exec`: a further process in a running container.
 
 import { Failure } from '../failure.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts features`: what runts knows of the OCI runtime specification, for engines. It says nothing
 // of the host. https://github.com/opencontainers/runtime-spec/blob/v1.2.0/features.md and
 // features-linux.md

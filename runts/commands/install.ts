@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts install` and `runts uninstall`: Docker's configuration is changed, for the other engines
 // the lines to add are printed.
 import { accessSync, constants, existsSync, statSync } from 'node:fs';

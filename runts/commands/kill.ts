@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts kill`: a signal for a container's first process, or for all.
 import * as signals from '../../abi/signal.ts';
 import { Failure } from '../failure.ts';

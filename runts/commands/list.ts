@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts list`: the containers of a --root; without one the sandboxes of `runts do` too.
 import { describe, Failure } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts pause` and `runts resume`: all processes of a container rest (the cgroup freezer), and its
 // Sentry with them where it is the container's own. That of a pod goes on for the others: it is
 // told, so that it waits for nobody who is frozen.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts ps`: the container's processes on the host.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { Failure } from '../failure.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts run`: create and start, and unless it is detached wait for the end and delete.
 import { native } from '../../native/addon.ts';
 import { saveCodeCache } from '../code-cache.ts';

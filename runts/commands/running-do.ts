@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sandboxes of `runts do` that run now. Nothing is written down of them: /proc shows their fronts,
 // whose title says what was asked for (runts/launch.ts).
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts spec` and `runts features`.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

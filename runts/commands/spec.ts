@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts spec`: a config.json to begin with.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts start`: a created container runs.
 import type { OciContext } from '../oci/context.ts';
 import { startContainer } from '../oci/start.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts state`: the state document of the specification, with what runc adds to it.
 import type { OciContext } from '../oci/context.ts';
 import { stateText, statusOf } from '../oci/state/status.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts update`: other limits for a running container.
 import { readFileSync } from 'node:fs';
 import { describe, Failure } from '../failure.ts';

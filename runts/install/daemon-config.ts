@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Docker's daemon.json with and without our runtime (dockerd(8), "runtimes"). All else in it stays
 // as it is: the order, numbers of any length, and the indentation.
 import { basename } from 'node:path';

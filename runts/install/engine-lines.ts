@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the other engines want to be told, for their configuration files: these are TOML and YAML,
 // often under the rule of some other tool, so they are printed and not changed.
 import type { Registration } from './daemon-config.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replaces a configuration file at once: whoever reads it finds the old or the new text, never a
 // half. Its mode and owner stay, and where it is a symbolic link, the link.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of single containers, by annotations of config.json:
 //   dev.runts.platform  systrap
 //   dev.runts.network   none | host | sandbox

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the caller may do on the host, as far as runc's rules go by that: which directory keeps the
 // state, and whether cgroups that cannot be made may be done without.
 import { readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the options before the verb say (runc's global flags), and how an OCI command ends.
 import { codeOf, complain, complainOfOrigin, describe, errnoTexts, Failure } from '../failure.ts';
 import { isRootless } from './caller.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes a container, up to its first process being loaded and ready to start (runtime.md of the
 // specification, steps 1 to 6). What fails leaves nothing behind.
 import { resolve } from 'node:path';

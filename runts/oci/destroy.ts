@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The end of a container: its processes, its cgroups, its state. Works from every state, half-made
 // ones included.
 import { readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Failed host calls of the addon, in words.
 import { ESRCH, errnoName, type SysResult } from '../../abi/errno.ts';
 import { Failure } from '../failure.ts';

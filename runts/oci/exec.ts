@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A further process in a running container: a front of its own connects to the Sentry, and stands
 // for it on the host.
 import { readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { weightOfShares } from './cgroups/resources-v2.ts';
 import { foldUnified } from './fold-unified.ts';

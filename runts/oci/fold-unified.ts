@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.resources.unified → the fields that say the same, so that a limit given in cgroup v2's own
 // words is treated as any other: told to the guest and to systemd, and with room for runts' own
 // threads and memory in the host's cgroup. What has no such field stays. config-linux.md "Unified";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // startContainer hooks: programs of the container's own, run in it before its first process (config.md of the
 // specification, "startContainer Hooks"). One that fails ends the container.
 import { closeSync, openSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hooks of config.json: programs of the host that run at points of a container's life, with its
 // state on standard input. config.md "POSIX-platform Hooks" of the runtime specification; the texts
 // of failures are runc's.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The processes of a container as the host's ps(1) and `docker top` may show them. The quick path finds them
 // (native/launcher/quick/ps.c); where it cannot there is the front at least.
 import { spawnSync } from 'node:child_process';

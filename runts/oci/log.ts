@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file that --log names: engines read the text of a failure from its last line of level "error"
 // (containerd, pkg/process/utils.go), in the form that logrus writes.
 import { closeSync, openSync, writeSync } from 'node:fs';

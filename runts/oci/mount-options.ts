@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of a mount in config.json as runc and mount(8) read them: flags of the mount,
 // propagation, and what is left for the file system. Later ones win over earlier ones, as Docker
 // counts on ('nosuid,nodev,exec').

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The oom_score_adj of a pod's further container: its guest processes come from the Sentry, and
 // with the sandbox's score, while its front and its Gofer have its own. Where its memory ends a
 // guest process is to go before those (launch.ts).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `runts start` and `runts kill` tell a container's front (native/launcher/front.c): protocol/orders.ts.
 import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';

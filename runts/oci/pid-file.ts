@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // --pid-file: engines read it as soon as it is there, so it appears whole.
 import { renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bundle as the Sentry and the launcher want it. Everything that can be wrong in it is found
 // here, before anything is made.
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.devices: nodes in the container's /dev beside the ones that every container has. What is
 // behind a number is the Sentry's own (sentry/fs/dev/devices.ts) or nothing: no device of the host
 // is opened.

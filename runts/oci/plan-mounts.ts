@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file systems of a container: root, mounts and devices of config.json, judged and turned into
 // what the Gofer serves and what the Sentry mounts. Nothing is made here.
 import { realpathSync, type Stats, statSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A container's network namespace on the host, and with the network `host` what its guests may do in it.
 import { CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../abi/capability.ts';
 import type { CapabilityConfig } from '../../protocol/boot-config.ts';

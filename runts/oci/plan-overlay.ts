@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A mount of type overlay: the host's kernel makes it, as for runc, and the Gofer serves it. Layers
 // are checked here for a message that names the one that is not there.
 import { statSync } from 'node:fs';

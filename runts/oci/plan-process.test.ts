@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { launcherArguments } from '../../protocol/launcher-options.ts';
 import { networkOptions, planNetwork } from './plan-network.ts';

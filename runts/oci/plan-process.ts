@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `process` of config.json, or of the file that `exec --process` names: what the Sentry starts a
 // process with.
 import { RLIM_INFINITY } from '../../abi/resource.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What of a container's limits goes to the host's cgroup, where runts' own processes are too.
 import type { LimitsConfig } from '../../protocol/boot-config.ts';
 import { Failure } from '../failure.ts';

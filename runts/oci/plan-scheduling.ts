@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // process.scheduler and process.ioPriority as the Sentry takes them: sched_setattr(2), ioprio_set(2).
 import * as ioprio from '../../abi/ioprio.ts';
 import * as sched from '../../abi/sched.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.seccomp for the Sentry, which compiles it (sentry/kernel/seccomp).
 import type { SeccompProfile } from '../../protocol/seccomp-profile.ts';
 import type { Integer64, Seccomp } from './spec/types.ts';

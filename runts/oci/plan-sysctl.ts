@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.sysctl: settings of the Sentry's own kernel and, where guests have the sockets of a network
 // namespace of the host's, of that. By the names of sysctl(8).
 import { sysctlRules, sysctlValue } from '../../abi/sysctl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.timeOffsets: time_namespaces(7).
 import { uptime } from 'node:os';
 import type { ContainerConfig } from '../../protocol/boot-config.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lets a created container run (runtime.md of the specification, steps 7 to 9).
 import { complain, describe, Failure } from '../failure.ts';
 import type { OciContext } from './context.ts';

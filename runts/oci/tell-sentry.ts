@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a container's Sentry is told on its control socket beside processes to be made. One that
 // does not hear of it in time (it is frozen, or busy) is no failure: what the host's cgroups do
 // holds without it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of mount options, as the kernel's parsers read them.
 import { Failure } from '../failure.ts';
 

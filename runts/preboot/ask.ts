@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line's side of a preboot: what it is to become.
 import { globals } from '../../protocol/globals.ts';
 import type { PREBOOT_FRONT, PREBOOT_LAUNCHER } from '../../protocol/processes.ts';

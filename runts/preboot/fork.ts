@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The first thing that a command line does which is to start a sandbox: it forks a preboot
 // (native/preboot), which loads the Sentry's and the Gofer's programs while this process reads its
 // arguments and config.json. So each of the three has a booted Node for the price of one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The addon of the one-file build. dlopen(3) wants a file: the Sentry and the Gofer get a memory
 // file from the launcher (native/launcher/children.c), the command line, which makes such files
 // with the addon, writes one without a name.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Main script of the one-file build: dist/runts is Node with this script, the bundles, their code
 // caches and the native parts in it (tools/single-file.ts). The same executable is the command
 // line, the Sentry and the Gofer: the name that it is started under says which.

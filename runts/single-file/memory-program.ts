@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs of the one-file build that another program is to start: memfd_create(2), sealed, so that
 // nobody who gets at the descriptor can change what others run.
 import { isErrno } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sandbox's clocks. Times are numbers of nanoseconds where they count from the sandbox's
 // start (exact up to 104 days) and {sec, nsec} pairs where they are wall-clock times.
 export interface WallTime {

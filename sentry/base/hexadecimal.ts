@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers of 64 bits as two words of 32, in the hexadecimal digits that C's %llx prints.
 
 export function hexadecimal(high: number, low: number): string {

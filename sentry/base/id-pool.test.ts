@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import { hexadecimal } from './hexadecimal.ts';
 import { IdPool } from './id-pool.ts';

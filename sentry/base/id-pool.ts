@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small numbers that are given again once they are free: Linux's IDA.
 export class IdPool {
   readonly #taken = new Set<number>();

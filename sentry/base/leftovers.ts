@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Work that is nobody's any more, such as closing the many files of a process that has ended: the
 // main loop does a piece of it in a turn, as of long calls.
 const works: Iterator<undefined>[] = [];

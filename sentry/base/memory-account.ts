@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The account of the memory that a sandbox takes, as memory cgroups keep it in Linux. Accounts are
 // a tree: the sandbox, its containers, their processes, and beside the processes file systems with
 // a size of their own. What is charged to an account is charged to all accounts above, and each of

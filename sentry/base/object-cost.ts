@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What objects of the Sentry's kernel are charged (memory-account.ts). Each figure was measured as
 // the growth of the Sentry's resident memory for each object of many, and rounded up;
 // docs/memory.md shows the table and how to measure again.

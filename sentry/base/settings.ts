@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of the Sentry's kernel that the configuration can change before anything runs
 // (linux.sysctl, abi/sysctl.ts). Inside nobody changes those that anything depends on. Those of a
 // network that is the host's (net.*) show what holds there when the Sentry boots.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { SIGKILL, SIGRTMAX, SIGSTOP, SIGUSR1 } from '../../abi/signal.ts';
 import { SignalSet } from './sigset.ts';

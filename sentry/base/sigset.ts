@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A signal set of 64 bits as two 32-bit words: sigset_t of the kernel.
 import { SIGKILL, SIGSTOP } from '../../abi/signal.ts';
 

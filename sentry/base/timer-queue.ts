@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Deadlines in order: a binary heap. Callbacks run from the kernel's main loop. A cancelled timer
 // leaves at once: most are time-outs of calls that end early, and would pile up until they are due.
 export interface Timer {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's turns: one system call's step, one event. What is asked of the host in a turn is as
 // new as anything that the turn can depend on, since whatever happened before its cause happened
 // before it began.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Universally unique identifiers (RFC 9562).
 
 /** A random UUID of version 4. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sleeping without threads. A syscall that may sleep answers a generator: it yields a Sleep and
 // the scheduler resumes it with a Wake. The scheduler joins the queues in the same turn as the
 // yield, so no event is lost between "would block" and "asleep". Wakes may be spurious: every

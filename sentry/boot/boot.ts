@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Puts a sandbox together, in the order that the parts need one another: platform, kernel, file
 // systems, streams, first process; then confines this process.
 

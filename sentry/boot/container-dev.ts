@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /dev of a container: the nodes and links that every container has (OCI runtime specification,
 // "Default Devices" and "Dev symbolic links"), and those of its configuration.
 import {

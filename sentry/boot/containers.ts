@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The containers of this Sentry and the processes that are started in them from outside: the first
 // one at boot, a pod's others and those of `runts exec` over the control socket.
 import { isErrno, type Result } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sandbox's control socket: connections from `runts exec` and, in a pod, from further
 // containers. Whoever can connect has the state directory, and so is the user or root; a request
 // that makes no sense ends its connection.

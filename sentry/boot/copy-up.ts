@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tmpcopyup: a new tmpfs starts with a copy of what the container's root has at that place.
 import { ENOSPC, isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';

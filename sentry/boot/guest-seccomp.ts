@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A container's seccomp profile as what its processes start with, those of `runts exec` too.
 
 import type { SeccompProfile } from '../../protocol/seccomp-profile.ts';

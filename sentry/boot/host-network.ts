@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `--network host`: joins the guest to the network that this process is in, before it is confined.
 import { readFileSync } from 'node:fs';
 import { isErrno } from '../../abi/errno.ts';

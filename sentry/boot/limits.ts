@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The limits of a container's cgroup on the host, as its guests see them: at the start, and after
 // `runts update`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Places to mount on: looked up as the container's root sees them, and made where they are missing,
 // as runc does: through links inside the container, never out of it.
 import { ENOENT, isErrno, type Result } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A container's tree of mounts as its first process finds it: root, what the configuration mounts
 // over it in its order, /dev, and paths that are hidden or read-only.
 import { allCapabilities } from '../../abi/capability.ts';

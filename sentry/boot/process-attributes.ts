@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process that is started from outside begins with, out of its configuration.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';

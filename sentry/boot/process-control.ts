@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One process that stands in for something on the host, and the channel to what stands there for it
 // (the front of native/launcher): requests are carried out, and stops and the end are told.
 import { SIGCONT, SIGKILL, SIGRTMAX, SIGSTOP } from '../../abi/signal.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RUNTS_PROFILE=1: where the Sentry's CPU time goes, measured by V8 and written to the debug log at
 // the end as one line, which tools/profile-top.ts reads. Only with --debug-seccomp: V8's sampling
 // thread makes calls that the list lacks.

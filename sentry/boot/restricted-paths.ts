@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.maskedPaths and linux.readonlyPaths of the OCI runtime specification, as runc has them:
 // mounts over the paths.
 import { isErrno } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why the main program could not be started, as a shell says it: 127 for what is not there, 126 for the rest.
 import {
   E2BIG,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The standard streams of a process that is started from outside: host descriptors as they are, or
 // the slave of a pseudo-terminal whose master is connected to the caller's terminal.
 import { isErrno } from '../../abi/errno.ts';

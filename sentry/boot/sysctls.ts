@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.sysctl of the OCI runtime specification: settings of the Sentry's own kernel.
 import type { Settings } from '../base/settings.ts';
 import { IpcLimits } from '../kernel/ipc/ipc-limits.ts';

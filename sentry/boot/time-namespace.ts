@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The clocks of a container that has linux.timeOffsets: the host's, so much ahead
 // (time_namespaces(7)). Others' clocks start at 0 with the sandbox.
 import { isErrno } from '../../abi/errno.ts';

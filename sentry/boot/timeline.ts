@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When the steps of the start were done, in milliseconds since this process began: one line of the debug log.
 // Not from `performance`, which takes 2 ms to load.
 export class Timeline {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts do --strace`: what the guest asks for and what becomes of it, as lines.
 import { isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What passwd(5) and group(5) inside a container say of the user that a process is started as.
 
 import { noCapabilities } from '../../abi/capability.ts';

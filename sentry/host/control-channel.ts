@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A channel to the command line or to what stands for a process on the host: lines over a stream
 // socket, and descriptors with them. Reading the configuration blocks (the kernel does not run
 // yet); after that nothing does.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's log: lines as pino writes them, straight to the descriptor that the command line opened.
 import { native } from '../../native/addon.ts';
 import { STDERR_LOG } from '../../protocol/descriptors.ts';

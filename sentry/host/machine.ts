@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What boot needs to know of the machine, read once before the Sentry is confined. The launcher opened the
 // files of the host's /proc: the Sentry sees none of it.
 import { readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The further host calls of a Sentry whose guests have the host's network (`--network host`):
 // sockets of IPv4 and IPv6. Raw sockets are not among them: those come from the broker. connect(2)
 // and bind(2) cannot be held to a family here, but a socket of another family cannot be made.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host calls of the Sentry once it has booted: everything else kills it. 'node' is what V8,
 // libuv and glibc ask for by themselves; the rest is called from native/addon only. `runts debug
 // seccomp` prints this list and test/posture compares it with what strace(1) sees.

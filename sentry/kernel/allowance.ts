@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the processes of one container may have together, and what they have had: the kernel's side
 // of cgroups(7).
 import type { MemoryGuarding } from '../../protocol/boot-config.ts';

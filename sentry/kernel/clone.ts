@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // New tasks: fork(2), vfork(2), clone(2), clone3(2). The platform makes the host thread or process;
 // the kernel decides what the child shares with its parent and what is copied.
 

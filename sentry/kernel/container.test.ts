@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Process 1, containers side by side and in one PID namespace, and processes that are started from outside
 // (pid_namespaces(7)).
 import { beforeEach, describe, expect, it } from 'vitest';

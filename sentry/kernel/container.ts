@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A container: the processes that were started as one, their PID namespace and their mounts. The
 // sandbox ends with its first container. The other containers of a pod may join a PID namespace
 // (Kubernetes' shareProcessNamespace).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RLIMIT_CPU (getrlimit(2)): SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one.
 // A timer runs only where a limit is set. As in Linux the soft limit moves on with each signal.
 import { RLIMIT_CPU } from '../../abi/resource.ts';

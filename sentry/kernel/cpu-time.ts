@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CPU time as the guest sees it: what the host charged its threads. Time the Sentry spends on a
 // guest's behalf is not counted. Differs from Linux: user and system time are not told apart.
 import type { SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changes of credentials (credentials(7), capabilities(7)): the rules of setuid and friends, and of
 // what execve does to capability sets.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The end of threads and processes (exit(2), exit_group(2)), zombies, and who adopts orphans.
 
 import { POLLIN } from '../../abi/poll.ts';

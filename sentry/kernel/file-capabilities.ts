@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Capabilities of a program file: struct vfs_cap_data in security.capability (capabilities(7),
 // "File capabilities"; include/uapi/linux/capability.h).
 import type { CapabilitySet } from '../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, test } from 'vitest';
 import { MPOL_BIND } from '../../abi/mempolicy.ts';
 import { CLONE_FILES, CLONE_FS, CLONE_THREAD, CLONE_VM } from '../../abi/sched.ts';

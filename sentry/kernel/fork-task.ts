@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a new task and a new process begin with: everything that is inherited stands here
 // (copy_process() of Linux). What is not named here a child does not have; fork-task.test.ts holds
 // that each field of Task and ThreadGroup has been decided on.

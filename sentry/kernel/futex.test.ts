@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { EFAULT, EINVAL } from '../../abi/errno.ts';
 import { CountingWaker } from '../../test/support/fake-task.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Futex wait queues (futex(2)). Private ones are keyed by memory and address, shared ones by the
 // object behind the mapping. Between the Sentry's read of the word and the waiter's joining no
 // other kernel code runs, so no wake is lost.

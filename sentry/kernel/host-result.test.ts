@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import { EAGAIN, type Result } from '../../abi/errno.ts';
 import { hostResult } from './host-result.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The wait for something that the platform makes on the host for a task: a thread, a process.
 import { isErrno, type Result } from '../../abi/errno.ts';
 import type { Blocking } from '../base/wait.ts';

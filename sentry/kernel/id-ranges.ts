@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Translation between the ids of a container and those of the host (user_namespaces(7)), for
 // /proc/PID/uid_map, the files of the Gofer, and processes of containers of one pod whose ids are
 // not the same on the host.

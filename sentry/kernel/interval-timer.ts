@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // setitimer(2): one real, one virtual and one profiling timer a process; alarm(2).
 import { SI_KERNEL, SIGALRM, SIGPROF, SIGVTALRM } from '../../abi/signal.ts';
 import { ITIMER_REAL, ITIMER_VIRTUAL } from '../../abi/time.ts';

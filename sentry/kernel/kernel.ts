@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel of one sandbox: every table there is one of, and the main loop.
 
 import { SIGKILL } from '../../abi/signal.ts';

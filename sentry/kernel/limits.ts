@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Resource limits of a process (getrlimit(2)).
 import {
   RLIM_INFINITY,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The load averages of getloadavg(3).
 
 const loadSpansSec = [60, 300, 900] as const;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The OOM killer of a container: who is killed, when, and what is refused meanwhile.
 import { describe, expect, it } from 'vitest';
 import { SIGKILL } from '../../abi/signal.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits of memory in force. What the kernel itself makes for guests is charged to accounts and
 // refused there (base/memory-account.ts). What guests touch in their own memory nobody announces:
 // so the Sentry looks at it while any of them runs, and kills the largest process of a container

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of namespaces, which are the inodes that /proc/PID/ns shows (linux/proc_ns.h). Linux
 // gives later ones as they come; here each type has a range of its own, so that a number tells what
 // it is of.

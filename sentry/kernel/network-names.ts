@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names that sockets have in a network without being in any file system: abstract addresses of
 // unix(7), ports of netlink(7). As in Linux they are the network's, so all containers of a pod
 // share them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel knows of the network that its guests have: the sandbox's own loopback device
 // (net/inet), or that of the host (net/host-inet). Chosen once, at boot; everything that differs
 // between the two goes through here.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One value that something else in the Sentry hands over once: the platform, when a host process
 // has done its work, or a vfork(2) child that no longer uses its parent's memory. Tasks sleep until
 // the value is there.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ids by which processes know one another (pid_namespaces(7)). Namespaces lie side by side,
 // most often one a container: every task is in one for life, and what is in another cannot be
 // named. A task's `tid` and a process's `id` are those of its own namespace, so that getpid(2) and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pidfd_open(2): a descriptor that stands for a process, or (PIDFD_THREAD) for one thread; readable
 // when that has ended.
 

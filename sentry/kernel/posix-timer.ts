@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // POSIX per-process timers (timer_create(2)). A timer has at most one signal queued; expiries
 // meanwhile are counted as overruns.
 import { SI_TIMER, SIGEV_NONE, SIGEV_THREAD_ID } from '../../abi/signal.ts';

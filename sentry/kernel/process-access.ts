@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may look into whose process: ptrace(2), "Ptrace access mode checking" with
 // PTRACE_MODE_READ_FSCREDS. /proc/PID, process_vm_readv and the like ask.
 import { CAP_SYS_PTRACE } from '../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RLIM_INFINITY, RLIMIT_CPU } from '../../abi/resource.ts';
 import {

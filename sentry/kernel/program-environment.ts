@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every program that is loaded gets from the machine rather than from its parent.
 import type { SharedMemorySource } from '../mm/memory-manager.ts';
 import type { VdsoFiles } from './time-offsets.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers of a syscall handler that are no values for rax. Outside the range of errnos and results.
 import { ERESTARTSYS, type SysResult } from '../../abi/errno.ts';
 

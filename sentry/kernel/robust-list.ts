@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Robust futexes: what a dying thread still holds is marked and handed on (set_robust_list(2),
 // Documentation/locking/robust-futex-ABI.rst).
 import { isErrno } from '../../abi/errno.ts';

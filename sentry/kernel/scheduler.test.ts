@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ERESTARTNOHAND, ERESTARTSYS, type SysResult } from '../../abi/errno.ts';
 import { SIG_DFL, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1 } from '../../abi/signal.ts';

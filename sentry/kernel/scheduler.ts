@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The scheduler drives tasks. It takes what guest threads stop for, runs the handlers of system
 // calls, puts tasks to sleep and wakes them, and decides on a task's way back to the guest whether
 // a signal has to be delivered first. docs/run-states.md draws the states of a task.

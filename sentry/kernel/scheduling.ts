@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Scheduling parameters of a task: sched(7), kernel/sched/syscalls.c. They are kept and shown, and
 // judged as Linux judges them. The host schedules the threads of a sandbox all alike: nothing here
 // has an effect on that.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory of the Sentry itself beside what the accounts say. Prices are estimates, and garbage is
 // there until V8 collects it: so the Sentry looks at its own size as well. Where it is larger than the
 // accounts explain it collects garbage, and what is there even then its guests have to pay for.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sessions and process groups (setsid(2), setpgid(2), credentials(7)).
 import type { ControllingTerminal } from './terminal.ts';
 import type { ThreadGroup } from './thread-group.ts';

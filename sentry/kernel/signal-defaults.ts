@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a signal does when nobody handles it (signal(7)).
 import {
   SIGABRT,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Delivery of signals: what a pending signal does to a task on its way back to the guest, the
 // frame that a handler runs on, and rt_sigreturn (arch/x86/kernel/signal_64.c; sigreturn(2)).
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // siginfo_t: what a signal carries (sigaction(2)). Encoded to guest memory here and nowhere else.
 import { SIGINFO_BYTES } from '../../abi/signal.ts';
 import { setI64 } from '../../abi/time.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may send signals to whom: kill(2), "For a process to have permission to send a signal".
 import { CAP_KILL } from '../../abi/capability.ts';
 import { SIGCONT } from '../../abi/signal.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dispositions and queues: the signal state of a process and of each of its threads (signal(7)).
 import {
   SA_RESETHAND,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Job-control stops (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) and SIGCONT.
 import { POLLIN } from '../../abi/poll.ts';
 import {

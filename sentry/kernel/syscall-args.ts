@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The six arguments of a syscall, by meaning. The platform copied them once when the thread stopped.
 import { PAGE_SIZE } from '../../abi/page.ts';
 

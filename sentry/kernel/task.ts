@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A task: one guest thread with all that the kernel keeps for it (clone(2)).
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';
 import { SS_DISABLE } from '../../abi/signal.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel knows of a terminal; fs/tty implements it.
 import type { Session } from './session.ts';
 

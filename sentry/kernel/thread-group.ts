@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A process: the threads that share an id, its place among processes, and its signals.
 
 import { POLLIN } from '../../abi/poll.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // By how much a container's clocks are ahead of the sandbox's: time_namespaces(7).
 import {
   CLOCK_BOOTTIME,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RUNTS_TURNS=1: how long the Sentry's only thread was with one thing, by what it did. Whoever else
 // wants something of the Sentry waits that long at the most. Measured is the Sentry's own processor
 // time and the time that it slept for a stub: a machine that is busy with other programs makes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A UTS namespace (uts_namespaces(7)): host name and NIS domain. Every container has one of its own
 // or shares one of its pod; a task gets another by clone, unshare or setns.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wait4(2), waitid(2).
 import { ECHILD, ERESTARTSYS, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';

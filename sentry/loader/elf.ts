@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and judges ELF64 headers (elf(5), fs/binfmt_elf.c). The file is the guest's: every number in it
 // is checked before it is used, and nothing of it is trusted to agree with anything else.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // execve(2), execveat(2): a new program in a fresh address space, and what of the task survives.
 import { EAGAIN, EINTR, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The first line of a script (execve(2), "Interpreter scripts"; fs/binfmt_script.c): the interpreter's
 // path and at most one argument, which is the rest of the line.
 import { ENOEXEC, type Result } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a new program's parts go: Linux's layout of x86-64 (arch/x86/mm/mmap.c), with as many
 // random bits as Linux has by default. Programs rely on the ranges: ThreadSanitizer's shadow has
 // room for Linux's places alone.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // execve(2)'s loading: finds the program behind scripts, judges it, and builds its memory in a *fresh*
 // address space. Every failure before the end leaves the old program untouched: the caller only has to
 // destroy the fresh space.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Maps the segments of one ELF file (elf_load, load_elf_interp in fs/binfmt_elf.c).
 
 import { ENOMEM, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The stack that a new program finds: argc, argv, envp, the auxiliary vector, and the strings above
 // them (create_elf_tables in fs/binfmt_elf.c; System V ABI, "Initial Stack and Register State").
 

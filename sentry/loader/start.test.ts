@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EAGAIN, ENOENT, ESRCH } from '../../abi/errno.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processes that are made from outside: a container's main one, and those of `runts exec`. A task
 // made from nothing, and the command found as a shell would.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Maps the platform's vDSO: a page of clock parameters ([vvar]) and right behind it the code ([vdso]).
 
 import { isErrno, type SysResult } from '../../abi/errno.ts';

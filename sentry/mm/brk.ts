@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // brk(2): the heap that begins behind a program's data.
 import { isErrno } from '../../abi/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../abi/mman.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/maps (proc_pid_maps(5)), and the same lines as values for smaps and numa_maps.
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { deviceMajor, deviceMinor } from '../../abi/stat.ts';

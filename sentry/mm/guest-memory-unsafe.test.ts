@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { EFAULT, EINVAL, ENAMETOOLONG, isErrno, type Result } from '../../abi/errno.ts';
 import { PROT_READ, PROT_WRITE } from '../../abi/mman.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GuestMemory over an AddressSpace: every copy between the Sentry and a guest goes through here.
 // Addresses are checked against the end of guest memory, so that no guest can make the Sentry read
 // or write the platform's own pages in its process. process_vm_readv(2) and the like stop at the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copies between the Sentry and one guest address space. Every value is copied once into the
 // Sentry before it is judged: guest threads go on writing their memory meanwhile.
 import type { Result, SysResult } from '../../abi/errno.ts';

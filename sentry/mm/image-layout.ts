@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** Where exec put things: /proc/PID/{cmdline,environ,stat}, prctl(PR_SET_MM). */
 export interface ImageLayout {
   startCode: number;

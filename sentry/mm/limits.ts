@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much memory a process may have: its resource limits (getrlimit(2)), and the number of its mappings.
 import { CAP_IPC_LOCK } from '../../abi/capability.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from '../../abi/resource.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mlock(2) and its family: mm/mlock.c. Only the accounts are kept: the host does not lock guest memory,
 // since a sandbox is not to pin the host's.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // madvise(2): mm/madvise.c. What changes contents or speed is passed to the host; what only changes
 // fork and core dumps is a flag of the VMA; mere hints are checked and dropped.
 import { EACCES, EINVAL, ENOMEM, EOPNOTSUPP, isErrno, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a mapping of mmap(2) shows and with which rights: the second half of Linux's do_mmap().
 import {
   EACCES,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The memory of one guest process (struct mm_struct): mmap(2), munmap(2), mprotect(2), faults and
 // fork. Threads share it. brk, mremap, madvise, mlock and the growth of stacks are in files of
 // their own beside this.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The set of VMAs of one address space with its accounts, and the queue of host operations that make
 // the host's mappings follow it. Mechanism only: which calls are allowed is memory-manager.ts.
 //

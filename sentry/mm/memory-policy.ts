@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where memory is to come from, as a task (set_mempolicy(2)) or a mapping (mbind(2)) asks. There is
 // one memory node: policies are kept, judged and shown.
 import { MPOL_DEFAULT } from '../../abi/mempolicy.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mremap(2): mm/mremap.c.
 import { EAGAIN, EFAULT, EINVAL, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from '../../abi/mman.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Page arithmetic on guest addresses, which are plain numbers below 2^47 (no 32-bit operators here).
 import { PAGE_SIZE } from '../../abi/page.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a new mapping goes (get_unmapped_area, arch/x86/kernel/sys_x86_64.c): at the hint if it is
 // free, else the highest free place below the mmap base, else the lowest above the bottom-up base. With
 // personality(2)'s ADDR_COMPAT_LAYOUT the last is the only one.

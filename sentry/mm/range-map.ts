@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sorted set of disjoint address ranges, for the thousands of mappings of a JVM or a Go program.
 // Two levels: sorted chunks of sorted items, each chunk remembering its largest free gap. Finding is a
 // binary search; inserting and removing move at most one chunk; the search for free space skips every

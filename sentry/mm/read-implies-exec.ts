@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // READ_IMPLIES_EXEC of personality(2): memory that may be read may be run.
 import { PROT_EXEC, PROT_READ } from '../../abi/mman.ts';
 import { READ_IMPLIES_EXEC } from '../../abi/personality.ts';

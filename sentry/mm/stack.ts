@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stacks that grow down by page faults: expand_stack of Linux's mm/mmap.c.
 import { PROT_NONE } from '../../abi/mman.ts';
 import { RLIMIT_STACK } from '../../abi/resource.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One mapping of a guest address space (struct vm_area_struct): what the guest asked for. The pages
 // themselves are the host kernel's business.
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Making sockets by address family: socket(2), socketpair(2).
 import {
   EAFNOSUPPORT,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process is shown of another's ids (unix(7), SO_PEERCRED and SCM_CREDENTIALS): as its own
 // namespaces have them.
 import { idSeenFrom } from '../kernel/id-ranges.ts';

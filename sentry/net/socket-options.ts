@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of level SOL_SOCKET (socket(7)): those that are kept as values. What depends on the
 // protocol (SO_TYPE, SO_ERROR, SO_PEERCRED) is in syscalls/socket-options.ts.
 /** net.core.wmem_default and wmem_max of Linux. */

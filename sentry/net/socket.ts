@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every socket is (socket(7)): the interface between the socket syscalls and the protocol
 // families. As with other files, operations never sleep: they answer EAGAIN.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One guest address space: the host memory behind one guest process (threads share it).
 import type { Result, SysResult } from '../../abi/errno.ts';
 import type { GuestThread } from './guest-thread.ts';

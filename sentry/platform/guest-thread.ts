@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One guest thread: registers, resume, interrupt, outcome.
 import type { SysResult } from '../../abi/errno.ts';
 import type { AddressSpace } from './address-space.ts';

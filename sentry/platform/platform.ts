@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The seam between the kernel and what runs guest code. It speaks of address spaces and guest
 // threads, never of how: platform-ptrace/ (systrap, ptrace) and platform-kvm/ implement it.
 import type { Result, SysResult } from '../../abi/errno.ts';

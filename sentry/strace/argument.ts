@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One argument of a call in a trace: when it is printed, and how.
 import { isErrno, type SysResult } from '../../abi/errno.ts';
 import type { SyscallArgs } from '../kernel/syscall-args.ts';

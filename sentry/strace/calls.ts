@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How strace(1) prints the arguments of a call where the table's kinds (syscalls/entry.ts) do not say
 // it all: what the kernel writes is printed when the call is left, and the meaning of one argument may
 // hang on another or on the result.

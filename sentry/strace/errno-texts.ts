@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The texts of errnos as strerror(3) of the C library has them, which strace(1) prints behind the names.
 
 const texts: Readonly<Record<string, string>> = {

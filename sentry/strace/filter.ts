@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which calls a trace shows: `--strace-filter`, with strace(1)'s words behind -e trace=.
 
 /** The calls and signals that a trace shows. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The texts of `runts do --strace`, as strace(1) -f -o FILE has them:
 //   2     openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
 // What a guest passes is formatted when the call is entered, for it may change while the call runs; what

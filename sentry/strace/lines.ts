@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lines of a trace: which task has the line that is open, where it is cut because another task has
 // something to tell, and the times beside it.
 import type { SysResult } from '../../abi/errno.ts';

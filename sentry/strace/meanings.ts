@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arguments and results whose meaning hangs on a number beside them: fcntl(2), ioctl(2), wait statuses,
 // the siginfo of a signal.
 import { epollEvent } from '../../abi/epoll.ts';

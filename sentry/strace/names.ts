@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of numbers for strace lines: bits of flag words, and values of plain enumerations. The tables
 // come from abi/; only numbers that run from 0 without a gap are spelled here as lists of names.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One printer for each ArgumentKind. All may meet hostile values: a pointer that cannot be read is
 // printed as a number, and nothing here reads more than a few hundred bytes for one argument.
 import { EFAULT, isErrno } from '../../abi/errno.ts';

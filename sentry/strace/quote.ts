@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guest bytes as strace(1) prints them: quoted, with C escapes, cut after 32 bytes.
 export const MAX_QUOTED = 32;
 

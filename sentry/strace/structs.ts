@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Structures in guest memory as strace(1) prints them. What cannot be read is printed as its address.
 import { isErrno } from '../../abi/errno.ts';
 import { ST_VALID, statfsLayout } from '../../abi/fs.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls by which tasks wait for each other and make each other: futex, clone3, waitid, select, and what
 // waits for a signal.
 import { isErrno, type SysResult } from '../../abi/errno.ts';

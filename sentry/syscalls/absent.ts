@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that runts does not have, with the errno that Linux gives where they are not built in or
 // not permitted. docs/compatibility.md lists them.
 import { ENOSYS, EPERM } from '../../abi/errno.ts';

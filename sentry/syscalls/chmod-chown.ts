@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // chmod(2), fchmod(2), fchmodat(2), chown(2), fchown(2), lchown(2), fchownat(2), utime(2),
 // utimes(2), futimesat(2), utimensat(2).
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fork(2), vfork(2), clone(2), clone3(2), exit(2), exit_group(2), unshare(2), setns(2).
 
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // User and group ids, supplementary groups, capabilities: setuid(2), setresuid(2), capset(2) and relatives.
 
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mkdir(2), rmdir(2), getdents(2), getcwd(2), chdir(2), fchdir(2), chroot(2), umask(2), lseek(2).
 import { CAP_SYS_CHROOT } from '../../abi/capability.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a stopped task to its syscall's row, and the trace of both ends of the call.
 import { ENOSYS, type SysResult } from '../../abi/errno.ts';
 import type { Blocking, MaybeBlocking } from '../base/wait.ts';

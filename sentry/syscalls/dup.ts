@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // dup(2), dup2(2), dup3(2).
 import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_CLOEXEC } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows of the syscall table. From one row come dispatch, strace output, docs/compatibility.md and
 // the table tests.
 import { ENOSYS, type SysResult } from '../../abi/errno.ts';

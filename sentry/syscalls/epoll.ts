@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // epoll_create(2), epoll_create1(2), epoll_ctl(2), epoll_wait(2), epoll_pwait(2), epoll_pwait2(2).
 
 import {

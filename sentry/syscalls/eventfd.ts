@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // eventfd(2).
 import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from '../../abi/eventfd.ts';

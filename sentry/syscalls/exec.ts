@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // execve(2), execveat(2): arguments from guest memory; the rest is loader/exec.ts.
 import { E2BIG, EFAULT, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fcntl(2): descriptors, status flags, locks, pipe sizes, seals, owners.
 import { CAP_SYS_RESOURCE } from '../../abi/capability.ts';
 import { EBADF, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // flock(2), and the record locks of fcntl(2): POSIX (by process) and open file description locks.
 import {
   EAGAIN,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // futex(2), set_robust_list(2), get_robust_list(2), restart_syscall(2).
 import {
   EAGAIN,

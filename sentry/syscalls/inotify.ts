@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // inotify_init(2), inotify_init1(2), inotify_add_watch(2), inotify_rm_watch(2).
 import { EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';

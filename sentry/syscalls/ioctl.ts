@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ioctl(2): what every file has; the rest is the file's own business.
 import { EBADF, ENOTTY, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_ASYNC, O_NONBLOCK } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ioprio_set(2), ioprio_get(2): kept and shown; the host's block layer sees the sandbox's own.
 import { CAP_SYS_ADMIN, CAP_SYS_NICE } from '../../abi/capability.ts';
 import { EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What shmctl(2), semctl(2) and msgctl(2) share: struct ipc64_perm both ways, IPC_STAT by id or by place.
 import { EACCES, EFAULT, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { ipcPerm } from '../../abi/ipc.ts';

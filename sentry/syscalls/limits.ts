@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // getrlimit(2), setrlimit(2), prlimit64(2), getrusage(2), getpriority(2), setpriority(2).
 
 import { CAP_SYS_NICE, CAP_SYS_RESOURCE } from '../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // link(2), symlink(2), unlink(2), readlink(2), mknod(2).
 import { EINVAL, ENOENT, isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD, AT_REMOVEDIR } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads and writes of more bytes than a turn has time for: they go on in pieces, between which
 // other tasks run. Files whose bytes come at once (pipes, sockets, terminals) have bounds of their
 // own and are not cut: `OpenFile.pieceBytes`.

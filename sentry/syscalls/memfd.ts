@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memfd_create(2).
 import { EFAULT, EINVAL, ENAMETOOLONG, ENOSYS, isErrno, type SysResult } from '../../abi/errno.ts';
 import { F_SEAL_EXEC, F_SEAL_SEAL } from '../../abi/fcntl.ts';

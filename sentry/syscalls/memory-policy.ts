@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NUMA policy calls (numa(7)) as a machine with one memory node answers them: mm/mempolicy.c.
 import { EFAULT, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import * as policy from '../../abi/mempolicy.ts';

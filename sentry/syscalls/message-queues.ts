@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System V message queues: msgget(2), msgsnd(2), msgrcv(2), msgctl(2).
 import { CAP_SYS_RESOURCE } from '../../abi/capability.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mmap(2), munmap(2), mprotect(2), pkeys(7), mremap(2), brk(2), madvise(2), mincore(2), msync(2), mlock(2)
 // and its family, remap_file_pages(2).
 

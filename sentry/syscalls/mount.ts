@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mount(2), umount2(2), pivot_root(2). All mounts are private: there is no propagation.
 import { CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import {

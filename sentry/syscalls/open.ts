@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // open(2), openat(2), openat2(2), creat(2), close(2), close_range(2).
 import { E2BIG, EINVAL, EMFILE, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import {

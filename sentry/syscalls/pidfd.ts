@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2).
 import {
   EAGAIN,

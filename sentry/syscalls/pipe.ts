@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pipe(2), pipe2(2).
 import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_CLOEXEC, O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';

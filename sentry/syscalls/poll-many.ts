@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // poll(2) and select(2) over more files than a turn has time to look at: opening, joining and
 // looking go on in pieces.
 import { isErrno, type SysResult } from '../../abi/errno.ts';

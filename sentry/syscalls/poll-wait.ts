@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What poll(2) and select(2) share: sleeping on many files at once, time-outs, the signal mask swap.
 import {
   EFAULT,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // poll(2), ppoll(2).
 import {
   EINVAL,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // prctl(2)'s options about capabilities (capabilities(7)): bounding and ambient sets, securebits.
 import {
   CAP_LAST_CAP,

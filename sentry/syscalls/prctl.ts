@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // prctl(2), arch_prctl(2), personality(2).
 
 import { CAP_SYS_RESOURCE } from '../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // process_vm_readv(2), process_vm_writev(2): copies between two guest processes.
 import {
   EFAULT,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ids of processes, groups and sessions: getpid(2), setpgid(2), setsid(2) and relatives.
 import { EACCES, EINVAL, EPERM, ESRCH, type SysResult } from '../../abi/errno.ts';
 import { ProcessGroup } from '../kernel/session.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // read(2), write(2), readv(2), writev(2), pread(2), pwrite(2), preadv2(2), pwritev2(2).
 import { EINVAL, EOPNOTSUPP, ESPIPE, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_APPEND, O_NONBLOCK } from '../../abi/fcntl.ts';

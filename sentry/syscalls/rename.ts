@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rename(2), renameat(2), renameat2(2).
 import { isErrno, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sched_*(2): scheduling parameters are kept and shown (kernel/scheduling.ts); the host schedules.
 
 import { CAP_SYS_NICE } from '../../abi/capability.ts';

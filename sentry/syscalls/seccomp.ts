@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // seccomp(2), and what prctl(2) has of it.
 import { EFAULT, EINVAL, EOPNOTSUPP, isErrno, type SysResult } from '../../abi/errno.ts';
 import { BPF_MAXINSNS, sockFilter, sockFprog } from '../../abi/filter.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // select(2), pselect6(2).
 import { EBADF, EINVAL, ERESTARTNOHAND, isErrno, type SysResult } from '../../abi/errno.ts';
 import {

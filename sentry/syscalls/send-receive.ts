@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // send(2), sendto, sendmsg, sendmmsg(2), recv(2), recvfrom, recvmsg, recvmmsg(2).
 import { EAGAIN, EINVAL, EPIPE, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { SIGPIPE } from '../../abi/signal.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sendfile(2): fs/read_write.c and fs/splice.c of Linux. Bytes are copied in pieces, between which
 // other tasks run.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System V shared memory: shmget(2), shmat(2), shmdt(2), shmctl(2).
 import { CAP_IPC_LOCK } from '../../abi/capability.ts';
 import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../abi/errno.ts';

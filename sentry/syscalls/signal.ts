@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rt_sigaction(2), rt_sigprocmask(2), rt_sigreturn(2), rt_sigpending, rt_sigtimedwait, rt_sigsuspend,
 // rt_sigqueueinfo, kill(2), tkill, tgkill(2), sigaltstack(2), pause(2).
 

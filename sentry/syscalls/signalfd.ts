@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // signalfd(2), signalfd4(2).
 import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { SIGSET_BYTES } from '../../abi/signal.ts';

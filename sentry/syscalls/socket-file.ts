@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a descriptor to a socket.
 import { ENOTSOCK, isErrno, type Result } from '../../abi/errno.ts';
 import type { Task } from '../kernel/task.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // struct msghdr and its control messages (cmsg(3)): in from the guest, and out to it.
 import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import {

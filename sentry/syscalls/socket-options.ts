@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // getsockopt(2), setsockopt(2): level SOL_SOCKET for every socket (socket(7)); other levels are the
 // socket's own.
 import { CAP_NET_ADMIN } from '../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // socket(2), socketpair(2), bind(2), listen(2), accept(2), connect(2), shutdown(2), getsockname(2),
 // getpeername(2), and the option calls. Sending and receiving: send-receive.ts.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // splice(2), tee(2), vmsplice(2). Bytes are copied: pages are not the Sentry's to move.
 import {
   EAGAIN,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stat(2), fstat(2), lstat(2), fstatat(2), statx(2), access(2), statfs(2).
 import { EACCES, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import {

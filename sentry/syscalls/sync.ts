@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fsync(2), fdatasync(2), sync(2), syncfs(2), sync_file_range(2), posix_fadvise(2), readahead(2).
 import { EBADF, EINVAL, ESPIPE, isErrno, type SysResult } from '../../abi/errno.ts';
 import { canRead, POSIX_FADV_NOREUSE, SYNC_FILE_RANGE_ALL } from '../../abi/fcntl.ts';

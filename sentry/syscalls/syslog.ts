@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // syslog(2): do_syslog of kernel/printk/printk.c, over a log in which nothing is ever written.
 import { CAP_SYS_ADMIN, CAP_SYSLOG } from '../../abi/capability.ts';
 import { EINVAL, EPERM, ERESTARTSYS, type SysResult } from '../../abi/errno.ts';

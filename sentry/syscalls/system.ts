@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // uname(2), sysinfo(2), sethostname(2), getrandom(2), getcpu(2), reboot and other calls
 // about the machine as a whole.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The syscall table of x86-64: rows of all families, one list. Dispatch, strace,
 // docs/compatibility.md and tests read it.
 

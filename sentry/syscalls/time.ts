@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // clock_gettime(2), gettimeofday(2), time(2), nanosleep(2), clock_nanosleep(2), times(2), and the
 // calls that would set clocks.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // getitimer(2), setitimer(2), alarm(2), timer_create(2) and relatives.
 import { EAGAIN, EFAULT, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { RLIMIT_SIGPENDING } from '../../abi/resource.ts';

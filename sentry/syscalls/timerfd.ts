@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // timerfd_create(2), timerfd_settime(2), timerfd_gettime(2).
 import { CAP_WAKE_ALARM } from '../../abi/capability.ts';
 import { EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bodies shared by read(2), write(2), sendfile(2) and their kin: waiting, SIGPIPE, RLIMIT_FSIZE.
 import {
   EAGAIN,

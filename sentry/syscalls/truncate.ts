@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // truncate(2), ftruncate(2), fallocate(2).
 import {
   EBADF,

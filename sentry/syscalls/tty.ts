@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vhangup(2). What else there is to terminals is ioctls and job control: fs/tty/.
 import { CAP_SYS_TTY_CONFIG } from '../../abi/capability.ts';
 import { EPERM, type SysResult } from '../../abi/errno.ts';

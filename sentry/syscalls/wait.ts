@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wait4(2), waitid(2).
 import {
   EAGAIN,

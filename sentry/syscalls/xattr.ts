@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // setxattr(2), getxattr(2), listxattr(2), removexattr(2) and their l and f forms; xattr(7).
 import { CAP_SETFCAP, CAP_SYS_ADMIN } from '../../abi/capability.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A byte queue over one array that grows as it fills, up to a capacity that the owner enforces:
 // pipes, terminals' and stream sockets' buffers. Positions count every byte ever put in, so an
 // owner can remember places in the stream.

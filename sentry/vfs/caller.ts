@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The little that file operations may know of the task on whose behalf they run. `Task` in
 // kernel/ implements it; file systems above kernel/ (proc, devpts) may narrow it to a Task.
 import type { GuestMemory } from '../mm/guest-memory.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What permission checks need to know of a task: credentials(7), capabilities(7).
 import type { CapabilitySet } from '../../abi/capability.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dentry cache: names that were looked up, found or not, and the tree of names in use. A dentry
 // is one name of one node in one file system; mounts of the same file system share them. What keeps
 // a dentry: its pins (open files, working directories, mounts: Path.pin), its children, a mount on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Device numbers of file systems without a device (st_dev): major 0, counted up.
 import { makeDevice } from '../../abi/stat.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An open directory over a snapshot of names, taken when it is read from the start: entries removed
 // since are skipped, entries made since show after rewinddir(3). Positions are places in the
 // snapshot, so telldir/seekdir hold whatever changes in between.

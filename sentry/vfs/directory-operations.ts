@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Making and removing names: mkdir(2), mknod(2), symlink(2), link(2), unlink(2), rmdir(2).
 // Order of the checks as in fs/namei.c: it decides which errno a program sees.
 import { CAP_DAC_READ_SEARCH, CAP_MKNOD } from '../../abi/capability.ts';

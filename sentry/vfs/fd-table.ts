@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A table of file descriptors: fcntl(2), dup(2), close_range(2); struct files_struct.
 import { EBADF, EMFILE, ENOMEM, type Result, type SysResult } from '../../abi/errno.ts';
 import { O_PATH } from '../../abi/fcntl.ts';

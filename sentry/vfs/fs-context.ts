@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Root, working directory and umask of a process (chroot(2), chdir(2), umask(2)); shared with CLONE_FS.
 import type { Caller } from './caller.ts';
 import type { FdTable } from './fd-table.ts';

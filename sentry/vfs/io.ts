@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where bytes of a read go and bytes of a write come from: guest memory (through iovecs) or the
 // kernel's own buffers (sendfile, the ELF loader). Both may stop early at a bad guest address.
 import { EFAULT, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks: record locks by process and by open file description (fcntl(2)), and flock(2). They
 // hang on the file (Node.identity). An owner is an object: the FdTable for POSIX locks, the
 // OpenFile for the others.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What mounts are charged, and what is left of those that go or never were.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ENOMEM, ENOTDIR, isErrno } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mounts and the tree of them (mount_namespaces(7)). No propagation: every mount is private.
 import {
   EBUSY,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The objects behind names: what a file system implements. Names are byte strings, one char per
 // byte (latin1), never '/' and never '.' or '..' here: the path walk handles those.
 // No operation sleeps. Permissions are checked by vfs/ before a node is asked, with `attributes`.

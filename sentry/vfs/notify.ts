@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where file events are told: inotify(7) hangs its watches on nodes here, everybody else calls notify*.
 // Observers only record and wake; they never call back into the vfs.
 

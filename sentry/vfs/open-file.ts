@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An open file description (open(2)): what descriptors point to, shared by dup, fork and SCM_RIGHTS.
 // Operations never sleep: they answer EAGAIN, and the syscall layer turns that into a sleep on
 // `queue` unless the file is non-blocking.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // open(2), openat2(2): from a path to an open file description. Installing a descriptor is the
 // syscall's business.
 import {

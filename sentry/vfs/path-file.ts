@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What open(O_PATH) gives: a place, not a file. FdTable.get answers EBADF for it; only calls that take any
 // descriptor (fstat, fchdir, *at, dup, close) see it.
 import { EBADF, type SysResult } from '../../abi/errno.ts';

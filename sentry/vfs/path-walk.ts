@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a path name to a place: path_resolution(7), openat2(2) RESOLVE_*.
 // One PathWalk object a walk. A symbolic link's target is put in front of what is left of the path,
 // so there is one loop and no recursion.

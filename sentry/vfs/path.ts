@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A place in the tree of mounts: mount + dentry (path_resolution(7)), and its text.
 import { anonymousDentry, type Dentry, pinDentry, unpinDentry } from './dentry.ts';
 import type { Mount } from './mount.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may do what to a node: path_resolution(7), capabilities(7), inode(7), access(2).
 import {
   CAP_CHOWN,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Open files with positions: read(2) and write(2) are pread(2) and pwrite(2) at the file offset,
 // which lseek(2) moves.
 import { EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';

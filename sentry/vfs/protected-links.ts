@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Protection against links and files that others put into directories where everybody may write
 // (proc_sys_fs(5): protected_symlinks, protected_hardlinks, protected_fifos, protected_regular;
 // fs/namei.c). A container on a host of today finds the values that systemd sets, so those hold

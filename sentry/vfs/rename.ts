@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // renameat2(2): RENAME_NOREPLACE and RENAME_EXCHANGE; RENAME_WHITEOUT is refused.
 import {
   EBUSY,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Nodes that stand for something outside their file system: FIFOs and devices. What they mean is a
 // matter of the mount namespace that they are opened in (fs/dev/devices.ts), because the vfs lies
 // below fs/pipe and fs/dev.

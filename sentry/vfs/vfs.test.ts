@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Path walks, opens, names and permissions over a tmpfs.
 import { strict as assert } from 'node:assert';
 import { describe, it } from 'vitest';

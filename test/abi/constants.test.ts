@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every number in abi/ that is a macro in the host's kernel headers has the macro's value; and offsets
 // and sizes of structs are those that gcc gives.
 import { execFileSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ranges of addresses whose end is past 2^64, or nearly: the sum wraps as Linux's does, and nothing
 // else is changed.
 #include <sys/mman.h>

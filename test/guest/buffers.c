@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bounds of what the kernel keeps for a program: SO_SNDBUF and SO_RCVBUF, pending signals, timers.
 #include <netinet/in.h>
 #include <poll.h>

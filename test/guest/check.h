@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // A small test frame for guest programs. Each TEST runs in a child of its own, in a fresh directory
 // below /tmp, and has CHECK_SECONDS, more than any needs on a machine with much else to do. Output
 // is TAP: `ok 1 - name`, `not ok 2 - name`, with `# file:line:` lines before for what went wrong.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Clocks and timers: clock_gettime(2), nanosleep(2), clock_nanosleep(2), setitimer(2), timer_create(2),
 // alarm(2), times(2), getrusage(2).
 #include <pthread.h>

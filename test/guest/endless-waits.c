@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that must not wait where nothing can come, and calls that must wait although they have
 // taken their bytes.
 #include <poll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // epoll(7): level and edge triggered, one shot, nesting, lifetime.
 #include <poll.h>
 #include <sys/epoll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // eventfd(2), timerfd_create(2), signalfd(2), inotify(7).
 #include <poll.h>
 #include <sys/eventfd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // execve(2), fexecve(3), execveat(2): arguments, environment, auxiliary vector, scripts, what is kept.
 #include <elf.h>
 #include <sys/auxv.h>

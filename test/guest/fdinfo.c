@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/fdinfo: what each kind of descriptor shows (proc_pid_fdinfo(5)).
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regular files and open files: open(2), read(2), write(2), lseek(2), truncate(2), fcntl(2), flock(2),
 // dup(2), fallocate(2), copy_file_range(2), sendfile(2), preadv(2).
 #include <sys/file.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every guest program of this folder. Those whose behaviour hangs on how they are linked run statically
 // linked too.
 import { readdirSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets on the host's network (--network host): what the Sentry does itself over sockets that never wait.
 #include <arpa/inet.h>
 #include <linux/errqueue.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What comes and goes with the bytes of the host's sockets (--network host): control messages,
 // times, positions.
 #include <arpa/inet.h>

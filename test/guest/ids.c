@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Credentials, capabilities, limits, prctl(2), names of the machine, random numbers, priorities.
 #include <grp.h>
 #include <linux/capability.h>

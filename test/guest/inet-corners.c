@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TCP connections whose other end is gone, ports that several sockets share, datagrams that are sent
 // in parts.
 #include <netinet/in.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TCP and UDP over the loopback device: ip(7), tcp(7), udp(7), IPv6, socket options.
 #include <arpa/inet.h>
 #include <net/if.h>

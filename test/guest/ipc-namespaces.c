@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // IPC namespaces (ipc_namespaces(7)): unshare, clone, setns, their settings, and their end. Cases
 // that need the right to make one are skipped without it.
 #include <mqueue.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mmap(2), munmap(2), mremap(2), mprotect(2), madvise(2), brk(2), memfd_create(2), msync(2), mincore(2).
 #include <setjmp.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // POSIX message queues: mq_overview(7), and the file system that shows them.
 #include <mqueue.h>
 #include <poll.h>

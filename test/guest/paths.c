@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names: rename(2), link(2), symlink(2), unlink(2), mkdir(2), the *at calls, permissions, stat(2), statx(2),
 // getdents(2), utimensat(2), chmod(2), chown(2), xattr(7), chroot(2), mount tables.
 #include <dirent.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors of processes and threads: CLONE_PIDFD of clone(2) and clone3(2), pidfd_open(2),
 // pidfd_send_signal(2).
 #include <linux/sched.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pipe(2), poll(2), select(2), splice(2), tee(2), vmsplice(2).
 #include <limits.h>
 #include <poll.h>

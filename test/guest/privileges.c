@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rights that come with files and that must not be gained, kept or passed on by accident: links in
 // directories of all, noexec mounts, set-id bits and capabilities of files that change, programs
 // that are open for writing.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Corners of processes and signals: orphaned groups, stops against deaths, threads that come and go.
 #include <linux/futex.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kills, stops and execs that meet forks, clones and vforks of other threads half-way.
 #include <pthread.h>
 #include <sched.h>

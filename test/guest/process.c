@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processes: fork(2), vfork(2), clone(2), wait(2), waitid(2), setpgid(2), setsid(2), exit codes.
 #include <linux/sched.h>
 #include <sched.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc, /sys and /dev: proc(5), sysfs(5), null(4), full(4), random(4).
 #include <dirent.h>
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pseudo terminals: pts(4), termios(3), line discipline, job control over a terminal.
 #include <pty.h>
 #include <sys/ioctl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls on files that a C library makes under another name, or not at all any more: each by its own number.
 #include "check.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls on memory that few programs make: locks, remap_file_pages, protection keys, NUMA policy (as
 // a machine with one memory node has it).
 #include "check.h"

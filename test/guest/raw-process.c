@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls on processes, waits and the machine that a C library makes under another name or wraps:
 // each by its own number.
 #include "check.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls on signals as the kernel has them, with an eight-byte set and no help of a C library.
 #include "check.h"
 

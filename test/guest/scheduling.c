@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sched_setscheduler(2), sched_setattr(2), ioprio_set(2): parameters that are kept, shown and
 // judged. Nothing here asks whether they have an effect.
 #include "check.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // seccomp(2) and prctl(PR_SET_SECCOMP): modes, actions of filters, inheritance, stacks, limits.
 #include <linux/audit.h>
 #include <linux/filter.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signals: sigaction(2), sigaltstack(2), sigprocmask(2), sigqueue(3), sigwaitinfo(2), restart of calls,
 // faults, floating point state, job-control signals.
 #include <pthread.h>

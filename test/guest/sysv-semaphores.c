@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System V semaphores: semget(2), semop(2), semctl(2).
 #include <sched.h>
 #include <grp.h>

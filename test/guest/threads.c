@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads: pthreads over clone(2), futex(2), robust lists, thread-local storage, exit of threads.
 #include <linux/futex.h>
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // splice(2), vmsplice(2), sendfile(2), copy_file_range(2): which files take part, how much one call
 // moves, and when it waits.
 #include <poll.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals, the finer points: packet mode, exclusive use, sessions that end, background writers,
 // full buffers (ioctl_tty(2), pty(7), setsid(2)).
 #include <asm/termbits.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // unix(7): stream, datagram and seqpacket sockets, SCM_RIGHTS, credentials, abstract names.
 #include <poll.h>
 #include <stddef.h>

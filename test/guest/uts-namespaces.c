@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTS namespaces (uts_namespaces(7)): unshare, clone, setns, and names that are one namespace's.
 // Cases that need the right to make one are skipped without it.
 #include <sched.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // setxattr(2), getxattr(2), listxattr(2), removexattr(2): each in its three forms (by path, of a
 // link, by descriptor).
 #include "check.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ways out of --root and --volume. The test puts a secret beside both on the host, and links to it
 // inside; the guest has the root of ROOT, /shared (writable) and /ro (:ro). HOST_DIR is their
 // parent on the host.

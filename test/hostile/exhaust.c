@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests that take all there is: processes, threads, descriptors, mappings, files, pipes, memory.
 // Run with --pids and --memory. Others must go on.
 #include <dirent.h>

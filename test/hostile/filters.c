@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests that turn seccomp(2) against the Sentry: random programs, the largest stacks in many
 // processes, TSYNC while threads come and go.
 #include <linux/filter.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // npm run fuzz: random calls beside a heartbeat (random-calls.c) for an hour, or for FUZZ_SECONDS,
 // with the seed FUZZ_SEED or one of its own, which it prints. Exit status 0: nothing hung, and no
 // turn of the Sentry was too long.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Short rounds of random calls by processes of several users at once, and a first look at each call.
 #include "fuzz.h"
 

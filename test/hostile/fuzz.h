@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // All system call numbers with arguments that mean something at the wrong place: boundaries, pointers to
 // garbage, real descriptors, paths. The sequence of a process hangs on its seed only.
 #ifndef TEST_HOSTILE_FUZZ_H_

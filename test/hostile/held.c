@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Guests that want the lock of their address space held for long, or memory of the host's kernel
  * (held.test.ts):

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest that took over its stub cannot have the host kernel hold the lock of its address space
 // for long, for the Sentry and the host's ps(1) wait for it then; nor page tables that --memory
 // does not count.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // hoard CASE SECONDS: takes one kind of what the kernel keeps for guests, until a call is refused or
 // the time is over; prints which, and holds all of it for a second. memory.test.ts looks at the
 // sandbox from outside meanwhile.

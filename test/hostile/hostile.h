@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // What the attacks share: a deterministic random source, victims, the hunt for the stub, and the question
 // whether the sandbox is still well. Built on the frame of test/guest/check.h: each TEST is a process of
 // its own, so what an attack ruins must be its own process only.

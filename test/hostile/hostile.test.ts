@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests that attack: each program of this folder runs in one sandbox, which must live through all of its
 // cases; a case fails where the attack reached more than its own process. See hostile.h.
 import { execFileSync } from 'node:child_process';

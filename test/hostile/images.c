@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs that are none: ELF files with one field after the other ruined, and scripts.
 #include <elf.h>
 #include <sys/resource.h>

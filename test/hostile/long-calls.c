@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls with the most work that one call can be given. Each is to do it whole, as Linux does, and
 // none may keep the Sentry from others for long: the test that runs this file reads how long from
 // the Sentry's own account (RUNTS_TURNS=1).

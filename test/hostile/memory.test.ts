@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // --memory is a limit for whatever a guest can make the sandbox keep: not only for pages of its own,
 // but for every kind of object and queue of the Sentry. From outside all of the sandbox stays below
 // the limit and a slack, which docs/memory.md explains.

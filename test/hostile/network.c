@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attacks through the host's network (--network host): other families, the host's abstract sockets,
 // addresses, options and control messages that make no sense. HOST_SOCKET names an abstract socket
 // on which the test listens outside.

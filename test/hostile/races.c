@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Double fetches and races: arguments that change while the kernel reads them; exec, exit, fork and
 // unmap against other threads; futexes, robust lists and clear_child_tid on bad memory.
 #include <linux/futex.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random calls for as long as one likes, by processes with threads, beside a neighbour that does
 // honest work all the time: where the neighbour stops, something hangs. FUZZ_SEED and FUZZ_SECONDS
 // say which calls and how long; a run is the same for the same seed, as far as time does not play a

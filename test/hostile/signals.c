@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signal frames, alternate stacks and handlers that are garbage; signal storms.
 #include <sys/time.h>
 #include <sys/ucontext.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest that finds the stub, jumps to its syscall instruction and writes to its mailbox.
 #include <sched.h>
 #include <sys/prctl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An ordinary user against the processes and files of others.
 #include <dirent.h>
 #include <grp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests for stubs.test.ts: busy COMMAND SECONDS.
 //   clones   threads and processes one after the other; fails where one cannot be made
 //   forks    some threads map files while others fork children that rest for a while

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the command line of this tree and waits for it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts do` as a shell user sees it: exit codes, signals, streams, bad input.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

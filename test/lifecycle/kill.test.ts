@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kill -9 of each process of a sandbox in turn: the others end too and the command line says what
 // died; nothing is left behind.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

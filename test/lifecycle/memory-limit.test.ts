@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // --memory binds: what has too much is killed, and only that.
 import { describe, expect, it } from 'vitest';
 import { run, runts } from '../support/run.ts';

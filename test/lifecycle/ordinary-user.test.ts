@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts do` for a user who is not root: what the guest sees and may do, and that nothing is left behind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import {

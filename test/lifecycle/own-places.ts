@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A mount namespace of the test's own, with fresh file systems where a sandbox could leave a file:
 // what is there was left by the sandboxes that ran in it, whatever other tests do to the host's
 // files and mounts meanwhile.

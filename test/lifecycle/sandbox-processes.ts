@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the processes of a running sandbox in /proc, from its command line's pid.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 

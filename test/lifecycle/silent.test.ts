@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Sentry that does not answer: the user is told, a signal ends the sandbox, and its end does not
 // hang on the Sentry's.
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Calls whose traces by strace(1) and by `runts do --strace` are compared: strace.test.ts. */
 #define _GNU_SOURCE
 #include <sys/socket.h>

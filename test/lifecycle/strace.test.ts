@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `--strace` against strace(1): both trace the same static program, and both texts are the same, but for
 // what is another number in each run.
 import { spawnSync } from 'node:child_process';

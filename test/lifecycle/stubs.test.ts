@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stubs that make threads and processes while the host stops them (as a freezer or a debugger
 // does), and what descriptors the processes hold that they make in the middle of other things.
 import { execFileSync } from 'node:child_process';

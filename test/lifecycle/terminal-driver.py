@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs `runts do` on a fresh pseudo-terminal: terminal-driver.py RUNTS SCENARIO. See terminal.test.ts."""
 import fcntl
 import os

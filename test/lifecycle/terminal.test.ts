@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `runts do` on a terminal: driven through a pseudo-terminal by a small Python program, which knows how to
 // make one and to look at its settings.
 import { spawnSync } from 'node:child_process';

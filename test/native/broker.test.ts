@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network broker under attack (native/test/broker-test.c), confined as it is and under ASan and UBSan.
 import { describe, expect, it } from 'vitest';
 import { root, run } from '../support/run.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parsers of the quick path (native/launcher/quick), under ASan and UBSan: whatever they do not
 // leave to Node they must understand as Node does.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The C parts that can be tested on their own, under ASan and UBSan (native/Makefile, target asan-test).
 import { describe, expect, it } from 'vitest';
 import { root, run } from '../support/run.ts';

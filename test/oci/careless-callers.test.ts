@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Callers that leave descriptors open, allow few of them, or do not wait for one another.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CRI-O, as far as it shows to a runtime: its calls of conmon and of the runtime, with the
 // namespaces that it pins, with and without a sandbox container. CRI-O itself cannot be had on the
 // machines of these tests (docs/oci.md).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals of containers: --console-socket, where the other end is an engine's shim.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A container's mounts and root from inside, driven directly: what validation.test.ts does not ask.
 import {
   chmodSync,

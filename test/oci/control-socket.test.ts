@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's control socket under nonsense: whoever can connect is root, but no connection may
 // harm the container.
 import { readdirSync } from 'node:fs';

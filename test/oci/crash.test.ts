@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kill -9 of each process of a container, in each state: `state` tells the truth afterwards, `delete` cleans
 // up, nothing stays behind. And of the command line in the middle of its work, as an engine that dies does.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What critest, the validation suite of sigs.k8s.io/cri-tools, asks in
 // pkg/validate/security_context_linux.go and pod_linux.go, reproduced one by one: it needs a
 // registry's images, so these are cases of our own after its list. Left out: SELinux and AppArmor

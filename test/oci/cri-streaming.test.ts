@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `crictl exec`, `exec -it`, `attach`, `logs` and `checkpoint` ask of containerd, and
 // critest's pkg/validate/streaming.go and container.go (volumes, logs), case by case.
 import {

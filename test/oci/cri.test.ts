@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pods over containerd's CRI, as a kubelet asks for them.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

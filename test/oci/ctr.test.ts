@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // containerd's own client, through io.containerd.runc.v2 with the binary named.
 import { scriptCases } from './support/script.ts';
 

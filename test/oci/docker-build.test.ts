@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docker build, with the runtime as Docker's default: there is no other way to choose it.
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Volumes, docker cp, commit and build: what goes between host, image and container.
 import { scriptCases } from './support/script.ts';
 

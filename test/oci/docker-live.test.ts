@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Docker does to a container that runs: exec, signals, pause, top, logs, restart.
 import { scriptCases } from './support/script.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Docker's networks with the sockets of the container's network namespace (dev.runts.network=host):
 // bridges of the user's with addresses and Docker's names, published ports, a network shared with
 // another container or with the host, settings.

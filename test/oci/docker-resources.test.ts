@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docker run's limits: they must bind, and Docker must read them where it looks, the cgroups of init's pid.
 import { scriptCases } from './support/script.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docker run and its options.
 import { scriptCases } from './support/script.ts';
 

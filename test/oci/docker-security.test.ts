@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docker run's capabilities, seccomp and the rest of what confines the guest.
 import { scriptCases } from './support/script.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // docker run -it and docker exec -it on a terminal with a person at it.
 import { afterEach, beforeEach, describe, expect, inject } from 'vitest';
 import { itMayFail } from '../support/expected.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What others do to a container's files shows inside at once, also where the Sentry has them
 // cached: whoever sees one change sees every change before it. The program has read enough that
 // directories are watched.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Images, and guests that change theirs, whose files are not what those expect who start processes in them.
 import { expect } from 'vitest';
 import { boxCases } from './support/box.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mounts[].uidMappings and gidMappings, options idmap and ridmap: mount_setattr(2) "ID-mapped
 // mounts". What is expected here was seen on Linux 6.18 with a tmpfs mapped by mount_setattr, in
 // and outside of a user namespace: runc 1.1 has no such mounts.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verbs beside create, start, state, kill and delete: run, exec, list, ps, pause, update, events, spec,
 // features, checkpoint.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // create, start, state, kill and delete on a bundle, as an engine calls them.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';

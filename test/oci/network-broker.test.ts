@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What takes a capability in the container's network namespace: raw sockets, low ports, ping
 // sockets for a group. The broker makes them for runts (native/launcher/broker.c); runc's
 // containers just may. Both must see the same.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The guest processes of each container of a pod are in that container's cgroups: what binds and
 // counts there binds and counts them, and pausing one rests that one alone (docs/oci.md, Pods).
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits of one container of a pod: its own processes and memory count, and nobody else's
 // (docs/oci.md, Limits).
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pod of ten containers that all work: probes by exec in each as a kubelet asks them, ends and
 // forced deletions of single ones in the middle of it, and containers made anew in their place.
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Host names of a pod's containers: a UTS namespace of its own, or another's by path (docs/oci.md, Pods).
 import { expect } from 'vitest';
 import { type Box, boxCases } from './support/box.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Directories of the host that two containers of a pod have mounted: sockets, FIFOs, locks, watches
 // and memory in them are one file's, whoever asks, and what either container may do is not
 // (docs/oci.md, Pods).

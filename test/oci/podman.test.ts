@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Podman and conmon, where they are installed (tools/setup-host.sh does not fetch them). Only with
 // runts: Podman raises limits that runc then cannot set on a machine without CAP_SYS_RESOURCE.
 import { spawnSync } from 'node:child_process';

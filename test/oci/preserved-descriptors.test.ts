@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // --preserve-fds: what a process is given from 3 on. A socket among them is one: socket activation
 // is the use of it.
 import { execFile, execFileSync } from 'node:child_process';

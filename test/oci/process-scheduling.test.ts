@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // process.scheduler and process.ioPriority of config.json. runc 1.1 knows neither.
 import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the host mounts below a bind mount while a container runs: mount_namespaces(7) "Shared subtrees".
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

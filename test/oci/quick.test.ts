@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quick path (native/launcher/quick): each verb both ways, in each state of a container, must
 // do and say the same; and what is odd must be left to Node before anything was done.
 import {

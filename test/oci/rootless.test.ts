@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Engines of an ordinary user: Podman and Buildah make a user namespace from the user's subordinate ids and
 // start the runtime as its root. Where they are installed (tools/setup-host.sh does not fetch them).
 import { spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory limits in which the sandbox itself would not fit: the cgroup has more, the Sentry holds
 // the guest to the limit.
 import { expect } from 'vitest';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.timeOffsets: time_namespaces(7). runc 1.1 has no time namespaces; what is expected was seen
 // with unshare(1) -T.
 import { execFileSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Containers whose ids are others on the host: linux.uidMappings and gidMappings (user_namespaces(7)).
 import {
   chmodSync,

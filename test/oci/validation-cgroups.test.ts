@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cases about cgroups of opencontainers/runtime-tools' validation/ (validation.test.ts has the
 // others). Names are theirs.
 import { existsSync, readFileSync, rmdirSync } from 'node:fs';

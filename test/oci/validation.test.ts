@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cases of opencontainers/runtime-tools' validation/, one by one: there a Go program looks from inside,
 // here a shell script does. Names are theirs.
 import { execFileSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real programs under `strace -f`: after it has installed its filter, no process makes a host call
 // outside its list.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every process of a running sandbox may do, as /proc tells: namespaces, root, ids, capabilities,
 // descriptors, no_new_privs, seccomp.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sentry and Gofer as forks of the command line's Node (native/preboot): what of that one they must not have.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the log of `strace -f -i`: which process made which host calls after it had confined itself.
 
 export type Role = 'sentry' | 'gofer' | 'stub' | 'other';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Headless Chromium, as Puppeteer and Playwright start it.
 import { describe, program } from '../support/program.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CPython's own test suite (Debian's libpython3-testsuite) in the sandbox. A module that fails
 // there is run on the host too: only what the host lacks counts as our failure.
 import { describe, expect, it } from 'vitest';

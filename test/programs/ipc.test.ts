@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System V IPC by programs that use it: util-linux, perl, PostgreSQL. In IPC namespaces of their
 // own, so that ids and limits are the same on both sides.
 import { describe, program } from '../support/program.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compilers and language runtimes.
 import { join } from 'node:path';
 import { describe, program } from '../support/program.ts';

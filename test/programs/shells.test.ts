@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shells: what they do with processes, descriptors, signals and terminals.
 import { describe, program } from '../support/program.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Interactive programs on a terminal, as a person sees them: tmux types into `runts do -- bash`.
 import { afterAll, afterEach, beforeEach, expect, describe as group, it as one } from 'vitest';
 import { until } from '../lifecycle/command.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text tools, archives, git, sqlite, perl.
 import { describe, program } from '../support/program.ts';
 

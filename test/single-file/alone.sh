@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Runs a command where there is nothing but dist/runts, the libraries that it names, and busybox: in a mount namespace
 # of its own, with a root of its own. The host's kernel files (/proc, /dev) are there, as on any machine.
 # usage: unshare -m sh alone.sh EXECUTABLE COMMAND...

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // dist/runts, built once for a state of the bundles.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

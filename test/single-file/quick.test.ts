@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quick path in dist/runts (native/single-file): what it answers is what Node does
 // (RUNTS_QUICK=0), and it is gone through for the verbs that it knows, and for nothing else.
 // test/oci/quick.test.ts has the verbs' details.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // dist/runts where nothing else of ours is: a copy in a root of its own, without Node, npm, this
 // tree or a PATH.
 import { spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cases that are known to fail: they run all the same, and one that passes fails the run, so that the
 // list can only shrink.
 import { expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An AddressSpace without a platform, for unit tests of sentry/mm and sentry/loader: pages in a Map,
 // operations done at once where the test does not ask to hold them, host descriptors that are arrays.
 import { EFAULT, type Errno, type Result, type SysResult } from '../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A caller of the vfs without a task: credentials, a root and descriptors, for unit tests.
 import { ENXIO } from '../../abi/errno.ts';
 import type { Clock } from '../../sentry/base/clock.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An OpenFile over an array, mappable through a FakeAddressSpace's `files`.
 import type { Result, SysResult } from '../../abi/errno.ts';
 import { BufferSource, type Sink } from '../../sentry/vfs/io.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A real Kernel over a platform that runs nothing: tests say what guest threads stop for, and look at
 // what they are resumed with. For the scheduler, signals, exits and waits.
 import { ENOSYS } from '../../abi/errno.ts';

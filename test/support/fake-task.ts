@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A task without a kernel or a guest, for unit tests of syscall handlers: flat memory, a clock that the
 // test moves, a real descriptor table. Generators are stepped by hand.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Gofer without confinement, for tests: serves the directories of its arguments ('rw:' before
 // writable ones) on descriptor 3. GOFER_WATCHES: how many directories it may watch.
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../abi/fcntl.ts';

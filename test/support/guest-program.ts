@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guest programs of test/guest: compiled once, run natively first (a case that fails there is wrong),
 // then in the sandbox. See test/guest/check.h for the frame and its output.
 import { execFileSync } from 'node:child_process';

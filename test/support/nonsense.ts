@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What both sides of the Gofer's protocol are sent by their hostile tests.
 
 /** Names that are entries below an attach point in the first row, and names that lead out or are none. */

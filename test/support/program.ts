@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real programs: one script, natively and in the sandbox, in the same fresh directory; standard output
 // and exit code must be equal.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';

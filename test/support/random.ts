@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** Random whole numbers below a bound, the same ones for the same seed (mulberry32). */
 export function generator(seed: number): (below: number) => number {
   let state = seed;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel would answer to a system call under a compiled filter.
 export interface Call {
   readonly nr: number;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts test/support/gofer-child.ts and connects to it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

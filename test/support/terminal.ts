@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A terminal with a person at it: tmux runs the host's shell, keys go in, the screen comes out. Nothing
 // waits for a fixed time: each step waits for what a person would wait for, and fails with the screen.
 import { spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's own account of its turns (RUNTS_TURNS=1), for tests that nothing keeps it from
 // others for long.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # A host as users have them: Debian's kernel, systemd as pid 1, the unified hierarchy of cgroup v2. Boots it in a virtual
 # machine whose root is this machine's own file system, read by 9p under an overlay in memory (nothing is written to it),
 # runs SCRIPT there as root, prints what it prints and ends with its exit code.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs inside the virtual machine (boot.sh): what depends on systemd, the unified hierarchy and Debian's kernel, each next to runc
 # where both can do it. One line for each check; ends with 'N passed, N failed'.
 set -u

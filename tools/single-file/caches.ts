@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Run by tools/single-file.ts under the flags of the executable, with the folder of the bundles and
 // the one for the results: the scripts as they go into the executable, and the code caches that fit
 // them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // As much of an ELF file (elf(5)) as is needed to change a linked program a little, in place.
 import { PF_X, PT_LOAD } from '../../abi/elf.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gives the executable an entry of our own: native/single-file/README.md. The program goes behind
 // what is in the file, at addresses below Node's; the kernel sees it and Node's segments, but not
 // that Node wants to be loaded by ld.so, and starts it. It has Node's own headers, for the case

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Node is linked with libatomic for a single function, and machines that do not compile programs
 // rarely have the library (Debian's own images do not). So the function (native/portable/) goes
 // into the unused end of the text's last page, what called the library's is bound to it, and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Changes the process of config.json by the options of `runts exec`, as runts/commands/exec.ts
  * does. test/native/quick-parse.test.ts compares the two.

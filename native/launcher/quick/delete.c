@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * `runts delete` of a container that has stopped, and `delete --force` of one that does not exist.
  * It does what runts/oci/destroy.ts does where no process is left to be killed;

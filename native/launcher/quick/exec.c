@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * `runts exec`: does what runts/oci/exec.ts does; test/oci/quick.test.ts compares the two. This
  * process, or a child of it, becomes the front of the new one (container.c, front.c).

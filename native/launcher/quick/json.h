@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads a JSON document of known shape from front to back. A function returns false, or sets
  * `failed`, where the text is not plainly what the caller asks for. There are no messages about

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Prepares Node for the verbs that start a sandbox. Node is told to make a preboot
  * (native/preboot). While it boots, all descriptors that the launcher lays out are taken, so that

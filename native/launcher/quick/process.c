@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Turns process.json (`runts exec --process`), or `process` of config.json, into the request for
  * the Sentry. It does what runts/oci/plan-process.ts and runts/oci/spec/{schema,rules}-process.ts

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * process.c and changes.c: the process to start, between the document that describes it and the
  * request to the Sentry.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * `runts ps --format json`: the host processes of a container's processes. Node
  * (runts/oci/host-processes.ts) runs this code too.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The quick path: the verbs that engines call most (state, start, kill, delete, exec, ps, pause,
  * resume), carried out without Node, whose boot alone takes longer. See README.md here.

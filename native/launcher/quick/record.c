@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Reads the quick record, ROOT/ID/quick, which runts/oci/state/quick-record.ts writes: its format is
  * protocol/state-files.ts.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The status of a container, as runts/oci/state/status.ts and process-identity.ts find it;
  * test/oci/quick.test.ts compares the two.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * `runts state`, `start`, `kill`, `pause` and `resume`: they do what the files of these names in
  * runts/commands do, with which test/oci/quick.test.ts compares them.

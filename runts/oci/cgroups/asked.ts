@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What counts as asked for: engines write 0 and '' for "not set" (docker update's "kernel": 0,
 // "weight": 0), as Go's runc reads a missing field.
 

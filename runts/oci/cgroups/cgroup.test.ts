@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real cgroups, where this machine lets us make some: as root, with the hierarchies writable.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';

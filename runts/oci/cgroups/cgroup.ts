@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cgroups of one container: one directory in each of the host's hierarchies, made, limited,
 // looked at and removed as one thing. config-linux.md "Control groups"; runc's cgroupfs manager is
 // the model for what is not written down.

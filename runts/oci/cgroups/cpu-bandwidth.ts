@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The burst beside quota and period: it may not be larger than the quota, so which goes first
 // depends on what was there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes a container's cgroups and sets their limits, before anything is in them. What fails leaves
 // nothing behind.
 import { dirname } from 'node:path';

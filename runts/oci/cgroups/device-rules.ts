@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The devices cgroup (v1). The processes in it are runts' own: which devices a guest may make and
 // open is the Sentry's to decide. Still, what the container may not have, its host processes need
 // not have either, but for the few devices that they themselves open while they start.

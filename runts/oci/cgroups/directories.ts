@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Making and removing the directories of a cgroup. Others make and remove siblings at the same time.
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join, relative } from 'node:path';

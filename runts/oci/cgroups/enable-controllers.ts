@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroup v2: a controller is there in a cgroup when its parent hands it down. cgroup-v2.rst,
 // "Controlling Controllers".
 import { Failure } from '../../failure.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which of a container's directories has a controller, and its freezer.
 import { existsSync, readdirSync } from 'node:fs';
 import { type ControlFiles, controlFiles } from './control-files.ts';

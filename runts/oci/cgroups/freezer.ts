@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Stopping everything in a cgroup: freezer.state of v1, cgroup.freeze of v2.
 // cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst "cgroup.freeze"
 import { Failure } from '../../failure.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where this host has its cgroups: every mounted hierarchy, and the place of this process in it.
 // Nothing is assumed about paths: mountinfo and /proc/self/cgroup tell. cgroups(7), proc(5).
 import { existsSync, readFileSync } from 'node:fs';

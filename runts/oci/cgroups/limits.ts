@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits that hang together. An update names some of them only, and the other one is needed to
 // write it: swap of v2 is what is left when memory is taken away; a quota is for a period.
 import type { CpuResources, MemoryResources, Resources } from '../spec/types.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kills for lack of memory in a cgroup, by looking: the eventfd of v1 cannot be had from JavaScript.
 import { type ControlFiles, parseFlat } from './control-files.ts';
 

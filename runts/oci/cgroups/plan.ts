@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.cgroupsPath → one directory in each hierarchy, as runc's cgroupfs manager has them: an
 // absolute path counts from the root of each hierarchy, a relative one from where the caller is;
 // without one it is the container's id, relative.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The processes in a cgroup: who they are, and their end.
 import { join } from 'node:path';
 import { isErrnoOf, pause, readControl, writeControl } from './control-files.ts';

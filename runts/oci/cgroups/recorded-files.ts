@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For tests: a cgroup that is a table of values and remembers what was written, in order.
 import { ControlFailure, type ControlFiles } from './control-files.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.resources → files of cgroup v1, with the order and the exceptions that runc has.
 // Documentation/admin-guide/cgroup-v1/, config-linux.md of the runtime specification.
 import { Failure } from '../../failure.ts';

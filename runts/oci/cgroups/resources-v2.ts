@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.resources → files of cgroup v2, with the conversions that runc has for values that are meant for v1.
 // Documentation/admin-guide/cgroup-v2.rst
 import { Failure } from '../../failure.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is written for the same resources as runc 1.1.5 was given; its figures were read on a real machine.
 import { describe, expect, it } from 'vitest';
 import type { Resources } from '../spec/types.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes that can be taken back.
 import type { ControlFiles } from './control-files.ts';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Usage from cgroup v1. cgroup-v1/{cpuacct,memory,blkio-controller,pids,hugetlb}.rst
 import { type ControlFiles, exact, parseFlat } from './control-files.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Usage from cgroup v2, in v1's terms where `events` knows no others. cgroup-v2.rst
 import { type ControlFiles, exact, parseFlat } from './control-files.ts';
 import {

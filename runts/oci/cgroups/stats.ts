@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a cgroup has used, in the shape that `runc events --stats` prints (its types/events.go):
 // fields that Go leaves out when they are zero are left out here too.
 export type Count = number | bigint;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Limits as properties of a scope of systemd. systemd.resource-control(5), org.freedesktop.systemd1(5)
 import type { Resources } from '../spec/types.ts';
 import { isAsked, isNumberAsked } from './asked.ts';

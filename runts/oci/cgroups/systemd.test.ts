@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { expandSlice, parseSystemdPath, unitCgroup, updateScope } from './systemd.ts';
 import { unitProperties } from './systemd-properties.ts';

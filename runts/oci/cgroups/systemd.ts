@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // --systemd-cgroup: cgroupsPath is slice:prefix:name, and the cgroup is a scope (a unit of
 // processes that somebody else started) that systemd makes. Asked for with busctl(1), which every
 // systemd brings. systemd.scope(5), systemd.resource-control(5), org.freedesktop.systemd1(5)

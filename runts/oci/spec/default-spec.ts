@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `runts spec` writes: runc's template, whose numbers and paths are those of the OCI
 // specification's own example.
 import { NEWEST_VERSION } from './version.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A document on its way from text to a type of types.ts: how it is called in messages, and what is
 // told about it.
 import * as v from 'valibot';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // JSON.parse, with what it lacks here: the line and column of an error, and integers above 2^53 as bigints.
 // ECMA-404; V8 tells the place of some errors only.
 import { Failure } from '../../failure.ts';

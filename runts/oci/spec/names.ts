@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names that config.json uses for numbers of the kernel, and the lists of them that `runts
 // features` prints. capabilities(7), getrlimit(2), seccomp(2), namespaces(7); config-linux.md of
 // the OCI runtime specification.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the text of a document to a checked object; README.md here tells what is refused, and what
 // is ignored with a warning.
 import { Document } from './document.ts';

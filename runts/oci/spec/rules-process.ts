@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a schema cannot say of a process: contradictions, and what runts cannot do.
 import type { Document } from './document.ts';
 import { capabilityNames } from './names.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a schema cannot say of linux.resources.
 import type { Document } from './document.ts';
 import type { BlockIoResources, MemoryResources, Resources } from './types.ts';

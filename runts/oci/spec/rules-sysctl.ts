@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which sysctls a container may have: those of namespaces of its own, as runc has it. sysctl(8),
 // namespaces(7).
 import { statSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a schema cannot say of config.json: contradictions between its parts, and what runts cannot
 // do. README.md here lists both. Most of the former are runc's.
 import type { Document } from './document.ts';

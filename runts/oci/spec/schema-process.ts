@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `process` object of config.json, which is also the whole process.json of `runts exec --process`.
 import * as v from 'valibot';
 import { rlimitNames, schedulerFlags, schedulerPolicies } from './names.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // linux.resources of config.json, which is also the whole document of `runts update --resources`.
 import * as v from 'valibot';
 import type { RawResources } from './rules-resources.ts';

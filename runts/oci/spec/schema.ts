@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.json 1.2 for Linux as a valibot schema: names, types and ranges. What contradicts
 // something else is found by rules.ts.
 // https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md and config-linux.md

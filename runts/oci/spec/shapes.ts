@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the schemas of config.json are made of: valibot's schemas with the texts of this project's failures.
 import * as v from 'valibot';
 import { show } from './show.ts';

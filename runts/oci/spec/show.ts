@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A text of a document, inside a message.
 const LONGEST_SHOWN = 80;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.json of the OCI runtime specification 1.2, its parts for Linux. Names and nesting are
 // those of the JSON. parse.ts makes these objects: what has one of these types has been validated,
 // and null counts as absent. https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md

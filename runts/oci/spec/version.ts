@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ociVersion: a semantic version. Within 1.x later ones only add properties.
 import type { Document } from './document.ts';
 import { show } from './show.ts';

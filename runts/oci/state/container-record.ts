@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is remembered of a container between commands: ROOT/ID/state.json.
 import type { Cgroup } from '../cgroups/cgroup.ts';
 import type { Hooks } from '../spec/types.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which process a pid stood for: pids are used again, the time of a process's start is not
 // (proc_pid_stat(5)).
 import { readFileSync } from 'node:fs';

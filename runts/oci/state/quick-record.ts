@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes ROOT/ID/quick: what the quick path (native/launcher/quick) needs of a container's record,
 // for C to read. Its format is protocol/state-files.ts.
 import {

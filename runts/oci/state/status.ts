@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a container is doing, found out anew each time: the record may be older than the machine's
 // last start, and any of its processes may have been killed.
 import { userInfo } from 'node:os';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The records of containers below one --root. Each container has a directory, which is made and
 // removed as a whole:
 //   ROOT/ID/state.json     the ContainerRecord, replaced atomically

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Inodes without names: pipefs, sockfs and anon_inodefs as fstat(2) and statfs(2) show them.
 
 import { EINVAL, EIO, ENXIO, type Result, type SysResult } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What FIFOs and device numbers mean inside a container: opens nodes of any file system (/dev, and
 // nodes that mknod(2) made elsewhere).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // null(4), zero, full(4), random(4), urandom: character devices of major 1.
 import { EINVAL, ENOSPC, ENOTTY, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { SEEK_END } from '../../../abi/fcntl.ts';

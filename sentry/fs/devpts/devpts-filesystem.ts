@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // devpts (pts(4)): ptmx, which makes pseudoterminals, and a node for each slave.
 
 import { TTYAUX_MAJOR, TTYAUX_MINOR_PTMX } from '../../../abi/dev.ts';

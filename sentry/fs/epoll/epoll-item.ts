@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One entry of an epoll instance: a waker on the watched file's queue.
 import { kernelDevice } from '../../../abi/dev.ts';
 import { EPOLLERR, EPOLLHUP } from '../../../abi/epoll.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // epoll(7). Each watched file's queue has a waker that puts its entry on the ready list, so waiting
 // costs what is ready, not what is watched. Rules: fs/eventpoll.c of Linux.
 // Differs from Linux: EPOLLEXCLUSIVE wakes all waiters (allowed: "one or more").

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // eventfd(2): a 64-bit counter as a file. The counter is two 32-bit halves: all 64 bits are data.
 import { EAGAIN, EINVAL, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host descriptor that the guest was given (standard input, output, error), shared by all open
 // files made from it. The Sentry never waits on one: it asks first, and watches while somebody waits.
 // Descriptors keep their O_NONBLOCK as it is: they are shared with other host processes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Open files over host descriptors that the sandbox was given: its standard input, output and error
 // where they are no terminals (those are fs/tty's) and no sockets (net/given). Pipes, /dev/null and
 // regular files.

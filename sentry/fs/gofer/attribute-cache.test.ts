@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of README.md, played: what may be believed after which event. Time passes where a test says so.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { S_IFDIR, S_IFREG } from '../../../abi/stat.ts';

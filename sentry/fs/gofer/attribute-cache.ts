@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of one host file's attributes, and whether it may be believed without asking the
 // host. Everything that bears on this is an event here: README.md has the table of what may be
 // believed after each, and attribute-cache.test.ts plays it.

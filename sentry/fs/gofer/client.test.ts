@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's end of the protocol against a Gofer that was taken over, and after its end.
 import { strict as assert } from 'node:assert';
 import { fstatSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's end of the Gofer protocol: one blocking request at a time. Owners of files are the
 // host's ids here. A Gofer that has died or sends nonsense ends the sandbox (GoferDied), because
 // without its files no guest can go on; in a pod only the Gofer's own container ends (`died`).

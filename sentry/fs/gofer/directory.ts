@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Directories of a Gofer tree: lookups ahead of a walk, listings with attributes, and changes to
 // writable volumes.
 import {

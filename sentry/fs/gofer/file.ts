@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regular files of a Gofer tree. The Gofer opens them and passes the descriptor; bytes are read and
 // written by the Sentry itself, and guests map the same descriptor. One read-only and one
 // read-write descriptor a node serve all its open file descriptions (positions are the Sentry's

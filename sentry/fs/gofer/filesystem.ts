@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host directory tree served by the Gofer. Read-only trees that only the sandbox uses
 // (`exclusive`) are cached for good: attributes, listings, link targets. Of shared ones what the
 // host tells the changes of (host-watches.ts); the rest is asked again at every lookup.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Gofer as a real process, and the file system over it.
 import { strict as assert } from 'node:assert';
 import {

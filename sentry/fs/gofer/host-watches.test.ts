@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the host tells of changes: nothing is asked twice, and nothing that was done on the host
 // before a turn is missed.
 import { strict as assert } from 'node:assert';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's end of the Gofer's inotify instance (gofer/watches.ts): what is cached of a watched
 // directory is true until an event says otherwise, and the events are read before the cache is
 // believed. Changes of our own make events too; those of which just one can be in the queue are

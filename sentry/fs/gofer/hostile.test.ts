@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's end of the protocol against a Gofer that was taken over: its answers are refused, or
 // are errnos.
 import { strict as assert } from 'node:assert';

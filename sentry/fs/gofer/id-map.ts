@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // User and group ids of the host's files as a container sees them: through its user namespace, and
 // before that through the mapping of the mount where it has one (user_namespaces(7) "User and group
 // ID mappings", mount_setattr(2) "ID-mapped mounts").

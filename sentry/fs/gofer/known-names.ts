@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of the names in a watched directory (host-watches.ts).
 
 import { S_IFMT } from '../../../abi/stat.ts';

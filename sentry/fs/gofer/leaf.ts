@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Links, FIFOs, sockets and device nodes of a Gofer tree. The last three are the sandbox's own
 // behind the host's name: a FIFO is a pipe of the Sentry, a device is what fs/dev has under that
 // number, and no host object is opened.

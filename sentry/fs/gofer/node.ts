@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all nodes of a Gofer tree share: where they are on the host, and their attributes.
 import { ENOENT, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of the host that are reached on more than one way: volumes that containers of a pod share,
 // each through a Gofer of its own, and volumes of one container that lie in one another. What
 // belongs to the file and not to the way to it (locks, watches, the pipe of a FIFO, a bound socket)

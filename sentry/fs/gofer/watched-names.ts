@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of one directory of a shared tree, as long as the host tells of changes to them
 // (host-watches.ts): where the events of the directory's watch come in, and where our own changes
 // are told apart from those of others.

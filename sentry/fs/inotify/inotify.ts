@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // inotify(7): a queue of what happened to watched nodes. Events come from vfs/notify.ts.
 // Differs from Linux: IN_UNMOUNT never comes.
 import { kernelDevice } from '../../../abi/dev.ts';

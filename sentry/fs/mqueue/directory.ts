@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one directory of a file system of type mqueue: its files are the queues of an IPC namespace.
 // There is nothing else in it, and nothing can be renamed or linked.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mqueue: the file system of the POSIX message queues of an IPC namespace (mq_overview(7)). There
 // is one for each, whether it is mounted or not; every mount of the type shows that of whoever
 // mounts it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mq_notify(3): how one process is told that a message came into an empty queue.
 import { NOTIFY_COOKIE_LEN, NOTIFY_REMOVED, NOTIFY_WOKENUP } from '../../../abi/mqueue.ts';
 import { SI_MESGQ, type SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD } from '../../../abi/signal.ts';

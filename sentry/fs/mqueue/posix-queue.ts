@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A POSIX message queue (mq_overview(7), ipc/mqueue.c): messages by priority, those that wait for
 // one or for room, and who is told that one came.
 import { EAGAIN, ENOMEM, isErrno, type SysResult } from '../../../abi/errno.ts';

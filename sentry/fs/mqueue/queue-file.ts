@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An open message queue: what mq_open(2) gives, and open(2) of a file in a mount of type mqueue.
 // Reading it tells its status; messages go through mq_timedsend(2) and mq_timedreceive(2).
 import type { SysResult } from '../../../abi/errno.ts';

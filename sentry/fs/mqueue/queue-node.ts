@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inode of a POSIX message queue.
 import type { SysResult } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Directories of an overlay: what was changed or looked up here, over a lower directory.
 import { ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
 import type { Caller } from '../../vfs/caller.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regular files of an overlay. Bytes come from the lower file until the first open for writing
 // copies them up. A mapping made before that goes on showing the lower file, as on Linux's
 // overlayfs; open descriptors read the new bytes (there they would not).

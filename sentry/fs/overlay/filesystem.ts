@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An overlay: any read-only file system below, changes in the Sentry's memory above. Unlike Linux's
 // overlayfs the upper half is no file system of its own: it is what the nodes here remember. A node
 // takes its attributes over from the lower node when it is first looked up; a directory remembers

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Overlays over a tmpfs: what a guest sees, and that the lower file system stays as it was.
 import { strict as assert } from 'node:assert';
 import { beforeEach, describe, it } from 'vitest';

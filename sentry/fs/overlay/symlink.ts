@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symbolic links that an overlay found below. They never change, so their target stays there.
 import { ENXIO, type Result } from '../../../abi/errno.ts';
 import type { Caller } from '../../vfs/caller.ts';

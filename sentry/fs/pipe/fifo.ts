@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opening a FIFO by path (fifo(7)): readers wait for a writer and writers for a reader.
 // Source of the rules: fifo_open in Linux's fs/pipe.c.
 import { ENXIO, ERESTARTSYS, type Result } from '../../../abi/errno.ts';

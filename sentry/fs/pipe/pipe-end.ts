@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors of a pipe: the two ends that pipe(2) makes, and FIFOs opened by path (fifo(7)).
 import { EBADF, ENOTTY, type SysResult } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_DIRECT, O_RDONLY, O_RDWR, O_WRONLY } from '../../../abi/fcntl.ts';

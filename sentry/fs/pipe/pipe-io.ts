@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pipe as Sink and Source of other files' reads and writes: splice(2), tee(2), sendfile(2).
 import type { SysResult } from '../../../abi/errno.ts';
 import { BufferSink, type Sink, type Source } from '../../vfs/io.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { EAGAIN, ENXIO, EPIPE, ERESTARTSYS } from '../../../abi/errno.ts';
 import { O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts';

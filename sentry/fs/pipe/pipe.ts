@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pipe (pipe(7)): one bounded byte queue between any number of readers and writers, for pipe(2)
 // and FIFOs. Bytes lie in one ring rather than in Linux's page-sized slots.
 // Differs from Linux: space is counted in bytes, so small writes fill all of the capacity.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/cpuinfo: the little of the host that /proc shows because programs choose code by it: the
 // model and the features of its CPUs. Read once, before the Sentry is confined (host/machine.ts),
 // or handed in.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/fd and fdinfo: the open descriptors of a process.
 import { EACCES, ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts';

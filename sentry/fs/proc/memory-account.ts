@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much memory of which kind a process has mapped: the numbers behind statm, status and smaps.
 
 import { PROT_EXEC, PROT_NONE, PROT_WRITE } from '../../../abi/mman.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/{mounts,mountinfo,mountstats}: the mounts that a process can reach from its root
 // (proc_pid_mountinfo(5)).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nsfs: what /proc/PID/ns/* leads to. Open files of it are good for fstat, for comparing, and for setns(2).
 import { EINVAL, type Result, type SysResult } from '../../../abi/errno.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/net: the network of the sandbox, which is a loopback device or the host's (proc_pid_net(5)).
 // The network itself (kernel/network.ts) lists its sockets.
 import type { Network, SocketTable } from '../../kernel/network.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // proc(5): the root of /proc.
 import { ENOENT, EPERM, isErrno, type Result } from '../../../abi/errno.ts';
 import { PROC_SUPER_MAGIC } from '../../../abi/fs.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID and /proc/PID/task/TID: the table of what is in them (proc(5)).
 
 import { CAP_SYS_ADMIN, CAP_SYS_TIME } from '../../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The magic links of a process: /proc/PID/{exe,cwd,root} and ns/*.
 import { EACCES, ENOENT, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/{stat,statm,status,limits,schedstat,sched,io,comm,wchan,syscall,...}: proc_pid_stat(5)
 // and companions.
 

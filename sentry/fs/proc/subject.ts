@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a directory /proc/PID or /proc/PID/task/TID shows: a process, or one thread of it.
 import { EACCES, type Errno, ESRCH, type Result, type SysResult } from '../../../abi/errno.ts';
 import type { Kernel } from '../../kernel/kernel.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/sys (proc_sys(5)): settings of the kernel. Those that programs read show what holds here; those
 // that may be changed are few.
 

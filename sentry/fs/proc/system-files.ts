@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of /proc about the machine as a whole (proc(5)). Every number speaks of the sandbox.
 
 import { PAGE_SIZE } from '../../../abi/page.ts';

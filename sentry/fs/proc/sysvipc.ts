@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/sysvipc/{msg,sem,shm}: the System V objects of the reader's IPC namespace (proc_sysvipc(5),
 // ipc/{msg,sem,shm}.c).
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Directories of pseudo file systems: fixed names, names that are computed, or both.
 
 import { EINVAL, ENOENT, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';

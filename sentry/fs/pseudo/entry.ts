@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries: the values that trees of pseudo file systems are made of. An entry makes the node that
 // shows one subject (the kernel, a process, a thread) under some name.
 import type { Result, SysResult } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symbolic links of pseudo file systems: plain ones, and magic ones that lead to a place whatever
 // its name (/proc/PID/exe, cwd, root, fd/N).
 import { ELOOP, EPERM, type Result, type SysResult } from '../../../abi/errno.ts';

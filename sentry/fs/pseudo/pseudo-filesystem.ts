@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File systems whose contents are computed: proc, sysfs. A tree of values (entry.ts) becomes nodes
 // when names are looked up.
 import type { SysResult } from '../../../abi/errno.ts';

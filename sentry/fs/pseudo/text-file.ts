@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that are rendered as text when they are read from the start (fs/seq_file.c's behaviour):
 // size 0, seekable, and writable where they take a setting.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of memfd_create(2): tmpfs files without a name, with seals (fcntl(2), F_ADD_SEALS).
 
 import { EBUSY, EINVAL, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel's own tmpfs, which no mount shows: shared anonymous memory, SysV segments, memfds.
 import { isErrno, type Result } from '../../../abi/errno.ts';
 import { O_LARGEFILE, O_RDWR } from '../../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // signalfd(2): pending signals as a file. As in Linux they are those of whoever reads or polls, not
 // of whoever made the descriptor.
 import { EAGAIN, EINVAL, isErrno, type SysResult } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroup v2 (Documentation/admin-guide/cgroup-v2.rst) as a container sees it from inside its cgroup
 // namespace: one group with the container's limits, which cannot be divided.
 import { EINVAL, EPERM, type SysResult } from '../../../abi/errno.ts';

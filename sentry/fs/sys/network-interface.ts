@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /sys/class/net and /sys/devices/virtual/net (sysfs-class-net of the kernel's documentation). The
 // interfaces are those that the network tells.
 import { EINVAL, type Result } from '../../../abi/errno.ts';

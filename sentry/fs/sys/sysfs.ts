@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sysfs(5): what programs ask of the machine: CPUs, NUMA nodes, the loopback device, huge pages.
 
 import { SYSFS_MAGIC } from '../../../abi/fs.ts';

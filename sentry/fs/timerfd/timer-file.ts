@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // timerfd_create(2): a timer whose expirations are read from a file.
 // An interval timer rests after it has expired until somebody reads: the expirations in between are
 // computed, so a fast timer that nobody reads costs nothing.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Directories in memory. fs/overlay extends this class: it overrides `child`, `put`, `take` and `list`.
 import {
   EEXIST,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What files in memory charge to the account of their container.
 import { describe, expect, it } from 'vitest';
 import { ENOSPC, isErrno } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bytes of a file that lives in the Sentry: tmpfs, overlay copies, memfd, shared anonymous
 // memory. Two forms behind one class. Small files that nobody maps are chunks of JavaScript memory,
 // which a read copies straight to the guest. A file that is mapped, executed or large becomes a

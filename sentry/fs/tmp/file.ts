@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regular files in memory, and their open descriptions.
 import {
   EBADF,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tmpfs(5): a file system that lives in the Sentry's memory. Also the writable half of fs/overlay.
 
 import { TMPFS_MAGIC } from '../../../abi/fs.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every inode in the Sentry's memory has: owner, mode, times, links, extended attributes
 // (inode(7), xattr(7)).
 import {

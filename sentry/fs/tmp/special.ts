@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symbolic links, FIFOs, sockets and device nodes in memory.
 import { ENXIO, type Result } from '../../../abi/errno.ts';
 import { S_IFBLK, S_IFCHR } from '../../../abi/stat.ts';

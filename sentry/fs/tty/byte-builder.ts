@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A byte list that grows: collects output of the line discipline one byte at a time.
 const firstBytes = 64;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Classes of bytes as the kernel's terminal code sees them: ASCII and Latin-1 (lib/ctype.c's classes).
 
 export function isControl(byte: number): boolean {

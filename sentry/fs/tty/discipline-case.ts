@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs one recorded case of terminal behaviour (see line-discipline.test.ts) on a Terminal without
 // a kernel around it: the other half of the recorder, which ran the same steps on a Linux pty.
 import { EAGAIN, isErrno, type SysResult } from '../../../abi/errno.ts';

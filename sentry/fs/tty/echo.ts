@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Echo of the N_TTY line discipline. What to show is queued as operations and becomes bytes when it is sent:
 // echo may wait for room, and what an interrupt character drops must not have moved the cursor.
 import { ECHOCTL } from '../../../abi/termios.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ioctls of pseudoterminals about bytes under way: tcflush(3), tcflow(3), and TIOCSTI.
 
 import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';

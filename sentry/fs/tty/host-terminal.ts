@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The console of an interactive sandbox: the master of a pseudoterminal whose other end is a host
 // terminal (in raw mode: the CLI saw to that). The guest has an ordinary slave, with the line
 // discipline, the job control and the window size of its own.

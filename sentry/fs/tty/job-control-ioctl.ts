@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ioctls of pseudoterminals about sessions and process groups: whose terminal it is, and who is
 // in its foreground (TIOCSCTTY(2const), TIOCSPGRP(2const)).
 

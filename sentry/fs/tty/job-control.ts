@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Job control: which processes may use their terminal, and the signals that others get
 // (credentials(7), setpgid(2), "Job control" in the C library's manual).
 import { EIO, ERESTARTSYS, type SysResult } from '../../../abi/errno.ts';

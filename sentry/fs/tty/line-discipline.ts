@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The N_TTY line discipline (termios(3)): input as a person types it becomes lines, signals, flow
 // control and echo; output goes through OPOST. It knows no files and no processes: a LineDriver
 // stands for the wire to the terminal and for the foreground process group.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // VERASE, VWERASE and VKILL: taking back what was typed and is not yet a line, on the screen too.
 import {
   ECHO,

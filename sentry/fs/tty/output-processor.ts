@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Output processing of the N_TTY line discipline: what OPOST and its companions do to a byte on its
 // way to the terminal, and the column that they (and the erasing of tabs) need. termios(3).
 import {

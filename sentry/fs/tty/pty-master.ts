@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The master side of a pseudoterminal: what an open of /dev/ptmx gives (pty(7)).
 import { EAGAIN, EIO, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';

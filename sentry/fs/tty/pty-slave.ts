@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The slave side of a pseudoterminal as programs open it: /dev/pts/N, /dev/tty.
 import { EAGAIN, EIO, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { O_NONBLOCK } from '../../../abi/fcntl.ts';

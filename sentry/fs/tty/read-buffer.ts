@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The input queue of the N_TTY line discipline: 4096 bytes, with the ends of lines marked. Positions
 // count every byte ever put in. Source of the limits: Documentation/driver-api/tty, termios(3)
 // ("canonical mode ... line length is 4096").

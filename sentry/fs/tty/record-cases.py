@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Records what a Linux pty does: recorded-cases.json is made of its output. Usage: record-cases.py cases.json results.json.
 import os, pty, termios, json, sys, random, time, fcntl, struct
 # One case: iflag, oflag, lflag, cc overrides, steps: list of ["in", bytes-latin1] / ["read", n] / ["write", s] / ["set", {...}]

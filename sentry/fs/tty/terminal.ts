@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pseudoterminal (pty(7)): the state that its master and its slave side share. The line discipline
 // sits on the slave's side; what it sends waits in `output` for the master, what the master writes
 // waits in #input for room in the discipline.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ioctls of pseudoterminals about what a terminal is set to: struct termios in its four shapes,
 // and the window size (TIOCSWINSZ(2const), TCSETS(2const)).
 

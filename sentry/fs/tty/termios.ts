@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminal settings as values: struct termios, termios2 and termio (termios(3), ioctl_tty(2)).
 import {
   B38400,

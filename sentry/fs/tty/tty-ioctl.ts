@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ioctls of pseudoterminals (ioctl_tty(2)): which side answers which, and those of the
 // pseudoterminal itself. Most mean the slave whichever side is asked. The families have files of
 // their own: termios-ioctl.ts, flow-ioctl.ts and job-control-ioctl.ts.

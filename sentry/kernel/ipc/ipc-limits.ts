@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The settings of an IPC namespace: kernel.{msg*,sem,shm*} and fs.mqueue.* (proc_sys_kernel(5),
 // mq_overview(7)). A new namespace begins with the defaults, whatever its maker's are.
 import { type SysctlRule, sysctlRules, sysctlValue } from '../../../abi/sysctl.ts';

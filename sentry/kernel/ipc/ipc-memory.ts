@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages, semaphores and what they hang on live in the Sentry's own memory, which all containers
 // share: how much of it they may take. Linux charges them to a memory cgroup, and answers ENOMEM
 // likewise.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EINVAL, ENOMEM, isErrno, type Result } from '../../../abi/errno.ts';
 import { IPC_CREAT, SEM_UNDO } from '../../../abi/ipc.ts';

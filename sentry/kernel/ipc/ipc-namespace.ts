@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An IPC namespace (ipc_namespaces(7)): System V objects, POSIX message queues, and their settings.
 // Every container has one of its own or shares one of its pod; a task gets another by clone,
 // unshare or setns. It ends with its last holder.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What System V shared memory, semaphores and message queues have in common (sysvipc(7),
 // ipc/util.c): keys, ids, owners, permissions, and a table of each kind in an IPC namespace.
 import { CAP_IPC_OWNER, CAP_SYS_ADMIN } from '../../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How tasks leave IPC objects behind: exit(2), unshare(2), setns(2).
 import type { Task } from '../task.ts';
 import type { IpcNamespace } from './ipc-namespace.ts';

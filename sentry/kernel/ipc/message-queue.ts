@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A System V message queue (msgsnd(2), msgrcv(2), ipc/msg.c): messages with types, and those that
 // wait for one or for room.
 import {

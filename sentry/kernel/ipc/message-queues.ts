@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The System V message queues of an IPC namespace: msgget(2), msgctl(2).
 import type { Result } from '../../../abi/errno.ts';
 import type { IpcLimits } from './ipc-limits.ts';

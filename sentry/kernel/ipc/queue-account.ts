@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the POSIX message queues of each user take (mq_overview(7)).
 
 /** RLIMIT_MSGQUEUE: what the queues of each user count for, across namespaces. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System V semaphores (semop(2), ipc/sem.c): sets of counters, operations on several at once, and
 // those that wait.
 import { EAGAIN, EIDRM, ERANGE, type SysResult } from '../../../abi/errno.ts';

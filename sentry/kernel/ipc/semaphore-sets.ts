@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The System V semaphores of an IPC namespace: semget(2), semctl(2).
 import { EINVAL, ENOMEM, ENOSPC, type Result, type SysResult } from '../../../abi/errno.ts';
 import type { IpcLimits } from './ipc-limits.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SEM_UNDO (semop(2)): what the end of a process gives back. Threads made with CLONE_SYSVSEM share one list.
 import { SEMVMX } from '../../../abi/ipc.ts';
 import type { IpcMemory } from './ipc-memory.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System V shared memory segments (sysvipc(7)): the table of one IPC namespace. A segment is memory
 // with a key, an owner and a count of its mappings; it goes when it is removed and no mapping is left.
 

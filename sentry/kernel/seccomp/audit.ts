@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much filters may fill the log: as printk_ratelimit(), ten lines in five seconds.
 const LINES = 10;
 const INTERVAL_NS = 5_000_000_000;

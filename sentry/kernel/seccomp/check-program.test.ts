@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the verifier lets pass. The list of opcodes and the costs were recorded from Linux 6.18, by
 // installing programs.
 import { describe, expect, it } from 'vitest';

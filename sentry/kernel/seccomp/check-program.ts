@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verifier of classic BPF programs for seccomp: bpf_check_classic() and check_load_and_stores()
 // of net/core/filter.c, seccomp_check_filter() of kernel/seccomp.c. What passes ends after at most
 // as many steps as it has instructions, reads nothing but struct seccomp_data, and no scratch word

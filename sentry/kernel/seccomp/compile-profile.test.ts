@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Profiles against a plain reading of them.
 import { describe, expect, it } from 'vitest';
 import type {

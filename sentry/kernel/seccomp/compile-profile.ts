@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A profile's program. Decisions as runc and libseccomp make them: a rule without conditions
 // decides its call alone, the first of several; of conditional ones each is tried, in libseccomp's
 // order of conditions; runc's ENOSYS for calls above all that the profile names; SCMP_ACT_KILL for

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Seccomp on the way into a system call: what becomes of a call that is not allowed (__seccomp_filter() and
 // __secure_computing_strict() of kernel/seccomp.c).
 import { ENOSYS, EPERM, isRestart, type SysResult } from '../../../abi/errno.ts';

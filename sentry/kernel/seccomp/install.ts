@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entering seccomp modes: seccomp(2), kernel/seccomp.c.
 import { CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EACCES, EINVAL, ENOMEM, ESRCH, isErrno, type SysResult } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SCMP_ACT_* as the answers of a filter.
 import { ENOSYS, EPERM } from '../../../abi/errno.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Conditions of a profile's rules (SCMP_CMP_*): unsigned 64-bit comparisons in a machine of 32 bits.
 import { BPF_AND_K, BPF_JEQ_K, BPF_JGE_K, BPF_JGT_K, BPF_LD_W_ABS } from '../../../abi/filter.ts';
 import { seccompData } from '../../../abi/seccomp.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interpreter of verified programs (check-program.ts): 32-bit registers A and X, 16 scratch
 // words, forward jumps.
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The interpreter, stacked filters, and the memory of calls that are allowed whatever their arguments.
 import { describe, expect, it } from 'vitest';
 import { isErrno } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a task has of seccomp(2): strict mode, or filters one on top of the other
 // (kernel/seccomp.c). Immutable but for its memory of earlier answers, so that tasks share it by
 // reference: over fork and clone, and by TSYNC.

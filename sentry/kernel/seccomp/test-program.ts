@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs and calls for the tests of this folder.
 
 /** code, k, jt, jf */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host socket that a process was given: a standard stream (a Node parent's pipes are such), one
 // of --preserve-fds (socket activation). What it is connected to stays: data, shutdown(2), names
 // and accept(2) work, on whatever family it is; bind(2), listen(2), connect(2) and other options do

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Control messages of IP sockets (cmsg(3), ip(7), ipv6(7), udp(7)) between guest and host. The
 // layouts are the same on both sides; only known ones pass, each put together anew.
 import { EINVAL, type Result } from '../../../abi/errno.ts';

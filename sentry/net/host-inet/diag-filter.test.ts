@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Filters of ss(8) as its compiler writes them (ssfilter_bytecompile), and programs that nobody would write.
 import { describe, expect, it } from 'vitest';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which sockets a request of inet_diag wants to hear of (INET_DIAG_REQ_BYTECODE; inet_diag_bc_run
 // of net/ipv4/inet_diag.c): `ss 'dport = :80'` counts on it. Run here, so that no program of a
 // guest's reaches the host.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The wait queue of a host socket: watched edge-triggered from its making to its end. The host
 // tells of each change once; who sleeps here has asked the host before (EAGAIN, or poll) and so
 // misses none. A level-triggered watch would fire for ever on a socket that is writable and that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // struct sockaddr on its way to the host: always 16 bytes (sockaddr_in) or 28 (sockaddr_in6), which
 // the Sentry's seccomp list holds it to. Whether the address makes sense is the host kernel's to
 // say.

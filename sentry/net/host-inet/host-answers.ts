@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the host's kernel told in a dump, on its way to the guest that asked: with its numbers, in datagrams.
 import * as nl from '../../../abi/netlink.ts';
 import type { NetlinkRequest } from '../../kernel/network.ts';

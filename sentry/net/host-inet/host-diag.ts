@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sock_diag(7) over the host's network, as ss(8) asks: TCP, UDP and raw sockets of the namespace. Of the
 // families that are the Sentry's there is no such list: ENOENT sends ss to /proc/net. Nothing can be changed.
 import { EINVAL, ENOENT, EOPNOTSUPP, EPERM, isErrno } from '../../../abi/errno.ts';

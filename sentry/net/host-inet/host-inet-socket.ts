@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An AF_INET or AF_INET6 socket of the guest over one of the host's (socket(7), ip(7), tcp(7),
 // udp(7)). The host's is non-blocking whatever the guest's says: waiting, time-outs, MSG_WAITALL
 // and SIGPIPE are the Sentry's.

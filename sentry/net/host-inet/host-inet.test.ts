@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What passes between guest and host in bytes: addresses, control messages, links.
 import { describe, expect, it } from 'vitest';
 import { EINVAL } from '../../../abi/errno.ts';

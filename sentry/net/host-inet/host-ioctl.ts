@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ioctl(2) on host sockets (socket(7), tcp(7), udp(7), netdevice(7)): what asks. Nothing is changed this way.
 import {
   EFAULT,

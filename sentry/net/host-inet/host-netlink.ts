@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A netlink socket of the Sentry's own on the host, opened at boot: sends requests that are put
 // together here. The kernel answers within sendmsg(2) and recvmsg(2): nothing waits.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';

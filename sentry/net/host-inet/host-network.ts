@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network of the host (in a container: that of its network namespace), as `--network host`
 // gives it to the guest. Opens at boot, before the Sentry is confined, what cannot be opened later.
 import { EACCES, EPERM, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';

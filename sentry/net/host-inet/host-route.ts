@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rtnetlink(7) over the host's network: what the guest asks is asked anew of the host
 // (route-socket.ts), and the answers go on with the guest's numbers. Nothing can be changed.
 import { EINVAL, ENODEV, EOPNOTSUPP, EPERM, isErrno } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all sockets over the host's share: where they are watched, who makes privileged ones, and
 // how many there may be. Descriptors are one resource of the whole Sentry, so guests get a part of
 // them only.

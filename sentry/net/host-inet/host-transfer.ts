@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the sockets over the host's have in common: sending in pieces, and asking for names.
 import { EFAULT, EMSGSIZE, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { SOCK_STREAM, SOCKADDR_STORAGE_BYTES } from '../../../abi/socket.ts';

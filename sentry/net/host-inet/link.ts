@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an RTM_NEWLINK message tells of an interface (rtnetlink(7), linux/if_link.h).
 import * as nl from '../../../abi/netlink.ts';
 import { getU64 } from '../../../abi/time.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of the host's /proc/net that show the network which the guest shares: opened at boot, read
 // when the guest reads its own. Of the host's Unix, netlink and packet sockets the guest sees
 // nothing: those are the Sentry's.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's side of the network broker (native/launcher/broker.c), which makes what takes a
 // capability in the network namespace that the Sentry shares and in which it has none. There is one
 // only for containers that have such a capability; which of the guest's processes may ask, the

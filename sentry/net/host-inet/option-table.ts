@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The socket options and ioctl(2) requests that pass to the host (ip(7), ipv6(7), tcp(7), udp(7),
 // socket(7), netdevice(7)). Every other option is ENOPROTOOPT: what attaches programs
 // (SO_ATTACH_FILTER, TCP_ULP), opens other paths into the kernel (IP_OPTIONS, TCP_REPAIR,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Sentry's own rtnetlink socket on the host: asks for links, addresses, routes, neighbours and rules.
 import type { Result } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)), and which addresses the sandbox has: the
 // loopback interface's. An IPv4-mapped IPv6 address is the IPv4 address it maps.
 import { EAFNOSUPPORT, EINVAL, type Result } from '../../../abi/errno.ts';

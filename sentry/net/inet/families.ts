@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AF_INET and AF_INET6 sockets of the sandbox's own network.
 import { EACCES, EPROTONOSUPPORT, isErrno, type Result } from '../../../abi/errno.ts';
 import { SOCK_RAW, SOCK_STREAM } from '../../../abi/socket.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP and IPPROTO_UDP. Nothing travels over a
 // wire here, so most are only remembered; unknown ones are refused as Linux refuses them.
 import {

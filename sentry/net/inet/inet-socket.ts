@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What TCP and UDP sockets of the sandbox share: names, ports, options. There is one interface, lo, so
 // an address is loopback, or not reachable.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SIOCGIF* ioctls (netdevice(7)): the one interface, lo.
 import { EFAULT, EINVAL, ENODEV, isErrno, type SysResult } from '../../../abi/errno.ts';
 import {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sandbox's own network: a loopback device and nothing else.
 import type { Network, NetworkInterface } from '../../kernel/network.ts';
 import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is bound to which port: one table for TCP, one for UDP.
 import type { Settings } from '../../base/settings.ts';
 import { anyV4, anyV6, type Endpoint, type IpAddress, isAny, isV4 } from './address.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which AF_INET and AF_INET6 sockets socket(2) makes, and for whom (inet_create, inet6_create;
 // ip(7), raw(7), icmp(7)): the same in the sandbox's own network and in one of the host's.
 import { CAP_NET_RAW } from '../../../abi/capability.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows of /proc/net/tcp, tcp6, udp and udp6 (proc_net(5)).
 import { AF_INET6 } from '../../../abi/socket.ts';
 import { anyOf, type IpAddress } from './address.ts';

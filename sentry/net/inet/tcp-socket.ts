@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TCP within the sandbox (tcp(7)). Both ends live in this kernel, so a segment is a copy into the
 // other end's buffer; what a program sees of a connection's life is kept: backlog, half-close, reset.
 // Differs from Linux: there is no TIME_WAIT, and a buffer whose size was not set does not grow.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UDP within the sandbox (udp(7)): a datagram is put into the receiver's queue, or lost where that is
 // full, as UDP may lose it.
 

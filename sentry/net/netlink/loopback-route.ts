@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rtnetlink(7) of the sandbox's own network: answers about the one interface, lo, and its
 // addresses. Nothing can be changed.
 import { ENETUNREACH, ENODEV, EOPNOTSUPP, EPERM } from '../../../abi/errno.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AF_NETLINK sockets (netlink(7)), protocol NETLINK_ROUTE: enough for getifaddrs(3),
 // if_nameindex(3) and programs that list interfaces; NETLINK_SOCK_DIAG where the network answers
 // it. No events are ever broadcast: nothing changes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages of netlink(7) and rtnetlink(7): what an answer is made of.
 import * as nl from '../../../abi/netlink.ts';
 import type { NetlinkRequest } from '../../kernel/network.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // struct sockaddr_un and the names that sockets are bound to (unix(7)).
 import { EINVAL, type Result } from '../../../abi/errno.ts';
 import { AF_UNIX, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET } from '../../../abi/socket.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The name of one Unix socket: what bind(2) gives it, and how others find it by it.
 import {
   EADDRINUSE,

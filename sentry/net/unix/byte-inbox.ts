@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What waits at a stream socket: bytes, and at places in the stream files and changes of sender.
 import { ENOBUFS, ENOMEM, type SysResult } from '../../../abi/errno.ts';
 import { MSG_PEEK } from '../../../abi/socket.ts';

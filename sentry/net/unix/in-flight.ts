@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files on their way through sockets (SCM_RIGHTS): who holds them, and the collection of sockets that
 // only messages hold which in turn only those sockets hold (unix(7); af_unix garbage collector).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What waits at a datagram or seqpacket socket: whole messages.
 import { isErrno, type SysResult } from '../../../abi/errno.ts';
 import { MSG_EOR, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from '../../../abi/socket.ts';

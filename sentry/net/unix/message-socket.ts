@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AF_UNIX sockets that keep messages whole: SOCK_DGRAM, which anybody may send to by name, and
 // SOCK_SEQPACKET, which is connected as streams are (unix(7)).
 import {

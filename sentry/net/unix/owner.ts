@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is at the other end of a Unix socket, as SO_PEERCRED, SO_PEERGROUPS and SCM_CREDENTIALS tell
 // it (unix(7)).
 import type { PeerCredentials, SocketCaller } from '../socket.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Unix socket has sent and nobody has received yet, against its send buffer (SO_SNDBUF).
 import { POLLOUT, POLLWRBAND, POLLWRNORM } from '../../../abi/poll.ts';
 import type { WaitQueue } from '../../base/wait.ts';

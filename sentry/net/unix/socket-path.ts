@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets with a name in the file system: bind(2) makes a node, connect(2) finds who bound it.
 import { EADDRINUSE, ECONNREFUSED, EEXIST, isErrno, type Result } from '../../../abi/errno.ts';
 import { AT_FDCWD } from '../../../abi/fcntl.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AF_UNIX sockets of type SOCK_STREAM: bytes without boundaries (unix(7)).
 import {
   EAGAIN,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AF_UNIX sockets (unix(7)): names, connections and their ends, which all types share. How bytes
 // and messages pass is in stream-socket.ts and message-socket.ts. Rules: net/unix/af_unix.c of
 // Linux.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A containerd and a dockerd of the tests' own, started by hand below one short directory: no systemd, no
 // registry, no bridge and no rule in the host's firewall, so that they disturb no other engine here.
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One pair of engines for all test files of test/oci; afterwards nothing of them may be left.
 import type { TestProject } from 'vitest/node';
 import { registeredRuntimes } from '../support/runtimes.ts';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Root filesystems and images from what this machine has installed: no registry, no network.
 import { spawnSync } from 'node:child_process';
 import {

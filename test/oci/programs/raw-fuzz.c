@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Raw and ping sockets used as badly as can be: whatever the host's kernel says to it, the sandbox lives on.
 #include <arpa/inet.h>
 #include <errno.h>

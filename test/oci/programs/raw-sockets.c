@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Raw and ping sockets, low ports, error queues: run in a container of runc and of runts with a
 // network namespace of its own (lo is up). Prints what it sees; both must print the same.
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One case on a runtime driven directly: a directory with bundles and the runtime's state, a shim, and at
 // the end the search for what was left behind.
 import {

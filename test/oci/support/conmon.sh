@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What CRI-O does with conmon and the runtime, as functions (internal/oci/runtime_oci.go of cri-o). ROOTFS: a root.
 S="$W/root"
 # The namespaces of a pod are files that CRI-O pins, and no process of the pod holds them.

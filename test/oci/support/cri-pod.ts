@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pods of tests over containerd's CRI: one of each runtime for a case, removed afterwards, with
 // nothing left behind. Numbers of fields: Kubernetes' cri-api, runtime/v1/api.proto.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

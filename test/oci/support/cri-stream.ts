@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CRI's streaming: what `crictl exec -it`, `attach` and `port-forward` do with the address that
 // Exec, Attach and PortForward answer. Over a WebSocket, subprotocol v4.channel.k8s.io: the first
 // byte of a message is its channel (k8s.io/kubelet, pkg/cri/streaming/remotecommand/websocket.go).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // As much of a CRI client as the tests need: unary gRPC calls over HTTP/2 on containerd's socket,
 // with protobuf messages as objects from field number to value. Numbers: Kubernetes' cri-api,
 // runtime/v1/api.proto.

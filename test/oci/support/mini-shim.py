@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What containerd's shim is to a runtime, for tests that drive one directly: subreaper, parent with a death
 signal, keeper of consoles, a stray descriptor. Requests come as JSON lines on standard input, each with a
 `tag`; answers and events go out as JSON lines. See mini-shim.ts."""

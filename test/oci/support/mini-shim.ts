@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The test's side of mini-shim.py.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';

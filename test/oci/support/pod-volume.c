@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two processes, most often of two containers, on one directory: `pod-volume CASE SIDE DIRECTORY`,
 // where SIDE is a or b. What belongs to a file must be the same for both. Each side says what it
 // saw; test/oci/pod-volumes.test.ts knows what is right.

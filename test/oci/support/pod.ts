@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pod on a runtime driven directly: a sandbox container and others that name it, as containerd's
 // CRI writes them.
 import { execFileSync } from 'node:child_process';

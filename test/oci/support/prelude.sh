@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Functions for the shell cases of test/oci. RT: runtime (name for docker, path for ctr), C: a container
 # name of this case alone, G: cgroup parent, W: an empty directory of this case.
 docker() { command /usr/bin/docker "$@"; }

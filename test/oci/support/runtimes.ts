@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The runtimes under test: runc says what is right, runts must do the same.
 import { existsSync, readFileSync } from 'node:fs';
 import { CAP_SYS_RESOURCE } from '../../../abi/capability.ts';

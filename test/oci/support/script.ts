@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cases that are a shell script over docker or ctr, run with runc and with runts: both must write the same
 // and end with the same code, and runc's must be what the case says, so that an oracle that could not do it
 // does not count as one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plain config.json to start from, much as ctr writes it. Tests change what they are about.
 
 export interface Mount {
