@@ -22,7 +22,7 @@ to version: match on it, and not on the text. The code is shown
 The exit code follows one rule, for mistakes in the use as for everything else that fails before a program runs:
 
 - 125 from runts' own verbs: \`do\`, \`install\`, \`uninstall\`, \`debug\`, \`help\`, and without a verb (as env(1), timeout(1) and docker(1) have it);
-- 1 from the verbs of an OCI runtime, and from verbs that are unknown, which may be an engine's (as runc has it);
+- 1 from the verbs of an OCI runtime, and 3 for a verb that is unknown, which may be an engine's (both as runc has it);
 - 255 from \`exec\` where the command line was understood and the process could not be made (as runc has it).
 
 Once a guest's program runs the exit code is the program's; what fails in the sandbox before that ends \`runts do\` and

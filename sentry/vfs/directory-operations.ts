@@ -127,8 +127,8 @@ export function makeLink(
   const place = placeFor(caller, newFd, newPath, false);
   if (isErrno(place)) return place;
   if (old.mount !== place.parent.mount) return EXDEV;
-  let allowed = mayLink(caller.credentials, old.node);
-  if (!isErrno(allowed)) allowed = mayChangeInode(old.node);
+  let allowed = mayChangeInode(old.node);
+  if (!isErrno(allowed)) allowed = mayLink(caller.credentials, old.node);
   if (!isErrno(allowed)) allowed = mayCreateIn(caller.credentials, place.parent);
   if (isErrno(allowed)) return allowed;
   if (old.node.kind === S_IFDIR) return EPERM;

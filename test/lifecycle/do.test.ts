@@ -351,9 +351,9 @@ describe('bad input is one line and an exit code', () => {
     [['do', '--user', 'root:no-such', 'true'], /no group 'no-such' in \/etc\/group/],
     [['do', '--user', ':', 'true'], /USER:GROUP/],
   ];
-  it('an unknown verb might be an engine’s, for which it is 1', async () => {
+  it('an unknown verb might be an engine’s, for which it is 3 as with runc', async () => {
     const finished = await runts('frobnicate');
-    expect(finished).toMatchObject({ code: 1, stdout: '' });
+    expect(finished).toMatchObject({ code: 3, stdout: '' });
     expect(finished.stderr).toMatch(/^runts: .*frobnicate.*\n$/);
   });
 
