@@ -531,6 +531,7 @@ static void *fall_silent(void *index) {
   silent_tids[(long)index] = syscall(SYS_gettid);
   __sync_fetch_and_add(&silent_count, 1);
   for (;;) pause();
+  return NULL;
 }
 
 static void *ask_for_time(void *index) {
