@@ -297,7 +297,7 @@ describe('sanitizers', () => {
     'ThreadSanitizer finds a race',
     sanitized(
       'thread',
-      '#include <pthread.h>\nint x; void *f(void *a) { x++; return a; }\nint main(void) { pthread_t t; pthread_create(&t, 0, f, 0); x++; pthread_join(t, 0); return 0; }',
+      '#include <pthread.h>\n#include <unistd.h>\nint x; void *f(void *a) { x++; return a; }\nint main(void) { pthread_t t; pthread_create(&t, 0, f, 0); usleep(50000); x++; pthread_join(t, 0); return 0; }',
     ),
     options,
   );
