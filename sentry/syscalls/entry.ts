@@ -7,8 +7,8 @@ import type { Task } from '../kernel/task.ts';
 import type { SyscallArgs } from './args.ts';
 
 /**
- * How an argument is printed by strace and (later) copied by the stub. sentry/strace/ has a printer
- * for each; add a kind there when one is missing.
+ * How an argument is printed by strace. sentry/strace/ has a printer for each; add a kind there when
+ * one is missing.
  */
 export type ArgumentKind =
   | 'int'

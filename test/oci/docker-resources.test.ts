@@ -24,7 +24,8 @@ scriptCases('docker-resources', [
     says: /^(child 137|)$/,
   },
   {
-    // The Sentry refuses before the host's OOM killer looks for somebody; runc's guest is killed.
+    // runc's guest is killed or refused, as the host's kernel has it. That the Sentry refuses first is
+    // meant, and not proved here: both ends are taken.
     name: 'memory: what the kernel keeps for a guest',
     script: `run --memory 256m --memory-swap 256m --cap-add SYS_RESOURCE local/debian python3 -c '
 import fcntl, os
