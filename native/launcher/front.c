@@ -203,8 +203,16 @@ static void stop_self(int number) {
   kill(getpid(), SIGSTOP);
 }
 
+/* The Sentry is heard of: by the watchdog, or by an event that came before the watchdog looked. */
+static void end_silence(void) {
+  if (!front.is_silent) return;
+  front.is_silent = false;
+  complain("the sentry answers again");
+}
+
 static void obey_event(const char *line) {
   const char *rest;
+  end_silence();
   if (starts_with(line, EVENT_WORD_CREATED, &rest)) {
     tell_status(&front.options->container, STATUS_WORD_CREATED);
     end_status(&front.options->container);
@@ -243,8 +251,7 @@ static void obey_report(const char *line) {
     return;
   }
   if (starts_with(line, "answers", &rest)) {
-    front.is_silent = false;
-    complain("the sentry answers again");
+    end_silence();
     return;
   }
   char subject[16], how[16];
