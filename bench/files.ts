@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { plainSpec } from '../test/oci/support/spec.ts';
-import { root } from './engines.ts';
+import { hasRunsc, root, runsc } from './engines.ts';
 import { type Figures, printTable } from './table.ts';
 
 const FILES = Number(process.env['BENCH_FILES'] ?? 5000);
@@ -203,7 +203,7 @@ function runners(dir: string): Runner[] {
         }
       },
     },
-    container('runsc', dir, 'runsc', ['--platform=ptrace', '--network=none']),
+    container('runsc', dir, runsc, ['--platform=systrap', '--network=none']),
     { name: 'do', run: (script) => capture(runts, ['do', '--', '/bin/bash', '-c', script]) },
     container('runts', dir, runts, []),
   ];
@@ -213,8 +213,7 @@ function runners(dir: string): Runner[] {
   const wanted = process.env['BENCH_RUNTIMES']?.split(',');
   return all.filter(
     ({ name }) =>
-      (wanted === undefined || wanted.includes(name)) &&
-      (name !== 'runsc' || spawnSync('runsc', ['--version']).error === undefined),
+      (wanted === undefined || wanted.includes(name)) && (name !== 'runsc' || hasRunsc()),
   );
 }
 
