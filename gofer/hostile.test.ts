@@ -93,6 +93,7 @@ const shapes: Readonly<Partial<Record<OperationName, string>>> = {
   createUnnamed: 'uuuu',
   linkHeld: 'uut',
   startWatching: '',
+  listTree: 'utu',
 };
 const unanswered: Readonly<Partial<Record<OperationName, string>>> = {
   forget: 'u',

@@ -16,6 +16,7 @@ import { create, makeDirectory, makeNode, symlink } from './make.ts';
 import { open } from './open.ts';
 import { attach, forget, freeze, startWatching, stopWatching } from './session.ts';
 import { setAttributes } from './set-attributes.ts';
+import { listTree } from './tree.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from './xattr.ts';
 
 type Operations = typeof operations;
@@ -51,6 +52,7 @@ const handlers: { readonly [Name in OperationName]: Handler<Name> } = {
   linkHeld,
   startWatching,
   stopWatching,
+  listTree,
 };
 
 export interface Row {

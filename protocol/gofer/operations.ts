@@ -19,6 +19,7 @@ import {
 } from './fields.ts';
 import { attributes, entry, namedAttributes } from './host-attributes.ts';
 import { type Message, message, type Shape, type Values } from './message.ts';
+import { treeDirectory } from './tree.ts';
 
 /** Ids from here on are held files, below are directories. */
 export const FIRST_HELD = 0x8000_0000;
@@ -169,6 +170,16 @@ export const operations = {
    */
   startWatching: passing(25, {}, {}),
   stopWatching: unanswered(26, {}),
+  /**
+   * Lists the directories at `paths` below `id`, and those below each of them, in the order of a
+   * depth-first walk: as many as fit, at most `limit`, none of them on another mount. A directory
+   * that cannot be listed so is left out. `attributes`: of all entries; else of directories alone.
+   */
+  listTree: answered(
+    27,
+    { id: u32, paths: listOf(path), limit: u32, attributes: flag },
+    { directories: listOf(treeDirectory) },
+  ),
 } as const;
 
 export type OperationName = keyof typeof operations;

@@ -51,6 +51,7 @@ export type Attached = ReplyOf<typeof operations.attach>;
  * remembers one listing.
  */
 export type ListedPart = ReplyOf<typeof operations.list>;
+export type ListedTree = ReplyOf<typeof operations.listTree>;
 export type OpenedHost = ReplyOf<typeof operations.open>;
 export type CreatedHost = ReplyOf<typeof operations.create>;
 export type MadeDirectory = ReplyOf<typeof operations.makeDirectory>;
@@ -157,6 +158,10 @@ export class GoferClient {
 
   list(id: number, goesOn: boolean): Result<ListedPart> {
     return this.#ask(operations.list, { id, goesOn });
+  }
+
+  listTree(request: RequestOf<typeof operations.listTree>): Result<ListedTree> {
+    return this.#ask(operations.listTree, request);
   }
 
   /** Opens a file. The descriptor belongs to the caller. */

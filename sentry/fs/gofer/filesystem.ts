@@ -15,6 +15,7 @@ import { GoferDirectory } from './directory.ts';
 import { GoferFile } from './file.ts';
 import { type IdMaps, sameIds } from './id-map.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
+import { ListingAhead } from './listing-ahead.ts';
 import type { GoferNode } from './node.ts';
 
 /** A directory that keeps what it knows of its entries. */
@@ -85,6 +86,8 @@ export class GoferFileSystem implements FileSystem {
    */
   readonly openFiles: Set<GoferFile> = new Set();
   #isClosed = false;
+  /** How directories of an exclusive tree are listed. */
+  readonly ahead: ListingAhead = new ListingAhead();
   readonly #listed = new Map<KeepsListing, number>();
   #listedEntries = 0;
 

@@ -42,6 +42,7 @@ describe('a hostile Gofer', () => {
         () => client.attach(0),
         () => client.walk(1, 'a/b'),
         () => client.list(1, false),
+        () => client.listTree({ id: 1, paths: ['a', 'b'], limit: 9, attributes: false }),
         () => client.open([1, 'a', 0], 0),
         () => client.statfs(1),
         () => client.getAttributes(1, 'a'),
