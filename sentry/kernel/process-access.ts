@@ -9,8 +9,8 @@ import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
 /**
- * What of a caller counts: its ids for files and its effective capabilities, or its real ids and its
- * permitted ones.
+ * The ids and capabilities of a caller that count: its ids for files and its effective capabilities,
+ * or its real ids and its permitted ones.
  */
 export type AccessIds = 'file' | 'real';
 
