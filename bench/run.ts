@@ -9,7 +9,9 @@ import { lifecycleBenchmarks } from './lifecycle.ts';
 import { microBenchmarks } from './micro.ts';
 import { programBenchmarks } from './programs.ts';
 import { printSamples } from './samples.ts';
+import { serverBenchmarks } from './servers.ts';
 import { printTable } from './table.ts';
+import { unixBenchmarks } from './unix.ts';
 
 const groups = new Map(
   process.argv.slice(2).map((word) => {
@@ -28,7 +30,12 @@ console.log(
 
 if (wanted('micro'))
   printSamples('system calls', 'ns', names, microBenchmarks(usable, some('micro')));
-if (wanted('programs')) printTable('programs', 'ms', names, programBenchmarks(usable));
+if (wanted('unix'))
+  printSamples("UnixBench's kinds", 'us', names, unixBenchmarks(usable, some('unix')));
+if (wanted('programs'))
+  printSamples('programs', 'ms', names, programBenchmarks(usable, some('programs')));
+if (wanted('servers'))
+  printSamples('servers', 'us', names, serverBenchmarks(usable, some('servers')));
 if (wanted('idle')) printTable('an idle sandbox', '', names, await idleBenchmarks(usable));
 if (wanted('files')) fileBenchmarks();
 if (wanted('lifecycle')) await lifecycleBenchmarks();

@@ -59,6 +59,7 @@ export function printSamples(
   samples: Samples,
   bases: readonly string[] = ['native', 'runsc'],
 ): void {
+  if (samples.benchmarks().length === 0) return;
   const ratios = (engine: string): string[] =>
     bases.filter(
       (base, index) => engines.includes(base) && !bases.slice(0, index + 1).includes(engine),
