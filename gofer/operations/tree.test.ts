@@ -6,9 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EBADF, EINVAL, EOPNOTSUPP, isErrno } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
+import { native } from '../../native/addon.ts';
+import { OPENED_MAX } from '../../protocol/gofer/opened.ts';
 import { ASKED, TREE_PLACES_MAX } from '../../protocol/gofer/tree.ts';
 import type { ListedTree } from '../../sentry/fs/gofer/client.ts';
 import { startGofer, startOwnedGofer, type TestGofer } from '../../test/support/start-gofer.ts';
+
+const bytes = new Uint8Array(8);
 
 let directory = '';
 let gofer: TestGofer;
@@ -107,6 +111,41 @@ describe('directories listed together', () => {
     const attached = owned.client.attach(0);
     if (isErrno(attached)) throw new Error(`attach: ${attached}`);
     expect(owned.client.listTree({ ...request, id: attached.id })).toBe(EOPNOTSUPP);
+    owned.stop();
+  });
+});
+
+describe('files opened together', () => {
+  it('are those that are regular files, for reading', () => {
+    const [entry] = gofer.client.walk(root, 'a').entries;
+    const [b] = gofer.client.walk(entry?.id ?? 0, 'b').entries;
+    const opened = gofer.client.openMany(b?.id ?? 0, ['no', 'c', 'file']);
+    if (isErrno(opened)) throw new Error(`${opened}`);
+    const { ino } = lstatSync(join(directory, 'a/b/file'));
+    expect(opened.opened).toEqual([{ index: 2, ino }]);
+    expect(opened.fds).toHaveLength(1);
+    for (const fd of opened.fds) {
+      expect(native.pread(fd, bytes, 0, 8, 0)).toBe(5);
+      expect(native.pwrite(fd, bytes, 0, 1, 0)).toBe(EBADF);
+      native.close(fd);
+    }
+  });
+
+  it('are no more than a message carries', () => {
+    const [large] = gofer.client.walk(root, 'large').entries;
+    const names = Array.from({ length: OPENED_MAX + 9 }, (_, n) => `${'n'.repeat(100)}${n}`);
+    const opened = gofer.client.openMany(large?.id ?? 0, names);
+    if (isErrno(opened)) throw new Error(`${opened}`);
+    expect(opened.fds).toHaveLength(OPENED_MAX);
+    for (const fd of opened.fds) native.close(fd);
+  });
+
+  it('are refused where each would have to be judged', () => {
+    const ranges = { uids: [[0, 1000, 10]], gids: [[0, 1000, 10]] } as const;
+    const owned = startOwnedGofer({ container: ranges }, directory);
+    const attached = owned.client.attach(0);
+    if (isErrno(attached)) throw new Error(`attach: ${attached}`);
+    expect(owned.client.openMany(attached.id, ['file'])).toBe(EOPNOTSUPP);
     owned.stop();
   });
 });

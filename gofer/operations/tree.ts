@@ -32,7 +32,7 @@ const HEAD_BYTES = 8;
 const maxDepth = 64;
 /** The Sentry waits, and serves nobody meanwhile. */
 const longestMs = 4;
-/** What is mounted below is left to requests of its own: it may be sealed. */
+/** Mounts below are left to requests of their own, since they may be sealed. */
 const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 /** S_IFMT bits of a d_type: IFTODT(3) backwards. */
 const kindShift = 12;

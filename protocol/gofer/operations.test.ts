@@ -125,6 +125,10 @@ const samples: Samples = {
   linkHeld: { request: { heldId: 0x8000_0001, newId: 1, newName: name }, reply: {} },
   startWatching: { request: {}, reply: {} },
   stopWatching: { request: {}, reply: undefined },
+  openMany: {
+    request: { id: 1, names: [name, 'b'] },
+    reply: { opened: [{ index: 1, ino: 2 ** 40 }] },
+  },
   listTree: {
     request: { id: 1, paths: ['a', 'b/c'], limit: 7, attributes: false },
     reply: {

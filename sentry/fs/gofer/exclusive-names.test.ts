@@ -21,6 +21,7 @@ import { S_IFDIR } from '../../../abi/stat.ts';
 import type { OwnersConfig } from '../../../protocol/attach-config.ts';
 import { FakeCaller, FakeClock } from '../../../test/support/fake-caller.ts';
 import { startGofer, startOwnedGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
+import { BufferSink } from '../../vfs/io.ts';
 import { openNow } from '../../vfs/open.ts';
 import { walkPath } from '../../vfs/path-walk.ts';
 import { GoferDirectory } from './directory.ts';
@@ -37,6 +38,7 @@ const gofers: TestGofer[] = [];
 
 interface Tree {
   readonly gofer: TestGofer;
+  readonly filesystem: GoferFileSystem;
   readonly caller: FakeCaller;
 }
 
@@ -51,7 +53,7 @@ function attach(owners?: OwnersConfig): Tree {
     clock,
   });
   assert.ok(!isErrno(filesystem));
-  return { gofer, caller: new FakeCaller(filesystem) };
+  return { gofer, filesystem, caller: new FakeCaller(filesystem) };
 }
 
 interface Found {
@@ -193,5 +195,48 @@ describe('a directory that was not listed', () => {
     for (let n = 5; n < 50; n += 1) assert.equal(sizeOf(tree, `/a2/b2/c/no${n}`), ENOENT);
     assert.equal(tree.gofer.client.requests, before);
     assert.equal(sizeOf(tree, '/a2/b2/c/file4'), 8);
+  });
+});
+
+describe('files of a directory that was listed', () => {
+  const contents = (tree: Tree, path: string): string => {
+    const file = openNow(tree.caller, AT_FDCWD, path, { flags: O_RDONLY, mode: 0, resolve: 0 });
+    assert.ok(!isErrno(file), path);
+    file.acquire();
+    const buffer = Buffer.alloc(100);
+    const count = file.read(new BufferSink(buffer));
+    file.release();
+    return buffer.toString('latin1', 0, count);
+  };
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+
+  it('are opened many at a time where they are read one after the other', () => {
+    const tree = attach();
+    const names = list(tree, '/many').map(({ name }) => `/many/${name}`);
+    const held = descriptors();
+    const before = tree.gofer.client.requests;
+    for (const name of names) assert.equal(contents(tree, name), 'y');
+    assert.ok(tree.gofer.client.requests - before < names.length / 8);
+    // 256 idle ones are kept, and those that nobody asked for yet.
+    assert.ok(descriptors() - held <= 256 + 64);
+    tree.filesystem.close();
+    assert.ok(descriptors() - held <= 0);
+  });
+
+  it('are opened one by one where most are not read', () => {
+    const tree = attach();
+    const names = list(tree, '/many').map(({ name }) => `/many/${name}`);
+    const held = descriptors();
+    for (let at = 0; at < names.length; at += 50)
+      assert.equal(contents(tree, names[at] as string), 'y');
+    assert.ok(descriptors() - held < (2 * names.length) / 50);
+    tree.filesystem.close();
+  });
+
+  it('have the bytes of their own name, in any order', () => {
+    const tree = attach();
+    list(tree, '/a9/b8/c');
+    for (const file of [3, 0, 4, 1, 2, 3])
+      assert.equal(contents(tree, `/a9/b8/c/file${file}`), 'x'.repeat(17 + file));
   });
 });

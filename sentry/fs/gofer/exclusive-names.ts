@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of one directory of a tree that nobody changes: what was listed holds for good. A walk
 // over the tree is seen, and what it will list next is asked for in the same request.
-import { ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
+import { ENOENT, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
 import { TREE_PLACES_MAX } from '../../../protocol/gofer/tree.ts';
 import type { ListedEntry } from '../../vfs/directory-file.ts';
@@ -37,6 +37,8 @@ export class ExclusiveNames {
   #listing: HostListing | undefined = undefined;
   /** Names that were looked up before there was a listing; one that is not there counts thrice. */
   #lookups = 0;
+  /** A guest has read the directory. */
+  #wasRead = false;
 
   constructor(owner: Owner) {
     this.#owner = owner;
@@ -48,6 +50,7 @@ export class ExclusiveNames {
 
   /** All entries. */
   list(): Result<readonly ListedEntry[]> {
+    this.#wasRead = true;
     this.#owner.filesystem.ahead.listed();
     const listing = this.#listing ?? this.#fetch();
     return isErrno(listing) ? listing : listing.entries;
@@ -69,6 +72,13 @@ export class ExclusiveNames {
     if (!ahead.wantsAll(listing.looks, listing.entries.length)) return undefined;
     const all = this.#fetchAll();
     return isErrno(all) ? undefined : all.get(name);
+  }
+
+  /** A descriptor of a file, opened with others that a guest may open next. Undefined: there is none. */
+  openAhead(name: string, ino: number): SysResult | undefined {
+    const { filesystem } = this.#owner;
+    if (!this.#wasRead || this.#listing === undefined) return undefined;
+    return filesystem.openedAhead.open(() => this.#owner.id(), this.#listing, name, ino);
   }
 
   /** The node of the entry is there: it takes what was listed below. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The entries of one directory of a tree that nobody changes, as the Gofer listed them: names and
 // types, attributes where they are known, and below subdirectories what was listed ahead of a walk.
-import { S_IFDIR, S_IFMT } from '../../../abi/stat.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import type { NamedAttributes } from '../../../protocol/gofer/host-attributes.ts';
 import { ASKED, type TreeDirectory, type TreeEntry } from '../../../protocol/gofer/tree.ts';
 
@@ -57,6 +57,17 @@ export class HostListing {
     entry.below = undefined;
     this.count -= below.count;
     return below;
+  }
+
+  /** At most `limit` regular files from `first` on. */
+  filesFrom(first: ListedHost, limit: number): ListedHost[] {
+    const found: ListedHost[] = [];
+    for (let at = this.entries.indexOf(first); at >= 0 && at < this.entries.length; at += 1) {
+      const entry = this.entries[at] as ListedHost;
+      if (found.length >= limit) break;
+      if (entry.kind === S_IFREG) found.push(entry);
+    }
+    return found;
   }
 
   /** The subdirectories without a listing after `name`, in the order of a walk, at most `limit`. */
