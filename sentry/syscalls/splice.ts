@@ -44,7 +44,7 @@ interface Mover {
   /** Where to sleep after EAGAIN. */
   readonly waitFor: OpenFile;
   readonly events: number;
-  /** What attempts that ended with EAGAIN have moved: the answer where there is no further one. */
+  /** The bytes that attempts which ended with EAGAIN have moved: the answer where there is no further one. */
   readonly moved: number;
 }
 
