@@ -30,6 +30,7 @@ import {
   type Unanswered,
 } from '../../../protocol/gofer/operations.ts';
 import { MessageReader, MessageWriter } from '../../../protocol/gofer/wire.ts';
+import type { WorkCounters } from '../../base/work-counters.ts';
 import type { AttributeChange } from '../../vfs/node.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 import { GoferDied } from './gofer-died.ts';
@@ -87,6 +88,8 @@ export interface GoferEvents {
    * used.
    */
   readonly watching: (client: GoferClient) => void;
+  /** Where requests and their time are counted; undefined where nobody asked. */
+  readonly work?: WorkCounters | undefined;
 }
 
 export class GoferClient {
@@ -347,6 +350,16 @@ export class GoferClient {
    * fields, or an errno.
    */
   #call<Q>(operation: Asked<Q>, request: Q): SysResult {
+    const { work } = this.#events;
+    if (work === undefined) return this.#exchange(operation, request);
+    const beganNs = work.nowNs();
+    const result = this.#exchange(operation, request);
+    work.goferRequests += 1;
+    work.goferNs += work.nowNs() - beganNs;
+    return result;
+  }
+
+  #exchange<Q>(operation: Asked<Q>, request: Q): SysResult {
     if (this.#isClosed) return EIO;
     this.requests += 1;
     this.#dropFd();
