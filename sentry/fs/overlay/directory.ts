@@ -90,7 +90,7 @@ export class OverlayDirectory extends TmpDirectory {
     return isErrno(below) ? below : this.#merge(below);
   }
 
-  /** What is below comes first: it becomes own when it is looked up or changed, at any time. */
+  /** The names below come first: they become own ones when they are looked up or changed, at any time. */
   *#merge(below: Iterable<ListedEntry>): Generator<ListedEntry> {
     for (const { name, ino, kind } of below) {
       if (this.#hidden?.has(name) === true) continue;
