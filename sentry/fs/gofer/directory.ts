@@ -125,6 +125,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     if (first === undefined || usable.length < 2 || this.#listing !== undefined) return;
     if (this.#hint?.name === first && this.#hint.turn === currentTurn()) return;
     if (this.#names.trusted()?.get(first) !== undefined) return;
+    if (this.filesystem.turnNames.get(this, first) !== undefined) return;
     if (usable.some((name) => name.length > 255)) return;
     this.#hint = this.#walkAhead(usable);
   }
@@ -163,7 +164,7 @@ export class GoferDirectory extends GoferNode implements Listing {
         ? ENOENT
         : filesystem.node(this, name, { attributes, id: 0, watch: 0, target: '' });
     }
-    return this.#known(name) ?? this.#walkTo(name);
+    return this.#known(name) ?? filesystem.turnNames.get(this, name) ?? this.#walkTo(name);
   }
 
   /** Returns what is known of a name without a request; undefined where nothing is known. */
@@ -199,11 +200,13 @@ export class GoferDirectory extends GoferNode implements Listing {
   /** There is no such name. */
   #missed(name: string): Errno {
     if (this.#names.missed(name)) this.#fetchListing(1);
+    this.filesystem.turnNames.set(this, name, ENOENT);
     return ENOENT;
   }
 
   #remembered(name: string, node: GoferNode): GoferNode {
     this.#names.remember(name, node);
+    this.filesystem.turnNames.set(this, name, node);
     return node;
   }
 
@@ -228,6 +231,7 @@ export class GoferDirectory extends GoferNode implements Listing {
   /** By whomever: what a walk found out before is old. */
   entriesChanged(): void {
     this.#hint = undefined;
+    this.filesystem.turnNames.clear();
     this.cache.changed();
   }
 
