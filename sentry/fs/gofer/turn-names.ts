@@ -11,7 +11,7 @@ interface Changes {
   readonly changes: number;
 }
 
-/** Of one tree. Nothing is kept beyond the next lookup of another turn. */
+/** Names of one tree. Nothing is kept beyond the next lookup of another turn. */
 export class TurnNames<Directory extends object> {
   readonly #guests: Changes;
   readonly #found = new Map<Directory, Map<string, Result<Node>>>();
@@ -22,7 +22,7 @@ export class TurnNames<Directory extends object> {
     this.#guests = guests;
   }
 
-  /** What the host said of a name in this turn, where no guest has changed anything since. */
+  /** Returns what the host said of a name in this turn, where no guest has changed anything since. */
   get(directory: Directory, name: string): Result<Node> | undefined {
     return this.#isCurrent ? this.#found.get(directory)?.get(name) : undefined;
   }
