@@ -236,6 +236,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter.answered(late);
   }
 
+  beforeWake(thread: SystrapThread): void {
+    this.#waiter.beforeWake(thread);
+  }
+
   /** For stubs that no guest had yet: the Sentry waits as long as it takes. */
   flush(thread: SystrapThread): SysResult {
     return this.#flushAll(thread, () => this.#awaitPost(thread)) ?? this.#silent(thread);
@@ -357,6 +361,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   #stopped(thread: SystrapThread, state: number): void {
     this.#waiter.turn();
     this.#waiter.remove(thread);
+    this.#waiter.threadStopped(thread);
     thread.state = 'stopped';
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
