@@ -36,6 +36,7 @@ import {
   STUB_MAILBOX_BYTES,
   STUB_SLOTS,
 } from '../../protocol/mailbox.ts';
+import type { WorkCounters } from '../../sentry/base/work-counters.ts';
 import type {
   AddressSpace,
   ArgumentPlace,
@@ -54,6 +55,8 @@ export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
+  /** Where copies are counted; undefined where nobody asked. */
+  readonly work: WorkCounters | undefined;
   /** The room for the floating point state of one thread, on its way to another. */
   readonly fpState: Uint8Array;
   /** Makes a stopped thread do its queued operations, and waits for the thread. */
@@ -154,12 +157,22 @@ export class SystrapSpace implements AddressSpace {
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
+    const { work } = this.#host;
+    if (work !== undefined) {
+      work.copiesIn += 1;
+      work.bytesIn += bytes;
+    }
     return this.#copied(native.readMemory(this.pid, addr, dst, bytes));
   }
 
   write(addr: number, src: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
+    const { work } = this.#host;
+    if (work !== undefined) {
+      work.copiesOut += 1;
+      work.bytesOut += bytes;
+    }
     return this.#copied(native.writeMemory(this.pid, addr, src, bytes));
   }
 

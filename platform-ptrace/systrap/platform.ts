@@ -19,6 +19,7 @@ import {
   STATE_SLEEPING,
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
+import type { WorkCounters } from '../../sentry/base/work-counters.ts';
 import type {
   FreshAddressSpace,
   HostFdWatcher,
@@ -53,6 +54,8 @@ const POLLS_PER_DESCRIPTOR_CHECK = 64;
 export interface SystrapOptions extends ZygoteFds {
   readonly clock: Clock;
   readonly memoryTrim?: IdleTrim;
+  /** Counts copies, where somebody wants to know. */
+  readonly work?: WorkCounters | undefined;
 }
 
 /** Makes the platform. Throws where the host cannot run it; the message says what is missing. */
@@ -72,6 +75,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly region = new MailboxRegion();
   readonly words = this.region.words;
   readonly clones: Clones;
+  readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
   readonly #clock: Clock;
@@ -99,6 +103,7 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   constructor(options: SystrapOptions) {
     this.#clock = options.clock;
+    this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#zygote = this.#startZygote(options.zygoteSocketFd);
     this.clones = new Clones(this, this.#takeListener());
@@ -189,6 +194,10 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   get sleptNs(): number {
     return this.#waiter.sleptNs;
+  }
+
+  get runningThreads(): number {
+    return this.#waiter.running.length;
   }
 
   wait(untilNs: number): void {

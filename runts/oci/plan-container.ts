@@ -152,6 +152,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     network: settings.network === 'host' ? 'host' : 'none',
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
+    stats: false,
     profile: false,
     turns: false,
   };

@@ -21,11 +21,38 @@ const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
 const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
 
 /** `procFd` is the directory /proc/self/fd (native.reopen). */
-export function sentryFilter(procFd: number, network: 'none' | 'host'): FilterSpec {
-  const base = { name: 'sentry', otherwise: 'killProcess', rows: rows(procFd) } as const;
-  if (network === 'none') return base;
-  return { ...base, name: 'sentry --network host', rows: [...base.rows, ...networkRows] };
+export function sentryFilter(
+  procFd: number,
+  network: 'none' | 'host',
+  profile: 'no profile' | 'profile' = 'no profile',
+): FilterSpec {
+  const more = [
+    ...(network === 'host' ? networkRows : []),
+    ...(profile === 'profile' ? profileRows : []),
+  ];
+  return {
+    name: `sentry${network === 'host' ? ' --network host' : ''}${profile === 'profile' ? ' --profile' : ''}`,
+    otherwise: 'killProcess',
+    rows: [...rows(procFd), ...more],
+  };
 }
+
+/** SIGPROF. */
+const SAMPLING_SIGNAL = 27;
+
+/**
+ * With `runts do --profile` only: what V8 asks for when it ends its sampling thread, made before
+ * the filter.
+ */
+const profileRows: readonly FilterRow[] = [
+  {
+    name: 'rt_sigaction',
+    number: 13,
+    why: 'profile: V8 gives its sampling signal back',
+    args: [{ arg: 0, width: 32, eq: SAMPLING_SIGNAL }],
+  },
+  { name: 'exit', number: 60, why: "profile: the end of V8's sampling thread" },
+];
 
 const rows = (procFd: number): FilterRow[] => [
   // The hot ones first: the kernel looks at the rows in order.

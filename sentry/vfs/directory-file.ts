@@ -2,8 +2,10 @@
 // An open directory over a snapshot of names, taken when it is read from the start: entries removed
 // since are skipped, entries made since show after rewinddir(3). Positions are places in the
 // snapshot, so telldir/seekdir hold whatever changes in between.
-import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { EINVAL, EISDIR, ENOMEM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { Node } from './node.ts';
 import { type DirectoryEmit, OpenFile } from './open-file.ts';
 import { seekTarget } from './positioned-file.ts';
@@ -53,6 +55,8 @@ export abstract class OpenDirectory extends OpenFile {
 export class DirectoryFile extends OpenDirectory {
   readonly node: Listing;
   #snapshot: readonly ListedEntry[] | undefined = undefined;
+  /** The account that pays for the snapshot: the process that opened the directory. */
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(node: Listing, flags: number) {
     super(flags);
@@ -66,20 +70,34 @@ export class DirectoryFile extends OpenDirectory {
     if (this.offset === 1) {
       if (!emit('..', node.parentIno, S_IFDIR, 2)) return 0;
       this.offset = 2;
-      this.#snapshot = undefined;
+      this.#forget();
     }
-    if (this.#snapshot === undefined) {
-      const listed = node.list();
-      if (isErrno(listed)) return listed;
-      this.#snapshot = listed;
-    }
+    const snapshot = this.#snapshot ?? this.#list();
+    if (isErrno(snapshot)) return snapshot;
     node.wasRead();
-    return this.#emitFrom(this.#snapshot, emit);
+    return this.#emitFrom(snapshot, emit);
+  }
+
+  #list(): Result<readonly ListedEntry[]> {
+    const listed = this.node.list();
+    if (isErrno(listed)) return listed;
+    if (!this.#account.charge(listed.length * OBJECT_COST.listedName)) return ENOMEM;
+    this.#snapshot = listed;
+    return listed;
+  }
+
+  #forget(): void {
+    this.#account.uncharge((this.#snapshot?.length ?? 0) * OBJECT_COST.listedName);
+    this.#snapshot = undefined;
+  }
+
+  override close(): void {
+    this.#forget();
   }
 
   override seek(position: number, whence: number): SysResult {
     const target = super.seek(position, whence);
-    if (target === 0) this.#snapshot = undefined;
+    if (target === 0) this.#forget();
     return target;
   }
 

@@ -15,7 +15,9 @@ import { GoferDirectory } from './directory.ts';
 import { GoferFile } from './file.ts';
 import { type IdMaps, sameIds } from './id-map.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
+import { ListingAhead } from './listing-ahead.ts';
 import type { GoferNode } from './node.ts';
+import { OpenedAhead } from './opened-ahead.ts';
 
 /** A directory that keeps what it knows of its entries. */
 export interface KeepsListing {
@@ -85,6 +87,9 @@ export class GoferFileSystem implements FileSystem {
    */
   readonly openFiles: Set<GoferFile> = new Set();
   #isClosed = false;
+  /** How directories of an exclusive tree are listed. */
+  readonly ahead: ListingAhead = new ListingAhead();
+  readonly openedAhead: OpenedAhead;
   readonly #listed = new Map<KeepsListing, number>();
   #listedEntries = 0;
 
@@ -95,6 +100,7 @@ export class GoferFileSystem implements FileSystem {
     attributes: HostAttributes,
   ) {
     this.client = options.client;
+    this.openedAhead = new OpenedAhead(options.client);
     this.exclusive = options.exclusive;
     this.clock = options.clock;
     this.#readOnly = readOnly;
@@ -252,6 +258,7 @@ export class GoferFileSystem implements FileSystem {
   /** Its container has ended: descriptors of files are closed as soon as nobody uses them. */
   close(): void {
     this.#isClosed = true;
+    this.openedAhead.close();
     for (const file of this.#idleFiles) file.closeHostFds();
     this.#idleFiles.clear();
   }
