@@ -75,7 +75,7 @@ describe('the regime', () => {
     const policy = new HandOver(2);
     drive(policy, { ...idle, late: 0 }, 10_000);
     expect(policy.spins).toBe(true);
-    expect(policy.counters).toMatchObject({ turnsToSide: 0, answersLate: 0 });
+    expect(policy.counters).toMatchObject({ turnsToSide: 0, answersToSleeping: 0 });
     drive(policy, { ...busy, late: 1 }, 300);
     expect(policy.spins).toBe(false);
   });

@@ -23,6 +23,8 @@
 // Threads that compute must not stay side by side. A thread is let loose when it has run for long
 // without a call, and comes back when its calls have become frequent.
 
+import type { HandoverCounters } from '../../sentry/platform/handover-counters.ts';
+
 /** A thread's processor is any that the sandbox may use. */
 export const ANYWHERE = -1;
 
@@ -41,10 +43,10 @@ const FIRST_REST = 512;
 const LONGEST_REST = 16384;
 /** A run between two calls from which on a thread computes, as a mean of the last few runs. */
 const LONG_RUN_NS = 300_000;
-/** What one run counts for at most, so that a thread which calls again is soon back. */
+/** The most that one run counts for, so that a thread which calls again is soon back. */
 const LONGEST_RUN_NS = 4 * LONG_RUN_NS;
 
-/** What the policy keeps of one guest thread. */
+/** One guest thread, as far as the policy knows it. */
 export class ThreadPlace {
   /** The processor, ANYWHERE, or `awayFrom` one. */
   cpu = ANYWHERE;
@@ -53,7 +55,7 @@ export class ThreadPlace {
   /** The mean of its last runs. */
   runNs = 0;
 
-  /** The thread has stopped. */
+  /** Takes note that the thread has stopped. */
   stopped(nowNs: number): void {
     const runNs = Math.min(nowNs - this.answeredNs, LONGEST_RUN_NS);
     this.runNs += (runNs - this.runNs) / 4;
@@ -64,23 +66,16 @@ export class ThreadPlace {
   }
 }
 
-/** How often what happened, for `--stats`. */
-export interface HandOverCounters {
-  /** Answers that found the stub spinning, and asleep. */
-  answersInTime: number;
-  answersLate: number;
-  /** Changes between the regimes, and moves of threads between processors. */
-  turnsToSpin: number;
-  turnsToSide: number;
-  moves: number;
-  /** Threads let loose because they computed. */
-  letLoose: number;
-}
+/** The counts of the policy and of who carries it out. */
+export type HandOverCounts = { -readonly [Name in keyof HandoverCounters]-?: number };
 
 export class HandOver {
-  readonly counters: HandOverCounters = {
-    answersInTime: 0,
-    answersLate: 0,
+  readonly counters: HandOverCounts = {
+    answersToSpinning: 0,
+    answersToSleeping: 0,
+    spinsThatFound: 0,
+    spinsThatGaveUp: 0,
+    sleeps: 0,
     turnsToSpin: 0,
     turnsToSide: 0,
     moves: 0,
@@ -106,8 +101,8 @@ export class HandOver {
    * Returns true if the regime changed.
    */
   answered(late: boolean, running: number): boolean {
-    if (late) this.counters.answersLate++;
-    else this.counters.answersInTime++;
+    if (late) this.counters.answersToSleeping++;
+    else this.counters.answersToSpinning++;
     if (this.#cpus < 2) return false;
     this.#answers++;
     if (!this.spins) return this.#answers >= this.#rest && this.#turn(true);

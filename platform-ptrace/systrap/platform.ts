@@ -20,6 +20,7 @@ import {
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { WorkCounters } from '../../sentry/base/work-counters.ts';
+import type { HandoverCounters } from '../../sentry/platform/handover-counters.ts';
 import type {
   FreshAddressSpace,
   HostFdWatcher,
@@ -112,6 +113,10 @@ export class SystrapPlatform implements Platform, CloneHost {
       () => undefined,
     );
     this.#ownPool.fill();
+  }
+
+  get counters(): HandoverCounters {
+    return this.#waiter.counters;
   }
 
   start(events: PlatformEvents): void {

@@ -12,9 +12,10 @@ import {
   STATE_RUNNING,
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
+import type { HandoverCounters } from '../../sentry/platform/handover-counters.ts';
 import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';
-import { ANYWHERE, HandOver, type HandOverCounters } from './hand-over.ts';
+import { ANYWHERE, HandOver } from './hand-over.ts';
 
 const MOST_EVENTS = 64;
 
@@ -113,8 +114,8 @@ export class Waiter {
     native.epollControl(this.#epollFd, EPOLL_CTL_ADD, this.#tickFd, EPOLLIN);
   }
 
-  /** What the policy has counted so far. */
-  get counters(): HandOverCounters {
+  /** The counts of the hand-over so far. */
+  get counters(): HandoverCounters {
     return this.#handOver.counters;
   }
 
@@ -235,6 +236,8 @@ export class Waiter {
     this.#spinNs = found
       ? Math.min(this.#spinNs * 2, MOST_SPIN_NS)
       : Math.max(this.#spinNs / 2, LEAST_SPIN_NS);
+    if (found) this.#handOver.counters.spinsThatFound++;
+    else this.#handOver.counters.spinsThatGaveUp++;
     return found;
   }
 
@@ -248,6 +251,7 @@ export class Waiter {
       Atomics.store(this.#global, GLOBAL.sleeping, 0);
       return;
     }
+    this.#handOver.counters.sleeps++;
     const leftNs = deadlineNs - this.#clock.monotonicNs();
     const quietNs = this.#memoryTrim?.quietNs ?? Number.POSITIVE_INFINITY;
     const sleepNs = Math.min(leftNs, quietNs);
