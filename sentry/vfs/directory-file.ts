@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// An open directory over a snapshot of names, taken when it is read from the start: entries removed
-// since are skipped, entries made since show after rewinddir(3). Positions are places in the
-// snapshot, so telldir/seekdir hold whatever changes in between.
+// An open directory over a snapshot of names, which grows as the directory is read: no call takes
+// longer than what it gives. Entries removed since are skipped, those made since may show before
+// rewinddir(3) or not. Positions are places in the snapshot, so telldir/seekdir hold whatever changes
+// in between.
 import { EINVAL, EISDIR, ENOMEM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
@@ -19,8 +20,11 @@ export interface ListedEntry {
 
 /** The calls of a directory node that its open files use. */
 export interface Listing extends Node {
-  /** Entries without '.' and '..'. */
-  list(): Result<readonly ListedEntry[]>;
+  /**
+   * Entries without '.' and '..', found while they are taken. No more come than there were at first,
+   * whatever is made meanwhile: who renames what it reads would never come to an end.
+   */
+  list(): Result<Iterable<ListedEntry>>;
   /** Still there? Asked before an entry of an older snapshot is shown. */
   stillHas(name: string): boolean;
   /** Number of '..'. */
@@ -54,7 +58,9 @@ export abstract class OpenDirectory extends OpenFile {
 
 export class DirectoryFile extends OpenDirectory {
   readonly node: Listing;
-  #snapshot: readonly ListedEntry[] | undefined = undefined;
+  readonly #snapshot: ListedEntry[] = [];
+  /** The source of the entries behind the snapshot; undefined before the first is wanted. */
+  #rest: Iterator<ListedEntry> | undefined = undefined;
   /** The account that pays for the snapshot: the process that opened the directory. */
   readonly #account: MemoryAccount = currentAccount();
 
@@ -72,27 +78,13 @@ export class DirectoryFile extends OpenDirectory {
       this.offset = 2;
       this.#forget();
     }
-    const snapshot = this.#snapshot ?? this.#list();
-    if (isErrno(snapshot)) return snapshot;
+    if (this.#rest === undefined) {
+      const listed = node.list();
+      if (isErrno(listed)) return listed;
+      this.#rest = listed[Symbol.iterator]();
+    }
     node.wasRead();
-    return this.#emitFrom(snapshot, emit);
-  }
-
-  #list(): Result<readonly ListedEntry[]> {
-    const listed = this.node.list();
-    if (isErrno(listed)) return listed;
-    if (!this.#account.charge(listed.length * OBJECT_COST.listedName)) return ENOMEM;
-    this.#snapshot = listed;
-    return listed;
-  }
-
-  #forget(): void {
-    this.#account.uncharge((this.#snapshot?.length ?? 0) * OBJECT_COST.listedName);
-    this.#snapshot = undefined;
-  }
-
-  override close(): void {
-    this.#forget();
+    return this.#emitFrom(this.#rest, emit);
   }
 
   override seek(position: number, whence: number): SysResult {
@@ -105,16 +97,39 @@ export class DirectoryFile extends OpenDirectory {
     return 0;
   }
 
-  #emitFrom(snapshot: readonly ListedEntry[], emit: DirectoryEmit): SysResult {
+  override close(): void {
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#account.uncharge(this.#snapshot.length * OBJECT_COST.listedName);
+    this.#snapshot.length = 0;
+    this.#rest = undefined;
+  }
+
+  #emitFrom(rest: Iterator<ListedEntry>, emit: DirectoryEmit): SysResult {
     let shown = 0;
-    for (let index = this.offset - 2; index < snapshot.length; index += 1) {
-      const entry = snapshot[index] as ListedEntry;
+    for (let index = this.offset - 2; ; index += 1) {
+      const entry = this.#entryAt(index, rest);
+      if (entry === undefined) return 0;
+      if (isErrno(entry)) return shown === 0 ? entry : 0;
       if (this.node.stillHas(entry.name)) {
         if (!emit(entry.name, entry.ino, entry.kind, index + 3)) return shown === 0 ? EINVAL : 0;
         shown += 1;
       }
       this.offset = index + 3;
     }
-    return 0;
+  }
+
+  /** The entry at a place of the snapshot, undefined behind the last, ENOMEM where the account is full. */
+  #entryAt(index: number, rest: Iterator<ListedEntry>): Result<ListedEntry> | undefined {
+    while (this.#snapshot.length <= index) {
+      if (!this.#account.hasRoom(OBJECT_COST.listedName)) return ENOMEM;
+      const next = rest.next();
+      if (next.done === true) return undefined;
+      this.#account.force(OBJECT_COST.listedName);
+      this.#snapshot.push(next.value);
+    }
+    return this.#snapshot[index];
   }
 }

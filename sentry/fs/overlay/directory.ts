@@ -4,7 +4,7 @@ import { ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { ListedEntry, Listing } from '../../vfs/directory-file.ts';
 import type { NewNode } from '../../vfs/node.ts';
-import { TmpDirectory } from '../tmp/directory.ts';
+import { entriesOf, TmpDirectory } from '../tmp/directory.ts';
 import type { MemoryNode } from '../tmp/memory-node.ts';
 import type { OverlayFileSystem } from './filesystem.ts';
 
@@ -81,24 +81,24 @@ export class OverlayDirectory extends TmpDirectory {
   protected override isEmpty(): boolean {
     if (this.#own.size > 0) return false;
     const entries = this.list();
-    return !isErrno(entries) && entries.length === 0;
+    return !isErrno(entries) && entries[Symbol.iterator]().next().done === true;
   }
 
-  override list(): Result<readonly ListedEntry[]> {
-    const entries: ListedEntry[] = [];
-    for (const [name, node] of this.#own) entries.push({ name, ino: node.ino, kind: node.kind });
-    if (this.#lower === undefined) return entries;
+  override list(): Result<Iterable<ListedEntry>> {
+    if (this.#lower === undefined) return entriesOf(this.#own);
     const below = this.#lower.list();
-    if (isErrno(below)) return below;
-    for (const entry of below) {
-      if (this.#own.has(entry.name) || this.#hidden?.has(entry.name) === true) continue;
-      entries.push({
-        name: entry.name,
-        ino: this.#overlay.inoOf(this.#lowerDev, entry.ino),
-        kind: entry.kind,
-      });
+    return isErrno(below) ? below : this.#merge(below);
+  }
+
+  /** The names below come first: they become own ones when they are looked up or changed, at any time. */
+  *#merge(below: Iterable<ListedEntry>): Generator<ListedEntry> {
+    for (const { name, ino, kind } of below) {
+      if (this.#hidden?.has(name) === true) continue;
+      const own = this.#own.get(name);
+      if (own === undefined) yield { name, ino: this.#overlay.inoOf(this.#lowerDev, ino), kind };
+      else if (this.#adopted.has(name)) yield { name, ino: own.ino, kind: own.kind };
     }
-    return entries;
+    for (const entry of entriesOf(this.#own)) if (!this.#adopted.has(entry.name)) yield entry;
   }
 
   override stillHas(name: string): boolean {

@@ -23,6 +23,19 @@ import { TmpSpecial, TmpSymlink } from './special.ts';
 
 const maxLinks = 65_000;
 
+/**
+ * The entries of a directory while it changes: at most as many as there are now. One that is renamed
+ * meanwhile comes last, under its new name.
+ */
+export function* entriesOf(children: ReadonlyMap<string, MemoryNode>): Generator<ListedEntry> {
+  let left = children.size;
+  for (const [name, { ino, kind }] of children) {
+    if (left === 0) return;
+    left -= 1;
+    yield { name, ino, kind };
+  }
+}
+
 export class TmpDirectory extends MemoryNode implements Listing {
   /** '..'; undefined for the root. Kept by put and take. */
   parent: TmpDirectory | undefined;
@@ -75,11 +88,8 @@ export class TmpDirectory extends MemoryNode implements Listing {
     return this.#children.size === 0;
   }
 
-  list(): Result<readonly ListedEntry[]> {
-    const entries: ListedEntry[] = [];
-    for (const [name, node] of this.#children)
-      entries.push({ name, ino: node.ino, kind: node.kind });
-    return entries;
+  list(): Result<Iterable<ListedEntry>> {
+    return entriesOf(this.#children);
   }
 
   stillHas(name: string): boolean {
