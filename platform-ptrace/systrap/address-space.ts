@@ -256,8 +256,8 @@ export class SystrapSpace implements AddressSpace {
       thread.park();
     } else if (this.#parked.length < MOST_PARKED && thread.hostTid !== 0) {
       thread.park();
-      const { slot, hostTid, shownName } = thread;
-      this.#parked.push({ slot, hostTid, shownName });
+      const { slot, hostTid, shownName, place } = thread;
+      this.#parked.push({ slot, hostTid, shownName, place });
     } else {
       this.#leaving.add(thread.slot);
       thread.leave();

@@ -20,6 +20,7 @@ import {
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { WorkCounters } from '../../sentry/base/work-counters.ts';
+import type { HandoverCounters } from '../../sentry/platform/handover-counters.ts';
 import type {
   FreshAddressSpace,
   HostFdWatcher,
@@ -112,6 +113,10 @@ export class SystrapPlatform implements Platform, CloneHost {
       () => undefined,
     );
     this.#ownPool.fill();
+  }
+
+  get counters(): HandoverCounters {
+    return this.#waiter.counters;
   }
 
   start(events: PlatformEvents): void {
@@ -245,6 +250,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter.answered(late);
   }
 
+  beforeWake(thread: SystrapThread): void {
+    this.#waiter.beforeWake(thread);
+  }
+
   /** For stubs that no guest had yet: the Sentry waits as long as it takes. */
   flush(thread: SystrapThread): SysResult {
     return this.#flushAll(thread, () => this.#awaitPost(thread)) ?? this.#silent(thread);
@@ -366,6 +375,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   #stopped(thread: SystrapThread, state: number): void {
     this.#waiter.turn();
     this.#waiter.remove(thread);
+    this.#waiter.threadStopped(thread);
     thread.state = 'stopped';
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (state !== STATE_POSTED && state !== STATE_SLEEPING) {
