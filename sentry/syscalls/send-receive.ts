@@ -16,7 +16,8 @@ import {
   SOCK_STREAM,
   UIO_MAXIOV,
 } from '../../abi/socket.ts';
-import { type Blocking, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, type MaybeBlocking, PAUSE, sleepOn } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { noControl, Received, type SendControl, type Socket } from '../net/socket.ts';
 import type { Sink, Source } from '../vfs/io.ts';
@@ -161,6 +162,7 @@ function* sendMany(
       const sent = typeof call === 'number' ? call : yield* call;
       const stored = isErrno(sent) ? sent : task.memory.writeU32(at + mmsghdr.length, sent);
       if (isErrno(stored)) return index === 0 ? stored : index;
+      if (isPieceOver(task.kernel.clock) && (yield PAUSE) === 'signal') return index + 1;
     }
     return count;
   } finally {
@@ -338,6 +340,7 @@ function* receiveMany(
       if (isErrno(stored)) return index === 0 ? stored : index;
       if ((flags & MSG_WAITFORONE) !== 0) mode |= MSG_DONTWAIT;
       if (task.kernel.clock.monotonicNs() >= deadlineNs) return index + 1;
+      if (isPieceOver(task.kernel.clock) && (yield PAUSE) === 'signal') return index + 1;
     }
     return count;
   } finally {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An open directory over a snapshot of names, taken when it is read from the start: entries removed
-// since are skipped, entries made since show after rewinddir(3). Positions are places in the
-// snapshot, so telldir/seekdir hold whatever changes in between.
+// An open directory over the names that there are when it is read from the start: entries removed
+// since are skipped, entries made since mostly show after rewinddir(3). Positions are places among the names
+// that were taken so far, so telldir/seekdir hold whatever changes in between.
 import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
 import type { Node } from './node.ts';
@@ -17,8 +17,8 @@ export interface ListedEntry {
 
 /** The calls of a directory node that its open files use. */
 export interface Listing extends Node {
-  /** Entries without '.' and '..'. */
-  list(): Result<readonly ListedEntry[]>;
+  /** Entries without '.' and '..'. They may be taken one by one, in later turns. */
+  list(): Result<Iterable<ListedEntry>>;
   /** Still there? Asked before an entry of an older snapshot is shown. */
   stillHas(name: string): boolean;
   /** Number of '..'. */
@@ -52,7 +52,7 @@ export abstract class OpenDirectory extends OpenFile {
 
 export class DirectoryFile extends OpenDirectory {
   readonly node: Listing;
-  #snapshot: readonly ListedEntry[] | undefined = undefined;
+  #snapshot: Snapshot | undefined = undefined;
 
   constructor(node: Listing, flags: number) {
     super(flags);
@@ -71,7 +71,7 @@ export class DirectoryFile extends OpenDirectory {
     if (this.#snapshot === undefined) {
       const listed = node.list();
       if (isErrno(listed)) return listed;
-      this.#snapshot = listed;
+      this.#snapshot = new Snapshot(listed);
     }
     node.wasRead();
     return this.#emitFrom(this.#snapshot, emit);
@@ -87,10 +87,11 @@ export class DirectoryFile extends OpenDirectory {
     return 0;
   }
 
-  #emitFrom(snapshot: readonly ListedEntry[], emit: DirectoryEmit): SysResult {
+  #emitFrom(snapshot: Snapshot, emit: DirectoryEmit): SysResult {
     let shown = 0;
-    for (let index = this.offset - 2; index < snapshot.length; index += 1) {
-      const entry = snapshot[index] as ListedEntry;
+    for (let index = this.offset - 2; ; index += 1) {
+      const entry = snapshot.at(index);
+      if (entry === undefined) break;
       if (this.node.stillHas(entry.name)) {
         if (!emit(entry.name, entry.ino, entry.kind, index + 3)) return shown === 0 ? EINVAL : 0;
         shown += 1;
@@ -98,5 +99,25 @@ export class DirectoryFile extends OpenDirectory {
       this.offset = index + 3;
     }
     return 0;
+  }
+}
+
+/** Names in the order in which they are taken, as many as were asked for. */
+class Snapshot {
+  readonly #taken: ListedEntry[] = [];
+  #rest: Iterator<ListedEntry> | undefined;
+
+  constructor(entries: Iterable<ListedEntry>) {
+    if (Array.isArray(entries)) this.#taken = entries as ListedEntry[];
+    else this.#rest = entries[Symbol.iterator]();
+  }
+
+  at(index: number): ListedEntry | undefined {
+    while (this.#rest !== undefined && this.#taken.length <= index) {
+      const next = this.#rest.next();
+      if (next.done === true) this.#rest = undefined;
+      else this.#taken.push(next.value);
+    }
+    return this.#taken[index];
   }
 }

@@ -4,7 +4,7 @@ import { ENOENT, isErrno, type Result } from '../../../abi/errno.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { ListedEntry, Listing } from '../../vfs/directory-file.ts';
 import type { NewNode } from '../../vfs/node.ts';
-import { TmpDirectory } from '../tmp/directory.ts';
+import { entriesOf, TmpDirectory } from '../tmp/directory.ts';
 import type { MemoryNode } from '../tmp/memory-node.ts';
 import type { OverlayFileSystem } from './filesystem.ts';
 
@@ -81,13 +81,15 @@ export class OverlayDirectory extends TmpDirectory {
   protected override isEmpty(): boolean {
     if (this.#own.size > 0) return false;
     const entries = this.list();
-    return !isErrno(entries) && entries.length === 0;
+    if (isErrno(entries)) return false;
+    for (const _entry of entries) return false;
+    return true;
   }
 
-  override list(): Result<readonly ListedEntry[]> {
-    const entries: ListedEntry[] = [];
-    for (const [name, node] of this.#own) entries.push({ name, ino: node.ino, kind: node.kind });
-    if (this.#lower === undefined) return entries;
+  override list(): Result<Iterable<ListedEntry>> {
+    if (this.#lower === undefined) return entriesOf(this.#own);
+    // All at once: a lower entry that is looked up meanwhile becomes one of ours.
+    const entries = [...entriesOf(this.#own)];
     const below = this.#lower.list();
     if (isErrno(below)) return below;
     for (const entry of below) {

@@ -75,11 +75,8 @@ export class TmpDirectory extends MemoryNode implements Listing {
     return this.#children.size === 0;
   }
 
-  list(): Result<readonly ListedEntry[]> {
-    const entries: ListedEntry[] = [];
-    for (const [name, node] of this.#children)
-      entries.push({ name, ino: node.ino, kind: node.kind });
-    return entries;
+  list(): Result<Iterable<ListedEntry>> {
+    return entriesOf(this.#children);
   }
 
   stillHas(name: string): boolean {
@@ -243,5 +240,18 @@ export class TmpDirectory extends MemoryNode implements Listing {
     directory.nlink = 0;
     this.nlink -= 1;
     directory.changed();
+  }
+}
+
+/**
+ * The names of a directory without a lower one, which are taken while it changes. There are never more
+ * than there were at first: who renames what it reads would never come to an end.
+ */
+export function* entriesOf(children: ReadonlyMap<string, MemoryNode>): Iterable<ListedEntry> {
+  let left = children.size;
+  for (const [name, node] of children) {
+    if (left === 0) return;
+    left -= 1;
+    yield { name, ino: node.ino, kind: node.kind };
   }
 }

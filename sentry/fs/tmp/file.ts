@@ -130,6 +130,10 @@ export class TmpFile extends MemoryNode {
     return done;
   }
 
+  override freePieceBeyond(sizeBytes: number): boolean {
+    return this.#data?.freePieceBeyond(sizeBytes) === true;
+  }
+
   override abandon(): void {
     if (this.#freed) return;
     this.#freed = true;
