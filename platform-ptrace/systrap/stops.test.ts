@@ -34,7 +34,7 @@ class FakeSentry {
       this.handled.push(thread.name);
       this.#nowNs += costNs;
     };
-    this.stops = new Stops(this.words, this, clock, handle, ({ space }) => space.stops);
+    this.stops = new Stops(this.words, this, clock, handle, (thread) => thread.space.stops);
   }
 
   #add(base: number, space: FakeThread['space'], name: string): void {

@@ -41,7 +41,7 @@ export class FairQueue<Item> {
   /** The shares with items. */
   readonly #waiting: Set<FairShare<Item>> = new Set();
   #served: FairShare<Item> | undefined = undefined;
-  /** What the owner that was served last had had by then. */
+  /** The time that the owner which was served last had had by then. */
   #floorNs = 0;
   #size = 0;
 
