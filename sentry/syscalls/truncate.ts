@@ -6,6 +6,7 @@ import {
   EINVAL,
   EISDIR,
   ENODEV,
+  ENOSPC,
   EOPNOTSUPP,
   ESPIPE,
   ETXTBSY,
@@ -139,10 +140,7 @@ function sysFallocate(task: Task, args: SyscallArgs): MaybeBlocking {
   return done;
 }
 
-/**
- * The size changes with the last piece. Differs from Linux: where there is no room for all, the
- * first pieces stay allocated.
- */
+/** The size changes with the last piece. */
 function* allocateInPieces(
   task: Task,
   file: OpenFile,
@@ -151,13 +149,18 @@ function* allocateInPieces(
   length: number,
 ): Blocking<SysResult> {
   const end = offset + length;
+  const makesHoles = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
+  if (!makesHoles && !file.node.hasRoomFor(length)) return ENOSPC;
   file.acquire();
   try {
     for (let at = offset; ; at += ALLOCATED_AT_ONCE) {
       const isLast = end - at <= ALLOCATED_AT_ONCE;
       const pieceMode = isLast ? mode : mode | FALLOC_FL_KEEP_SIZE;
       const done = file.fallocate(pieceMode, at, isLast ? end - at : ALLOCATED_AT_ONCE);
-      if (isErrno(done)) return done;
+      if (isErrno(done)) {
+        if (!makesHoles) giveBack(file, offset, at);
+        return done;
+      }
       if (isLast) break;
       if (isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
     }
@@ -166,6 +169,17 @@ function* allocateInPieces(
   } finally {
     file.release();
   }
+}
+
+/**
+ * Gives back what was allocated of a whole that does not fit: all beyond the end of the file.
+ * Differs from Linux: holes before its end that were filled stay so.
+ */
+function giveBack(file: OpenFile, offset: number, end: number): void {
+  const attributes = file.node.attributes();
+  if (isErrno(attributes)) return;
+  const start = Math.max(offset, attributes.sizeBytes);
+  if (start < end) file.fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
 }
 
 export const truncateRows: readonly Row[] = [

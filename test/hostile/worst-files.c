@@ -260,6 +260,19 @@ WORST(large_files) {
   OK(close(memory));
 }
 
+// What does not fit leaves nothing behind.
+WORST(more_than_fits) {
+  int file = OK(open("file", O_RDWR | O_CREAT, 0600));
+  struct stat st;
+  for (int i = 0; i < 3; i++) {
+    if (fallocate(file, 0, 0, 1L << 45) == 0) SKIP("a file system that has it");
+    CHECK(errno == ENOSPC || errno == EFBIG);
+    OK(fstat(file, &st));
+    CHECK_EQ(st.st_size, 0);
+    CHECK_EQ(st.st_blocks, 0);
+  }
+}
+
 // Page by page with holes between, so that what is there lies in as many pieces as can be.
 WORST(holes) {
   int file = OK(open("file", O_RDWR | O_CREAT, 0600));

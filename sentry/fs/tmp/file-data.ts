@@ -114,6 +114,10 @@ export class FileData implements Mappable, UnseenMemory {
     this.#memfd = -1;
   }
 
+  hasRoomFor(bytes: number): boolean {
+    return this.#account.hasRoomForPages(bytes);
+  }
+
   /**
    * Frees a piece of what a cut to `sizeBytes` frees. False where there is no more than one turn has
    * time for: then `truncate` does the rest.
