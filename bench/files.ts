@@ -6,11 +6,14 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { plainSpec } from '../test/oci/support/spec.ts';
-import { root } from './engines.ts';
+import { hasRunsc, isShort, root, runsc } from './engines.ts';
 import { type Figures, printTable } from './table.ts';
 
-const FILES = Number(process.env['BENCH_FILES'] ?? 5000);
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 2);
+const FILES = Number(process.env['BENCH_FILES'] ?? (isShort ? 100 : 5000));
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? (isShort ? 1 : 2));
+const REPOSITORY_FILES = isShort ? 100 : 2000;
+const SMALL_FILES = isShort ? 20 : 2000;
+const PACKAGES = isShort ? 5 : 300;
 const CGROUP = `/bench-files-${process.pid}`;
 const runts = process.env['RUNTS'] ?? join(root, 'bin/runts');
 
@@ -23,15 +26,15 @@ const steps: readonly (readonly [name: string, script: string])[] = [
   ['du of both', 'du -s tree copy'],
   ['rm -r', 'rm -r copy'],
   ['tar x, repository', 'tar xf $B/repo.tar'],
-  ['git status, 2000 files', 'git -C repo status'],
+  [`git status, ${REPOSITORY_FILES} files`, 'git -C repo status'],
   ['git status again', 'git -C repo status'],
   [
     'git commit of 200',
     'for f in repo/d1*/f*0; do echo x >>$f; done; git -C repo commit -qam more',
   ],
   ['git checkout back', 'git -C repo checkout -q HEAD~1'],
-  ['2000 small files', 'python3 $B/small.py small'],
-  ['node_modules, 300', 'python3 $B/modules.py nm'],
+  [`${SMALL_FILES} small files`, `python3 $B/small.py small ${SMALL_FILES}`],
+  [`node_modules, ${PACKAGES}`, `python3 $B/modules.py nm ${PACKAGES}`],
   ['rm -r node_modules', 'rm -r nm'],
   ['python3, 40 imports', `python3 -W ignore -B -c 'import ${imports()}'`],
   ['make -j2, 20 C files', 'cp -r $B/make . && make -C make -s -j2'],
@@ -49,7 +52,7 @@ function imports(): string {
 const small = `
 import os, sys
 os.mkdir(sys.argv[1])
-for i in range(2000):
+for i in range(int(sys.argv[2])):
     with open(f"{sys.argv[1]}/{i}", "w") as f:
         f.write("x" * 200)
 `;
@@ -62,7 +65,7 @@ const modules = `
 import os, sys
 top = sys.argv[1]
 os.makedirs(top + "/.bin")
-for i in range(300):
+for i in range(int(sys.argv[2])):
     package = f"{top}/package-{i}"
     for d in ("lib", "dist/esm", "test"):
         os.makedirs(f"{package}/{d}", exist_ok=True)
@@ -91,7 +94,7 @@ function prepare(dir: string): void {
     writeFileSync(join(parent, `f${index}`), 'some text\n'.repeat(1 + (index % 400)));
   }
   const repo = join(dir, 'repo');
-  for (let index = 0; index < 2000; index++) {
+  for (let index = 0; index < REPOSITORY_FILES; index++) {
     const parent = join(repo, `d${index % 40}`);
     mkdirSync(parent, { recursive: true });
     writeFileSync(join(parent, `f${index}`), `file ${index}\n`.repeat(20));
@@ -203,7 +206,7 @@ function runners(dir: string): Runner[] {
         }
       },
     },
-    container('runsc', dir, 'runsc', ['--platform=ptrace', '--network=none']),
+    container('runsc', dir, runsc, ['--platform=systrap', '--network=none']),
     { name: 'do', run: (script) => capture(runts, ['do', '--', '/bin/bash', '-c', script]) },
     container('runts', dir, runts, []),
   ];
@@ -213,8 +216,7 @@ function runners(dir: string): Runner[] {
   const wanted = process.env['BENCH_RUNTIMES']?.split(',');
   return all.filter(
     ({ name }) =>
-      (wanted === undefined || wanted.includes(name)) &&
-      (name !== 'runsc' || spawnSync('runsc', ['--version']).error === undefined),
+      (wanted === undefined || wanted.includes(name)) && (name !== 'runsc' || hasRunsc()),
   );
 }
 
@@ -230,6 +232,7 @@ function measure({ name, run }: Runner, script: string, figures: Figures): void 
     }
   } catch (error) {
     console.error(`${name}: ${(error as Error).message}`);
+    process.exitCode = 1;
   }
 }
 

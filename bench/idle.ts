@@ -3,11 +3,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Engine } from './engines.ts';
+import { type Engine, isShort } from './engines.ts';
 import type { Figures } from './table.ts';
 
-const SETTLE_MS = 3000;
-const WATCH_MS = 5000;
+const SETTLE_MS = isShort ? 300 : 3000;
+const WATCH_MS = isShort ? 200 : 5000;
 const TICKS_PER_SECOND = 100;
 
 interface ProcessInfo {

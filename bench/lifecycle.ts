@@ -16,7 +16,8 @@ import {
 } from '../test/oci/engines/daemons.ts';
 import { busyboxRootfs, loadImages } from '../test/oci/engines/images.ts';
 import { plainSpec } from '../test/oci/support/spec.ts';
-import { root } from './engines.ts';
+import { root, runsc } from './engines.ts';
+import { median } from './samples.ts';
 import { type Figures, printTable } from './table.ts';
 
 interface OciRuntime {
@@ -49,7 +50,7 @@ function usableRuntimes(dir: string): OciRuntime[] {
 
 function wrapper(dir: string): string {
   const path = join(dir, 'runsc.sh');
-  writeFileSync(path, '#!/bin/sh\nexec runsc --platform=ptrace --network=none "$@"\n', {
+  writeFileSync(path, `#!/bin/sh\nexec ${runsc} --platform=systrap --network=none "$@"\n`, {
     mode: 0o755,
   });
   return path;
@@ -319,13 +320,6 @@ function timed(
   if (mustSucceed && done.status !== 0)
     throw new Error(`${args.join(' ')}: exit ${done.status ?? done.signal}`);
   return ms;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? 0)) / 2;
 }
 
 function readOr(path: string): string {

@@ -15,6 +15,15 @@ export function printTable(
     name,
     ...engines.flatMap((engine) => cells(engine, byEngine, base)),
   ]);
+  printCells(head, rows, unit);
+}
+
+/** The first column to the left, all others to the right. */
+export function printCells(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  unit: string,
+): void {
   const widths = head.map((cell, column) =>
     Math.max(cell.length, ...rows.map((row) => (row[column] ?? '').length)),
   );
@@ -25,12 +34,13 @@ export function printTable(
 function cells(engine: string, byEngine: ReadonlyMap<string, number>, base: string): string[] {
   const value = byEngine.get(engine);
   const reference = byEngine.get(base);
-  const text = value === undefined ? '-' : format(value);
+  const text = value === undefined ? '-' : formatFigure(value);
   if (engine === base) return [text];
   return [text, value === undefined || !reference ? '-' : (value / reference).toFixed(1)];
 }
 
-function format(value: number): string {
+/** Three digits, or all before the point. */
+export function formatFigure(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 

@@ -441,7 +441,7 @@ function rdevOf(major: number, minor: number): number {
  * Those of 52 bits and more (some network file systems) lose bits: that they did shows
  * (sentry/fs/gofer/shared-identities.ts).
  */
-function inodeNumber(value: number): number {
+export function inodeNumber(value: number): number {
   return value < 2 ** 52 ? value : 2 ** 52 + (value % 2 ** 51);
 }
 

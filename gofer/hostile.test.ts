@@ -93,6 +93,8 @@ const shapes: Readonly<Partial<Record<OperationName, string>>> = {
   createUnnamed: 'uuuu',
   linkHeld: 'uut',
   startWatching: '',
+  listTree: 'uutuu',
+  openMany: 'uutt',
 };
 const unanswered: Readonly<Partial<Record<OperationName, string>>> = {
   forget: 'u',
@@ -139,7 +141,7 @@ describe('a hostile Sentry', () => {
     const any = generator(20_261_122);
     const request = new MessageWriter(REQUEST_BYTES);
     const reply = new Uint8Array(REPLY_BYTES);
-    const fds = new Int32Array(4);
+    const fds = new Int32Array(40);
     const before = ['ro', 'outside'].flatMap((tree) => snapshot(join(directory, tree)));
     const known = { ...shapes, ...unanswered };
     const asked = (Object.keys(operations) as OperationName[]).filter((name) => name !== 'freeze');

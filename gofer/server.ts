@@ -6,6 +6,7 @@ import { MSG_DONTWAIT } from '../abi/socket.ts';
 import { native } from '../native/addon.ts';
 import type { MemoryTrim } from '../native/memory-trim.ts';
 import type { Message } from '../protocol/gofer/message.ts';
+import { OPENED_MAX } from '../protocol/gofer/opened.ts';
 import { REPLY_BYTES, REQUEST_BYTES } from '../protocol/gofer/operations.ts';
 import { MessageReader, MessageWriter } from '../protocol/gofer/wire.ts';
 import { type AttachPoint, HostTree, type TreeOptions } from './host-tree.ts';
@@ -33,7 +34,7 @@ class GoferServer implements GoferContext {
   readonly #options: GoferOptions;
   readonly #request = new MessageReader(REQUEST_BYTES);
   readonly #reply = new MessageWriter(REPLY_BYTES);
-  readonly #fds = new Int32Array(1);
+  readonly #fds = new Int32Array(OPENED_MAX);
 
   constructor(options: GoferOptions) {
     this.#options = options;
@@ -44,11 +45,10 @@ class GoferServer implements GoferContext {
   run(): SysResult {
     const { socketFd } = this.#options;
     for (;;) {
+      // The Sentry waits for the answer before it asks for more: there is hardly ever a request yet.
+      this.#awaitRequest();
       const length = native.recvMessage(socketFd, this.#request.bytes, undefined, MSG_DONTWAIT);
-      if (length === EAGAIN) {
-        this.#awaitRequest();
-        continue;
-      }
+      if (length === EAGAIN) continue;
       if (length === 0 || length === ECONNRESET) return 0;
       if (length === EINTR) continue;
       if (isErrno(length)) return length;
@@ -80,18 +80,19 @@ class GoferServer implements GoferContext {
   }
 
   #send(row: Row | undefined, answer: object | number | undefined): SysResult {
-    let fd = -1;
+    let fds: readonly number[] = [];
     this.#reply.reset();
     if (isErrno(answer)) this.#reply.i32(answer);
     else if (row !== undefined && row.operation.answer !== 'none') {
       (row.operation.reply as Message<unknown>).encode(this.#reply.i32(0), answer);
-      if (row.operation.answer === 'descriptor') ({ fd } = answer as { readonly fd: number });
+      if (row.operation.answer === 'descriptor') fds = [(answer as { readonly fd: number }).fd];
+      if (row.operation.answer === 'descriptors') ({ fds } = answer as { fds: readonly number[] });
     }
-    this.#fds[0] = fd;
+    this.#fds.set(fds);
     const { bytes, length } = this.#reply;
     const { socketFd } = this.#options;
-    const sent = native.sendMessage(socketFd, bytes, length, this.#fds, fd >= 0 ? 1 : 0, 0);
-    if (fd >= 0) native.close(fd);
+    const sent = native.sendMessage(socketFd, bytes, length, this.#fds, fds.length, 0);
+    for (const fd of fds) native.close(fd);
     return sent;
   }
 }

@@ -2,7 +2,7 @@
 // Asks the sealer (native/launcher/root.c) to leave this process nothing of the host's file system but
 // its final root, then keeps others from attaching to it and installs its seccomp filter.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { isErrno, type SysResult } from '../abi/errno.ts';
 import { native } from './addon.ts';
 import { compileFilter, type FilterSpec } from './seccomp/bpf.ts';
@@ -31,6 +31,8 @@ const settledNames: ReadonlySet<string> = new Set([
   'DelayedTaskSche',
   'node-V8Worker',
   'SignalInspector',
+  // For `runts do --profile`.
+  'v8:ProfEvntProc',
 ]);
 /** On a busy machine they take their time; who has not waited for them is killed by the filter. */
 const PATIENCE_MS = 30_000;
@@ -46,9 +48,9 @@ export function awaitThreads(): void {
 
 function threadsSettled(): boolean {
   const threads = readdirSync('/proc/self/task');
-  // After a fork (native/preboot) there is one, and process.pid is that of the parent.
+  // After a fork (native/preboot) there is mostly one, and process.pid is that of the parent.
   if (threads.length === 1) return true;
-  const main = String(process.pid);
+  const main = readlinkSync('/proc/self');
   return threads.every(
     (tid) =>
       tid === main ||

@@ -238,10 +238,9 @@ export interface SandboxConfig {
   readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */
   readonly writeCodeCache: boolean;
-  /**
-   * Measure where the Sentry's CPU time goes, and write it to the log (sentry/boot/profile.ts).
-   * Needs seccomp 'log'.
-   */
+  /** Count system calls and time, and write both at the end (sentry/boot/measurement.ts). */
+  readonly stats: boolean;
+  /** Sample the Sentry's CPU time, and write the profile at the end (sentry/boot/profile.ts). */
   readonly profile: boolean;
   /**
    * Measure how long the Sentry's turns take, and write the longest to the log

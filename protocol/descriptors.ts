@@ -22,8 +22,11 @@ export const SENTRY_LISTEN = 15;
 export const SENTRY_BROKER = 16;
 /** The directory /proc/sys/net of the host's network, or /dev/null; while the Sentry boots. */
 export const SENTRY_NET_SETTINGS = 17;
+/** Where `runts do --stats` and `--profile` write at the end, or /dev/null. */
+export const SENTRY_STATS = 18;
+export const SENTRY_PROFILE = 19;
 /** How many the Sentry starts with: all below. */
-export const SENTRY_FDS = 18;
+export const SENTRY_FDS = 20;
 
 export const GOFER_SOCKET = 3;
 export const GOFER_SEALER = 4;

@@ -69,6 +69,8 @@ export const launcherOptions = {
   config: { kind: 'descriptor', field: 'config_fd' },
   log: { kind: 'descriptor', field: 'log_fd' },
   strace: { kind: 'descriptor', field: 'strace_fd' },
+  stats: { kind: 'descriptor', field: 'stats_fd' },
+  profile: { kind: 'descriptor', field: 'profile_fd' },
 
   // Of every sandbox.
   /** Descriptor 0 is a terminal, or a new one is made (`console-socket`). */

@@ -71,6 +71,11 @@ function addTracing(command: Command): void {
       'only these calls: names and classes, as file,network,!futex',
     )
     .option('--strace-times <kinds>', 'times of calls: relative, absolute, spent')
+    .option(
+      '--stats [file]',
+      'count system calls, and print what they cost: --stats=FILE for a file (standard error)',
+    )
+    .option('--profile <file>', "write a CPU profile of runts' kernel, for `runts debug profile`")
     .option('--debug-log <file>', "write runts' own log to a file")
     .option('--debug-seccomp', 'log host calls outside the lists instead of dying of them');
 }

@@ -129,6 +129,16 @@ function addDebug(program: Command): void {
       printStack(file);
     });
   debug
+    .command('profile')
+    .description('show what took the time in a profile of `runts do --profile`')
+    .argument('<file>', 'the profile')
+    .option('-o, --output <file>', "write it with the source's names, for DevTools or speedscope")
+    .option('--lines <count>', 'how many calls and functions', '30')
+    .action(async (file: string, options: { output?: string; lines: string }) => {
+      const { printProfile } = await import('./commands/debug-profile.ts');
+      printProfile(file, options);
+    });
+  debug
     .command('seccomp')
     .description('print the host calls that the processes of a sandbox may make')
     .action(async () => {

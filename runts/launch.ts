@@ -41,6 +41,8 @@ export interface LaunchPlan {
   readonly attach: readonly AttachPoint[];
   readonly logFd: number | undefined;
   readonly straceFd: number | undefined;
+  readonly statsFd?: number | undefined;
+  readonly profileFd?: number | undefined;
   /** 0: none. */
   readonly timeoutMs: number;
 }
@@ -58,23 +60,25 @@ export function handOver(plan: LaunchPlan): never {
     throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${launcher}: ${describe(error)}`);
   }
   const config = configFile(plan.config);
-  const { logFd: log, straceFd: strace } = plan;
+  const { logFd: log, straceFd: strace, statsFd: stats, profileFd: profile } = plan;
   const words = launcherArguments({
     ...sandboxOptions(plan),
     title: titleOf(plan),
     config,
     log,
     strace,
+    stats,
+    profile,
   });
   const args = ['runts', ...words];
   const fds = [config];
-  for (const [option, fd] of Object.entries({ log, strace })) {
+  for (const [option, fd] of Object.entries({ log, strace, stats, profile })) {
     if (fd === undefined) continue;
     if (isErrno(native.keepAtExec(fd)))
       throw new Failure('RUNTS_E_DESCRIPTOR', `--${option}: bad descriptor`);
     fds.push(fd);
   }
-  const preboot = askPreboot(PREBOOT_LAUNCHER, [launcher, ...args.slice(1)], fds);
+  const preboot = askPreboot(PREBOOT_LAUNCHER, [launcher, ...args.slice(1)], fds, true);
   if (preboot !== undefined) {
     native.keepAtExec(preboot.socket);
     args.push(...launcherArguments({ preboot: preboot.socket, 'preboot-pid': preboot.pid }));

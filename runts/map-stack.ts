@@ -26,6 +26,36 @@ export function mapStack(text: string, build: string): string {
   );
 }
 
+interface Source {
+  readonly path: string;
+  /** From 0, as V8 counts in profiles. */
+  readonly lineNumber: number;
+  readonly columnNumber: number;
+  /** The source's name of what stands there, where the map has one. */
+  readonly name: string | undefined;
+}
+
+/** Finds what a place of a bundle is in the source, by the maps in `build`. Lines and columns from 0. */
+export function sourceOf(
+  build: string,
+): (url: string, lineNumber: number, columnNumber: number) => Source | undefined {
+  const maps = new Map<string, SourceMap | undefined>();
+  return (url, lineNumber, columnNumber) => {
+    const bundle = basename(url);
+    if (!/^(?:cli|sentry|gofer|preboot)\.(?:body\.js|cjs)$/.test(bundle)) return undefined;
+    if (!maps.has(bundle)) maps.set(bundle, readMap(join(build, `${bundle}.map`)));
+    const entry = maps.get(bundle)?.findEntry(lineNumber, columnNumber);
+    if (entry === undefined || !('originalSource' in entry)) return undefined;
+    return {
+      path: join(build, entry.originalSource),
+      lineNumber: entry.originalLine,
+      columnNumber: entry.originalColumn,
+      // Node has the field and its types do not: the name in the source of what stands there.
+      name: (entry as { readonly name?: string }).name,
+    };
+  };
+}
+
 function readMap(path: string): SourceMap | undefined {
   // Not imported: the command line's start must not pay for the module.
   const { SourceMap: ReadMap } = process.getBuiltinModule('node:module');

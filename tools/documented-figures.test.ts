@@ -39,6 +39,11 @@ describe('docs/security.md', () => {
     expect(page).toContain(`- ${calls(sentryFilter(30, 'host')) - sentry} further calls: socket`);
   });
 
+  it('has what a profile adds', () => {
+    const more = calls(sentryFilter(30, 'none', 'profile')) - sentry;
+    expect(page).toContain(`${more} further calls with \`--profile\``);
+  });
+
   it('has those of the Gofer, and what is added for writing and for watching', () => {
     const few = gofer(false, false);
     const [writing, watching] = [gofer(true, false) - few, gofer(false, true) - few];

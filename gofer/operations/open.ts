@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operation that opens a file: the Sentry reads and writes by the descriptor that it gets.
-import { EACCES, EBADF, EINVAL, EISDIR, EROFS, isErrno, type SysResult } from '../../abi/errno.ts';
+import {
+  EACCES,
+  EBADF,
+  EINVAL,
+  EISDIR,
+  EOPNOTSUPP,
+  EROFS,
+  isErrno,
+  type SysResult,
+} from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
+import { OPENED_MAX, type OpenedFile } from '../../protocol/gofer/opened.ts';
 import type { HostTree } from '../host-tree.ts';
 import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayUse, rightsTo } from '../owners.ts';
 import {
@@ -33,6 +43,32 @@ export function open({ tree }: GoferContext, { place, mode }: Request<'open'>): 
     return isErrno(attributes) ? attributes : EISDIR;
   }
   return { attributes, fd };
+}
+
+/** Descriptors for reading, of a directory whose files need not be judged one by one. */
+export function openMany(
+  { tree }: GoferContext,
+  { id, names }: Request<'openMany'>,
+): Answer<'openMany'> {
+  const directory = tree.get(id);
+  if (directory === undefined) return EBADF;
+  if (directory.sealed) return EACCES;
+  if (directory.owners !== undefined) return EOPNOTSUPP;
+  const opened: OpenedFile[] = [];
+  const fds: number[] = [];
+  for (const [index, name] of names.slice(0, OPENED_MAX).entries()) {
+    const target = { directory, held: undefined, name, ino: 0 };
+    const fd = openTarget(tree, target, O_RDONLY);
+    if (isErrno(fd)) continue;
+    const attributes = tree.statFd(fd);
+    if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
+      native.close(fd);
+      continue;
+    }
+    opened.push({ index, ino: attributes.ino });
+    fds.push(fd);
+  }
+  return { opened, fds };
 }
 
 /**

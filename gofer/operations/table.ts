@@ -13,9 +13,10 @@ import { createUnnamed, hold, linkHeld } from './held.ts';
 import { list } from './list.ts';
 import { getAttributes, statfs, walk } from './look.ts';
 import { create, makeDirectory, makeNode, symlink } from './make.ts';
-import { open } from './open.ts';
+import { open, openMany } from './open.ts';
 import { attach, forget, freeze, startWatching, stopWatching } from './session.ts';
 import { setAttributes } from './set-attributes.ts';
+import { listTree } from './tree.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from './xattr.ts';
 
 type Operations = typeof operations;
@@ -51,6 +52,8 @@ const handlers: { readonly [Name in OperationName]: Handler<Name> } = {
   linkHeld,
   startWatching,
   stopWatching,
+  listTree,
+  openMany,
 };
 
 export interface Row {

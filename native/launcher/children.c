@@ -198,6 +198,8 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
       {FD_LISTEN},
       {sandbox->broker_pair[0]},
       {sandbox->net_settings},
+      {FD_STATS},
+      {FD_PROFILE},
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, SENTRY_FDS);

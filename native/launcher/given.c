@@ -70,6 +70,8 @@ void keep_given(struct options *options) {
   options->config_fd = keep(options->config_fd, "configuration");
   options->log_fd = keep(options->log_fd, "log");
   options->strace_fd = keep(options->strace_fd, "strace");
+  options->stats_fd = keep(options->stats_fd, "stats");
+  options->profile_fd = keep(options->profile_fd, "profile");
   container->state_dir = keep(container->state_dir, "state directory");
   container->status_fd = keep(container->status_fd, "status");
   container->gate_fd = keep(container->gate_fd, "gate");
@@ -88,6 +90,8 @@ void take_places(const struct options *options, int control, int report) {
   dup2(report, FD_REPORT);
   const int given[][2] = {{options->log_fd, FD_LOG},
                           {options->strace_fd, FD_STRACE},
+                          {options->stats_fd, FD_STATS},
+                          {options->profile_fd, FD_PROFILE},
                           {options->container.listen_fd, FD_LISTEN},
                           {options->zygote_fd, FD_ZYGOTE},
                           {options->addon_fd, FD_ADDON}};

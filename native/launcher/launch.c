@@ -88,6 +88,8 @@ static void drop_descriptors(const struct sandbox *sandbox) {
   close(FD_CONTROL);
   close(FD_LOG);
   close(FD_STRACE);
+  close(FD_STATS);
+  close(FD_PROFILE);
   close(FD_LISTEN);
   close(sandbox->zygote_pair[0]);
   close(sandbox->zygote_pair[1]);

@@ -15,6 +15,7 @@
  *          where the container joins another's Sentry, its Gofer's end of the socket between both
  *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon
  *          (or /dev/null)
+ *   10 11  what the Sentry counted and its profile (or /dev/null)
  */
 #ifndef RUNTS_LAUNCHER_H
 #define RUNTS_LAUNCHER_H
@@ -33,7 +34,9 @@ enum {
   FD_LISTEN = 7,
   FD_ZYGOTE = 8,
   FD_ADDON = 9,
-  FD_GIVEN = 10
+  FD_STATS = 10,
+  FD_PROFILE = 11,
+  FD_GIVEN = 12
 };
 
 /*
@@ -114,9 +117,10 @@ struct options {
   const char *supervised;                  /* the launcher goes on here: supervise.c */
   int preboot_fd;                          /* what is to become the launcher listens there; or -1 */
   int preboot_pid;                         /* a child of this process */
-  bool terminal;           /* descriptor 0 is a terminal whose settings are put back at the end */
-  int config_fd;           /* the Sentry's configuration, a memfd */
-  int log_fd, strace_fd;   /* or -1 */
+  bool terminal;         /* descriptor 0 is a terminal whose settings are put back at the end */
+  int config_fd;         /* the Sentry's configuration, a memfd */
+  int log_fd, strace_fd; /* or -1 */
+  int stats_fd, profile_fd;
   int zygote_fd, addon_fd; /* opened early: the paths may be descriptors of the command line */
   long timeout_ms;         /* 0: none */
   int oom_margin;          /* by how much the oom_score_adj of guest processes is higher */

@@ -37,6 +37,7 @@ import {
   STUB_SLOTS,
 } from '../../protocol/mailbox.ts';
 import { FairShare } from '../../sentry/base/fair-queue.ts';
+import type { WorkCounters } from '../../sentry/base/work-counters.ts';
 import type {
   AddressSpace,
   ArgumentPlace,
@@ -55,6 +56,8 @@ export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
+  /** Where copies are counted; undefined where nobody asked. */
+  readonly work: WorkCounters | undefined;
   /** The room for the floating point state of one thread, on its way to another. */
   readonly fpState: Uint8Array;
   /** Makes a stopped thread do its queued operations, and waits for the thread. */
@@ -157,12 +160,22 @@ export class SystrapSpace implements AddressSpace {
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
+    const { work } = this.#host;
+    if (work !== undefined) {
+      work.copiesIn += 1;
+      work.bytesIn += bytes;
+    }
     return this.#copied(native.readMemory(this.pid, addr, dst, bytes));
   }
 
   write(addr: number, src: Uint8Array, length: number): SysResult {
     const bytes = this.#inside(addr, length);
     if (bytes <= 0) return length === 0 ? 0 : EFAULT;
+    const { work } = this.#host;
+    if (work !== undefined) {
+      work.copiesOut += 1;
+      work.bytesOut += bytes;
+    }
     return this.#copied(native.writeMemory(this.pid, addr, src, bytes));
   }
 
@@ -246,8 +259,8 @@ export class SystrapSpace implements AddressSpace {
       thread.park();
     } else if (this.#parked.length < MOST_PARKED && thread.hostTid !== 0) {
       thread.park();
-      const { slot, hostTid, shownName } = thread;
-      this.#parked.push({ slot, hostTid, shownName });
+      const { slot, hostTid, shownName, place } = thread;
+      this.#parked.push({ slot, hostTid, shownName, place });
     } else {
       this.#leaving.add(thread.slot);
       thread.leave();

@@ -19,6 +19,8 @@ import {
   STATE_SLEEPING,
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
+import type { WorkCounters } from '../../sentry/base/work-counters.ts';
+import type { HandoverCounters } from '../../sentry/platform/handover-counters.ts';
 import type {
   FreshAddressSpace,
   HostFdWatcher,
@@ -54,6 +56,8 @@ const POLLS_PER_DESCRIPTOR_CHECK = 64;
 export interface SystrapOptions extends ZygoteFds {
   readonly clock: Clock;
   readonly memoryTrim?: IdleTrim;
+  /** Counts copies, where somebody wants to know. */
+  readonly work?: WorkCounters | undefined;
 }
 
 /** Makes the platform. Throws where the host cannot run it; the message says what is missing. */
@@ -73,6 +77,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly region = new MailboxRegion();
   readonly words = this.region.words;
   readonly clones: Clones;
+  readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
   readonly #clock: Clock;
@@ -101,6 +106,7 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   constructor(options: SystrapOptions) {
     this.#clock = options.clock;
+    this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(
       this.words,
@@ -116,6 +122,10 @@ export class SystrapPlatform implements Platform, CloneHost {
       () => undefined,
     );
     this.#ownPool.fill();
+  }
+
+  get counters(): HandoverCounters {
+    return this.#waiter.counters;
   }
 
   start(events: PlatformEvents): void {
@@ -192,6 +202,10 @@ export class SystrapPlatform implements Platform, CloneHost {
     return this.#waiter.sleptNs;
   }
 
+  get runningThreads(): number {
+    return this.#waiter.running.length;
+  }
+
   wait(untilNs: number): void {
     if (this.poll()) return;
     const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);
@@ -235,6 +249,10 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   answered(late: boolean): void {
     this.#waiter.answered(late);
+  }
+
+  beforeWake(thread: SystrapThread): void {
+    this.#waiter.beforeWake(thread);
   }
 
   /** For stubs that no guest had yet: the Sentry waits as long as it takes. */
@@ -358,6 +376,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   #stopped(thread: SystrapThread, state: number): void {
     this.#waiter.turn();
     this.#waiter.remove(thread);
+    this.#waiter.threadStopped(thread);
     thread.state = 'stopped';
     const kind = this.words[thread.base + SLOT.kind] as number;
     if (state !== STATE_POSTED && state !== STATE_SLEEPING) {

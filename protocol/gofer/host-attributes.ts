@@ -31,7 +31,7 @@ export interface HostAttributes {
   readonly mountRoot: number;
 }
 
-const ATTRIBUTES_BYTES = 9 * 8 + 10 * 4;
+export const ATTRIBUTES_BYTES: number = 9 * 8 + 10 * 4;
 
 /**
  * One step of a walk: attributes, the id and watch of a directory (else 0), the target of a

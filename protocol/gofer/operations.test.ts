@@ -13,6 +13,7 @@ import {
   REQUEST_BYTES,
   type RequestOf,
 } from './operations.ts';
+import { ASKED, type TreeEntry, treeDirectoryBytes, treeEntryBytes } from './tree.ts';
 import { MessageReader, MessageWriter } from './wire.ts';
 
 type Operations = typeof operations;
@@ -60,6 +61,14 @@ const status = {
 const time = { sec: -5, nsec: 999_999_999 };
 const owner = { uid: 1000, gid: 0xffff_ffff };
 const name = 'n\xe4me';
+
+const lightEntry: TreeEntry = {
+  name: 'x'.repeat(255),
+  ino: 2 ** 53 - 1,
+  kind: 0o100000,
+  attributes: undefined,
+};
+const fullEntry: TreeEntry = { name, ino: 8, kind: 0o40000, attributes };
 
 const samples: Samples = {
   attach: { request: { index: 3 }, reply: { id: 1, readOnly: true, attributes } },
@@ -116,6 +125,19 @@ const samples: Samples = {
   linkHeld: { request: { heldId: 0x8000_0001, newId: 1, newName: name }, reply: {} },
   startWatching: { request: {}, reply: {} },
   stopWatching: { request: {}, reply: undefined },
+  openMany: {
+    request: { id: 1, names: [name, 'b'] },
+    reply: { opened: [{ index: 1, ino: 2 ** 40 }] },
+  },
+  listTree: {
+    request: { id: 1, paths: ['a', 'b/c'], limit: 7, attributes: false },
+    reply: {
+      directories: [
+        { parent: ASKED, place: 1, name: '', entries: [lightEntry, fullEntry] },
+        { parent: 0, place: 0, name, entries: [] },
+      ],
+    },
+  },
 };
 
 const writer = new MessageWriter(REPLY_BYTES);
@@ -217,6 +239,9 @@ describe('a reply', () => {
     expect(walked).toBe(head + entryBytes(entry) + entryBytes(link));
     const listed = lengthOf(operations.list.reply as Message<unknown>, samples.list.reply);
     expect(listed).toBe(head + namedAttributesBytes('x'.repeat(255)));
+    const tree = lengthOf(operations.listTree.reply as Message<unknown>, samples.listTree.reply);
+    const entries = treeEntryBytes(lightEntry.name, false) + treeEntryBytes(name, true);
+    expect(tree).toBe(4 + treeDirectoryBytes('') + treeDirectoryBytes(name) + entries);
   });
 });
 

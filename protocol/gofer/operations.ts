@@ -8,6 +8,7 @@ import {
   ending,
   entryName,
   entryNameOrSelf,
+  type Field,
   flag,
   integer,
   listOf,
@@ -19,6 +20,8 @@ import {
 } from './fields.ts';
 import { attributes, entry, namedAttributes } from './host-attributes.ts';
 import { type Message, message, type Shape, type Values } from './message.ts';
+import { openedFile } from './opened.ts';
+import { treeDirectory } from './tree.ts';
 
 /** Ids from here on are held files, below are directories. */
 export const FIRST_HELD = 0x8000_0000;
@@ -49,6 +52,17 @@ export interface Passing<Q, R> {
   readonly reply: Message<R>;
 }
 
+/**
+ * The same, with as many descriptors as the list `opened` of the reply has elements, in its order.
+ * With others the reply is malformed.
+ */
+export interface PassingMany<Q, R> {
+  readonly number: number;
+  readonly answer: 'descriptors';
+  readonly request: Message<Q>;
+  readonly reply: Message<R>;
+}
+
 /** Nobody waits for an answer. */
 export interface Unanswered<Q> {
   readonly number: number;
@@ -70,6 +84,13 @@ function passing<Q extends Shape, R extends Shape>(
   reply: R,
 ): Passing<Values<Q>, Values<R>> {
   return { number, answer: 'descriptor', request: message(request), reply: message(reply) };
+}
+
+function passingMany<
+  Q extends Shape,
+  R extends Shape & { readonly opened: Field<readonly unknown[]> },
+>(number: number, request: Q, reply: R): PassingMany<Values<Q>, Values<R>> {
+  return { number, answer: 'descriptors', request: message(request), reply: message(reply) };
 }
 
 function unanswered<Q extends Shape>(number: number, request: Q): Unanswered<Values<Q>> {
@@ -169,6 +190,21 @@ export const operations = {
    */
   startWatching: passing(25, {}, {}),
   stopWatching: unanswered(26, {}),
+  /**
+   * Lists the directories at `paths` below `id`, and those below each of them, in the order of a
+   * depth-first walk: as many as fit, at most `limit`, none of them on another mount. A directory
+   * that cannot be listed so is left out. `attributes`: of all entries; else of directories alone.
+   */
+  listTree: answered(
+    27,
+    { id: u32, paths: listOf(path), limit: u32, attributes: flag },
+    { directories: listOf(treeDirectory) },
+  ),
+  /**
+   * Opens files of the directory `id` for reading: the first OPENED_MAX of `names`. What is no
+   * regular file, or cannot be opened, is left out.
+   */
+  openMany: passingMany(28, { id: u32, names: listOf(entryName) }, { opened: listOf(openedFile) }),
 } as const;
 
 export type OperationName = keyof typeof operations;
@@ -180,6 +216,8 @@ export type RequestOf<O> = O extends { readonly request: Message<infer Q> } ? Q 
 export type ReplyOf<O> =
   O extends Passing<infer _Q, infer R>
     ? R & { readonly fd: number }
-    : O extends Answered<infer _Q, infer R>
-      ? R
-      : never;
+    : O extends PassingMany<infer _Q, infer R>
+      ? R & { readonly fds: readonly number[] }
+      : O extends Answered<infer _Q, infer R>
+        ? R
+        : never;

@@ -13,6 +13,7 @@ export function printFilters(): void {
   for (const filter of [
     sentryFilter(SAMPLE_DESCRIPTOR, 'none'),
     sentryFilter(SAMPLE_DESCRIPTOR, 'host'),
+    sentryFilter(SAMPLE_DESCRIPTOR, 'none', 'profile'),
     goferFilter({ writable: true, watches: true }),
     stubFilter(SAMPLE_BASE),
   ])

@@ -41,6 +41,9 @@ export interface DoOptions {
   readonly strace?: string;
   readonly straceFilter?: string;
   readonly straceTimes?: string;
+  /** The empty string where no file is named. */
+  readonly stats?: string;
+  readonly profile?: string;
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
   readonly tty?: boolean;
@@ -55,10 +58,22 @@ export async function planDo(command: readonly string[], options: DoOptions): Pr
   const timeoutMs = options.timeout === undefined ? 0 : parseTime(options.timeout, '--timeout');
   const logFd = openLog(options);
   const straceFd = openStrace(options.strace);
+  const statsFd = openStats(options);
+  const profileFd =
+    options.profile === undefined ? undefined : openOutput(options.profile, 'w', '--profile');
   if (logFd !== undefined && options.debugLog !== undefined) {
     await startLog(logFd, options.debugLog, config);
   }
-  return { installation: findInstallation(), config, attach, logFd, straceFd, timeoutMs };
+  return {
+    installation: findInstallation(),
+    config,
+    attach,
+    logFd,
+    straceFd,
+    statsFd,
+    profileFd,
+    timeoutMs,
+  };
 }
 
 function planConfig(
@@ -110,20 +125,13 @@ function planConfig(
     network: options.network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
-    profile: isProfileWanted(options),
+    stats: options.stats !== undefined,
+    profile: options.profile !== undefined,
     turns: isMeterWanted(options),
   };
 }
 
-/** Where the Sentry's CPU time goes is for developers, and asked for with a variable: docs/debugging.md. */
-function isProfileWanted({ debugLog, debugSeccomp }: DoOptions): boolean {
-  if (process.env['RUNTS_PROFILE'] !== '1') return false;
-  if (debugLog === undefined || debugSeccomp !== true)
-    throw new Failure('RUNTS_E_USAGE', 'RUNTS_PROFILE=1 wants --debug-log and --debug-seccomp');
-  return true;
-}
-
-/** How long the Sentry's turns take, likewise. */
+/** How long the Sentry's turns take is for developers, and asked for with a variable: docs/debugging.md. */
 function isMeterWanted({ debugLog }: DoOptions): boolean {
   if (process.env['RUNTS_TURNS'] !== '1') return false;
   if (debugLog === undefined) throw new Failure('RUNTS_E_USAGE', 'RUNTS_TURNS=1 wants --debug-log');
@@ -262,6 +270,12 @@ function openStrace(name: string | undefined): number | undefined {
   const fd = openOutput(path, 'wx', '--strace');
   complain(`--strace: system calls are written to ${path}`);
   return fd;
+}
+
+/** Standard error, or a file that is written over, as by --strace. A profile has its summary there. */
+function openStats({ stats, profile }: DoOptions): number | undefined {
+  if (stats === undefined) return profile === undefined ? undefined : 2;
+  return stats === '' || stats === '-' ? 2 : openOutput(stats, 'w', '--stats');
 }
 
 function openOutput(path: string, flags: string, option: string): number {

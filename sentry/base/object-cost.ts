@@ -19,6 +19,10 @@ export const OBJECT_COST = {
   textFile: 1536,
   /** The price of a socket beside that of its open file description. */
   socket: 2048,
+  /** A name in the snapshot that an open directory is read from. */
+  listedName: 96,
+  /** An entry of a poll(2) or select(2) that sleeps. */
+  polledFile: 64,
   /** A place in a table of descriptors. */
   descriptor: 16,
   /** A message that waits at a socket, beside its bytes. */

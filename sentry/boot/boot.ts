@@ -39,6 +39,7 @@ import { Containers } from './containers.ts';
 import { serveControl } from './control-server.ts';
 import { joinHostNetwork } from './host-network.ts';
 import { changedLimits } from './limits.ts';
+import type { Measurement } from './measurement.ts';
 import { ProcessControl } from './process-control.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
@@ -59,6 +60,10 @@ export interface Connections {
   readonly log: Log;
   /** For --strace. */
   readonly newTracer: ((nowNs: () => number) => SyscallTracer) | undefined;
+  /** For --stats and --profile: what counts and measures. */
+  readonly newMeasurement: ((nowNs: () => number) => Measurement) | undefined;
+  /** For --profile: starts it, and answers what ends it. */
+  readonly startProfile: (() => () => void) | undefined;
 }
 
 export function bootSandbox(config: SandboxConfig, connections: Connections): Sandbox {
@@ -70,21 +75,28 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const clock = newClock();
   timeline.mark('clock');
   const memoryTrim = new MemoryTrim();
-  const platform = newPlatform(clock, memoryTrim);
+  const measurement = connections.newMeasurement?.(() => clock.monotonicNs());
+  // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
+  // collected for that.
+  const platform = newPlatform(clock, config.profile ? undefined : memoryTrim, measurement);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
   const kernel = newKernel(config, machine, connections, {
     platform,
     clock,
+    measurement,
     ownMemory: {
       inUseBytes: () => native.chargedBytes(SENTRY_PID),
       collectGarbage: () => memoryTrim.collectGarbage(),
     },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
-  const containers = new Containers(kernel, machine, (asked) =>
-    newTimeNamespace(clock, kernel.namespaceNumbers, asked),
-  );
+  const containers = new Containers({
+    kernel,
+    machine,
+    newTime: (asked) => newTimeNamespace(clock, kernel.namespaceNumbers, asked),
+    work: measurement?.work,
+  });
   const given = {
     goferFd: SENTRY_GOFER,
     hostFds: [SENTRY_STDIO, SENTRY_STDIO + 1, SENTRY_STDIO + 2] as const,
@@ -95,6 +107,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const main = containers.create(config.container, given, undefined);
   timeline.mark('first program');
   memoryTrim.prepare();
+  const endProfile = connections.startProfile?.();
   confine(config, procFd);
   timeline.mark('confined');
   log('debug', `start, ms: ${timeline}`);
@@ -106,8 +119,11 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       mainControl.begin(config.waitsForStart);
       channel.watch(kernel.platform, mainControl);
       if (config.waitsForStart) serveControl(kernel.platform, containers);
+      measurement?.begin();
       const status = kernel.run();
       main.streams.flush();
+      endProfile?.();
+      measurement?.end(config.stats ? 'everything' : 'shares');
       if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
       return status;
     },
@@ -122,15 +138,21 @@ function newClock(): SystrapClock {
   }
 }
 
-function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
+function newPlatform(
+  clock: SystrapClock,
+  memoryTrim: MemoryTrim | undefined,
+  measurement: Measurement | undefined,
+): Platform {
   try {
-    return createSystrapPlatform({
+    const platform = createSystrapPlatform({
       zygoteSocketFd: SENTRY_ZYGOTE,
       wakeEventFd: SENTRY_WAKE,
       globalPageFd: SENTRY_PAGE,
       clock,
-      memoryTrim,
+      ...(memoryTrim === undefined ? {} : { memoryTrim }),
+      work: measurement?.work,
     });
+    return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {
     throw new BootFailure(
       `platform systrap: ${error instanceof Error ? error.message : String(error)}`,
@@ -140,6 +162,7 @@ function newPlatform(clock: SystrapClock, memoryTrim: MemoryTrim): Platform {
 
 interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ownMemory'> {
   readonly clock: SystrapClock;
+  readonly measurement: Measurement | undefined;
 }
 
 /** Everything that the kernel is given by the layers above it, and by the host. */
@@ -147,13 +170,14 @@ function newKernel(
   config: SandboxConfig,
   machine: Machine,
   { log, newTracer, channel }: Connections,
-  { platform, clock, mainStopped, ownMemory }: HostParts,
+  { platform, clock, measurement, mainStopped, ownMemory }: HostParts,
 ): Kernel {
   const settings = new Settings();
   const tracer = newTracer?.(() => {
     const { sec, nsec } = clock.realtime();
     return sec * 1e9 + nsec;
   });
+  const dispatch = tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer);
   const limits = changedLimits(noLimits, config.container.limits);
   const memoryBytes = Math.min(limits.memoryBytes, machine.memoryBytes);
   const memory = new MemoryAccount(undefined, {
@@ -173,7 +197,7 @@ function newKernel(
       ? () => undefined
       : (text) => channel.send(eventLine({ type: 'warning', text })),
     observer: tracer,
-    dispatch: tracer === undefined ? dispatcher(table) : tracingDispatcher(table, tracer),
+    dispatch: measurement === undefined ? dispatch : measurement.counting(dispatch),
     program: {
       sharedMemory: new SharedMemoryFileSystem({ clock, account: memory }),
       vdso: clock.vdso,
@@ -207,7 +231,10 @@ function confine(config: SandboxConfig, procFd: number): void {
   const undumpable = native.setDumpable(0);
   const filtered = isErrno(undumpable)
     ? undumpable
-    : installFilter(sentryFilter(procFd, config.network), config.seccomp);
+    : installFilter(
+        sentryFilter(procFd, config.network, config.profile ? 'profile' : 'no profile'),
+        config.seccomp,
+      );
   if (isErrno(filtered))
     throw new BootFailure(`cannot install the seccomp filter: errno ${-filtered}`);
 }

@@ -13,6 +13,7 @@ import type {
 import type { JoinedNamespaces, ProcessRequest } from '../../protocol/control.ts';
 import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
+import type { WorkCounters } from '../base/work-counters.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
 import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
@@ -69,6 +70,14 @@ interface KnownContainer {
   readonly seccomp: Seccomp | undefined;
 }
 
+interface ContainersOptions {
+  readonly kernel: Kernel;
+  readonly machine: Machine;
+  readonly newTime: (asked: TimeOffsets) => TimeNamespace;
+  /** Where the requests to Gofers are counted; undefined where nobody asked. */
+  readonly work: WorkCounters | undefined;
+}
+
 export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
@@ -76,10 +85,13 @@ export class Containers implements RequestHandler {
   readonly #identities = new SharedIdentities();
   readonly #known: Map<string, KnownContainer> = new Map();
 
-  constructor(kernel: Kernel, machine: Machine, newTime: (asked: TimeOffsets) => TimeNamespace) {
+  readonly #work: WorkCounters | undefined;
+
+  constructor({ kernel, machine, newTime, work }: ContainersOptions) {
     this.#kernel = kernel;
     this.#machine = machine;
     this.#newTime = newTime;
+    this.#work = work;
   }
 
   /**
@@ -99,6 +111,7 @@ export class Containers implements RequestHandler {
       // One container's loss is not the others'.
       died: ended === undefined ? undefined : () => container?.signal(SIGKILL),
       watching: (client: GoferClient) => releaseUnusedWatches(client, kernel),
+      work: this.#work,
     };
     const gofer = new GoferClient(given.goferFd, events, this.#identities);
     given.taken(given.goferFd);

@@ -14,7 +14,6 @@ import { ControlChannel } from '../host/control-channel.ts';
 import { newLog } from '../host/log.ts';
 import { bootSandbox, type Connections } from './boot.ts';
 import { BootFailure } from './boot-failure.ts';
-import { startProfile } from './profile.ts';
 import { failureOf } from './start-failure.ts';
 
 startAs('sentry', () => {
@@ -22,31 +21,44 @@ startAs('sentry', () => {
   const line = channel.readLine();
   if (line === undefined) native.exitNow(0); // The command line went before it said what to do.
   const config = JSON.parse(line) as SandboxConfig;
-  // The names and printers of --strace take their time to set up: only who asks for them waits for that.
-  if (config.strace)
-    import('./tracer.ts').then(({ newTracer }) =>
-      run(config, channel, (nowNs) =>
-        newTracer(SENTRY_STRACE, nowNs, config.straceOptions ?? {}, (error) =>
-          straceLost(channel, error),
-        ),
-      ),
-    );
-  else run(config, channel, undefined);
+  // What looks into a sandbox takes its time to set up: only who asks for it waits for that.
+  if (config.strace || config.stats || config.profile)
+    observers(config, channel).then((asked) => run(config, channel, asked));
+  else run(config, channel, noObservers);
 });
 
-function run(
-  config: SandboxConfig,
-  channel: ControlChannel,
-  newTracer: Connections['newTracer'],
-): never {
+type Observers = Pick<Connections, 'newTracer' | 'newMeasurement' | 'startProfile'>;
+
+const noObservers: Observers = {
+  newTracer: undefined,
+  newMeasurement: undefined,
+  startProfile: undefined,
+};
+
+async function observers(config: SandboxConfig, channel: ControlChannel): Promise<Observers> {
+  const { strace, stats, profile, straceOptions = {} } = config;
+  const tracing = strace ? await import('./tracer.ts') : undefined;
+  const measuring = stats || profile ? await import('./measurement.ts') : undefined;
+  const profiling = profile ? await import('./profile.ts') : undefined;
+  return {
+    newTracer:
+      tracing &&
+      ((nowNs) =>
+        tracing.newTracer(SENTRY_STRACE, nowNs, straceOptions, (error) =>
+          straceLost(channel, error),
+        )),
+    newMeasurement: measuring && ((nowNs) => new measuring.Measurement(nowNs)),
+    startProfile: profiling?.startProfile,
+  };
+}
+
+function run(config: SandboxConfig, channel: ControlChannel, asked: Observers): never {
   const log = newLog(config.debug);
   try {
-    const sandbox = bootSandbox(config, { channel, log, newTracer });
+    const sandbox = bootSandbox(config, { channel, log, ...asked });
     // A code cache is for the flags of a start.
     if (!config.writeCodeCache) useBaselineCompiler();
-    const endProfile = config.profile ? startProfile() : undefined;
     const status = sandbox.run();
-    endProfile?.();
     if (config.writeCodeCache) writeCodeCache();
     channel.send(eventLine({ type: 'exited', status }));
   } catch (error) {

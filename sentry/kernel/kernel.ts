@@ -10,6 +10,7 @@ import type { MemoryAccount } from '../base/memory-account.ts';
 import type { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
 import { nextTurn, PIECE_NS } from '../base/turn.ts';
+import { UserCount } from '../base/user-count.ts';
 import { uuid } from '../base/uuid.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -17,7 +18,6 @@ import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import { FutexTable } from './futex.ts';
 import { IpcMemory } from './ipc/ipc-memory.ts';
-import { QueueAccount } from './ipc/queue-account.ts';
 import { LoadAverage } from './load-average.ts';
 import { MemoryGuard } from './memory-guard.ts';
 import { NamespaceNumbers } from './namespace-numbers.ts';
@@ -135,7 +135,10 @@ export class Kernel {
   mainContainer: Container | undefined = undefined;
   readonly loadAverage: LoadAverage = new LoadAverage();
   /** The memory that POSIX message queues of all IPC namespaces take of their users' limits. */
-  readonly queueAccount: QueueAccount = new QueueAccount();
+  readonly queueBytes: UserCount = new UserCount();
+  readonly inotifyInstances: UserCount = new UserCount();
+  readonly inotifyWatches: UserCount = new UserCount();
+  readonly epollItems: UserCount = new UserCount();
   readonly namespaceNumbers: NamespaceNumbers = new NamespaceNumbers();
   #lastSerial = 0;
   #bootId: string | undefined = undefined;

@@ -25,6 +25,7 @@ import { openForExec } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { Path } from '../vfs/path.ts';
 import { WALK_FOLLOW } from '../vfs/path-walk.ts';
+import { MAY_READ, mayAccess } from '../vfs/permission.ts';
 import {
   type LaidOutImage,
   type LoadedImage,
@@ -184,7 +185,9 @@ function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
     credentials.euid !== credentials.uid ||
     credentials.egid !== credentials.gid ||
     gains;
-  return { credentials, secure };
+  // Who may not read a program shall not read it out of its process (would_dump of fs/exec.c).
+  const unreadable = isErrno(mayAccess(old, executable.node, MAY_READ));
+  return { credentials, secure, unreadable };
 }
 
 /** Returns whether a task of another process shares the root and working directory (check_unsafe_exec). */
@@ -238,7 +241,7 @@ function resetState(task: Task, identity: ProgramIdentity, path: string): void {
   group.hasExecuted = true;
   group.execCount += 1;
   group.exitSignal = SIGCHLD; // Whatever clone(2) was asked for.
-  group.dumpable = identity.secure ? 0 : 1;
+  group.dumpable = identity.secure || identity.unreadable ? 0 : 1;
   group.personality = personalityAfter(group.personality, identity);
   if (identity.secure) task.parentDeathSignal = 0;
 }

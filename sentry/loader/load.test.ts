@@ -63,6 +63,7 @@ function load(
     identify: () => ({
       credentials: { uid: 1, euid: 2, gid: 3, egid: 4 } as Credentials,
       secure: true,
+      unreadable: false,
     }),
     ...changes,
   });

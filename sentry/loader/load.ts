@@ -51,6 +51,8 @@ export interface ProgramIdentity {
   readonly credentials: Credentials;
   /** AT_SECURE. */
   readonly secure: boolean;
+  /** The caller may execute the program and not read it. */
+  readonly unreadable: boolean;
 }
 
 /** PER_CLEAR_ON_SETID. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Options of level SOL_SOCKET (socket(7)): those that are kept as values. What depends on the
 // protocol (SO_TYPE, SO_ERROR, SO_PEERCRED) is in syscalls/socket-options.ts.
-/** net.core.wmem_default and wmem_max of Linux. */
+import type { Settings } from '../base/settings.ts';
+
+/** net.core.wmem_default of Linux, where no setting says otherwise. */
 export const defaultBufferBytes = 212_992;
 /** The size that a message counts in a buffer beside its bytes: about an sk_buff, as in Linux. */
 export const MESSAGE_OVERHEAD = 768;
@@ -34,6 +36,12 @@ export class SocketOptions {
   mark = 0;
   lingerOn = false;
   lingerSeconds = 0;
+
+  /** The sizes that net.core.wmem_default and rmem_default give a new socket (sock_init_data). */
+  useDefaults(settings: Settings): void {
+    this.sendBufferBytes = settings.number('net.core.wmem_default');
+    this.receiveBufferBytes = settings.number('net.core.rmem_default');
+  }
 
   /** `mostBytes`: net.core.wmem_max, or Infinity with SO_SNDBUFFORCE. */
   setSendBuffer(wantedBytes: number, mostBytes: number): void {

@@ -4,6 +4,7 @@
 import type { Result, SysResult } from '../../abi/errno.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { GuestThread } from './guest-thread.ts';
+import type { HandoverCounters } from './handover-counters.ts';
 
 /** Receives what guest threads do. Called from Platform.poll and Platform.wait, never re-entrantly. */
 export interface PlatformEvents {
@@ -84,6 +85,12 @@ export interface Platform {
    * could not go on.
    */
   readonly sleptNs: number;
+
+  /** How many guest threads run guest code now, or have stopped and wait for `poll`. */
+  readonly runningThreads: number;
+
+  /** How guest threads and the Sentry handed over to each other, where the platform counts it. */
+  readonly counters?: HandoverCounters | undefined;
 
   /** Watches `hostFd` for POLL* `events` (level triggered) until `unwatch`. One watcher per descriptor. */
   watch(hostFd: number, events: number, watcher: HostFdWatcher): SysResult;

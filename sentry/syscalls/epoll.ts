@@ -27,14 +27,18 @@ import { deadlineAfter } from './transfer.ts';
 const scratch = new Uint8Array(64 * epollEvent.size);
 const mostEvents = 65536;
 
+function newEpoll(task: Task): Epoll {
+  return new Epoll(task.credentials.uid, task.kernel.epollItems);
+}
+
 function sysEpollCreate(task: Task, args: SyscallArgs): SysResult {
-  return args.i32(0) <= 0 ? EINVAL : task.files.add(new Epoll(), false);
+  return args.i32(0) <= 0 ? EINVAL : task.files.add(newEpoll(task), false);
 }
 
 function sysEpollCreate1(task: Task, args: SyscallArgs): SysResult {
   const flags = args.i32(0);
   if ((flags & ~EPOLL_CLOEXEC) !== 0) return EINVAL;
-  return task.files.add(new Epoll(), (flags & EPOLL_CLOEXEC) !== 0);
+  return task.files.add(newEpoll(task), (flags & EPOLL_CLOEXEC) !== 0);
 }
 
 function sysEpollCtl(task: Task, args: SyscallArgs): SysResult {

@@ -187,7 +187,7 @@ function sysSetRobustList(task: Task, args: SyscallArgs): SysResult {
 function sysGetRobustList(task: Task, args: SyscallArgs): SysResult {
   const target = args.i32(0) === 0 ? task : task.pids.tasks.get(args.i32(0));
   if (target === undefined) return ESRCH;
-  if (!mayAccessProcess(task, target.group)) return EPERM;
+  if (!mayAccessProcess(task, target.group, 'real')) return EPERM;
   const view = new DataView(new ArrayBuffer(8));
   setI64(view, 0, target.robustList);
   const written = task.memory.write(args.addr(1), new Uint8Array(view.buffer));

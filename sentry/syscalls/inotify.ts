@@ -38,14 +38,24 @@ const knownBits =
   IN_ISDIR |
   IN_ONESHOT;
 
+function addInstance(task: Task, flags: number): SysResult {
+  const { inotifyInstances: instances, inotifyWatches: watches } = task.kernel;
+  const inotify = Inotify.open(flags & IN_NONBLOCK, {
+    uid: task.credentials.euid,
+    instances,
+    watches,
+  });
+  return isErrno(inotify) ? inotify : task.files.add(inotify, (flags & IN_CLOEXEC) !== 0);
+}
+
 function sysInotifyInit(task: Task): SysResult {
-  return task.files.add(new Inotify(0), false);
+  return addInstance(task, 0);
 }
 
 function sysInotifyInit1(task: Task, args: SyscallArgs): SysResult {
   const flags = args.i32(0);
   if ((flags & ~(IN_CLOEXEC | IN_NONBLOCK)) !== 0) return EINVAL;
-  return task.files.add(new Inotify(flags & IN_NONBLOCK), (flags & IN_CLOEXEC) !== 0);
+  return addInstance(task, flags);
 }
 
 function sysInotifyAddWatch(task: Task, args: SyscallArgs): SysResult {
@@ -78,8 +88,6 @@ function inotifyAt(task: Task, fd: number): Result<Inotify> {
 export const inotifyRows: readonly Row[] = [
   direct(253, 'inotify_init', [], sysInotifyInit),
   direct(294, 'inotify_init1', ['openFlags'], sysInotifyInit1),
-  direct(254, 'inotify_add_watch', ['fd', 'path', 'hex'], sysInotifyAddWatch, {
-    partial: 'IN_EXCL_UNLINK has no effect',
-  }),
+  direct(254, 'inotify_add_watch', ['fd', 'path', 'hex'], sysInotifyAddWatch),
   direct(255, 'inotify_rm_watch', ['fd', 'int'], sysInotifyRmWatch),
 ];

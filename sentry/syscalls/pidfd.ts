@@ -168,7 +168,7 @@ function sysPidfdGetfd(task: Task, args: SyscallArgs): SysResult {
   if (isErrno(file)) return file;
   const other = file.task;
   if (other === undefined || other.isDead) return ESRCH;
-  if (!mayAccessProcess(task, file.group)) return EPERM;
+  if (!mayAccessProcess(task, file.group, 'real')) return EPERM;
   const wanted = other.files.getAny(args.i32(1));
   return isErrno(wanted) ? wanted : task.files.add(wanted, true);
 }

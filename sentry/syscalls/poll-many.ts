@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // poll(2) and select(2) over more files than a turn has time to look at: opening, joining and
 // looking go on in pieces.
-import { isErrno, type SysResult } from '../../abi/errno.ts';
+import { ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { finishLater } from '../base/leftovers.ts';
+import { currentAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { isPieceOver } from '../base/turn.ts';
 import {
   type Blocking,
@@ -33,6 +35,13 @@ export interface ManyFiles {
   scan(from: number, to: number): number;
   /** Copies the answers to the guest: `found`, or EFAULT. */
   deliver(found: SysResult): SysResult;
+  /** Called last: what was copied for the call may go. */
+  discard(): void;
+}
+
+/** Returns whether the account of the caller has room for a call about `count` files. */
+export function hasRoomFor(count: number): boolean {
+  return currentAccount().hasRoom(count * OBJECT_COST.polledFile);
 }
 
 export function* pollMany(
@@ -42,6 +51,12 @@ export function* pollMany(
   onSignal: () => SysResult,
 ): Blocking<SysResult> {
   const { files } = set;
+  const account = currentAccount();
+  const bytes = set.count * OBJECT_COST.polledFile;
+  if (!account.charge(bytes)) {
+    set.discard();
+    return ENOMEM;
+  }
   const sleep = new ManySleep(deadlineNs);
   let held = 0;
   try {
@@ -64,7 +79,8 @@ export function* pollMany(
       isOver = wake === 'deadline';
     }
   } finally {
-    finishLater(letGo(files, held, sleep));
+    set.discard();
+    finishLater(letGo(files, held, sleep, () => account.uncharge(bytes)));
   }
 }
 
@@ -88,6 +104,7 @@ function* letGo(
   files: readonly (OpenFile | undefined)[],
   count: number,
   sleep: ManySleep,
+  whenDone: () => void,
 ): Iterator<undefined> {
   for (let index = 0; index < count; index += 1) {
     const file = files[index];
@@ -95,6 +112,7 @@ function* letGo(
     file?.release();
     if (index % STEP === STEP - 1) yield undefined;
   }
+  whenDone();
 }
 
 /** Sleeps on files whose queues were joined before. */

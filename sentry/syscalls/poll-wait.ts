@@ -3,6 +3,7 @@
 import {
   EFAULT,
   EINVAL,
+  ENOMEM,
   ERESTARTNOHAND,
   isErrno,
   type Result,
@@ -10,6 +11,8 @@ import {
 } from '../../abi/errno.ts';
 import { SIGSET_BYTES } from '../../abi/signal.ts';
 import { readTimespec, TIMESPEC_BYTES, type Timespec, toNs } from '../../abi/time.ts';
+import { currentAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import type { Blocking, MaybeBlocking, Sleep, WaitQueue, Waker } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
@@ -43,7 +46,7 @@ export class PollSleep implements Sleep {
 
 /**
  * Sleeps until `scan` answers anything but 0, or the deadline. The files are held meanwhile.
- * A signal answers `onSignal`.
+ * A signal answers `onSignal`. ENOMEM where the account has no room for the entries.
  */
 export function* pollUntil(
   targets: readonly PollTarget[],
@@ -51,6 +54,9 @@ export function* pollUntil(
   scan: () => SysResult,
   onSignal: () => SysResult,
 ): Blocking<SysResult> {
+  const account = currentAccount();
+  const bytes = targets.length * OBJECT_COST.polledFile;
+  if (!account.charge(bytes)) return ENOMEM;
   for (const target of targets) target.file.acquire();
   try {
     const sleep = new PollSleep(targets, deadlineNs);
@@ -63,6 +69,7 @@ export function* pollUntil(
     }
   } finally {
     for (const target of targets) target.file.release();
+    account.uncharge(bytes);
   }
 }
 

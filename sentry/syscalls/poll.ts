@@ -2,6 +2,7 @@
 // poll(2), ppoll(2).
 import {
   EINVAL,
+  ENOMEM,
   ERESTART_RESTARTBLOCK,
   ERESTARTNOHAND,
   isErrno,
@@ -16,7 +17,7 @@ import type { Task } from '../kernel/task.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
-import { MANY_FILES, type ManyFiles, pollMany } from './poll-many.ts';
+import { hasRoomFor, MANY_FILES, type ManyFiles, pollMany } from './poll-many.ts';
 import {
   type PollTarget,
   pollUntil,
@@ -87,6 +88,11 @@ class PollSet implements ManyFiles {
     return found;
   }
 
+  /** Gives the copy of a large array back at once: what is left to the collector piles up. */
+  discard(): void {
+    if (this.count > MANY_FILES) (this.#view.buffer as ArrayBuffer).transfer(0);
+  }
+
   /** Copies the answers to the guest: `found`, or EFAULT. */
   deliver(found: SysResult): SysResult {
     if (this.count === 0) return found;
@@ -101,6 +107,8 @@ class PollSet implements ManyFiles {
 
 function pollSet(task: Task, addr: number, count: number): Result<PollSet> {
   if (count > task.group.limits.soft(RLIMIT_NOFILE)) return EINVAL;
+  // Asked before the array is copied: the copies of calls that are refused are garbage that piles up.
+  if (count > MANY_FILES && !hasRoomFor(count)) return ENOMEM;
   const view =
     count === 0 ? new DataView(new ArrayBuffer(0)) : task.memory.view(addr, count * pollfdBytes);
   return isErrno(view) ? view : new PollSet(task, addr, view);

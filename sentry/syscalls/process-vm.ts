@@ -105,7 +105,7 @@ function remoteRanges(task: Task, addr: number, count: number): Result<RemoteRan
 function targetMemory(task: Task, pid: number): Result<GuestMemory> {
   const target = task.pids.tasks.get(pid);
   if (target === undefined || target.isDead) return ESRCH;
-  return mayAccessProcess(task, target.group) ? target.memory : EPERM;
+  return mayAccessProcess(task, target.group, 'real') ? target.memory : EPERM;
 }
 
 export const processVmRows: readonly Row[] = [

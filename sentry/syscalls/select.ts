@@ -120,6 +120,9 @@ class SelectSet implements ManyFiles {
     return found;
   }
 
+  /** The sets are small: a bit for each descriptor. */
+  discard(): void {}
+
   deliver(found: SysResult): SysResult {
     for (const [index, addr] of this.#addrs.entries()) {
       const bits = this.#out[index];

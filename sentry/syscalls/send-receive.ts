@@ -17,7 +17,7 @@ import {
   UIO_MAXIOV,
 } from '../../abi/socket.ts';
 import { isPieceOver } from '../base/turn.ts';
-import { type Blocking, type MaybeBlocking, PAUSE, sleepOn } from '../base/wait.ts';
+import { type Blocking, KILLABLE_PAUSE, type MaybeBlocking, PAUSE, sleepOn } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { noControl, Received, type SendControl, type Socket } from '../net/socket.ts';
 import type { Sink, Source } from '../vfs/io.ts';
@@ -117,7 +117,10 @@ function* waitAndSend(task: Task, sending: Sending, already: number): Blocking<S
       const done =
         !isErrno(count) && (source.remaining === 0 || count === 0 || socket.type !== SOCK_STREAM);
       if (done) return total;
-      if (!isErrno(count)) continue;
+      if (!isErrno(count)) {
+        if (isPieceOver(task.kernel.clock) && (yield KILLABLE_PAUSE) === 'signal') return total;
+        continue;
+      }
       if (count !== EAGAIN) return total > 0 ? total : sendDone(task, sending, count);
       const wake = yield sleepOn(socket, writeEvents, deadlineNs);
       if (wake === 'signal') return total > 0 ? total : interrupted(timeoutNs);

@@ -44,17 +44,24 @@ interface Mover {
   /** Where to sleep after EAGAIN. */
   readonly waitFor: OpenFile;
   readonly events: number;
+  /** The bytes that attempts which ended with EAGAIN have moved: the answer where there is no further one. */
+  readonly moved: number;
 }
 
-/** Repeats a mover's attempt until it moves something; EAGAIN at once where the caller may not sleep. */
-function* moveWhenReady(mover: Mover, held: readonly OpenFile[]): Blocking<SysResult> {
+/** Repeats a mover's attempt until it is done, as long as the caller may sleep. */
+function* moveWhenReady(
+  mover: Mover,
+  held: readonly OpenFile[],
+  mayWait: (mover: Mover) => boolean,
+): Blocking<SysResult> {
   for (const file of held) file.acquire();
   try {
     for (;;) {
+      const wake = yield sleepOn(mover.waitFor, mover.events);
+      if (wake === 'signal') return mover.moved > 0 ? mover.moved : ERESTARTSYS;
       const moved = mover.attempt();
       if (moved !== EAGAIN) return moved;
-      const wake = yield sleepOn(mover.waitFor, mover.events);
-      if (wake === 'signal') return ERESTARTSYS;
+      if (!mayWait(mover)) return mover.moved > 0 ? mover.moved : EAGAIN;
     }
   } finally {
     for (const file of held) file.release();
@@ -65,11 +72,12 @@ function move(
   task: Task,
   mover: Mover,
   held: readonly OpenFile[],
-  mayWait: boolean,
+  mayWait: (mover: Mover) => boolean,
 ): MaybeBlocking {
   const moved = mover.attempt();
-  if (moved === EAGAIN && mayWait) return finishLater(task, moveWhenReady(mover, held));
-  return finish(task, moved);
+  if (moved !== EAGAIN) return finish(task, moved);
+  if (mayWait(mover)) return finishLater(task, moveWhenReady(mover, held, mayWait));
+  return mover.moved > 0 ? mover.moved : EAGAIN;
 }
 
 function* finishLater(task: Task, call: Blocking<SysResult>): Blocking<SysResult> {
@@ -111,7 +119,7 @@ function sysSplice(task: Task, args: SyscallArgs): MaybeBlocking {
       task,
       pipeToPipe(input, inPipe, output, outPipe, length, true),
       [input, output],
-      mayWait,
+      () => mayWait,
     );
   }
   if (inPipe !== undefined)
@@ -132,6 +140,7 @@ function pipeToPipe(
   const mover = {
     waitFor: input,
     events: readEvents,
+    moved: 0,
     attempt(): SysResult {
       if (to.readers === 0) return EPIPE;
       mover.waitFor = input;
@@ -163,36 +172,46 @@ function pipeToFile(
   if (isErrno(position)) return position;
   if (position !== undefined && isErrno(output.seek(0, SEEK_CUR))) return EINVAL;
   if ((output.flags & O_APPEND) !== 0 || !output.canSpliceTo) return EINVAL;
+  const write = (done: number): SysResult => {
+    const at = position === undefined ? undefined : position + done;
+    const source = limitedWrite(
+      task,
+      output,
+      new PipeSource(pipe, length - done),
+      at ?? output.offset,
+    );
+    if (isErrno(source)) return source;
+    beforeWrite(output, task.credentials);
+    const moved = at === undefined ? output.write(source) : output.pwrite(source, at);
+    if (moved > 0) pipe.discard(moved);
+    if (moved > 0) notifyWritten(output);
+    if (moved > 0 && at !== undefined) task.memory.writeU64(addr, at + moved);
+    return moved;
+  };
+  // What is in the pipe goes out before the call returns; for more it waits only where none was there.
   const mover = {
     waitFor: input,
     events: readEvents,
+    moved: 0,
     attempt(): SysResult {
+      while (mover.moved < length && pipe.ring.length > 0) {
+        const count = write(mover.moved);
+        mover.waitFor = output;
+        mover.events = writeEvents;
+        if (count === EAGAIN) return EAGAIN;
+        if (count <= 0) return mover.moved > 0 ? mover.moved : count;
+        mover.moved += count;
+      }
       mover.waitFor = input;
       mover.events = readEvents;
-      if (pipe.ring.length === 0) return pipe.writers === 0 ? 0 : EAGAIN;
-      mover.waitFor = output;
-      mover.events = writeEvents;
-      const source = limitedWrite(
-        task,
-        output,
-        new PipeSource(pipe, length),
-        position ?? output.offset,
-      );
-      if (isErrno(source)) return source;
-      beforeWrite(output, task.credentials);
-      const moved = position === undefined ? output.write(source) : output.pwrite(source, position);
-      if (moved > 0) pipe.discard(moved);
-      if (moved > 0) notifyWritten(output);
-      if (moved > 0 && position !== undefined) task.memory.writeU64(addr, position + moved);
-      return moved;
+      return mover.moved > 0 || pipe.writers === 0 ? mover.moved : EAGAIN;
     },
   };
-  return move(
-    task,
-    mover,
-    [input, output],
-    !nonblocking && !isNonblocking(input) && !isNonblocking(output),
-  );
+  // SPLICE_F_NONBLOCK is about the pipe: a file that blocks still does (splice(2)).
+  const mayWaitForPipe = !nonblocking && !isNonblocking(input) && !isNonblocking(output);
+  const mayWait = ({ waitFor }: Mover): boolean =>
+    waitFor === output ? !isNonblocking(output) : mayWaitForPipe;
+  return move(task, mover, [input, output], mayWait);
 }
 
 function fileToPipe(
@@ -231,6 +250,7 @@ export function readIntoPipe(
   const mover = {
     waitFor: output,
     events: writeEvents,
+    moved: 0,
     attempt(): SysResult {
       if (pipe.readers === 0) return EPIPE;
       mover.waitFor = output;
@@ -243,12 +263,8 @@ export function readIntoPipe(
       return moved;
     },
   };
-  return move(
-    task,
-    mover,
-    [input, output],
-    !nonblocking && !isNonblocking(input) && !isNonblocking(output),
-  );
+  const mayWait = !nonblocking && !isNonblocking(input) && !isNonblocking(output);
+  return move(task, mover, [input, output], () => mayWait);
 }
 
 function sysTee(task: Task, args: SyscallArgs): MaybeBlocking {
@@ -265,7 +281,8 @@ function sysTee(task: Task, args: SyscallArgs): MaybeBlocking {
   if (from === undefined || to === undefined || from === to) return EINVAL;
   const mayWait =
     (flags & SPLICE_F_NONBLOCK) === 0 && !isNonblocking(input) && !isNonblocking(output);
-  return move(task, pipeToPipe(input, from, output, to, length, false), [input, output], mayWait);
+  const mover = pipeToPipe(input, from, output, to, length, false);
+  return move(task, mover, [input, output], () => mayWait);
 }
 
 /**
@@ -288,9 +305,10 @@ function sysVmsplice(task: Task, args: SyscallArgs): MaybeBlocking {
   const mover: Mover = {
     waitFor: file,
     events: writes ? writeEvents : readEvents,
+    moved: 0,
     attempt: () => ('take' in vector ? fillPipe(pipe, vector) : file.read(vector)),
   };
-  return move(task, mover, [file], (flags & SPLICE_F_NONBLOCK) === 0);
+  return move(task, mover, [file], () => (flags & SPLICE_F_NONBLOCK) === 0);
 }
 
 /** Any room is enough: PIPE_BUF is for write(2). */

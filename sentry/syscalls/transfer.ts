@@ -25,6 +25,7 @@ import {
 import { RLIM_INFINITY, RLIMIT_FSIZE } from '../../abi/resource.ts';
 import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
 import { S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
+import { isPieceOver } from '../base/turn.ts';
 import {
   type Blocking,
   KILLABLE_PAUSE,
@@ -187,7 +188,11 @@ function* waitAndWrite(
       const count = file.write(source);
       if (count > 0) total += count;
       if (!isErrno(count) && !wantsMore(file, source, count)) return writeDone(task, file, total);
-      if (!isErrno(count)) continue;
+      if (!isErrno(count)) {
+        if (isPieceOver(task.kernel.clock) && (yield KILLABLE_PAUSE) === 'signal')
+          return writeDone(task, file, total);
+        continue;
+      }
       // An error after a part was taken is reported by the next call; a pipe's SIGPIPE comes at once.
       if (count !== EAGAIN || isNonblocking(file)) return partWritten(task, file, total, count);
       const wake = yield sleepOn(file, writeEvents, deadlineNs);

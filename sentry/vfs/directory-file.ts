@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// An open directory over the names that there are when it is read from the start: entries removed
-// since are skipped, entries made since mostly show after rewinddir(3). Positions are places among the names
-// that were taken so far, so telldir/seekdir hold whatever changes in between.
-import { EINVAL, EISDIR, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+// An open directory over a snapshot of names, which grows as the directory is read: no call takes
+// longer than what it gives. Entries removed since are skipped, those made since may show before
+// rewinddir(3) or not. Positions are places in the snapshot, so telldir/seekdir hold whatever changes
+// in between.
+import { EINVAL, EISDIR, ENOMEM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
+import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
+import { OBJECT_COST } from '../base/object-cost.ts';
 import type { Node } from './node.ts';
 import { type DirectoryEmit, OpenFile } from './open-file.ts';
 import { seekTarget } from './positioned-file.ts';
@@ -17,7 +20,10 @@ export interface ListedEntry {
 
 /** The calls of a directory node that its open files use. */
 export interface Listing extends Node {
-  /** Entries without '.' and '..'. They may be taken one by one, in later turns. */
+  /**
+   * Entries without '.' and '..', found while they are taken. No more come than there were at first,
+   * whatever is made meanwhile: who renames what it reads would never come to an end.
+   */
   list(): Result<Iterable<ListedEntry>>;
   /** Still there? Asked before an entry of an older snapshot is shown. */
   stillHas(name: string): boolean;
@@ -52,7 +58,11 @@ export abstract class OpenDirectory extends OpenFile {
 
 export class DirectoryFile extends OpenDirectory {
   readonly node: Listing;
-  #snapshot: Snapshot | undefined = undefined;
+  readonly #snapshot: ListedEntry[] = [];
+  /** The source of the entries behind the snapshot; undefined before the first is wanted. */
+  #rest: Iterator<ListedEntry> | undefined = undefined;
+  /** The account that pays for the snapshot: the process that opened the directory. */
+  readonly #account: MemoryAccount = currentAccount();
 
   constructor(node: Listing, flags: number) {
     super(flags);
@@ -66,20 +76,20 @@ export class DirectoryFile extends OpenDirectory {
     if (this.offset === 1) {
       if (!emit('..', node.parentIno, S_IFDIR, 2)) return 0;
       this.offset = 2;
-      this.#snapshot = undefined;
+      this.#forget();
     }
-    if (this.#snapshot === undefined) {
+    if (this.#rest === undefined) {
       const listed = node.list();
       if (isErrno(listed)) return listed;
-      this.#snapshot = new Snapshot(listed);
+      this.#rest = listed[Symbol.iterator]();
     }
     node.wasRead();
-    return this.#emitFrom(this.#snapshot, emit);
+    return this.#emitFrom(this.#rest, emit);
   }
 
   override seek(position: number, whence: number): SysResult {
     const target = super.seek(position, whence);
-    if (target === 0) this.#snapshot = undefined;
+    if (target === 0) this.#forget();
     return target;
   }
 
@@ -87,37 +97,39 @@ export class DirectoryFile extends OpenDirectory {
     return 0;
   }
 
-  #emitFrom(snapshot: Snapshot, emit: DirectoryEmit): SysResult {
+  override close(): void {
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#account.uncharge(this.#snapshot.length * OBJECT_COST.listedName);
+    this.#snapshot.length = 0;
+    this.#rest = undefined;
+  }
+
+  #emitFrom(rest: Iterator<ListedEntry>, emit: DirectoryEmit): SysResult {
     let shown = 0;
     for (let index = this.offset - 2; ; index += 1) {
-      const entry = snapshot.at(index);
-      if (entry === undefined) break;
+      const entry = this.#entryAt(index, rest);
+      if (entry === undefined) return 0;
+      if (isErrno(entry)) return shown === 0 ? entry : 0;
       if (this.node.stillHas(entry.name)) {
         if (!emit(entry.name, entry.ino, entry.kind, index + 3)) return shown === 0 ? EINVAL : 0;
         shown += 1;
       }
       this.offset = index + 3;
     }
-    return 0;
-  }
-}
-
-/** Names in the order in which they are taken, as many as were asked for. */
-class Snapshot {
-  readonly #taken: ListedEntry[] = [];
-  #rest: Iterator<ListedEntry> | undefined;
-
-  constructor(entries: Iterable<ListedEntry>) {
-    if (Array.isArray(entries)) this.#taken = entries as ListedEntry[];
-    else this.#rest = entries[Symbol.iterator]();
   }
 
-  at(index: number): ListedEntry | undefined {
-    while (this.#rest !== undefined && this.#taken.length <= index) {
-      const next = this.#rest.next();
-      if (next.done === true) this.#rest = undefined;
-      else this.#taken.push(next.value);
+  /** The entry at a place of the snapshot, undefined behind the last, ENOMEM where the account is full. */
+  #entryAt(index: number, rest: Iterator<ListedEntry>): Result<ListedEntry> | undefined {
+    while (this.#snapshot.length <= index) {
+      if (!this.#account.hasRoom(OBJECT_COST.listedName)) return ENOMEM;
+      const next = rest.next();
+      if (next.done === true) return undefined;
+      this.#account.force(OBJECT_COST.listedName);
+      this.#snapshot.push(next.value);
     }
-    return this.#taken[index];
+    return this.#snapshot[index];
   }
 }

@@ -158,11 +158,7 @@ export class MountNamespace {
 
   /** All mounts, parents first, in the order of mounting among siblings. */
   *mounts(): Generator<Mount> {
-    const pending = [this.#root];
-    for (let mount = pending.shift(); mount !== undefined; mount = pending.shift()) {
-      yield mount;
-      pending.push(...mount.children.values());
-    }
+    yield* treeOf(this.#root);
   }
 
   contains(mount: Mount | undefined): boolean {
@@ -247,17 +243,31 @@ export class MountNamespace {
   }
 }
 
-function countTree(mount: Mount): number {
-  let count = 1;
-  for (const child of mount.children.values()) count += countTree(child);
+/**
+ * `top` and the mounts below it, parents first. No recursion here nor below: guests stack mounts as
+ * deep as they like.
+ */
+function* treeOf(top: Mount): Generator<Mount> {
+  const found = [top];
+  for (const mount of found) {
+    yield mount;
+    for (const child of mount.children.values()) found.push(child);
+  }
+}
+
+function countTree(top: Mount): number {
+  let count = 0;
+  for (const _ of treeOf(top)) count += 1;
   return count;
 }
 
 /** Releases what nobody can reach any more: not what lies below a directory that somebody is in. */
-function releaseTree(mount: Mount): void {
-  mount.released();
-  if (mount.users > 0) return;
-  for (const child of mount.children.values()) releaseTree(child);
+function releaseTree(top: Mount): void {
+  const found = [top];
+  for (const mount of found) {
+    mount.released();
+    if (mount.users === 0) for (const child of mount.children.values()) found.push(child);
+  }
 }
 
 function hang(mount: Mount, parent: Mount, at: Dentry): void {
@@ -276,11 +286,15 @@ function unhang(mount: Mount): void {
   mount.mountpoint = undefined;
 }
 
+/** Hangs copies of all mounts below `from` that are on dentries within `below` into `to`. */
 function copyChildren(from: Mount, to: Mount, below: Dentry): void {
-  for (const [dentry, child] of from.children) {
-    if (!isWithin(dentry, below)) continue;
-    const clone = child.clone();
-    hang(clone, to, dentry);
-    copyChildren(child, clone, child.root);
+  const pairs: [Mount, Mount, Dentry][] = [[from, to, below]];
+  for (const [original, copy, within] of pairs) {
+    for (const [dentry, child] of original.children) {
+      if (!isWithin(dentry, within)) continue;
+      const clone = child.clone();
+      hang(clone, copy, dentry);
+      pairs.push([child, clone, child.root]);
+    }
   }
 }

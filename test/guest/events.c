@@ -383,3 +383,46 @@ TEST(inotify_without_what_is_done_to_unlinked_files) {
   // One event, since the two are alike.
   CHECK_EQ(read(all, event, sizeof event), (ssize_t)sizeof *event + 16);
 }
+
+static long setting(const char *path) { return strtol(get_file(path), NULL, 10); }
+
+// The limits of /proc/sys/fs/inotify are those of a user, not of an instance.
+TEST(inotify_limits_of_a_user) {
+  long instances = setting("/proc/sys/fs/inotify/max_user_instances");
+  long watches = setting("/proc/sys/fs/inotify/max_user_watches");
+  long files = watches / instances + 100;
+  char name[32];
+  for (long index = 0; index < files; index++) {
+    snprintf(name, sizeof name, "f%ld", index);
+    put_file(name, "");
+  }
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    OK(chmod(".", 0755));
+    if (getuid() == 0) OK(setuid(54321));
+    int fds[1000], count = 0;
+    while (count < 1000 && (fds[count] = inotify_init1(IN_NONBLOCK)) >= 0) count++;
+    CHECK_EQ(errno, EMFILE);
+    CHECK_EQ(count, instances);
+    long watched = 0;
+    int error = 0;
+    for (int instance = 0; instance < count && error == 0; instance++) {
+      for (long index = 0; index < files && error == 0; index++) {
+        snprintf(name, sizeof name, "f%ld", index);
+        if (inotify_add_watch(fds[instance], name, IN_MODIFY) < 0)
+          error = errno;
+        else
+          watched++;
+      }
+    }
+    CHECK_EQ(error, ENOSPC);
+    CHECK_EQ(watched, watches);
+    // What is given back can be taken again.
+    OK(inotify_rm_watch(fds[0], 1));
+    CHECK(inotify_add_watch(fds[0], "f0", IN_MODIFY) > 0);
+    OK(close(fds[1]));
+    CHECK(inotify_init1(0) >= 0);
+    _exit(0);
+  }
+  CHECK_EXIT(pid, 0);
+}

@@ -233,3 +233,49 @@ TEST(mounts_tell_of_changes) {
   CHECK_EQ(poll(mounts, 1, 20000), 1);
   CHECK_EXIT(pid, 0);
 }
+
+// Everything in the pipe goes out before the call returns, and SPLICE_F_NONBLOCK is about the pipe only.
+TEST(splice_from_a_pipe_to_a_slow_socket) {
+  static char bytes[300000];
+  for (int flags = 0; flags <= SPLICE_F_NONBLOCK; flags += SPLICE_F_NONBLOCK) {
+    int ends[2], pair[2], size = 4608;
+    OK(pipe(ends));
+    OK(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20));
+    OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    OK(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+    CHECK_EQ(write(ends[1], bytes, sizeof bytes), (long)sizeof bytes);
+    pid_t pid = OK(fork());
+    if (pid == 0) {
+      long total = 0, count;
+      close(pair[0]);
+      while ((count = read(pair[1], bytes, 5000)) > 0) total += count;
+      CHECK_EQ(total, (long)sizeof bytes);
+      _exit(0);
+    }
+    CHECK_EQ(splice(ends[0], NULL, pair[0], NULL, 1 << 20, flags), (long)sizeof bytes);
+    // Nothing is there any more: now the pipe decides.
+    if (flags != 0) CHECK_ERR(splice(ends[0], NULL, pair[0], NULL, 1, flags), EAGAIN);
+    close(pair[0]);
+    CHECK_EXIT(pid, 0);
+    close(pair[1]);
+    close(ends[0]);
+    close(ends[1]);
+  }
+}
+
+// A socket that may not wait takes a part; the rest stays in the pipe.
+TEST(splice_into_a_full_nonblocking_socket) {
+  static char bytes[300000];
+  int ends[2], pair[2], size = 4608;
+  OK(pipe(ends));
+  OK(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20));
+  OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+  OK(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+  CHECK_EQ(write(ends[1], bytes, sizeof bytes), (long)sizeof bytes);
+  long sent = OK(splice(ends[0], NULL, pair[0], NULL, 1 << 20, 0)), left = 0, count;
+  CHECK(sent < (long)sizeof bytes);
+  CHECK_ERR(splice(ends[0], NULL, pair[0], NULL, 1 << 20, 0), EAGAIN);
+  OK(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+  while ((count = read(ends[0], bytes, sizeof bytes)) > 0) left += count;
+  CHECK_EQ(sent + left, (long)sizeof bytes);
+}

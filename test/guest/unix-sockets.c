@@ -358,3 +358,13 @@ TEST(sendmmsg_and_recvmmsg) {
   CHECK_EQ(messages[0].msg_len, 3);
   CHECK_EQ(messages[1].msg_len, 5);
 }
+
+// However large the buffer is: a message is one piece of memory of the kernel's.
+TEST(largest_message) {
+  int ends[2], size = 0x3fffffff;
+  OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
+  if (setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0) SKIP("not root");
+  char *bytes = mmap(NULL, 16 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK_EQ(send(ends[0], bytes, 4 << 20, 0), 4 << 20);
+  CHECK_ERR(send(ends[0], bytes, 16 << 20, 0), ENOBUFS);
+}

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <mqueue.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -160,6 +161,24 @@ TEST(deep_directories) {
     OK(chdir(".."));
     OK(rmdir("d"));
   }
+}
+
+// Thousands of mounts, each on the last: nothing in the kernel may recurse as deep.
+TEST(mounts_on_mounts) {
+  char at[64], copy[64];
+  snprintf(at, sizeof at, "/tmp/stack-%d", getpid());
+  snprintf(copy, sizeof copy, "/tmp/stack-copy-%d", getpid());
+  OK(mkdir(at, 0700));
+  OK(mkdir(copy, 0700));
+  int depth = 0;
+  while (depth < 6000 && mount("none", at, "tmpfs", 0, "size=4096") == 0) depth += 1;
+  CHECK(depth > 1000);
+  OK(mount("/tmp", copy, NULL, MS_BIND | MS_REC, NULL));
+  OK(umount2(copy, MNT_DETACH));
+  for (int index = 0; index < depth; index += 1) OK(umount2(at, 0));
+  OK(rmdir(at));
+  OK(rmdir(copy));
+  check_well();
 }
 
 TEST(many_files) {

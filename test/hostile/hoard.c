@@ -9,6 +9,8 @@
 #include <linux/rtnetlink.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -267,6 +270,42 @@ static int group_lists(void) {
   return child < 0 ? -1 : 0;
 }
 
+static int listings(void) {
+  if (count == 0)
+    for (count = 1; count <= 20000; count += 1) {
+      char name[32];
+      snprintf(name, sizeof name, "%ld", count);
+      if (mknod(name, S_IFREG | 0600, 0) != 0) return -1;
+    }
+  int fd = open(".", O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return -1;
+  for (int call = 0; call < 2; call += 1)
+    if (syscall(SYS_getdents64, fd, bytes, 64) < 0) return -1;
+  return 0;
+}
+
+static struct pollfd polled[1 << 20];
+
+static void *poll_for_ever(void *unused) {
+  (void)unused;
+  poll(polled, 1 << 20, -1);
+  return NULL;
+}
+
+static int polls(void) {
+  static int ends[2];
+  if (count == 0) {
+    if (pipe(ends) != 0) return -1;
+    for (int index = 0; index < 1 << 20; index += 1)
+      polled[index] = (struct pollfd){ends[0], POLLIN, 0};
+  }
+  pthread_t thread;
+  int error = pthread_create(&thread, NULL, poll_for_ever, NULL);
+  if (error == 0) return 0;
+  errno = error;
+  return -1;
+}
+
 static int names(void) {
   char name[256];
   memset(name, 'n', 250);
@@ -303,6 +342,8 @@ static const struct {
     {"tables", tables},
     {"maps", maps},
     {"group_lists", group_lists},
+    {"listings", listings},
+    {"polls", polls},
     {"names", names},
 };
 

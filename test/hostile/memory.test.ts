@@ -120,11 +120,22 @@ const refused: Readonly<Record<string, string>> = {
   datagrams: 'No buffer space available',
   messages: 'Cannot allocate memory',
   tables: 'Cannot allocate memory',
+  listings: 'Cannot allocate memory',
 };
 /** Others may take longer than the time. */
 const slow = [
   ...['small_files', 'links', 'connections', 'packets', 'replies', 'flying', 'epoll_entries'],
-  ...['events', 'timers', 'timer_files', 'signals', 'rendered', 'maps', 'group_lists', 'names'],
+  ...[
+    'events',
+    'timers',
+    'timer_files',
+    'signals',
+    'rendered',
+    'maps',
+    'group_lists',
+    'names',
+    'polls',
+  ],
 ];
 
 describe(`a guest under --memory ${LIMIT_MIB}M that hoards`, () => {

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 
 #include "hostile.h"
 
@@ -53,6 +54,14 @@ static void attack_process(pid_t victim) {
   }
   snprintf(path, sizeof path, "/proc/%d/fd", victim);
   CHECK(opendir(path) == NULL);
+  snprintf(path, sizeof path, "/proc/%d/fdinfo", victim);
+  CHECK(opendir(path) == NULL);
+  snprintf(path, sizeof path, "/proc/%d/timerslack_ns", victim);
+  int slack = open(path, O_RDWR);
+  if (slack >= 0) {
+    CHECK_ERR(read(slack, text, sizeof text), EPERM);
+    CHECK_ERR(write(slack, "1", 1), EPERM);
+  }
   snprintf(path, sizeof path, "/proc/%d/oom_score_adj", victim);
   CHECK(open(path, O_WRONLY) < 0);
   struct rlimit limit = {1, 1};
@@ -93,6 +102,41 @@ static void attack_as_user(uid_t victim_uid) {
 
 TEST(a_user_against_another_users_process) { attack_as_user(4000); }
 TEST(a_user_against_root) { attack_as_user(0); }
+
+// Whoever may execute a program and not read it shall not read it out of its process.
+TEST(a_program_that_may_not_be_read) {
+  char program[64], text[16];
+  snprintf(program, sizeof program, "/tmp/execute-only-%d", getpid());
+  int from = OK(open("/bin/sleep", O_RDONLY)), to = OK(open(program, O_CREAT | O_WRONLY, 0700));
+  while (sendfile(to, from, NULL, 1 << 20) > 0)
+    ;
+  close(to);
+  OK(chmod(program, 0711));
+  pid_t victim = OK(fork());
+  if (victim == 0) {
+    become(3000);
+    execl(program, "sleep", "100", NULL);
+    _exit(1);
+  }
+  sleep_ms(100);
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    become(3000);
+    CHECK_ERR(open(program, O_RDONLY), EACCES);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", victim);
+    CHECK_ERR(open(path, O_RDONLY), EACCES);
+    snprintf(path, sizeof path, "/proc/%d/fd", victim);
+    CHECK_ERR(open(path, O_RDONLY), EACCES);
+    struct iovec here = {text, 16}, there = {victim_data, 16};
+    CHECK_ERR(process_vm_readv(victim, &here, 1, &there, 1, 0), EPERM);
+    _exit(0);
+  }
+  CHECK_EXIT(pid, 0);
+  OK(kill(victim, SIGKILL));
+  CHECK_KILLED(victim, SIGKILL);
+  OK(unlink(program));
+}
 
 TEST(a_user_does_not_become_another) {
   pid_t pid = OK(fork());

@@ -12,11 +12,12 @@ import { countCalls, type FilterSpec } from '../../native/seccomp/bpf.ts';
 import { stubFilter as stubFilterAt } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter as sentryFilterFor } from '../../sentry/host/sentry-filter.ts';
 import { runtsPath } from '../lifecycle/command.ts';
-import { callsByProcess, type Role } from './strace-log.ts';
+import { callsByProcess, callsOfEndedThread, type Role } from './strace-log.ts';
 
 const goferFilter = goferFilterFor({ writable: true, watches: true });
 const sentryFilter = sentryFilterFor(30, 'none');
 const networkFilter = sentryFilterFor(30, 'host');
+const profileFilter = sentryFilterFor(30, 'none', 'profile');
 const stubFilter = stubFilterAt(0x7fc000000000);
 
 const programs: Readonly<Record<string, string>> = {
@@ -52,10 +53,16 @@ const volumePrograms: Readonly<Record<string, string>> = {
     'cd /v; for i in $(seq 400); do [ -e none$i ]; done; for d in a b; do mkdir -p $d/c; for i in 1 2 3; do echo x >$d/c/$i; mv $d/c/$i $d/$i; done; done; ls -lR; chmod 700 a; rm -r a b; sleep 1; ls',
 };
 
+/** With `--profile`: V8's sampling thread at work, and its end. */
+const profilePrograms: Readonly<Record<string, string>> = {
+  'a profile': 'ls -l /usr/include | md5sum; sleep 0.1',
+};
+
 const cases = [
   ...Object.entries(programs).map(([name, script]) => ({ name, script, more: 'none' })),
   ...Object.entries(networkPrograms).map(([name, script]) => ({ name, script, more: 'network' })),
   ...Object.entries(volumePrograms).map(([name, script]) => ({ name, script, more: 'volume' })),
+  ...Object.entries(profilePrograms).map(([name, script]) => ({ name, script, more: 'profile' })),
 ];
 
 const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
@@ -67,6 +74,7 @@ const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
 
 function listFor(role: Role, more: string): FilterSpec | undefined {
   if (role === 'sentry' && more === 'network') return networkFilter;
+  if (role === 'sentry' && more === 'profile') return profileFilter;
   return role === 'gofer' && more === 'volume' ? goferFilter : lists[role];
 }
 
@@ -78,8 +86,17 @@ describe('lists', () => {
     expect(countCalls(stubFilter)).toBeLessThanOrEqual(14);
   });
 
+  it('have more for a profile only: the end of a thread, and the action of SIGPROF alone', () => {
+    const more = profileFilter.rows.slice(sentryFilter.rows.length);
+    expect(profileFilter.rows.slice(0, sentryFilter.rows.length)).toEqual(sentryFilter.rows);
+    expect(more.map(({ name, args }) => [name, args])).toEqual([
+      ['rt_sigaction', [{ arg: 0, width: 32, eq: 27 }]],
+      ['exit', undefined],
+    ]);
+  });
+
   it('give a reason for each entry, and name it once', () => {
-    for (const { rows } of [networkFilter, goferFilter, stubFilter]) {
+    for (const { rows } of [networkFilter, profileFilter, goferFilter, stubFilter]) {
       for (const row of rows) expect(row.why.length, row.name).toBeGreaterThan(3);
     }
   });
@@ -89,22 +106,25 @@ describe('strace sees nothing outside the lists', () => {
   for (const { name, script, more } of cases) {
     it(name, () => {
       const folder = mkdtempSync(join(tmpdir(), 'runts-strace-'));
-      const log = join(folder, 'log');
+      const file = join(folder, 'log');
       const network = more === 'network' ? 'host' : 'none';
       const options = ['--network', network];
       if (more === 'volume') {
         mkdirSync(join(folder, 'v'));
         options.push('--volume', `${join(folder, 'v')}:/v`);
       }
+      if (more === 'profile')
+        options.push('--profile', join(folder, 'profile'), '--stats=/dev/null');
       const run = spawnSync(
         'strace',
-        ['-f', '-i', '-o', log, runtsPath, 'do', ...options, '--', 'sh', '-c', script],
+        ['-f', '-i', '-o', file, runtsPath, 'do', ...options, '--', 'sh', '-c', script],
         {
           encoding: 'utf8',
           timeout: 280_000,
         },
       );
-      const calls = callsByProcess(readFileSync(log, 'latin1'));
+      const log = readFileSync(file, 'latin1');
+      const calls = callsByProcess(log);
       rmSync(folder, { recursive: true });
       expect(run.stderr).toBe(run.stderr.replace(/^runts:.*$/m, ''));
       for (const role of ['sentry', 'gofer', 'stub'] as const) {
@@ -113,6 +133,13 @@ describe('strace sees nothing outside the lists', () => {
         const outside = [...(calls.get(role) ?? [])].filter((call) => !allowed.has(call));
         expect(calls.get(role)?.size ?? 0, role).toBeGreaterThan(0);
         expect(outside, role).toEqual([]);
+      }
+      if (more === 'profile') {
+        expect([...(calls.get('sentry') ?? [])]).toContain('rt_sigaction');
+        const names = new Set(profileFilter.rows.map((row) => row.name));
+        const ofThread = [...callsOfEndedThread(log)];
+        expect(ofThread).toEqual(expect.arrayContaining(['tgkill', 'exit']));
+        expect(ofThread.filter((call) => !names.has(call))).toEqual([]);
       }
       if (more === 'volume') expect([...(calls.get('gofer') ?? [])]).toContain('inotify_add_watch');
     });

@@ -63,3 +63,14 @@ function follow(
 function isInstallation(name: string, rest: string): boolean {
   return name === 'seccomp' && rest.includes('SECCOMP_SET_MODE_FILTER');
 }
+
+/**
+ * Names of the calls of the thread that ends itself, after the last filter was installed: by descent it is
+ * not found, for what clone(2) answers in another PID namespace is not the number that strace has.
+ */
+export function callsOfEndedThread(log: string): Set<string> {
+  const [, tid] = /^(\d+) +\[[0-9a-f]+\] exit\(0\)/m.exec(log) ?? [];
+  const confined = log.slice(log.lastIndexOf('SECCOMP_SET_MODE_FILTER'));
+  const calls = [...confined.matchAll(/^(\d+) +\[[0-9a-f?]+\] (\w+)\(/gm)];
+  return new Set(calls.filter(([, of]) => of === tid).map(([, , name]) => name as string));
+}

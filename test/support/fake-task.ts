@@ -16,6 +16,7 @@ import { MemoryAccount } from '../../sentry/base/memory-account.ts';
 import { Settings } from '../../sentry/base/settings.ts';
 import type { SignalSet } from '../../sentry/base/sigset.ts';
 import { TimerQueue } from '../../sentry/base/timer-queue.ts';
+import { UserCount } from '../../sentry/base/user-count.ts';
 import {
   type Blocking,
   type MaybeBlocking,
@@ -181,6 +182,9 @@ export class FakeTask {
     guestTimers: new TimerQueue(),
     eventfdIds: new IdPool(),
     settings: new Settings(),
+    inotifyInstances: new UserCount(),
+    inotifyWatches: new UserCount(),
+    epollItems: new UserCount(),
     network: newLoopbackNetwork(),
     scheduler: { current: this as unknown as Task },
   };

@@ -21,6 +21,7 @@ import {
   ELOOP,
   ENOENT,
   ENOMEM,
+  ENOSPC,
   EPERM,
   type SysResult,
 } from '../../../abi/errno.ts';
@@ -29,6 +30,7 @@ import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { finishLater } from '../../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
+import type { UserCount } from '../../base/user-count.ts';
 import { type CloseObserver, OpenFile } from '../../vfs/open-file.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
 import { EpollItem, type ReadyList } from './epoll-item.ts';
@@ -39,6 +41,9 @@ const DROPPED_AT_ONCE = 2048;
 /** EPOLLEXCLUSIVE_OK_BITS. */
 const exclusiveBits =
   (EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE) >>> 0;
+
+/** /proc/sys/fs/epoll/max_user_watches. */
+export const maxUserEntries = 1_048_576;
 
 export class Epoll extends OpenFile implements ReadyList, CloseObserver {
   readonly node: AnonymousNode = anonInode;
@@ -51,8 +56,14 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
   /** The account that pays for the entries: the process that made the instance. */
   readonly #account: MemoryAccount = currentAccount();
 
-  constructor() {
+  /** The user who made the instance, and the entries of all users. */
+  readonly #uid: number;
+  readonly #userEntries: UserCount;
+
+  constructor(uid: number, userEntries: UserCount) {
     super(O_RDWR);
+    this.#uid = uid;
+    this.#userEntries = userEntries;
   }
 
   override get description(): string {
@@ -99,7 +110,11 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
       const nests = file.#depthBelow(this, new Map()) + this.#depthAbove(new Map());
       if (nests > EP_MAX_NESTS + 1) return ELOOP;
     }
-    if (!this.#account.charge(OBJECT_COST.epollItem)) return ENOMEM;
+    if (!this.#userEntries.take(this.#uid, 1, maxUserEntries)) return ENOSPC;
+    if (!this.#account.charge(OBJECT_COST.epollItem)) {
+      this.#userEntries.give(this.#uid, 1);
+      return ENOMEM;
+    }
     if (file instanceof Epoll) file.#parents.add(this);
     const item = new EpollItem(this, fd, file, events, dataLow, dataHigh);
     let byFd = this.#items.get(file);
@@ -194,6 +209,7 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
   #drop(item: EpollItem): void {
     const file = item.file;
     this.#account.uncharge(OBJECT_COST.epollItem);
+    this.#userEntries.give(this.#uid, 1);
     file.queue.leave(item);
     if (item.isListed) this.#unlist(item);
     const byFd = this.#items.get(file);

@@ -15,11 +15,13 @@ import {
 import { native } from '../../../native/addon.ts';
 import { isEnding, type Place } from '../../../protocol/gofer/fields.ts';
 import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
+import { OPENED_MAX } from '../../../protocol/gofer/opened.ts';
 import {
   type Answered,
   CHANGE,
   operations,
   type Passing,
+  type PassingMany,
   REPLY_BYTES,
   REQUEST_BYTES,
   type ReplyOf,
@@ -28,6 +30,7 @@ import {
   type Unanswered,
 } from '../../../protocol/gofer/operations.ts';
 import { MessageReader, MessageWriter } from '../../../protocol/gofer/wire.ts';
+import type { WorkCounters } from '../../base/work-counters.ts';
 import type { AttributeChange } from '../../vfs/node.ts';
 import type { GoferFileSystem } from './filesystem.ts';
 import { GoferDied } from './gofer-died.ts';
@@ -51,7 +54,9 @@ export type Attached = ReplyOf<typeof operations.attach>;
  * remembers one listing.
  */
 export type ListedPart = ReplyOf<typeof operations.list>;
+export type ListedTree = ReplyOf<typeof operations.listTree>;
 export type OpenedHost = ReplyOf<typeof operations.open>;
+export type OpenedHosts = ReplyOf<typeof operations.openMany>;
 export type CreatedHost = ReplyOf<typeof operations.create>;
 export type MadeDirectory = ReplyOf<typeof operations.makeDirectory>;
 export type UnnamedHost = ReplyOf<typeof operations.createUnnamed>;
@@ -83,13 +88,16 @@ export interface GoferEvents {
    * used.
    */
   readonly watching: (client: GoferClient) => void;
+  /** Where requests and their time are counted; undefined where nobody asked. */
+  readonly work?: WorkCounters | undefined;
 }
 
 export class GoferClient {
   readonly #socketFd: number;
   readonly #request = new MessageWriter(REQUEST_BYTES);
   readonly #reply = new MessageReader(REPLY_BYTES);
-  readonly #fds = new Int32Array(2);
+  /** Descriptors that came with a reply and that nobody has taken: their number, then they. */
+  readonly #fds = new Int32Array(1 + OPENED_MAX);
   /** The number of requests so far, for tests and statistics. */
   requests = 0;
   #isClosed = false;
@@ -159,9 +167,18 @@ export class GoferClient {
     return this.#ask(operations.list, { id, goesOn });
   }
 
+  listTree(request: RequestOf<typeof operations.listTree>): Result<ListedTree> {
+    return this.#ask(operations.listTree, request);
+  }
+
   /** Opens a file. The descriptor belongs to the caller. */
   open(place: Place, mode: number): Result<OpenedHost> {
     return this.#askForFd(operations.open, { place, mode });
+  }
+
+  /** Opens files for reading. The descriptors belong to the caller. */
+  openMany(id: number, names: readonly string[]): Result<OpenedHosts> {
+    return this.#askForFds(operations.openMany, { id, names });
   }
 
   statfs(id: number): Result<HostStatus> {
@@ -314,11 +331,35 @@ export class GoferClient {
     return { ...reply, fd: this.#fds[1] as number };
   }
 
+  /** The same with a descriptor for each element of the reply's list. */
+  #askForFds<Q, R extends { readonly opened: readonly unknown[] }>(
+    operation: PassingMany<Q, R>,
+    request: Q,
+  ): Result<R & { readonly fds: readonly number[] }> {
+    const result = this.#call(operation, request);
+    if (isErrno(result)) return result;
+    const reply = operation.reply.decode(this.#reply);
+    if (reply === undefined || this.#fds[0] !== reply.opened.length)
+      return this.#lost('a reply without its descriptors');
+    this.#fds[0] = 0;
+    return { ...reply, fds: [...this.#fds.subarray(1, 1 + reply.opened.length)] };
+  }
+
   /**
    * Sends the request and waits for the reply. Returns 0, and the reader stands at the reply's
    * fields, or an errno.
    */
   #call<Q>(operation: Asked<Q>, request: Q): SysResult {
+    const { work } = this.#events;
+    if (work === undefined) return this.#exchange(operation, request);
+    const beganNs = work.nowNs();
+    const result = this.#exchange(operation, request);
+    work.goferRequests += 1;
+    work.goferNs += work.nowNs() - beganNs;
+    return result;
+  }
+
+  #exchange<Q>(operation: Asked<Q>, request: Q): SysResult {
     if (this.#isClosed) return EIO;
     this.requests += 1;
     this.#dropFd();
@@ -365,9 +406,10 @@ export class GoferClient {
     }
   }
 
-  /** Closes a descriptor that came with a reply and was not asked for. */
+  /** Closes descriptors that came with a reply and were not asked for. */
   #dropFd(): void {
-    if (this.#fds[0] === 1) native.close(this.#fds[1] as number);
+    for (let left = this.#fds[0] as number; left > 0; left -= 1)
+      native.close(this.#fds[left] as number);
     this.#fds[0] = 0;
   }
 }

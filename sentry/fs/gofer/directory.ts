@@ -12,17 +12,18 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../../../abi/fs.ts';
-import { S_IFMT } from '../../../abi/stat.ts';
 import { WALK_MAX } from '../../../protocol/gofer/fields.ts';
-import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
+import type { HostEntry, NamedAttributes } from '../../../protocol/gofer/host-attributes.ts';
 import { currentTurn } from '../../base/turn.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { DirectoryFile, type ListedEntry, type Listing } from '../../vfs/directory-file.ts';
 import type { Attributes, NewNode, Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { reportedNs } from './attribute-cache.ts';
+import { ExclusiveNames } from './exclusive-names.ts';
 import { GoferFile } from './file.ts';
 import type { GoferFileSystem } from './filesystem.ts';
+import { HostListing } from './host-listing.ts';
 import type { KnownNames } from './known-names.ts';
 import { GoferNode, type HostOwner } from './node.ts';
 import { WatchedNames } from './watched-names.ts';
@@ -43,9 +44,9 @@ export class GoferDirectory extends GoferNode implements Listing {
   /** The Gofer's id; 0: not asked for yet. */
   #id: number;
   #hint: Hint | undefined = undefined;
-  /** All entries, while the listing is kept (exclusive trees). */
-  #listing: Map<string, HostAttributes> | undefined = undefined;
-  /** Returns what is known of a name without a request; undefined where nothing is known. */
+  /** The names, where the tree is exclusive. */
+  readonly own: ExclusiveNames = new ExclusiveNames(this);
+  /** The names, where the tree is shared. */
   readonly #names: WatchedNames = new WatchedNames(this);
 
   constructor(
@@ -122,9 +123,10 @@ export class GoferDirectory extends GoferNode implements Listing {
     const dotdot = names.indexOf('..');
     const usable = names.slice(0, Math.min(dotdot < 0 ? names.length : dotdot, WALK_MAX));
     const first = usable[0];
-    if (first === undefined || usable.length < 2 || this.#listing !== undefined) return;
+    if (first === undefined || usable.length < 2 || this.own.listing !== undefined) return;
     if (this.#hint?.name === first && this.#hint.turn === currentTurn()) return;
     if (this.#names.trusted()?.get(first) !== undefined) return;
+    if (this.filesystem.turnNames.get(this, first) !== undefined) return;
     if (usable.some((name) => name.length > 255)) return;
     this.#hint = this.#walkAhead(usable);
   }
@@ -156,14 +158,19 @@ export class GoferDirectory extends GoferNode implements Listing {
       this.#hint = undefined;
       if (hint.name === name && hint.turn === currentTurn()) return this.#fromHint(hint);
     }
-    const listed = this.#listing;
-    if (listed !== undefined) {
-      const attributes = listed.get(name);
-      return attributes === undefined
-        ? ENOENT
-        : filesystem.node(this, name, { attributes, id: 0, watch: 0, target: '' });
-    }
-    return this.#known(name) ?? this.#walkTo(name);
+    const known = filesystem.exclusive ? this.#listed(name) : this.#known(name);
+    return known ?? filesystem.turnNames.get(this, name) ?? this.#walkTo(name);
+  }
+
+  /** Returns what a listing of an exclusive tree tells of a name; undefined where it tells nothing. */
+  #listed(name: string): Result<GoferNode> | undefined {
+    const entry = this.own.find(name);
+    if (entry === undefined || isErrno(entry)) return entry;
+    const { attributes } = entry;
+    if (attributes === undefined) return undefined;
+    const node = this.filesystem.node(this, name, { attributes, id: 0, watch: 0, target: '' });
+    if (node instanceof GoferDirectory) this.own.handDown(entry, node.own);
+    return node;
   }
 
   /** Returns what is known of a name without a request; undefined where nothing is known. */
@@ -198,12 +205,15 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   /** There is no such name. */
   #missed(name: string): Errno {
+    if (this.filesystem.exclusive) this.own.missed();
     if (this.#names.missed(name)) this.#fetchListing(1);
+    this.filesystem.turnNames.set(this, name, ENOENT);
     return ENOENT;
   }
 
   #remembered(name: string, node: GoferNode): GoferNode {
     this.#names.remember(name, node);
+    this.filesystem.turnNames.set(this, name, node);
     return node;
   }
 
@@ -228,6 +238,7 @@ export class GoferDirectory extends GoferNode implements Listing {
   /** By whomever: what a walk found out before is old. */
   entriesChanged(): void {
     this.#hint = undefined;
+    this.filesystem.turnNames.clear();
     this.cache.changed();
   }
 
@@ -247,11 +258,9 @@ export class GoferDirectory extends GoferNode implements Listing {
     const names = this.#names.trusted();
     const known = names === undefined || this.#isOld(names) ? undefined : names.list();
     if (known !== undefined) return known;
-    const listing = this.#listing ?? this.#fetchListing();
-    if (isErrno(listing)) return listing;
-    const entries: ListedEntry[] = [];
-    for (const [name, { ino, mode }] of listing) entries.push({ name, ino, kind: mode & S_IFMT });
-    return entries;
+    if (this.filesystem.exclusive) return this.own.list();
+    const listing = this.#fetchListing();
+    return isErrno(listing) ? listing : HostListing.of(listing).entries;
   }
 
   /**
@@ -270,7 +279,7 @@ export class GoferDirectory extends GoferNode implements Listing {
 
   dropListing(): void {
     this.filesystem.listingDropped(this);
-    this.#listing = undefined;
+    this.own.drop();
     this.#names.dropNames();
   }
 
@@ -394,7 +403,7 @@ export class GoferDirectory extends GoferNode implements Listing {
   }
 
   override forgotten(): void {
-    this.#listing = undefined;
+    this.own.drop();
     this.#names.forget();
     super.forgotten();
     if (this.#id !== 0 && this.parent !== undefined) this.filesystem.client.forget(this.#id);
@@ -455,27 +464,29 @@ export class GoferDirectory extends GoferNode implements Listing {
     return this.cache.learnedNs > before ? this.lastKnown : super.fetch();
   }
 
+  listAlone(): Result<HostListing> {
+    const listing = this.#fetchListing();
+    return isErrno(listing) ? listing : HostListing.of(listing);
+  }
+
   /**
    * Fetches a listing of at most `maxParts` parts. A longer one is not complete, and not treated as
    * complete.
    */
-  #fetchListing(maxParts: number = Number.POSITIVE_INFINITY): Result<Map<string, HostAttributes>> {
+  #fetchListing(maxParts: number = Number.POSITIVE_INFINITY): Result<NamedAttributes[]> {
     const { filesystem } = this;
     if (!filesystem.exclusive) filesystem.client.shareFiles();
-    const listing = new Map<string, HostAttributes>();
+    const listing: NamedAttributes[] = [];
     let isWhole = false;
-    for (let parts = 0; parts < maxParts && listing.size <= maxEntries; parts += 1) {
+    for (let parts = 0; parts < maxParts && listing.length <= maxEntries; parts += 1) {
       const part = filesystem.client.list(this.id(), parts > 0);
       if (isErrno(part)) return part;
       if (parts === 0) this.#names.setWatch(part.watch);
-      for (const { name, attributes } of part.entries) listing.set(name, attributes);
+      for (const entry of part.entries) listing.push(entry);
       isWhole = !part.more;
       if (isWhole) break;
     }
-    if (filesystem.exclusive) {
-      this.#listing = listing;
-      filesystem.listingKept(this, listing.size);
-    } else if (isWhole) this.#names.fill(listing);
+    if (!filesystem.exclusive && isWhole) this.#names.fill(listing);
     return listing;
   }
 }

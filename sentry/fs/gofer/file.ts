@@ -54,19 +54,25 @@ export class GoferFile extends GoferNode implements Mappable {
   hostFd(writable: boolean): SysResult {
     if (writable ? this.#writeFd >= 0 : this.#readFd >= 0)
       return writable ? this.#writeFd : this.#readFd;
+    const isAhead = !writable && this.filesystem.exclusive && this.heldId === 0;
+    const ahead = isAhead ? this.parent?.own.openAhead(this.name, this.ino) : undefined;
+    const fd = ahead ?? this.#openNow(writable ? O_RDWR : O_RDONLY);
+    if (isErrno(fd)) return fd;
+    if (writable) this.#writeFd = fd;
+    else this.#readFd = fd;
+    if (this.#users === 0) this.filesystem.fileIdle(this);
+    return fd;
+  }
+
+  #openNow(mode: number): SysResult {
     const { place } = this;
     if (isErrno(place)) return place;
-    const opened = this.filesystem.client.open(place, writable ? O_RDWR : O_RDONLY);
+    const opened = this.filesystem.client.open(place, mode);
     if (isErrno(opened)) return opened;
-    if (opened.attributes.ino !== this.ino) {
-      // The name is another file's by now.
-      native.close(opened.fd);
-      return EBADF;
-    }
-    if (writable) this.#writeFd = opened.fd;
-    else this.#readFd = opened.fd;
-    if (this.#users === 0) this.filesystem.fileIdle(this);
-    return opened.fd;
+    if (opened.attributes.ino === this.ino) return opened.fd;
+    // The name is another file's by now.
+    native.close(opened.fd);
+    return EBADF;
   }
 
   /** From create: a read-write descriptor. */

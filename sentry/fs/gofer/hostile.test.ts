@@ -42,6 +42,8 @@ describe('a hostile Gofer', () => {
         () => client.attach(0),
         () => client.walk(1, 'a/b'),
         () => client.list(1, false),
+        () => client.listTree({ id: 1, paths: ['a', 'b'], limit: 9, attributes: false }),
+        () => client.openMany(1, ['a', 'b']),
         () => client.open([1, 'a', 0], 0),
         () => client.statfs(1),
         () => client.getAttributes(1, 'a'),
@@ -54,8 +56,9 @@ describe('a hostile Gofer', () => {
       assert.ok(deaths <= 1);
       client.close();
       native.close(other);
-      const { fd } = result as { readonly fd?: number };
+      const { fd, fds } = result as { readonly fd?: number; readonly fds?: readonly number[] };
       if (fd !== undefined) native.close(fd);
+      for (const each of fds ?? []) native.close(each);
     }
   });
 });

@@ -11,7 +11,7 @@ import {
   IN_MOVED_FROM,
 } from '../../../abi/inotify.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
-import type { HostAttributes } from '../../../protocol/gofer/host-attributes.ts';
+import type { NamedAttributes } from '../../../protocol/gofer/host-attributes.ts';
 import type { GoferFileSystem, KeepsListing } from './filesystem.ts';
 import type { WatchedDirectory } from './host-watches.ts';
 import { type KnownName, KnownNames } from './known-names.ts';
@@ -158,13 +158,13 @@ export class WatchedNames implements WatchedDirectory {
   }
 
   /** All names, with what the host said of each just now. */
-  fill(listing: ReadonlyMap<string, HostAttributes>): void {
+  fill(listing: readonly NamedAttributes[]): void {
     const names = this.#names;
-    if (names === undefined || listing.size > maxRemembered) return;
+    if (names === undefined || listing.length > maxRemembered) return;
     const { filesystem } = this.#owner;
     const now = filesystem.nowNs();
     const all = new Map<string, KnownName>();
-    for (const [name, attributes] of listing) {
+    for (const { name, attributes } of listing) {
       const node = names.get(name);
       if (node instanceof GoferNode && filesystem.isNodeOf(node, attributes)) {
         // Of a directory without a watch it says nothing of what comes.

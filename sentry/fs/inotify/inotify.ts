@@ -6,9 +6,11 @@ import {
   EAGAIN,
   EEXIST,
   EINVAL,
+  EMFILE,
   ENOSPC,
   ENOTTY,
   isErrno,
+  type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
 import { O_RDONLY } from '../../../abi/fcntl.ts';
@@ -27,6 +29,7 @@ import { FIONREAD } from '../../../abi/ioctl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
+import type { UserCount } from '../../base/user-count.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { FileIdentity, Node } from '../../vfs/node.ts';
@@ -40,9 +43,17 @@ import { OpenFile } from '../../vfs/open-file.ts';
 import type { Path } from '../../vfs/path.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
 
-/** /proc/sys/fs/inotify/max_queued_events and max_user_watches. */
+/** /proc/sys/fs/inotify/max_queued_events, max_user_instances and max_user_watches. */
 export const maxQueuedEvents = 16384;
-export const maxWatches = 65536;
+export const maxUserInstances = 128;
+export const maxUserWatches = 65536;
+
+/** The user who made an instance, whose limits bind it, and what that user has by now. */
+export interface InotifyUser {
+  readonly uid: number;
+  readonly instances: UserCount;
+  readonly watches: UserCount;
+}
 
 interface QueuedEvent {
   readonly watch: number;
@@ -60,8 +71,16 @@ export class Inotify extends OpenFile {
   /** The account that pays for watches and events: the process that made the instance. */
   readonly #account: MemoryAccount = currentAccount();
 
-  constructor(flags: number) {
+  readonly #user: InotifyUser;
+
+  private constructor(flags: number, user: InotifyUser) {
     super(O_RDONLY | flags);
+    this.#user = user;
+  }
+
+  /** inotify_init1(2): a new instance, or EMFILE where the user has as many as a user may. */
+  static open(flags: number, user: InotifyUser): Result<Inotify> {
+    return user.instances.take(user.uid, 1, maxUserInstances) ? new Inotify(flags, user) : EMFILE;
   }
 
   override get description(): string {
@@ -71,6 +90,8 @@ export class Inotify extends OpenFile {
   override close(): void {
     for (const watch of this.#watches.values()) watch.detach();
     this.#account.uncharge(this.#watches.size * OBJECT_COST.inotifyWatch);
+    this.#user.watches.give(this.#user.uid, this.#watches.size);
+    this.#user.instances.give(this.#user.uid, 1);
     this.#forget(this.#events);
     this.#watches.clear();
     this.#byFile.clear();
@@ -92,8 +113,12 @@ export class Inotify extends OpenFile {
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | mask : mask;
       return known.id;
     }
-    if (this.#watches.size >= maxWatches || !this.#account.charge(OBJECT_COST.inotifyWatch))
+    const { uid, watches } = this.#user;
+    if (!watches.take(uid, 1, maxUserWatches)) return ENOSPC;
+    if (!this.#account.charge(OBJECT_COST.inotifyWatch)) {
+      watches.give(uid, 1);
       return ENOSPC;
+    }
     this.#lastWatch = (this.#lastWatch % 0x7fff_ffff) + 1;
     const watch = new Watch(this, this.#lastWatch, path, mask);
     this.#watches.set(watch.id, watch);
@@ -115,6 +140,7 @@ export class Inotify extends OpenFile {
     watch.detach();
     this.#watches.delete(watch.id);
     this.#account.uncharge(OBJECT_COST.inotifyWatch);
+    this.#user.watches.give(this.#user.uid, 1);
     this.#byFile.delete(watch.node.identity);
     this.enqueue({ watch: watch.id, mask: IN_IGNORED, cookie: 0, name: undefined });
   }

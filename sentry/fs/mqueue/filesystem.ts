@@ -4,8 +4,8 @@
 // mounts it.
 import { MQUEUE_MAGIC } from '../../../abi/fs.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { UserCount } from '../../base/user-count.ts';
 import type { IpcNamespace } from '../../kernel/ipc/ipc-namespace.ts';
-import type { QueueAccount } from '../../kernel/ipc/queue-account.ts';
 import { removeName, rootDentry } from '../../vfs/dentry.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import { Mount } from '../../vfs/mount.ts';
@@ -18,7 +18,7 @@ export class MqueueFileSystem implements FileSystem {
   readonly dev: number = allocateDevice();
   readonly ipc: IpcNamespace;
   readonly clock: Clock;
-  readonly account: QueueAccount;
+  readonly account: UserCount;
   readonly root: MqueueDirectory;
   /** Queues, those without a name that somebody has open too. */
   queueCount = 0;
@@ -28,7 +28,7 @@ export class MqueueFileSystem implements FileSystem {
   constructor(ipc: IpcNamespace) {
     this.ipc = ipc;
     this.clock = ipc.kernel.clock;
-    this.account = ipc.kernel.queueAccount;
+    this.account = ipc.kernel.queueBytes;
     this.root = new MqueueDirectory(this);
   }
 

@@ -81,26 +81,24 @@ export class OverlayDirectory extends TmpDirectory {
   protected override isEmpty(): boolean {
     if (this.#own.size > 0) return false;
     const entries = this.list();
-    if (isErrno(entries)) return false;
-    for (const _entry of entries) return false;
-    return true;
+    return !isErrno(entries) && entries[Symbol.iterator]().next().done === true;
   }
 
   override list(): Result<Iterable<ListedEntry>> {
     if (this.#lower === undefined) return entriesOf(this.#own);
-    // All at once: a lower entry that is looked up meanwhile becomes one of ours.
-    const entries = [...entriesOf(this.#own)];
     const below = this.#lower.list();
-    if (isErrno(below)) return below;
-    for (const entry of below) {
-      if (this.#own.has(entry.name) || this.#hidden?.has(entry.name) === true) continue;
-      entries.push({
-        name: entry.name,
-        ino: this.#overlay.inoOf(this.#lowerDev, entry.ino),
-        kind: entry.kind,
-      });
+    return isErrno(below) ? below : this.#merge(below);
+  }
+
+  /** The names below come first: they become own ones when they are looked up or changed, at any time. */
+  *#merge(below: Iterable<ListedEntry>): Generator<ListedEntry> {
+    for (const { name, ino, kind } of below) {
+      if (this.#hidden?.has(name) === true) continue;
+      const own = this.#own.get(name);
+      if (own === undefined) yield { name, ino: this.#overlay.inoOf(this.#lowerDev, ino), kind };
+      else if (this.#adopted.has(name)) yield { name, ino: own.ino, kind: own.kind };
     }
-    return entries;
+    for (const entry of entriesOf(this.#own)) if (!this.#adopted.has(entry.name)) yield entry;
   }
 
   override stillHas(name: string): boolean {

@@ -133,6 +133,7 @@ export const fdDirectory: Entry<Subject> = directory<Subject>(
   {
     mode: 0o500,
     owner: directoryOwnerOf,
+    mayOpen: mayLookInto,
     mayLookUp: mayLookInto,
     sizeBytes: (subject) => subject.task?.files.count ?? 0,
     computed: descriptors('fd', descriptorLink),
@@ -144,6 +145,7 @@ export const fdinfoDirectory: Entry<Subject> = directory<Subject>(
   {
     mode: 0o555,
     owner: directoryOwnerOf,
+    mayOpen: mayLookInto,
     mayLookUp: mayLookInto,
     computed: descriptors('fdinfo', descriptorInfo),
   },

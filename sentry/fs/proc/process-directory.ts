@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // /proc/PID and /proc/PID/task/TID: the table of what is in them (proc(5)).
 
-import { CAP_SYS_ADMIN, CAP_SYS_TIME } from '../../../abi/capability.ts';
-import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_TIME } from '../../../abi/capability.ts';
+import {
+  EACCES,
+  EINVAL,
+  EPERM,
+  ESRCH,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { idMapText } from '../../kernel/id-ranges.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { ThreadGroup } from '../../kernel/thread-group.ts';
@@ -45,14 +53,7 @@ import {
   writeComm,
   writeOomScoreAdjustment,
 } from './process-stat.ts';
-import {
-  directoryOwnerOf,
-  mayLookInto,
-  parseInteger,
-  privateFile,
-  processFile,
-  Subject,
-} from './subject.ts';
+import { directoryOwnerOf, parseInteger, privateFile, processFile, Subject } from './subject.ts';
 
 /** The entries that the process and each of its threads have. */
 const common: Entries<Subject> = {
@@ -132,9 +133,7 @@ const processOnly: Entries<Subject> = {
     write: (_subject, _text, caller) =>
       isCapable(caller.credentials, CAP_SYS_TIME) ? EACCES : EPERM,
   }),
-  timerslack_ns: processFile(0o666, (subject) => `${subject.task?.timerSlackNs ?? 0}\n`, {
-    write: writeTimerSlack,
-  }),
+  timerslack_ns: processFile(0o666, renderTimerSlack, { write: writeTimerSlack }),
 };
 
 /**
@@ -202,9 +201,20 @@ function writeNumber(): SysResult {
   return EPERM;
 }
 
+/** The slack of others is for those with CAP_SYS_NICE. */
+function slackTask({ task }: Subject, caller: Caller): Result<Task> {
+  if (task === undefined) return ESRCH;
+  return task === caller || isCapable(caller.credentials, CAP_SYS_NICE) ? task : EPERM;
+}
+
+function renderTimerSlack(subject: Subject, caller: Caller): Result<string> {
+  const task = slackTask(subject, caller);
+  return isErrno(task) ? task : `${task.timerSlackNs}\n`;
+}
+
 function writeTimerSlack(subject: Subject, text: string, caller: Caller): SysResult {
-  const task = subject.task;
-  if (task === undefined || isErrno(mayLookInto(subject, caller))) return EPERM;
+  const task = slackTask(subject, caller);
+  if (isErrno(task)) return task;
   const parsed = parseInteger(text, EINVAL);
   if (isErrno(parsed)) return parsed;
   if (parsed.value < 0) return EINVAL;

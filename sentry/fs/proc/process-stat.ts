@@ -80,7 +80,7 @@ const low31 = (set: SignalSet): number => set.lo & 0x7fffffff;
 export function renderStat(subject: Subject, caller: Caller): string {
   const { group } = subject;
   const task = subject.task;
-  const open = task !== undefined && mayAccessProcess(caller as Task, group);
+  const open = task !== undefined && mayAccessProcess(caller as Task, group, 'file');
   const image = open ? task.mm.image : undefined;
   const fields: (number | string)[] = [
     ...identityFields(subject),

@@ -76,7 +76,7 @@ export const directoryOwnerOf = (subject: Subject): Owner => subject.directoryOw
  */
 export function mayLookInto(subject: Subject, caller: Caller): SysResult {
   if ((caller as Partial<Task>).group === undefined) return EACCES;
-  return mayAccessProcess(caller as Task, subject.group) ? 0 : EACCES;
+  return mayAccessProcess(caller as Task, subject.group, 'file') ? 0 : EACCES;
 }
 
 /** A file of a process: what it shows ends with the process. */

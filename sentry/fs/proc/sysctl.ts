@@ -15,6 +15,8 @@ import { isCapable } from '../../vfs/credentials.ts';
 import { MOUNT_MAX } from '../../vfs/mount.ts';
 import { PROTECTED_LINKS } from '../../vfs/protected-links.ts';
 import { ptyLimit } from '../devpts/devpts-filesystem.ts';
+import { maxUserEntries } from '../epoll/epoll.ts';
+import { maxQueuedEvents, maxUserInstances, maxUserWatches } from '../inotify/inotify.ts';
 import { directory } from '../pseudo/directory.ts';
 import { type Entries, type Entry, type Render, settingOperations } from '../pseudo/entry.ts';
 import { type TextFileOptions, textFile } from '../pseudo/text-file.ts';
@@ -184,13 +186,13 @@ const fsSettings = settingsDirectory({
   'aio-max-nr': fixed(65536),
   'aio-nr': fixed(0),
   'dentry-state': fixed('0\t0\t45\t0\t0\t0'),
-  epoll: settingsDirectory({ max_user_watches: fixed(1_048_576) }),
+  epoll: settingsDirectory({ max_user_watches: fixed(maxUserEntries) }),
   'file-max': fixed('9223372036854775807'),
   'file-nr': fixed('0\t0\t9223372036854775807'),
   inotify: settingsDirectory({
-    max_queued_events: fixed(16384),
-    max_user_instances: fixed(128),
-    max_user_watches: fixed(65536),
+    max_queued_events: fixed(maxQueuedEvents),
+    max_user_instances: fixed(maxUserInstances),
+    max_user_watches: fixed(maxUserWatches),
   }),
   'lease-break-time': fixed(45),
   'leases-enable': fixed(0),

@@ -23,6 +23,19 @@ import { TmpSpecial, TmpSymlink } from './special.ts';
 
 const maxLinks = 65_000;
 
+/**
+ * The entries of a directory while it changes: at most as many as there are now. One that is renamed
+ * meanwhile comes last, under its new name.
+ */
+export function* entriesOf(children: ReadonlyMap<string, MemoryNode>): Generator<ListedEntry> {
+  let left = children.size;
+  for (const [name, { ino, kind }] of children) {
+    if (left === 0) return;
+    left -= 1;
+    yield { name, ino, kind };
+  }
+}
+
 export class TmpDirectory extends MemoryNode implements Listing {
   /** '..'; undefined for the root. Kept by put and take. */
   parent: TmpDirectory | undefined;
@@ -240,18 +253,5 @@ export class TmpDirectory extends MemoryNode implements Listing {
     directory.nlink = 0;
     this.nlink -= 1;
     directory.changed();
-  }
-}
-
-/**
- * The names of a directory without a lower one, which are taken while it changes. There are never more
- * than there were at first: who renames what it reads would never come to an end.
- */
-export function* entriesOf(children: ReadonlyMap<string, MemoryNode>): Iterable<ListedEntry> {
-  let left = children.size;
-  for (const [name, node] of children) {
-    if (left === 0) return;
-    left -= 1;
-    yield { name, ino: node.ino, kind: node.kind };
   }
 }

@@ -54,6 +54,7 @@ export abstract class InetSocket extends Socket implements PortUser {
     kernel: SocketKernel,
   ) {
     super(flags, protocol, credentials, kernel.clock);
+    this.options.useDefaults(kernel.settings);
     this.kernel = kernel;
     this.domain = domain;
     this.localIp = anyOf(domain);

@@ -71,6 +71,7 @@ export class NetlinkSocket extends Socket {
     kernel: SocketKernel,
   ) {
     super(flags, kind.protocol, credentials, kernel.clock);
+    this.options.useDefaults(kernel.settings);
     this.#kernel = kernel;
     this.type = kind.type;
     this.#answerer = kind.answerer;

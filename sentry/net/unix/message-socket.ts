@@ -26,6 +26,12 @@ import type { FileBundle } from './in-flight.ts';
 import { MessageInbox } from './message-inbox.ts';
 import { bundleOf, maxDatagramQueue, UnixSocket } from './unix-socket.ts';
 
+/**
+ * The most bytes of a message, however large the buffers are: what kmalloc gives at once (4 MiB
+ * without struct skb_shared_info) and 17 pages.
+ */
+const LARGEST_MESSAGE = 4_194_304 - 320 + 17 * 4096;
+
 export class UnixMessageSocket extends UnixSocket {
   declare peer: UnixMessageSocket | undefined;
   protected override readonly inbox: MessageInbox = new MessageInbox(this.type);
@@ -80,6 +86,7 @@ export class UnixMessageSocket extends UnixSocket {
     if (isErrno(target)) return target;
     const lengthBytes = source.remaining;
     if (lengthBytes > this.options.sendBufferBytes - 32) return EMSGSIZE;
+    if (lengthBytes > LARGEST_MESSAGE) return ENOBUFS;
     if (this.isWriteShut) return EPIPE;
     if (this.sent.leftBytes <= 0) return EAGAIN;
     if (target.isClosed) return this.#refused(target);

@@ -24,6 +24,9 @@ import type {
 import { ByteInbox } from './byte-inbox.ts';
 import { bundleOf, UnixSocket } from './unix-socket.ts';
 
+/** The most bytes that one attempt to send takes: a longer one goes on in a later turn. */
+const MOST_AT_ONCE = 4 * 2 ** 20;
+
 export class UnixStreamSocket extends UnixSocket {
   declare peer: UnixStreamSocket | undefined;
   protected override readonly inbox = new ByteInbox();
@@ -60,7 +63,7 @@ export class UnixStreamSocket extends UnixSocket {
     if (room <= 0) return EAGAIN;
     const bundle = bundleOf(control, caller);
     if (isErrno(bundle)) return bundle;
-    const count = peer.inbox.put(source, room, sender, bundle);
+    const count = peer.inbox.put(source, Math.min(room, MOST_AT_ONCE), sender, bundle);
     if (count <= 0) {
       bundle?.drop();
       return count;

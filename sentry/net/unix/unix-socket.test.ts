@@ -33,6 +33,7 @@ import { readWriteRows } from '../../syscalls/read-write.ts';
 import { sendReceiveRows } from '../../syscalls/send-receive.ts';
 import { socketRows } from '../../syscalls/socket.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
+import type { UnixSocket } from './unix-socket.ts';
 
 const pairAt = 64;
 const nameAt = 256;
@@ -108,6 +109,15 @@ class Guest extends FakeTask {
     return this.files.get(fd) as OpenFile;
   }
 }
+
+it('has the buffers that net.core.wmem_default and rmem_default say when it is made', () => {
+  const guest = new Guest();
+  guest.kernel.settings.set('net.core.wmem_default', '60000');
+  guest.kernel.settings.set('net.core.rmem_default', '50000');
+  const file = guest.files.get(guest.socket(SOCK_DGRAM)) as UnixSocket;
+  expect(file.options.sendBufferBytes).toBe(60_000);
+  expect(file.options.receiveBufferBytes).toBe(50_000);
+});
 
 describe('stream sockets', () => {
   it('pass bytes both ways, without message borders', () => {

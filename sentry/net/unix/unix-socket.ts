@@ -93,6 +93,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     kernel: SocketKernel,
   ) {
     super(flags, protocol, caller.credentials, kernel.clock);
+    this.options.useDefaults(kernel.settings);
     this.type = type;
     this.kernel = kernel;
     this.name = new BoundName(kernel.network.abstractNames);

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// The names of one directory of a tree that nobody changes: what was listed holds for good. A walk
+// over the tree is seen, and what it will list next is asked for in the same request.
+import { ENOENT, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { S_IFDIR } from '../../../abi/stat.ts';
+import { TREE_PLACES_MAX } from '../../../protocol/gofer/tree.ts';
+import type { ListedEntry } from '../../vfs/directory-file.ts';
+import type { GoferFileSystem, KeepsListing } from './filesystem.ts';
+import { type HostListing, type ListedHost, listingsOf } from './host-listing.ts';
+import { lookupsBeforeListing } from './listing-ahead.ts';
+
+/** Levels of the tree above a directory whose next subdirectories are asked for with it. */
+const maxLevels = 8;
+/** Characters of all paths of a request. */
+const maxPathBytes = 16 * 1024;
+
+/** The directory that the names are in. */
+interface Owner extends KeepsListing {
+  readonly filesystem: GoferFileSystem;
+  readonly parent: Owner | undefined;
+  readonly name: string;
+  readonly own: ExclusiveNames;
+  id(): number;
+  /** Lists this directory alone, with all attributes. */
+  listAlone(): Result<HostListing>;
+}
+
+/** A directory to be listed with others: the entry that it is, and the listing that this is in. */
+interface Place {
+  readonly path: string;
+  readonly above: Owner;
+  readonly entry: ListedHost;
+}
+
+export class ExclusiveNames {
+  readonly #owner: Owner;
+  #listing: HostListing | undefined = undefined;
+  /** Names that were looked up before there was a listing; one that is not there counts thrice. */
+  #lookups = 0;
+  /** A guest has read the directory. */
+  #wasRead = false;
+
+  constructor(owner: Owner) {
+    this.#owner = owner;
+  }
+
+  get listing(): HostListing | undefined {
+    return this.#listing;
+  }
+
+  /** All entries. */
+  list(): Result<readonly ListedEntry[]> {
+    this.#wasRead = true;
+    this.#owner.filesystem.ahead.listed();
+    const listing = this.#listing ?? this.#fetch();
+    return isErrno(listing) ? listing : listing.entries;
+  }
+
+  /**
+   * The entry of a name with its attributes; ENOENT where there is none; undefined: the Gofer has to
+   * be asked.
+   */
+  find(name: string): Result<ListedHost> | undefined {
+    const { ahead } = this.#owner.filesystem;
+    const listing = this.#listing ?? this.#listingOfMany();
+    if (listing === undefined) return undefined;
+    const entry = listing.get(name);
+    if (entry === undefined) return ENOENT;
+    if (entry.kind !== S_IFDIR) ahead.looked();
+    if (entry.attributes !== undefined) return entry;
+    listing.looks += 1;
+    if (!ahead.wantsAll(listing.looks, listing.entries.length)) return undefined;
+    const all = this.#fetchAll();
+    return isErrno(all) ? undefined : all.get(name);
+  }
+
+  /** A descriptor of a file, opened with others that a guest may open next. Undefined: there is none. */
+  openAhead(name: string, ino: number): SysResult | undefined {
+    const { filesystem } = this.#owner;
+    if (!this.#wasRead || this.#listing === undefined) return undefined;
+    return filesystem.openedAhead.open(() => this.#owner.id(), this.#listing, name, ino);
+  }
+
+  /** The node of the entry is there: it takes what was listed below. */
+  handDown(entry: ListedHost, child: ExclusiveNames): void {
+    const below = this.#listing?.takeBelow(entry);
+    if (below === undefined || this.#listing === undefined) return;
+    this.#owner.filesystem.listingKept(this.#owner, this.#listing.count);
+    if (child.#listing === undefined) child.#keep(below);
+  }
+
+  /** The Gofer said that a name is not there: who looks for one in vain looks for others. */
+  missed(): void {
+    this.#lookups += 2;
+  }
+
+  drop(): void {
+    this.#listing = undefined;
+    this.#lookups = 0;
+  }
+
+  #keep(listing: HostListing): HostListing {
+    this.#listing = listing;
+    this.#owner.filesystem.listingKept(this.#owner, listing.count);
+    return listing;
+  }
+
+  /** The names of a directory in which several were looked up. */
+  #listingOfMany(): HostListing | undefined {
+    this.#lookups += 1;
+    if (this.#lookups <= lookupsBeforeListing) return undefined;
+    this.#lookups = Number.NEGATIVE_INFINITY;
+    return this.#fetchTree(1, false);
+  }
+
+  #fetch(): Result<HostListing> {
+    const { filesystem, parent } = this.#owner;
+    const { ahead } = filesystem;
+    const window = ahead.next(parent?.own.listing !== undefined);
+    return this.#fetchTree(window, ahead.wantsAttributes) ?? this.#fetchAll();
+  }
+
+  #fetchAll(): Result<HostListing> {
+    const listing = this.#owner.listAlone();
+    if (isErrno(listing)) return listing;
+    const old = this.#listing;
+    if (old !== undefined)
+      for (const entry of old.entries) {
+        const below = old.takeBelow(entry);
+        const same = below === undefined ? undefined : listing.get(entry.name);
+        if (same !== undefined && below !== undefined) listing.putBelow(same, below);
+      }
+    return this.#keep(listing);
+  }
+
+  /**
+   * Lists this directory, and with it up to `window` in all that a walk will come to. Undefined:
+   * not this way.
+   */
+  #fetchTree(window: number, attributes: boolean): HostListing | undefined {
+    const owner = this.#owner;
+    const { ahead, client } = owner.filesystem;
+    const { parent, name } = owner;
+    if (ahead.isRefused || parent === undefined) return undefined;
+    const { base, paths, places } = pathsFrom(owner, parent, name, window);
+    const listed = client.listTree({ id: base.id(), paths, limit: window, attributes });
+    if (isErrno(listed)) {
+      ahead.isRefused = true;
+      return undefined;
+    }
+    const [own, ...others] = listingsOf(listed.directories);
+    for (const [index, { above, entry }] of places.entries()) {
+      const listing = others[index];
+      const { listing: into } = above.own;
+      if (listing === undefined || into === undefined) continue;
+      into.putBelow(entry, listing);
+      owner.filesystem.listingKept(above, into.count);
+    }
+    return own === undefined || this.#owner.parent === undefined ? undefined : this.#keep(own);
+  }
+}
+
+/**
+ * The directories that a walk comes to, as paths from a directory above all of them: this one, its
+ * siblings after it, those of its parent, and so on. `places` are all but the first.
+ */
+function pathsFrom(
+  owner: Owner,
+  parent: Owner,
+  name: string,
+  window: number,
+): { readonly base: Owner; readonly paths: string[]; readonly places: Place[] } {
+  const levels: { above: Owner; entries: ListedHost[] }[] = [];
+  let base = parent;
+  let left = Math.min(window, TREE_PLACES_MAX) - 1;
+  let at = owner;
+  for (let level = 0; left > 0 && level < maxLevels; level += 1) {
+    const above = at.parent;
+    if (above?.own.listing === undefined) break;
+    const entries = above.own.listing.subdirectoriesAfter(at.name, left);
+    left -= entries.length;
+    levels.push({ above, entries });
+    base = above;
+    at = above;
+  }
+  const prefixes = new Map<Owner, string>([[base, '']]);
+  for (const { above } of [...levels].reverse())
+    if (above !== base && above.parent !== undefined)
+      prefixes.set(above, `${prefixes.get(above.parent) ?? ''}${above.name}/`);
+  const paths = [`${prefixes.get(parent) ?? ''}${name}`];
+  const places: Place[] = [];
+  let bytes = 0;
+  for (const { above, entries } of levels)
+    for (const entry of entries) {
+      const path = `${prefixes.get(above) ?? ''}${entry.name}`;
+      bytes += path.length;
+      if (bytes > maxPathBytes) break;
+      paths.push(path);
+      places.push({ path, above, entry });
+    }
+  return { base, paths, places };
+}

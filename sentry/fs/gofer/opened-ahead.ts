@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files of a tree that nobody changes, opened before anybody asked: a program that reads one file
+// after the other of a directory that it has listed (tar, grep -r, cp -r) gets the next ones with
+// the same request. How many is doubled while they are used.
+import { type Errno, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { native } from '../../../native/addon.ts';
+import { OPENED_MAX } from '../../../protocol/gofer/opened.ts';
+import type { GoferClient } from './client.ts';
+import type { HostListing, ListedHost } from './host-listing.ts';
+
+/** Descriptors that nobody asked for yet. */
+const maxKept = 2 * OPENED_MAX;
+
+interface Opened {
+  readonly fd: number;
+  readonly ino: number;
+}
+
+export class OpenedAhead {
+  readonly #client: GoferClient;
+  /** In the order in which they came. */
+  readonly #kept = new Map<ListedHost, Opened>();
+  #window = 1;
+  /** Descriptors of the last request that nobody asked for. */
+  #unused = 0;
+  #isRefused = false;
+  #isClosed = false;
+
+  constructor(client: GoferClient) {
+    this.#client = client;
+  }
+
+  /**
+   * A descriptor for reading of the file `ino` that `name` is in a listed directory. It belongs to
+   * the caller. Undefined: ask for it alone.
+   */
+  open(id: () => number, listing: HostListing, name: string, ino: number): SysResult | undefined {
+    const entry = listing.get(name);
+    if (entry === undefined || this.#isRefused || this.#isClosed) return undefined;
+    const fd = this.#take(entry, ino);
+    if (fd !== undefined) return fd;
+    const isWasted = this.#unused > 0 && this.#unused * 2 >= this.#window;
+    this.#window = isWasted ? 1 : Math.min(2 * this.#window, OPENED_MAX);
+    this.#unused = 0;
+    if (this.#window === 1) return undefined;
+    const refused = this.#fetch(id(), listing, entry);
+    if (refused !== undefined) {
+      this.#isRefused = true;
+      return undefined;
+    }
+    return this.#take(entry, ino);
+  }
+
+  /** The container has ended. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { fd } of this.#kept.values()) native.close(fd);
+    this.#kept.clear();
+  }
+
+  #take(entry: ListedHost, ino: number): number | undefined {
+    const opened = this.#kept.get(entry);
+    if (opened === undefined) return undefined;
+    this.#kept.delete(entry);
+    this.#unused -= 1;
+    if (opened.ino === ino) return opened.fd;
+    native.close(opened.fd);
+    return undefined;
+  }
+
+  #fetch(id: number, listing: HostListing, first: ListedHost): Errno | undefined {
+    const wanted = listing.filesFrom(first, this.#window).filter((entry) => !this.#kept.has(entry));
+    const opened = this.#client.openMany(
+      id,
+      wanted.map(({ name }) => name),
+    );
+    if (isErrno(opened)) return opened;
+    this.#unused = opened.fds.length;
+    for (const [at, fd] of opened.fds.entries()) {
+      const { index, ino } = opened.opened[at] as { readonly index: number; readonly ino: number };
+      const entry = wanted[index];
+      if (entry === undefined || this.#kept.has(entry)) native.close(fd);
+      else this.#kept.set(entry, { fd, ino });
+    }
+    this.#closeOldest();
+    return undefined;
+  }
+
+  #closeOldest(): void {
+    for (const [entry, { fd }] of this.#kept) {
+      if (this.#kept.size <= maxKept) return;
+      this.#kept.delete(entry);
+      native.close(fd);
+    }
+  }
+}
