@@ -44,7 +44,8 @@ class IntervalTimer {
 
   set(value: IntervalValue): void {
     this.cancel();
-    this.#intervalNs = value.intervalNs;
+    // As in Linux a disarmed timer of CPU time remembers its interval, and that of real time does not.
+    this.#intervalNs = value.valueNs === 0 && !this.#isCpu ? 0 : value.intervalNs;
     if (value.valueNs === 0) return;
     this.#expiryNs = this.#nowNs() + value.valueNs;
     this.#arm();

@@ -35,6 +35,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** Told what happens to tasks beside their calls (`runts do --strace`). */
 export interface TaskObserver {
+  /** A process made from outside has its program: what an execve with these strings would have done. */
+  started(task: Task, path: string, argv: readonly string[], envp: readonly string[]): void;
   /** A signal that `task` takes or dies of, or one that is thrown away because it is ignored. */
   signal(task: Task, info: SignalInfo): void;
   /** `task` ends now, with a wait status. */

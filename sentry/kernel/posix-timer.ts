@@ -66,10 +66,10 @@ export class PosixTimer {
     return { valueNs: isOver ? 0 : Math.max(1, restNs), intervalNs };
   }
 
-  /** `expiryNs` is absolute on the timer's clock; 0 disarms. */
+  /** `expiryNs` is absolute on the timer's clock; 0 disarms, and then there is no interval either. */
   set(expiryNs: number, intervalNs: number): void {
     this.cancel();
-    this.#intervalNs = intervalNs;
+    this.#intervalNs = expiryNs === 0 ? 0 : intervalNs;
     this.#expiryNs = expiryNs;
     this.#overrun = 0;
     if (expiryNs !== 0 && this.#event.notify !== SIGEV_NONE) this.#arm(0);
