@@ -33,6 +33,8 @@ export interface Preboot {
   readonly pid: number;
   readonly socket: number;
   readonly addon: PrebootAddon;
+  /** It has loaded the Sentry's program, not the Gofer's alone. */
+  readonly hasSentry: boolean;
   /** It has been told what to be, and is not to end with the command line. */
   isAsked: boolean;
 }

@@ -14,6 +14,9 @@ export const GOFER_NAME = 'runts-gofer';
  */
 export const PREBOOT_VARIABLE = 'RUNTS_PREBOOT';
 
+/** Beside it: no Sentry is to be started, so that the preboot loads the Gofer's program only. */
+export const PREBOOT_GOFER_VARIABLE = 'RUNTS_PREBOOT_GOFER';
+
 /** Names a file for the Sentry's code cache: that run is there to make caches (tools/code-cache.ts). */
 export const CODE_CACHE_VARIABLE = 'RUNTS_WRITE_CODE_CACHE';
 

@@ -78,7 +78,7 @@ export function handOver(plan: LaunchPlan): never {
       throw new Failure('RUNTS_E_DESCRIPTOR', `--${option}: bad descriptor`);
     fds.push(fd);
   }
-  const preboot = askPreboot(PREBOOT_LAUNCHER, [launcher, ...args.slice(1)], fds);
+  const preboot = askPreboot(PREBOOT_LAUNCHER, [launcher, ...args.slice(1)], fds, true);
   if (preboot !== undefined) {
     native.keepAtExec(preboot.socket);
     args.push(...launcherArguments({ preboot: preboot.socket, 'preboot-pid': preboot.pid }));

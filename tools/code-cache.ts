@@ -30,11 +30,8 @@ export function cacheName(body: string): string {
 const prebootText = `if (process.env.${PREBOOT_VARIABLE}?.startsWith('/')) {
   const addon = { exports: {} };
   process.dlopen(addon, __dirname + '/../native/build/preboot.node');
-  const programs = () => {
-    require('./gofer.cjs');
-    require('./sentry.cjs');
-  };
-  if (require('./preboot.cjs').forkPreboot(addon.exports, programs)) return;
+  const load = (program) => require('./' + program + '.cjs');
+  if (require('./preboot.cjs').forkPreboot(addon.exports, load)) return;
 }
 `;
 

@@ -53,11 +53,17 @@ static napi_value Write(napi_env env, napi_callback_info info) {
   return answer(env, host(write(arg_int(env, argv[0]), from.data, from.length)));
 }
 
-/* pread(fd, bytes, offset, length, position) */
+/*
+ * pread(fd, bytes, offset, length, position). By preadv2, which guest streams need as well: one
+ * host call fewer in the lists.
+ */
 static napi_value Pread(napi_env env, napi_callback_info info) {
   ARGS(5);
   struct span to = slice(arg_span(env, argv[1]), arg_i64(env, argv[2]), arg_i64(env, argv[3]));
-  return answer(env, host(pread(arg_int(env, argv[0]), to.data, to.length, arg_i64(env, argv[4]))));
+  int64_t position = arg_i64(env, argv[4]);
+  if (position < 0) return answer(env, -EINVAL);
+  struct iovec part = {to.data, to.length};
+  return answer(env, host(preadv2(arg_int(env, argv[0]), &part, 1, position, 0)));
 }
 
 /* pwrite(fd, bytes, offset, length, position) */

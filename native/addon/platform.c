@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -374,12 +375,51 @@ static napi_value HasFsgsbase(napi_env env, napi_callback_info info) {
   return answer(env, (getauxval(AT_HWCAP2) & 2) != 0);
 }
 
+/* ---- processors ---- */
+
+/* Those that this process could run on when it was asked for them first. */
+static cpu_set_t allowed_cpus;
+
 /* cpuCount() -> processors that this process may run on. */
 static napi_value CpuCount(napi_env env, napi_callback_info info) {
   (void)info;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) < 0) return answer(env, 1);
-  return answer(env, CPU_COUNT(&set));
+  if (sched_getaffinity(0, sizeof allowed_cpus, &allowed_cpus) < 0) return answer(env, 1);
+  return answer(env, CPU_COUNT(&allowed_cpus));
+}
+
+/* currentCpu() */
+static napi_value CurrentCpu(napi_env env, napi_callback_info info) {
+  (void)info;
+  return answer(env, sched_getcpu());
+}
+
+/* setAffinity(tid, cpu): one processor; -1: all of cpuCount; -2 - cpu: all of them but one. */
+static napi_value SetAffinity(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int cpu = arg_int(env, argv[1]);
+  if (cpu >= CPU_SETSIZE || cpu < -1 - CPU_SETSIZE) return answer(env, -EINVAL);
+  cpu_set_t set = allowed_cpus;
+  if (cpu >= 0) {
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+  } else if (cpu < -1) {
+    CPU_CLR(-2 - cpu, &set);
+  }
+  return answer(env, host(sched_setaffinity(arg_int(env, argv[0]), sizeof set, &set)));
+}
+
+/* timerCreate() -> a timerfd of the monotonic clock. */
+static napi_value TimerCreate(napi_env env, napi_callback_info info) {
+  (void)info;
+  return answer(env, host(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)));
+}
+
+/* timerArm(fd, afterNs): fires once. */
+static napi_value TimerArm(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int64_t after = arg_i64(env, argv[1]);
+  struct itimerspec spec = {.it_value = {after / 1000000000, after % 1000000000}};
+  return answer(env, host(timerfd_settime(arg_int(env, argv[0]), 0, &spec, NULL)));
 }
 
 /*
@@ -431,6 +471,10 @@ const struct addon_function platform_functions[] = {
     {"notifyAnswer", NotifyAnswer},
     {"hasFsgsbase", HasFsgsbase},
     {"cpuCount", CpuCount},
+    {"currentCpu", CurrentCpu},
+    {"setAffinity", SetAffinity},
+    {"timerCreate", TimerCreate},
+    {"timerArm", TimerArm},
     {"startZygote", StartZygote},
     {NULL, NULL},
 };

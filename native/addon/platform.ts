@@ -49,7 +49,18 @@ export interface PlatformCalls {
   /** Lets the call of `notification` go on (errno 0) or fail with a negative errno. */
   notifyAnswer(listener: number, notification: Int32Array, errno: number): SysResult;
   hasFsgsbase(): number;
+  /** The processors that this process may run on. */
   cpuCount(): number;
+  /** The processor that this thread runs on. */
+  currentCpu(): number;
+  /**
+   * Where a thread of a stub may run: on one processor, anywhere (-1) or on any other than `cpu`
+   * (-2 - cpu), out of those that `cpuCount` counted.
+   */
+  setAffinity(tid: number, cpu: number): SysResult;
+  /** A descriptor that becomes readable once, `afterNs` after `timerArm`. */
+  timerCreate(): number;
+  timerArm(fd: number, afterNs: number): SysResult;
   /** Forks and execs the zygote with the three descriptors as 3, 4, 5. */
   startZygote(path: string, socketFd: number, wakeFd: number, pageFd: number): SysResult;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Node itself (V8, libuv, glibc) asks of the host once it runs: in the lists of Sentry and Gofer alike.
-import { ENOENT } from '../../abi/errno.ts';
+import { ENOENT, EPERM } from '../../abi/errno.ts';
 import { PROT_EXEC } from '../../abi/mman.ts';
 import type { FilterRow } from './bpf.ts';
 
@@ -17,7 +17,6 @@ export const nodeRows: readonly FilterRow[] = [
   { name: 'clock_gettime', number: 228, why: 'hosts whose vDSO has no clock (hpet, acpi_pm, xen)' },
   { name: 'gettimeofday', number: 96, why: 'the same hosts: Date.now' },
   { name: 'sched_yield', number: 24, why: 'node: spin locks of V8' },
-  { name: 'sched_getaffinity', number: 204, why: 'node: number of processors' },
   { name: 'getpid', number: 39, why: 'node: worker threads' },
   { name: 'gettid', number: 186, why: 'node: locks of glibc, abort' },
   { name: 'restart_syscall', number: 219, why: 'a sleep goes on after SIGSTOP and SIGCONT' },
@@ -31,6 +30,12 @@ export const nodeRows: readonly FilterRow[] = [
     number: 145,
     why: 'node: contended locks of V8',
     action: { errno: 0 },
+  },
+  {
+    name: 'sched_getaffinity',
+    number: 204,
+    why: 'node: number of processors; glibc is content with an error',
+    action: { errno: -EPERM },
   },
   { name: 'openat', number: 257, why: 'node: glibc counts processors', action: { errno: -ENOENT } },
 ];

@@ -4,6 +4,7 @@
  * test/native/quick-parse.test.ts.
  *   quick-parse process FILE...   the request for the Sentry, or "slow"; one line each
  *   quick-parse config FILE...    the same for `process` of a config.json, with some options of `runts exec`
+ *   quick-parse sandbox FILE...   the sandbox that the container of a config.json joins, or "-"
  *   quick-parse record FILE...    what was understood of ROOT/ID/quick, or "slow"
  */
 #include <stdio.h>
@@ -85,7 +86,10 @@ int main(int argc, char **argv) {
   for (int i = 2; i < argc; i++) {
     size_t length;
     char *text = read_whole(argv[i], &length);
-    if (strcmp(argv[1], "record") != 0) {
+    if (strcmp(argv[1], "sandbox") == 0) {
+      const char *sandbox = joined_sandbox(text, length);
+      puts(sandbox == NULL ? "-" : sandbox);
+    } else if (strcmp(argv[1], "record") != 0) {
       show_process(text, length, strcmp(argv[1], "config") == 0);
     } else {
       show_record(text, length);

@@ -38,6 +38,7 @@ import {
 } from '../../sentry/platform/guest-thread.ts';
 import type { SystrapSpace } from './address-space.ts';
 import type { PendingClone } from './clones.ts';
+import { ThreadPlace } from './hand-over.ts';
 
 /** The parts of the platform that a thread uses. */
 export interface ThreadHost {
@@ -47,6 +48,8 @@ export interface ThreadHost {
   threadRuns(thread: SystrapThread): void;
   /** Takes note of an answer that found its stub spinning, or asleep (`late`). */
   answered(late: boolean): void;
+  /** A thread that is asleep is about to be woken. */
+  beforeWake(thread: SystrapThread): void;
   /**
    * The same within a short time. Returns undefined where it takes longer; `done` is called later
    * then.
@@ -104,6 +107,7 @@ export interface ParkedThread {
   readonly slot: number;
   readonly hostTid: number;
   readonly shownName: string;
+  readonly place: ThreadPlace;
 }
 
 export class SystrapThread implements GuestThread {
@@ -116,6 +120,8 @@ export class SystrapThread implements GuestThread {
   readonly syscall: Uint32Array = new Uint32Array(SLOT_CALL_WORDS);
   owner: object | undefined;
   hostTid = 0;
+  /** Where the host thread runs: the hand-over policy's. */
+  place: ThreadPlace = new ThreadPlace();
   /**
    * 'running': it is the stub's turn to write the slot. 'gone': the thread has exited, or its
    * process was destroyed.
@@ -362,12 +368,13 @@ export class SystrapThread implements GuestThread {
       bits |= ORDER_FRESH;
     }
     words[this.base + SLOT.kind] = bits;
+    if (Atomics.load(words, this.base) !== STATE_POSTED) this.#host.beforeWake(this);
     const old = Atomics.exchange(words, this.base, STATE_ANSWERED);
     if (old === STATE_POSTED) {
       this.#host.answered(false);
       return;
     }
-    if (old === STATE_SLEEPING && order <= ORDER_REGISTERS) this.#host.answered(true);
+    if (order <= ORDER_REGISTERS) this.#host.answered(true);
     if (old === STATE_SLEEPING || old === STATE_DEFERRED) native.futexWake(this.base * 4);
     else this.#host.spaceBroke(this.space, `slot in state ${old} when answered`);
   }
@@ -377,8 +384,9 @@ export class SystrapThread implements GuestThread {
   }
 
   /** Takes over a parked host thread, as a copy of the stopped thread `of`. */
-  become(of: SystrapThread, { hostTid, shownName }: ParkedThread): void {
+  become(of: SystrapThread, { hostTid, shownName, place }: ParkedThread): void {
     this.hostTid = hostTid;
+    this.place = place;
     this.#shownName = shownName;
     this.#nextName = of.shownName;
     this.state = 'stopped';
@@ -392,8 +400,9 @@ export class SystrapThread implements GuestThread {
     return this.#shownName;
   }
 
-  /** Takes note that the host gave this thread the name of its creator `of`. */
+  /** Takes note that the host gave this thread the name and the processor of its creator `of`. */
   clonedFrom(of: SystrapThread): void {
+    this.place.cpu = of.place.cpu;
     this.#shownName = of.shownName;
   }
 

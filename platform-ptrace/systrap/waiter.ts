@@ -12,9 +12,10 @@ import {
   STATE_RUNNING,
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
+import type { HandoverCounters } from '../../sentry/platform/handover-counters.ts';
 import type { HostFdWatcher } from '../../sentry/platform/platform.ts';
 import type { SystrapThread } from './guest-thread.ts';
-import { SpinBudget } from './spin-budget.ts';
+import { ANYWHERE, HandOver } from './hand-over.ts';
 
 const MOST_EVENTS = 64;
 
@@ -26,6 +27,16 @@ const STUB_SPIN_NS = 20_000;
  */
 const MOST_SPIN_NS = 50_000;
 const LEAST_SPIN_NS = 2_000;
+/** The Sentry's first spell after spinning has become worth while. */
+const FIRST_SPIN_NS = 200_000;
+/** How often threads that stay side by side are looked at, while there are any. */
+const TICK_NS = 4e6;
+/** Every so many ticks the Sentry itself may be woken on another processor than it was. */
+const TICKS_PER_CHOICE = 5;
+/** A thread that has run for so long without a call is let loose. */
+const LOOSE_NS = 1e6;
+/** Moves that the host refuses before none is tried any more. */
+const MOST_REFUSALS = 8;
 
 export interface WaiterOptions {
   readonly wakeEventFd: number;
@@ -62,9 +73,21 @@ export class Waiter {
   readonly #watchers: Map<number, HostFdWatcher> = new Map();
   readonly #cpus: number;
   readonly #pausesPerUs: number;
-  readonly #budget: SpinBudget;
+  readonly #handOver: HandOver;
+  /** PAUSE instructions that stubs may spin for. */
+  readonly #stubPauses: number;
+  readonly #tickFd: number;
+  #isTicking = false;
+  #ticks = 0;
+  /**
+   * The processor on which the Sentry stays in `side`: woken by a thread beside it, it would be sent
+   * to an idle processor, and the thread after it, call by call.
+   */
+  #ownCpu = ANYWHERE;
+  /** The Sentry stays nowhere until it has slept once: the host chooses a processor. */
+  #isChoosing = false;
+  #refusals = 0;
   #spinNs = MOST_SPIN_NS;
-  #stubsSpin = true;
   /** How long `pause` has slept. */
   sleptNs = 0;
 
@@ -83,10 +106,17 @@ export class Waiter {
     this.#internalEpollFd = native.epollCreate();
     this.#cpus = native.cpuCount();
     this.#pausesPerUs = 1e6 / Math.max(native.pauseNs(), 1000);
-    const most = this.#cpus > 1 ? Math.round((STUB_SPIN_NS / 1000) * this.#pausesPerUs) : 0;
-    this.#budget = new SpinBudget(most);
-    this.#global[GLOBAL.spinCount] = most;
+    this.#stubPauses = Math.round((STUB_SPIN_NS / 1000) * this.#pausesPerUs);
+    this.#handOver = new HandOver(this.#cpus);
+    this.#tickFd = native.timerCreate();
+    this.#publishSpin();
     this.watchQuietly(wakeFd);
+    native.epollControl(this.#epollFd, EPOLL_CTL_ADD, this.#tickFd, EPOLLIN);
+  }
+
+  /** The counts of the hand-over so far. */
+  get counters(): HandoverCounters {
+    return this.#handOver.counters;
   }
 
   /**
@@ -101,7 +131,6 @@ export class Waiter {
     thread.runIndex = this.#running.length;
     this.#watchedSlots[thread.runIndex] = thread.base;
     this.#running.push(thread);
-    this.#spinPolicy();
   }
 
   remove(thread: SystrapThread): void {
@@ -114,13 +143,73 @@ export class Waiter {
       last.runIndex = index;
     }
     thread.runIndex = -1;
-    this.#spinPolicy();
   }
 
   /** Takes note of an answered system call; `late` where the stub had stopped spinning. */
   answered(late: boolean): void {
-    if (!this.#stubsSpin) return;
-    if (this.#budget.note(late)) this.#global[GLOBAL.spinCount] = this.#budget.pauses;
+    if (this.#handOver.answered(late, this.#running.length)) this.#publishSpin();
+  }
+
+  /** A thread has stopped by itself. */
+  threadStopped(thread: SystrapThread): void {
+    if (!this.#handOver.spins) thread.place.stopped(this.#clock.monotonicNs());
+  }
+
+  /** A thread that is asleep is about to be woken: first it is moved to where it should run. */
+  beforeWake(thread: SystrapThread): void {
+    const { place } = thread;
+    const handOver = this.#handOver;
+    if (!handOver.spins) place.answeredNs = this.#clock.monotonicNs();
+    if (this.#cpus < 2 || this.#refusals >= MOST_REFUSALS || thread.hostTid === 0) return;
+    if (!handOver.spins && this.#ownCpu < 0) {
+      if (this.#isChoosing) return;
+      this.#stay(native.currentCpu());
+    }
+    const here = this.#ownCpu >= 0 ? this.#ownCpu : native.currentCpu();
+    const cpu = handOver.placeFor(place, here);
+    if (cpu !== place.cpu) this.#move(thread, cpu);
+    if (cpu >= 0) this.#keepTicking();
+  }
+
+  #stay(cpu: number): void {
+    native.setAffinity(0, cpu);
+    this.#ownCpu = cpu;
+  }
+
+  #keepTicking(): void {
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    native.timerArm(this.#tickFd, TICK_NS);
+  }
+
+  #move(thread: SystrapThread, cpu: number): void {
+    const moved = native.setAffinity(thread.hostTid, cpu);
+    this.#refusals = isErrno(moved) ? this.#refusals + 1 : 0;
+    thread.place.cpu = cpu;
+    this.#handOver.counters.moves++;
+  }
+
+  /** Lets threads loose that compute, and goes on ticking as long as any other is held. */
+  #tick(): void {
+    native.drainEvent(this.#tickFd);
+    this.#isTicking = false;
+    const nowNs = this.#clock.monotonicNs();
+    let held = 0;
+    for (const thread of this.#running) {
+      const { place } = thread;
+      if (place.cpu < 0) continue;
+      if (nowNs - place.answeredNs < LOOSE_NS) {
+        held++;
+        continue;
+      }
+      this.#move(thread, ANYWHERE);
+      this.#handOver.counters.letLoose++;
+    }
+    this.#ticks++;
+    if (held > 0) this.#keepTicking();
+    if (this.#ownCpu < 0 || (held > 0 && this.#ticks % TICKS_PER_CHOICE !== 0)) return;
+    this.#stay(ANYWHERE);
+    this.#isChoosing = true;
   }
 
   /**
@@ -140,13 +229,15 @@ export class Waiter {
   /** Polls the slots for a while. Returns true where something has to be handled. */
   spin(deadlineNs: number): boolean {
     const count = this.#running.length;
-    if (count === 0 || count >= this.#cpus) return false;
+    if (count === 0 || count >= this.#cpus || !this.#handOver.spins) return false;
     if (deadlineNs - this.#clock.monotonicNs() < this.#spinNs) return false;
     const pauses = (this.#spinNs / 1000) * this.#pausesPerUs;
     const found = native.spin(count, pauses) === 1;
     this.#spinNs = found
       ? Math.min(this.#spinNs * 2, MOST_SPIN_NS)
       : Math.max(this.#spinNs / 2, LEAST_SPIN_NS);
+    if (found) this.#handOver.counters.spinsThatFound++;
+    else this.#handOver.counters.spinsThatGaveUp++;
     return found;
   }
 
@@ -160,12 +251,14 @@ export class Waiter {
       Atomics.store(this.#global, GLOBAL.sleeping, 0);
       return;
     }
+    this.#handOver.counters.sleeps++;
     const leftNs = deadlineNs - this.#clock.monotonicNs();
     const quietNs = this.#memoryTrim?.quietNs ?? Number.POSITIVE_INFINITY;
     const sleepNs = Math.min(leftNs, quietNs);
     const timeout = sleepNs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(sleepNs));
     const count = native.epollWait(this.#epollFd, this.#ready, timeout);
     Atomics.store(this.#global, GLOBAL.sleeping, 0);
+    this.#isChoosing = false;
     if (count > 0) this.#memoryTrim?.disturb();
     else if (quietNs < leftNs && !this.#anything()) this.#memoryTrim?.trim();
     this.#deliver(count);
@@ -182,7 +275,8 @@ export class Waiter {
    * asks for attention, or the time is over. It calls no watchers.
    */
   pause(timeoutNs: number): void {
-    if (this.#cpus > 1 && native.spin(this.#running.length, 20 * this.#pausesPerUs) === 1) return;
+    const spins = this.#handOver.spins;
+    if (spins && native.spin(this.#running.length, 20 * this.#pausesPerUs) === 1) return;
     Atomics.store(this.#global, GLOBAL.sleeping, 1);
     if (!this.#anything()) {
       const beganNs = this.#clock.monotonicNs();
@@ -225,6 +319,10 @@ export class Waiter {
         native.drainEvent(fd);
         continue;
       }
+      if (fd === this.#tickFd) {
+        this.#tick();
+        continue;
+      }
       const watcher = this.#watchers.get(fd);
       if (watcher === undefined) continue;
       any = true;
@@ -242,15 +340,11 @@ export class Waiter {
     return false;
   }
 
-  /**
-   * Decides whether stubs spin: without a free core a spinning stub only keeps another guest thread
-   * from running.
-   */
-  #spinPolicy(): void {
-    const spare = this.#running.length < this.#cpus;
-    if (spare === this.#stubsSpin) return;
-    this.#stubsSpin = spare;
-    this.#global[GLOBAL.spinCount] = spare ? this.#budget.pauses : 0;
+  #publishSpin(): void {
+    // The first stub is still to be woken on another processor.
+    this.#spinNs = FIRST_SPIN_NS;
+    if (this.#handOver.spins && this.#ownCpu >= 0) this.#stay(ANYWHERE);
+    this.#global[GLOBAL.spinCount] = this.#handOver.spins ? this.#stubPauses : 0;
   }
 }
 

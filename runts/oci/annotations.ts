@@ -4,6 +4,7 @@
 //   dev.runts.network   none | host | sandbox
 //   dev.runts.overlay   memory: writes to the root stay in the sandbox and are forgotten; none (default)
 //   dev.runts.strace    true: the guest's system calls go to LOG_DIRECTORY/ID.strace
+//   dev.runts.stats     true: what they cost, at the end, to LOG_DIRECTORY/ID.stats
 //   dev.runts.debug     true: runts' own log goes to LOG_DIRECTORY/ID.log
 // An engine may pass annotations on from users: none of them names a file.
 import { Failure } from '../failure.ts';
@@ -18,6 +19,7 @@ export interface ContainerSettings {
   readonly network: NetworkKind;
   readonly overlay: boolean;
   readonly strace: boolean;
+  readonly stats: boolean;
   readonly debug: boolean;
 }
 
@@ -26,6 +28,7 @@ const known: Readonly<Record<keyof ContainerSettings, readonly string[]>> = {
   network: ['none', 'host', 'sandbox'],
   overlay: ['memory', 'none'],
   strace: ['true', 'false'],
+  stats: ['true', 'false'],
   debug: ['true', 'false'],
 };
 
@@ -51,6 +54,7 @@ export function readSettings(
     network: value('network', 'sandbox') as NetworkKind,
     overlay: value('overlay', 'none') === 'memory',
     strace: value('strace', 'false') === 'true',
+    stats: value('stats', 'false') === 'true',
     debug: value('debug', 'false') === 'true',
   };
 }

@@ -215,6 +215,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
         ...sandboxOptions(launch),
         log: launch.logFd,
         strace: launch.straceFd,
+        stats: launch.statsFd,
       },
       title: guest.argv.join(' '),
       request:
@@ -226,7 +227,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
       window: guest.terminal?.window,
       oomScoreAdjustment: guest.oomScoreAdjustment,
       preservedFds: request.preservedFds,
-      keptFds: [launch.logFd, launch.straceFd].filter((fd) => fd !== undefined),
+      keptFds: [launch.logFd, launch.straceFd, launch.statsFd].filter((fd) => fd !== undefined),
     },
     true,
   );

@@ -69,7 +69,7 @@ export class Front {
     const words = [plan.launcher, ...args.slice(1)];
     const pid =
       (plan.streams === undefined
-        ? askPreboot(PREBOOT_FRONT, words, [...kept, theirs])?.pid
+        ? askPreboot(PREBOOT_FRONT, words, [...kept, theirs], plan.options['join'] !== true)?.pid
         : undefined) ?? spawnLauncher(words, [...kept, theirs], plan.streams);
     for (const fd of [...made, theirs]) closeSync(fd);
     if (pid < 0) {

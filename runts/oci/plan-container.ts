@@ -152,7 +152,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     network: settings.network === 'host' ? 'host' : 'none',
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
-    stats: false,
+    stats: settings.stats,
     profile: false,
     turns: false,
   };
@@ -167,6 +167,7 @@ export function launchPlan(plan: ContainerPlan, config: SandboxConfig): LaunchPl
     attach: plan.attach,
     logFd: settings.debug ? openLogFile(`${container.id}.log`) : openCacheFile(),
     straceFd: settings.strace ? openLogFile(`${container.id}.strace`) : undefined,
+    statsFd: settings.stats ? openLogFile(`${container.id}.stats`) : undefined,
     timeoutMs: 0,
   };
 }
@@ -189,5 +190,5 @@ function openCacheFile(): number | undefined {
 
 /** The front has copies. */
 export function closeLogs(plan: LaunchPlan): void {
-  for (const fd of [plan.logFd, plan.straceFd]) if (fd !== undefined) closeSync(fd);
+  for (const fd of [plan.logFd, plan.straceFd, plan.statsFd]) if (fd !== undefined) closeSync(fd);
 }

@@ -4,25 +4,31 @@
 // arguments and config.json. So each of the three has a booted Node for the price of one.
 
 import { globals, type Preboot, type PrebootAddon, type Roles } from '../../protocol/globals.ts';
-import { PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
+import { PREBOOT_GOFER_VARIABLE, PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
 
 /** True in the Sentry and the Gofer, when they have started: nothing more is to be done there. */
-export function forkPreboot(addon: PrebootAddon, loadPrograms: () => void): boolean {
+export function forkPreboot(
+  addon: PrebootAddon,
+  load: (program: 'gofer' | 'sentry') => void,
+): boolean {
   const program = process.env[PREBOOT_VARIABLE];
+  const hasSentry = process.env[PREBOOT_GOFER_VARIABLE] !== '1';
   delete process.env[PREBOOT_VARIABLE];
+  delete process.env[PREBOOT_GOFER_VARIABLE];
   const socket = new Int32Array(1);
   const pid = addon.fork(socket);
   if (pid > 0) {
     // It was executed by a descriptor, and so /proc/self/exe has no name.
     process.execPath = program ?? process.execPath;
-    const preboot: Preboot = { pid, socket: socket[0] as number, addon, isAsked: false };
+    const preboot: Preboot = { pid, socket: socket[0] as number, addon, hasSentry, isAsked: false };
     globals.runtsPreboot = preboot;
     process.on('exit', () => end(preboot));
   }
   if (pid !== 0) return false;
   const roles: Roles = {};
   globals.runtsRoles = roles;
-  loadPrograms();
+  load('gofer');
+  if (hasSentry) load('sentry');
   const [name, argument] = addon.awaitRole();
   roles.argument = argument;
   const start = name === SENTRY_NAME ? roles.sentry : roles.gofer;

@@ -63,10 +63,7 @@ function forkedPreboot(): boolean {
   const addon = { exports: {} };
   loadOwnAddon(addon, part('preboot.node'));
   ownExports();
-  return forkPreboot(addon.exports as PrebootAddon, () => {
-    start('gofer');
-    start('sentry');
-  });
+  return forkPreboot(addon.exports as PrebootAddon, start);
 }
 
 const ownRole = roles[process.argv[1] ?? ''] ?? 'cli';

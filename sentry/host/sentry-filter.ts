@@ -13,6 +13,8 @@ import { networkRows } from './network-filter.ts';
 
 /** SOCK_SEQPACKET | SOCK_CLOEXEC. */
 const SEQUENCED_PACKETS = 0o2000005;
+/** sizeof(cpu_set_t). */
+const CPU_SET_BYTES = 128;
 const CLOEXEC_NONBLOCK = 0o2004000;
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
@@ -60,18 +62,33 @@ const rows = (procFd: number): FilterRow[] => [
   { name: 'epoll_pwait2', number: 441, why: 'platform: the one wait of the main loop' },
   { name: 'read', number: 0, why: 'platform: wake-up eventfd; guest streams; control channel' },
   { name: 'write', number: 1, why: 'guest streams; control channel; strace and log' },
-  { name: 'pread64', number: 17, why: 'files opened by the gofer' },
+  {
+    name: 'preadv2',
+    number: 327,
+    why: 'files opened by the gofer; guest streams: reads that must not wait (RWF_NOWAIT)',
+  },
   { name: 'pwrite64', number: 18, why: 'files opened by the gofer, memfds' },
   { name: 'sendmsg', number: 46, why: 'gofer requests; descriptors for stubs' },
   { name: 'recvmsg', number: 47, why: 'gofer answers' },
   { name: 'poll', number: 7, why: 'is a guest stream ready' },
-  { name: 'preadv2', number: 327, why: 'guest streams: reads that must not wait (RWF_NOWAIT)' },
   { name: 'statx', number: 332, why: 'sizes of guest streams that are files' },
   { name: 'fsync', number: 74, why: 'fsync of guest streams and files opened by the gofer' },
   { name: 'close', number: 3, why: 'descriptors of files, stubs and memfds' },
   { name: 'kill', number: 62, why: 'platform: ends stubs; at the end all of its PID namespace' },
   { name: 'tgkill', number: 234, why: 'platform: interrupts a guest thread; node: abort' },
   { name: 'wait4', number: 61, why: 'platform: reaps stubs' },
+  {
+    name: 'sched_setaffinity',
+    number: 203,
+    why: 'platform: keeps a guest thread on the processor of the Sentry, or off it',
+    args: [{ arg: 1, eq: CPU_SET_BYTES }],
+  },
+  {
+    name: 'timerfd_settime',
+    number: 286,
+    why: 'platform: the tick that lets computing threads off that processor',
+    args: [{ arg: 1, width: 32, eq: 0 }],
+  },
   { name: 'epoll_ctl', number: 233, why: 'platform: watches guest streams' },
   {
     name: 'ioctl',

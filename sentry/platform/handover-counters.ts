@@ -12,7 +12,10 @@ export interface HandoverCounters {
   readonly spinsThatGaveUp?: number;
   /** How often the Sentry slept. */
   readonly sleeps?: number;
-  /** Wakes of guest threads by the Sentry (futex), and of the Sentry by whoever wrote its eventfd. */
-  readonly futexWakes?: number;
-  readonly eventWakes?: number;
+  /** Changes to the regime in which both sides spin, and to that in which they sleep side by side. */
+  readonly turnsToSpin?: number;
+  readonly turnsToSide?: number;
+  /** Guest threads that were moved to another processor, and those let loose because they computed. */
+  readonly moves?: number;
+  readonly letLoose?: number;
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { plainSpec } from '../oci/support/spec.ts';
 import { runts, start } from './command.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'runts-stats-'));
@@ -74,6 +75,25 @@ describe('--stats', () => {
 
   it('prints nothing where nobody asked', async () => {
     expect(await runts('do', 'true')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)('the annotation dev.runts.stats', () => {
+  it('has the same of a container in /var/log/runts', async () => {
+    const id = `stats-${process.pid}`;
+    const log = `/var/log/runts/${id}.stats`;
+    const spec = plainSpec('/', `/${id}`);
+    spec.root.readonly = true;
+    spec.process.args = ['/bin/ls', '/'];
+    spec.annotations = { 'dev.runts.stats': 'true' };
+    writeFileSync(join(directory, 'config.json'), JSON.stringify(spec));
+    const state = join(directory, 'state');
+    const done = await runts('--root', state, 'run', '--bundle', directory, id);
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    const text = readFileSync(log, 'utf8');
+    rmSync(log);
+    expect(Number(lineOf(text, 'getdents64')[0])).toBeGreaterThan(0);
+    expect(shares(text)).toHaveLength(5);
   });
 });
 

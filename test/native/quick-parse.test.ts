@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { changedProcess } from '../../runts/commands/exec.ts';
+import { readPodRole } from '../../runts/oci/annotations.ts';
 import { planProcess } from '../../runts/oci/plan-process.ts';
 import { parseProcess, parseSpec } from '../../runts/oci/spec/parse.ts';
 import type { ContainerRecord } from '../../runts/oci/state/container-record.ts';
@@ -25,7 +26,10 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** What C makes of each text: a line. */
-function inC(kind: 'process' | 'config' | 'record', texts: readonly (string | Buffer)[]): string[] {
+function inC(
+  kind: 'process' | 'config' | 'sandbox' | 'record',
+  texts: readonly (string | Buffer)[],
+): string[] {
   const files = texts.map((text, index) => {
     const file = join(directory, String(index));
     writeFileSync(file, text);
@@ -339,3 +343,62 @@ function damaged(
   }
   return result;
 }
+
+describe('the sandbox that a container joins', () => {
+  const ofContainerd = {
+    type: 'io.kubernetes.cri.container-type',
+    id: 'io.kubernetes.cri.sandbox-id',
+  };
+  const ofCriO = { type: 'io.kubernetes.cri-o.ContainerType', id: 'io.kubernetes.cri-o.SandboxID' };
+  const annotated = (annotations: unknown): string =>
+    configOf(JSON.stringify(plain)).replace('{"process":"x"}', JSON.stringify(annotations));
+  const names = [ofContainerd, ofCriO];
+  const roles = names.flatMap(({ type, id }) => [
+    { [type]: 'container', [id]: 'pod-1' },
+    { [id]: 'pod-1', other: 'x', [type]: 'container' },
+    { [type]: 'sandbox', [id]: 'pod-1' },
+    { [type]: 'what', [id]: 'pod-1' },
+    { [type]: 'container' },
+    { [id]: 'pod-1' },
+  ]);
+
+  it('is what Node finds in the annotations', () => {
+    const both = { [ofCriO.type]: 'sandbox', [ofContainerd.type]: 'container' };
+    const all = [...roles, { ...both, [ofContainerd.id]: 'a', [ofCriO.id]: 'b' }, {}];
+    const wanted = all.map((annotations) => {
+      try {
+        const role = readPodRole('id', annotations as Record<string, string>, () => true);
+        return role?.role === 'container' ? role.sandbox : '-';
+      } catch {
+        return '-';
+      }
+    });
+    expect(wanted.filter((sandbox) => sandbox !== '-')).toEqual([...Array(4).fill('pod-1'), 'a']);
+    expect(inC('sandbox', all.map(annotated))).toEqual(wanted);
+  });
+
+  it('is none where config.json is odd', () => {
+    const good = annotated(roles[0]);
+    const texts = [
+      '',
+      'null',
+      `${good}x`,
+      good.slice(0, -1),
+      good.replace('"container"', '7'),
+      good.replace('"pod-1"', 'null'),
+      good.replace('"rwm"', '"rwm'),
+      annotated(null),
+      annotated([roles[0]]),
+    ];
+    expect(inC('sandbox', texts)).toEqual(texts.map(() => '-'));
+  });
+
+  it('is read from damaged texts without harm', () => {
+    const random = generator(20_261_130);
+    const good = Buffer.from(annotated(roles[0]));
+    const texts = Array.from({ length: 500 }, () =>
+      damaged(good, random, ['null', '"', '{', '\\u00']),
+    );
+    for (const line of inC('sandbox', texts)) expect(line).toMatch(/^[^\n]+$/);
+  });
+});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sentry and Gofer as forks of the command line's Node (native/preboot): what of that one they must not have.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runtsPath, until } from '../lifecycle/command.ts';
 import {
@@ -9,6 +9,7 @@ import {
   type SandboxProcesses,
   sandboxProcesses,
 } from '../lifecycle/sandbox-processes.ts';
+import { hasInMemory } from '../support/memory-of.ts';
 
 const SECRET = ['secret', 'of', 'the', 'caller'].join('-');
 const asRoot = process.geteuid?.() === 0;
@@ -18,28 +19,6 @@ const started = (environment: Readonly<Record<string, string>>, args: readonly s
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-
-/** Whether what a process has in memory has `text` in it. */
-function hasInMemory(pid: number, text: string): boolean {
-  const fd = openSync(`/proc/${pid}/mem`, 'r');
-  try {
-    for (const line of readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n')) {
-      const range = /^([0-9a-f]+)-([0-9a-f]+) r.*$/.exec(line);
-      if (range === null || line.includes('[v')) continue;
-      const start = Number.parseInt(range[1] as string, 16);
-      const bytes = Buffer.alloc(Number.parseInt(range[2] as string, 16) - start);
-      try {
-        readSync(fd, bytes, 0, bytes.length, start);
-      } catch {
-        continue; // not there
-      }
-      if (bytes.includes(text, 0, 'latin1') || bytes.includes(text, 0, 'utf16le')) return true;
-    }
-    return false;
-  } finally {
-    closeSync(fd);
-  }
-}
 
 describe.runIf(asRoot)('a sandbox from a preboot', () => {
   let child: ReturnType<typeof started>;

@@ -23,13 +23,11 @@ static char **slow_command; /* the whole command, the user's arguments included 
 char *arguments_start;
 const char *arguments_end;
 
-/* Whether the verb starts a sandbox. */
-static bool is_starter(const char *verb) {
-  static const char *const starters[] = {"do", "create", "run"};
-  for (size_t i = 0; i < sizeof starters / sizeof *starters; i++) {
-    if (strcmp(verb, starters[i]) == 0) return true;
-  }
-  return false;
+/* Starts Node with a preboot where the verb starts a sandbox. Returns where it does not. */
+static void start_sandbox(const struct call *call) {
+  bool is_container = strcmp(call->verb, "create") == 0 || strcmp(call->verb, "run") == 0;
+  if (!is_container && strcmp(call->verb, "do") != 0) return;
+  start_with_preboot(slow_program, slow_command, is_container && joins_sandbox(call));
 }
 
 void fall_back(void) {
@@ -271,7 +269,7 @@ static int run(char **words, const char *last) {
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (strcmp(call.verb, verbs[i].name) == 0) return verbs[i].run(&call);
   }
-  if (is_starter(call.verb)) start_with_preboot(slow_program, slow_command);
+  start_sandbox(&call);
   fall_back();
 }
 

@@ -73,16 +73,19 @@ static void give_places_back(const struct mark *mark) {
   }
 }
 
-void start_with_preboot(const char *program, char **command) {
+void start_with_preboot(const char *program, char **command, bool gofer_only) {
   struct mark mark = {.mark = MARK};
   char path[4096];
   const char *wish = getenv(PREBOOT_VARIABLE);
   if ((wish != NULL && strcmp(wish, "0") == 0) || realpath(program, path) == NULL) return;
   int file = open_read_only(path);
   if (file < 0) return;
-  if (has_room() && take_places(&mark) && setenv(PREBOOT_VARIABLE, path, 1) == 0) {
+  if (has_room() && take_places(&mark) && setenv(PREBOOT_VARIABLE, path, 1) == 0 &&
+      (gofer_only ? setenv(PREBOOT_GOFER_VARIABLE, "1", 1) : unsetenv(PREBOOT_GOFER_VARIABLE)) ==
+          0) {
     syscall(SYS_execveat, file, "", command, environ, AT_EMPTY_PATH);
   }
   give_places_back(&mark);
   unsetenv(PREBOOT_VARIABLE);
+  unsetenv(PREBOOT_GOFER_VARIABLE);
 }

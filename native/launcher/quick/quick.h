@@ -82,8 +82,21 @@ int take_options(char **arguments, const struct option_spec *specs, const char *
 
 /* ---- preboot.c ---- */
 
-/* Becomes `program`, and tells it to make a preboot. Returns where that is not possible. */
-void start_with_preboot(const char *program, char **command);
+/*
+ * Becomes `program`, and tells it to make a preboot, with the Gofer's program alone where no Sentry
+ * will be started. Returns where that is not possible.
+ */
+void start_with_preboot(const char *program, char **command, bool gofer_only);
+
+/* ---- pod.c ---- */
+
+/* Whether the container to be made most likely joins the running sandbox of a pod. */
+bool joins_sandbox(const struct call *call);
+/*
+ * Returns the sandbox that the annotations of a config.json name for a container that is not the
+ * sandbox itself, or NULL. `text` has a 0 after its end, and is written to.
+ */
+const char *joined_sandbox(char *text, size_t length);
 
 /* ---- record.c ---- */
 

@@ -31,6 +31,7 @@ const MS = 1_000_000;
 const SECOND = 1_000_000_000;
 
 let now = START_NS;
+let turnBeganNs = Number.POSITIVE_INFINITY;
 let isReported = false;
 let client = { foreignChanges: 0 };
 
@@ -38,6 +39,9 @@ function cacheOf(kind: number, exclusive = false): AttributeCache {
   const tree = {
     exclusive,
     nowNs: () => now,
+    get turnBeganNs() {
+      return turnBeganNs;
+    },
     get client() {
       return client;
     },
@@ -60,6 +64,7 @@ const NONE = [false, false];
 
 beforeEach(() => {
   now = START_NS;
+  turnBeganNs = Number.POSITIVE_INFINITY;
   isReported = false;
   client = { foreignChanges: 3 };
 });
@@ -80,6 +85,24 @@ describe.each(kinds)('%s that nobody tells of', (_, kind) => {
     cache.learned(attributesOf(kind | 0o600), now);
     expect(belief(cache)).toEqual(ALL);
     expect(cache.believed()?.mode).toBe(kind | 0o600);
+  });
+
+  it('is believed to the end of the turn in which the host told of it', () => {
+    turnBeganNs = now;
+    const cache = cacheOf(kind);
+    now += SECOND;
+    expect(belief(cache)).toEqual(ALL);
+    cache.changed();
+    expect(belief(cache)).toEqual(OWNER);
+    cache.changedByOthers();
+    expect(belief(cache)).toEqual(NONE);
+    cache.learned(attributesOf(kind), now);
+    client.foreignChanges += 1;
+    expect(belief(cache)).toEqual(NONE);
+    cache.learned(attributesOf(kind), now);
+    now += MS + 1;
+    turnBeganNs = now;
+    expect(belief(cache)).toEqual(NONE);
   });
 
   it('is not believed after a change through another Gofer, until it is learned again', () => {

@@ -5,7 +5,10 @@
 import { S_IFDIR } from '../../../abi/stat.ts';
 import type { Attributes } from '../../vfs/node.ts';
 
-/** Attributes of shared trees are believed this long: a lookup and the stat after it are one request. */
+/**
+ * Attributes of shared trees are believed this long, and to the end of the turn in which the host
+ * said them: a lookup and the stat after it are one request.
+ */
 export const freshNs = 1_000_000;
 /**
  * And this long where the host tells of changes: it does not tell of those through a mapping, and
@@ -21,6 +24,8 @@ export interface CachedTree {
   /** Nobody changes the tree: the first answer holds for good. */
   readonly exclusive: boolean;
   nowNs(): number;
+  /** The time of the first `nowNs()` in this turn: what was learned since is as new as can be. */
+  readonly turnBeganNs: number;
   /** `foreignChanges` counts changes by guests through other Gofers of the sandbox. */
   readonly client: { readonly foreignChanges: number };
 }
@@ -84,7 +89,7 @@ export class AttributeCache {
     if (this.#tree.exclusive) return this.#attributes;
     const ageNs = this.#tree.nowNs() - this.#learnedNs;
     if (ageNs <= reportedNs && this.#file.isReported() && this.#isCurrent) return this.#attributes;
-    return ageNs <= freshNs && this.#isCurrent && this.#isUnchanged ? this.#attributes : undefined;
+    return this.#isFresh(ageNs) && this.#isCurrent ? this.#attributes : undefined;
   }
 
   /**
@@ -94,7 +99,7 @@ export class AttributeCache {
   believedOwner(): Attributes | undefined {
     if (this.#tree.exclusive) return this.#attributes;
     const ageNs = this.#tree.nowNs() - this.#learnedNs;
-    if (ageNs <= freshNs && this.#isUnchanged) return this.#attributes;
+    if (this.#isFresh(ageNs)) return this.#attributes;
     // A directory is told of by a watch of its own, and has neither mappings nor hard links.
     const isYoung = this.#file.kind === S_IFDIR || ageNs <= reportedNs;
     return isYoung && this.#file.isReported() && this.isOwnerKnown ? this.#attributes : undefined;
@@ -137,6 +142,11 @@ export class AttributeCache {
     // Who has other names may be changed by them. Of what has none, nothing else can be learned.
     if (left > 0) this.changed();
     return left;
+  }
+
+  #isFresh(ageNs: number): boolean {
+    const isYoung = ageNs <= freshNs || this.#learnedNs >= this.#tree.turnBeganNs;
+    return isYoung && this.#isUnchanged;
   }
 
   /** By other containers. */

@@ -130,6 +130,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     if (first === undefined || usable.length < 2 || this.own.listing !== undefined) return;
     if (this.#hint?.name === first && this.#hint.turn === currentTurn()) return;
     if (this.#names.trusted()?.get(first) !== undefined) return;
+    if (this.filesystem.turnNames.get(this, first) !== undefined) return;
     if (usable.some((name) => name.length > 255)) return;
     this.#hint = this.#walkAhead(usable);
   }
@@ -162,7 +163,7 @@ export class GoferDirectory extends GoferNode implements Listing {
       if (hint.name === name && hint.turn === currentTurn()) return this.#fromHint(hint);
     }
     const known = filesystem.exclusive ? this.#listed(name) : this.#known(name);
-    return known ?? this.#walkTo(name);
+    return known ?? filesystem.turnNames.get(this, name) ?? this.#walkTo(name);
   }
 
   /** Returns what a listing of an exclusive tree tells of a name; undefined where it tells nothing. */
@@ -208,11 +209,13 @@ export class GoferDirectory extends GoferNode implements Listing {
   #missed(name: string): Errno {
     if (this.filesystem.exclusive) this.own.missed();
     if (this.#names.missed(name)) this.#fetchListing(1);
+    this.filesystem.turnNames.set(this, name, ENOENT);
     return ENOENT;
   }
 
   #remembered(name: string, node: GoferNode): GoferNode {
     this.#names.remember(name, node);
+    this.filesystem.turnNames.set(this, name, node);
     return node;
   }
 
@@ -237,6 +240,7 @@ export class GoferDirectory extends GoferNode implements Listing {
   /** By whomever: what a walk found out before is old. */
   entriesChanged(): void {
     this.#hint = undefined;
+    this.filesystem.turnNames.clear();
     this.cache.changed();
   }
 

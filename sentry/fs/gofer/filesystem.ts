@@ -8,6 +8,7 @@ import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
 import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
 import type { Clock } from '../../base/clock.ts';
+import { currentTurn } from '../../base/turn.ts';
 import { allocateDevice } from '../../vfs/device-number.ts';
 import type { Attributes, FileSystem, FileSystemStatus } from '../../vfs/node.ts';
 import type { GoferClient, UnnamedHost } from './client.ts';
@@ -18,6 +19,7 @@ import { GoferSpecial, GoferSymlink } from './leaf.ts';
 import { ListingAhead } from './listing-ahead.ts';
 import type { GoferNode } from './node.ts';
 import { OpenedAhead } from './opened-ahead.ts';
+import { TurnNames } from './turn-names.ts';
 
 /** A directory that keeps what it knows of its entries. */
 export interface KeepsListing {
@@ -70,6 +72,10 @@ export class GoferFileSystem implements FileSystem {
   readonly clock: Clock;
   readonly isIdMapped: boolean;
   readonly root: GoferDirectory;
+  readonly turnNames: TurnNames<GoferDirectory>;
+  /** When the clock was first looked at in the turn of the last look. */
+  turnBeganNs: number = Number.POSITIVE_INFINITY;
+  #turn = -1;
   /** The same for the same directory of the host, served with the same rights. */
   readonly hostKey: string;
   readonly #maxIdleFds: number;
@@ -103,6 +109,7 @@ export class GoferFileSystem implements FileSystem {
     this.openedAhead = new OpenedAhead(options.client);
     this.exclusive = options.exclusive;
     this.clock = options.clock;
+    this.turnNames = new TurnNames(options.client.identities);
     this.#readOnly = readOnly;
     this.#maxIdleFds = options.follows === true ? 0 : maxIdleFds;
     this.isIdMapped = options.isIdMapped ?? false;
@@ -188,7 +195,12 @@ export class GoferFileSystem implements FileSystem {
   }
 
   nowNs(): number {
-    return this.clock.monotonicNs();
+    const now = this.clock.monotonicNs();
+    if (this.#turn !== currentTurn()) {
+      this.#turn = currentTurn();
+      this.turnBeganNs = now;
+    }
+    return now;
   }
 
   /** A file that was made without a name. */

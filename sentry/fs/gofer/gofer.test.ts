@@ -31,6 +31,7 @@ import {
 import { S_IFCHR, S_IFIFO } from '../../../abi/stat.ts';
 import { FakeCaller, FakeClock } from '../../../test/support/fake-caller.ts';
 import { startGofer, type TestGofer } from '../../../test/support/start-gofer.ts';
+import { nextTurn } from '../../base/turn.ts';
 import {
   makeDirectory,
   makeNode,
@@ -56,6 +57,10 @@ function open(caller: FakeCaller, path: string, flags: number): OpenFile {
   if (isErrno(file)) assert.fail(`${path}: ${file}`);
   file.acquire();
   return file;
+}
+
+function filesystemOf(caller: FakeCaller): GoferFileSystem {
+  return caller.fs.root.mount?.filesystem as GoferFileSystem;
 }
 
 function contents(caller: FakeCaller, path: string): string {
@@ -158,13 +163,38 @@ describe('a shared volume', () => {
     writeFileSync(join(directory, 'rw/x'), 'one');
     assert.equal(contents(shared, '/x'), 'one');
     rmSync(join(directory, 'rw/x'));
+    nextTurn();
     assert.equal(walkPath(shared, AT_FDCWD, '/x', 0), ENOENT);
     writeFileSync(join(directory, 'rw/x'), 'two!');
+    nextTurn();
     const path = walkPath(shared, AT_FDCWD, '/x', 0);
     assert.ok(!isErrno(path));
     const attributes = path.node.attributes();
     assert.ok(!isErrno(attributes) && attributes.sizeBytes === 4);
     assert.equal(contents(shared, '/x'), 'two!');
+  });
+
+  it('is asked for a name once in a turn, found or not, and again in the next', () => {
+    mkdirSync(join(directory, 'rw/asked/below'), { recursive: true });
+    const { client } = filesystemOf(shared);
+    const requestsOf = (...asked: string[]): number => {
+      const before = client.requests;
+      for (const path of asked) walkPath(shared, AT_FDCWD, path, 0);
+      return client.requests - before;
+    };
+    const paths = ['/asked/below', '/asked/missing'];
+    nextTurn();
+    assert.ok(requestsOf(...paths) > 0);
+    assert.equal(requestsOf(...paths, ...paths, '/asked', '/asked/below/'), 0);
+    nextTurn();
+    assert.ok(requestsOf(...paths) > 0);
+    assert.equal(requestsOf(...paths), 0);
+    // What the turn itself changes shows at once.
+    assert.equal(makeDirectory(shared, AT_FDCWD, '/asked/missing', 0o755), 0);
+    assert.ok(!isErrno(walkPath(shared, AT_FDCWD, '/asked/missing', 0)));
+    assert.equal(renamePath(shared, AT_FDCWD, '/asked/missing', AT_FDCWD, '/asked/moved', 0), 0);
+    assert.equal(walkPath(shared, AT_FDCWD, '/asked/missing', 0), ENOENT);
+    assert.ok(!isErrno(walkPath(shared, AT_FDCWD, '/asked/moved', 0)));
   });
 
   it('makes, writes, renames and removes on the host', () => {
