@@ -32,6 +32,8 @@ export function newTracer(
   const times = { relative, absolute, spent };
   const lines = new TraceLines<Task>(write, nowNs, { filter: filterOf(options), times });
   return {
+    started: (task, path, argv, envp) =>
+      lines.started(task, path, argv, { address: environmentOf(task, argv), count: envp.length }),
     entered: (task, row) => lines.entered(task, row),
     left: (task, result) => lines.left(task, answerOf(task, result)),
     signal: (task, info) => lines.signal(task, info),
@@ -57,4 +59,12 @@ function answerOf(task: Task, result: SysResult): SysResult {
   const low = registers[2 * REG.rax] as number;
   const high = (registers[2 * REG.rax + 1] as number) | 0;
   return high * 0x1_0000_0000 + low;
+}
+
+/** The address of envp on the stack of a new program: behind argc, argv and a null pointer. */
+function environmentOf(task: Task, argv: readonly string[]): number {
+  const registers = task.thread.registers();
+  const low = registers[2 * REG.rsp] as number;
+  const high = registers[2 * REG.rsp + 1] as number;
+  return high * 0x1_0000_0000 + low + 8 * (argv.length + 2);
 }

@@ -44,7 +44,8 @@ class IntervalTimer {
 
   set(value: IntervalValue): void {
     this.cancel();
-    this.#intervalNs = value.intervalNs;
+    // As in Linux a disarmed timer of CPU time remembers its interval, and that of real time does not.
+    this.#intervalNs = value.valueNs === 0 && !this.#isCpu ? 0 : value.intervalNs;
     if (value.valueNs === 0) return;
     this.#expiryNs = this.#nowNs() + value.valueNs;
     this.#arm();
@@ -57,10 +58,10 @@ class IntervalTimer {
   }
 
   #arm(leastNs = 0): void {
-    const { clock, timers, cpuCount } = this.#group.kernel;
+    const { clock, guestTimers, cpuCount } = this.#group.kernel;
     const restNs = this.#expiryNs - this.#nowNs();
     const waitNs = this.#isCpu ? Math.max(MIN_RECHECK_NS, restNs / cpuCount) : restNs;
-    this.#timer = timers.add(clock.monotonicNs() + Math.max(leastNs, waitNs), () =>
+    this.#timer = guestTimers.add(clock.monotonicNs() + Math.max(leastNs, waitNs), () =>
       this.#expired(),
     );
   }

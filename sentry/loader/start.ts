@@ -164,6 +164,7 @@ function findAndExecute(task: Task, { argv, envp, seccomp }: NewProcess): SysRes
   found.file.acquire();
   const result = executeFirst(task, { ...found, argv, envp });
   found.file.release();
+  if (!isErrno(result)) task.kernel.observer?.started(task, found.path, argv, envp);
   return result;
 }
 

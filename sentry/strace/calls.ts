@@ -19,11 +19,13 @@ import type { SyscallArgs } from '../kernel/syscall-args.ts';
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { ArgumentKind, Row } from '../syscalls/entry.ts';
 import { type Argument, after, early, filled, given, late } from './argument.ts';
+import { ipcCalls } from './ipc-calls.ts';
 import { epollEventAt, fcntlArgument, fcntlNote, ioctlArgument, statusAt } from './meanings.ts';
 import * as names from './names.ts';
 import { list, messageAt, pollEvents, printers, sockaddrAt, vector } from './printers.ts';
 import { hexNumber, MAX_QUOTED, pointer, quoteBytes, quoteHex } from './quote.ts';
 import * as structs from './structs.ts';
+import { structureCalls } from './structure-calls.ts';
 import { selectNote, taskCalls } from './task-calls.ts';
 
 /** A buffer that holds `result` bytes. */
@@ -172,6 +174,8 @@ const calls: Readonly<Record<string, readonly (ArgumentKind | Argument)[]>> = {
   mmap: ['addr', 'len', 'prot', 'mapFlags', 'fd', hex],
   execve: ['path', 'argv', environment],
   ...taskCalls,
+  ...ipcCalls,
+  ...structureCalls,
   clone: [cloneStack, cloneFlags, cloneParent, cloneTls, cloneTid],
   wait4: ['pid', late(statusArgument), after('waitOptions'), filled(structs.rusageAt)],
   getrusage: [named(names.rusageNames), filled(structs.rusageAt)],
@@ -294,6 +298,8 @@ export function resultNote(
   }
   if (row.name === 'select' || row.name === 'pselect6')
     return selectNote(row.name, args, memory, answer);
+  if (row.name === 'recvmmsg' && args.addr(4) !== 0)
+    return ` (left ${structs.timespecAt(args.addr(4), memory)})`;
   if (row.name === 'rt_sigtimedwait') return ` (${signalName(answer)})`;
   return row.name === 'fcntl' ? fcntlNote(args, answer) : '';
 }

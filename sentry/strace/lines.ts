@@ -17,6 +17,7 @@ import {
 } from './format.ts';
 import { signalText } from './meanings.ts';
 import { sigset } from './printers.ts';
+import { pointer, quoteString } from './quote.ts';
 
 /** The times that are asked for beside the calls: strace(1) -r, -t (here with microseconds, -tt) and -T. */
 export interface TraceTimes {
@@ -39,6 +40,9 @@ interface OpenCall {
   /** Its first part is a line of its own: `<unfinished ...>`. */
   isCut: boolean;
 }
+
+/** Words of a program's arguments beyond are not shown. */
+const MAX_WORDS = 32;
 
 /** Results begin in this column, or behind what is longer. */
 const RESULT_COLUMN = 40;
@@ -68,6 +72,22 @@ export class TraceLines<Task extends Traced> {
     this.#filter = filter;
     this.#times = times;
     this.#lastNs = nowNs();
+  }
+
+  /** A process made from outside begins with the execve that strace(1) would have made for it. */
+  started(
+    task: Task,
+    path: string,
+    argv: readonly string[],
+    { address, count }: { readonly address: number; readonly count: number },
+  ): void {
+    if (!this.#filter.wants('execve')) return;
+    const words = argv.slice(0, MAX_WORDS).map((word) => quoteString(word));
+    const more = argv.length > MAX_WORDS ? ', ...' : '';
+    const vars = `${count} var${count === 1 ? '' : 's'}`;
+    const call = `execve(${quoteString(path)}, [${words.join(', ')}${more}], ${pointer(address)} /* ${vars} */)`;
+    this.#begin(task, call);
+    this.#append(`${' '.repeat(Math.max(1, RESULT_COLUMN - this.#column))}= 0\n`);
   }
 
   entered(task: Task, row: Row | undefined): void {

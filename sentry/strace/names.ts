@@ -6,6 +6,7 @@ import * as epoll from '../../abi/epoll.ts';
 import * as fcntl from '../../abi/fcntl.ts';
 import * as fs from '../../abi/fs.ts';
 import * as ioctl from '../../abi/ioctl.ts';
+import * as ipc from '../../abi/ipc.ts';
 import * as mman from '../../abi/mman.ts';
 import * as poll from '../../abi/poll.ts';
 import * as resource from '../../abi/resource.ts';
@@ -314,4 +315,53 @@ export const speedNames: Names = new Map([
   [0x1002, 'B115200'],
   [0x1003, 'B230400'],
   [0x1004, 'B460800'],
+]);
+
+/** Names of the bits of a word from the lowest on. */
+function bitNames(prefix: string, words: string): Names {
+  return new Map(words.split(' ').map((word, index) => [2 ** index, prefix + word]));
+}
+
+const statxBits = bitNames(
+  'STATX_',
+  'TYPE MODE NLINK UID GID ATIME MTIME CTIME INO SIZE BLOCKS BTIME MNT_ID DIOALIGN',
+);
+export const statxMaskNames = merged(
+  new Map([[stat.STATX_BASIC_STATS | stat.STATX_BTIME, 'STATX_ALL']]),
+  pick(stat, /^STATX_BASIC_STATS$/),
+  statxBits,
+);
+export const statxAttributeNames = pick(stat, /^STATX_ATTR_/);
+export const STATX_SYNC_BITS: number = fcntl.AT_STATX_SYNC_TYPE;
+export const statxSyncNames = pick(fcntl, /^AT_STATX_(FORCE|DONT)_SYNC$/);
+export const resolveNames = ordered(
+  fcntl,
+  'RESOLVE_NO_XDEV RESOLVE_NO_MAGICLINKS RESOLVE_NO_SYMLINKS RESOLVE_BENEATH RESOLVE_IN_ROOT RESOLVE_CACHED',
+);
+export const stackFlagNames = pick(signal, /^SS_/);
+export const sigevNames = pick(signal, /^SIGEV_/);
+
+const ipcCommandNames = pick(ipc, /^IPC_(RMID|SET|STAT|INFO)$/);
+export const ipcFlagNames = pick(ipc, /^IPC_(CREAT|EXCL|NOWAIT)$/);
+export const semaphoreFlagNames = pick(ipc, /^(IPC_NOWAIT|SEM_UNDO)$/);
+export const semctlNames = merged(
+  ipcCommandNames,
+  pick(ipc, /^(GET(PID|VAL|ALL|NCNT|ZCNT)|SET(VAL|ALL)|SEM_STAT|SEM_INFO|SEM_STAT_ANY)$/),
+);
+export const shmGetFlagNames = pick(ipc, /^(IPC_CREAT|IPC_EXCL|SHM_HUGETLB)$/);
+export const shmatFlagNames = pick(ipc, /^SHM_(RDONLY|RND|REMAP|EXEC)$/);
+export const shmctlNames = merged(
+  ipcCommandNames,
+  pick(ipc, /^SHM_(LOCK|UNLOCK|STAT|INFO|STAT_ANY)$/),
+);
+export const msgFlagNames = pick(ipc, /^(IPC_NOWAIT|MSG_NOERROR|MSG_EXCEPT|MSG_COPY)$/);
+export const msgctlNames = merged(ipcCommandNames, pick(ipc, /^MSG_(STAT|INFO|STAT_ANY)$/));
+
+export const futexWakeOpNames = numbered('FUTEX_OP_', 'SET ADD OR ANDN XOR');
+export const futexCompareNames = numbered('FUTEX_OP_CMP_', 'EQ NE LT LE GT GE');
+export const controlNames = new Map([
+  [socket.SCM_RIGHTS, 'SCM_RIGHTS'],
+  [socket.SCM_CREDENTIALS, 'SCM_CREDENTIALS'],
+  [socket.SCM_TIMESTAMP, 'SO_TIMESTAMP_OLD'],
+  [socket.SCM_TIMESTAMPNS, 'SO_TIMESTAMPNS_OLD'],
 ]);

@@ -10,9 +10,13 @@ import {
   AF_INET6,
   AF_NETLINK,
   AF_UNIX,
+  cmsghdr,
   msghdr,
+  SCM_CREDENTIALS,
+  SCM_RIGHTS,
   SOCK_TYPE_MASK,
   SOCKADDR_UN_BYTES,
+  SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { getU64 } from '../../abi/time.ts';
 import { IOVEC_BYTES } from '../../abi/uio.ts';
@@ -163,6 +167,45 @@ const sockaddr: Printer = (args, index, memory) =>
     ? sockaddrAt(args.addr(index), args.len(index + 1), memory)
     : addr(args, index, memory);
 
+/** Control messages beyond are not shown. */
+const MAX_CONTROL_BYTES = 4096;
+
+/** The control messages of a struct msghdr: `[{cmsg_len=20, ..., cmsg_data=[3]}]`. */
+function controlAt(at: number, length: number, memory: GuestMemory): string {
+  const view = at === 0 ? EFAULT : memory.view(at, Math.min(length, MAX_CONTROL_BYTES));
+  if (isErrno(view)) return pointer(at);
+  const words: string[] = [];
+  for (let offset = 0; offset + cmsghdr.data <= view.byteLength; ) {
+    const bytes = getU64(view, offset);
+    if (bytes < cmsghdr.data || offset + bytes > view.byteLength) break;
+    const level = view.getUint32(offset + cmsghdr.level, true);
+    const type = view.getUint32(offset + cmsghdr.type, true);
+    const data = new DataView(
+      view.buffer,
+      view.byteOffset + offset + cmsghdr.data,
+      bytes - cmsghdr.data,
+    );
+    const isSocket = level === SOL_SOCKET;
+    const typeName = isSocket ? names.printName(type, names.controlNames) : hexNumber(type);
+    words.push(
+      `{cmsg_len=${bytes}, cmsg_level=${names.printName(level, names.socketLevelNames)}, ` +
+        `cmsg_type=${typeName}, cmsg_data=${controlData(isSocket ? type : 0, data)}}`,
+    );
+    offset += (bytes + 7) & ~7;
+  }
+  return `[${words.join(', ')}]`;
+}
+
+function controlData(type: number, data: DataView): string {
+  const count = Math.floor(data.byteLength / 4);
+  const words = Array.from({ length: count }, (_, index) => data.getInt32(4 * index, true));
+  if (type === SCM_RIGHTS) return `[${words.join(', ')}]`;
+  if (type === SCM_CREDENTIALS && count === 3)
+    return `{pid=${words[0]}, uid=${words[1]}, gid=${words[2]}}`;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, Math.min(data.byteLength, MAX_QUOTED));
+  return quoteBytes(bytes, data.byteLength > bytes.length);
+}
+
 /** A struct msghdr; `total` as in vector(). */
 export function messageAt(
   at: number,
@@ -175,11 +218,15 @@ export function messageAt(
   const name = sockaddrAt(getU64(view, msghdr.name), nameBytes, memory);
   const count = getU64(view, msghdr.iovLength);
   const iov = vector(getU64(view, msghdr.iov), count, memory, total);
-  const control = getU64(view, msghdr.controlLength);
+  const controlBytes = getU64(view, msghdr.controlLength);
+  const control =
+    controlBytes === 0
+      ? ''
+      : `msg_control=${controlAt(getU64(view, msghdr.control), controlBytes, memory)}, `;
   const bits = names.printFlags(view.getUint32(msghdr.flags, true), names.messageFlagNames);
   return (
     `{msg_name=${name}, msg_namelen=${nameBytes}, msg_iov=${iov}, msg_iovlen=${count}, ` +
-    `msg_controllen=${control}, msg_flags=${bits}}`
+    `${control}msg_controllen=${controlBytes}, msg_flags=${bits}}`
   );
 }
 

@@ -34,15 +34,19 @@ function device(number: number): string {
   return `makedev(${hexNumber(major)}, ${hexNumber(minor)})`;
 }
 
+/** A file's mode: `S_IFREG|0644`. */
+export function modeText(mode: number): string {
+  return `${names.printName(mode & S_IFMT, names.fileKindNames)}|0${(mode & ~S_IFMT).toString(8)}`;
+}
+
 export const statAt: StructPrinter = struct(statLayout.size, (view) => {
   const mode = view.getUint32(statLayout.at.mode, true);
   const kind = mode & S_IFMT;
-  const bits = `${names.printName(kind, names.fileKindNames)}|0${(mode & ~S_IFMT).toString(8)}`;
   const isDevice = kind === S_IFCHR || kind === S_IFBLK;
   const what = isDevice
     ? `st_rdev=${device(view.getUint32(statLayout.at.rdev, true))}`
     : `st_size=${getI64(view, statLayout.at.size)}`;
-  return `{st_mode=${bits}, ${what}, ...}`;
+  return `{st_mode=${modeText(mode)}, ${what}, ...}`;
 });
 
 export const statfsAt: StructPrinter = struct(statfsLayout.size, (view) => {

@@ -23,27 +23,42 @@ import { hexNumber, pointer } from './quote.ts';
 import * as structs from './structs.ts';
 
 /** The kinds of the fourth to sixth argument of futex(2), by what the third means. */
-const futexKinds: ReadonlyMap<string, readonly (ArgumentKind | 'bitset' | 'none')[]> = new Map([
-  ['FUTEX_WAIT', ['timespec', 'none', 'none']],
-  ['FUTEX_WAKE', ['none', 'none', 'none']],
-  ['FUTEX_REQUEUE', ['uint', 'addr', 'none']],
-  ['FUTEX_CMP_REQUEUE', ['uint', 'addr', 'uint']],
-  ['FUTEX_WAKE_OP', ['uint', 'addr', 'hex']],
-  ['FUTEX_LOCK_PI', ['timespec', 'none', 'none']],
-  ['FUTEX_UNLOCK_PI', ['none', 'none', 'none']],
-  ['FUTEX_TRYLOCK_PI', ['none', 'none', 'none']],
-  ['FUTEX_WAIT_BITSET', ['timespec', 'none', 'bitset']],
-  ['FUTEX_WAKE_BITSET', ['none', 'none', 'bitset']],
-]);
+const futexKinds: ReadonlyMap<string, readonly (ArgumentKind | 'bitset' | 'wakeOp' | 'none')[]> =
+  new Map([
+    ['FUTEX_WAIT', ['timespec', 'none', 'none']],
+    ['FUTEX_WAKE', ['none', 'none', 'none']],
+    ['FUTEX_REQUEUE', ['uint', 'addr', 'none']],
+    ['FUTEX_CMP_REQUEUE', ['uint', 'addr', 'uint']],
+    ['FUTEX_WAKE_OP', ['uint', 'addr', 'wakeOp']],
+    ['FUTEX_LOCK_PI', ['timespec', 'none', 'none']],
+    ['FUTEX_UNLOCK_PI', ['none', 'none', 'none']],
+    ['FUTEX_TRYLOCK_PI', ['none', 'none', 'none']],
+    ['FUTEX_WAIT_BITSET', ['timespec', 'none', 'bitset']],
+    ['FUTEX_WAKE_BITSET', ['none', 'none', 'bitset']],
+  ]);
 
 const futexArgument = early((args, index, memory) => {
   const kinds = futexKinds.get(names.printName(args.u32(1) & 0x7f, names.futexOpNames));
   const kind = kinds === undefined ? 'hex' : (kinds[index - 3] ?? 'none');
   if (kind === 'none') return undefined;
+  if (kind === 'wakeOp') return wakeOpText(args.u32(index));
   if (kind !== 'bitset') return printers[kind](args, index, memory);
   const bits = args.u32(index);
   return bits === 0xffff_ffff ? 'FUTEX_BITSET_MATCH_ANY' : hexNumber(bits);
 });
+
+/**
+ * The change of FUTEX_WAKE_OP to its second word, and the comparison that wakes there: FUTEX_OP()
+ * of futex.h.
+ */
+function wakeOpText(value: number): string {
+  const isShift = value >>> 31 === 1;
+  const shift = isShift ? 'FUTEX_OP_OPARG_SHIFT<<28|' : '';
+  const operation = names.printName((value >>> 28) & 7, names.futexWakeOpNames);
+  const comparison = names.printName((value >>> 24) & 15, names.futexCompareNames);
+  const [argument, compared] = [(value >>> 12) & 0xfff, value & 0xfff].map(hexNumber);
+  return `${shift}${operation}<<28|${argument}<<12|${comparison}<<24|${compared}`;
+}
 
 /** struct clone_args, as of Linux 5.3. */
 const CLONE_ARGS_BYTES = 64;

@@ -351,3 +351,21 @@ TEST(cpu_limit_again_and_for_good) {
   }
   CHECK_KILLED(pid, SIGKILL);
 }
+
+// What a timer that is disarmed says of its interval: others of each kind do otherwise.
+TEST(intervals_of_disarmed_timers) {
+  struct itimerval none = {{1, 2}, {0, 0}}, old;
+  OK(setitimer(ITIMER_REAL, &none, NULL));
+  OK(getitimer(ITIMER_REAL, &old));
+  CHECK_EQ(old.it_interval.tv_sec, 0);
+  OK(setitimer(ITIMER_PROF, &none, NULL));
+  OK(getitimer(ITIMER_PROF, &old));
+  CHECK_EQ(old.it_interval.tv_sec, 1);
+  struct sigevent event = {.sigev_notify = SIGEV_NONE};
+  struct itimerspec off = {{1, 2}, {0, 0}}, now;
+  timer_t timer;
+  OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  OK(timer_settime(timer, 0, &off, NULL));
+  OK(timer_gettime(timer, &now));
+  CHECK_EQ(now.it_interval.tv_sec, 0);
+}

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Calls whose traces by strace(1) and by `runts do --strace` are compared: strace.test.ts. */
 #define _GNU_SOURCE
+#include <linux/futex.h>
+#include <linux/openat2.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <netinet/in.h>
@@ -29,6 +35,63 @@
 #include <unistd.h>
 
 static void handler(int s) { (void)s; }
+
+/* Structures that only one call or two have. No ids of the kernel's: they are others in each run. */
+static void structures(void) {
+  struct statx extended;
+  statx(AT_FDCWD, "/etc/passwd", AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW, STATX_MODE, NULL);
+  statx(AT_FDCWD, "/no/such", 0, STATX_BASIC_STATS | STATX_BTIME, &extended);
+  struct open_how how = {.flags = O_WRONLY | O_CREAT, .mode = 0644, .resolve = RESOLVE_NO_XDEV};
+  syscall(SYS_openat2, AT_FDCWD, "/no/such", &how, sizeof how);
+  static char stack[16384];
+  stack_t alternate = {stack, 0, sizeof stack}, old;
+  sigaltstack(&alternate, &old);
+  sigaltstack(NULL, &old);
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+  struct itimerspec time = {{1, 2}, {3, 4}};
+  int timer;
+  syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer);
+  syscall(SYS_timer_settime, timer, 0, &time, NULL);
+  time.it_value.tv_sec = 0;
+  time.it_value.tv_nsec = 0;
+  syscall(SYS_timer_settime, timer, TIMER_ABSTIME, &time, NULL);
+  syscall(SYS_timer_gettime, timer, &time);
+  syscall(SYS_timer_delete, timer);
+  unsigned one = 0, two = 0;
+  syscall(SYS_futex, &one, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 1, 1, &two,
+          FUTEX_OP(FUTEX_OP_OR, 7, FUTEX_OP_CMP_LE, 0));
+  struct sembuf operations[2] = {{0, -1, SEM_UNDO}, {1, 2, IPC_NOWAIT}};
+  semget(0x7a11, 1, 0);
+  semtimedop(-1, operations, 2, NULL);
+  semctl(-1, 1, SETVAL, 7);
+  shmget(0x7a11, 4096, 0600);
+  shmat(-1, NULL, SHM_RDONLY | SHM_RND);
+  shmctl(-1, IPC_RMID, NULL);
+  msgget(0x7a11, IPC_EXCL | 0640);
+  struct {
+    long type;
+    char text[8];
+  } message = {5, "hello"};
+  msgsnd(-1, &message, 6, IPC_NOWAIT);
+  msgrcv(-1, &message, 8, 3, MSG_NOERROR);
+  msgctl(-1, IPC_RMID, NULL);
+  int ends[2];
+  socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);
+  char control[CMSG_SPACE(8)] = {0}, taken[64], bytes[8];
+  struct iovec vector = {"ab", 2}, room = {bytes, 8};
+  struct msghdr sent = {NULL, 0, &vector, 1, control, sizeof control, 0};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&sent);
+  *head = (struct cmsghdr){CMSG_LEN(8), SOL_SOCKET, SCM_RIGHTS};
+  memcpy(CMSG_DATA(head), ends, 8);
+  sendmsg(ends[0], &sent, 0);
+  struct msghdr received = {NULL, 0, &room, 1, taken, sizeof taken, 0};
+  recvmsg(ends[1], &received, 0);
+  struct mmsghdr many[3] = {{{NULL, 0, &vector, 1}}, {{NULL, 0, &vector, 1}}};
+  sendmmsg(ends[0], many, 2, 0);
+  for (int index = 0; index < 3; index++) many[index].msg_hdr.msg_iov = &room;
+  recvmmsg(ends[1], many, 3, MSG_DONTWAIT, NULL);
+  for (int fd = ends[0]; fd < ends[0] + 4; fd++) close(fd);
+}
 
 int main(void) {
   char buf[64];
@@ -180,6 +243,7 @@ int main(void) {
   syscall(SYS_rt_sigtimedwait, &waited, &info, &soon, 8);
   kill(getpid(), SIGUSR2);
   syscall(SYS_rt_sigtimedwait, &waited, &info, &soon, 8);
+  structures();
   fflush(NULL);
   int pid = syscall(SYS_fork);
   if (pid == 0) _exit(3);
