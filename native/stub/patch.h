@@ -33,7 +33,7 @@ _Static_assert(__builtin_offsetof(struct call_block, rsp) == 64, "entry.S");
 _Static_assert(__builtin_offsetof(struct call_block, rbx) == 80, "entry.S");
 _Static_assert(__builtin_offsetof(struct call_block, is_interrupted) == 128, "entry.S");
 _Static_assert(STUB_AREAS_OFFSET == 0x2000000, "entry.S");
-_Static_assert(STUB_SLOTS * STUB_AREA_BYTES == 0x10000000, "entry.S");
+_Static_assert(STUB_SLOTS *STUB_AREA_BYTES == 0x10000000, "entry.S");
 _Static_assert(STUB_AREA_BYTES - STUB_AREA_RESERVED == 0xff00, "entry.S");
 enum { CALL_ANSWERED = 1, CALL_INTERRUPTED = 2 };
 

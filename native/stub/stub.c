@@ -47,8 +47,8 @@ struct stashed {
 struct process_page {
   uint32_t lock; /* 0 free, 1 held, 2 held and waited for */
   int32_t control_fd;
-  uint32_t holders;  /* threads that hold passed descriptors now */
-  uint32_t releases; /* how often one had held some */
+  uint32_t holders;   /* threads that hold passed descriptors now */
+  uint32_t releases;  /* how often one had held some */
   uint32_t has_table; /* of patched calls */
   struct stashed stash[STASH_ENTRIES];
 };

@@ -14,8 +14,9 @@
 #define OFTEN 300
 
 // `mov $number, %eax; syscall` as the C library has it. NAME_inside is the second instruction.
-#define SITE(name, number)                                                                 \
-  __asm__(".text\n.p2align 3\n" #name ":\n mov $" #number ",%eax\n" #name "_inside: syscall\n" \
+#define SITE(name, number)                                                \
+  __asm__(".text\n.p2align 3\n" #name ":\n mov $" #number ",%eax\n" #name \
+          "_inside: syscall\n"                                            \
           " ret\n.p2align 3\n")
 SITE(site_getppid, 110);
 SITE(site_read, 0);
@@ -67,12 +68,13 @@ TEST(registers_stay) {
         "lea registers_out(%%rip), %%rax\n"
         "mov %%rdi, 0(%%rax)\n mov %%rsi, 8(%%rax)\n mov %%rdx, 16(%%rax)\n mov %%r8, 24(%%rax)\n"
         "mov %%r9, 32(%%rax)\n mov %%r10, 40(%%rax)\n mov %%rbx, 48(%%rax)\n mov %%r12, 56(%%rax)\n"
-        "mov %%r13, 64(%%rax)\n mov %%r14, 72(%%rax)\n mov %%r15, 80(%%rax)\n mov %%rbp, 88(%%rax)\n"
+        "mov %%r13, 64(%%rax)\n mov %%r14, 72(%%rax)\n mov %%r15, 80(%%rax)\n mov %%rbp, "
+        "88(%%rax)\n"
         "movq %%xmm5, 96(%%rax)\n"
         "mov -64(%%rsp), %%rcx\n mov %%rcx, 104(%%rax)\n"
         "pop %%rbp\n pop %%rbp\n" ::
-        : "rax", "rcx", "rdx", "rdi", "rsi", "r8", "r9", "r10", "r11", "rbx", "r12", "r13", "r14",
-          "r15", "xmm5", "memory");
+            : "rax", "rcx", "rdx", "rdi", "rsi", "r8", "r9", "r10", "r11", "rbx", "r12", "r13",
+              "r14", "r15", "xmm5", "memory");
     for (unsigned long k = 0; k < 12; k++) CHECK_EQ(registers_out[k], (k + 1) * 0x1111);
     CHECK_EQ(registers_out[12], 0x8888UL);
     CHECK_EQ(registers_out[13], 0x5a5a5aUL);
@@ -206,7 +208,8 @@ TEST(threads_race) {
   for (int round = 0; round < 2; round++) {
     pthread_t threads[8];
     int failed[8] = {0};
-    for (int i = 0; i < 8; i++) CHECK_EQ(pthread_create(&threads[i], NULL, call_often, &failed[i]), 0);
+    for (int i = 0; i < 8; i++)
+      CHECK_EQ(pthread_create(&threads[i], NULL, call_often, &failed[i]), 0);
     for (int i = 0; i < 8; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
     for (int i = 0; i < 8; i++) CHECK_EQ(failed[i], 0);
   }
