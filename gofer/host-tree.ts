@@ -98,7 +98,8 @@ interface Rights {
   readonly owners: OwnerRules | undefined;
 }
 
-const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+/** How one name is opened below a directory. */
+export const RESOLVE_ENTRY: number = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 const openDirectory = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 const maxDirectories = 1_000_000;
 const maxDepth = 2048;
@@ -275,7 +276,9 @@ export class HostTree {
   /** A file that stands for a device node is shown as one. */
   #presented(fd: number, name: string, attributes: HostAttributes): HostAttributes {
     const place =
-      name === '' ? native.dup(fd) : native.openat2(fd, name, O_PATH | O_NOFOLLOW, 0, resolve);
+      name === ''
+        ? native.dup(fd)
+        : native.openat2(fd, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_ENTRY);
     if (isErrno(place)) return attributes;
     const node = this.placeholderAt(place);
     native.close(place);
@@ -303,7 +306,7 @@ export class HostTree {
   /** Opens one entry beneath a directory with O_* flags; never follows a link. */
   openEntry(directory: HostDirectory, name: string, flags: number, mode: number): SysResult {
     const fd = this.fdOf(directory);
-    return isErrno(fd) ? fd : native.openat2(fd, name, flags | O_NOFOLLOW, mode, resolve);
+    return isErrno(fd) ? fd : native.openat2(fd, name, flags | O_NOFOLLOW, mode, RESOLVE_ENTRY);
   }
 
   #enter(
@@ -341,7 +344,7 @@ export class HostTree {
     const parentFd = this.#fdOf(parent, 0);
     const fd = isErrno(parentFd)
       ? parentFd
-      : native.openat2(parentFd, name, openDirectory, 0, resolve);
+      : native.openat2(parentFd, name, openDirectory, 0, RESOLVE_ENTRY);
     if (isErrno(fd)) return true;
     const done = native.fstatfs(fd, statfsValues);
     native.close(fd);
@@ -359,7 +362,7 @@ export class HostTree {
     if (depth > maxDepth) return ENOENT;
     const parentFd = this.#fdOf(parent as Held, depth + 1);
     if (isErrno(parentFd)) return parentFd;
-    const fd = native.openat2(parentFd, directory.name, openDirectory, 0, resolve);
+    const fd = native.openat2(parentFd, directory.name, openDirectory, 0, RESOLVE_ENTRY);
     if (isErrno(fd)) return fd;
     const attributes = this.statFd(fd);
     if (

@@ -93,8 +93,8 @@ const shapes: Readonly<Partial<Record<OperationName, string>>> = {
   createUnnamed: 'uuuu',
   linkHeld: 'uut',
   startWatching: '',
-  listTree: 'uutuu',
-  openMany: 'uutt',
+  listTree: 'uutuuu',
+  openMany: 'utut',
 };
 const unanswered: Readonly<Partial<Record<OperationName, string>>> = {
   forget: 'u',

@@ -10,11 +10,20 @@ import {
   isErrno,
   type SysResult,
 } from '../../abi/errno.ts';
-import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import {
+  O_ACCMODE,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from '../../abi/fcntl.ts';
 import { S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
 import { OPENED_MAX, type OpenedFile } from '../../protocol/gofer/opened.ts';
-import type { HostTree } from '../host-tree.ts';
+import { type HostTree, RESOLVE_ENTRY } from '../host-tree.ts';
 import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayUse, rightsTo } from '../owners.ts';
 import {
   type Answer,
@@ -24,6 +33,7 @@ import {
   type Target,
   targetOf,
 } from './context.ts';
+import { RESOLVE_TREE } from './tree.ts';
 
 /** Regular files and directories only, and never by their name: a device must not even be opened. */
 export function open({ tree }: GoferContext, { place, mode }: Request<'open'>): Answer<'open'> {
@@ -48,23 +58,37 @@ export function open({ tree }: GoferContext, { place, mode }: Request<'open'>): 
 /** Descriptors for reading, of a directory whose files need not be judged one by one. */
 export function openMany(
   { tree }: GoferContext,
-  { id, names }: Request<'openMany'>,
+  { id, path, names }: Request<'openMany'>,
 ): Answer<'openMany'> {
-  const directory = tree.get(id);
-  if (directory === undefined) return EBADF;
-  if (directory.sealed) return EACCES;
-  if (directory.owners !== undefined) return EOPNOTSUPP;
+  const base = tree.get(id);
+  if (base === undefined) return EBADF;
+  if (base.sealed) return EACCES;
+  if (base.owners !== undefined) return EOPNOTSUPP;
+  const from = tree.fdOf(base);
+  if (isErrno(from)) return from;
+  if (path === '') return openFiles(tree, from, names);
+  const directory = native.openat2(from, path, O_PATH | O_DIRECTORY, 0, RESOLVE_TREE);
+  if (isErrno(directory)) return directory;
+  const answer = openFiles(tree, directory, names);
+  native.close(directory);
+  return answer;
+}
+
+function openFiles(
+  tree: HostTree,
+  directory: number,
+  names: readonly string[],
+): Exclude<Answer<'openMany'>, number> {
   const opened: OpenedFile[] = [];
   const fds: number[] = [];
   for (const [index, name] of names.slice(0, OPENED_MAX).entries()) {
-    const target = { directory, held: undefined, name, ino: 0 };
-    const fd = openTarget(tree, target, O_RDONLY);
-    if (isErrno(fd)) continue;
-    const attributes = tree.statFd(fd);
-    if (isErrno(attributes) || (attributes.mode & S_IFMT) !== S_IFREG) {
-      native.close(fd);
-      continue;
-    }
+    const place = native.openat2(directory, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_ENTRY);
+    if (isErrno(place)) continue;
+    const attributes = tree.statFd(place);
+    const isRegular = !isErrno(attributes) && (attributes.mode & S_IFMT) === S_IFREG;
+    const fd = isRegular ? native.reopen(place, O_RDONLY | O_NONBLOCK) : EISDIR;
+    native.close(place);
+    if (isErrno(fd) || isErrno(attributes)) continue;
     opened.push({ index, ino: attributes.ino });
     fds.push(fd);
   }

@@ -4,10 +4,11 @@ import { lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EBADF, EINVAL, EOPNOTSUPP, isErrno } from '../../abi/errno.ts';
+import { EBADF, EINVAL, ELOOP, EOPNOTSUPP, isErrno } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
 import { native } from '../../native/addon.ts';
 import { OPENED_MAX } from '../../protocol/gofer/opened.ts';
+import { REPLY_BYTES } from '../../protocol/gofer/operations.ts';
 import { ASKED, TREE_PLACES_MAX } from '../../protocol/gofer/tree.ts';
 import type { ListedTree } from '../../sentry/fs/gofer/client.ts';
 import { startGofer, startOwnedGofer, type TestGofer } from '../../test/support/start-gofer.ts';
@@ -19,10 +20,15 @@ let gofer: TestGofer;
 let root = 0;
 
 /** The longest of many replies: the Gofer stops early where time passes (the machine is busy). */
-function ask(paths: readonly string[], limit = 100, attributes = false): ListedTree {
+function ask(
+  paths: readonly string[],
+  limit = 100,
+  attributes = false,
+  room = REPLY_BYTES,
+): ListedTree {
   let longest: ListedTree = { directories: [] };
   for (let round = 0; round < 50; round += 1) {
-    const listed = gofer.client.listTree({ id: root, paths, limit, attributes });
+    const listed = gofer.client.listTree({ id: root, paths, limit, attributes, room });
     if (isErrno(listed)) throw new Error(`${listed}`);
     if (listed.directories.length > longest.directories.length) longest = listed;
   }
@@ -93,6 +99,7 @@ describe('directories listed together', () => {
   it('come whole or not at all', () => {
     const asked = ['e', 'large', 'a'];
     expect(pathsOf(ask(asked), asked)).toEqual(['e']);
+    expect(ask(['a/b'], 1, true, 64).directories).toHaveLength(0);
   });
 
   it('are left out where there is no such directory', () => {
@@ -102,7 +109,7 @@ describe('directories listed together', () => {
 
   it('are refused where the request is none, or each would have to be judged', () => {
     const many = new Array<string>(TREE_PLACES_MAX + 1).fill('e');
-    const request = { paths: ['e'], limit: 1, attributes: false };
+    const request = { paths: ['e'], limit: 1, attributes: false, room: REPLY_BYTES };
     expect(gofer.client.listTree({ ...request, id: root, paths: many })).toBe(EINVAL);
     expect(gofer.client.listTree({ ...request, id: 4711 })).toBe(EBADF);
     expect(gofer.client.listTree({ ...request, id: root, paths: ['..'] })).toBe(EINVAL);
@@ -117,9 +124,7 @@ describe('directories listed together', () => {
 
 describe('files opened together', () => {
   it('are those that are regular files, for reading', () => {
-    const [entry] = gofer.client.walk(root, 'a').entries;
-    const [b] = gofer.client.walk(entry?.id ?? 0, 'b').entries;
-    const opened = gofer.client.openMany(b?.id ?? 0, ['no', 'c', 'file']);
+    const opened = gofer.client.openMany(root, 'a/b', ['no', 'c', 'file']);
     if (isErrno(opened)) throw new Error(`${opened}`);
     const { ino } = lstatSync(join(directory, 'a/b/file'));
     expect(opened.opened).toEqual([{ index: 2, ino }]);
@@ -131,10 +136,16 @@ describe('files opened together', () => {
     }
   });
 
+  it('are none behind a link, nor links themselves', () => {
+    expect(gofer.client.openMany(root, 'a/link', ['x'])).toBe(ELOOP);
+    expect(gofer.client.openMany(root, '..', ['x'])).toBe(EINVAL);
+    const opened = gofer.client.openMany(root, 'a', ['link', 'b']);
+    expect(opened).toMatchObject({ opened: [], fds: [] });
+  });
+
   it('are no more than a message carries', () => {
-    const [large] = gofer.client.walk(root, 'large').entries;
     const names = Array.from({ length: OPENED_MAX + 9 }, (_, n) => `${'n'.repeat(100)}${n}`);
-    const opened = gofer.client.openMany(large?.id ?? 0, names);
+    const opened = gofer.client.openMany(root, 'large', names);
     if (isErrno(opened)) throw new Error(`${opened}`);
     expect(opened.fds).toHaveLength(OPENED_MAX);
     for (const fd of opened.fds) native.close(fd);
@@ -145,7 +156,7 @@ describe('files opened together', () => {
     const owned = startOwnedGofer({ container: ranges }, directory);
     const attached = owned.client.attach(0);
     if (isErrno(attached)) throw new Error(`attach: ${attached}`);
-    expect(owned.client.openMany(attached.id, ['file'])).toBe(EOPNOTSUPP);
+    expect(owned.client.openMany(attached.id, '', ['file'])).toBe(EOPNOTSUPP);
     owned.stop();
   });
 });

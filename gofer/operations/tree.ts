@@ -33,7 +33,8 @@ const maxDepth = 64;
 /** The Sentry waits, and serves nobody meanwhile. */
 const longestMs = 4;
 /** Mounts below are left to requests of their own, since they may be sealed. */
-const resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+export const RESOLVE_TREE: number =
+  RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 /** S_IFMT bits of a d_type: IFTODT(3) backwards. */
 const kindShift = 12;
 
@@ -46,12 +47,13 @@ class TreeListing {
   readonly #limit: number;
   readonly #wantsAttributes: boolean;
   readonly #endsMs: number = nowMs() + longestMs;
-  #room = REPLY_BYTES - HEAD_BYTES;
+  #room: number;
 
-  constructor(tree: HostTree, limit: number, wantsAttributes: boolean) {
+  constructor(tree: HostTree, { limit, attributes, room }: Request<'listTree'>) {
     this.#tree = tree;
     this.#limit = limit;
-    this.#wantsAttributes = wantsAttributes;
+    this.#wantsAttributes = attributes;
+    this.#room = Math.min(room, REPLY_BYTES) - HEAD_BYTES;
   }
 
   /** A directory that was asked for, and those below. Returns false where the reply is full. */
@@ -62,7 +64,7 @@ class TreeListing {
   #add(from: number, path: string, as: Omit<TreeDirectory, 'entries'>, depth: number): boolean {
     if (this.directories.length >= this.#limit) return false;
     if (this.directories.length > 0 && nowMs() > this.#endsMs) return false;
-    const fd = native.openat2(from, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, resolve);
+    const fd = native.openat2(from, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_TREE);
     if (isErrno(fd)) return true;
     const goesOn = this.#addOpen(fd, as, depth);
     native.close(fd);
@@ -125,10 +127,8 @@ function nowMs(): number {
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-export function listTree(
-  { tree }: GoferContext,
-  { id, paths, limit, attributes }: Request<'listTree'>,
-): Answer<'listTree'> {
+export function listTree({ tree }: GoferContext, request: Request<'listTree'>): Answer<'listTree'> {
+  const { id, paths } = request;
   const base = tree.get(id);
   if (base === undefined) return EBADF;
   if (paths.length > TREE_PLACES_MAX) return EINVAL;
@@ -137,7 +137,7 @@ export function listTree(
   if (base.owners !== undefined) return EOPNOTSUPP;
   const from = tree.fdOf(base);
   if (isErrno(from)) return from;
-  const listing = new TreeListing(tree, limit, attributes);
+  const listing = new TreeListing(tree, request);
   paths.every((path, place) => listing.add(from, path, place));
   return { directories: listing.directories };
 }

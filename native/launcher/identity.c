@@ -57,25 +57,32 @@ static void identity_map(const char *path, char *out, size_t size) {
   }
 }
 
-static bool is_mapped(const char *path, unsigned id) {
+/*
+ * The id that Sentry and stubs have: nobody where the map at `path` has it, else the highest id of the
+ * map, which a rootless user's container needs least. 0: there is none but root's.
+ */
+static unsigned unprivileged_id(const char *path) {
   char text[4096];
-  if (read_text(path, text, sizeof text) < 0) return false;
+  unsigned highest = 0;
+  if (read_text(path, text, sizeof text) < 0) return 0;
   char *rest = text;
   for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
     unsigned inside, outside, count;
-    if (sscanf(line, "%u %u %u", &inside, &outside, &count) != 3) continue;
-    if (id >= inside && id - inside < count) return true;
+    if (sscanf(line, "%u %u %u", &inside, &outside, &count) != 3 || count == 0) continue;
+    if (NOBODY >= inside && NOBODY - inside < count) return NOBODY;
+    if (inside + (count - 1) > highest) highest = inside + (count - 1);
   }
-  return false;
+  return highest;
 }
 
 void find_identity(struct sandbox *sandbox) {
   uint64_t needed = capability(CAP_SYS_ADMIN) | capability(CAP_SETUID) | capability(CAP_SETGID);
-  sandbox->privileged = geteuid() == 0 && (effective_capabilities() & needed) == needed &&
-                        is_mapped("/proc/self/uid_map", NOBODY) &&
-                        is_mapped("/proc/self/gid_map", NOBODY);
-  sandbox->uid = sandbox->privileged ? NOBODY : geteuid();
-  sandbox->gid = sandbox->privileged ? NOBODY : getegid();
+  unsigned uid = unprivileged_id("/proc/self/uid_map");
+  unsigned gid = unprivileged_id("/proc/self/gid_map");
+  sandbox->privileged =
+      geteuid() == 0 && (effective_capabilities() & needed) == needed && uid != 0 && gid != 0;
+  sandbox->uid = sandbox->privileged ? uid : geteuid();
+  sandbox->gid = sandbox->privileged ? gid : getegid();
 }
 
 static void write_proc(pid_t pid, const char *name, const char *text) {

@@ -36,6 +36,7 @@ import {
   STUB_MAILBOX_BYTES,
   STUB_SLOTS,
 } from '../../protocol/mailbox.ts';
+import { FairShare } from '../../sentry/base/fair-queue.ts';
 import type { WorkCounters } from '../../sentry/base/work-counters.ts';
 import type {
   AddressSpace,
@@ -81,6 +82,8 @@ export class SystrapSpace implements AddressSpace {
   isGone = false;
   /** Live threads by slot. */
   readonly threads: Map<number, SystrapThread> = new Map();
+  /** Those of them that have stopped and stand in line (stops.ts). */
+  readonly stops: FairShare<SystrapThread> = new FairShare();
   readonly #host: SpaceHost;
   readonly #controlFd: number;
   readonly #mailboxFd: number;

@@ -33,6 +33,7 @@ import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { MailboxRegion } from './mailbox-region.ts';
 import { Patience } from './patience.ts';
+import { Stops } from './stops.ts';
 import { StubPool } from './stub-pool.ts';
 import { type IdleTrim, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
@@ -98,6 +99,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
   readonly #status = new Int32Array(1);
+  readonly #stops: Stops<SystrapThread>;
   #pollCount = 0;
   /** When `tryFlush` may wait again. */
   #nextTryNs = 0;
@@ -106,6 +108,13 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#clock = options.clock;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
+    this.#stops = new Stops(
+      this.words,
+      this.#waiter,
+      options.clock,
+      (thread, state) => this.#stopped(thread, state),
+      (thread) => thread.space.stops,
+    );
     this.#zygote = this.#startZygote(options.zygoteSocketFd);
     this.clones = new Clones(this, this.#takeListener());
     this.#ownPool = new StubPool(
@@ -170,15 +179,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#waiter.turn();
     let any = this.#deliverDeaths();
     if (!this.clones.isIdle && this.clones.answerNotifications()) any = true;
-    const running = this.#waiter.running;
-    for (let i = running.length - 1; i >= 0; i--) {
-      const thread = running[i];
-      if (thread === undefined) continue;
-      const state = Atomics.load(this.words, thread.base);
-      if (state === STATE_ANSWERED || state === STATE_RUNNING) continue;
-      any = true;
-      this.#stopped(thread, state);
-    }
+    if (this.#stops.poll()) any = true;
     // A stub that was found broken just now is reported before the Sentry sleeps: no later event
     // may come to end the sleep.
     if (this.#broken.length > 0 && this.#deliverDeaths()) any = true;

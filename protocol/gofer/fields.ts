@@ -90,10 +90,15 @@ export const entryNameOrSelf: Field<string> = refusing(
 export const WALK_MAX = 64;
 
 /** 'a/b/c': up to WALK_MAX entry names. */
-export const path: Field<string> = refusing(text, (value) => {
+export const path: Field<string> = refusing(text, isPath);
+
+function isPath(value: string): boolean {
   const names = value.split('/');
   return names.length <= WALK_MAX && names.every(isEntryName);
-});
+}
+
+/** Or '': the directory itself. */
+export const pathOrSelf: Field<string> = refusing(text, (value) => value === '' || isPath(value));
 
 export const attributeName: Field<string> = refusing(text, isAttributeName);
 

@@ -126,11 +126,11 @@ const samples: Samples = {
   startWatching: { request: {}, reply: {} },
   stopWatching: { request: {}, reply: undefined },
   openMany: {
-    request: { id: 1, names: [name, 'b'] },
+    request: { id: 1, path: '', names: [name, 'b'] },
     reply: { opened: [{ index: 1, ino: 2 ** 40 }] },
   },
   listTree: {
-    request: { id: 1, paths: ['a', 'b/c'], limit: 7, attributes: false },
+    request: { id: 1, paths: ['a', 'b/c'], limit: 7, attributes: false, room: 4096 },
     reply: {
       directories: [
         { parent: ASKED, place: 1, name: '', entries: [lightEntry, fullEntry] },

@@ -13,6 +13,7 @@ import {
   integer,
   listOf,
   path,
+  pathOrSelf,
   place,
   text,
   timestamp,
@@ -194,17 +195,22 @@ export const operations = {
    * Lists the directories at `paths` below `id`, and those below each of them, in the order of a
    * depth-first walk: as many as fit, at most `limit`, none of them on another mount. A directory
    * that cannot be listed so is left out. `attributes`: of all entries; else of directories alone.
+   * `room`: bytes that the reply may have at the most.
    */
   listTree: answered(
     27,
-    { id: u32, paths: listOf(path), limit: u32, attributes: flag },
+    { id: u32, paths: listOf(path), limit: u32, attributes: flag, room: u32 },
     { directories: listOf(treeDirectory) },
   ),
   /**
-   * Opens files of the directory `id` for reading: the first OPENED_MAX of `names`. What is no
-   * regular file, or cannot be opened, is left out.
+   * Opens files of the directory at `path` below `id`, on the same mount, for reading: the first
+   * OPENED_MAX of `names`. What is no regular file, or cannot be opened, is left out.
    */
-  openMany: passingMany(28, { id: u32, names: listOf(entryName) }, { opened: listOf(openedFile) }),
+  openMany: passingMany(
+    28,
+    { id: u32, path: pathOrSelf, names: listOf(entryName) },
+    { opened: listOf(openedFile) },
+  ),
 } as const;
 
 export type OperationName = keyof typeof operations;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `runts list`: the containers of a --root; without one the sandboxes of `runts do` too.
-import { describe, Failure } from '../failure.ts';
+import { accessSync, constants } from 'node:fs';
+import { describe, Failure, isCode } from '../failure.ts';
 import type { OciContext } from '../oci/context.ts';
 import { NEWEST_VERSION } from '../oci/spec/version.ts';
 import type { ContainerRecord } from '../oci/state/container-record.ts';
@@ -15,13 +16,30 @@ export interface ListOptions {
 export function list(context: OciContext, { format, quiet = false }: ListOptions): void {
   if (format !== 'table' && format !== 'json')
     throw new Failure('RUNTS_E_OPTION_VALUE', 'invalid format option');
-  const records = context.store.records((error) => {
-    process.stderr.write(`runts: ${describe(error)}\n`);
-  });
+  const records = isOfOthers(context) ? [] : context.store.records(tell);
   const dos = context.isDefaultRoot ? runningDos() : [];
   if (quiet) process.stdout.write([...records, ...dos].map(({ id }) => `${id}\n`).join(''));
   else if (format === 'json') printJson(context, records, dos);
   else printTable(context, records, dos);
+}
+
+function tell(error: unknown): void {
+  process.stderr.write(`runts: ${describe(error)}\n`);
+}
+
+/**
+ * Returns whether the directory that is looked at without --root belongs to root and keeps the
+ * caller out: an ordinary user without XDG_RUNTIME_DIR has no containers there, but may have
+ * sandboxes of `runts do`. Where runc fails.
+ */
+function isOfOthers({ isDefaultRoot, store }: OciContext): boolean {
+  if (!isDefaultRoot || process.geteuid?.() === 0) return false;
+  try {
+    accessSync(store.root, constants.R_OK);
+    return false;
+  } catch (error) {
+    return isCode(error, 'EACCES');
+  }
 }
 
 function printJson(

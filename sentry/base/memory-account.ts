@@ -76,7 +76,7 @@ export class MemoryAccount {
 
   /** Charges pages. Returns false where a limit is reached: nothing is charged then. */
   chargePages(bytes: number): boolean {
-    if (!this.#hasRoomForPages(bytes)) return false;
+    if (!this.hasRoomForPages(bytes)) return false;
     this.forcePages(bytes);
     return true;
   }
@@ -116,9 +116,10 @@ export class MemoryAccount {
     for (const memory of this.#root.#unseen) memory.settle();
   }
 
-  #hasRoomForPages(bytes: number): boolean {
+  /** The same as hasRoom for pages of the host's kernel, which are no memory of the Sentry. */
+  hasRoomForPages(bytes: number): boolean {
     if (this.usedBytes + this.outsideBytes + bytes > this.limitBytes) return false;
-    return this.#parent === undefined || this.#parent.#hasRoomForPages(bytes);
+    return this.#parent === undefined || this.#parent.hasRoomForPages(bytes);
   }
 }
 

@@ -51,4 +51,15 @@ describe('TimerQueue', () => {
     queue.runDue(Number.POSITIVE_INFINITY);
     expect(seen).toEqual([...deadlines].sort((a, b) => a - b));
   });
+
+  it('leaves the rest for the next call where the time is over', () => {
+    const queue = new TimerQueue();
+    let ran = 0;
+    for (let i = 0; i < 100; i += 1) queue.add(i, () => (ran += 1));
+    queue.runDue(1000, () => true);
+    expect(ran).toBeGreaterThan(0);
+    expect(ran).toBeLessThan(100);
+    queue.runDue(1000);
+    expect([ran, queue.size]).toEqual([100, 0]);
+  });
 });

@@ -29,6 +29,9 @@ class Entry implements Timer {
 const before = (a: Entry, b: Entry): boolean =>
   a.deadlineNs < b.deadlineNs || (a.deadlineNs === b.deadlineNs && a.sequence < b.sequence);
 
+/** Callbacks between two questions whether the time is over. */
+const RUN_AT_ONCE = 16;
+
 export class TimerQueue {
   readonly #heap: Entry[] = [];
   #sequence = 0;
@@ -51,13 +54,17 @@ export class TimerQueue {
     return this.#heap[0]?.deadlineNs ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Runs what is due at `nowNs`. Callbacks may add timers: those due run in the same call. */
-  runDue(nowNs: number): void {
-    for (;;) {
+  /**
+   * Runs what is due at `nowNs`. Callbacks may add timers: those due run in the same call. Where
+   * very many are due, `isOver` is asked now and then whether the rest is to wait for the next call.
+   */
+  runDue(nowNs: number, isOver: () => boolean = () => false): void {
+    for (let count = 1; ; count += 1) {
       const first = this.#heap[0];
       if (first === undefined || first.deadlineNs > nowNs) return;
       this.remove(first);
       first.callback();
+      if (count % RUN_AT_ONCE === 0 && isOver()) return;
     }
   }
 

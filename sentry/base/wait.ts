@@ -4,6 +4,7 @@
 // yield, so no event is lost between "would block" and "asleep". Wakes may be spurious: every
 // sleeper tests its own condition again.
 import type { SysResult } from '../../abi/errno.ts';
+import { finishLater } from './leftovers.ts';
 
 /** Why a sleep ended. 'signal': a signal (or a fatal exit) is pending for the task. */
 export type Wake = 'event' | 'signal' | 'deadline';
@@ -33,9 +34,15 @@ export type Blocking<T> = Generator<Sleep, T, Wake>;
 /** Handlers answer at once with a number where they can, and with a generator only to sleep. */
 export type MaybeBlocking = SysResult | Blocking<SysResult>;
 
+/** Wakers that one turn tells. */
+const TOLD_AT_ONCE = 32_768;
+
 /** A queue of wakers, each with the POLL* mask that it asked for. */
 export class WaitQueue {
   readonly #masks = new Map<Waker, number>();
+  /** Events that very many are being told of, and those that came meanwhile. */
+  #telling = 0;
+  #toTell = 0;
 
   get isEmpty(): boolean {
     return this.#masks.size === 0;
@@ -49,12 +56,40 @@ export class WaitQueue {
     this.#masks.delete(waker);
   }
 
-  /** Tells every waker that asked for one of `events`. Wakers only mark work as due: none runs here. */
+  /**
+   * Tells every waker that asked for one of `events`. Wakers only mark work as due: none runs here.
+   * Differs from Linux: where there are more than TOLD_AT_ONCE, the others are told in later turns.
+   */
   notify(events: number): void {
     if (this.#masks.size === 0) return;
+    if (this.#masks.size > TOLD_AT_ONCE) {
+      this.#notifyMany(events);
+      return;
+    }
     for (const [waker, mask] of this.#masks) {
       if ((mask & events) !== 0) waker.wake(mask & events);
     }
+  }
+
+  #notifyMany(events: number): void {
+    this.#toTell |= events;
+    if (this.#telling !== 0) return;
+    const telling = this.#tellAll();
+    if (telling.next().done !== true) finishLater(telling);
+  }
+
+  *#tellAll(): Iterator<undefined> {
+    while (this.#toTell !== 0) {
+      this.#telling = this.#toTell;
+      this.#toTell = 0;
+      let told = 0;
+      for (const [waker, mask] of this.#masks) {
+        if ((mask & this.#telling) !== 0) waker.wake(mask & this.#telling);
+        told += 1;
+        if (told % TOLD_AT_ONCE === 0) yield undefined;
+      }
+    }
+    this.#telling = 0;
   }
 }
 

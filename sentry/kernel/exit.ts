@@ -53,7 +53,7 @@ export function groupExit(group: ThreadGroup, status: number): void {
   group.stopRequested = false;
   group.intervalTimers?.cancel();
   group.cpuLimitTimer?.cancel();
-  for (const timer of group.posixTimers.values()) group.removeTimer(timer);
+  group.removeTimers();
   for (const task of [...group.tasks]) endTask(task, status);
   becomeZombie(group);
 }

@@ -31,8 +31,8 @@ const inheritedByGroup =
 const ownOfGroup = [
   'account actions childQueue children childrenCpuNs childrenResidentBytes cpuLimitTimer creator execCount exitQueue exitSignal',
   'exitStatus hasExecuted holdings id intervalTimers isSubreaper isUnkillable isVirtual leader limits nextTimerId parent',
-  'parentExecCount pastCpuNs pastResidentBytes pending posixTimers report serial signalQueue startTimeNs state',
-  'stopRequested stopSignal tasks',
+  'parentExecCount pastCpuNs pastResidentBytes pending posixTimers ready report serial signalQueue startTimeNs state',
+  'stopRequested stopSignal tasks unfinished',
 ].flatMap((line) => line.split(' '));
 
 /** A parent with nothing as it is by default. */

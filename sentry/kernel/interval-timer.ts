@@ -58,10 +58,10 @@ class IntervalTimer {
   }
 
   #arm(leastNs = 0): void {
-    const { clock, timers, cpuCount } = this.#group.kernel;
+    const { clock, guestTimers, cpuCount } = this.#group.kernel;
     const restNs = this.#expiryNs - this.#nowNs();
     const waitNs = this.#isCpu ? Math.max(MIN_RECHECK_NS, restNs / cpuCount) : restNs;
-    this.#timer = timers.add(clock.monotonicNs() + Math.max(leastNs, waitNs), () =>
+    this.#timer = guestTimers.add(clock.monotonicNs() + Math.max(leastNs, waitNs), () =>
       this.#expired(),
     );
   }

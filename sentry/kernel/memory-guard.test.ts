@@ -118,6 +118,20 @@ describe('MemoryGuard', () => {
   });
 });
 
+describe('garbage of the Sentry', () => {
+  it('is left alone, which stops nobody, while the limit is far', () => {
+    const guarded = new Guarded(4096 * MIB);
+    guarded.process(MIB);
+    guarded.look();
+    guarded.sentryBytes = 800 * MIB;
+    guarded.look();
+    expect(guarded.collections).toBe(0);
+    guarded.sentryBytes = 3500 * MIB;
+    guarded.look();
+    expect(guarded.collections).toBe(1);
+  });
+});
+
 describe('a process', () => {
   it('is charged with its threads, until it was waited for', () => {
     const { fake, account } = new Guarded();

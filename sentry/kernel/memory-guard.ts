@@ -23,6 +23,8 @@ const LONGEST_NS = 250_000_000;
 const RUNTIME_BYTES = 48 * 2 ** 20;
 /** Where a cgroup holds the guests, the Sentry looks only once the account has this part of the limit. */
 const WORTH_A_LOOK = 1 / 8;
+/** Garbage of the Sentry is no matter before it would fill this part of the limit. */
+const TIGHT = 3 / 4;
 
 export class MemoryGuard {
   readonly #kernel: Kernel;
@@ -59,12 +61,22 @@ export class MemoryGuard {
   look(nowNs: number): void {
     if (this.#guarded.size === 0 || nowNs < this.#nextNs) return;
     this.#kernel.memory.settleUnseen();
-    this.#sentry.look(nowNs);
+    this.#sentry.look(nowNs, (bytes) => this.#isTight(bytes));
     let leftBytes = Number.POSITIVE_INFINITY;
     for (const container of [...this.#guarded])
       leftBytes = Math.min(leftBytes, this.#judge(container));
     const leftNs = leftBytes / BYTES_PER_NS;
     this.#nextNs = nowNs + Math.min(Math.max(leftNs, SHORTEST_NS), LONGEST_NS);
+  }
+
+  /** Returns whether `bytes` more would bring a container near its limit. */
+  #isTight(bytes: number): boolean {
+    for (const { allowance } of this.#guarded) {
+      const { usedBytes, outsideBytes } = allowance.account;
+      const limitBytes = allowance.limits.memoryBytes;
+      if (usedBytes + outsideBytes + bytes > limitBytes * TIGHT) return true;
+    }
+    return false;
   }
 
   /** Returns how much the container may still touch. */

@@ -29,6 +29,8 @@ export interface TimerClock {
 
 /** A CPU timer is looked at again no sooner than this; nor any whose signal nobody takes. */
 const MIN_RECHECK_NS = 1_000_000;
+/** With more timers than this a process's looks are further apart, so that they take no longer in all. */
+const TIMERS_PER_RECHECK = 20;
 
 export class PosixTimer {
   readonly id: number;
@@ -81,15 +83,22 @@ export class PosixTimer {
     this.#expiryNs = 0;
   }
 
+  get #recheckNs(): number {
+    return MIN_RECHECK_NS * Math.max(1, this.#group.posixTimers.size / TIMERS_PER_RECHECK);
+  }
+
   #arm(leastNs: number): void {
-    const { clock, timers, cpuCount } = this.#group.kernel;
+    const { clock, guestTimers, cpuCount } = this.#group.kernel;
     const rest = this.#expiryNs - this.clock.nowNs();
-    const wait = this.clock.isCpu ? Math.max(MIN_RECHECK_NS, rest / cpuCount) : rest;
-    this.#timer = timers.add(clock.monotonicNs() + Math.max(leastNs, wait), () => this.#expired());
+    const wait = this.clock.isCpu ? Math.max(this.#recheckNs, rest / cpuCount) : rest;
+    this.#timer = guestTimers.add(clock.monotonicNs() + Math.max(leastNs, wait), () =>
+      this.#expired(),
+    );
   }
 
   #expired(): void {
     this.#timer = undefined;
+    if (this.#group.isExiting) return;
     if (this.clock.nowNs() < this.#expiryNs) {
       this.#arm(0);
       return;
@@ -111,7 +120,7 @@ export class PosixTimer {
     if (this.#queued !== info) return; // Already taken, or the process died of it.
     const queue = event.notify === SIGEV_THREAD_ID ? target?.pending : this.#group.pending;
     // Ignored, or its thread is gone: nobody will take it.
-    if (queue?.has(info) !== true) this.#goOn(MIN_RECHECK_NS);
+    if (queue?.has(info) !== true) this.#goOn(this.#recheckNs);
   }
 
   /** The signal leaves its queue: what was missed meanwhile is its overrun, and the timer runs on. */

@@ -63,7 +63,7 @@ describe('PosixTimer', () => {
     periodic.set(0, 0);
     fake.run(10 * MS);
     expect(task.group.pending.take(SIGRTMIN)?.overrun).toBe(0);
-    expect(fake.kernel.timers.size).toBe(0);
+    expect(fake.kernel.guestTimers.size).toBe(0);
   });
 
   it('goes on where its thread is gone or its signal is ignored, at a pace', () => {
@@ -71,11 +71,11 @@ describe('PosixTimer', () => {
     timer(SIGEV_THREAD_ID, other).set(fake.nowNs + 1, 1);
     exitTask(other, 0);
     fake.run(10);
-    expect(fake.kernel.timers.nextDeadlineNs()).toBe(fake.nowNs + MS);
+    expect(fake.kernel.guestTimers.nextDeadlineNs()).toBe(fake.nowNs + MS);
     task.setSignalMask(new SignalSet());
     task.group.actions.set(SIGRTMIN, { ...defaultAction, handler: SIG_IGN });
     fake.run(MS);
-    expect(fake.kernel.timers.size).toBe(1);
+    expect(fake.kernel.guestTimers.size).toBe(1);
   });
 
   it('only tells the time with SIGEV_NONE', () => {
@@ -96,9 +96,9 @@ describe('IntervalTimers', () => {
     expect(task.group.pending.take(SIGALRM)).toBeDefined();
     fake.run(1000);
     fake.run(1000);
-    expect(fake.kernel.timers.nextDeadlineNs()).toBe(fake.nowNs + MS);
+    expect(fake.kernel.guestTimers.nextDeadlineNs()).toBe(fake.nowNs + MS);
     exitTask(task, 0);
-    expect(fake.kernel.timers.size).toBe(0);
+    expect(fake.kernel.guestTimers.size).toBe(0);
   });
 
   it('looks at CPU time when it may have passed', () => {
@@ -116,7 +116,7 @@ describe('IntervalTimers', () => {
 describe('RLIMIT_CPU', () => {
   it('arms nothing without a limit', () => {
     watchCpuLimit(task.group);
-    expect(fake.kernel.timers.size).toBe(0);
+    expect(fake.kernel.guestTimers.size).toBe(0);
   });
 
   it('sends SIGXCPU each second from the soft limit on, and SIGKILL at the hard one', () => {
@@ -129,7 +129,7 @@ describe('RLIMIT_CPU', () => {
     fake.cpuNs = 2e9;
     fake.run(1e9);
     expect(task.group.exitStatus).toBe(signaledStatus(SIGKILL, false));
-    expect(fake.kernel.timers.size).toBe(0);
+    expect(fake.kernel.guestTimers.size).toBe(0);
   });
 
   it('is off again when the limit is lifted', () => {
@@ -137,6 +137,6 @@ describe('RLIMIT_CPU', () => {
     watchCpuLimit(task.group);
     task.group.limits.set(RLIMIT_CPU, { soft: RLIM_INFINITY, hard: RLIM_INFINITY });
     watchCpuLimit(task.group);
-    expect(fake.kernel.timers.size).toBe(0);
+    expect(fake.kernel.guestTimers.size).toBe(0);
   });
 });

@@ -184,6 +184,27 @@ describe('Scheduler', () => {
     expect(fake.told(task)).toEqual(['wait', 'wait', 'wait', 'resume 9']);
   });
 
+  it('runs a lone task that wakes among thousands of another process before most of them', () => {
+    const crowd = fake.process(fake.process().group);
+    const order: string[] = [];
+    function* call(name: string): Blocking<number> {
+      yield sleepUntil(fake.nowNs + 1);
+      order.push(name);
+      fake.nowNs += 1e6;
+      return 0;
+    }
+    fake.syscall(crowd, () => call('crowd'));
+    for (let i = 0; i < 200; i += 1) {
+      const thread = fake.thread(crowd.group);
+      fake.syscall(thread, () => call('crowd'));
+    }
+    fake.syscall(task, () => call('lone'));
+    fake.run(1);
+    while (fake.kernel.scheduler.hasReady) fake.kernel.scheduler.runReady();
+    expect(order).toHaveLength(202);
+    expect(order.indexOf('lone')).toBeLessThan(10);
+  });
+
   it('ends a pause by a signal, but not one that only death ends', () => {
     handle(SIGUSR1);
     const notes: string[] = [];

@@ -5,6 +5,7 @@
 import { EFAULT, EINTR, isRestart, type SysResult } from '../../abi/errno.ts';
 import { SIGBUS, SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { FairQueue } from '../base/fair-queue.ts';
 import { setCurrentAccount } from '../base/memory-account.ts';
 import { nextTurn, PIECE_NS } from '../base/turn.ts';
 import type { Blocking, Sleep, Wake } from '../base/wait.ts';
@@ -35,8 +36,10 @@ export class Scheduler implements PlatformEvents {
   readonly #kernel: Kernel;
   /** Tasks whose sleep has ended, in order. */
   #ready: Task[] = [];
-  /** Tasks in the middle of long calls (PAUSE), in the order in which their turns come. */
-  readonly #unfinished: Task[] = [];
+  /** Those of them that a turn had no time for, where very many have become ready together. */
+  readonly #crowd: FairQueue<Task> = new FairQueue();
+  /** Tasks in the middle of long calls (PAUSE). */
+  readonly #unfinished: FairQueue<Task> = new FairQueue();
   readonly #paused: Map<Container, Paused> = new Map();
   /** The task whose handler runs right now; between handlers, the task whose handler ran last. */
   current: Task | undefined = undefined;
@@ -46,43 +49,61 @@ export class Scheduler implements PlatformEvents {
   }
 
   get hasReady(): boolean {
-    return this.#ready.length > 0;
+    return this.#ready.length > 0 || this.#crowd.size > 0;
   }
 
-  /** Runs every task whose sleep has ended. Tasks that are woken meanwhile run at the next call. */
+  /**
+   * Runs the tasks whose sleep has ended, for about PIECE_NS where they are many. Tasks that are
+   * woken meanwhile run at the next call.
+   */
   runReady(): void {
     const ready = this.#ready;
-    if (ready.length === 0) return;
-    this.#ready = [];
+    if (ready.length > 0) this.#ready = [];
+    if (this.#crowd.size > 0 || ready.length >= MANY_READY) {
+      for (const task of ready) this.#crowd.add(task.group.ready, task);
+      this.#runCrowd();
+      return;
+    }
+    for (const task of ready) this.#runIfReady(task);
+  }
+
+  #runCrowd(): void {
     const { clock } = this.#kernel;
-    const endNs = ready.length < MANY_READY ? 0 : clock.monotonicNs() + PIECE_NS;
-    let index = 0;
-    for (const task of ready) {
-      index += 1;
-      // Those that are left come first in the next round, after the events of others.
-      if (index % MANY_READY === 0 && clock.monotonicNs() > endNs) {
-        this.#ready = [...ready.slice(index - 1), ...this.#ready];
-        return;
-      }
-      const reason = task.wakeReason;
-      if (task.state !== 'sleeping' || reason === undefined) continue;
-      const paused = this.#pausedOf(task);
-      if (paused !== undefined) {
-        paused.ready.push(task);
-        continue;
-      }
-      this.#goOn(task, reason);
+    let nowNs = clock.monotonicNs();
+    const endNs = nowNs + PIECE_NS;
+    // No more than there are: who is woken now may wake the next, without end.
+    for (let left = this.#crowd.size; left > 0 && nowNs <= endNs; left -= 1) {
+      const task = this.#crowd.take();
+      if (task !== undefined) this.#runIfReady(task);
+      const beganNs = nowNs;
+      nowNs = clock.monotonicNs();
+      this.#crowd.charge(nowNs - beganNs);
     }
   }
 
+  #runIfReady(task: Task): void {
+    const reason = task.wakeReason;
+    if (task.state !== 'sleeping' || reason === undefined) return;
+    const paused = this.#pausedOf(task);
+    if (paused === undefined) this.#goOn(task, reason);
+    else paused.ready.push(task);
+  }
+
   get hasUnfinished(): boolean {
-    return this.#unfinished.length > 0;
+    return this.#unfinished.size > 0;
   }
 
   /** Runs one more piece of a long call. */
   runPiece(): void {
-    const task = this.#unfinished.shift();
-    if (task?.state !== 'sleeping' || task.sleep?.isPause !== true) return;
+    const { clock } = this.#kernel;
+    const beganNs = clock.monotonicNs();
+    const task = this.#unfinished.take();
+    if (task !== undefined) this.#runPieceOf(task);
+    this.#unfinished.charge(clock.monotonicNs() - beganNs);
+  }
+
+  #runPieceOf(task: Task): void {
+    if (task.state !== 'sleeping' || task.sleep?.isPause !== true) return;
     const { killable } = task.sleep;
     const reason = killable !== true && task.recheckPendingSignal() ? 'signal' : 'event';
     const paused = this.#pausedOf(task);
@@ -284,7 +305,7 @@ export class Scheduler implements PlatformEvents {
     task.sleep = sleep;
     task.wakeReason = undefined;
     if (sleep.isPause === true) {
-      this.#unfinished.push(task);
+      this.#unfinished.add(task.group.unfinished, task);
       task.thread.willWait();
       return;
     }

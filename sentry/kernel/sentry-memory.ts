@@ -25,12 +25,16 @@ export class SentryMemory {
     this.#own = own;
   }
 
-  look(nowNs: number): void {
+  /**
+   * A collection stops everybody for as long as it takes, which is 100 ms and more with much to look
+   * through: so none is made before `isTight` says that so many bytes more would come near a limit.
+   */
+  look(nowNs: number, isTight: (bytes: number) => boolean): void {
     if (nowNs < this.#nextNs) return;
     this.#nextNs = nowNs + BETWEEN_LOOKS_NS;
     if (this.#firstBytes < 0) this.#firstBytes = this.#own.inUseBytes();
     const excess = this.#excessBytes();
-    if (excess > 0 && nowNs >= this.#nextCollectionNs) {
+    if (excess > 0 && nowNs >= this.#nextCollectionNs && isTight(excess)) {
       this.#own.collectGarbage();
       const { clock } = this.#kernel;
       const tookNs = clock.monotonicNs() - nowNs;

@@ -15,6 +15,8 @@ import {
   SIGTTOU,
 } from '../../abi/signal.ts';
 import { signaledStatus } from '../../abi/wait.ts';
+import { FairShare } from '../base/fair-queue.ts';
+import { finishLater } from '../base/leftovers.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
@@ -39,6 +41,8 @@ const stopSignals = SignalSet.of(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU);
 const continueSignal = SignalSet.of(SIGCONT);
 /** Real-time signals that may wait in one queue, whatever RLIMIT_SIGPENDING says: they are Sentry memory. */
 const MAX_QUEUED = 65_536;
+/** Timers that one turn removes where a process with very many ends. */
+const TIMERS_AT_ONCE = 1024;
 
 /** 'zombie': dead, its status not yet waited for. 'reaped': forgotten. */
 export type GroupState = 'running' | 'exiting' | 'zombie' | 'reaped';
@@ -115,6 +119,9 @@ export class ThreadGroup {
   readonly holdings: MemoryAccount;
   readonly startTimeNs: number;
   intervalTimers: IntervalTimers | undefined = undefined;
+  /** Its threads among those that have become ready, and those in long calls, for the scheduler. */
+  readonly ready: FairShare<Task> = new FairShare();
+  readonly unfinished: FairShare<Task> = new FairShare();
   readonly posixTimers: Map<number, PosixTimer> = new Map();
   nextTimerId = 0;
   /** CPU time of tasks and address spaces that are gone, ns. */
@@ -189,6 +196,21 @@ export class ThreadGroup {
   removeTimer(timer: PosixTimer): void {
     timer.cancel();
     if (this.posixTimers.delete(timer.id)) this.holdings.uncharge(OBJECT_COST.timer);
+  }
+
+  /** Removes all. Very many of a process that ends go piece by piece: until then they do nothing. */
+  removeTimers(): void {
+    const removing = this.#removeTimers();
+    if (removing.next().done !== true) finishLater(removing);
+  }
+
+  *#removeTimers(): Iterator<undefined> {
+    let count = 0;
+    for (const timer of this.posixTimers.values()) {
+      this.removeTimer(timer);
+      count += 1;
+      if (count % TIMERS_AT_ONCE === 0) yield undefined;
+    }
   }
 
   moveTo(processGroup: ProcessGroup): void {

@@ -14,6 +14,7 @@ const ALWAYS_ALLOWED = 131_072;
 /** Three quarters of _STK_LIM: never more than this. */
 const NEVER_MORE = 6 * 1024 * 1024;
 const RANDOM_BYTES = 16;
+const SHORT_TEXT = 32;
 const PLATFORM = 'x86_64';
 
 /** E2BIG where the strings are too many or too long for RLIMIT_STACK (execve(2), "Limits"). */
@@ -113,7 +114,7 @@ export function buildStack(request: StackRequest): Result<InitialStack> {
   const pushStrings = (strings: readonly string[]): void => {
     for (const string of strings) {
       push(stringAddr);
-      high.write(string, stringAddr - argStart, 'latin1');
+      putText(high, string, stringAddr - argStart);
       stringAddr += string.length + 1;
     }
     push(0);
@@ -172,6 +173,12 @@ function auxiliaryPairs(
     ...[at.AT_PLATFORM, platformAddr],
     ...[at.AT_NULL, 0],
   ];
+}
+
+/** Short strings are many at times, and a native call for each would cost more than its bytes. */
+function putText(into: Buffer, text: string, position: number): void {
+  if (text.length > SHORT_TEXT) into.write(text, position, 'latin1');
+  else for (let i = 0; i < text.length; i += 1) into[position + i] = text.charCodeAt(i);
 }
 
 function byteLengths(strings: readonly string[]): number {

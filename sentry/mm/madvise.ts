@@ -68,6 +68,8 @@ const alsoHost = new Set([mman.MADV_HUGEPAGE, mman.MADV_NOHUGEPAGE]);
 
 /** Runs of adjoining mappings after which the time is looked at. */
 const RUNS_PER_LOOK = 64;
+/** Mappings that are advised at once. */
+const RUN_LIMIT = 2048;
 
 /** The advice for [addr, addr + length). It pauses where there are very many mappings. */
 export function* adviseMemory(
@@ -97,7 +99,8 @@ export function* adviseMemory(
     const failed = reached > at ? apply(mm, caller, at, reached, advice, effect) : error;
     if (isErrno(failed) || isErrno(error)) return isErrno(failed) ? failed : error;
     at = reached;
-    if (runs % RUNS_PER_LOOK === 0 && isPieceOver(clock)) yield KILLABLE_PAUSE;
+    const mayBeLong = mm.map.vmas.size > RUN_LIMIT || runs % RUNS_PER_LOOK === 0;
+    if (mayBeLong && isPieceOver(clock)) yield KILLABLE_PAUSE;
   }
   return result;
 }
@@ -113,7 +116,7 @@ function findRun(
   effect: Effect,
 ): { readonly reached: number; readonly error: SysResult } {
   let reached = start;
-  while (reached < end) {
+  for (let count = 0; reached < end && count < RUN_LIMIT; count += 1) {
     const vma = mm.map.vmas.find(reached);
     if (vma === undefined) break;
     if (effect.kind !== 'remove' && !effect.allowed(vma)) return { reached, error: EINVAL };

@@ -10,6 +10,7 @@
 
 import type { SysResult } from '../../abi/errno.ts';
 import { PROT_WRITE } from '../../abi/mman.ts';
+import { finishLater } from '../base/leftovers.ts';
 import type { AddressSpace, MemoryOperation } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import { RangeMap } from './range-map.ts';
@@ -28,6 +29,8 @@ const SMALL_GAP_BYTES = 64 * 1024 * 1024;
 
 /** So many are joined one by one. */
 const FEW_VMAS = 16;
+/** Mappings that one turn lets go of, where a process with very many ends. */
+const DROPPED_AT_ONCE = 4096;
 
 export class MemoryMap {
   readonly space: AddressSpace;
@@ -226,8 +229,9 @@ export class MemoryMap {
 
   /** Drops every VMA. The host memory goes with the address space. */
   clear(): void {
-    for (const vma of this.vmas) vma.drop();
+    const dropping = dropAll([...this.vmas]);
     this.vmas.clear();
+    if (dropping.next().done !== true) finishLater(dropping);
     this.#inFlight.clear();
     this.busyThreads = 0;
     this.totalBytes = 0;
@@ -322,6 +326,14 @@ export class MemoryMap {
     if (isData(vma)) this.dataBytes += bytes;
     if ((vma.flags & VMA_LOCKED) !== 0) this.lockedBytes += bytes;
     if ((vma.flags & (VMA_SHARED | VMA_SPECIAL)) === VMA_SHARED) this.sharedBytes += bytes;
+  }
+}
+
+/** Lets go of what is mapped, which may take a few microseconds each. */
+function* dropAll(vmas: readonly Vma[]): Iterator<undefined> {
+  for (let i = 0; i < vmas.length; i += 1) {
+    vmas[i]?.drop();
+    if (i % DROPPED_AT_ONCE === DROPPED_AT_ONCE - 1) yield undefined;
   }
 }
 

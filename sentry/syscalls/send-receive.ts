@@ -17,7 +17,7 @@ import {
   UIO_MAXIOV,
 } from '../../abi/socket.ts';
 import { isPieceOver } from '../base/turn.ts';
-import { type Blocking, KILLABLE_PAUSE, type MaybeBlocking, sleepOn } from '../base/wait.ts';
+import { type Blocking, KILLABLE_PAUSE, type MaybeBlocking, PAUSE, sleepOn } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { noControl, Received, type SendControl, type Socket } from '../net/socket.ts';
 import type { Sink, Source } from '../vfs/io.ts';
@@ -165,6 +165,7 @@ function* sendMany(
       const sent = typeof call === 'number' ? call : yield* call;
       const stored = isErrno(sent) ? sent : task.memory.writeU32(at + mmsghdr.length, sent);
       if (isErrno(stored)) return index === 0 ? stored : index;
+      if (isPieceOver(task.kernel.clock) && (yield PAUSE) === 'signal') return index + 1;
     }
     return count;
   } finally {
@@ -342,6 +343,7 @@ function* receiveMany(
       if (isErrno(stored)) return index === 0 ? stored : index;
       if ((flags & MSG_WAITFORONE) !== 0) mode |= MSG_DONTWAIT;
       if (task.kernel.clock.monotonicNs() >= deadlineNs) return index + 1;
+      if (isPieceOver(task.kernel.clock) && (yield PAUSE) === 'signal') return index + 1;
     }
     return count;
   } finally {

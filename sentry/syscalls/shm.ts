@@ -5,6 +5,8 @@ import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../abi/errno.
 import * as ipc from '../../abi/ipc.ts';
 import { MAP_FIXED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
+import { isPieceOver } from '../base/turn.ts';
+import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import { READ_PERMISSION, WRITE_PERMISSION } from '../kernel/ipc/ipc-objects.ts';
 import { userOf } from '../kernel/ipc/leave.ts';
 import { ShmSegment } from '../kernel/ipc/shm-segments.ts';
@@ -15,10 +17,12 @@ import { withImpliedExec } from '../mm/read-implies-exec.ts';
 import { VMA_SHARED, type Vma } from '../mm/vma.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
+import { direct, type Row, sleeps } from './entry.ts';
 import { callerOf, changeOwner, nowSec, pidSeen, setU64, writeStatus } from './ipc-status.ts';
 
 const EXECUTE_PERMISSION = 0o111;
+/** Ranges between two looks at the clock. */
+const RANGES_AT_ONCE = 64;
 
 function sysShmget(task: Task, args: SyscallArgs): SysResult {
   const segment = task.ipc.shm.getSegment({
@@ -98,7 +102,7 @@ function hexKey(key: number): string {
 }
 
 /** Unmaps every piece of the segment that was attached at exactly this address. */
-function sysShmdt(task: Task, args: SyscallArgs): SysResult {
+function sysShmdt(task: Task, args: SyscallArgs): MaybeBlocking {
   const addr = args.addr(0);
   const { mm } = task;
   mm.begin(task);
@@ -108,8 +112,36 @@ function sysShmdt(task: Task, args: SyscallArgs): SysResult {
   if (!(segment instanceof ShmSegment)) return EINVAL;
   segment.lastUser = userOf(task);
   segment.detachTime = nowSec(task);
-  for (const { start, end } of pieces.map((vma) => ({ start: vma.start, end: vma.end }))) {
-    mm.unmapRange(task.thread, start, end);
+  const ranges = rangesOf(pieces);
+  // Few ranges are the rule: mprotect(2) and munmap(2) within a segment make more.
+  if (ranges.length > RANGES_AT_ONCE) return begin(detachInPieces(task, ranges));
+  for (const { start, end } of ranges) mm.unmapRange(task.thread, start, end);
+  return 0;
+}
+
+interface AddressRange {
+  readonly start: number;
+  end: number;
+}
+
+/** Adjoining pieces are one range. */
+function rangesOf(pieces: readonly Vma[]): AddressRange[] {
+  const ranges: AddressRange[] = [];
+  for (const { start, end } of pieces) {
+    const last = ranges.at(-1);
+    if (last?.end === start) last.end = end;
+    else ranges.push({ start, end });
+  }
+  return ranges;
+}
+
+function* detachInPieces(task: Task, ranges: readonly AddressRange[]): Blocking<SysResult> {
+  for (const [index, { start, end }] of ranges.entries()) {
+    task.mm.unmapRange(task.thread, start, end);
+    if (index % RANGES_AT_ONCE === RANGES_AT_ONCE - 1 && isPieceOver(task.kernel.clock)) {
+      yield KILLABLE_PAUSE;
+      task.mm.begin(task);
+    }
   }
   return 0;
 }
@@ -218,5 +250,5 @@ export const shmRows: readonly Row[] = [
   direct(29, 'shmget', ['hex', 'len', 'hex'], sysShmget, { partial: 'no huge pages' }),
   direct(30, 'shmat', ['int', 'addr', 'hex'], sysShmat),
   direct(31, 'shmctl', ['int', 'int', 'addr'], sysShmctl),
-  direct(67, 'shmdt', ['addr'], sysShmdt),
+  sleeps(67, 'shmdt', ['addr'], sysShmdt),
 ];

@@ -42,7 +42,12 @@ function sysTimerfdCreate(task: Task, args: SyscallArgs): SysResult {
   if ((flags & ~(TFD_CLOEXEC | TFD_NONBLOCK)) !== 0 || !clocks.includes(clock)) return EINVAL;
   const isAlarm = clock === CLOCK_REALTIME_ALARM || clock === CLOCK_BOOTTIME_ALARM;
   if (isAlarm && !isCapable(task.credentials, CAP_WAKE_ALARM)) return EPERM;
-  const file = new TimerFile(clock, flags & TFD_NONBLOCK, task.kernel.clock, task.kernel.timers);
+  const file = new TimerFile(
+    clock,
+    flags & TFD_NONBLOCK,
+    task.kernel.clock,
+    task.kernel.guestTimers,
+  );
   return task.files.add(file, (flags & TFD_CLOEXEC) !== 0);
 }
 

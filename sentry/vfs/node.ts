@@ -212,6 +212,19 @@ export abstract class Node extends FileIdentity {
     return EPERM;
   }
 
+  /** Returns whether `bytes` more can be had at all, before they are asked for piece by piece. */
+  hasRoomFor(_bytes: number): boolean {
+    return true;
+  }
+
+  /**
+   * Frees a piece of the memory that a cut to `sizeBytes` will free, so that the cut itself does not
+   * take long. False where nothing, or little, is left to free, or a cut is not allowed.
+   */
+  freePieceBeyond(_sizeBytes: number): boolean {
+    return false;
+  }
+
   /** Owner or group is UNMAPPED_ID, as far as is known without asking. */
   get isUnmapped(): boolean {
     return false;

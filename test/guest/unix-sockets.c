@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -367,4 +368,33 @@ TEST(largest_message) {
   char *bytes = mmap(NULL, 16 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK_EQ(send(ends[0], bytes, 4 << 20, 0), 4 << 20);
   CHECK_ERR(send(ends[0], bytes, 16 << 20, 0), ENOBUFS);
+}
+
+static void send_and_close(int to, int fd) {
+  char control[CMSG_SPACE(sizeof fd)] = {0};
+  struct iovec vector = {"x", 1};
+  struct msghdr message = {NULL, 0, &vector, 1, control, sizeof control, 0};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  *head = (struct cmsghdr){CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS};
+  memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  CHECK_EQ(sendmsg(to, &message, 0), 1);
+  close(fd);
+  close(to);
+}
+
+// Each waits at the next: the last descriptor holds them all, and the end of a pipe.
+TEST(a_long_chain_of_sockets_in_flight) {
+  int ends[2], pair[2];
+  OK(pipe(ends));
+  int held = ends[1];
+  for (int index = 0; index < 900; index++) {
+    OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    send_and_close(pair[0], held);
+    held = pair[1];
+  }
+  struct pollfd pollfd = {ends[0], POLLIN, 0};
+  CHECK_EQ(poll(&pollfd, 1, 0), 0);
+  close(held);
+  char byte;
+  CHECK_EQ(read(ends[0], &byte, 1), 0);
 }

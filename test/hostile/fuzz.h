@@ -174,6 +174,9 @@ static void become_fuzzer(int seed) {
   int quiet = OK(open("/dev/null", O_RDWR));
   dup2(quiet, 1);
   dup2(quiet, 2);
+  // Files of a whole memory's size would have the OOM killer end the neighbour, as on Linux.
+  struct rlimit most = {16 << 20, 16 << 20};
+  setrlimit(RLIMIT_FSIZE, &most);
   pages = mmap((void *)0x10000000, 20480, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   munmap(pages + 16384, 4096);
@@ -235,6 +238,12 @@ static void end_fuzzers(const pid_t *pids, int first_seed, int count) {
       _exit(0);
     }
     waitpid(killer, NULL, 0);
+  }
+  // What they leave in files is memory, and would be all of it in the end.
+  for (int seed = first_seed; seed < first_seed + count; seed++) {
+    char dir[64];
+    snprintf(dir, sizeof dir, "/tmp/fuzz-%d", seed);
+    nftw(dir, check_unlink, 16, FTW_DEPTH | FTW_PHYS);
   }
 }
 

@@ -279,9 +279,10 @@ static int listings(void) {
     }
   int fd = open(".", O_RDONLY | O_DIRECTORY);
   if (fd < 0) return -1;
-  for (int call = 0; call < 2; call += 1)
-    if (syscall(SYS_getdents64, fd, bytes, 64) < 0) return -1;
-  return 0;
+  long got;
+  while ((got = syscall(SYS_getdents64, fd, bytes, sizeof bytes)) > 0)
+    ;
+  return got;
 }
 
 static struct pollfd polled[1 << 20];

@@ -71,6 +71,17 @@ static void fuzz_with_threads(int seed) {
   call_for_ever();
 }
 
+// What the neighbour is at: killed or stopped by some call, or asleep for good.
+static void tell_of(pid_t neighbour) {
+  int status = 0;
+  pid_t got = waitpid(neighbour, &status, WNOHANG | WUNTRACED);
+  if (got != 0)
+    printf("# the neighbour: wait status 0x%x\n", status);
+  else
+    printf("# the neighbour is in state %c after %ld beats\n", state_of(neighbour), beat->count);
+  fflush(stdout);
+}
+
 TEST(random_calls_beside_a_heartbeat) {
   int seed = (int)number_of("FUZZ_SEED", 1);
   long long end = now_ns() + number_of("FUZZ_SECONDS", 50) * 1000000000LL;
@@ -92,6 +103,8 @@ TEST(random_calls_beside_a_heartbeat) {
     sleep_ms(ROUND_MS);
     end_fuzzers(pids, first, PROCESSES);
     first += PROCESSES;
+    if (now_ns() - beat->last_ns < LONGEST_GAP_NS) continue;
+    tell_of(neighbour);
     CHECK(now_ns() - beat->last_ns < LONGEST_GAP_NS);
   }
   kill(neighbour, SIGKILL);

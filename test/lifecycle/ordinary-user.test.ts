@@ -46,6 +46,16 @@ async function sameAsNatively(script: string): Promise<void> {
 
 describe('an ordinary user', () => {
   it('is who they are', () => sameAsNatively('id; id -u; groups; pwd'));
+  it('lists their own sandboxes where the containers are root’s to see', async () => {
+    if (asRoot) mkdirSync('/run/runts', { recursive: true, mode: 0o711 });
+    const list = [runts, 'list', '-q'];
+    const { stdout, stderr, code } = await run(asUser(['env', '-u', 'XDG_RUNTIME_DIR', ...list]), {
+      cwd: dir,
+      env,
+    });
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect(stdout).toMatch(/^(do-\d+\n)*$/);
+  });
   it('sees the sandbox’s kernel', async () => {
     expect((await inSandbox('uname -sn')).stdout).toBe('Linux runts\n');
   });

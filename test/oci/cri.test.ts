@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { commandLine } from '../lifecycle/sandbox-processes.ts';
 import { processesIn } from './engines/daemons.ts';
-import { call, criSuite, exec, exited, mode, one, status } from './support/cri-pod.ts';
+import { call, criSuite, exec, exited, mode, one, refused, status } from './support/cri-pod.ts';
 
 criSuite('cri', () => {
   one('two containers of a pod', async (pod) => {
@@ -67,6 +67,12 @@ criSuite('cri', () => {
       expect(out).toMatch(/sleep 888/);
     },
     { pid: mode.pod },
+  );
+
+  refused(
+    "the host's PID namespace is refused in words that the kubelet shows",
+    { pid: mode.node },
+    'there is no pid namespace, but runts cannot share the one of the host (--pid host, hostPID)',
   );
 
   one('one IPC namespace for the pod', async (pod) => {

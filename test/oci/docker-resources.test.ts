@@ -24,8 +24,9 @@ scriptCases('docker-resources', [
     says: /^(child 137|)$/,
   },
   {
-    // runc's guest is killed or refused, as the host's kernel has it. That the Sentry refuses first is
-    // meant, and not proved here: both ends are taken.
+    // With runc the host's kernel ends somebody of the cgroup, or says ENOMEM where it cannot. With runts the
+    // Sentry refuses before the host's OOM killer looks for somebody, who might be the Sentry
+    // (docs/memory.md).
     name: 'memory: what the kernel keeps for a guest',
     script: `run --memory 256m --memory-swap 256m --cap-add SYS_RESOURCE local/debian python3 -c '
 import fcntl, os
@@ -38,7 +39,8 @@ try:
     print("had all")
 except OSError as error:
     print(error.strerror)' || echo killed`,
-    says: /(Cannot allocate memory|killed)$/,
+    says: /^(Cannot allocate memory|killed)$/,
+    runtsSays: 'Cannot allocate memory',
   },
   {
     name: 'memory: the limit is told',

@@ -47,6 +47,15 @@ END`,
       says: '0\n1000\n100\n7\n4242\nhost\nguest\n4242:4242\n20004:20005',
     },
     {
+      name: 'podman runs with few subordinate ids, and files have them',
+      script: `${withPodman} sed -i s/65536/3000/ subid; run <<'END'
+mkdir v; chmod 777 v; p run --rm --network none -v ./v:/v $image sh -c 'id -u; touch /v/h; chown 5:6 /v/h'
+p run --rm --network none -u 1000:100 $image sh -c 'id -u; id -g'
+ls -ln v/h | { read -r _ _ user group _; echo $user:$group; }
+END`,
+      says: '0\n1000\n100\n20004:20005',
+    },
+    {
       name: 'podman keeps a container, enters it, stops it',
       script: `${withPodman} run <<'END'
 p run -d --name c --network none $image sh -c 'trap "exit 4" TERM; echo up; while :; do sleep 0.05; done' >/dev/null

@@ -181,6 +181,7 @@ export class FakeKernel {
   run(ns = 0): void {
     this.nowNs += ns;
     this.kernel.timers.runDue(this.nowNs);
+    this.kernel.guestTimers.runDue(this.nowNs);
     while (this.kernel.scheduler.hasReady) this.kernel.scheduler.runReady();
   }
 

@@ -179,6 +179,7 @@ export class FakeTask {
   readonly kernel = {
     clock: { monotonicNs: () => this.nowNs, realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) },
     timers: new TimerQueue(),
+    guestTimers: new TimerQueue(),
     eventfdIds: new IdPool(),
     settings: new Settings(),
     inotifyInstances: new UserCount(),
@@ -203,6 +204,7 @@ export class FakeTask {
   advance(ns: number): void {
     this.nowNs += ns;
     this.kernel.timers.runDue(this.nowNs);
+    this.kernel.guestTimers.runDue(this.nowNs);
   }
 
   get task(): Task {

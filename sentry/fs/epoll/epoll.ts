@@ -27,12 +27,16 @@ import {
 } from '../../../abi/errno.ts';
 import { O_RDWR } from '../../../abi/fcntl.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
+import { finishLater } from '../../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { UserCount } from '../../base/user-count.ts';
 import { type CloseObserver, OpenFile } from '../../vfs/open-file.ts';
 import { type AnonymousNode, anonInode } from '../anon/anonymous-node.ts';
 import { EpollItem, type ReadyList } from './epoll-item.ts';
+
+/** Entries that one turn drops where an instance with very many is closed. */
+const DROPPED_AT_ONCE = 2048;
 
 /** EPOLLEXCLUSIVE_OK_BITS. */
 const exclusiveBits =
@@ -77,7 +81,19 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
   }
 
   override close(): void {
-    for (const item of this.items()) this.#drop(item);
+    const dropping = this.#dropAll();
+    if (dropping.next().done !== true) finishLater(dropping);
+  }
+
+  *#dropAll(): Iterator<undefined> {
+    let count = 0;
+    for (const byFd of this.#items.values()) {
+      for (const item of byFd.values()) {
+        this.#drop(item);
+        count += 1;
+        if (count % DROPPED_AT_ONCE === 0) yield undefined;
+      }
+    }
   }
 
   /** EPOLL_CTL_ADD. `events` as the guest gave them, unsigned. */

@@ -177,8 +177,8 @@ export class GoferClient {
   }
 
   /** Opens files for reading. The descriptors belong to the caller. */
-  openMany(id: number, names: readonly string[]): Result<OpenedHosts> {
-    return this.#askForFds(operations.openMany, { id, names });
+  openMany(id: number, path: string, names: readonly string[]): Result<OpenedHosts> {
+    return this.#askForFds(operations.openMany, { id, path, names });
   }
 
   statfs(id: number): Result<HostStatus> {

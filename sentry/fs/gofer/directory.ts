@@ -94,6 +94,10 @@ export class GoferDirectory extends GoferNode implements Listing {
     );
   }
 
+  get knownId(): number {
+    return this.#id;
+  }
+
   override directoryId(): number {
     return this.parent === undefined ? this.id() : this.parent.id();
   }
@@ -168,9 +172,7 @@ export class GoferDirectory extends GoferNode implements Listing {
     if (entry === undefined || isErrno(entry)) return entry;
     const { attributes } = entry;
     if (attributes === undefined) return undefined;
-    const node = this.filesystem.node(this, name, { attributes, id: 0, watch: 0, target: '' });
-    if (node instanceof GoferDirectory) this.own.handDown(entry, node.own);
-    return node;
+    return this.filesystem.node(this, name, { attributes, id: 0, watch: 0, target: '' });
   }
 
   /** Returns what is known of a name without a request; undefined where nothing is known. */

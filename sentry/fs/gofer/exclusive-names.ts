@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of one directory of a tree that nobody changes: what was listed holds for good. A walk
 // over the tree is seen, and what it will list next is asked for in the same request.
-import { ENOENT, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import { ENOENT, EOPNOTSUPP, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
 import { S_IFDIR } from '../../../abi/stat.ts';
+import { REPLY_BYTES } from '../../../protocol/gofer/operations.ts';
 import { TREE_PLACES_MAX } from '../../../protocol/gofer/tree.ts';
 import type { ListedEntry } from '../../vfs/directory-file.ts';
 import type { GoferFileSystem, KeepsListing } from './filesystem.ts';
 import { type HostListing, type ListedHost, listingsOf } from './host-listing.ts';
-import { lookupsBeforeListing } from './listing-ahead.ts';
+import { lookupsBeforeAttributes, lookupsBeforeNames, smallReply } from './listing-ahead.ts';
+import type { Located } from './opened-ahead.ts';
 
 /** Levels of the tree above a directory whose next subdirectories are asked for with it. */
 const maxLevels = 8;
 /** Characters of all paths of a request. */
 const maxPathBytes = 16 * 1024;
+/** Levels above a directory up to which one is looked for that the Gofer has an id for. */
+const maxAbove = 32;
 
 /** The directory that the names are in. */
 interface Owner extends KeepsListing {
@@ -21,6 +25,8 @@ interface Owner extends KeepsListing {
   readonly name: string;
   readonly own: ExclusiveNames;
   id(): number;
+  /** The same without asking; 0: not known. */
+  readonly knownId: number;
   /** Lists this directory alone, with all attributes. */
   listAlone(): Result<HostListing>;
 }
@@ -32,7 +38,7 @@ interface Place {
   readonly entry: ListedHost;
 }
 
-export class ExclusiveNames {
+export class ExclusiveNames implements Located {
   readonly #owner: Owner;
   #listing: HostListing | undefined = undefined;
   /** Names that were looked up before there was a listing; one that is not there counts thrice. */
@@ -52,7 +58,7 @@ export class ExclusiveNames {
   list(): Result<readonly ListedEntry[]> {
     this.#wasRead = true;
     this.#owner.filesystem.ahead.listed();
-    const listing = this.#listing ?? this.#fetch();
+    const listing = this.#listing ?? this.#fromAbove() ?? this.#fetch();
     return isErrno(listing) ? listing : listing.entries;
   }
 
@@ -62,15 +68,15 @@ export class ExclusiveNames {
    */
   find(name: string): Result<ListedHost> | undefined {
     const { ahead } = this.#owner.filesystem;
-    const listing = this.#listing ?? this.#listingOfMany();
+    const listing = this.#listing ?? this.#fromAbove() ?? this.#listingOfMany();
     if (listing === undefined) return undefined;
     const entry = listing.get(name);
     if (entry === undefined) return ENOENT;
     if (entry.kind !== S_IFDIR) ahead.looked();
     if (entry.attributes !== undefined) return entry;
     listing.looks += 1;
-    if (!ahead.wantsAll(listing.looks, listing.entries.length)) return undefined;
-    const all = this.#fetchAll();
+    if (!ahead.wantsAll(listing.looks, listing.entries.length, this.#wasRead)) return undefined;
+    const all = this.#fetchTree(1, true) ?? this.#fetchAll();
     return isErrno(all) ? undefined : all.get(name);
   }
 
@@ -78,20 +84,38 @@ export class ExclusiveNames {
   openAhead(name: string, ino: number): SysResult | undefined {
     const { filesystem } = this.#owner;
     if (!this.#wasRead || this.#listing === undefined) return undefined;
-    return filesystem.openedAhead.open(() => this.#owner.id(), this.#listing, name, ino);
+    return filesystem.openedAhead.open(this, this.#listing, name, ino);
   }
 
-  /** The node of the entry is there: it takes what was listed below. */
-  handDown(entry: ListedHost, child: ExclusiveNames): void {
-    const below = this.#listing?.takeBelow(entry);
-    if (below === undefined || this.#listing === undefined) return;
-    this.#owner.filesystem.listingKept(this.#owner, this.#listing.count);
-    if (child.#listing === undefined) child.#keep(below);
+  /** Takes what was listed ahead of this directory, and hangs on its entry in the one above. */
+  #fromAbove(): HostListing | undefined {
+    const { parent, name, filesystem } = this.#owner;
+    const above = parent?.own.listing;
+    if (parent === undefined || above === undefined) return undefined;
+    const entry = above.get(name);
+    const below = entry === undefined ? undefined : above.takeBelow(entry);
+    if (below === undefined) return undefined;
+    filesystem.listingKept(parent, above.count);
+    return this.#keep(below);
   }
 
   /** The Gofer said that a name is not there: who looks for one in vain looks for others. */
   missed(): void {
     this.#lookups += 2;
+  }
+
+  located(): { readonly id: number; readonly path: string } {
+    let path = '';
+    let at = this.#owner;
+    for (
+      let level = 0;
+      at.knownId === 0 && at.parent !== undefined && level < maxAbove;
+      level += 1
+    ) {
+      path = path === '' ? at.name : `${at.name}/${path}`;
+      at = at.parent;
+    }
+    return { id: at.id(), path };
   }
 
   drop(): void {
@@ -107,10 +131,13 @@ export class ExclusiveNames {
 
   /** The names of a directory in which several were looked up. */
   #listingOfMany(): HostListing | undefined {
+    const before = this.#lookups;
     this.#lookups += 1;
-    if (this.#lookups <= lookupsBeforeListing) return undefined;
-    this.#lookups = Number.NEGATIVE_INFINITY;
-    return this.#fetchTree(1, false);
+    if (before < lookupsBeforeAttributes && this.#lookups >= lookupsBeforeAttributes)
+      return this.#fetchTree(1, true, smallReply);
+    if (before < lookupsBeforeNames && this.#lookups >= lookupsBeforeNames)
+      return this.#fetchTree(1, false);
+    return undefined;
   }
 
   #fetch(): Result<HostListing> {
@@ -122,7 +149,11 @@ export class ExclusiveNames {
 
   #fetchAll(): Result<HostListing> {
     const listing = this.#owner.listAlone();
-    if (isErrno(listing)) return listing;
+    return isErrno(listing) ? listing : this.#replace(listing);
+  }
+
+  /** The new listing takes over what hangs on the old one. */
+  #replace(listing: HostListing): HostListing {
     const old = this.#listing;
     if (old !== undefined)
       for (const entry of old.entries) {
@@ -137,15 +168,21 @@ export class ExclusiveNames {
    * Lists this directory, and with it up to `window` in all that a walk will come to. Undefined:
    * not this way.
    */
-  #fetchTree(window: number, attributes: boolean): HostListing | undefined {
+  #fetchTree(
+    window: number,
+    attributes: boolean,
+    room: number = REPLY_BYTES,
+  ): HostListing | undefined {
     const owner = this.#owner;
     const { ahead, client } = owner.filesystem;
     const { parent, name } = owner;
     if (ahead.isRefused || parent === undefined) return undefined;
     const { base, paths, places } = pathsFrom(owner, parent, name, window);
-    const listed = client.listTree({ id: base.id(), paths, limit: window, attributes });
+    const { id, path } = base.own.located();
+    const from = path === '' ? paths : paths.map((each) => `${path}/${each}`);
+    const listed = client.listTree({ id, paths: from, limit: window, attributes, room });
     if (isErrno(listed)) {
-      ahead.isRefused = true;
+      ahead.isRefused = listed === EOPNOTSUPP;
       return undefined;
     }
     const [own, ...others] = listingsOf(listed.directories);
@@ -156,7 +193,7 @@ export class ExclusiveNames {
       into.putBelow(entry, listing);
       owner.filesystem.listingKept(above, into.count);
     }
-    return own === undefined || this.#owner.parent === undefined ? undefined : this.#keep(own);
+    return own === undefined ? undefined : this.#replace(own);
   }
 }
 

@@ -9,6 +9,8 @@ import { ASKED, type TreeDirectory, type TreeEntry } from '../../../protocol/gof
 export interface ListedHost extends TreeEntry {
   /** A subdirectory's listing that no node has taken yet. */
   below?: HostListing | undefined;
+  /** A subdirectory that was listed, whoever has the listing now. */
+  isListed?: boolean;
 }
 
 export class HostListing {
@@ -18,6 +20,8 @@ export class HostListing {
   /** How many entries were asked for one by one, since the listing did not tell their attributes. */
   looks = 0;
   #byName: Map<string, ListedHost> | undefined = undefined;
+  #files: readonly ListedHost[] | undefined = undefined;
+  #byInode: readonly ListedHost[] | undefined = undefined;
 
   constructor(entries: readonly ListedHost[]) {
     this.entries = entries;
@@ -47,6 +51,7 @@ export class HostListing {
   putBelow(entry: ListedHost, below: HostListing): void {
     if (entry.below !== undefined) this.count -= entry.below.count;
     entry.below = below;
+    entry.isListed = true;
     this.count += below.count;
   }
 
@@ -59,29 +64,43 @@ export class HostListing {
     return below;
   }
 
-  /** At most `limit` regular files from `first` on. */
-  filesFrom(first: ListedHost, limit: number): ListedHost[] {
-    const found: ListedHost[] = [];
-    for (let at = this.entries.indexOf(first); at >= 0 && at < this.entries.length; at += 1) {
-      const entry = this.entries[at] as ListedHost;
-      if (found.length >= limit) break;
-      if (entry.kind === S_IFREG) found.push(entry);
-    }
-    return found;
+  /**
+   * At most `limit` regular files from `first` on, as a program goes through them that opened `last`
+   * before: in the order of the listing, or, as cp(1) does, of inode numbers. After the last comes
+   * the first.
+   */
+  filesFrom(first: ListedHost, last: ListedHost | undefined, limit: number): ListedHost[] {
+    this.#files ??= this.entries.filter(({ kind }) => kind === S_IFREG);
+    const files = this.#files;
+    const at = files.indexOf(first);
+    if (last === undefined || at === 0 || files[at - 1] === last) return around(files, at, limit);
+    this.#byInode ??= [...files].sort((a, b) => a.ino - b.ino);
+    return around(this.#byInode, this.#byInode.indexOf(first), limit);
   }
 
-  /** The subdirectories without a listing after `name`, in the order of a walk, at most `limit`. */
+  /**
+   * The subdirectories that were not listed yet, in the order of a walk: those after `name`, then, as
+   * ls(1) sorts them, those before. At most `limit`.
+   */
   subdirectoriesAfter(name: string, limit: number): ListedHost[] {
-    const found: ListedHost[] = [];
     const from = this.get(name);
-    let isAfter = false;
-    for (const entry of this.entries) {
-      if (found.length >= limit) break;
-      if (isAfter && entry.kind === S_IFDIR && entry.below === undefined) found.push(entry);
-      isAfter ||= entry === from;
+    if (from !== undefined) from.isListed = true;
+    const at = from === undefined ? 0 : this.entries.indexOf(from);
+    const found: ListedHost[] = [];
+    for (let step = 1; step < this.entries.length && found.length < limit; step += 1) {
+      const entry = this.entries[(at + step) % this.entries.length] as ListedHost;
+      if (entry.kind === S_IFDIR && entry.isListed !== true) found.push(entry);
     }
     return found;
   }
+}
+
+function around(files: readonly ListedHost[], at: number, limit: number): ListedHost[] {
+  if (at < 0) return [];
+  const found = files.slice(at, at + limit);
+  return found.length < limit
+    ? found.concat(files.slice(0, Math.min(at, limit - found.length)))
+    : found;
 }
 
 /**

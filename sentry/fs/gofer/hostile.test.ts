@@ -42,8 +42,9 @@ describe('a hostile Gofer', () => {
         () => client.attach(0),
         () => client.walk(1, 'a/b'),
         () => client.list(1, false),
-        () => client.listTree({ id: 1, paths: ['a', 'b'], limit: 9, attributes: false }),
-        () => client.openMany(1, ['a', 'b']),
+        () =>
+          client.listTree({ id: 1, paths: ['a', 'b'], limit: 9, attributes: false, room: 4096 }),
+        () => client.openMany(1, '', ['a', 'b']),
         () => client.open([1, 'a', 0], 0),
         () => client.statfs(1),
         () => client.getAttributes(1, 'a'),

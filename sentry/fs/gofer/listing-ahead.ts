@@ -13,8 +13,13 @@ const namesAlone = 4;
 const looksBeforeAll = 3;
 const looksBeforeAllOfMany = 24;
 const oneReply = 900;
-/** Names looked up in a directory that was not listed, before all its names are asked for. */
-export const lookupsBeforeListing = 8;
+/**
+ * Names looked up in a directory that was not listed, before everything in it is asked for, if it
+ * is small; and before the names alone are, if it is not.
+ */
+export const lookupsBeforeAttributes = 3;
+export const lookupsBeforeNames = 9;
+export const smallReply: number = 16 * 1024;
 
 export class ListingAhead {
   #window = 1;
@@ -46,8 +51,14 @@ export class ListingAhead {
     return this.#unlooked < namesAlone;
   }
 
-  /** Whether it pays now to ask for the attributes of all `count` entries of a directory. */
-  wantsAll(looks: number, count: number): boolean {
-    return looks > (count <= oneReply ? looksBeforeAll : looksBeforeAllOfMany);
+  /**
+   * Whether it pays now to ask for the attributes of all `count` entries of a directory: whoever has
+   * read it looks at all of them.
+   */
+  wantsAll(looks: number, count: number, wasRead: boolean): boolean {
+    return (
+      (wasRead && count <= oneReply) ||
+      looks > (count <= oneReply ? looksBeforeAll : looksBeforeAllOfMany)
+    );
   }
 }

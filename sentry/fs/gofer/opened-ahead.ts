@@ -2,7 +2,7 @@
 // Files of a tree that nobody changes, opened before anybody asked: a program that reads one file
 // after the other of a directory that it has listed (tar, grep -r, cp -r) gets the next ones with
 // the same request. How many is doubled while they are used.
-import { type Errno, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { EOPNOTSUPP, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { native } from '../../../native/addon.ts';
 import { OPENED_MAX } from '../../../protocol/gofer/opened.ts';
 import type { GoferClient } from './client.ts';
@@ -10,6 +10,11 @@ import type { HostListing, ListedHost } from './host-listing.ts';
 
 /** Descriptors that nobody asked for yet. */
 const maxKept = 2 * OPENED_MAX;
+
+/** A directory, by a path from one that the Gofer has an id for. */
+export interface Located {
+  located(): { readonly id: number; readonly path: string };
+}
 
 interface Opened {
   readonly fd: number;
@@ -20,6 +25,8 @@ export class OpenedAhead {
   readonly #client: GoferClient;
   /** In the order in which they came. */
   readonly #kept = new Map<ListedHost, Opened>();
+  /** The file that was opened last. */
+  #last: ListedHost | undefined = undefined;
   #window = 1;
   /** Descriptors of the last request that nobody asked for. */
   #unused = 0;
@@ -34,20 +41,18 @@ export class OpenedAhead {
    * A descriptor for reading of the file `ino` that `name` is in a listed directory. It belongs to
    * the caller. Undefined: ask for it alone.
    */
-  open(id: () => number, listing: HostListing, name: string, ino: number): SysResult | undefined {
+  open(directory: Located, listing: HostListing, name: string, ino: number): SysResult | undefined {
     const entry = listing.get(name);
     if (entry === undefined || this.#isRefused || this.#isClosed) return undefined;
+    const last = this.#last;
+    this.#last = entry;
     const fd = this.#take(entry, ino);
     if (fd !== undefined) return fd;
     const isWasted = this.#unused > 0 && this.#unused * 2 >= this.#window;
     this.#window = isWasted ? 1 : Math.min(2 * this.#window, OPENED_MAX);
     this.#unused = 0;
     if (this.#window === 1) return undefined;
-    const refused = this.#fetch(id(), listing, entry);
-    if (refused !== undefined) {
-      this.#isRefused = true;
-      return undefined;
-    }
+    this.#fetch(directory, listing.filesFrom(entry, last, this.#window));
     return this.#take(entry, ino);
   }
 
@@ -68,13 +73,15 @@ export class OpenedAhead {
     return undefined;
   }
 
-  #fetch(id: number, listing: HostListing, first: ListedHost): Errno | undefined {
-    const wanted = listing.filesFrom(first, this.#window).filter((entry) => !this.#kept.has(entry));
-    const opened = this.#client.openMany(
-      id,
-      wanted.map(({ name }) => name),
-    );
-    if (isErrno(opened)) return opened;
+  #fetch(directory: Located, files: readonly ListedHost[]): void {
+    const wanted = files.filter((entry) => !this.#kept.has(entry));
+    const { id, path } = directory.located();
+    const names = wanted.map(({ name }) => name);
+    const opened = this.#client.openMany(id, path, names);
+    if (isErrno(opened)) {
+      this.#isRefused = opened === EOPNOTSUPP;
+      return;
+    }
     this.#unused = opened.fds.length;
     for (const [at, fd] of opened.fds.entries()) {
       const { index, ino } = opened.opened[at] as { readonly index: number; readonly ino: number };
@@ -83,7 +90,6 @@ export class OpenedAhead {
       else this.#kept.set(entry, { fd, ino });
     }
     this.#closeOldest();
-    return undefined;
   }
 
   #closeOldest(): void {

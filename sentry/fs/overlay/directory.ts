@@ -87,7 +87,13 @@ export class OverlayDirectory extends TmpDirectory {
   override list(): Result<Iterable<ListedEntry>> {
     if (this.#lower === undefined) return entriesOf(this.#own);
     const below = this.#lower.list();
-    return isErrno(below) ? below : this.#merge(below);
+    return isErrno(below) || this.#isAsBelow ? below : this.#merge(below);
+  }
+
+  /** Nothing was changed or looked up here, and numbers are the same as below. */
+  get #isAsBelow(): boolean {
+    const { size } = this.#own;
+    return size === 0 && this.#hidden === undefined && this.#overlay.inoOf(this.#lowerDev, 1) === 1;
   }
 
   /** The names below come first: they become own ones when they are looked up or changed, at any time. */

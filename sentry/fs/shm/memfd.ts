@@ -79,6 +79,11 @@ export class MemfdNode extends TmpFile {
     return this.#mappable;
   }
 
+  override freePieceBeyond(sizeBytes: number): boolean {
+    const isSealed = (this.seals & (WRITE_SEALS | F_SEAL_SHRINK)) !== 0;
+    return !isSealed && super.freePieceBeyond(sizeBytes);
+  }
+
   addSeals(seals: number): SysResult {
     if ((seals & ~ALL_SEALS) !== 0) return EINVAL;
     if ((this.seals & F_SEAL_SEAL) !== 0) return EPERM;

@@ -25,6 +25,7 @@ import { MFD_CLOEXEC } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
 import { native } from '../../../native/addon.ts';
 import { memoryFileBytes } from '../../../native/memory-file.ts';
+import { finishLater } from '../../base/leftovers.ts';
 import {
   type MemoryAccount,
   type UnseenMemory,
@@ -46,6 +47,9 @@ interface Chunk {
   /** Bit n: page n was written. */
   pages: number;
 }
+
+/** The memory that one turn frees: a millisecond or two of the host's time. */
+const FREED_AT_ONCE = 16 * 1024 * 1024;
 
 const staging = new Uint8Array(256 * 1024);
 const zeros = new Uint8Array(chunkBytes);
@@ -102,9 +106,31 @@ export class FileData implements Mappable, UnseenMemory {
     if (this.#isUnseen) this.#account.unwatch(this);
     this.#isUnseen = false;
     if (this.#readOnlyFd >= 0) native.close(this.#readOnlyFd);
-    if (this.#memfd >= 0) native.close(this.#memfd);
+    if (this.#memfd >= 0) {
+      const closing = closeInPieces(this.#memfd);
+      if (closing.next().done !== true) finishLater(closing);
+    }
     this.#readOnlyFd = -1;
     this.#memfd = -1;
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.#account.hasRoomForPages(bytes);
+  }
+
+  /**
+   * Frees a piece of what a cut to `sizeBytes` frees. False where there is no more than one turn has
+   * time for: then `truncate` does the rest.
+   */
+  freePieceBeyond(sizeBytes: number): boolean {
+    if (this.#memfd < 0 || this.#size - sizeBytes <= FREED_AT_ONCE) return false;
+    const from = pageCeil(sizeBytes);
+    const isFreed = freePiece(this.#memfd, from);
+    if (isFreed) {
+      this.#denseEnd = Math.min(this.#denseEnd, from);
+      this.settle();
+    }
+    return isFreed;
   }
 
   /** The memfd, made now if there is none. A read-only one where the guest may not write. */
@@ -395,6 +421,23 @@ export class FileData implements Mappable, UnseenMemory {
     else this.#account.uncharge(bytes);
     this.#charged -= bytes;
   }
+}
+
+/**
+ * Frees FREED_AT_ONCE bytes from the first data at or after `from` on. False where there is none:
+ * pages that fallocate(2) made and nobody has written are none for the host.
+ */
+function freePiece(fd: number, from: number): boolean {
+  const at = native.lseek(fd, from, SEEK_DATA);
+  if (isErrno(at)) return false;
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return !isErrno(native.fallocate(fd, mode, at, FREED_AT_ONCE));
+}
+
+/** Closes a memfd that nobody maps. The host takes 100 ms and more to free a gigabyte. */
+function* closeInPieces(fd: number): Iterator<undefined> {
+  if (memoryFileBytes(fd) > FREED_AT_ONCE) while (freePiece(fd, 0)) yield undefined;
+  native.close(fd);
 }
 
 /** Only the pages that were written, so that holes stay holes. */

@@ -130,6 +130,15 @@ export class TmpFile extends MemoryNode {
     return done;
   }
 
+  override hasRoomFor(bytes: number): boolean {
+    const data = this.data();
+    return isErrno(data) || data.hasRoomFor(bytes);
+  }
+
+  override freePieceBeyond(sizeBytes: number): boolean {
+    return this.#data?.freePieceBeyond(sizeBytes) === true;
+  }
+
   override abandon(): void {
     if (this.#freed) return;
     this.#freed = true;

@@ -5,6 +5,7 @@
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from '../../../abi/capability.ts';
 import { ENOBUFS, ETOOMANYREFS, type Result } from '../../../abi/errno.ts';
 import { RLIMIT_NOFILE } from '../../../abi/resource.ts';
+import { finishLater } from '../../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
 import { isCapable } from '../../vfs/credentials.ts';
@@ -98,15 +99,37 @@ function landed(file: FlyingSocket): void {
 const discarded: OpenFile[] = [];
 let discarding = false;
 
+/** So many are released in the turn that gives them up, the rest in pieces. */
+const RELEASED_AT_ONCE = 256;
+const RELEASED_IN_A_STEP = 32;
+
 /**
  * Releases files. A socket that closes drops the files that waited at it, and those may be sockets
- * too: they queue here rather than nest, so a guest cannot exhaust the stack.
+ * too: they queue here rather than nest, so a guest cannot exhaust the stack. Nor the time of others:
+ * what a long chain of sockets held goes in later turns, as in Linux a worker does it.
  */
 export function discard(files: Iterable<OpenFile>): void {
   discarded.push(...files);
   if (discarding) return;
   discarding = true;
-  for (let file = discarded.pop(); file !== undefined; file = discarded.pop()) file.release();
+  releaseSome(RELEASED_AT_ONCE);
+  if (discarded.length === 0) discarding = false;
+  else finishLater(releaseRest());
+}
+
+function releaseSome(count: number): void {
+  for (let left = count; left > 0; left -= 1) {
+    const file = discarded.pop();
+    if (file === undefined) return;
+    file.release();
+  }
+}
+
+function* releaseRest(): Iterator<undefined> {
+  while (discarded.length > 0) {
+    releaseSome(RELEASED_IN_A_STEP);
+    yield undefined;
+  }
   discarding = false;
 }
 

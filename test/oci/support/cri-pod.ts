@@ -65,6 +65,20 @@ export function one(name: string, body: (pod: Pod) => Promise<void>, options?: O
   }
 }
 
+/** A pod that runts refuses; the kubelet is told `text`, and nothing is left of the pod. */
+export function refused(name: string, options: Options, text: string): void {
+  for (const runtime of runtimes.filter((each) => each.name === 'runts')) {
+    itMayFail(name, `oci/${group}: ${name}`, async () => {
+      const pod = new Pod(runtime, options);
+      try {
+        await expect(pod.run()).rejects.toThrow(text);
+      } finally {
+        await pod.remove();
+      }
+    });
+  }
+}
+
 export function call(method: string, request: Message): Promise<Reply> {
   return cri.call(method, request);
 }
