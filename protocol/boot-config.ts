@@ -229,6 +229,8 @@ export interface SandboxConfig {
    */
   readonly seccomp: 'kill' | 'log';
   readonly platform: 'systrap';
+  /** Rewrite system call instructions of guests that trap often. */
+  readonly patching: boolean;
   /**
    * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
    * started in.

@@ -38,6 +38,8 @@ export const EVENT_OPERATION_FAILED = 4;
 export const EVENT_OPERATIONS_DONE = 5;
 /** A new process or thread, before its first guest instruction. */
 export const EVENT_READY = 6;
+/** A system call like EVENT_SYSCALL, from a site that was patched: no signal frame stands behind it. */
+export const EVENT_CALL = 8;
 /** child_id: host id of the child or -errno (in EVENT_READY of a process: its own). */
 export const EVENT_CLONED = 7;
 
@@ -87,6 +89,26 @@ export const OP_CPU_TIME = 10;
 export const OP_SHOW_ARGUMENTS = 11;
 /** Sets the name of this thread that the host shows: 16 bytes in extra0 and extra1. */
 export const OP_SHOW_NAME = 12;
+
+/**
+ * Rewrites the system call instruction before addr + SITE_BYTES into a jump to extra1, an entry of
+ * the table; extra0 = its number, prot = of the code, flags: 1 where the table is to be made first.
+ * Whatever hinders that, the site stays as it is and no error is reported.
+ */
+export const OP_PATCH = 13;
+
+/**
+ * The table of patched sites, in guest memory below 2 GiB, where an absolute jump of SITE_BYTES
+ * reaches it. Bytes 2 and 3 of all its addresses are TABLE_TRAP_BYTE, no instruction in 64-bit
+ * mode: they stand where the syscall instruction was, so who goes on in the middle of a rewritten
+ * site traps.
+ */
+export const TABLE_START = 0x3f3f0000;
+export const TABLE_TRAP_BYTE = 0x3f;
+export const TABLE_BYTES = 0x10000;
+export const TABLE_ENTRY_BYTES = 64;
+/** mov $number, %eax; syscall. */
+export const SITE_BYTES = 7;
 
 /** Word offsets in struct slot. 64-bit fields take two words, low half first. */
 export const SLOT = {

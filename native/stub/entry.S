@@ -80,6 +80,112 @@ stub_touch_fault:
         mov     $1, %eax
         ret
 
+/*
+ * A patched call (patch.h): r11 is its entry of the table, rax and rcx are free. The block at %gs
+ * holds what the guest shall have again; whoever has a %gs of his own makes the call by a trap.
+ * Arithmetic flags are not kept, which no system call promises to programs.
+ */
+#define BLOCK_RAX 0
+#define BLOCK_RCX 8
+#define BLOCK_RDX 16
+#define BLOCK_RDI 24
+#define BLOCK_RSI 32
+#define BLOCK_R8 40
+#define BLOCK_R9 48
+#define BLOCK_R10 56
+#define BLOCK_RSP 64
+#define BLOCK_FLAGS 72
+#define BLOCK_RBX 80
+#define BLOCK_RBP 88
+#define BLOCK_R12 96
+#define BLOCK_R13 104
+#define BLOCK_R14 112
+#define BLOCK_R15 120
+#define BLOCK_INTERRUPTED 128
+#define BLOCK_REASON 132
+#define ENTRY_AFTER 16
+#define ENTRY_NUMBER 24
+#define ENTRY_SLOW 41
+/* patch.h compares these with protocol/mailbox.ts. */
+#define AREAS_OFFSET 0x2000000
+#define AREAS_BYTES 0x10000000
+#define BLOCK_IN_AREA 0xff00
+
+        .globl stub_call_entry, stub_call_exit, stub_call_exit_end, stub_call_trap
+        .hidden stub_call_entry, stub_call_exit, stub_call_exit_end, stub_call_trap
+stub_call_entry:
+        rdgsbase %rcx
+        lea     (stub_base + AREAS_OFFSET)(%rip), %rax
+        sub     %rax, %rcx
+        cmp     $AREAS_BYTES, %rcx
+        jae     1f
+        cmp     $BLOCK_IN_AREA, %cx
+        jne     1f
+        mov     ENTRY_NUMBER(%r11), %eax
+        mov     ENTRY_AFTER(%r11), %rcx
+        mov     %rax, %gs:BLOCK_RAX
+        mov     %rcx, %gs:BLOCK_RCX
+        mov     %rdx, %gs:BLOCK_RDX
+        mov     %rdi, %gs:BLOCK_RDI
+        mov     %rsi, %gs:BLOCK_RSI
+        mov     %r8, %gs:BLOCK_R8
+        mov     %r9, %gs:BLOCK_R9
+        mov     %r10, %gs:BLOCK_R10
+        mov     %rsp, %gs:BLOCK_RSP
+        mov     %rbx, %gs:BLOCK_RBX
+        mov     %rbp, %gs:BLOCK_RBP
+        mov     %r12, %gs:BLOCK_R12
+        mov     %r13, %gs:BLOCK_R13
+        mov     %r14, %gs:BLOCK_R14
+        mov     %r15, %gs:BLOCK_R15
+        rdgsbase %rsp
+        pushfq
+        popq    %gs:BLOCK_FLAGS
+        cld
+        rdgsbase %rdi
+        call    stub_on_call
+        test    %eax, %eax
+        jne     2f
+/* A signal that comes after the question starts this part again: all it needs is in the block. */
+stub_call_exit:
+        cmpl    $0, %gs:BLOCK_INTERRUPTED
+        jne     3f
+        rdgsbase %rsp
+        pushq   %gs:BLOCK_FLAGS
+        popfq
+        mov     %gs:BLOCK_RDX, %rdx
+        mov     %gs:BLOCK_RDI, %rdi
+        mov     %gs:BLOCK_RSI, %rsi
+        mov     %gs:BLOCK_R8, %r8
+        mov     %gs:BLOCK_R9, %r9
+        mov     %gs:BLOCK_R10, %r10
+        mov     %gs:BLOCK_FLAGS, %r11
+        mov     %gs:BLOCK_RCX, %rcx
+        mov     %gs:BLOCK_RAX, %rax
+        mov     %gs:BLOCK_RSP, %rsp
+        jmp     *%rcx
+stub_call_exit_end:
+1:      mov     ENTRY_NUMBER(%r11), %eax
+        lea     ENTRY_SLOW(%r11), %rcx
+        jmp     *%rcx
+2:      movl    $1, %gs:BLOCK_REASON
+        jmp     4f
+3:      movl    $2, %gs:BLOCK_REASON
+4:      mov     %gs:BLOCK_RDX, %rdx
+        mov     %gs:BLOCK_RDI, %rdi
+        mov     %gs:BLOCK_RSI, %rsi
+        mov     %gs:BLOCK_R8, %r8
+        mov     %gs:BLOCK_R9, %r9
+        mov     %gs:BLOCK_R10, %r10
+        mov     %gs:BLOCK_FLAGS, %r11
+        mov     %gs:BLOCK_RCX, %rcx
+        mov     %gs:BLOCK_RAX, %rax
+        mov     %gs:BLOCK_RSP, %rsp
+/* Not ud2, which a hypervisor may want to see first: 15 us more. */
+        int3
+stub_call_trap:
+        hlt
+
 /* From the zygote: rdi = struct stub_boot*, already on the stack of area 0. */
         .globl stub_boot_entry
         .hidden stub_boot_entry

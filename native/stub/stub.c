@@ -11,6 +11,7 @@
 #include "stub/frame.h"
 #include "stub/mailbox.h"
 #include "stub/memory.h"
+#include "stub/patch.h"
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
@@ -25,7 +26,7 @@ enum {
   SYS_clock_gettime = 228,
   SYS_seccomp = 317,
 };
-enum { SIGILL = 4, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
+enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
 enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
 enum { MSG_DONTWAIT = 0x40 };
 /* The two flag sets that the filter knows: CLONE_PARENT|CHILD_SETTID|SIGCHLD, and
@@ -46,17 +47,19 @@ struct stashed {
 struct process_page {
   uint32_t lock; /* 0 free, 1 held, 2 held and waited for */
   int32_t control_fd;
-  uint32_t holders;  /* threads that hold passed descriptors now */
-  uint32_t releases; /* how often one had held some */
+  uint32_t holders;   /* threads that hold passed descriptors now */
+  uint32_t releases;  /* how often one had held some */
+  uint32_t has_table; /* of patched calls */
   struct stashed stash[STASH_ENTRIES];
 };
 
 extern HIDDEN char stub_base[], stub_thread_entry[], stub_boot_trap[], stub_copy_insn[],
-    stub_copy_fault[], stub_touch_read_insn[], stub_touch_write_insn[], stub_touch_fault[];
-extern HIDDEN uint64_t stub_copy(void *to, const void *from, uint64_t bytes);
+    stub_copy_fault[], stub_touch_read_insn[], stub_touch_write_insn[], stub_touch_fault[],
+    stub_call_exit[], stub_call_exit_end[], stub_call_trap[];
 HIDDEN void stub_on_signal(int number, struct signal_info *info, struct frame *frame);
 HIDDEN void stub_thread_main(struct frame *frame);
 HIDDEN void stub_boot_main(const struct stub_boot *boot);
+HIDDEN long stub_on_call(struct call_block *block);
 
 /* The compiler may call these. */
 HIDDEN void *memcpy(void *to, const void *from, size_t bytes) {
@@ -235,10 +238,28 @@ static uint64_t read_fs_base(void) {
   return base;
 }
 
+/* The thread's block at the top of the area in which `frame` lies. */
+static struct call_block *block_of(const void *frame) {
+  uint64_t area = (uint64_t)frame & ~(STUB_AREA_BYTES - 1);
+  return (struct call_block *)(area + STUB_AREA_BYTES - STUB_AREA_RESERVED);
+}
+
+/*
+ * The guest's segment base: while it has none of its own, the register holds the block, by which
+ * patched calls find their thread. A new thread starts with its creator's.
+ */
 static uint64_t read_gs_base(void) {
   uint64_t base;
   __asm__ volatile("rdgsbase %0" : "=r"(base));
-  return base;
+  uint64_t offset = base - area_of(0);
+  int is_block = offset < STUB_SLOTS * STUB_AREA_BYTES &&
+                 offset % STUB_AREA_BYTES == STUB_AREA_BYTES - STUB_AREA_RESERVED;
+  return is_block ? 0 : base;
+}
+
+static void write_gs_base(uint64_t base, const void *frame) {
+  if (base == 0) base = (uint64_t)block_of(frame);
+  __asm__ volatile("wrgsbase %0" ::"r"(base));
 }
 
 static void save_registers(struct slot *slot, const struct frame *frame) {
@@ -251,7 +272,7 @@ static void save_registers(struct slot *slot, const struct frame *frame) {
 static void load_registers(const struct slot *slot, struct frame *frame) {
   for (int i = 0; i <= GREG_EFLAGS; i++) frame->gregs[i] = slot->regs[i];
   __asm__ volatile("wrfsbase %0" ::"r"(slot->regs[18]));
-  __asm__ volatile("wrgsbase %0" ::"r"(slot->regs[19]));
+  write_gs_base(slot->regs[19], frame);
 }
 
 static void save_call(struct slot *slot, const struct frame *frame) {
@@ -376,6 +397,9 @@ static long run_operation(const struct operation *op, struct slot *slot,
       return show_arguments(op);
     case OP_SHOW_NAME:
       return show_name(op);
+    case OP_PATCH:
+      patch_site(op, &process()->has_table);
+      return 0;
     default:
       return -EINVAL;
   }
@@ -430,6 +454,7 @@ static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *f
   page->control_fd = fds[0];
   page->lock = 0;
   page->holders = 0;
+  block_of(frame)->is_interrupted = 0;
   save_registers(slot, frame);
   slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
 }
@@ -482,13 +507,18 @@ static long start_thread(uint32_t index, const struct frame *frame) {
 
 /* ---- the conversation ---- */
 
+/* An event that stands for none: the answer to a patched call is there already. */
+#define EVENT_ANSWERED 0
+
 /* Posts `kind` and obeys until the guest may go on. */
 static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
   for (;;) {
-    slot->kind = kind;
-    uint32_t spins = kind == EVENT_CLONED || kind == EVENT_READY ? 0 : global()->spin_count;
-    post(slot);
-    wait_answer(slot, spins);
+    if (kind != EVENT_ANSWERED) {
+      slot->kind = kind;
+      uint32_t spins = kind == EVENT_CLONED || kind == EVENT_READY ? 0 : global()->spin_count;
+      post(slot);
+      wait_answer(slot, spins);
+    }
 
     uint32_t order = slot->kind;
     if ((order & ORDER_EXIT) != 0) stub_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
@@ -515,6 +545,88 @@ static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
       return;
     }
   }
+}
+
+/* ---- patched calls (entry.S: stub_call_entry) ---- */
+
+/*
+ * On the thread's own stack, in no signal handler. Returns 0 where the guest goes on with
+ * block->rax. Any order that wants more than a result wants a signal frame too, so 1 makes one:
+ * entry.S traps, and the handler carries out the order.
+ */
+long stub_on_call(struct call_block *block) {
+  struct slot *slot = own_slot();
+  const uint64_t regs[SLOT_REGISTERS - 2] = {
+      block->r8,  block->r9,  block->r10, block->flags, block->r12, block->r13,
+      block->r14, block->r15, block->rdi, block->rsi,   block->rbp, block->rbx,
+      block->rdx, block->rax, block->rcx, block->rsp,   block->rcx, block->flags};
+  for (int i = 0; i < SLOT_REGISTERS - 2; i++) slot->regs[i] = regs[i];
+  slot->regs[18] = read_fs_base();
+  slot->regs[19] = 0;
+  slot->call[0] = block->rax;
+  slot->call[1] = block->rdi;
+  slot->call[2] = block->rsi;
+  slot->call[3] = block->rdx;
+  slot->call[4] = block->r10;
+  slot->call[5] = block->r8;
+  slot->call[6] = block->r9;
+  slot->fp_addr = 0;
+  slot->kind = EVENT_CALL;
+  post(slot);
+  wait_answer(slot, global()->spin_count);
+  if (slot->kind != ORDER_RESULT) return 1;
+  block->rax = slot->call[0];
+  return 0;
+}
+
+/* The trap of entry.S: the frame becomes that of the guest right after its call. */
+static void on_call_trap(struct slot *slot, struct frame *frame) {
+  struct call_block *block = block_of(frame);
+  frame->gregs[GREG_RIP] = block->rcx;
+  frame->gregs[GREG_EFLAGS] = block->flags;
+  if (block->reason == CALL_ANSWERED) serve(slot, frame, EVENT_ANSWERED);
+  while (block->is_interrupted != 0) {
+    block->is_interrupted = 0;
+    save_registers(slot, frame);
+    slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
+    serve(slot, frame, EVENT_INTERRUPTED);
+  }
+}
+
+/*
+ * A signal found the thread in code of the stub's that is no signal handler: in a patched call. That
+ * call is asked for on its way out.
+ */
+static int interrupts_call(int number, struct frame *frame) {
+  uint64_t ip = frame->gregs[GREG_RIP];
+  if (number != SIGURG || ip - (uint64_t)stub_base >= STUB_TEXT_BYTES) return 0;
+  block_of(frame)->is_interrupted = 1;
+  /* Past the question: the way out starts again. */
+  if (ip >= (uint64_t)stub_call_exit && ip < (uint64_t)stub_call_exit_end) {
+    frame->gregs[GREG_RIP] = (uint64_t)stub_call_exit;
+  }
+  return 1;
+}
+
+/*
+ * A signal in the table happened at the site, as far as the guest knows. Where the syscall
+ * instruction of a patched site was, the call is made with the registers as they are: somebody
+ * jumped there, or restarts a call. Returns the signal as it would be without patches.
+ */
+static int as_unpatched(int number, struct frame *frame) {
+  uint64_t ip = frame->gregs[GREG_RIP];
+  if (process()->has_table == 0) return number;
+  if (number == SIGILL && is_inside_site(ip)) {
+    frame->gregs[GREG_RIP] = ip + 2;
+    frame->gregs[GREG_RCX] = ip + 2;
+    return SIGSYS;
+  }
+  if (ip - TABLE_START < TABLE_BYTES) {
+    uint64_t after = table_entry_at(ip)->after;
+    frame->gregs[GREG_RIP] = number == SIGSYS ? after : after - SITE_BYTES;
+    if (number == SIGSYS) frame->gregs[GREG_RCX] = after;
+  }
+  return number;
 }
 
 static uint32_t classify(int number, const struct signal_info *info, const struct frame *frame,
@@ -553,7 +665,13 @@ void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
       return;
     }
   }
+  if (interrupts_call(number, frame)) return;
   struct slot *slot = own_slot();
+  if (number == SIGTRAP && frame->gregs[GREG_RIP] == (uint64_t)stub_call_trap) {
+    on_call_trap(slot, frame);
+    return;
+  }
+  number = as_unpatched(number, frame);
   save_registers(slot, frame);
   uint32_t kind = classify(number, info, frame, slot);
   if (kind != EVENT_SYSCALL) {
@@ -565,6 +683,7 @@ void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
 /* First code of a new thread, on its own stack; its frame is a copy of its creator's. */
 void stub_thread_main(struct frame *frame) {
   struct slot *slot = own_slot();
+  write_gs_base(read_gs_base(), frame);
   save_registers(slot, frame);
   slot->fp_bytes = fp_size(frame->fpstate);
   slot->cpu_base = 0; /* of the slot's last thread */

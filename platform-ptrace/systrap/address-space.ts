@@ -26,6 +26,7 @@ import {
   OP_ADVISE,
   OP_MAP_ANONYMOUS,
   OP_MAP_FILE,
+  OP_PATCH,
   OP_PROTECT,
   OP_REMAP,
   OP_SHOW_ARGUMENTS,
@@ -35,6 +36,8 @@ import {
   STATE_RUNNING,
   STUB_MAILBOX_BYTES,
   STUB_SLOTS,
+  TABLE_BYTES,
+  TABLE_START,
 } from '../../protocol/mailbox.ts';
 import { FairShare } from '../../sentry/base/fair-queue.ts';
 import type { WorkCounters } from '../../sentry/base/work-counters.ts';
@@ -46,6 +49,7 @@ import type {
   MemoryUsage,
 } from '../../sentry/platform/address-space.ts';
 import type { GuestThread } from '../../sentry/platform/guest-thread.ts';
+import { CallSites, overlapsTable } from './call-sites.ts';
 import type { Clones } from './clones.ts';
 import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
@@ -56,6 +60,8 @@ export interface SpaceHost extends ThreadHost {
   readonly guestTop: number;
   readonly region: MailboxRegion;
   readonly clones: Clones;
+  /** System calls that trap often are patched. */
+  readonly patches: boolean;
   /** Where copies are counted; undefined where nobody asked. */
   readonly work: WorkCounters | undefined;
   /** The room for the floating point state of one thread, on its way to another. */
@@ -98,6 +104,7 @@ export class SystrapSpace implements AddressSpace {
   /** Host threads whose guest threads have exited, ready for new ones. */
   readonly #parked: ParkedThread[] = [];
   readonly #mappings = new MappingCount();
+  #sites = new CallSites();
   #nextMessageId = 1;
 
   constructor(host: SpaceHost, controlFd: number, mailboxFd: number) {
@@ -109,6 +116,8 @@ export class SystrapSpace implements AddressSpace {
   queueOperation(operation: MemoryOperation, via: GuestThread): void {
     const thread = this.#own(via);
     const { addr, length } = operation;
+    if (this.#sites.hasTable && this.#touchesTable(operation, thread)) return;
+    this.#noteCode(operation);
     switch (operation.kind) {
       case 'mapAnonymous': {
         const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | extraFlags(operation);
@@ -133,6 +142,77 @@ export class SystrapSpace implements AddressSpace {
         thread.queueRaw({ kind: OP_ADVISE, addr, length, prot: operation.advice });
         break;
     }
+  }
+
+  /**
+   * The table of patched calls is in the guest's range, and nothing of the guest's: it is neither
+   * replaced (ENOMEM, as where there is no room) nor unmapped. Returns true where that has been seen
+   * to.
+   */
+  #touchesTable(operation: MemoryOperation, thread: SystrapThread): boolean {
+    const { addr, length, kind } = operation;
+    const end = addr + length;
+    if (kind === 'remap' && overlapsTable(operation.newAddr, operation.newLength)) {
+      thread.failOperation(ENOMEM, operation.newAddr);
+      return true;
+    }
+    if (!overlapsTable(addr, length)) return false;
+    if (kind !== 'unmap') {
+      thread.failOperation(ENOMEM, addr);
+      return true;
+    }
+    this.#sites.removed(addr, length);
+    const behind = TABLE_START + TABLE_BYTES;
+    if (addr < TABLE_START) thread.queueRaw({ kind: OP_UNMAP, addr, length: TABLE_START - addr });
+    if (end > behind) thread.queueRaw({ kind: OP_UNMAP, addr: behind, length: end - behind });
+    return true;
+  }
+
+  #noteCode(operation: MemoryOperation): void {
+    const { addr, length } = operation;
+    const sites = this.#sites;
+    switch (operation.kind) {
+      case 'mapAnonymous':
+        sites.replaced(addr, length);
+        break;
+      case 'mapFile':
+        sites.fileMapped(addr, length, operation.prot, operation.shared);
+        break;
+      case 'protect':
+        sites.protectedAs(addr, length, operation.prot);
+        break;
+      case 'unmap':
+        sites.removed(addr, length);
+        break;
+      case 'remap':
+        sites.removed(addr, length);
+        sites.replaced(operation.newAddr, operation.newLength);
+        break;
+    }
+  }
+
+  /** Whether the call that trapped before `after` should be patched. */
+  siteTrapped(after: number, number: number): boolean {
+    return this.#host.patches && this.#sites.trapped(after, number);
+  }
+
+  /** Queues the patch of a site, if it is one that may be patched. */
+  queuePatch(after: number, number: number, via: SystrapThread): void {
+    const patch = this.#sites.patch(after, number, this.threads.size === 1);
+    if (patch === undefined) return;
+    via.queueRaw({
+      kind: OP_PATCH,
+      addr: patch.addr,
+      prot: patch.prot,
+      extra0: patch.number,
+      extra1: patch.entry,
+      flags: patch.isFirst ? 1 : 0,
+    });
+  }
+
+  /** Takes note that this space is a copy of `parent`. */
+  forkedFrom(parent: SystrapSpace): void {
+    this.#sites = parent.#sites.copy();
   }
 
   queueShownArguments(place: ArgumentPlace, via: GuestThread): void {
@@ -257,7 +337,7 @@ export class SystrapSpace implements AddressSpace {
     this.threads.delete(thread.slot);
     if (thread.slot === this.#leaderSlot) {
       thread.park();
-    } else if (this.#parked.length < MOST_PARKED && thread.hostTid !== 0) {
+    } else if (this.#parked.length < MOST_PARKED && thread.hostTid !== 0 && thread.fpAddr !== 0) {
       thread.park();
       const { slot, hostTid, shownName, place } = thread;
       this.#parked.push({ slot, hostTid, shownName, place });
@@ -272,7 +352,8 @@ export class SystrapSpace implements AddressSpace {
    * FP state. Returns undefined where no host thread is parked, or the FP state cannot be copied.
    */
   reuseThread(via: SystrapThread): SystrapThread | undefined {
-    if (via.hasOperations) return undefined;
+    // Behind a patched call stands no frame with an FP state.
+    if (via.hasOperations || via.fpAddr === 0) return undefined;
     const parked = this.#parked.pop();
     if (parked === undefined) return undefined;
     const thread = this.addThread(parked.slot);

@@ -254,6 +254,7 @@ export class Clones {
     done: (result: SysResult) => void,
   ): void {
     child.clonedFrom(via);
+    if (kind === 'process') child.space.forkedFrom(via.space);
     const clone: PendingClone = {
       kind,
       via,

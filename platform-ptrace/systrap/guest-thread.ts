@@ -6,6 +6,7 @@
 import { EFAULT, ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
+  EVENT_CALL,
   EVENT_FAULT,
   EVENT_INTERRUPTED,
   EVENT_OPERATION_FAILED,
@@ -34,6 +35,7 @@ import {
   type GuestThread,
   type Outcome,
   type OutcomeKind,
+  REG,
   REG_COUNT,
 } from '../../sentry/platform/guest-thread.ts';
 import type { SystrapSpace } from './address-space.ts';
@@ -154,6 +156,8 @@ export class SystrapThread implements GuestThread {
   /** Operations for which the slot has no room: they go in later turns. */
   readonly #overflow: RawOperation[] = [];
   #free: (() => void) | undefined = undefined;
+  /** The address after a call whose site is to be patched when the call is answered; else 0. */
+  #site = 0;
   /** The errno of an operation that failed before its turn (no room, no descriptor), else 0. */
   #failure = 0;
   #failureAddr = 0;
@@ -200,6 +204,7 @@ export class SystrapThread implements GuestThread {
     const at = this.base + SLOT.call;
     words[at] = result;
     words[at + 1] = !isErrno(result) && result <= 0x7fffffff ? 0 : Math.floor(result / TWO_32);
+    if (this.#site !== 0) this.space.queuePatch(this.#site, this.syscall[0] as number, this);
     this.#run(ORDER_RESULT);
   }
 
@@ -431,12 +436,14 @@ export class SystrapThread implements GuestThread {
   readStop(kind: number): boolean {
     this.#fetched = false;
     this.#changed = false;
-    if (kind === EVENT_SYSCALL) {
+    this.#site = 0;
+    if (kind === EVENT_SYSCALL || kind === EVENT_CALL) {
       const words = this.#host.words;
       const from = this.base + SLOT.call;
       const syscall = this.syscall;
       for (let i = 0; i < SLOT_CALL_WORDS; i++) syscall[i] = words[from + i] as number;
       this.outcome.kind = 'syscall';
+      if (kind === EVENT_SYSCALL) this.#trapped(syscall[0] as number);
       return true;
     }
     if (kind === EVENT_INTERRUPTED) {
@@ -446,6 +453,13 @@ export class SystrapThread implements GuestThread {
     if (kind === EVENT_FAULT) return this.#readFault();
     if (kind === EVENT_OPERATION_FAILED) return this.#readFailure();
     return false;
+  }
+
+  #trapped(number: number): void {
+    const ip = this.base + SLOT.regs + 2 * REG.rip;
+    const words = this.#host.words;
+    const after = ((words[ip] as number) >>> 0) + ((words[ip + 1] as number) >>> 0) * TWO_32;
+    if (this.space.siteTrapped(after, number)) this.#site = after;
   }
 
   #readFault(): boolean {

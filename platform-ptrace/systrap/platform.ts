@@ -56,6 +56,8 @@ const POLLS_PER_DESCRIPTOR_CHECK = 64;
 export interface SystrapOptions extends ZygoteFds {
   readonly clock: Clock;
   readonly memoryTrim?: IdleTrim;
+  /** Whether system calls that trap often are patched: true unless said otherwise. */
+  readonly patches?: boolean;
   /** Counts copies, where somebody wants to know. */
   readonly work?: WorkCounters | undefined;
 }
@@ -77,6 +79,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly region = new MailboxRegion();
   readonly words = this.region.words;
   readonly clones: Clones;
+  readonly patches: boolean;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
@@ -106,6 +109,7 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   constructor(options: SystrapOptions) {
     this.#clock = options.clock;
+    this.patches = options.patches ?? true;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(

@@ -252,15 +252,18 @@ export class Waiter {
       return;
     }
     this.#handOver.counters.sleeps++;
-    const leftNs = deadlineNs - this.#clock.monotonicNs();
+    const nowNs = this.#clock.monotonicNs();
+    const leftNs = deadlineNs - nowNs;
     const quietNs = this.#memoryTrim?.quietNs ?? Number.POSITIVE_INFINITY;
+    // A signal may end the sleep before the time is over.
+    const quietEndNs = quietNs < leftNs ? nowNs + quietNs : Number.POSITIVE_INFINITY;
     const sleepNs = Math.min(leftNs, quietNs);
     const timeout = sleepNs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(sleepNs));
     const count = native.epollWait(this.#epollFd, this.#ready, timeout);
     Atomics.store(this.#global, GLOBAL.sleeping, 0);
     this.#isChoosing = false;
     if (count > 0) this.#memoryTrim?.disturb();
-    else if (quietNs < leftNs && !this.#anything()) this.#memoryTrim?.trim();
+    else if (this.#clock.monotonicNs() >= quietEndNs && !this.#anything()) this.#memoryTrim?.trim();
     this.#deliver(count);
   }
 

@@ -43,6 +43,8 @@ export interface DoOptions {
   readonly straceTimes?: string;
   /** The empty string where no file is named. */
   readonly stats?: string;
+  /** Off by --no-patching. */
+  readonly patching: boolean;
   readonly profile?: string;
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
@@ -122,6 +124,7 @@ function planConfig(
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
+    patching: options.patching,
     network: options.network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,

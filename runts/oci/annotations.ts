@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings of single containers, by annotations of config.json:
 //   dev.runts.platform  systrap
+//   dev.runts.patching  true (default); false: system call instructions stay as they are
 //   dev.runts.network   none | host | sandbox
 //   dev.runts.overlay   memory: writes to the root stay in the sandbox and are forgotten; none (default)
 //   dev.runts.strace    true: the guest's system calls go to LOG_DIRECTORY/ID.strace
@@ -16,6 +17,7 @@ export type NetworkKind = 'none' | 'host' | 'sandbox';
 
 export interface ContainerSettings {
   readonly platform: 'systrap';
+  readonly patching: boolean;
   readonly network: NetworkKind;
   readonly overlay: boolean;
   readonly strace: boolean;
@@ -25,6 +27,7 @@ export interface ContainerSettings {
 
 const known: Readonly<Record<keyof ContainerSettings, readonly string[]>> = {
   platform: ['systrap'],
+  patching: ['true', 'false'],
   network: ['none', 'host', 'sandbox'],
   overlay: ['memory', 'none'],
   strace: ['true', 'false'],
@@ -51,6 +54,7 @@ export function readSettings(
   };
   return {
     platform: value('platform', 'systrap') as 'systrap',
+    patching: value('patching', 'true') === 'true',
     network: value('network', 'sandbox') as NetworkKind,
     overlay: value('overlay', 'none') === 'memory',
     strace: value('strace', 'false') === 'true',

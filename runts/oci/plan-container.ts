@@ -149,6 +149,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     debug: settings.debug,
     seccomp: 'kill',
     platform: settings.platform,
+    patching: settings.patching,
     network: settings.network === 'host' ? 'host' : 'none',
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,

@@ -78,7 +78,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const measurement = connections.newMeasurement?.(() => clock.monotonicNs());
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
-  const platform = newPlatform(clock, config.profile ? undefined : memoryTrim, measurement);
+  const trim = config.profile ? undefined : memoryTrim;
+  const platform = newPlatform(clock, trim, measurement, config.patching);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
   const kernel = newKernel(config, machine, connections, {
@@ -142,6 +143,7 @@ function newPlatform(
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
+  patches: boolean,
 ): Platform {
   try {
     const platform = createSystrapPlatform({
@@ -151,6 +153,7 @@ function newPlatform(
       clock,
       ...(memoryTrim === undefined ? {} : { memoryTrim }),
       work: measurement?.work,
+      patches,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {

@@ -24,6 +24,7 @@ const limits = ['--pids', '400', '--memory', '1g', '--timeout', `${SECONDS}s`];
 
 const programs = [
   'stub',
+  'patched',
   'fuzz',
   'races',
   'signals',

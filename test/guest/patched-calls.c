@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// System calls that are made again and again from one place: a kernel may rewrite the instruction
+// (runts does), and nobody may be able to tell but by reading the code.
+#include "check.h"
+
+#include <asm/prctl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+// Far more often than it takes to be rewritten.
+#define OFTEN 300
+
+// `mov $number, %eax; syscall` as the C library has it. NAME_inside is the second instruction.
+#define SITE(name, number)                                                \
+  __asm__(".text\n.p2align 3\n" #name ":\n mov $" #number ",%eax\n" #name \
+          "_inside: syscall\n"                                            \
+          " ret\n.p2align 3\n")
+SITE(site_getppid, 110);
+SITE(site_read, 0);
+SITE(site_arch_prctl, 158);
+SITE(site_sched_yield, 24);
+SITE(site_shared, 110);
+long site_getppid(void);
+long site_read(int, void *, size_t);
+long site_arch_prctl(int, unsigned long);
+long site_sched_yield(void);
+long site_shared(void);
+extern char site_shared_inside[];
+
+static void warm(void) {
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_getppid(), getppid());
+}
+
+TEST(results_stay_right) {
+  warm();
+  int pair[2];
+  OK(pipe(pair));
+  char byte;
+  for (int i = 0; i < OFTEN; i++) {
+    byte = (char)i;
+    CHECK_EQ(write(pair[1], &byte, 1), 1);
+    byte = 0;
+    CHECK_EQ(site_read(pair[0], &byte, 1), 1);
+    CHECK_EQ(byte, (char)i);
+  }
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_read(-1, &byte, 1), -EBADF);
+}
+
+/* Where the assembly below leaves what it found. */
+unsigned long registers_out[14];
+
+/* All registers but rax, rcx and r11 are as they were, those of vectors and the red zone included. */
+TEST(registers_stay) {
+  warm();
+  for (int i = 0; i < 2 * OFTEN; i++) {
+    __asm__ volatile(
+        "push %%rbp\n"
+        "push %%rbp\n"
+        "mov $0x1111, %%rdi\n mov $0x2222, %%rsi\n mov $0x3333, %%rdx\n mov $0x4444, %%r8\n"
+        "mov $0x5555, %%r9\n mov $0x6666, %%r10\n mov $0x7777, %%rbx\n mov $0x8888, %%r12\n"
+        "mov $0x9999, %%r13\n mov $0xaaaa, %%r14\n mov $0xbbbb, %%r15\n mov $0xcccc, %%rbp\n"
+        "movq %%r12, %%xmm5\n"
+        "movq $0x5a5a5a, -64(%%rsp)\n"
+        "call site_getppid\n"
+        "lea registers_out(%%rip), %%rax\n"
+        "mov %%rdi, 0(%%rax)\n mov %%rsi, 8(%%rax)\n mov %%rdx, 16(%%rax)\n mov %%r8, 24(%%rax)\n"
+        "mov %%r9, 32(%%rax)\n mov %%r10, 40(%%rax)\n mov %%rbx, 48(%%rax)\n mov %%r12, 56(%%rax)\n"
+        "mov %%r13, 64(%%rax)\n mov %%r14, 72(%%rax)\n mov %%r15, 80(%%rax)\n mov %%rbp, "
+        "88(%%rax)\n"
+        "movq %%xmm5, 96(%%rax)\n"
+        "mov -64(%%rsp), %%rcx\n mov %%rcx, 104(%%rax)\n"
+        "pop %%rbp\n pop %%rbp\n" ::
+            : "rax", "rcx", "rdx", "rdi", "rsi", "r8", "r9", "r10", "r11", "rbx", "r12", "r13",
+              "r14", "r15", "xmm5", "memory");
+    for (unsigned long k = 0; k < 12; k++) CHECK_EQ(registers_out[k], (k + 1) * 0x1111);
+    CHECK_EQ(registers_out[12], 0x8888UL);
+    CHECK_EQ(registers_out[13], 0x5a5a5aUL);
+  }
+}
+
+TEST(segment_base_is_the_programs) {
+  warm();
+  unsigned long base = 1;
+  for (int i = 0; i < OFTEN; i++) {
+    OK(site_arch_prctl(ARCH_GET_GS, (unsigned long)&base));
+    CHECK_EQ(base, 0UL);
+  }
+  static unsigned long word[4096] = {77};
+  OK(site_arch_prctl(ARCH_SET_GS, (unsigned long)word));
+  for (int i = 0; i < OFTEN; i++) {
+    unsigned long read;
+    CHECK_EQ(site_getppid(), getppid());
+    __asm__ volatile("mov %%gs:0, %0" : "=r"(read));
+    CHECK_EQ(read, 77UL);
+  }
+  OK(site_arch_prctl(ARCH_SET_GS, 0));
+  warm();
+}
+
+/* The instruction in the middle is one that programs may jump to, with another number. */
+TEST(middle_of_the_site) {
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_shared(), getppid());
+  for (int i = 0; i < 20; i++) {
+    long result;
+    __asm__ volatile("call *%[inside]"
+                     : "=a"(result)
+                     : [inside] "r"(site_shared_inside), "0"(39L)
+                     : "rcx", "r11", "memory");
+    CHECK_EQ(result, (long)getpid());
+  }
+}
+
+static volatile sig_atomic_t alarms;
+static volatile unsigned long strange_place;
+static unsigned long code_start, code_end;
+
+static void on_alarm(int number, siginfo_t *info, void *context) {
+  (void)number;
+  (void)info;
+  unsigned long ip = (unsigned long)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+  if (ip < code_start || ip >= code_end) strange_place = ip;
+  alarms++;
+}
+
+extern char __executable_start[], etext[];
+
+static void alarm_every_ms(int flags) {
+  code_start = (unsigned long)__executable_start;
+  code_end = (unsigned long)etext;
+  struct sigaction action = {.sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO | flags};
+  OK(sigaction(SIGALRM, &action, NULL));
+  struct itimerval each = {{0, 1000}, {0, 1000}};
+  OK(setitimer(ITIMER_REAL, &each, NULL));
+}
+
+/* Signals arrive, in time, and find the program where it is: in its own code. */
+TEST(signals_among_calls) {
+  warm();
+  alarm_every_ms(0);
+  long parent = getppid();
+  while (alarms < 300) CHECK_EQ(site_getppid(), parent);
+  CHECK_EQ(strange_place, 0UL);
+}
+
+TEST(interrupted_and_restarted) {
+  warm();
+  int pair[2];
+  char byte;
+  OK(pipe(pair));
+  for (int i = 0; i < OFTEN; i++) {
+    CHECK_EQ(write(pair[1], "x", 1), 1);
+    CHECK_EQ(site_read(pair[0], &byte, 1), 1);
+  }
+  alarm_every_ms(0);
+  for (int i = 0; i < 20; i++) CHECK_EQ(site_read(pair[0], &byte, 1), -EINTR);
+  alarm_every_ms(SA_RESTART);
+  pid_t child = fork();
+  if (child == 0) {
+    usleep(50000);
+    _exit(write(pair[1], "y", 1) == 1 ? 0 : 1);
+  }
+  alarm_every_ms(SA_RESTART);
+  byte = 0;
+  long got;
+  do got = site_read(pair[0], &byte, 1);
+  while (got == -EINTR);
+  CHECK_EQ(got, 1L);
+  CHECK_EQ(byte, 'y');
+  struct itimerval none = {{0, 0}, {0, 0}};
+  OK(setitimer(ITIMER_REAL, &none, NULL));
+  int status;
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK_EQ(status, 0);
+  CHECK_EQ(strange_place, 0UL);
+}
+
+TEST(children_inherit) {
+  warm();
+  pid_t self = getpid();
+  for (int i = 0; i < 10; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      for (int k = 0; k < OFTEN; k++)
+        if (site_getppid() != self) _exit(1);
+      for (int k = 0; k < OFTEN; k++)
+        if (site_sched_yield() != 0) _exit(2);
+      _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+  }
+}
+
+static void *call_often(void *failed) {
+  long parent = getppid();
+  for (int i = 0; i < 20 * OFTEN; i++) {
+    if (site_getppid() != parent || site_sched_yield() != 0) *(int *)failed = 1;
+  }
+  return NULL;
+}
+
+/* Threads that all run through a site while it is rewritten, and as many that start afterwards. */
+TEST(threads_race) {
+  for (int round = 0; round < 2; round++) {
+    pthread_t threads[8];
+    int failed[8] = {0};
+    for (int i = 0; i < 8; i++)
+      CHECK_EQ(pthread_create(&threads[i], NULL, call_often, &failed[i]), 0);
+    for (int i = 0; i < 8; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 8; i++) CHECK_EQ(failed[i], 0);
+  }
+}
+
+/* What a program maps and unmaps at low addresses does not take the way of its calls from it. */
+TEST(low_memory) {
+  warm();
+  char *low = (char *)0x30000000;
+  void *at = mmap(low, 0x10000, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (at != MAP_FAILED) *(volatile char *)at = 1;
+  OK(munmap(low, 0x10000000));
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_getppid(), getppid());
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_sched_yield(), 0);
+}
+
+TEST(code_that_is_written_again) {
+  /* A copy of a site in anonymous memory, and then another call in its place. */
+  unsigned char *code =
+      mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(code != MAP_FAILED);
+  const unsigned char ppid[] = {0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xc3};
+  memcpy(code, ppid, sizeof ppid);
+  long (*call)(void) = (long (*)(void))code;
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(call(), (long)getppid());
+  CHECK(memcmp(code, ppid, sizeof ppid) == 0);
+  code[1] = 39;
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(call(), (long)getpid());
+}
