@@ -95,6 +95,7 @@ export class MemoryMap {
    * with one call, and so do small gaps between them.
    */
   queueEmptying(thread: GuestThread): void {
+    this.space.queueNewProgram(thread);
     let start = 0;
     let end = 0;
     const unmap = (): void => {

@@ -453,18 +453,22 @@ TEST(much_old_memory_is_gone) {
 }
 
 HELPER(exec_again) {
-  int left = atoi(argv[1]);
+  int left = atoi(argv[1]), parent = atoi(argv[2]);
+  // Often enough for the call to be patched, in each of the programs.
+  for (int i = 0; i < 40; i++) CHECK_EQ(getppid(), parent);
   if (left == 0) return 29;
   char text[16];
   sprintf(text, "%d", left - 1);
-  execl(check_self, "prog", "@exec_again", text, NULL);
+  execl(check_self, "prog", "@exec_again", text, argv[2], NULL);
   return 99;
 }
 
 TEST(one_process_execs_many_times) {
+  char parent[16];
+  sprintf(parent, "%d", getpid());
   pid_t pid = OK(fork());
   if (pid == 0) {
-    execl(check_self, "prog", "@exec_again", "200", NULL);
+    execl(check_self, "prog", "@exec_again", "100", parent, NULL);
     _exit(99);
   }
   CHECK_EXIT(pid, 29);
@@ -474,7 +478,9 @@ TEST(one_process_execs_many_times) {
 TEST(vfork_without_shared_memory_ends_at_exec) {
   pid_t pid = OK((pid_t)syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0));
   if (pid == 0) {
-    execl(check_self, "prog", "@exec_again", "0", NULL);
+    char parent[16];
+    sprintf(parent, "%d", getppid());
+    execl(check_self, "prog", "@exec_again", "0", parent, NULL);
     _exit(99);
   }
   CHECK_EXIT(pid, 29);
