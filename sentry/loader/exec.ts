@@ -105,7 +105,10 @@ function* startInPlaceOnceDone(
   }
 }
 
-/** The old program is gone from the host by now: where the new one is not there, nothing is (force_fatal_sig). */
+/**
+ * The old program is gone from the host by now: where the new one is not there, nothing is
+ * (force_fatal_sig).
+ */
 function startInPlace(
   task: Task,
   request: ExecRequest,

@@ -40,7 +40,7 @@ export class MemoryMap {
   /** Private writable bytes that are no stack (RLIMIT_DATA; VmData). */
   dataBytes = 0;
   lockedBytes = 0;
-  /** What other processes may have mapped as well (MAP_SHARED, but for the vDSO's). */
+  /** Bytes that other processes may have mapped as well (MAP_SHARED, but for the vDSO's). */
   sharedBytes = 0;
   /** Threads with operations in flight: the scheduler looks at this at every stop. */
   busyThreads = 0;

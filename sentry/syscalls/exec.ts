@@ -70,12 +70,12 @@ class StringReader {
   }
 }
 
-/** What the two arrays of one call are read with: they mostly lie in the same pages. */
+/** Reads both arrays of one call, which mostly lie in the same pages. */
 interface StringSource {
   readonly task: Task;
   readonly pointers: StringReader;
   readonly texts: StringReader;
-  /** What strings and pointers may take together. */
+  /** Bytes that strings and pointers may still take together. */
   readonly budget: { left: number };
 }
 
