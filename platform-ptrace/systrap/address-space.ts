@@ -215,6 +215,12 @@ export class SystrapSpace implements AddressSpace {
     this.#sites = parent.#sites.copy();
   }
 
+  queueNewProgram(via: GuestThread): void {
+    if (this.#sites.hasTable)
+      this.#own(via).queueRaw({ kind: OP_UNMAP, addr: TABLE_START, length: TABLE_BYTES });
+    this.#sites = new CallSites();
+  }
+
   queueShownArguments(place: ArgumentPlace, via: GuestThread): void {
     this.#own(via).queueRaw({
       kind: OP_SHOW_ARGUMENTS,

@@ -86,7 +86,9 @@ export function endTask(task: Task, status = 0): void {
  * wait on.
  */
 export function dropThreadLists(task: Task): void {
-  wakeRobustList(task);
+  // Where nobody shares any of the memory, nobody sees what is marked in it.
+  if (task.mm.userCount > 1 || task.mm.map.sharedBytes > 0) wakeRobustList(task);
+  else task.robustList = 0;
   clearChildTid(task);
 }
 

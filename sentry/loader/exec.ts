@@ -3,8 +3,9 @@
 import { EAGAIN, EINTR, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { MS_NOSUID } from '../../abi/fs.ts';
-import { SIGCHLD } from '../../abi/signal.ts';
+import { SIGCHLD, SIGSEGV } from '../../abi/signal.ts';
 import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/stat.ts';
+import { signaledStatus } from '../../abi/wait.ts';
 import { XATTR_NAME_CAPS } from '../../abi/xattr.ts';
 import type { Blocking, MaybeBlocking } from '../base/wait.ts';
 import {
@@ -14,10 +15,10 @@ import {
   lacksFileCapabilities,
   wantsOtherIds,
 } from '../kernel/credentials.ts';
-import { dropThreadLists, endTask, releaseMemory } from '../kernel/exit.ts';
+import { dropThreadLists, endTask, groupExit, releaseMemory } from '../kernel/exit.ts';
 import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
 import { OneShot } from '../kernel/one-shot.ts';
-import { REGISTERS_SET } from '../kernel/result.ts';
+import { HANDED_OVER, REGISTERS_SET } from '../kernel/result.ts';
 import { noAlternateStack, type Task } from '../kernel/task.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
 import { isOwned } from '../vfs/node.ts';
@@ -27,16 +28,22 @@ import type { Path } from '../vfs/path.ts';
 import { WALK_FOLLOW } from '../vfs/path-walk.ts';
 import { MAY_READ, mayAccess } from '../vfs/permission.ts';
 import {
+  closeProgram,
   type LaidOutImage,
   type LoadedImage,
   type LoadRequest,
+  layOutOpened,
   layOutProgram,
   loadProgram,
+  openProgram,
   type ProgramIdentity,
   personalityAfter,
 } from './load.ts';
 
 const TASK_COMM_BYTES = 15;
+/** A program with more is not emptied, which takes one host call for each 256 MiB, but left to the host. */
+const MOST_BYTES_IN_PLACE = 4 * 1024 ** 3;
+const MOST_VMAS_IN_PLACE = 512;
 
 export interface ExecRequest {
   /** From openForExec; the caller keeps its reference. */
@@ -52,6 +59,77 @@ export interface ExecRequest {
  * host is slow.
  */
 export function execute(task: Task, request: ExecRequest): MaybeBlocking {
+  return executeInPlace(task, request) ?? executeInFresh(task, request);
+}
+
+/**
+ * Loads the program into the task's own host process, which costs neither a new process nor the end
+ * of the old one. Undefined where that cannot be: others use this memory too, there is much of it,
+ * or the new program must not trust what the old one may have left in its stub: it has other rights,
+ * or may not be read by whom it runs for.
+ */
+function executeInPlace(task: Task, request: ExecRequest): MaybeBlocking | undefined {
+  const { mm, group, thread } = task;
+  if (mm.userCount > 1 || group.tasks.size > 1 || !task.isLeader) return undefined;
+  if (mm.map.vmas.size > MOST_VMAS_IN_PLACE || mm.map.totalBytes > MOST_BYTES_IN_PLACE)
+    return undefined;
+  const own = loadRequest(task, request, { space: mm.space, thread });
+  const opened = openProgram(own);
+  if (isErrno(opened)) return opened;
+  const { secure, unreadable } = opened.identity;
+  if (secure || unreadable) {
+    closeProgram(opened);
+    return undefined;
+  }
+  mm.begin(task);
+  const image = layOutOpened({ ...own, replaced: mm }, opened);
+  if (isErrno(image)) return image;
+  dropThreadLists(task);
+  const done = new OneShot<SysResult>({ threadIsBusy: true });
+  const flushed = mm.space.tryFlush(thread, (result) => done.set(result));
+  const start = (result: SysResult): SysResult => startInPlace(task, request, image, result);
+  return flushed === undefined ? startInPlaceOnceDone(done, start) : start(flushed);
+}
+
+function* startInPlaceOnceDone(
+  done: OneShot<SysResult>,
+  start: (flushed: SysResult) => SysResult,
+): Blocking<SysResult> {
+  let isLeft = true;
+  try {
+    const flushed = yield* done.wait();
+    isLeft = false;
+    return start(flushed);
+  } finally {
+    if (isLeft) start(EINTR);
+  }
+}
+
+/**
+ * The old program is gone from the host by now: where the new one is not there, nothing is
+ * (force_fatal_sig).
+ */
+function startInPlace(
+  task: Task,
+  request: ExecRequest,
+  image: LaidOutImage,
+  flushed: SysResult,
+): SysResult {
+  const finished = image.finish(flushed);
+  if (isErrno(finished)) {
+    groupExit(task.group, signaledStatus(SIGSEGV, false));
+    return HANDED_OVER;
+  }
+  task.vforkDone?.();
+  task.vforkDone = undefined;
+  task.mm.retire(task.thread);
+  task.mm = image.mm;
+  task.thread.queueLoadFpState(0);
+  resetState(task, image.identity, request.path);
+  return REGISTERS_SET;
+}
+
+function executeInFresh(task: Task, request: ExecRequest): MaybeBlocking {
   const ready = new OneShot<boolean>();
   const fresh = tryFresh(task, ready);
   if (fresh === undefined) return executeOnceReady(task, request, ready);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // execve(2)'s loading: finds the program behind scripts, judges it, and builds its memory in a *fresh*
-// address space. Every failure before the end leaves the old program untouched: the caller only has to
-// destroy the fresh space.
+// address space, or in that of the program which it replaces. In a fresh one every failure before the
+// end leaves the old program untouched: the caller only has to destroy the fresh space.
 import {
   EFAULT,
   ELIBBAD,
@@ -78,6 +78,11 @@ export interface LoadRequest {
   readonly argv: readonly string[];
   readonly envp: readonly string[];
   readonly fresh: FreshAddressSpace;
+  /**
+   * The program that runs in `fresh` up to now, and gives way to this one (loader/exec.ts says
+   * when). Undefined where it is fresh indeed.
+   */
+  readonly replaced?: MemoryManager;
   readonly guestTop: number;
   readonly limits: { soft(resource: number): number };
   readonly sharedMemory: SharedMemorySource;
@@ -119,12 +124,36 @@ export function loadProgram(request: LoadRequest): Result<LoadedImage> {
 
 /** Up to what the guest's own process has to do for it. */
 export function layOutProgram(request: LoadRequest): Result<LaidOutImage> {
+  const opened = openProgram(request);
+  return isErrno(opened) ? opened : layOutOpened(request, opened);
+}
+
+/** A program that was found and judged. `layOutOpened` or `closeProgram` gives back what it holds. */
+export interface OpenedProgram extends ParsedProgram {
+  readonly found: FoundProgram;
+  readonly identity: ProgramIdentity;
+}
+
+/** Everything that needs no address space. */
+export function openProgram(request: Omit<LoadRequest, 'fresh'>): Result<OpenedProgram> {
   const argv = request.argv.length > 0 ? request.argv : [''];
   const found = findProgram(request.file, request.path, argv, request.open);
   if (isErrno(found)) return found;
-  const loaded = loadElf(request, found);
+  const opened = judge(request, found);
+  if (isErrno(opened)) found.file.release();
+  return opened;
+}
+
+export function closeProgram({ found, interpreter }: OpenedProgram): void {
   found.file.release();
-  return loaded;
+  interpreter?.file.release();
+}
+
+/** Closes the program in any case. */
+export function layOutOpened(request: LoadRequest, opened: OpenedProgram): Result<LaidOutImage> {
+  const image = build(request, opened.found, opened, opened.identity);
+  closeProgram(opened);
+  return image;
 }
 
 interface FoundProgram {
@@ -192,7 +221,10 @@ interface ParsedProgram {
   readonly interpreter: { readonly file: OpenFile; readonly elf: ElfImage } | undefined;
 }
 
-function parseProgram(request: LoadRequest, found: FoundProgram): Result<ParsedProgram> {
+function parseProgram(
+  request: Omit<LoadRequest, 'fresh'>,
+  found: FoundProgram,
+): Result<ParsedProgram> {
   const elf = parseElf(found.head, readerOf(found.file), request.guestTop);
   if (isErrno(elf)) return elf;
   if (elf.interpreter === undefined) return { elf, interpreter: undefined };
@@ -207,7 +239,7 @@ function parseProgram(request: LoadRequest, found: FoundProgram): Result<ParsedP
   return { elf, interpreter: { file, elf: parsed } };
 }
 
-function loadElf(request: LoadRequest, found: FoundProgram): Result<LaidOutImage> {
+function judge(request: Omit<LoadRequest, 'fresh'>, found: FoundProgram): Result<OpenedProgram> {
   const { limits } = request;
   const sizeError = checkArgumentSize(
     found.argv,
@@ -219,9 +251,9 @@ function loadElf(request: LoadRequest, found: FoundProgram): Result<LaidOutImage
   const program = parseProgram(request, found);
   if (isErrno(program)) return program;
   const identity = request.identify(found.file);
-  const image = isErrno(identity) ? identity : build(request, found, program, identity);
+  if (!isErrno(identity)) return { ...program, found, identity };
   program.interpreter?.file.release();
-  return image;
+  return identity;
 }
 
 function build(
@@ -243,11 +275,16 @@ function build(
     credentials: identity.credentials,
     group: unlimited,
   };
+  const { replaced } = request;
+  // What the old program has stays until nothing but the host can fail.
+  if (replaced !== undefined) mm.map.hold();
   const finish = lay(request, found, program, identity, mm, caller, layout);
   if (isErrno(finish)) {
     mm.map.clear();
     return finish;
   }
+  replaced?.map.queueEmptying(caller.thread);
+  mm.map.letGo(caller.thread);
   mm.setExecutable(found.file);
   return {
     mm,
@@ -298,7 +335,7 @@ function lay(
     vdsoAddr,
   );
   if (isErrno(stack)) return stack;
-  if (stack.bytes.length > layout.stackReserveBytes) return ENOMEM;
+  if (stack.length > layout.stackReserveBytes) return ENOMEM;
   return () => {
     mm.begin(caller);
     const written = writeContents(mm, stack, [...main.tails, ...(linker?.tails ?? [])]);
@@ -394,7 +431,8 @@ function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly T
     const zeroed = mm.memory.zero(addr, length);
     if (isErrno(zeroed) && writable) return EFAULT;
   }
-  return mm.memory.write(stack.stackPointer, stack.bytes);
+  const written = mm.memory.write(stack.stackPointer, stack.low);
+  return isErrno(written) ? written : mm.memory.write(stack.argStart, stack.high);
 }
 
 function describeImage(image: ImageLayout, main: LoadedSegments, stack: InitialStack): void {
@@ -419,11 +457,17 @@ function setRegisters(thread: GuestThread, entry: number, stackPointer: number):
   thread.registersChanged();
 }
 
-/** Numbers below 2^32 drawn from `fill`. */
+/** Numbers below 2^32 drawn from `fill`, some at a time: each is a call to the host. */
 function numberSource(randomFill: (bytes: Uint8Array) => void): (below: number) => number {
-  const word = new Uint32Array(1);
+  const words = new Uint32Array(8);
+  let next = words.length;
   return (below) => {
-    randomFill(new Uint8Array(word.buffer));
-    return (word[0] as number) % below;
+    if (next === words.length) {
+      randomFill(new Uint8Array(words.buffer));
+      next = 0;
+    }
+    const word = words[next] as number;
+    next += 1;
+    return word % below;
   };
 }

@@ -56,8 +56,12 @@ export interface AuxiliaryFacts {
 }
 
 export interface InitialStack {
-  /** To be written at `stackPointer`. */
-  readonly bytes: Uint8Array;
+  /** To be written at `stackPointer`: pointers, auxiliary vector and what that points to. */
+  readonly low: Uint8Array;
+  /** To be written at `argStart`: the strings. Zeroes lie between the two. */
+  readonly high: Uint8Array;
+  /** All of it, with what lies between. */
+  readonly length: number;
   readonly stackPointer: number;
   readonly argStart: number;
   readonly argEnd: number;
@@ -97,19 +101,20 @@ export function buildStack(request: StackRequest): Result<InitialStack> {
   const stackPointer = floor16(randomAddr - pointerCount * POINTER_BYTES);
   if (stackPointer <= 0) return E2BIG;
 
-  const bytes = new Uint8Array(top - stackPointer);
-  const view = new DataView(bytes.buffer);
-  const text = Buffer.from(bytes.buffer);
+  // Two pieces, for up to 8 KiB of nothing lie between: those pages need not be there.
+  const low = zeroes(platformAddr + PLATFORM.length + 1 - stackPointer);
+  const high = zeroes(top - argStart);
   let slot = 0;
   const push = (value: number): void => {
-    setU64(view, slot, value);
+    low.writeUInt32LE(value >>> 0, slot);
+    low.writeUInt32LE(Math.floor(value / 0x1_0000_0000), slot + 4);
     slot += POINTER_BYTES;
   };
   let stringAddr = argStart;
   const pushStrings = (strings: readonly string[]): void => {
     for (const string of strings) {
       push(stringAddr);
-      putText(text, string, stringAddr - stackPointer);
+      putText(high, string, stringAddr - argStart);
       stringAddr += string.length + 1;
     }
     push(0);
@@ -119,19 +124,21 @@ export function buildStack(request: StackRequest): Result<InitialStack> {
   const envStart = stringAddr;
   pushStrings(envp);
   const envEnd = stringAddr;
-  text.write(execfn, envEnd - stackPointer, 'latin1');
+  high.write(execfn, envEnd - argStart, 'latin1');
   const auxvAt = slot;
   for (const value of pairs) push(value);
-  text.write(PLATFORM, platformAddr - stackPointer, 'latin1');
-  bytes.set(request.random.subarray(0, RANDOM_BYTES), randomAddr - stackPointer);
+  low.write(PLATFORM, platformAddr - stackPointer, 'latin1');
+  low.set(request.random.subarray(0, RANDOM_BYTES), randomAddr - stackPointer);
   return {
-    bytes,
+    low,
+    high,
+    length: top - stackPointer,
     stackPointer,
     argStart,
     argEnd: envStart,
     envStart,
     envEnd,
-    auxv: bytes.slice(auxvAt, slot),
+    auxv: new Uint8Array(low.subarray(auxvAt, slot)),
   };
 }
 
@@ -184,7 +191,7 @@ function floor16(addr: number): number {
   return addr - (addr % 16);
 }
 
-function setU64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value >>> 0, true);
-  view.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
+/** Small ones come from Node's pool: memory of its own for each costs garbage collections. */
+function zeroes(length: number): Buffer {
+  return Buffer.allocUnsafe(length).fill(0);
 }

@@ -408,6 +408,17 @@ export class MemoryManager {
     return true;
   }
 
+  /**
+   * The only task that used this memory has got another in the same host process: what was mapped
+   * here is gone from the host already.
+   */
+  retire(thread: GuestThread): void {
+    this.programBreak.settled(thread);
+    this.userCount = 0;
+    this.map.clear();
+    this.#dropExecutable();
+  }
+
   /** Sets what /proc/PID/exe shows. Takes a reference of its own. */
   setExecutable(file: OpenFile): void {
     file.acquire();

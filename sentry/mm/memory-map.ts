@@ -14,7 +14,7 @@ import { finishLater } from '../base/leftovers.ts';
 import type { AddressSpace, MemoryOperation } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import { RangeMap } from './range-map.ts';
-import { VMA_GROWSDOWN, VMA_LOCKED, VMA_SHARED, VMA_STACK, type Vma } from './vma.ts';
+import { VMA_GROWSDOWN, VMA_LOCKED, VMA_SHARED, VMA_SPECIAL, VMA_STACK, type Vma } from './vma.ts';
 
 interface InFlight {
   readonly operation: MemoryOperation;
@@ -23,6 +23,9 @@ interface InFlight {
 }
 
 const nothing: readonly Vma[] = [];
+
+/** A gap that is unmapped along with what is around it. The stub unmaps 256 MiB with one call. */
+const SMALL_GAP_BYTES = 64 * 1024 * 1024;
 
 /** So many are joined one by one. */
 const FEW_VMAS = 16;
@@ -37,9 +40,13 @@ export class MemoryMap {
   /** Private writable bytes that are no stack (RLIMIT_DATA; VmData). */
   dataBytes = 0;
   lockedBytes = 0;
+  /** Bytes that other processes may have mapped as well (MAP_SHARED, but for the vDSO's). */
+  sharedBytes = 0;
   /** Threads with operations in flight: the scheduler looks at this at every stop. */
   busyThreads = 0;
   readonly #inFlight = new Map<GuestThread, InFlight[]>();
+  /** Operations that wait for `letGo`; undefined where each is queued at once. */
+  #held: MemoryOperation[] | undefined = undefined;
 
   constructor(space: AddressSpace) {
     this.space = space;
@@ -68,7 +75,41 @@ export class MemoryMap {
     }
     if (mine.length === 0) this.busyThreads += 1;
     mine.push({ operation, before });
-    this.space.queueOperation(operation, thread);
+    if (this.#held === undefined) this.space.queueOperation(operation, thread);
+    else this.#held.push(operation);
+  }
+
+  /** From now on operations are kept back: what they build may still come to nothing. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** Queues what was kept back on `thread`. */
+  letGo(thread: GuestThread): void {
+    for (const operation of this.#held ?? []) this.space.queueOperation(operation, thread);
+    this.#held = undefined;
+  }
+
+  /**
+   * Queues that the host takes all of it away, which the map itself goes on to tell. Neighbours go
+   * with one call, and so do small gaps between them.
+   */
+  queueEmptying(thread: GuestThread): void {
+    this.space.queueNewProgram(thread);
+    let start = 0;
+    let end = 0;
+    const unmap = (): void => {
+      if (end > start)
+        this.space.queueOperation({ kind: 'unmap', addr: start, length: end - start }, thread);
+    };
+    for (const vma of this.vmas) {
+      if (vma.start - end > SMALL_GAP_BYTES || end === start) {
+        unmap();
+        start = vma.start;
+      }
+      end = vma.end;
+    }
+    unmap();
   }
 
   /**
@@ -197,6 +238,7 @@ export class MemoryMap {
     this.totalBytes = 0;
     this.dataBytes = 0;
     this.lockedBytes = 0;
+    this.sharedBytes = 0;
   }
 
   /**
@@ -284,6 +326,7 @@ export class MemoryMap {
     if ((vma.flags & VMA_STACK) === 0) this.totalBytes += bytes;
     if (isData(vma)) this.dataBytes += bytes;
     if ((vma.flags & VMA_LOCKED) !== 0) this.lockedBytes += bytes;
+    if ((vma.flags & (VMA_SHARED | VMA_SPECIAL)) === VMA_SHARED) this.sharedBytes += bytes;
   }
 }
 

@@ -71,6 +71,12 @@ export interface AddressSpace {
   queueOperation(operation: MemoryOperation, via: GuestThread): void;
 
   /**
+   * Queues that what the platform itself keeps in guest memory goes: the kernel is about to unmap
+   * all the rest, for another program.
+   */
+  queueNewProgram(via: GuestThread): void;
+
+  /**
    * Queues: where a host that can show programs' arguments (ps(1)) finds those of this one. Does
    * not fail.
    */

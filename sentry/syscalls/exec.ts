@@ -30,7 +30,7 @@ const MANY_STRINGS = 2048;
  */
 class StringReader {
   readonly #task: Task;
-  readonly #page = Buffer.alloc(PAGE_SIZE);
+  readonly #page = Buffer.allocUnsafe(PAGE_SIZE);
   /** The page that was copied last. */
   #pageAddr = -1;
 
@@ -70,16 +70,22 @@ class StringReader {
   }
 }
 
-/** A NULL-terminated array of strings. `budget` is what strings and pointers may take together. */
+/** Reads both arrays of one call, which mostly lie in the same pages. */
+interface StringSource {
+  readonly task: Task;
+  readonly pointers: StringReader;
+  readonly texts: StringReader;
+  /** Bytes that strings and pointers may still take together. */
+  readonly budget: { left: number };
+}
+
+/** A NULL-terminated array of strings. */
 function* readStrings(
-  task: Task,
+  { task, pointers, texts, budget }: StringSource,
   addr: number,
-  budget: { left: number },
 ): Blocking<Result<string[]>> {
   const strings: string[] = [];
   if (addr === 0) return strings; // Linux takes NULL as an empty array.
-  const pointers = new StringReader(task);
-  const texts = new StringReader(task);
   for (let at = addr; ; at += POINTER_BYTES) {
     const pointer = pointers.pointer(at);
     if (isErrno(pointer)) return pointer;
@@ -134,11 +140,14 @@ function execOpened(
   envpAddr: number,
 ): MaybeBlocking {
   const quarter = task.group.limits.soft(RLIMIT_STACK) / 4;
-  const budget = { left: Math.max(MAX_STRING_BYTES, Math.min(MAX_TOTAL_BYTES, quarter)) };
+  const source: StringSource = {
+    task,
+    pointers: new StringReader(task),
+    texts: new StringReader(task),
+    budget: { left: Math.max(MAX_STRING_BYTES, Math.min(MAX_TOTAL_BYTES, quarter)) },
+  };
   return begin(
-    execWith(task, file, path, readStrings(task, argvAddr, budget), () =>
-      readStrings(task, envpAddr, budget),
-    ),
+    execWith(task, file, path, readStrings(source, argvAddr), () => readStrings(source, envpAddr)),
   );
 }
 

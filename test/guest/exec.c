@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // execve(2), fexecve(3), execveat(2): arguments, environment, auxiliary vector, scripts, what is kept.
 #include <elf.h>
+#include <sched.h>
+#include <setjmp.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -373,4 +375,113 @@ TEST(proc_shows_the_command_line) {
   ssize_t n = OK(readlink("/proc/self/exe", link, sizeof link - 1));
   link[n] = 0;
   CHECK_STR(link, check_self);
+}
+
+// ---- nothing of the old program is left ----
+
+static sigjmp_buf fault_jump;
+
+static void on_fault(int signal) {
+  (void)signal;
+  siglongjmp(fault_jump, 1);
+}
+
+static int is_readable(volatile char *at) {
+  struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
+  OK(sigaction(SIGSEGV, &action, NULL));
+  if (sigsetjmp(fault_jump, 1) != 0) return 0;
+  (void)*at;
+  return 1;
+}
+
+HELPER(old_memory) {
+  for (int i = 1; i < argc; i++) CHECK(!is_readable((char *)strtoul(argv[i], NULL, 16)));
+  // All of it is new: zeroes where nothing was written, and a heap of its own.
+  static char bss[100000];
+  for (size_t i = 0; i < sizeof bss; i++) CHECK_EQ(bss[i], 0);
+  char *heap = sbrk(4096);
+  for (int i = 0; i < 4096; i++) CHECK_EQ(heap[i], 0);
+  // Floating point control is as at the start of any program.
+  uint32_t mxcsr;
+  uint16_t control;
+  __asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(mxcsr), "=m"(control));
+  CHECK_EQ(mxcsr & 0xffc0, 0x1f80);
+  CHECK_EQ(control, 0x37f);
+  // What an mmap of mine gets is empty.
+  char *fresh = mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(fresh != MAP_FAILED);
+  for (int i = 0; i < 1 << 20; i += 512) CHECK_EQ(fresh[i], 0);
+  return 28;
+}
+
+static void exec_old_memory(size_t bytes) {
+  char texts[3][32];
+  static const uintptr_t places[3] = {0x10000000, 0x200000000000, 0x700000000000};
+  for (int i = 0; i < 3; i++) {
+    char *at = mmap((void *)places[i], bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    CHECK(at == (char *)places[i]);
+    *at = 'x';
+    sprintf(texts[i], "%lx", (unsigned long)places[i]);
+  }
+  uint32_t mxcsr = 0x3f80;
+  uint16_t control = 0x27f;
+  __asm__ volatile("ldmxcsr %0; fldcw %1" ::"m"(mxcsr), "m"(control));
+  char *argv[] = {"prog", "@old_memory", texts[0], texts[1], texts[2], NULL};
+  execve(check_self, argv, environ);
+  _exit(99);
+}
+
+TEST(old_memory_is_gone) {
+  pid_t pid = OK(fork());
+  if (pid == 0) exec_old_memory(1 << 20);
+  CHECK_EXIT(pid, 28);
+}
+
+TEST(much_old_memory_is_gone) {
+  pid_t pid = OK(fork());
+  if (pid == 0) exec_old_memory(128 << 20);
+  CHECK_EXIT(pid, 28);
+  pid = OK(fork());
+  if (pid == 0) {
+    // A reservation as large as Go and the sanitizers make.
+    void *at = mmap(NULL, 1UL << 40, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(at != MAP_FAILED);
+    exec_old_memory(1 << 20);
+  }
+  CHECK_EXIT(pid, 28);
+}
+
+HELPER(exec_again) {
+  int left = atoi(argv[1]), parent = atoi(argv[2]);
+  // Often enough for the call to be patched, in each of the programs.
+  for (int i = 0; i < 40; i++) CHECK_EQ(getppid(), parent);
+  if (left == 0) return 29;
+  char text[16];
+  sprintf(text, "%d", left - 1);
+  execl(check_self, "prog", "@exec_again", text, argv[2], NULL);
+  return 99;
+}
+
+TEST(one_process_execs_many_times) {
+  char parent[16];
+  sprintf(parent, "%d", getpid());
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    execl(check_self, "prog", "@exec_again", "100", parent, NULL);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 29);
+}
+
+// The child has its own copy of memory, and its parent waits all the same until it gives that up.
+TEST(vfork_without_shared_memory_ends_at_exec) {
+  pid_t pid = OK((pid_t)syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0));
+  if (pid == 0) {
+    char parent[16];
+    sprintf(parent, "%d", getppid());
+    execl(check_self, "prog", "@exec_again", "0", parent, NULL);
+    _exit(99);
+  }
+  CHECK_EXIT(pid, 29);
 }

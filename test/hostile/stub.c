@@ -11,6 +11,8 @@
 #endif
 #define FORK_FLAGS 0x1008011L
 #define THREAD_FLAGS 0x1250f00L
+// The area of a thread that a small process does not have.
+#define TRACE_OFFSET (0x2000000UL + 4000 * 0x10000UL)
 
 static const struct stub *hunt(void) {
   const struct stub *stub = find_stub();
@@ -565,4 +567,60 @@ TEST(silent_threads_keep_nobody_waiting) {
   hunt();
   run_attack(ask_the_silent, 0, 4000);
   check_well();
+}
+
+// An execve may go on in the host process of the program before it, with a stub that this one may have
+// changed. Never where the new program has rights that the old one had not.
+HELPER(looks_for_a_trace) {
+  const struct stub *stub = hunt();
+  (void)argc;
+  struct sigaction fault = {.sa_handler = probe_fault};
+  OK(sigaction(SIGSEGV, &fault, NULL));
+  CHECK_STR(argv[1], "trace");
+  return can_read(stub->base + TRACE_OFFSET) ? 31 : 32;
+}
+
+static int exec_with_a_trace(const char *program) {
+  const struct stub *stub = hunt();
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    long place = (long)(stub->base + TRACE_OFFSET);
+    CHECK_EQ(stub->call(SYS_mmap, place, 4096, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+             place);
+    *(volatile char *)place = 1;
+    execl(program, "prog", "@looks_for_a_trace", "trace", NULL);
+    _exit(99);
+  }
+  int status;
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+TEST(a_program_with_other_rights_gets_a_stub_that_nobody_had) {
+  hunt();
+  int in = OK(open(check_self, O_RDONLY));
+  int out = OK(open("other-rights", O_WRONLY | O_CREAT | O_TRUNC, 0700));
+  char buffer[65536];
+  for (ssize_t n; (n = OK(read(in, buffer, sizeof buffer))) > 0;)
+    CHECK_EQ(write(out, buffer, n), n);
+  OK(fchown(out, 1234, 1234));
+  OK(fchmod(out, 06755));
+  close(out);
+  CHECK_EQ(exec_with_a_trace("./other-rights"), 32);
+  // The trace is one: with the same rights it may be seen.
+  OK(chmod("other-rights", 0755));
+  CHECK_EQ(exec_with_a_trace("./other-rights"), 31);
+  // Nor where the program may be run and not read.
+  OK(chmod("other-rights", 0711));
+  OK(chmod(".", 0755));
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    OK(setgid(77));
+    OK(setuid(77));
+    _exit(exec_with_a_trace("./other-rights"));
+  }
+  CHECK_EXIT(pid, 32);
+  OK(unlink("other-rights"));
 }

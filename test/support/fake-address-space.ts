@@ -39,6 +39,10 @@ export class FakeAddressSpace implements AddressSpace {
     this.#perform(operation);
   }
 
+  queueNewProgram(): void {
+    // Nothing is kept in guest memory.
+  }
+
   queueShownArguments(): void {
     // There is no host that would show them.
   }
