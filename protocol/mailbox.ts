@@ -134,10 +134,19 @@ export const SLOT = {
   cpuNs: 74,
   fpAddr: 76,
   ops: 80,
-  window: 272,
+  kept: 272,
+  answers: 273,
+  window: 280,
 } as const;
 export const SLOT_CALL_WORDS = 14;
 export const SLOT_OPERATIONS = 16;
+
+/**
+ * Calls whose answers the Sentry may leave with the stub, which repeats them: their place in
+ * `answers`, and their bit in `kept`.
+ */
+export const KEPT = { getpid: 0, gettid: 1, getuid: 2, geteuid: 3, getgid: 4, getegid: 5 } as const;
+export const KEPT_ANSWERS = 8;
 
 /** Word offsets in struct operation. */
 export const OPERATION = {

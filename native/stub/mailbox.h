@@ -60,7 +60,9 @@ struct slot {
   uint64_t fp_addr;  /* of the FP state, as of the stop; 0: none */
   uint64_t cpu_base; /* the stub's own: what cpu_ns does not count */
   struct operation ops[SLOT_OPERATIONS];
-  uint8_t window[3008];
+  uint32_t kept; /* bits of KEPT: whose answers stand in `answers` */
+  uint32_t answers[KEPT_ANSWERS - 1];
+  uint8_t window[2976];
 };
 
 /* protocol/mailbox.ts counts in words of 32 bits. */
@@ -88,6 +90,8 @@ ASSERT_WORD(slot, listener_fd, SLOT_LISTENER_FD);
 ASSERT_WORD(slot, cpu_ns, SLOT_CPU_NS);
 ASSERT_WORD(slot, fp_addr, SLOT_FP_ADDR);
 ASSERT_WORD(slot, ops, SLOT_OPS);
+ASSERT_WORD(slot, kept, SLOT_KEPT);
+ASSERT_WORD(slot, answers, SLOT_ANSWERS);
 ASSERT_WORD(slot, window, SLOT_WINDOW);
 _Static_assert(sizeof(((struct slot *)0)->call) == 4 * SLOT_CALL_WORDS, "protocol/mailbox.ts");
 _Static_assert(sizeof(struct slot) == SLOT_BYTES && SLOT_BYTES == 4 * SLOT_WORDS,

@@ -7,55 +7,21 @@
  * Freestanding, position independent, no writable data, no FP registers, no %fs. Everything it keeps
  * lies in memory that the guest can write: nothing here is trusted by anybody but this guest.
  */
+#include "stub/descriptors.h"
 #include "stub/fpstate.h"
 #include "stub/frame.h"
 #include "stub/mailbox.h"
 #include "stub/memory.h"
 #include "stub/patch.h"
+#include "stub/places.h"
+#include "stub/registers.h"
 
-#define HIDDEN __attribute__((visibility("hidden")))
-
-enum {
-  SYS_write = 1,
-  SYS_close = 3,
-  SYS_recvmsg = 47,
-  SYS_clone = 56,
-  SYS_exit = 60,
-  SYS_prctl = 157,
-  SYS_futex = 202,
-  SYS_clock_gettime = 228,
-  SYS_seccomp = 317,
-};
 enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
-enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
-enum { MSG_DONTWAIT = 0x40 };
 /* The two flag sets that the filter knows: CLONE_PARENT|CHILD_SETTID|SIGCHLD, and
  * CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|CHILD_SETTID|CHILD_CLEARTID. */
 #define CLONE_PROCESS_FLAGS 0x1008011L
 #define CLONE_THREAD_FLAGS 0x1250f00L
 
-#define STASH_ENTRIES 32
-
-/* Descriptors received for somebody: messages may arrive at another thread than the one they are for. */
-struct stashed {
-  uint32_t id;
-  uint32_t count;
-  int32_t fds[2];
-};
-
-/* One private page of the process. */
-struct process_page {
-  uint32_t lock; /* 0 free, 1 held, 2 held and waited for */
-  int32_t control_fd;
-  uint32_t holders;   /* threads that hold passed descriptors now */
-  uint32_t releases;  /* how often one had held some */
-  uint32_t has_table; /* of patched calls */
-  struct stashed stash[STASH_ENTRIES];
-};
-
-extern HIDDEN char stub_base[], stub_thread_entry[], stub_boot_trap[], stub_copy_insn[],
-    stub_copy_fault[], stub_touch_read_insn[], stub_touch_write_insn[], stub_touch_fault[],
-    stub_call_exit[], stub_call_exit_end[], stub_call_trap[];
 HIDDEN void stub_on_signal(int number, struct signal_info *info, struct frame *frame);
 HIDDEN void stub_thread_main(struct frame *frame);
 HIDDEN void stub_boot_main(const struct stub_boot *boot);
@@ -74,23 +40,6 @@ HIDDEN void *memset(void *to, int value, size_t bytes) {
   return start;
 }
 
-static struct global_page *global(void) { return (void *)(stub_base + STUB_GLOBAL_OFFSET); }
-static struct process_page *process(void) { return (void *)(stub_base + STUB_PROCESS_OFFSET); }
-
-static uint64_t area_of(uint64_t index) {
-  return (uint64_t)stub_base + STUB_AREAS_OFFSET + index * STUB_AREA_BYTES;
-}
-
-static struct slot *slot_at(uint64_t index) {
-  return (struct slot *)(stub_base + STUB_MAILBOX_OFFSET) + index;
-}
-
-/* The slot of the thread whose stack this is. */
-static struct slot *own_slot(void) {
-  uint64_t here = (uint64_t)__builtin_frame_address(0);
-  return slot_at((here - area_of(0)) / STUB_AREA_BYTES);
-}
-
 /* struct prctl_mm_map: include/uapi/linux/prctl.h. */
 struct host_layout {
   uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
@@ -102,10 +51,6 @@ struct host_layout {
 _Static_assert(sizeof(struct host_layout) == 104, "struct prctl_mm_map");
 
 /* ---- waiting ---- */
-
-static long futex(uint32_t *word, long operation, uint32_t value) {
-  return stub_syscall(SYS_futex, (long)word, operation, value, 0, 0, 0);
-}
 
 /* Hands the slot to the Sentry. */
 static void post(struct slot *slot) {
@@ -130,155 +75,6 @@ static void wait_answer(struct slot *slot, uint32_t spins) {
                                   __ATOMIC_SEQ_CST);
     }
   }
-}
-
-static void lock_process(struct process_page *page) {
-  uint32_t seen = 0;
-  if (__atomic_compare_exchange_n(&page->lock, &seen, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
-    return;
-  }
-  while (__atomic_exchange_n(&page->lock, 2, __ATOMIC_ACQUIRE) != 0) {
-    futex(&page->lock, FUTEX_WAIT | FUTEX_PRIVATE, 2);
-  }
-}
-
-static void unlock_process(struct process_page *page) {
-  if (__atomic_exchange_n(&page->lock, 0, __ATOMIC_RELEASE) == 2) {
-    futex(&page->lock, FUTEX_WAKE | FUTEX_PRIVATE, 1);
-  }
-}
-
-/* ---- descriptors ---- */
-
-static void close_fd(long fd) { stub_syscall(SYS_close, fd, 0, 0, 0, 0, 0); }
-
-struct message_header {
-  void *name;
-  uint64_t name_bytes;
-  struct {
-    void *data;
-    uint64_t bytes;
-  } * parts;
-  uint64_t part_count;
-  void *control;
-  uint64_t control_bytes;
-  uint64_t flags;
-};
-
-/* Receives one message into the stash. 0 or -errno. */
-static long receive_one(struct process_page *page) {
-  struct passed_message body = {0, 0};
-  struct {
-    uint64_t bytes;
-    int32_t level;
-    int32_t type;
-    int32_t fds[2];
-    uint64_t spare;
-  } control = {0};
-  struct {
-    void *data;
-    uint64_t bytes;
-  } part = {&body, sizeof body};
-  struct message_header header = {0};
-  header.parts = (void *)&part;
-  header.part_count = 1;
-  header.control = &control;
-  header.control_bytes = 24; /* CMSG_SPACE(2 * sizeof(int)) */
-
-  long got = stub_syscall(SYS_recvmsg, page->control_fd, (long)&header, MSG_DONTWAIT, 0, 0, 0);
-  if (got < 0) return got;
-  uint64_t count = control.bytes >= 16 ? (control.bytes - 16) / 4 : 0;
-  if (got != sizeof body || count != body.count || count == 0) return -EIO;
-  for (int i = 0; i < STASH_ENTRIES; i++) {
-    struct stashed *entry = &page->stash[i];
-    if (entry->count != 0) continue;
-    entry->id = body.id;
-    entry->count = (uint32_t)count;
-    entry->fds[0] = control.fds[0];
-    entry->fds[1] = control.fds[1];
-    return 0;
-  }
-  for (uint64_t i = 0; i < count; i++) close_fd(control.fds[i]);
-  return -EIO;
-}
-
-/* The descriptors of message `id`, which the Sentry has sent before it gave the order. 0 or -errno. */
-static long take_descriptors(uint32_t id, int32_t fds[2]) {
-  struct process_page *page = process();
-  long result = 0;
-  lock_process(page);
-  while (result == 0) {
-    for (int i = 0; i < STASH_ENTRIES; i++) {
-      struct stashed *entry = &page->stash[i];
-      if (entry->count == 0 || entry->id != id) continue;
-      fds[0] = entry->fds[0];
-      fds[1] = entry->fds[1];
-      entry->count = 0;
-      __atomic_fetch_add(&page->holders, 1, __ATOMIC_RELAXED);
-      unlock_process(page);
-      return 0;
-    }
-    result = receive_one(page);
-  }
-  unlock_process(page);
-  return result;
-}
-
-static void release_descriptors(void) {
-  struct process_page *page = process();
-  __atomic_fetch_add(&page->releases, 1, __ATOMIC_SEQ_CST);
-  __atomic_fetch_sub(&page->holders, 1, __ATOMIC_SEQ_CST);
-}
-
-/* ---- registers ---- */
-
-static uint64_t read_fs_base(void) {
-  uint64_t base;
-  __asm__ volatile("rdfsbase %0" : "=r"(base));
-  return base;
-}
-
-/* The thread's block at the top of the area in which `frame` lies. */
-static struct call_block *block_of(const void *frame) {
-  uint64_t area = (uint64_t)frame & ~(STUB_AREA_BYTES - 1);
-  return (struct call_block *)(area + STUB_AREA_BYTES - STUB_AREA_RESERVED);
-}
-
-/*
- * The guest's segment base: while it has none of its own, the register holds the block, by which
- * patched calls find their thread. A new thread starts with its creator's.
- */
-static uint64_t read_gs_base(void) {
-  uint64_t base;
-  __asm__ volatile("rdgsbase %0" : "=r"(base));
-  uint64_t offset = base - area_of(0);
-  int is_block = offset < STUB_SLOTS * STUB_AREA_BYTES &&
-                 offset % STUB_AREA_BYTES == STUB_AREA_BYTES - STUB_AREA_RESERVED;
-  return is_block ? 0 : base;
-}
-
-static void write_gs_base(uint64_t base, const void *frame) {
-  if (base == 0) base = (uint64_t)block_of(frame);
-  __asm__ volatile("wrgsbase %0" ::"r"(base));
-}
-
-static void save_registers(struct slot *slot, const struct frame *frame) {
-  for (int i = 0; i <= GREG_EFLAGS; i++) slot->regs[i] = frame->gregs[i];
-  slot->regs[18] = read_fs_base();
-  slot->regs[19] = read_gs_base();
-  slot->fp_addr = (uint64_t)frame->fpstate;
-}
-
-static void load_registers(const struct slot *slot, struct frame *frame) {
-  for (int i = 0; i <= GREG_EFLAGS; i++) frame->gregs[i] = slot->regs[i];
-  __asm__ volatile("wrfsbase %0" ::"r"(slot->regs[18]));
-  write_gs_base(slot->regs[19], frame);
-}
-
-static void save_call(struct slot *slot, const struct frame *frame) {
-  static const uint8_t order[7] = {GREG_RAX, GREG_RDI, GREG_RSI, GREG_RDX,
-                                   GREG_R10, GREG_R8,  GREG_R9};
-  for (int i = 0; i < 7; i++) slot->call[i] = frame->gregs[order[i]];
 }
 
 /* ---- operations ---- */
@@ -549,6 +345,26 @@ static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
 
 /* ---- patched calls (entry.S: stub_call_entry) ---- */
 
+/* The place in slot->answers of a call that the Sentry may have answered for good; -1: none. */
+static int kept_place(uint64_t number) {
+  switch (number) {
+    case 39:
+      return KEPT_GETPID;
+    case 186:
+      return KEPT_GETTID;
+    case 102:
+      return KEPT_GETUID;
+    case 107:
+      return KEPT_GETEUID;
+    case 104:
+      return KEPT_GETGID;
+    case 108:
+      return KEPT_GETEGID;
+    default:
+      return -1;
+  }
+}
+
 /*
  * On the thread's own stack, in no signal handler. Returns 0 where the guest goes on with
  * block->rax. Any order that wants more than a result wants a signal frame too, so 1 makes one:
@@ -556,6 +372,11 @@ static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
  */
 long stub_on_call(struct call_block *block) {
   struct slot *slot = own_slot();
+  int place = kept_place(block->rax);
+  if (place >= 0 && (slot->kept >> place & 1) != 0) {
+    block->rax = slot->answers[place];
+    return 0;
+  }
   const uint64_t regs[SLOT_REGISTERS - 2] = {
       block->r8,  block->r9,  block->r10, block->flags, block->r12, block->r13,
       block->r14, block->r15, block->rdi, block->rsi,   block->rbp, block->rbx,

@@ -11,6 +11,7 @@ import {
   EVENT_INTERRUPTED,
   EVENT_OPERATION_FAILED,
   EVENT_SYSCALL,
+  KEPT,
   OP_ADVISE,
   OP_CPU_TIME,
   OP_LOAD_FP,
@@ -33,6 +34,7 @@ import {
 } from '../../protocol/mailbox.ts';
 import {
   type GuestThread,
+  type KeptCall,
   type Outcome,
   type OutcomeKind,
   REG,
@@ -167,6 +169,8 @@ export class SystrapThread implements GuestThread {
     this.space = space;
     this.slot = slot;
     this.base = base;
+    // Of the thread that had the slot before.
+    host.words[base + SLOT.kept] = 0;
   }
 
   get fpStateBytes(): number {
@@ -230,6 +234,17 @@ export class SystrapThread implements GuestThread {
 
   queueLoadFpState(addr: number): void {
     this.queueRaw({ kind: OP_LOAD_FP, addr });
+  }
+
+  keepAnswer(call: KeptCall, answer: number): void {
+    if (this.state !== 'stopped') return;
+    const words = this.#host.words;
+    words[this.base + SLOT.answers + KEPT[call]] = answer;
+    words[this.base + SLOT.kept] = (words[this.base + SLOT.kept] as number) | (1 << KEPT[call]);
+  }
+
+  forgetAnswers(): void {
+    if (this.state !== 'gone') this.#host.words[this.base + SLOT.kept] = 0;
   }
 
   showName(name: string): void {

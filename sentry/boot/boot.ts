@@ -200,6 +200,7 @@ function newKernel(
       ? () => undefined
       : (text) => channel.send(eventLine({ type: 'warning', text })),
     observer: tracer,
+    watchesCalls: tracer !== undefined || measurement !== undefined,
     dispatch: measurement === undefined ? dispatch : measurement.counting(dispatch),
     program: {
       sharedMemory: new SharedMemoryFileSystem({ clock, account: memory }),

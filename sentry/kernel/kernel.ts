@@ -70,6 +70,8 @@ export interface KernelOptions {
   /** Runs one syscall of a task: the table's dispatch. */
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly observer?: TaskObserver | undefined;
+  /** Somebody counts or prints each system call: none may be answered without the kernel. */
+  readonly watchesCalls: boolean;
   readonly program: ProgramEnvironment;
   /** Fills the whole array with random bytes. */
   readonly randomFill: (bytes: Uint8Array) => void;
@@ -103,6 +105,7 @@ export class Kernel {
   readonly log: (level: LogLevel, message: string) => void;
   readonly tell: (message: string) => void;
   readonly observer: TaskObserver | undefined;
+  readonly watchesCalls: boolean;
   readonly dispatch: (task: Task) => MaybeBlocking;
   readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
@@ -163,6 +166,7 @@ export class Kernel {
     this.tell = options.tell;
     this.dispatch = options.dispatch;
     this.observer = options.observer;
+    this.watchesCalls = options.watchesCalls;
     this.turns = options.turns;
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;

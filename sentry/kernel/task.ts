@@ -9,7 +9,7 @@ import type { Blocking, MaybeBlocking, Sleep, Wake, Waker } from '../base/wait.t
 import type { GuestMemory } from '../mm/guest-memory.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
 import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
-import { type GuestThread, getRegister, REG } from '../platform/guest-thread.ts';
+import { type GuestThread, getRegister, type KeptCall, REG } from '../platform/guest-thread.ts';
 import type { Caller } from '../vfs/caller.ts';
 import type { Credentials } from '../vfs/credentials.ts';
 import type { FdTable } from '../vfs/fd-table.ts';
@@ -66,7 +66,7 @@ export class Task implements Caller, Waker {
   group: ThreadGroup;
   /** Unlike `tid` of this task alone, in all namespaces and times; a leader's is its process's. */
   readonly serial: number;
-  credentials: Credentials;
+  #credentials: Credentials;
   mm: MemoryManager;
   files: FdTable;
   fs: FsContext;
@@ -96,8 +96,7 @@ export class Task implements Caller, Waker {
   restart: (() => MaybeBlocking) | undefined = undefined;
   parentDeathSignal = 0;
   noNewPrivileges = false;
-  /** seccomp(2): undefined while it restricts nothing. */
-  seccomp: Seccomp | undefined = undefined;
+  #seccomp: Seccomp | undefined = undefined;
   timerSlackNs = 50_000;
   niceness = 0;
   /** Kept and shown, without effect. */
@@ -127,7 +126,7 @@ export class Task implements Caller, Waker {
     this.tid = parts.tid;
     this.group = parts.group;
     this.serial = parts.group.leader === undefined ? parts.group.serial : parts.kernel.nextSerial();
-    this.credentials = parts.credentials;
+    this.#credentials = parts.credentials;
     this.mm = parts.mm;
     this.files = parts.files;
     this.fs = parts.fs;
@@ -139,6 +138,36 @@ export class Task implements Caller, Waker {
     this.group.holdings.force(OBJECT_COST.task);
     this.pending = new PendingSignals(this.group.holdings);
     this.startTimeNs = parts.kernel.clock.monotonicNs();
+  }
+
+  get credentials(): Credentials {
+    return this.#credentials;
+  }
+
+  set credentials(credentials: Credentials) {
+    this.#credentials = credentials;
+    // A task that runs no guest code has no thread.
+    this.thread?.forgetAnswers();
+  }
+
+  /** seccomp(2): undefined while it restricts nothing. */
+  get seccomp(): Seccomp | undefined {
+    return this.#seccomp;
+  }
+
+  set seccomp(seccomp: Seccomp | undefined) {
+    this.#seccomp = seccomp;
+    this.thread?.forgetAnswers();
+  }
+
+  /**
+   * Leaves the answer of a call with the platform, unless each call is to be seen: by a filter of
+   * the guest's, or by who counts and prints them. Returns the answer.
+   */
+  answerFromNowOn(call: KeptCall, answer: number): number {
+    if (this.#seccomp === undefined && !this.kernel.watchesCalls)
+      this.thread.keepAnswer(call, answer);
+    return answer;
   }
 
   get memory(): GuestMemory {

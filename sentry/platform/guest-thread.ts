@@ -65,6 +65,9 @@ export interface Outcome {
   readonly errno: number;
 }
 
+/** Calls whose answers a platform may repeat by itself. */
+export type KeptCall = 'getpid' | 'gettid' | 'getuid' | 'geteuid' | 'getgid' | 'getegid';
+
 export interface GuestThread {
   readonly space: AddressSpace;
   readonly outcome: Outcome;
@@ -135,6 +138,15 @@ export interface GuestThread {
    * else by the thread. 0 where unknown.
    */
   cpuNs(): number;
+
+  /**
+   * Leaves the answer of the call that the stopped thread makes with the platform, which may repeat
+   * it without asking until `forgetAnswers`. For calls whose answers stay, without arguments and
+   * effects.
+   */
+  keepAnswer(call: KeptCall, answer: number): void;
+  /** Answers that were kept are not right any more. Also for a thread that runs. */
+  forgetAnswers(): void;
 
   /**
    * Ends this guest thread only (not the last of its space: use AddressSpace.destroy). Must be

@@ -266,12 +266,12 @@ function sysCapset(task: Task, args: SyscallArgs): SysResult {
 }
 
 export const credentialRows: readonly Row[] = [
-  direct(102, 'getuid', [], (task) => task.credentials.uid),
-  direct(104, 'getgid', [], (task) => task.credentials.gid),
+  direct(102, 'getuid', [], (task) => task.answerFromNowOn('getuid', task.credentials.uid)),
+  direct(104, 'getgid', [], (task) => task.answerFromNowOn('getgid', task.credentials.gid)),
   direct(105, 'setuid', ['uid'], sysSetuid),
   direct(106, 'setgid', ['gid'], sysSetgid),
-  direct(107, 'geteuid', [], (task) => task.credentials.euid),
-  direct(108, 'getegid', [], (task) => task.credentials.egid),
+  direct(107, 'geteuid', [], (task) => task.answerFromNowOn('geteuid', task.credentials.euid)),
+  direct(108, 'getegid', [], (task) => task.answerFromNowOn('getegid', task.credentials.egid)),
   direct(113, 'setreuid', ['uid', 'uid'], sysSetreuid),
   direct(114, 'setregid', ['gid', 'gid'], sysSetregid),
   direct(115, 'getgroups', ['int', 'addr'], sysGetgroups),

@@ -57,9 +57,9 @@ function sysSetTidAddress(task: Task, args: SyscallArgs): SysResult {
 }
 
 export const processRows: readonly Row[] = [
-  direct(39, 'getpid', [], (task) => task.group.id),
+  direct(39, 'getpid', [], (task) => task.answerFromNowOn('getpid', task.group.id)),
   direct(110, 'getppid', [], (task) => task.group.parentId),
-  direct(186, 'gettid', [], (task) => task.tid),
+  direct(186, 'gettid', [], (task) => task.answerFromNowOn('gettid', task.tid)),
   direct(109, 'setpgid', ['pid', 'pid'], sysSetpgid),
   direct(111, 'getpgrp', [], (task) => task.group.processGroup.id),
   direct(112, 'setsid', [], sysSetsid),

@@ -182,6 +182,8 @@ export function fakeThread(space: AddressSpace): GuestThread {
     refreshCpuTime: () => true,
     cpuNs: () => 0,
     showName: () => undefined,
+    keepAnswer: nothing,
+    forgetAnswers: nothing,
     queueSaveFpState: nothing,
     queueLoadFpState: nothing,
     exit: nothing,

@@ -71,6 +71,7 @@ export class FakeKernel {
       network: {} as KernelOptions['network'],
       settings: new Settings(),
       mainHasShell: false,
+      watchesCalls: false,
       mainStopped: () => undefined,
     });
     this.container = this.newContainer('first', new PidNamespace(this.kernel), true);
