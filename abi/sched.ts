@@ -104,3 +104,6 @@ export interface SchedulingRequest {
   readonly deadlineNs: number;
   readonly periodNs: number;
 }
+
+/** sizeof(cpu_set_t): the C library's set of processors. */
+export const CPU_SET_BYTES = 128;

@@ -4,6 +4,7 @@
 // it with strace(1).
 import { F_DUPFD_CLOEXEC } from '../abi/fcntl.ts';
 import { IN_CLOEXEC, IN_NONBLOCK } from '../abi/inotify.ts';
+import { CPU_SET_BYTES } from '../abi/sched.ts';
 import type { FilterRow, FilterSpec } from '../native/seccomp/bpf.ts';
 import { nodeRows } from '../native/seccomp/node-rows.ts';
 import { WATCH_MASK } from './watches.ts';
@@ -28,6 +29,15 @@ const always: readonly FilterRow[] = [
     number: 72,
     why: 'duplicates',
     args: [{ arg: 1, width: 32, eq: F_DUPFD_CLOEXEC }],
+  },
+  {
+    name: 'sched_setaffinity',
+    number: 203,
+    why: 'works on the processor on which the sentry waits',
+    args: [
+      { arg: 0, eq: 0 },
+      { arg: 1, eq: CPU_SET_BYTES },
+    ],
   },
   { name: 'fgetxattr', number: 193, why: 'extended attributes' },
   { name: 'flistxattr', number: 196, why: 'extended attributes' },

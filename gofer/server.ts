@@ -7,7 +7,7 @@ import { native } from '../native/addon.ts';
 import type { MemoryTrim } from '../native/memory-trim.ts';
 import type { Message } from '../protocol/gofer/message.ts';
 import { OPENED_MAX } from '../protocol/gofer/opened.ts';
-import { REPLY_BYTES, REQUEST_BYTES } from '../protocol/gofer/operations.ts';
+import { cpuOf, operationOf, REPLY_BYTES, REQUEST_BYTES } from '../protocol/gofer/operations.ts';
 import { MessageReader, MessageWriter } from '../protocol/gofer/wire.ts';
 import { type AttachPoint, HostTree, type TreeOptions } from './host-tree.ts';
 import type { GoferContext } from './operations/context.ts';
@@ -35,6 +35,8 @@ class GoferServer implements GoferContext {
   readonly #request = new MessageReader(REQUEST_BYTES);
   readonly #reply = new MessageWriter(REPLY_BYTES);
   readonly #fds = new Int32Array(OPENED_MAX);
+  /** The processor to which this process was moved last. */
+  #cpu = -1;
 
   constructor(options: GoferOptions) {
     this.#options = options;
@@ -65,9 +67,19 @@ class GoferServer implements GoferContext {
     else memoryTrim?.disturb();
   }
 
+  /** The next request finds this process on the processor of the Sentry. */
+  #moveTo(cpu: number): void {
+    if (cpu === this.#cpu || cpu < 0) return;
+    this.#cpu = cpu;
+    // A host that refuses (a cpuset that changed) leaves it where it is.
+    native.setAffinity(0, cpu);
+  }
+
   /** One request of `length` bytes. Answers the errno of sending the reply, or 0. */
   #serve(length: number): SysResult {
-    const row = rows[this.#request.start(length).u32()];
+    const head = this.#request.start(length).u32();
+    this.#moveTo(cpuOf(head));
+    const row = rows[operationOf(head)];
     const answer = row === undefined ? EINVAL : this.#answer(row);
     const sent = row?.operation.answer === 'none' ? 0 : this.#send(row, answer);
     this.tree.requestEnds();

@@ -27,6 +27,16 @@ import { treeDirectory } from './tree.ts';
 /** Ids from here on are held files, below are directories. */
 export const FIRST_HELD = 0x8000_0000;
 
+/**
+ * A request begins with one number: the operation's, and above it the processor on which the
+ * Sentry waits for the reply (plus 1; 0: it does not say). The two never work at the same time, and
+ * a wake-up costs a tenth on the processor that both use.
+ */
+export const requestHead = (operation: number, cpu: number): number =>
+  operation + (cpu + 1) * 0x1_0000;
+export const operationOf = (head: number): number => head & 0xffff;
+export const cpuOf = (head: number): number => (head >>> 16) - 1;
+
 /** Bits of setAttributes' mask. */
 export const CHANGE = { mode: 1, owner: 2, size: 4, atime: 8, mtime: 16 } as const;
 

@@ -4,6 +4,7 @@
 // seccomp` prints this list and test/posture compares it with what strace(1) sees.
 
 import { F_ADD_SEALS, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFL } from '../../abi/fcntl.ts';
+import { CPU_SET_BYTES } from '../../abi/sched.ts';
 import { AF_UNIX, SOL_SOCKET } from '../../abi/socket.ts';
 import { TIOCGWINSZ } from '../../abi/termios.ts';
 import type { FilterRow, FilterSpec } from '../../native/seccomp/bpf.ts';
@@ -13,8 +14,6 @@ import { networkRows } from './network-filter.ts';
 
 /** SOCK_SEQPACKET | SOCK_CLOEXEC. */
 const SEQUENCED_PACKETS = 0o2000005;
-/** sizeof(cpu_set_t). */
-const CPU_SET_BYTES = 128;
 const CLOEXEC_NONBLOCK = 0o2004000;
 const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;

@@ -26,6 +26,7 @@ import {
   REQUEST_BYTES,
   type ReplyOf,
   type RequestOf,
+  requestHead,
   UNCHANGED_ID,
   type Unanswered,
 } from '../../../protocol/gofer/operations.ts';
@@ -391,7 +392,7 @@ export class GoferClient {
    */
   #send<Q>(operation: Asked<Q>, values: Q): SysResult {
     if (this.#isClosed) return EIO;
-    const request = this.#request.reset().u32(operation.number);
+    const request = this.#request.reset().u32(requestHead(operation.number, native.currentCpu()));
     operation.request.encode(request, values);
     for (;;) {
       const sent = native.sendMessage(
