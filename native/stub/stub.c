@@ -174,6 +174,8 @@ static long run_operation(const struct operation *op, struct slot *slot,
     case OP_MAP_FILE:
       return map_file(op);
     case OP_UNMAP:
+      /* The Sentry alone unmaps the table, for the program that execve starts. */
+      if (op->addr == TABLE_START && op->length == TABLE_BYTES) process()->has_table = 0;
       return in_pieces(SYS_munmap, op->addr, op->length, 0);
     case OP_PROTECT:
       return in_pieces(SYS_mprotect, op->addr, op->length, op->prot);

@@ -86,6 +86,8 @@ export class SystrapSpace implements AddressSpace {
   isDead = false;
   isFrozen = false;
   isGone = false;
+  /** Resident bytes as the host last told them. */
+  toldResidentBytes = 0;
   /** Live threads by slot. */
   readonly threads: Map<number, SystrapThread> = new Map();
   /** Those of them that have stopped and stand in line (stops.ts). */
@@ -287,10 +289,14 @@ export class SystrapSpace implements AddressSpace {
     const cpuNs = pid === 0 ? 0 : native.cpuTimeNs(pid);
     const mappings = this.#mappings;
     const mailboxFd = this.#mailboxFd;
+    const told = (bytes: SysResult): SysResult => {
+      this.toldResidentBytes = bytes;
+      return bytes;
+    };
     return {
       // Getters, because this costs three host calls and few callers want it.
       get residentBytes(): SysResult {
-        return pid === 0 ? 0 : native.residentBytes(pid);
+        return pid === 0 ? 0 : told(native.residentBytes(pid));
       },
       get chargedBytes(): SysResult {
         if (pid === 0) return 0;

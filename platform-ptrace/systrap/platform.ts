@@ -31,6 +31,7 @@ import type {
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
+import { ANYWHERE } from './hand-over.ts';
 import { MailboxRegion } from './mailbox-region.ts';
 import { Patience } from './patience.ts';
 import { Stops } from './stops.ts';
@@ -46,6 +47,11 @@ import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts
 const TRY_NS = 2e6;
 /** How long nobody is waited for after a wait that was in vain. */
 const TRY_PAUSE_NS = 20e6;
+/**
+ * A process that dies gives its memory back itself, and one with more than this shall not do so on
+ * the Sentry's processor. For less, waking another processor costs as much.
+ */
+const LARGE_BYTES = 8 * 1024 * 1024;
 /** How far past the highest known host pid strangers are looked for. */
 const STRANGER_RANGE = 1024;
 /**
@@ -86,6 +92,8 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly #clock: Clock;
   readonly #waiter: Waiter;
   readonly #zygote: SystrapThread;
+  /** The one above and those of containers with cgroups of their own. */
+  readonly #zygotes: Set<SystrapThread> = new Set();
   #events: PlatformEvents | undefined;
   /**
    * The address spaces by the pids of their host processes. A destroyed one stays here until it is
@@ -212,6 +220,7 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   wait(untilNs: number): void {
     if (this.poll()) return;
+    this.#refillPools();
     const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);
     // A pending clone is asked for on a descriptor, which spinning on the slots would not notice.
     if (!this.clones.isIdle || !this.#waiter.spin(deadlineNs)) {
@@ -222,6 +231,12 @@ export class SystrapPlatform implements Platform, CloneHost {
       if (!this.clones.isIdle) this.clones.expire();
     }
     this.poll();
+  }
+
+  /** Makes address spaces for the next execs, now that there is nothing else to do. */
+  #refillPools(): void {
+    if (this.#ownPool.isShort) this.#ownPool.fill();
+    for (const pool of this.#containerPools) if (pool.isShort) pool.fill();
   }
 
   watch(hostFd: number, events: number, watcher: HostFdWatcher): SysResult {
@@ -256,7 +271,8 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   beforeWake(thread: SystrapThread): void {
-    this.#waiter.beforeWake(thread);
+    // A zygote forks while the Sentry and guests work, on whatever processor is free.
+    if (!this.#zygotes.has(thread)) this.#waiter.beforeWake(thread);
   }
 
   /** For stubs that no guest had yet: the Sentry waits as long as it takes. */
@@ -345,8 +361,17 @@ export class SystrapPlatform implements Platform, CloneHost {
   }
 
   spaceDestroyed(space: SystrapSpace): void {
-    if (space.pid !== 0) native.kill(space.pid, SIGKILL);
+    if (space.pid !== 0) {
+      if (space.toldResidentBytes > LARGE_BYTES) this.#letLoose(space);
+      native.kill(space.pid, SIGKILL);
+    }
     this.#forget(space);
+  }
+
+  /** Lets threads that were kept on the Sentry's processor run on any. */
+  #letLoose({ threads }: SystrapSpace): void {
+    for (const { hostTid, place } of threads.values())
+      if (place.cpu !== ANYWHERE && hostTid !== 0) native.setAffinity(hostTid, ANYWHERE);
   }
 
   adoptProcess(space: SystrapSpace, pid: number): boolean {
@@ -467,7 +492,10 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   #forget(space: SystrapSpace): void {
     const threads = [...space.threads.values()];
-    for (const thread of threads) this.#waiter.remove(thread);
+    for (const thread of threads) {
+      this.#waiter.remove(thread);
+      this.#zygotes.delete(thread);
+    }
     this.clones.spaceGone(space);
     space.release();
     for (const thread of threads) {
@@ -530,6 +558,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
     thread.hostTid = pid;
     this.adoptProcess(space, pid);
+    this.#zygotes.add(thread);
     return thread;
   }
 
@@ -563,6 +592,9 @@ export class SystrapPlatform implements Platform, CloneHost {
       fresh.space.destroy();
       return isErrno(wrote) ? wrote : EIO;
     }
+    this.#letLoose(thread.space);
+    thread.place.cpu = ANYWHERE;
+    this.#zygotes.add(thread);
     return thread;
   }
 

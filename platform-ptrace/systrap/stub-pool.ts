@@ -20,6 +20,7 @@ export class StubPool implements ProcessPool {
   readonly #waiting: ((isThere: boolean) => void)[] = [];
   #spawning = false;
   #hasEnded = false;
+  #isShort = false;
 
   /** `newZygote` is called again after the zygote was lost: the host's OOM killer may kill a zygote too. */
   constructor(newZygote: () => Result<SystrapThread>, ended: (pool: StubPool) => void) {
@@ -31,11 +32,19 @@ export class StubPool implements ProcessPool {
     return this.#zygote;
   }
 
-  /** Takes an address space that is ready, and starts to make the next one. */
+  /**
+   * Takes an address space that is ready. The next one is made when the Sentry has nothing else to
+   * do (`isShort`), or when somebody has to wait for it.
+   */
   take(): FreshAddressSpace | undefined {
     const fresh = this.#ready.shift();
-    this.fill();
+    this.#isShort = true;
     return fresh;
+  }
+
+  /** One was taken since the pool was last filled. */
+  get isShort(): boolean {
+    return this.#isShort;
   }
 
   /**
@@ -43,6 +52,7 @@ export class StubPool implements ProcessPool {
    * from having a zygote.
    */
   fill(): SysResult {
+    this.#isShort = false;
     if (this.#hasEnded) return ESRCH;
     if (this.#spawning || this.#ready.length >= POOL_SIZE) return 0;
     if (this.#zygote === undefined) {

@@ -24,15 +24,21 @@ const POINTER_BYTES = 8;
 /** From so many strings on others run in between. */
 const MANY_STRINGS = 2048;
 
+/** Pages that are kept: a shell's environment lies here and there among what else it allocates. */
+const KEPT_PAGES = 8;
+
 /**
- * Reads strings that mostly lie one behind the other: a page is copied once, and strings are taken
- * from the copy.
+ * Reads strings that mostly lie near one another: a page is copied once, and strings are taken from
+ * the copy.
  */
 class StringReader {
   readonly #task: Task;
-  readonly #page = Buffer.allocUnsafe(PAGE_SIZE);
-  /** The page that was copied last. */
+  readonly #pages: { addr: number; readonly bytes: Buffer }[] = [];
+  /** The one of `#pages` that was asked for last. */
+  #page: Buffer = Buffer.alloc(0);
   #pageAddr = -1;
+  /** Which of `#pages` gives way next. */
+  #oldest = 0;
 
   constructor(task: Task) {
     this.#task = task;
@@ -64,33 +70,48 @@ class StringReader {
 
   #load(pageAddr: number): boolean {
     if (pageAddr === this.#pageAddr) return true;
-    const isRead = !isErrno(this.#task.memory.read(pageAddr, this.#page));
-    this.#pageAddr = isRead ? pageAddr : -1;
-    return isRead;
+    const page = this.#pages.find(({ addr }) => addr === pageAddr) ?? this.#copy(pageAddr);
+    if (page === undefined) return false;
+    this.#page = page.bytes;
+    this.#pageAddr = pageAddr;
+    return true;
+  }
+
+  #copy(pageAddr: number): { readonly bytes: Buffer } | undefined {
+    let page = this.#pages[this.#oldest];
+    if (page === undefined) {
+      page = { addr: -1, bytes: Buffer.allocUnsafe(PAGE_SIZE) };
+      this.#pages.push(page);
+    }
+    if (page.addr === this.#pageAddr) this.#pageAddr = -1;
+    page.addr = -1;
+    if (isErrno(this.#task.memory.read(pageAddr, page.bytes))) return undefined;
+    page.addr = pageAddr;
+    this.#oldest = (this.#oldest + 1) % KEPT_PAGES;
+    return page;
   }
 }
 
 /** Reads both arrays of one call, which mostly lie in the same pages. */
 interface StringSource {
   readonly task: Task;
-  readonly pointers: StringReader;
-  readonly texts: StringReader;
+  readonly reader: StringReader;
   /** Bytes that strings and pointers may still take together. */
   readonly budget: { left: number };
 }
 
 /** A NULL-terminated array of strings. */
 function* readStrings(
-  { task, pointers, texts, budget }: StringSource,
+  { task, reader, budget }: StringSource,
   addr: number,
 ): Blocking<Result<string[]>> {
   const strings: string[] = [];
   if (addr === 0) return strings; // Linux takes NULL as an empty array.
   for (let at = addr; ; at += POINTER_BYTES) {
-    const pointer = pointers.pointer(at);
+    const pointer = reader.pointer(at);
     if (isErrno(pointer)) return pointer;
     if (pointer === 0) return strings;
-    const text = texts.string(pointer);
+    const text = reader.string(pointer);
     if (isErrno(text)) return text;
     budget.left -= text.length + 1 + POINTER_BYTES;
     if (budget.left < 0) return E2BIG;
@@ -142,8 +163,7 @@ function execOpened(
   const quarter = task.group.limits.soft(RLIMIT_STACK) / 4;
   const source: StringSource = {
     task,
-    pointers: new StringReader(task),
-    texts: new StringReader(task),
+    reader: new StringReader(task),
     budget: { left: Math.max(MAX_STRING_BYTES, Math.min(MAX_TOTAL_BYTES, quarter)) },
   };
   return begin(

@@ -332,3 +332,27 @@ TEST(filters_see_calls) {
   OK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
   for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_getpid(), -77);
 }
+
+HELPER(code_where_a_table_was) {
+  // The program that runs now has no patched calls, and code of its own at this address.
+  unsigned char *code = mmap((void *)0x3f3f0000, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  CHECK_EQ(code, (void *)0x3f3f0000);
+  const unsigned char ppid[] = {0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xc3};
+  memcpy(code, ppid, sizeof ppid);
+  long (*call)(void) = (long (*)(void))code;
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(call(), (long)getppid());
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(site_getppid(), (long)getppid());
+  return 0;
+}
+
+TEST(a_new_program_begins_anew) {
+  warm();
+  pid_t child = OK(fork());
+  if (child == 0) {
+    warm();
+    execl("/proc/self/exe", "patched-calls", "@code_where_a_table_was", NULL);
+    _exit(1);
+  }
+  CHECK_EXIT(child, 0);
+}
