@@ -479,8 +479,8 @@ TEST(most_resident_memory_is_the_old_program_s_too) {
   pid_t pid = OK(fork());
   if (pid == 0) {
     size_t bytes = 64 << 20;
-    char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+                    -1, 0);
     CHECK(at != MAP_FAILED);
     char parent[16];
     sprintf(parent, "%d", getppid());
