@@ -110,10 +110,15 @@ export function releaseMemory(task: Task, wasInGuest: boolean): void {
 
 /** The address space goes: what its host process used is the process's past. */
 function accountMemory(task: Task): void {
-  const { group } = task;
-  const usage = task.mm.space.usage();
-  group.pastCpuNs += usage.cpuNs;
-  group.pastResidentBytes = Math.max(group.pastResidentBytes, usage.residentBytes);
+  const { group, mm } = task;
+  group.pastCpuNs += mm.space.usage().cpuNs;
+  noteResident(task);
+}
+
+/** Keeps how much memory the process had, before its program gives it back (ru_maxrss). */
+export function noteResident({ group, mm }: Task): void {
+  const { residentBytes } = mm.space.usage();
+  group.pastResidentBytes = Math.max(group.pastResidentBytes, residentBytes);
 }
 
 function clearChildTid(task: Task): void {

@@ -15,7 +15,13 @@ import {
   lacksFileCapabilities,
   wantsOtherIds,
 } from '../kernel/credentials.ts';
-import { dropThreadLists, endTask, groupExit, releaseMemory } from '../kernel/exit.ts';
+import {
+  dropThreadLists,
+  endTask,
+  groupExit,
+  noteResident,
+  releaseMemory,
+} from '../kernel/exit.ts';
 import { type FileCapabilities, parseFileCapabilities } from '../kernel/file-capabilities.ts';
 import { OneShot } from '../kernel/one-shot.ts';
 import { HANDED_OVER, REGISTERS_SET } from '../kernel/result.ts';
@@ -85,6 +91,7 @@ function executeInPlace(task: Task, request: ExecRequest): MaybeBlocking | undef
   const image = layOutOpened({ ...own, replaced: mm }, opened);
   if (isErrno(image)) return image;
   dropThreadLists(task);
+  noteResident(task);
   const done = new OneShot<SysResult>({ threadIsBusy: true });
   const flushed = mm.space.tryFlush(thread, (result) => done.set(result));
   const start = (result: SysResult): SysResult => startInPlace(task, request, image, result);

@@ -6,6 +6,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "check.h"
 
@@ -472,6 +473,25 @@ TEST(one_process_execs_many_times) {
     _exit(99);
   }
   CHECK_EXIT(pid, 29);
+}
+
+TEST(most_resident_memory_is_the_old_program_s_too) {
+  pid_t pid = OK(fork());
+  if (pid == 0) {
+    size_t bytes = 64 << 20;
+    char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+                    -1, 0);
+    CHECK(at != MAP_FAILED);
+    char parent[16];
+    sprintf(parent, "%d", getppid());
+    execl(check_self, "prog", "@exec_again", "0", parent, NULL);
+    _exit(99);
+  }
+  int status;
+  struct rusage usage;
+  CHECK_EQ(wait4(pid, &status, 0, &usage), pid);
+  CHECK_EQ(status, 29 << 8);
+  CHECK(usage.ru_maxrss > 60000);
 }
 
 // The child has its own copy of memory, and its parent waits all the same until it gives that up.
