@@ -24,7 +24,7 @@ const RUNTIME_BYTES = 48 * 2 ** 20;
 /** Where a cgroup holds the guests, the Sentry looks only once the account has this part of the limit. */
 const WORTH_A_LOOK = 1 / 8;
 /** Garbage of the Sentry is no matter before it would fill this part of the limit. */
-const TIGHT = 3 / 4;
+const TIGHT = 1 / 4;
 
 export class MemoryGuard {
   readonly #kernel: Kernel;

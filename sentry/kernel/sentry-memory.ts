@@ -5,7 +5,7 @@
 import type { Kernel, OwnMemory } from './kernel.ts';
 
 /** How much larger than paid for the Sentry may be: caches, and garbage between two collections. */
-const SLACK_BYTES = 128 * 2 ** 20;
+const SLACK_BYTES = 64 * 2 ** 20;
 const BETWEEN_LOOKS_NS = 100_000_000;
 /** A collection is followed by a pause of so many times its own length. */
 const PAUSE_FACTOR = 10;
