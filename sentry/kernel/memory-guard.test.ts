@@ -108,7 +108,7 @@ describe('MemoryGuard', () => {
     guarded.account.force(100 * MIB);
     guarded.sentryBytes = 50 * MIB;
     guarded.look();
-    guarded.sentryBytes = 250 * MIB;
+    guarded.sentryBytes = 200 * MIB;
     guarded.look();
     expect(guarded.collections).toBe(0);
     guarded.sentryBytes = 800 * MIB;
