@@ -69,8 +69,10 @@ function isInstallation(name: string, rest: string): boolean {
  * not found, for what clone(2) answers in another PID namespace is not the number that strace has.
  */
 export function callsOfEndedThread(log: string): Set<string> {
-  const [, tid] = /^(\d+) +\[[0-9a-f]+\] exit\(0\)/m.exec(log) ?? [];
   const confined = log.slice(log.lastIndexOf('SECCOMP_SET_MODE_FILTER'));
   const calls = [...confined.matchAll(/^(\d+) +\[[0-9a-f?]+\] (\w+)\(/gm)];
+  const ended = [...confined.matchAll(/^(\d+) +\[[0-9a-f]+\] exit\(0\)/gm)].map(([, tid]) => tid);
+  // Threads of stubs, and of whatever ran before, end as well: the sampler is who sends signals.
+  const tid = ended.find((one) => calls.some(([, of, name]) => of === one && name === 'tgkill'));
   return new Set(calls.filter(([, of]) => of === tid).map(([, , name]) => name as string));
 }
