@@ -71,8 +71,10 @@ function isInstallation(name: string, rest: string): boolean {
 export function callsOfEndedThread(log: string): Set<string> {
   const confined = log.slice(log.lastIndexOf('SECCOMP_SET_MODE_FILTER'));
   const calls = [...confined.matchAll(/^(\d+) +\[[0-9a-f?]+\] (\w+)\(/gm)];
-  const ended = [...confined.matchAll(/^(\d+) +\[[0-9a-f]+\] exit\(0\)/gm)].map(([, tid]) => tid);
+  const ended = [...confined.matchAll(/^(\d+) +\[[0-9a-f]+\] exit\(0\)/gm)].map(([, one]) => one);
   // Threads of stubs, and of whatever ran before, end as well: the sampler is who sends signals.
-  const tid = ended.find((one) => calls.some(([, of, name]) => of === one && name === 'tgkill'));
-  return new Set(calls.filter(([, of]) => of === tid).map(([, , name]) => name as string));
+  const sampler = ended.find((one) =>
+    calls.some(([, of, name]) => of === one && name === 'tgkill'),
+  );
+  return new Set(calls.filter(([, of]) => of === sampler).map(([, , name]) => name as string));
 }
