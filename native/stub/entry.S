@@ -111,6 +111,20 @@ stub_touch_fault:
 #define AREAS_BYTES 0x10000000
 #define BLOCK_IN_AREA 0xff00
 
+/* What the C part may have changed, with the stack last: nothing but the block is needed after it. */
+        .macro guest_registers
+        mov     %gs:BLOCK_RDX, %rdx
+        mov     %gs:BLOCK_RDI, %rdi
+        mov     %gs:BLOCK_RSI, %rsi
+        mov     %gs:BLOCK_R8, %r8
+        mov     %gs:BLOCK_R9, %r9
+        mov     %gs:BLOCK_R10, %r10
+        mov     %gs:BLOCK_FLAGS, %r11
+        mov     %gs:BLOCK_RCX, %rcx
+        mov     %gs:BLOCK_RAX, %rax
+        mov     %gs:BLOCK_RSP, %rsp
+        .endm
+
         .globl stub_call_entry, stub_call_exit, stub_call_exit_end, stub_call_trap
         .hidden stub_call_entry, stub_call_exit, stub_call_exit_end, stub_call_trap
 stub_call_entry:
@@ -153,16 +167,7 @@ stub_call_exit:
         rdgsbase %rsp
         pushq   %gs:BLOCK_FLAGS
         popfq
-        mov     %gs:BLOCK_RDX, %rdx
-        mov     %gs:BLOCK_RDI, %rdi
-        mov     %gs:BLOCK_RSI, %rsi
-        mov     %gs:BLOCK_R8, %r8
-        mov     %gs:BLOCK_R9, %r9
-        mov     %gs:BLOCK_R10, %r10
-        mov     %gs:BLOCK_FLAGS, %r11
-        mov     %gs:BLOCK_RCX, %rcx
-        mov     %gs:BLOCK_RAX, %rax
-        mov     %gs:BLOCK_RSP, %rsp
+        guest_registers
         jmp     *%rcx
 stub_call_exit_end:
 1:      mov     ENTRY_NUMBER(%r11), %eax
@@ -171,16 +176,7 @@ stub_call_exit_end:
 2:      movl    $1, %gs:BLOCK_REASON
         jmp     4f
 3:      movl    $2, %gs:BLOCK_REASON
-4:      mov     %gs:BLOCK_RDX, %rdx
-        mov     %gs:BLOCK_RDI, %rdi
-        mov     %gs:BLOCK_RSI, %rsi
-        mov     %gs:BLOCK_R8, %r8
-        mov     %gs:BLOCK_R9, %r9
-        mov     %gs:BLOCK_R10, %r10
-        mov     %gs:BLOCK_FLAGS, %r11
-        mov     %gs:BLOCK_RCX, %rcx
-        mov     %gs:BLOCK_RAX, %rax
-        mov     %gs:BLOCK_RSP, %rsp
+4:      guest_registers
 /* Not ud2, which a hypervisor may want to see first: 15 us more. */
         int3
 stub_call_trap:

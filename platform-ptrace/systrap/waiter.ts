@@ -3,7 +3,7 @@
 // Then it announces in the page that all stubs read that the Sentry sleeps, and makes one
 // epoll_wait over the wake-up eventfd, the seccomp listener and the watched descriptors.
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN } from '../../abi/epoll.ts';
-import { EBUSY, EINVAL, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
+import { EBUSY, EINVAL, ESRCH, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import {
   GLOBAL,
@@ -184,7 +184,8 @@ export class Waiter {
 
   #move(thread: SystrapThread, cpu: number): void {
     const moved = native.setAffinity(thread.hostTid, cpu);
-    this.#refusals = isErrno(moved) ? this.#refusals + 1 : 0;
+    // That a thread has just died says nothing about the host.
+    if (moved !== ESRCH) this.#refusals = isErrno(moved) ? this.#refusals + 1 : 0;
     thread.place.cpu = cpu;
     this.#handOver.counters.moves++;
   }
