@@ -51,7 +51,7 @@ export interface WayOut {
   forget(owner: DatagramOwner): void;
 }
 
-/** Of a sandbox with lo alone: nothing leads to other addresses. */
+/** The way out of a sandbox with lo alone: nothing leads to other addresses. */
 export function noWayOut(): WayOut {
   return {
     isOwn: () => false,
