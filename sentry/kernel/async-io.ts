@@ -56,7 +56,7 @@ import { ProcessGroup } from './session.ts';
 import { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
-/** What happened, as si_code and si_band of sigaction(2) tell it. */
+/** An event, as si_code and si_band of sigaction(2) tell it. */
 interface Reason {
   readonly code: number;
   readonly band: number;

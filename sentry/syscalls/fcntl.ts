@@ -40,6 +40,7 @@ import {
   O_NONBLOCK,
   O_PATH,
 } from '../../abi/fcntl.ts';
+import { S_IFIFO, S_IFREG } from '../../abi/stat.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
 import { ioReceiver, setAsync } from '../kernel/async-io.ts';
 import { pidSeenFrom } from '../kernel/pid-namespace.ts';
@@ -130,6 +131,8 @@ function duplicate(task: Task, file: OpenFile, lowest: number, cloexec: boolean)
 }
 
 function setFlags(task: Task, fd: number, file: OpenFile, wanted: number): SysResult {
+  const kind = file.node.kind;
+  if ((wanted & O_DIRECT) !== 0 && kind !== S_IFREG && kind !== S_IFIFO) return EINVAL;
   if ((wanted & ~file.flags & O_NOATIME) !== 0) {
     const owner = file.node.ownership();
     if (isErrno(owner)) return owner;

@@ -62,7 +62,7 @@ export interface LongCallOwner {
   longCall: Waitable | undefined;
 }
 
-/** Who gets the signals of a file with O_ASYNC. */
+/** The receiver of the signals of a file with O_ASYNC. */
 export interface SignalReceiver {
   receive(signal: IoSignal): void;
 }
@@ -88,7 +88,7 @@ export interface IoOwner {
   readonly receiver: SignalReceiver | undefined;
 }
 
-/** What listens to a file with O_ASYNC. */
+/** The listener of a file with O_ASYNC. */
 export interface AsyncListener {
   end(): void;
 }
