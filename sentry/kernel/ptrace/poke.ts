@@ -8,33 +8,43 @@ import type { Blocking } from '../../base/wait.ts';
 import type { Task } from '../task.ts';
 import { flush } from './fp-state.ts';
 
-/** Writes `bytes`, which lie in one page, at `addr` of a stopped tracee. */
+/** Writes `bytes`, which lie in one page, at `addr` of a stopped tracee. Returns 0 or EIO. */
 export function* poke(tracee: Task, addr: number, bytes: Uint8Array): Blocking<SysResult> {
   if (!isErrno(tracee.memory.write(addr, bytes))) return 0;
-  if (!openPage(tracee, addr)) return EIO;
+  const page = openPage(tracee, addr);
+  if (page === undefined) return EIO;
   const opened = yield* flush(tracee);
   if (isErrno(opened) || tracee.isDead) return EIO;
-  return isErrno(closePage(tracee, addr, () => tracee.memory.write(addr, bytes))) ? EIO : 0;
+  const written = tracee.memory.write(addr, bytes);
+  page.close();
+  return isErrno(written) ? EIO : 0;
 }
 
-/** Queues that the host process may write the page of `addr`. False: there is none to be written. */
-function openPage(tracee: Task, addr: number): boolean {
-  const vma = tracee.mm.vmaAt(addr);
-  if (vma === undefined || vma.isShared) return false;
-  protect(tracee, addr, vma.prot | PROT_READ | PROT_WRITE);
-  return true;
+/** A page that the host process may write until `close`, which takes effect before the tracee runs. */
+export interface OpenedPage {
+  readonly start: number;
+  close(): void;
 }
 
-/** Runs `write`, and queues that the page is as the guest has it again: before the tracee runs. */
-function closePage(tracee: Task, addr: number, write: () => SysResult): SysResult {
-  const written = write();
+/**
+ * Queues that the host process may write the page of `addr`. Undefined where there is none that is
+ * to be written: shared pages are what their file's permissions say.
+ */
+export function openPage(tracee: Task, addr: number): OpenedPage | undefined {
   const vma = tracee.mm.vmaAt(addr);
-  if (vma !== undefined) protect(tracee, addr, vma.prot);
-  return written;
+  if (vma === undefined || vma.isShared) return undefined;
+  const start = addr - (addr % PAGE_SIZE);
+  protect(tracee, start, vma.prot | PROT_READ | PROT_WRITE);
+  return {
+    start,
+    close: () => {
+      const now = tracee.mm.vmaAt(addr);
+      if (now !== undefined && !tracee.isDead) protect(tracee, start, now.prot);
+    },
+  };
 }
 
 function protect(tracee: Task, addr: number, prot: number): void {
-  const page = addr - (addr % PAGE_SIZE);
-  const operation = { kind: 'protect', addr: page, length: PAGE_SIZE, prot } as const;
+  const operation = { kind: 'protect', addr, length: PAGE_SIZE, prot } as const;
   tracee.mm.space.queueOperation(operation, tracee.thread);
 }
