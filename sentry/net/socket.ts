@@ -193,6 +193,11 @@ export abstract class Socket extends OpenFile {
     return false;
   }
 
+  /** The same call of connect(2) goes on after a sleep. */
+  connectAgain(address: Uint8Array, caller: SocketCaller): SysResult {
+    return this.connect(address, caller);
+  }
+
   /** A connect(2) waited for SO_SNDTIMEO in vain: what it answers. */
   connectTimedOut(): SysResult {
     return EAGAIN;
@@ -212,7 +217,7 @@ export abstract class Socket extends OpenFile {
     return EOPNOTSUPP;
   }
 
-  setOption(_level: number, _name: number, _value: Uint8Array): SysResult {
+  setOption(_level: number, _name: number, _value: Uint8Array, _caller: SocketCaller): SysResult {
     return ENOPROTOOPT;
   }
 

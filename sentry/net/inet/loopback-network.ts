@@ -4,6 +4,7 @@ import type { Network, NetworkInterface } from '../../kernel/network.ts';
 import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { newLoopbackSocket } from './families.ts';
+import { InetStack } from './inet-stack.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { listInetSockets } from './socket-tables.ts';
 
@@ -24,12 +25,14 @@ const loopback: NetworkInterface = {
 };
 
 export function newLoopbackNetwork(): Network {
+  const stack = new InetStack();
   return {
-    newSocket: newLoopbackSocket,
+    newSocket: (task, domain, type, protocol, flags) =>
+      newLoopbackSocket(stack, task, domain, type, protocol, flags),
     answerRoute: answerLoopbackRoute,
     answerDiag: undefined,
     interfaceIoctl,
-    listSockets: listInetSockets,
+    listSockets: (table) => listInetSockets(stack, table),
     files: { names: [], read: () => undefined },
     abstractNames: new AbstractNames(),
     netlinkPorts: new NetlinkPorts(),

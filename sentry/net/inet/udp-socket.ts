@@ -50,18 +50,17 @@ import {
   type Received,
   type SendControl,
   type SocketCaller,
-  type SocketKernel,
 } from '../socket.ts';
 import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
+import type { InetKernel, InetStack } from './inet-stack.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
-import { accepts, bestUser, PortTable } from './ports.ts';
+import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
 
 const maxPayloadBytes = 65_507;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
-const udpPorts = new PortTable<InetSocket>();
 
 /** A datagram that is sent in parts (udp(7), UDP_CORK). */
 interface CorkedDatagram {
@@ -83,12 +82,18 @@ export class UdpSocket extends InetSocket {
   #writeShut = false;
   #error = 0;
 
-  constructor(domain: number, flags: number, credentials: Credentials, kernel: SocketKernel) {
-    super(domain, flags, IPPROTO_UDP, credentials, kernel);
+  constructor(
+    domain: number,
+    flags: number,
+    credentials: Credentials,
+    kernel: InetKernel,
+    stack: InetStack,
+  ) {
+    super(domain, flags, IPPROTO_UDP, credentials, kernel, stack);
   }
 
-  protected override get ports(): PortTable<InetSocket> {
-    return udpPorts;
+  protected override get ports(): PortTable<PortUser> {
+    return this.stack.udp as PortTable<PortUser>;
   }
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
@@ -175,15 +180,20 @@ export class UdpSocket extends InetSocket {
 
   #transmit(to: Endpoint, bytes: Uint8Array): void {
     const from = { ip: this.sourceFor(to.ip), port: this.localPort };
-    const receiver = receiverFor(to, from);
+    const receiver = receiverFor(this.stack, to, from);
     // The "port unreachable" that comes back is told to connected sockets only.
     if (receiver !== undefined) receiver.#deliver(bytes, from);
     else if (this.remote !== undefined) this.#fail(-ECONNREFUSED);
   }
 
   /** Sends what was held back where UDP_CORK ends. */
-  override setOption(level: number, name: number, value: Uint8Array): SysResult {
-    const set = super.setOption(level, name, value);
+  override setOption(
+    level: number,
+    name: number,
+    value: Uint8Array,
+    caller: SocketCaller,
+  ): SysResult {
+    const set = super.setOption(level, name, value, caller);
     if (level === SOL_UDP && name === UDP_CORK && !this.#isCorked) {
       const corked = this.#takeCorked();
       if (corked !== undefined) this.#transmit(corked.to, corked.bytes);
@@ -258,14 +268,9 @@ export class UdpSocket extends InetSocket {
  * Returns the receiver of a datagram. Best first: connected to the sender, bound to the address,
  * bound to any.
  */
-function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
-  return bestUser(udpPorts.at(to.port), to, from, (user) => {
+function receiverFor(stack: InetStack, to: Endpoint, from: Endpoint): UdpSocket | undefined {
+  return bestUser(stack.udp.at(to.port), to, from, (user) => {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
     return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
   }) as UdpSocket | undefined;
-}
-
-/** For /proc/net/udp and udp6. */
-export function udpSockets(): Iterable<InetSocket> {
-  return udpPorts.all();
 }
