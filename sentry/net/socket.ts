@@ -27,7 +27,7 @@ import { SocketOptions } from './socket-options.ts';
 
 /** The properties of their caller that socket operations use. Task is one. */
 /** The parts of the kernel that sockets of the sandbox use. */
-export type SocketKernel = Pick<Kernel, 'clock' | 'network' | 'settings'>;
+export type SocketKernel = Pick<Kernel, 'clock' | 'guestTimers' | 'network' | 'settings'>;
 
 export interface SocketCaller extends FsCaller {
   readonly group: ThreadGroup;
@@ -97,6 +97,10 @@ export abstract class Socket extends OpenFile {
 
   override get description(): string {
     return `socket:[${this.node.ino}]`;
+  }
+
+  override get canSignal(): boolean {
+    return true;
   }
 
   override get canSpliceFrom(): boolean {

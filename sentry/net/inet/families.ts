@@ -4,19 +4,19 @@ import { EACCES, EPROTONOSUPPORT, isErrno, type Result } from '../../../abi/errn
 import { SOCK_RAW, SOCK_STREAM } from '../../../abi/socket.ts';
 import type { Task } from '../../kernel/task.ts';
 import type { Socket } from '../socket.ts';
-import type { InetStack } from './inet-stack.ts';
 import { inetProtocol, isPing } from './protocols.ts';
 import { TcpSocket } from './tcp-socket.ts';
 import { UdpSocket } from './udp-socket.ts';
+import type { WayOut } from './way-out.ts';
 
 /** `flags`: O_NONBLOCK. */
 export function newLoopbackSocket(
-  stack: InetStack,
   task: Task,
   domain: number,
   type: number,
   protocol: number,
   flags: number,
+  wayOut: WayOut,
 ): Result<Socket> {
   const { credentials, kernel } = task;
   const chosen = inetProtocol(task, domain, type, protocol);
@@ -25,6 +25,6 @@ export function newLoopbackSocket(
   if (type === SOCK_RAW) return EPROTONOSUPPORT;
   if (isPing(chosen)) return EACCES;
   return type === SOCK_STREAM
-    ? new TcpSocket(domain, flags, credentials, kernel, stack)
-    : new UdpSocket(domain, flags, credentials, kernel, stack);
+    ? new TcpSocket(domain, flags, credentials, kernel, wayOut)
+    : new UdpSocket(domain, flags, credentials, kernel, wayOut);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What TCP and UDP sockets of the sandbox share: names, ports, options. There is one interface, lo, so
-// an address is loopback, or not reachable.
+// What TCP and UDP sockets of the sandbox share: names, ports, options. What is not for the sandbox
+// itself is the way out's (sentry/net/inet/way-out.ts).
 
 import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW } from '../../../abi/capability.ts';
 import {
@@ -19,7 +19,7 @@ import * as so from '../../../abi/socket.ts';
 import { AF_INET, AF_INET6, SOCK_RAW, SOCK_STREAM, SOL_IP, SOL_IPV6 } from '../../../abi/socket.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { isCapable } from '../../vfs/credentials.ts';
-import { familyOf, Socket, type SocketCaller } from '../socket.ts';
+import { familyOf, Socket, type SocketCaller, type SocketKernel } from '../socket.ts';
 import {
   anyOf,
   anyV4,
@@ -37,14 +37,14 @@ import {
   parseInetAddress,
 } from './address.ts';
 import { InetOptions } from './inet-options.ts';
-import type { InetKernel, InetStack } from './inet-stack.ts';
 import { type PortRange, type PortTable, type PortUser, portRange } from './ports.ts';
+import type { WayOut } from './way-out.ts';
 
 export abstract class InetSocket extends Socket implements PortUser {
   readonly domain: number;
   abstract override readonly type: number;
-  protected readonly kernel: InetKernel;
-  protected readonly stack: InetStack;
+  protected readonly kernel: SocketKernel;
+  protected readonly wayOut: WayOut;
   readonly inetOptions: InetOptions = new InetOptions(this);
   readonly ownerUid: number;
   localIp: IpAddress;
@@ -60,13 +60,13 @@ export abstract class InetSocket extends Socket implements PortUser {
     flags: number,
     protocol: number,
     credentials: Credentials,
-    kernel: InetKernel,
-    stack: InetStack,
+    kernel: SocketKernel,
+    wayOut: WayOut,
   ) {
     super(flags, protocol, credentials, kernel.clock);
     this.options.useDefaults(kernel.settings);
     this.kernel = kernel;
-    this.stack = stack;
+    this.wayOut = wayOut;
     this.domain = domain;
     this.localIp = anyOf(domain);
     this.ownerUid = credentials.euid;
@@ -138,7 +138,7 @@ export abstract class InetSocket extends Socket implements PortUser {
       if (isV4(ip) && this.onlyV6) return EINVAL;
       if (!isV4(ip) && isMulticast(ip) && this.type === SOCK_STREAM) return EINVAL;
     }
-    if (isAny(ip) || isLoopback(ip) || isMulticast(ip) || isBroadcast(ip)) return 0;
+    if (isAny(ip) || this.isInside(ip) || isMulticast(ip) || isBroadcast(ip)) return 0;
     const isFree =
       this.#option(so.IP_FREEBIND) !== 0 ||
       this.#option(so.IP_TRANSPARENT) !== 0 ||
@@ -176,7 +176,15 @@ export abstract class InetSocket extends Socket implements PortUser {
     this.localPort = 0;
   }
 
-  /** Where a packet to `bytes` goes, with a wildcard taken for this host; ENETUNREACH past lo. */
+  /** True where what is sent to `ip` stays in the sandbox. */
+  protected isInside(ip: IpAddress): boolean {
+    return isLoopback(ip) || this.wayOut.isOwn(ip);
+  }
+
+  /**
+   * Where a packet to `bytes` goes, with a wildcard taken for this host; an errno where nothing leads
+   * there.
+   */
   protected destination(bytes: Uint8Array): Result<Endpoint> {
     const asked = parseInetAddress(bytes, this.domain);
     return isErrno(asked) ? asked : this.reachable(asked);
@@ -189,17 +197,24 @@ export abstract class InetSocket extends Socket implements PortUser {
       const ip = isV4(this.localIp) ? loopbackV4 : loopbackV6;
       return { ip, port: asked.port };
     }
-    if (!isLoopback(asked.ip)) return ENETUNREACH;
     if (isV4(asked.ip) && this.onlyV6) return ENETUNREACH;
     if (!isV4(asked.ip) && this.domain === AF_INET6 && isV4(this.localIp)) return ENETUNREACH;
-    return asked;
+    if (this.isInside(asked.ip)) return asked;
+    if (isMulticast(asked.ip) && this.type === SOCK_STREAM) return ENETUNREACH;
+    const source = this.wayOut.route(asked);
+    if (isErrno(source)) return source;
+    // What has a source on lo does not leave by another interface (__mkroute_output).
+    return isLoopback(this.localIp) ? EINVAL : asked;
   }
 
-  /** The source address of what is sent to `ip`. */
-  protected sourceFor(ip: IpAddress): IpAddress {
-    if (!isAny(this.localIp) && !isMulticast(this.localIp) && !isBroadcast(this.localIp))
-      return this.localIp;
-    return isV4(ip) ? loopbackV4 : loopbackV6;
+  /** The source address of what is sent there. */
+  protected sourceFor({ ip, port }: Endpoint): IpAddress {
+    const { localIp } = this;
+    if (!isAny(localIp) && !isMulticast(localIp) && !isBroadcast(localIp)) return localIp;
+    if (isLoopback(ip)) return isV4(ip) ? loopbackV4 : loopbackV6;
+    if (this.wayOut.isOwn(ip)) return ip;
+    const source = this.wayOut.route({ ip, port });
+    return isErrno(source) ? anyOf(this.domain) : source;
   }
 
   override localAddress(): Uint8Array {

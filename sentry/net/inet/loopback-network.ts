@@ -4,9 +4,9 @@ import type { Network, NetworkInterface } from '../../kernel/network.ts';
 import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { newLoopbackSocket } from './families.ts';
-import { InetStack } from './inet-stack.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { listInetSockets } from './socket-tables.ts';
+import { noWayOut } from './way-out.ts';
 
 const loopback: NetworkInterface = {
   name: 'lo',
@@ -25,14 +25,14 @@ const loopback: NetworkInterface = {
 };
 
 export function newLoopbackNetwork(): Network {
-  const stack = new InetStack();
+  const wayOut = noWayOut();
   return {
     newSocket: (task, domain, type, protocol, flags) =>
-      newLoopbackSocket(stack, task, domain, type, protocol, flags),
+      newLoopbackSocket(task, domain, type, protocol, flags, wayOut),
     answerRoute: answerLoopbackRoute,
     answerDiag: undefined,
     interfaceIoctl,
-    listSockets: (table) => listInetSockets(stack, table),
+    listSockets: listInetSockets,
     files: { names: [], read: () => undefined },
     abstractNames: new AbstractNames(),
     netlinkPorts: new NetlinkPorts(),

@@ -3,18 +3,18 @@
 import { AF_INET6 } from '../../../abi/socket.ts';
 import { anyOf, type IpAddress } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import type { InetStack } from './inet-stack.ts';
+import { inetStack } from './inet-stack.ts';
 import { TcpSocket } from './tcp-socket.ts';
 import type { TcpUser } from './tcp-table.ts';
 
 const noQueues = { unsent: 0, unread: 0 };
 
 /** The rows of one table, '' for tables that this file does not know. */
-export function listInetSockets(stack: InetStack, table: string): string {
+export function listInetSockets(table: string): string {
   const sockets = table.startsWith('tcp')
-    ? stack.tcp.all()
+    ? inetStack.tcp.all()
     : table.startsWith('udp')
-      ? stack.udp.all()
+      ? inetStack.udp.all()
       : [];
   let text = '';
   let row = 0;

@@ -46,7 +46,7 @@ import type { Credentials } from '../../vfs/credentials.ts';
 import type { Source } from '../../vfs/io.ts';
 import { familyOf, type SendControl, type Socket, type SocketCaller } from '../socket.ts';
 import { anyOf, type Endpoint, isAny } from './address.ts';
-import type { InetKernel, InetStack } from './inet-stack.ts';
+import { inetStack } from './inet-stack.ts';
 import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
 import { synHeaders } from './saved-syn.ts';
 import { everything, readable, TcpConnection, writable } from './tcp-connection.ts';
@@ -56,8 +56,9 @@ import { connectSeconds, TcpOptions } from './tcp-options.ts';
 import * as st from './tcp-state.ts';
 import { TcpStream } from './tcp-stream.ts';
 import type { TcpUser } from './tcp-table.ts';
+import type { OutsideStream, StreamOwner, WayOut } from './way-out.ts';
 
-export class TcpSocket extends TcpStream implements TcpUser {
+export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   readonly #credentials: Credentials;
   readonly #tcp: TcpOptions;
   /** How far connect(2) is, beside the state of the connection (enum socket_state). */
@@ -73,10 +74,10 @@ export class TcpSocket extends TcpStream implements TcpUser {
     domain: number,
     flags: number,
     credentials: Credentials,
-    kernel: InetKernel,
-    stack: InetStack,
+    kernel: SocketKernel,
+    wayOut: WayOut,
   ) {
-    super(domain, flags, IPPROTO_TCP, credentials, kernel, stack);
+    super(domain, flags, IPPROTO_TCP, credentials, kernel, wayOut);
     this.#credentials = credentials;
     this.#tcp = new TcpOptions(this.inetOptions, kernel.settings);
     const middle = (setting: string): number =>
@@ -86,7 +87,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
   }
 
   protected override get ports(): PortTable<PortUser> {
-    return this.stack.tcp.ports as PortTable<PortUser>;
+    return inetStack.tcp.ports as PortTable<PortUser>;
   }
 
   override get isByteStream(): boolean {
@@ -134,7 +135,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
 
   enterTimeWait(state: number): void {
     if (state === st.TCP_TIME_WAIT) {
-      this.stack.tcp.wait(this, this.kernel);
+      inetStack.tcp.wait(this, this.kernel);
       return;
     }
     const seconds = this.inetOptions.value(SOL_TCP, TCP_LINGER2);
@@ -152,7 +153,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
       // A connection that nobody accepted yet keeps its place: accept(2) gives it.
       at.#listener?.admit(this);
     }
-    this.stack.tcp.removeConnection(this);
+    inetStack.tcp.removeConnection(this);
     if (this.isOrphan || !this.isPortBound) this.unbind();
   }
 
@@ -168,10 +169,10 @@ export class TcpSocket extends TcpStream implements TcpUser {
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
     // Two that share the port by SO_REUSEADDR may not both listen.
-    if (!this.stack.tcp.ports.isFree(this.localPort, this)) return EADDRINUSE;
+    if (!inetStack.tcp.ports.isFree(this.localPort, this)) return EADDRINUSE;
     this.#listener = new TcpListener(backlog);
     this.connection.state = st.TCP_LISTEN;
-    this.stack.tcp.addListener(this);
+    inetStack.tcp.addListener(this);
     return 0;
   }
 
@@ -215,8 +216,8 @@ export class TcpSocket extends TcpStream implements TcpUser {
 
   /** A port from which `to` can be reached (inet_hash_connect). */
   #bindForConnect(to: Endpoint): SysResult {
-    const { tcp } = this.stack;
-    const ip = this.sourceFor(to.ip);
+    const { tcp } = inetStack;
+    const ip = this.sourceFor(to);
     const isFree = (local: number): boolean =>
       tcp.isTupleFree({ ip, port: local }, to, this.kernel);
     if (this.localPort !== 0) return isFree(this.localPort) ? 0 : EADDRNOTAVAIL;
@@ -230,18 +231,24 @@ export class TcpSocket extends TcpStream implements TcpUser {
   }
 
   #begin(to: Endpoint): void {
-    this.localIp = this.sourceFor(to.ip);
+    this.localIp = this.sourceFor(to);
     this.remote = to;
     this.#phase = 'connecting';
     this.connection = new TcpConnection(this);
     this.connection.state = st.TCP_SYN_SENT;
-    this.stack.tcp.addConnection(this);
+    inetStack.tcp.addConnection(this);
     const from = { ip: this.localIp, port: this.localPort };
+    if (!this.isInside(to.ip)) {
+      const stream = this.wayOut.connect(this, from, to);
+      if (isErrno(stream)) this.outsideFailed(stream);
+      else this.outside = stream;
+      return;
+    }
     if (to.port === from.port && to.ip === from.ip) {
       TcpConnection.join(this.connection, this.connection);
       return;
     }
-    const listening = this.#listenerFor(to, from);
+    const listening = TcpSocket.listenerAt(to, from);
     if (listening === undefined) this.connection.receiveReset();
     else if (listening.#listener?.hasRoom === true) this.#establish(listening);
     else this.#waitFor(listening);
@@ -261,27 +268,76 @@ export class TcpSocket extends TcpStream implements TcpUser {
    * The listening socket for a connection from `from` to `to`: an exact address before a wildcard, and
    * one of those that share the port by SO_REUSEPORT.
    */
-  #listenerFor(to: Endpoint, from: Endpoint): TcpSocket | undefined {
-    return bestUser(this.stack.tcp.listenersAt(to.port), to, from, (user) =>
+  static listenerAt(to: Endpoint, from: Endpoint): TcpSocket | undefined {
+    return bestUser(inetStack.tcp.listenersAt(to.port), to, from, (user) =>
       accepts(user, to.ip) ? (isAny(user.localIp) ? 0 : 1) : -1,
     );
   }
 
-  #establish(listening: TcpSocket): void {
-    const { kernel, stack } = this;
-    const served = new TcpSocket(listening.domain, 0, listening.#credentials, kernel, stack);
-    listening.options.copyTo(served.options);
-    listening.inetOptions.copyTo(served.inetOptions);
-    listening.#tcp.copyTo(served.#tcp);
-    const at = this.remote as Endpoint;
-    const from = { ip: this.localIp, port: this.localPort };
+  /** StreamOwner. */
+  outsideConnected(): void {
+    this.connection.state = st.TCP_ESTABLISHED;
+    this.queue.notify(writable);
+  }
+
+  /** StreamOwner. */
+  outsideFailed(error: number): void {
+    this.outside?.close(true);
+    this.outside = undefined;
+    // A program that was told of the end already gets EPIPE.
+    this.connection.end(this.connection.isDone ? -EPIPE : -error);
+  }
+
+  /** How many connections may be put into the queue of accept(2). */
+  get acceptRoom(): number {
+    const listener = this.#listener;
+    return listener === undefined ? 0 : listener.backlog + 1 - listener.accepted.length;
+  }
+
+  /** A connection from outside, which the way out has made already. False where the queue is full. */
+  acceptOutside(
+    at: Endpoint,
+    from: Endpoint,
+    open: (owner: StreamOwner) => OutsideStream,
+  ): boolean {
+    if (this.acceptRoom <= 0) return false;
+    const served = this.#serve(at, from);
+    served.connection.state = st.TCP_ESTABLISHED;
+    served.outside = open(served);
+    this.#listener?.accepted.push(served);
+    this.queue.notify(readable);
+    return true;
+  }
+
+  /** For the way out: true where somebody listens on `at` and has room for the connection. */
+  static acceptFromOutside(
+    at: Endpoint,
+    from: Endpoint,
+    open: (owner: StreamOwner) => OutsideStream,
+  ): boolean {
+    return TcpSocket.listenerAt(at, from)?.acceptOutside(at, from, open) ?? false;
+  }
+
+  /** The socket that accept(2) answers for a connection from `from` to `at`. */
+  #serve(at: Endpoint, from: Endpoint): TcpSocket {
+    const { domain, kernel, wayOut } = this;
+    const served = new TcpSocket(domain, 0, this.#credentials, kernel, wayOut);
+    this.options.copyTo(served.options);
+    this.inetOptions.copyTo(served.inetOptions);
+    this.#tcp.copyTo(served.#tcp);
     served.localIp = at.ip;
     served.takePort(at.port);
     served.remote = from;
     served.#phase = 'connected';
-    stack.tcp.addConnection(served);
-    if (listening.inetOptions.value(SOL_TCP, TCP_SAVE_SYN) !== 0)
+    inetStack.tcp.addConnection(served);
+    if (this.inetOptions.value(SOL_TCP, TCP_SAVE_SYN) !== 0)
       served.#savedSyn = synHeaders(from, at, 0);
+    return served;
+  }
+
+  #establish(listening: TcpSocket): void {
+    const near = { ip: this.localIp, port: this.localPort };
+    const served = listening.#serve(this.remote as Endpoint, near);
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#waitsAt = undefined;
@@ -309,6 +365,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
   #disconnect(): SysResult {
     const { state } = this.connection;
     if (state === st.TCP_LISTEN) this.#stopListening();
+    else if (this.outside !== undefined) this.#closeOutside(true);
     else if (state !== st.TCP_CLOSE) this.connection.reset();
     const isError = st.needsReset(state) || state === st.TCP_SYN_SENT;
     this.connection.incoming.release();
@@ -344,7 +401,10 @@ export class TcpSocket extends TcpStream implements TcpUser {
       return 0;
     }
     connection.shut |= how === SHUT_RD ? 1 : how === SHUT_WR ? 2 : 3;
-    if (how !== SHUT_RD) connection.sendEnd();
+    if (how !== SHUT_RD) {
+      connection.sendEnd();
+      this.outside?.endSending();
+    }
     this.queue.notify(everything);
     return state === st.TCP_CLOSE ? ENOTCONN : 0;
   }
@@ -355,6 +415,8 @@ export class TcpSocket extends TcpStream implements TcpUser {
     const { state } = connection;
     const { lingerOn, lingerSeconds } = this.options;
     if (state === st.TCP_LISTEN) this.#stopListening();
+    else if (this.outside !== undefined)
+      this.#closeOutside(this.outside.unreadBytes > 0 || (lingerOn && lingerSeconds === 0));
     else if (connection.incoming.arrivedBytes > 0 || (lingerOn && lingerSeconds === 0))
       connection.reset();
     else if (state === st.TCP_SYN_SENT) connection.end(0);
@@ -368,9 +430,15 @@ export class TcpSocket extends TcpStream implements TcpUser {
     if (state === st.TCP_CLOSE) connection.incoming.release();
   }
 
+  #closeOutside(resets: boolean): void {
+    this.outside?.close(resets);
+    this.outside = undefined;
+    this.connection.end(0);
+  }
+
   #stopListening(): void {
     const listener = this.#listener as TcpListener<TcpSocket>;
-    this.stack.tcp.removeListener(this);
+    inetStack.tcp.removeListener(this);
     this.#listener = undefined;
     this.connection.state = st.TCP_CLOSE;
     const { made, waiting } = listener.close();
@@ -424,6 +492,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
       return error === 0 ? EPIPE : -error;
     }
     if (source.remaining === 0) return 0;
+    if (this.outside !== undefined) return this.outside.send(source, flags);
     const { room } = connection;
     if (room <= 0) return EAGAIN;
     const isHeld = this.#isCorked || (flags & MSG_MORE) !== 0;
@@ -438,7 +507,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
 
   override getOption(level: number, name: number): Result<Uint8Array> {
     if (level !== SOL_TCP) return super.getOption(level, name);
-    if (name === TCP_INFO) return this.#info();
+    if (name === TCP_INFO) return this.outside?.info?.() ?? this.#info();
     if (name === TCP_SAVED_SYN) {
       const headers = this.#savedSyn ?? new Uint8Array(0);
       this.#savedSyn = undefined;
@@ -469,6 +538,7 @@ export class TcpSocket extends TcpStream implements TcpUser {
     if (name === TCP_CORK) this.#isCorked = this.inetOptions.value(SOL_TCP, TCP_CORK) !== 0;
     const pushes = (name === TCP_CORK && !this.#isCorked) || name === TCP_NODELAY;
     if (pushes) this.connection.release();
+    this.outside?.optionsChanged?.();
     return set;
   }
 

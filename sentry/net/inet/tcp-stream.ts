@@ -4,7 +4,7 @@
 import { EAGAIN, EINVAL, ENOTCONN, ENOTTY, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { FIONREAD, SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD } from '../../../abi/ioctl.ts';
 import { POLLERR, POLLHUP, POLLPRI, POLLRDHUP } from '../../../abi/poll.ts';
-import { SIGURG } from '../../../abi/signal.ts';
+import { SI_KERNEL, SIGURG } from '../../../abi/signal.ts';
 import {
   MSG_OOB,
   MSG_PEEK,
@@ -16,15 +16,14 @@ import {
   TCP_NOTSENT_LOWAT,
 } from '../../../abi/socket.ts';
 import type { Timer } from '../../base/timer-queue.ts';
-import { signalIoOwner } from '../../kernel/io-signal.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
 import type { Received } from '../socket.ts';
 import { isV4 } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
 import { type ConnectionOwner, readable, TcpConnection, writable } from './tcp-connection.ts';
 import * as st from './tcp-state.ts';
+import type { OutsideStream } from './way-out.ts';
 
 /**
  * Buffers whose sizes the program did not set: together about what Linux's tuning gives a connection
@@ -42,6 +41,8 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
   override readonly type: number = SOCK_STREAM;
   protected connection: TcpConnection = new TcpConnection(this);
   isOrphan = false;
+  /** The connection, where the other end is not in this sandbox. Nothing flows inside then. */
+  protected outside: OutsideStream | undefined;
 
   abstract arrived(): void;
   abstract enterTimeWait(state: number): void;
@@ -82,13 +83,14 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
   }
 
   urgentArrived(): void {
-    signalIoOwner(this.ioOwner, SIGURG);
+    this.ioOwner?.receiver?.receive({ signal: SIGURG, code: SI_KERNEL });
   }
 
   override receive(sink: Sink, flags: number, received: Received): SysResult {
     const connection = this.connection;
     if (connection.state === st.TCP_LISTEN) return ENOTCONN;
     if ((flags & MSG_OOB) !== 0) return this.#receiveUrgent(sink, flags, received);
+    if (this.outside !== undefined) return this.#receiveOutside(this.outside, sink, flags);
     if (connection.incoming.arrivedBytes > 0) {
       const target = (flags & MSG_TRUNC) !== 0 ? drain : sink;
       const peeks = (flags & MSG_PEEK) !== 0;
@@ -99,6 +101,21 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
       }
     }
     return this.#nothingToReceive();
+  }
+
+  #receiveOutside(stream: OutsideStream, sink: Sink, flags: number): SysResult {
+    const { connection } = this;
+    const isShut = (connection.shut & st.RCV_SHUTDOWN) !== 0;
+    if (connection.error !== 0 || isShut || connection.state === st.TCP_SYN_SENT)
+      return this.#nothingToReceive();
+    if (sink.remaining === 0) return 0;
+    const count = stream.receive(sink, flags);
+    if (count === 0) {
+      connection.isDone = true;
+      connection.shut |= st.RCV_SHUTDOWN;
+      if (connection.state === st.TCP_ESTABLISHED) connection.state = st.TCP_CLOSE_WAIT;
+    }
+    return count;
   }
 
   /** The control message of TCP_INQ. */
@@ -133,6 +150,7 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
   }
 
   override optionsChanged(): void {
+    this.outside?.optionsChanged?.();
     this.connection.windowOpened();
     if (this.connection.isWritable) this.queue.notify(writable);
   }
@@ -144,11 +162,19 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
     if (shut === st.SHUTDOWN_MASK || state === st.TCP_CLOSE) events |= POLLHUP;
     if ((shut & st.RCV_SHUTDOWN) !== 0) events |= readable | POLLRDHUP;
     if (state === st.TCP_SYN_SENT) return events;
+    if (this.outside !== undefined) return events | this.#pollOutside(this.outside, shut);
     if (this.#isReadable) events |= readable;
     if ((shut & st.SEND_SHUTDOWN) !== 0 || (connection.isWritable && this.#mayQueueMore))
       events |= writable;
     if (connection.incoming.urgent === 'waits') events |= POLLPRI;
     return events;
+  }
+
+  #pollOutside(stream: OutsideStream, shut: number): number {
+    const events = stream.poll();
+    const isWriteShut = (shut & st.SEND_SHUTDOWN) !== 0;
+    const isOver = isWriteShut && (events & POLLRDHUP) !== 0;
+    return events | (isWriteShut ? writable : 0) | (isOver ? POLLHUP : 0);
   }
 
   /** As much as SO_RCVLOWAT asks for, or all that the window allows. */
@@ -168,7 +194,8 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
 
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     const value = this.#askedNumber(command);
-    if (value === undefined) return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    if (value === undefined)
+      return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
     return isErrno(value) ? value : caller.memory.writeU32(argument, value);
   }
 
@@ -176,10 +203,14 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
     const { incoming, outgoing, state } = this.connection;
     switch (command) {
       case FIONREAD:
-        return this.isListening ? EINVAL : incoming.readableBytes(this.isUrgentInline);
+        return this.isListening
+          ? EINVAL
+          : (this.outside?.unreadBytes ?? incoming.readableBytes(this.isUrgentInline));
       case SIOCOUTQ:
       case SIOCOUTQNSD:
-        return state === st.TCP_LISTEN ? EINVAL : (outgoing?.unsentBytes ?? 0);
+        return state === st.TCP_LISTEN
+          ? EINVAL
+          : (this.outside?.unsentBytes ?? outgoing?.unsentBytes ?? 0);
       case SIOCATMARK:
         return incoming.isAtMark ? 1 : 0;
       default:

@@ -50,14 +50,15 @@ import {
   type Received,
   type SendControl,
   type SocketCaller,
+  type SocketKernel,
 } from '../socket.ts';
 import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import type { InetKernel, InetStack } from './inet-stack.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
+import { inetStack } from './inet-stack.ts';
 import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
+import type { DatagramOwner, WayOut } from './way-out.ts';
 
 const maxPayloadBytes = 65_507;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
@@ -72,7 +73,7 @@ interface CorkedDatagram {
 
 const noBytes = new Uint8Array(0);
 
-export class UdpSocket extends InetSocket {
+export class UdpSocket extends InetSocket implements DatagramOwner {
   readonly type: number = SOCK_DGRAM;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #queuedBytes = 0;
@@ -86,14 +87,14 @@ export class UdpSocket extends InetSocket {
     domain: number,
     flags: number,
     credentials: Credentials,
-    kernel: InetKernel,
-    stack: InetStack,
+    kernel: SocketKernel,
+    wayOut: WayOut,
   ) {
-    super(domain, flags, IPPROTO_UDP, credentials, kernel, stack);
+    super(domain, flags, IPPROTO_UDP, credentials, kernel, wayOut);
   }
 
   protected override get ports(): PortTable<PortUser> {
-    return this.stack.udp as PortTable<PortUser>;
+    return inetStack.udp as PortTable<PortUser>;
   }
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
@@ -106,7 +107,7 @@ export class UdpSocket extends InetSocket {
     if (isErrno(to)) return to;
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
-    this.localIp = this.sourceFor(to.ip);
+    this.localIp = this.sourceFor(to);
     this.remote = to;
     return 0;
   }
@@ -121,6 +122,7 @@ export class UdpSocket extends InetSocket {
 
   override close(): void {
     this.#takeCorked();
+    this.wayOut.forget(this);
     this.unbind();
     this.#inbox.clear();
   }
@@ -150,9 +152,12 @@ export class UdpSocket extends InetSocket {
     if (bytes.length > maxPayloadBytes) return EMSGSIZE;
     if (lengthBytes > 0 && takeAll(source, bytes.subarray(already.length)) < lengthBytes)
       return EFAULT;
-    if ((flags & MSG_MORE) !== 0 || this.#isCorked) this.#cork(to, bytes);
-    else this.#transmit(to, bytes);
-    return lengthBytes;
+    if ((flags & MSG_MORE) !== 0 || this.#isCorked) {
+      this.#cork(to, bytes);
+      return lengthBytes;
+    }
+    const sent = this.#transmit(to, bytes);
+    return isErrno(sent) ? sent : lengthBytes;
   }
 
   #receiverAddress(address: Uint8Array | undefined): Result<Endpoint> {
@@ -178,12 +183,15 @@ export class UdpSocket extends InetSocket {
     return this.inetOptions.value(SOL_UDP, UDP_CORK) !== 0;
   }
 
-  #transmit(to: Endpoint, bytes: Uint8Array): void {
-    const from = { ip: this.sourceFor(to.ip), port: this.localPort };
-    const receiver = receiverFor(this.stack, to, from);
+  #transmit(to: Endpoint, bytes: Uint8Array): SysResult {
+    const from = { ip: this.sourceFor(to), port: this.localPort };
+    if (!this.isInside(to.ip) || this.wayOut.takes?.(to) === true)
+      return this.wayOut.sendDatagram(this, from, to, bytes);
+    const receiver = receiverFor(to, from);
     // The "port unreachable" that comes back is told to connected sockets only.
-    if (receiver !== undefined) receiver.#deliver(bytes, from);
-    else if (this.remote !== undefined) this.#fail(-ECONNREFUSED);
+    if (receiver !== undefined) receiver.deliver(bytes, from);
+    else if (this.remote !== undefined) this.outsideFailed(ECONNREFUSED);
+    return 0;
   }
 
   /** Sends what was held back where UDP_CORK ends. */
@@ -201,7 +209,8 @@ export class UdpSocket extends InetSocket {
     return set;
   }
 
-  #deliver(bytes: Uint8Array, from: Endpoint): void {
+  /** DatagramOwner. */
+  deliver(bytes: Uint8Array, from: Endpoint): void {
     const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
     // a small empty buffer.
@@ -222,8 +231,9 @@ export class UdpSocket extends InetSocket {
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
-  #fail(error: number): void {
-    this.#error = error;
+  /** DatagramOwner. */
+  outsideFailed(error: number): void {
+    this.#error = -error;
     this.queue.notify(POLLERR);
   }
 
@@ -252,7 +262,7 @@ export class UdpSocket extends InetSocket {
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, 0);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Takes datagrams from `from` to `ip`. A connected socket takes only its peer's. */
@@ -268,8 +278,8 @@ export class UdpSocket extends InetSocket {
  * Returns the receiver of a datagram. Best first: connected to the sender, bound to the address,
  * bound to any.
  */
-function receiverFor(stack: InetStack, to: Endpoint, from: Endpoint): UdpSocket | undefined {
-  return bestUser(stack.udp.at(to.port), to, from, (user) => {
+function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
+  return bestUser(inetStack.udp.at(to.port), to, from, (user) => {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
     return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
   }) as UdpSocket | undefined;
