@@ -25,7 +25,7 @@ export const everything = readable | writable | POLLERR | POLLHUP | POLLRDHUP;
 /** TCP_CORK and MSG_MORE hold bytes back for so long at most. */
 const CORK_NS = 200e6;
 
-/** What a connection asks of the socket that it belongs or belonged to. */
+/** The socket that a connection belongs or belonged to, as the connection sees it. */
 export interface ConnectionOwner {
   /** Bytes that its receive queue holds, and those that wait at it to be sent. */
   readonly windowBytes: number;

@@ -6,7 +6,7 @@ import { ENOBUFS, ENOMEM, type SysResult } from '../../../abi/errno.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 
-/** What became of the urgent byte (tcp(7), "urgent data"). */
+/** The fate of the urgent byte (tcp(7), "urgent data"). */
 export type UrgentState = 'none' | 'waits' | 'read';
 
 export class TcpFlow {

@@ -177,7 +177,7 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
     return events | (isWriteShut ? writable : 0) | (isOver ? POLLHUP : 0);
   }
 
-  /** As much as SO_RCVLOWAT asks for, or all that the window allows. */
+  /** True: as much is there as SO_RCVLOWAT asks for, or all that the window allows. */
   get #isReadable(): boolean {
     const { incoming } = this.connection;
     if (incoming.arrivedBytes === 0) return false;
