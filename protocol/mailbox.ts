@@ -91,9 +91,9 @@ export const OP_SHOW_ARGUMENTS = 11;
 export const OP_SHOW_NAME = 12;
 
 /**
- * Rewrites the system call instruction before addr + SITE_BYTES into a jump to extra1, an entry of
- * the table; extra0 = its number, prot = of the code, flags: 1 where the table is to be made first.
- * Whatever hinders that, the site stays as it is and no error is reported.
+ * Rewrites the system call instruction before addr into a jump to extra1, an entry of the table;
+ * extra0 = its number, prot = of the code, flags: 1 where the table is to be made first, 2 where no
+ * other thread can run there. Whatever hinders that, the site stays as it is and no error is reported.
  */
 export const OP_PATCH = 13;
 
@@ -109,6 +109,8 @@ export const TABLE_BYTES = 0x10000;
 export const TABLE_ENTRY_BYTES = 64;
 /** mov $number, %eax; syscall. */
 export const SITE_BYTES = 7;
+/** The same with instructions between the two. */
+export const MOST_SITE_BYTES = 13;
 
 /** Word offsets in struct slot. 64-bit fields take two words, low half first. */
 export const SLOT = {

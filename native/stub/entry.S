@@ -105,7 +105,7 @@ stub_touch_fault:
 #define BLOCK_REASON 132
 #define ENTRY_AFTER 16
 #define ENTRY_NUMBER 24
-#define ENTRY_SLOW 41
+#define ENTRY_SLOW 56
 /* patch.h compares these with protocol/mailbox.ts. */
 #define AREAS_OFFSET 0x2000000
 #define AREAS_BYTES 0x10000000

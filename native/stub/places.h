@@ -39,6 +39,10 @@ struct process_page {
   uint32_t holders;   /* threads that hold passed descriptors now */
   uint32_t releases;  /* how often one had held some */
   uint32_t has_table; /* of patched calls */
+  uint32_t patch_prot;
+  uint64_t patch_lock;
+  uint64_t patching; /* the site that a thread is rewriting while others may run there */
+  uint8_t unpatched[SITE_BYTES + 1]; /* as it was */
   struct stashed stash[STASH_ENTRIES];
 };
 

@@ -200,15 +200,15 @@ export class SystrapSpace implements AddressSpace {
 
   /** Queues the patch of a site, if it is one that may be patched. */
   queuePatch(after: number, number: number, via: SystrapThread): void {
-    const patch = this.#sites.patch(after, number, this.threads.size === 1);
+    const patch = this.#sites.patch(after, number);
     if (patch === undefined) return;
     via.queueRaw({
       kind: OP_PATCH,
-      addr: patch.addr,
+      addr: patch.after,
       prot: patch.prot,
       extra0: patch.number,
       extra1: patch.entry,
-      flags: patch.isFirst ? 1 : 0,
+      flags: (patch.isFirst ? 1 : 0) | (this.threads.size === 1 ? 2 : 0),
     });
   }
 
