@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct call_block) <= STUB_AREA_RESERVED, "entry.S");
 _Static_assert(__builtin_offsetof(struct call_block, rsp) == 64, "entry.S");
 _Static_assert(__builtin_offsetof(struct call_block, rbx) == 80, "entry.S");
 _Static_assert(__builtin_offsetof(struct call_block, is_interrupted) == 128, "entry.S");
-_Static_assert(STUB_AREAS_OFFSET == 0x2000000, "entry.S");
+_Static_assert(STUB_AREAS_OFFSET == 0x2200000, "entry.S");
 _Static_assert(STUB_SLOTS *STUB_AREA_BYTES == 0x10000000, "entry.S");
 _Static_assert(STUB_AREA_BYTES - STUB_AREA_RESERVED == 0xff00, "entry.S");
 enum { CALL_ANSWERED = 1, CALL_INTERRUPTED = 2 };
@@ -206,8 +206,8 @@ static void write_under_way(uint64_t site, const uint8_t *code, uint32_t prot,
   __atomic_store_n(&page->patching, site, __ATOMIC_SEQ_CST);
   at[0] = 0xcc;
   if (synchronise(site)) {
-    for (int i = 1; i < 5; i++) at[i] = code[i];
-    __atomic_store_n((uint16_t *)(site + 5), (uint16_t)(code[5] | code[6] << 8), __ATOMIC_SEQ_CST);
+    /* Who stands behind the mov finds the fifth byte first, which is no instruction. */
+    for (int i = 1; i < SITE_BYTES; i++) at[i] = code[i];
     if (synchronise(site)) first = code[0];
   }
   at[0] = first;
@@ -244,7 +244,7 @@ static void patch_site(const struct operation *op, struct process_page *page) {
   uint64_t site = after - SITE_BYTES - (uint64_t)middle;
   int is_word = (site & 7) <= 1;
   int is_alone = (op->flags & ALONE) != 0;
-  int is_line = (site & 63) <= 64 - SITE_BYTES && (site + 5) % 8 != 7;
+  int is_line = (site & 63) <= 64 - SITE_BYTES;
   if (!is_word && !is_alone && !is_line) return;
   const uint8_t *moved = code + sizeof code - 2 - middle;
   if (fill_entry(op->extra1, after, (uint32_t)op->extra0, moved, (uint32_t)middle) != 0) return;

@@ -4,7 +4,12 @@
 // jumps, without a signal. Only code of files is patched, mapped privately and not writable: what
 // lies elsewhere may be data, another process's or code that is still being written.
 import { PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
-import { MOST_SITE_BYTES, TABLE_BYTES, TABLE_ENTRY_BYTES, TABLE_START } from '../../protocol/mailbox.ts';
+import {
+  MOST_SITE_BYTES,
+  TABLE_BYTES,
+  TABLE_ENTRY_BYTES,
+  TABLE_START,
+} from '../../protocol/mailbox.ts';
 
 /** Traps of a site before it is patched: a patch costs about as much as these. */
 const TRAPS_BEFORE_PATCH = 16;

@@ -118,10 +118,10 @@ TEST(middle_of_the_site) {
 }
 
 /* An instruction stands between the number and the call. NAME_middle is that instruction. */
-#define SITE_WITH(name, number, offset, middle)                                     \
-  __asm__(".text\n.p2align 6\n.skip " #offset ",0x90\n" #name ":\n mov $" #number   \
-          ",%eax\n" #name "_middle: " middle "\n syscall\n ret\n.p2align 6\n");     \
-  extern long name(unsigned long, unsigned long, unsigned long);                    \
+#define SITE_WITH(name, number, offset, middle)                                                   \
+  __asm__(".text\n.p2align 6\n.skip " #offset ",0x90\n" #name ":\n mov $" #number ",%eax\n" #name \
+          "_middle: " middle "\n syscall\n ret\n.p2align 6\n");                                   \
+  extern long name(unsigned long, unsigned long, unsigned long);                                  \
   extern char name##_middle[]
 SITE_WITH(xor_before, 0, 3, "xor $1,%sil");
 SITE_WITH(and_before, 0, 20, "and $0xffffff0f,%esi");
