@@ -502,6 +502,17 @@ static uint64_t after_fault(uint64_t ip) {
   return 0;
 }
 
+/*
+ * The stub itself faults: its memory has gone. It would fault again in each signal for that, for ever
+ * where its stack ends between two frames. The trap is a signal that is blocked here, so the
+ * host's kernel ends the process.
+ */
+static int is_own_fault(const struct frame *frame) {
+  uint64_t ip = frame->gregs[GREG_RIP], sp = frame->gregs[GREG_RSP];
+  return ip - (uint64_t)stub_base < STUB_TEXT_BYTES &&
+         sp - area_of(0) < STUB_SLOTS * STUB_AREA_BYTES;
+}
+
 /* A futex call that has trapped. Where registers are set the answer is out of reach: it is too low. */
 static void serve_futex(struct slot *slot, struct frame *frame, const uint64_t *call) {
   struct wakes wakes;
@@ -522,6 +533,7 @@ void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
       frame->gregs[GREG_RIP] = next;
       return;
     }
+    if (is_own_fault(frame)) __builtin_trap();
   }
   if (interrupts_call(number, frame)) return;
   struct slot *slot = own_slot();
