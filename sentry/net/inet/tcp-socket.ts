@@ -44,7 +44,13 @@ import {
 import type { Timer } from '../../base/timer-queue.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import type { Source } from '../../vfs/io.ts';
-import { familyOf, type SendControl, type Socket, type SocketCaller } from '../socket.ts';
+import {
+  familyOf,
+  type SendControl,
+  type Socket,
+  type SocketCaller,
+  type SocketKernel,
+} from '../socket.ts';
 import { anyOf, type Endpoint, isAny } from './address.ts';
 import { inetStack } from './inet-stack.ts';
 import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
