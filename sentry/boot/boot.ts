@@ -135,8 +135,8 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   };
 }
 
-/** Threads for host calls that take long. Two that hang leave two for the others. */
-const HOST_WORK_THREADS = 4;
+/** Threads for host calls that take long. Two that hang leave one for the others. */
+const HOST_WORK_THREADS = 3;
 
 function startHostWork(): HostWork {
   const started = HostWork.start(HOST_WORK_THREADS);
