@@ -80,7 +80,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
   const trim = config.profile ? undefined : memoryTrim;
-  const platform = newPlatform(clock, trim, measurement, config.patching);
+  const platform = newPlatform(clock, trim, measurement, config);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
   const kernel = newKernel(config, machine, connections, {
@@ -156,7 +156,7 @@ function newPlatform(
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  patches: boolean,
+  { patching, hostFutexes }: SandboxConfig,
 ): Platform {
   try {
     const platform = createSystrapPlatform({
@@ -166,7 +166,8 @@ function newPlatform(
       clock,
       ...(memoryTrim === undefined ? {} : { memoryTrim }),
       work: measurement?.work,
-      patches,
+      patches: patching,
+      hostFutexes,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {
