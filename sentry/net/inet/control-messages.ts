@@ -21,14 +21,14 @@ import type { InetOptions } from './inet-options.ts';
 import { loopbackIndex } from './interface-ioctl.ts';
 import type { Packet } from './packet-inbox.ts';
 
-/** Of the receiving socket. */
+/** The receiving socket. */
 export interface Asked {
   readonly domain: number;
   readonly options: SocketOptions;
   readonly inetOptions: InetOptions;
 }
 
-/** What the socket's options ask to be told of a packet, in Linux's order. */
+/** Tells of a packet what the socket's options ask for, in Linux's order. */
 export function packetMessages(asked: Asked, packet: Packet, drops: number): ControlMessage[] {
   const messages = stampMessages(asked.options, packet.arrival);
   if (asked.options.number(so.SO_RXQ_OVFL, 0) !== 0 && drops > 0)
@@ -95,7 +95,7 @@ function addIpv6(options: InetOptions, packet: Packet, messages: ControlMessage[
   if (asks(so.IPV6_ORIGDSTADDR)) add(so.IPV6_ORIGDSTADDR, encodeInetAddress(to, so.AF_INET6));
 }
 
-/** What a sender asked for with one packet; undefined: what the socket has. */
+/** A sender's wishes for one packet; undefined: what the socket has. */
 export interface SendWishes {
   source: IpAddress | undefined;
   hops: number | undefined;

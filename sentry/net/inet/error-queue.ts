@@ -19,7 +19,7 @@ export interface QueuedError {
   readonly isLocal: boolean;
   /** For EMSGSIZE: what would have fit. */
   readonly info: number;
-  /** What was sent, and to whom. */
+  /** The bytes that were sent, and to whom. */
   readonly to: Endpoint;
   readonly bytes: Uint8Array;
 }
@@ -29,10 +29,6 @@ export class ErrorQueue {
 
   get isEmpty(): boolean {
     return this.#errors.length === 0;
-  }
-
-  get next(): QueuedError | undefined {
-    return this.#errors[0];
   }
 
   put(error: QueuedError): void {

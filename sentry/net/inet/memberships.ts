@@ -139,7 +139,7 @@ export class Memberships {
   }
 }
 
-/** What streams answer to options about groups, of which they have none; undefined for others. */
+/** The answer of streams to options about groups, of which they have none; undefined for others. */
 export function streamMembership(
   level: number,
   name: number,

@@ -6,14 +6,18 @@ import { OBJECT_COST } from '../../base/object-cost.ts';
 import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import type { Endpoint } from './address.ts';
 
-export interface Packet {
-  readonly from: Endpoint;
+/** The things that control messages tell of a packet. */
+export interface PacketNotes {
   readonly to: Endpoint;
-  readonly bytes: Uint8Array;
   /** TTL or hop limit; TOS byte or traffic class. */
   readonly hops: number;
   readonly tos: number;
   readonly arrival: WallTime;
+}
+
+export interface Packet extends PacketNotes {
+  readonly from: Endpoint;
+  readonly bytes: Uint8Array;
 }
 
 interface Waiting {
@@ -29,10 +33,6 @@ export class PacketInbox {
 
   get count(): number {
     return this.#waiting.length;
-  }
-
-  get queuedBytes(): number {
-    return this.#queuedBytes;
   }
 
   /** The next packet; the inbox is not empty. */

@@ -67,7 +67,7 @@ import { ErrorQueue, errorMessage } from './error-queue.ts';
 import { InetSocket } from './inet-socket.ts';
 import { inetStack } from './inet-stack.ts';
 import { Memberships, OutgoingInterface } from './memberships.ts';
-import { type Packet, PacketInbox } from './packet-inbox.ts';
+import { type Packet, PacketInbox, type PacketNotes } from './packet-inbox.ts';
 import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
 import type { DatagramOwner, WayOut } from './way-out.ts';
 
@@ -75,7 +75,7 @@ const maxPayloadBytes = 65_507;
 const udpHeaderBytes = 8;
 /** UDP_MAX_SEGMENTS. */
 const mostSegments = 128;
-/** What ICMP gives back of a datagram. */
+/** The part of a datagram that ICMP gives back. */
 const returnedBytes = 520;
 
 /** A datagram that is sent in parts (udp(7), UDP_CORK). */
@@ -231,7 +231,7 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
     return isErrno(sent) ? sent : lengthBytes;
   }
 
-  /** What was held back, and the bytes of this send. */
+  /** Joins what was held back and the bytes of this send. */
   #gather(source: Source, lengthBytes: number): Result<Uint8Array> {
     const already = this.#corked?.bytes ?? noBytes;
     if (!PacketInbox.hasRoom(already.length + lengthBytes)) return ENOBUFS;
@@ -295,12 +295,12 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
     const arrival = this.kernel.clock.realtime();
     const hops = wishes.hops ?? this.#hopsTo(to.ip);
     const tos = wishes.tos ?? this.#tosTo(to.ip);
-    const packet: Packet = { from, to, bytes, hops, tos, arrival };
-    if (isMulticast(to.ip) || isBroadcast(to.ip)) this.#spread(packet);
+    const notes = { to, hops, tos, arrival };
+    if (isMulticast(to.ip) || isBroadcast(to.ip)) this.#spread(bytes, from, notes);
     else {
       const receiver = udpReceiver(to, from);
       if (receiver === undefined) this.#refused(to, bytes);
-      else receiver.takeIn(packet);
+      else receiver.deliver(bytes, from, notes);
     }
     return 0;
   }
@@ -317,8 +317,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
   }
 
   /** A datagram for a group, or for everybody. */
-  #spread(packet: Packet): void {
-    const { to, from } = packet;
+  #spread(bytes: Uint8Array, from: Endpoint, notes: PacketNotes): void {
+    const { to } = notes;
     if (isMulticast(to.ip)) {
       const [level, name] = isV4(to.ip)
         ? [so.SOL_IP, so.IP_MULTICAST_LOOP]
@@ -327,20 +327,22 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
       if (!this.#outgoing.isNamed && this.inetOptions.value(level, name) === 0) return;
       if (!inetStack.groups.isJoined(to.ip)) return;
     }
-    for (const receiver of udpReceivers(to, from)) receiver.takeIn(packet);
+    for (const receiver of udpReceivers(to, from)) receiver.deliver(bytes, from, notes);
   }
 
   /** The "port unreachable" that comes back. */
   #refused(to: Endpoint, bytes: Uint8Array): void {
-    if (this.#queuesErrors(to.ip))
-      this.#errors.put({
-        errno: -ECONNREFUSED,
-        isLocal: false,
-        info: 0,
-        to,
-        bytes: bytes.slice(0, returnedBytes),
-      });
-    else if (this.remote === undefined) return;
+    if (!this.#queuesErrors(to.ip)) {
+      this.outsideFailed(ECONNREFUSED);
+      return;
+    }
+    this.#errors.put({
+      errno: -ECONNREFUSED,
+      isLocal: false,
+      info: 0,
+      to,
+      bytes: bytes.slice(0, returnedBytes),
+    });
     this.#fail(-ECONNREFUSED);
   }
 
@@ -359,23 +361,23 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
 
   // Receiving
 
-  /** DatagramOwner. */
-  deliver(bytes: Uint8Array, from: Endpoint): void {
+  /** DatagramOwner. `told`: what control messages tell of it; from outside no more is known. */
+  deliver(bytes: Uint8Array, from: Endpoint, told?: PacketNotes): void {
     const { remote } = this;
     if (remote !== undefined && (remote.port !== from.port || remote.ip !== from.ip)) return;
-    const to = { ip: this.#sourceTo(from), port: this.localPort };
-    this.takeIn({ from, to, bytes, hops: 64, tos: 0, arrival: this.kernel.clock.realtime() });
-  }
-
-  /** A packet for this socket. */
-  takeIn(packet: Packet): void {
-    const least = isV4(packet.to.ip)
+    const notes = told ?? this.#usualNotes(from);
+    const least = isV4(notes.to.ip)
       ? this.inetOptions.value(so.SOL_IP, so.IP_MINTTL)
       : this.inetOptions.value(so.SOL_IPV6, so.IPV6_MINHOPCOUNT);
-    if (packet.hops < least) return;
-    const passed = this.#filtered(packet);
+    if (notes.hops < least) return;
+    const passed = this.#filtered({ ...notes, from, bytes });
     if (passed === undefined || !this.#inbox.put(passed, this.options.receiveBufferBytes)) return;
     this.queue.notify(POLLIN | POLLRDNORM);
+  }
+
+  #usualNotes(from: Endpoint): PacketNotes {
+    const to = { ip: this.#sourceTo(from), port: this.localPort };
+    return { to, hops: 64, tos: 0, arrival: this.kernel.clock.realtime() };
   }
 
   /** The packet as SO_ATTACH_FILTER lets it through, which sees its UDP header too. */
