@@ -121,7 +121,7 @@ export abstract class OpenFile implements LongCallOwner {
    * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file
    * operations). `pids` is the PID namespace of that /proc.
    */
-  information(_pids: object): string {
+  information(_pids: object): string | Iterable<string> {
     return '';
   }
 
