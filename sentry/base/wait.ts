@@ -35,8 +35,8 @@ export type Blocking<T> = Generator<Sleep, T, Wake>;
 export type MaybeBlocking = SysResult | Blocking<SysResult>;
 
 /** Wakers that the turn of an event tells, and those that each later turn does where there are more. */
-const TOLD_AT_ONCE = 8192;
-const TOLD_LATER = 2048;
+const TOLD_AT_ONCE = 4096;
+const TOLD_LATER = 1024;
 
 /** The queues that have not told everybody yet. */
 const telling = new Set<WaitQueue>();

@@ -45,6 +45,7 @@ import {
   type ProgramIdentity,
   personalityAfter,
 } from './load.ts';
+import type { PackedStrings } from './packed-strings.ts';
 
 const TASK_COMM_BYTES = 15;
 /** A program with more is not emptied, which takes one host call for each 256 MiB, but left to the host. */
@@ -56,8 +57,8 @@ export interface ExecRequest {
   readonly file: OpenFile;
   /** The path in the form that the guest used. */
   readonly path: string;
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  readonly argv: PackedStrings;
+  readonly envp: PackedStrings;
 }
 
 /**

@@ -97,8 +97,7 @@ function waitEvents(task: Task, args: SyscallArgs, timeoutNs: number): MaybeBloc
   if (!(epoll instanceof Epoll)) return EINVAL;
   const count = collect(task, epoll, addr, limit);
   if (count !== 0) return count;
-  if (timeoutNs === 0)
-    return isAnyTelling() ? begin(collectOnceTold(task, epoll, addr, limit)) : 0;
+  if (timeoutNs === 0) return isAnyTelling() ? begin(collectOnceTold(task, epoll, addr, limit)) : 0;
   return sleepForEvents(task, epoll, addr, limit, deadlineAfter(task, timeoutNs));
 }
 

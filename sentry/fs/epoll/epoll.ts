@@ -73,10 +73,6 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
     return 'anon_inode:[eventpoll]';
   }
 
-  items(): readonly EpollItem[] {
-    return [...this.#items.values()].flatMap((byFd) => [...byFd.values()]);
-  }
-
   override *information(): Generator<string> {
     for (const byFd of this.#items.values())
       for (const item of byFd.values()) yield item.information();

@@ -29,7 +29,6 @@ import {
 import { AF_UNIX, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Source } from '../../vfs/io.ts';
-import type { OpenFile } from '../../vfs/open-file.ts';
 import {
   type PeerCredentials,
   type SendControl,
