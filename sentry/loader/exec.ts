@@ -19,6 +19,7 @@ import {
   dropThreadLists,
   endTask,
   groupExit,
+  noteEnding,
   noteResident,
   releaseMemory,
 } from '../kernel/exit.ts';
@@ -291,6 +292,7 @@ function fileCapabilitiesOf(executable: OpenFile): FileCapabilities | undefined 
 /** The other threads end, and the caller takes the leader's place and id. */
 function becomeLeader(task: Task): void {
   const { group, pids } = task;
+  noteEnding(group);
   for (const other of [...group.tasks]) if (other !== task) endTask(other);
   if (task.isLeader) return;
   pids.removeTask(task);

@@ -7,10 +7,11 @@ import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 const FIRST_BYTES = 2048;
 const FIRST_COUNT = 64;
 const INDEX_BYTES = 4;
+const SHORT_BYTES = 32;
 
 export class PackedStrings {
   readonly count: number;
-  /** Of the longest string, without its NUL. */
+  /** The length of the longest string, without its NUL. */
   readonly longest: number;
   readonly bytes: Uint8Array;
   /** Behind each NUL, counted from `#base`. */
@@ -35,6 +36,19 @@ export class PackedStrings {
       longest = Math.max(longest, text.length);
     }
     return new PackedStrings(Buffer.from(terminated(strings), 'latin1'), ends, longest);
+  }
+
+  /** Puts pointers to the strings, which lie from `start` on, into `words` from `at` on. */
+  putPointers(words: Uint32Array, at: number, start: number): void {
+    const ends = this.#ends;
+    let place = at;
+    let addr = start;
+    for (let index = 0; index < ends.length; index += 1) {
+      words[place] = addr >>> 0;
+      words[place + 1] = Math.floor(addr / 0x1_0000_0000);
+      place += 2;
+      addr = start + (ends[index] as number) - this.#base;
+    }
   }
 
   /** The place of a string in `bytes`. */
@@ -70,9 +84,9 @@ export class StringPacker {
     return this.#length - this.#begin;
   }
 
-  /** Adds bytes of a string that is not ended. 0 or ENOMEM. */
-  append(part: Uint8Array): SysResult {
-    const needed = this.#length + part.length + 1;
+  /** Adds [start, end) of `from` to the string that is not ended. 0 or ENOMEM. */
+  append(from: Uint8Array, start: number, end: number): SysResult {
+    const needed = this.#length + end - start + 1;
     if (needed > this.#bytes.length) {
       const larger = this.#larger(this.#bytes.length, needed, 1);
       if (larger < 0) return ENOMEM;
@@ -81,8 +95,12 @@ export class StringPacker {
       free(this.#bytes, FIRST_BYTES);
       this.#bytes = bytes;
     }
-    this.#bytes.set(part, this.#length);
-    this.#length += part.length;
+    // A copy by the library makes an object, which many short strings would pay for.
+    if (end - start > SHORT_BYTES) this.#bytes.set(from.subarray(start, end), this.#length);
+    else
+      for (let at = start; at < end; at += 1)
+        this.#bytes[this.#length + at - start] = from[at] as number;
+    this.#length += end - start;
     return 0;
   }
 
@@ -106,7 +124,7 @@ export class StringPacker {
     return length;
   }
 
-  /** What was taken. It shares the packer's memory, and ends with it. */
+  /** The strings that were taken. They share the packer's memory, and end with it. */
   strings(): PackedStrings {
     const bytes = this.#bytes.subarray(0, this.#length);
     return new PackedStrings(bytes, this.#ends.subarray(0, this.#count), this.#longest);
@@ -132,7 +150,7 @@ export class StringPacker {
   }
 }
 
-/** Memory of its own is freed at once, not when the collector comes by. The first piece may be Node's pool. */
+/** Frees memory at once, not when the collector comes by. The first piece may lie in Node's pool. */
 function free(array: Uint8Array | Uint32Array, firstLength: number): void {
   if (array.length > firstLength && array.buffer instanceof ArrayBuffer) array.buffer.transfer(0);
 }

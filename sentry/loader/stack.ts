@@ -186,16 +186,12 @@ function putPointers(
   lists: readonly PackedStrings[],
   start: number,
 ): number {
-  const view = new DataView(low.buffer, low.byteOffset, low.length);
+  const words = new Uint32Array(low.buffer, low.byteOffset, Math.floor(low.length / 4));
   let place = slot;
   let base = start;
   for (const list of lists) {
-    for (let index = 0; index < list.count; index += 1) {
-      const addr = base + list.offset(index);
-      view.setUint32(place, addr >>> 0, true);
-      view.setUint32(place + 4, Math.floor(addr / 0x1_0000_0000), true);
-      place += POINTER_BYTES;
-    }
+    list.putPointers(words, place / 4, base);
+    place += list.count * POINTER_BYTES;
     base += list.bytes.length;
   }
   return place;
@@ -205,7 +201,10 @@ function floor16(addr: number): number {
   return addr - (addr % 16);
 }
 
-/** Small ones come from Node's pool: memory of its own for each costs garbage collections. */
+/**
+ * Small ones come from Node's pool, at multiples of 8: memory of its own for each costs garbage
+ * collections.
+ */
 function zeroes(length: number): Buffer {
   return Buffer.allocUnsafe(length).fill(0);
 }

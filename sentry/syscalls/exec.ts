@@ -57,7 +57,7 @@ class StringReader {
       if (!this.#load(at - offset)) return EFAULT;
       const end = this.#endOfString(offset);
       if (packer.unendedBytes + end - offset >= MAX_STRING_BYTES) return E2BIG;
-      const appended = packer.append(this.#page.subarray(offset, end));
+      const appended = packer.append(this.#page, offset, end);
       if (isErrno(appended)) return appended;
       if (end < PAGE_SIZE) return packer.end();
       at += PAGE_SIZE - offset;
@@ -203,6 +203,7 @@ function* execWith(
     if (isErrno(argv)) return argv;
     const envp = yield* readStrings(source, envpAddr, packers[1]);
     if (isErrno(envp)) return envp;
+    if (isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
     const executed = execute(task, { file, path, argv, envp });
     return typeof executed === 'number' ? executed : yield* executed;
   } finally {

@@ -13,6 +13,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { finishLater } from '../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
 import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
@@ -76,6 +77,18 @@ export interface IoOwner {
 
 export interface CloseObserver {
   fileClosed(file: OpenFile): void;
+}
+
+/** Observers that are told in the turn of the close; very many others later. */
+const TOLD_AT_ONCE = 1024;
+
+function* tellClosed(file: OpenFile, observers: Iterable<CloseObserver>): Iterator<undefined> {
+  let told = 0;
+  for (const observer of observers) {
+    observer.fileClosed(file);
+    told += 1;
+    if (told % TOLD_AT_ONCE === 0) yield undefined;
+  }
 }
 
 export abstract class OpenFile implements LongCallOwner {
@@ -145,7 +158,10 @@ export abstract class OpenFile implements LongCallOwner {
     this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
-    if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);
+    if (observers !== undefined) {
+      const telling = tellClosed(this, observers);
+      if (telling.next().done !== true) finishLater(telling);
+    }
     releaseFileLocks(this);
     notifyClosed(this);
     this.close();

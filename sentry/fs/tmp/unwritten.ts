@@ -6,7 +6,7 @@ import type { MemoryAccount } from '../../base/memory-account.ts';
 /** The memory that one turn frees: a millisecond or two of the host's time. */
 export const FREED_AT_ONCE = 16 * 1024 * 1024;
 
-/** What the account pays for a segment of a file. */
+/** The price of a segment of a file. */
 const SEGMENT_BYTES = 64;
 
 export class UnwrittenMemory {
@@ -33,7 +33,10 @@ export class UnwrittenMemory {
     return false;
   }
 
-  /** Forgets a segment from `from` on, whose memory the caller frees: its offset, or -1 where there is none. */
+  /**
+   * Forgets a segment from `from` on, whose memory the caller frees: its offset, or -1 where there is
+   * none.
+   */
   take(from: number): number {
     for (const segment of this.#segments) {
       const offset = segment * FREED_AT_ONCE;
