@@ -13,6 +13,7 @@ import { ContainerSpecialFiles } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import type { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
+import type { HostWork } from '../fs/gofer/host-work.ts';
 import { idMapsOf } from '../fs/gofer/id-map.ts';
 import { mqueueOf } from '../fs/mqueue/filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
@@ -54,6 +55,7 @@ export interface GuestMounts {
 export interface MountParts {
   readonly kernel: Kernel;
   readonly machine: Machine;
+  readonly hostWork: HostWork;
   /** Serves this container. */
   readonly gofer: GoferClient;
   readonly pids: PidNamespace;
@@ -67,7 +69,7 @@ export interface MountParts {
 
 /** Throws BootFailure; the Gofer's socket is taken over in any case. */
 export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMounts {
-  const served = new ServedFiles(parts.gofer, config, parts.kernel.clock);
+  const served = new ServedFiles(parts, config);
   try {
     return build(config, parts, served);
   } catch (error) {
@@ -110,12 +112,17 @@ class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;
   readonly #ids: IdRanges | undefined;
+  readonly #idleDescriptors: number;
+  readonly #hostWork: HostWork;
   readonly #fileSystems: GoferFileSystem[] = [];
 
-  constructor(client: GoferClient, { ids }: ContainerConfig, clock: Clock) {
-    this.client = client;
+  constructor({ gofer, kernel, machine, hostWork }: MountParts, { ids }: ContainerConfig) {
+    this.client = gofer;
     this.#ids = ids;
-    this.#clock = clock;
+    this.#clock = kernel.clock;
+    this.#hostWork = hostWork;
+    // Files of guests, streams and stubs need most of the descriptors.
+    this.#idleDescriptors = Math.floor(machine.descriptors / 4);
   }
 
   attach(attachPoint: number, exclusive: boolean, how: AttachOptions): GoferFileSystem {
@@ -126,6 +133,8 @@ class ServedFiles {
       exclusive,
       clock: this.#clock,
       follows: how.follows === true,
+      idleDescriptors: this.#idleDescriptors,
+      hostWork: this.#hostWork,
       ids,
       isIdMapped: how.ids !== undefined,
       idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),
