@@ -169,21 +169,25 @@ export class Task implements Caller, Waker {
    * the guest's, by its tracer, or by who counts and prints them. Returns the answer.
    */
   answerFromNowOn(call: KeptCall, answer: number): number {
-    if (this.#seccomp === undefined && this.trace === undefined && !this.kernel.watchesCalls)
-      this.thread.keepAnswer(call, answer);
+    if (!this.#showsEachCall) this.thread.keepAnswer(call, answer);
     return answer;
+  }
+
+  /** A filter of the guest's, its tracer, or who counts and prints calls is to see each of them. */
+  get #showsEachCall(): boolean {
+    return this.#seccomp !== undefined || this.trace !== undefined || this.kernel.watchesCalls;
   }
 
   /** Lets the thread wait and wake on private futexes by itself, unless each call is to be seen. */
   waitsByItself(): void {
-    if (this.#seccomp !== undefined || this.kernel.watchesCalls) return;
+    if (this.#showsEachCall) return;
     const { sec, nsec } = this.group.container.timeOffsets.monotonic;
     this.thread.waitsByItself(sec === 0 && nsec === 0);
   }
 
   /** The same for sched_yield. */
   yieldsByItself(): void {
-    if (this.#seccomp === undefined && !this.kernel.watchesCalls) this.thread.yieldsByItself();
+    if (!this.#showsEachCall) this.thread.yieldsByItself();
   }
 
   get memory(): GuestMemory {

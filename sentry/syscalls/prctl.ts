@@ -106,7 +106,10 @@ function sysPrctl(task: Task, args: SyscallArgs): SysResult {
   }
 }
 
-/** Who may attach besides the ancestors: nobody, anybody (-1), or a process and what descends from it. */
+/**
+ * PR_SET_PTRACER: besides ancestors nobody may attach, anybody (-1), or a process with what
+ * descends from it.
+ */
 function allowTracer(task: Task, args: SyscallArgs): SysResult {
   const isAny = args.u32(1) === 0xffff_ffff && args.high(1) === 0xffff_ffff;
   if (isAny) task.group.allowedTracer = 'any';

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // /proc/PID/{maps,smaps,smaps_rollup,numa_maps,cmdline,environ,auxv,mem}.
 
-import {
-  EFAULT,
-  EINVAL,
-  EIO,
-  ESRCH,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+import { ESRCH, type Result } from '../../../abi/errno.ts';
 import { PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
-import { S_IFREG } from '../../../abi/stat.ts';
 import type { Task } from '../../kernel/task.ts';
 import {
   describeMappings,
@@ -24,15 +14,11 @@ import {
 import type { MemoryManager } from '../../mm/memory-manager.ts';
 import { VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE } from '../../mm/vma.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
-import { type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { pathText } from '../../vfs/path.ts';
-import { PositionedFile } from '../../vfs/positioned-file.ts';
-import type { Entry, Text } from '../pseudo/entry.ts';
-import { Inode, type PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
+import type { Text } from '../pseudo/entry.ts';
 import { accountMemory } from './memory-account.ts';
-import { mayLookInto, type Subject } from './subject.ts';
+import type { Subject } from './subject.ts';
 
 /** The most of a command line or environment that is shown. */
 const stringLimitBytes = 8 * 1024 * 1024;

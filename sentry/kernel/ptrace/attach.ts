@@ -78,7 +78,10 @@ export function cloneEvent(parent: Task, flags: number, exitSignal: number): num
   return trace.has(PTRACE_O_TRACEFORK) ? PTRACE_EVENT_FORK : undefined;
 }
 
-/** A new child of a tracee is traced too, by an option or CLONE_PTRACE, and stops before its first instruction. */
+/**
+ * A new child of a tracee is traced too, by an option or CLONE_PTRACE, and stops before its first
+ * instruction.
+ */
 export function traceChild(
   parent: Task,
   child: Task,

@@ -95,7 +95,7 @@ export function writeUserRegisters(trace: Trace, view: DataView): SysResult {
   return 0;
 }
 
-/** What the new rax and orig_rax mean for the call in which the tracee is. */
+/** Settles what the new rax and orig_rax mean for the call in which the tracee is. */
 function settleAnswer(trace: Trace, view: DataView): void {
   const { stop, task } = trace;
   const original = view.getInt32(8 * USER_REG.origRax, true);
