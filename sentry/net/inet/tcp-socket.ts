@@ -58,7 +58,6 @@ import {
 } from '../socket.ts';
 import { type Endpoint, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
 import type { OutsideStream, StreamOwner, WayOut } from './way-out.ts';
 
@@ -532,7 +531,7 @@ export class TcpSocket extends InetSocket implements StreamOwner {
     }
     if (command === SIOCOUTQ)
       return this.isListening ? EINVAL : caller.memory.writeU32(argument, 0);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   override getOption(level: number, name: number): Result<Uint8Array> {

@@ -3,6 +3,7 @@
 // full, as UDP may lose it.
 
 import {
+  EACCES,
   EAGAIN,
   ECONNREFUSED,
   EDESTADDRREQ,
@@ -56,7 +57,6 @@ import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
 import type { DatagramOwner, WayOut } from './way-out.ts';
 
@@ -206,6 +206,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
 
   /** DatagramOwner. */
   deliver(bytes: Uint8Array, from: Endpoint): void {
+    const { remote } = this;
+    if (remote !== undefined && (remote.port !== from.port || remote.ip !== from.ip)) return;
     const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
     // a small empty buffer.
@@ -228,6 +230,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
 
   /** DatagramOwner. */
   outsideFailed(error: number): void {
+    // As Linux: who is not connected is not told of what came of single datagrams, but for a refusal.
+    if (this.remote === undefined && error !== EACCES) return;
     this.#error = -error;
     this.queue.notify(POLLERR);
   }
@@ -257,7 +261,7 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, 0);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Takes datagrams from `from` to `ip`. A connected socket takes only its peer's. */
@@ -278,6 +282,11 @@ function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
     return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
   }) as UdpSocket | undefined;
+}
+
+/** For the way out: a datagram for whoever is bound there. */
+export function deliverFromOutside(to: Endpoint, from: Endpoint, bytes: Uint8Array): void {
+  receiverFor(to, from)?.deliver(bytes, from);
 }
 
 /** For /proc/net/udp and udp6. */
