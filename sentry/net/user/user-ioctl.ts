@@ -60,8 +60,7 @@ const answers: ReadonlyMap<number, (view: DataView) => void> = new Map([
     (view: DataView) => {
       clearUnion(view);
       view.setUint16(unionAt, eth0.type, true);
-      for (const [index, byte] of eth0.hardware.entries())
-        view.setUint8(unionAt + 2 + index, byte);
+      for (const [index, byte] of eth0.hardware.entries()) view.setUint8(unionAt + 2 + index, byte);
     },
   ],
 ]);
