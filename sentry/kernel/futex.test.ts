@@ -52,9 +52,11 @@ describe('FutexTable', () => {
       id: 4,
       addressLimit: 2 ** 47,
       sharedKey: (addr: number) => (addr === 64 ? 'file:0' : undefined),
+      vmaAt: (addr: number) => (addr < 4096 ? {} : undefined),
     } as unknown as MemoryManager;
     expect(table.key(mm, 64, true)).not.toBe(table.key(mm, 64, false));
     expect(table.key(mm, 128, true)).toBe(table.key(mm, 128, false));
     expect([table.key(mm, 66, true), table.key(mm, 2 ** 47, true)]).toEqual([EINVAL, EFAULT]);
+    expect(table.key(mm, 4096, false)).toBe(EFAULT);
   });
 });

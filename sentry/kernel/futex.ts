@@ -45,6 +45,7 @@ export class FutexTable {
     if (addr % 4 !== 0) return EINVAL;
     if (addr > mm.addressLimit - 4) return EFAULT;
     if (isPrivate) return `${mm.id}:${addr}`;
+    if (mm.vmaAt(addr) === undefined) return EFAULT;
     return mm.sharedKey(addr) ?? `${mm.id}:${addr}`;
   }
 
