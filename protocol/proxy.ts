@@ -29,7 +29,7 @@ export const PROXY_BROKEN = 18;
 export const PROXY_ACCEPTED = 19;
 /** A datagram, or the answer to a ping, for the socket `id`. */
 export const PROXY_RECEIVED = 20;
-/** What the socket `id` sent to address and port failed: as PROXY_FAILED. */
+/** A datagram of the socket `id` to address and port failed: as PROXY_FAILED. */
 export const PROXY_UNDELIVERED = 21;
 /** A UDP datagram to the published port `value`. */
 export const PROXY_CALLED = 22;

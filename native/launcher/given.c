@@ -89,14 +89,11 @@ void keep_given(struct options *options) {
 void take_places(const struct options *options, int control, int report) {
   dup2(control, FD_CONTROL);
   dup2(report, FD_REPORT);
-  const int given[][2] = {{options->log_fd, FD_LOG},
-                          {options->strace_fd, FD_STRACE},
-                          {options->stats_fd, FD_STATS},
-                          {options->profile_fd, FD_PROFILE},
-                          {options->proxy_fd, FD_PROXY},
-                          {options->container.listen_fd, FD_LISTEN},
-                          {options->zygote_fd, FD_ZYGOTE},
-                          {options->addon_fd, FD_ADDON}};
+  const int given[][2] = {
+      {options->log_fd, FD_LOG},       {options->strace_fd, FD_STRACE},
+      {options->stats_fd, FD_STATS},   {options->profile_fd, FD_PROFILE},
+      {options->proxy_fd, FD_PROXY},   {options->container.listen_fd, FD_LISTEN},
+      {options->zygote_fd, FD_ZYGOTE}, {options->addon_fd, FD_ADDON}};
   for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
     if (given[i][0] >= 0)
       dup2(given[i][0], given[i][1]);

@@ -89,8 +89,8 @@ static void go_on_elsewhere(const struct sandbox *sandbox) {
     fcntl(proxy, F_SETFD, 0);
     fcntl(FD_PROXY, F_SETFD, 0);
   }
-  int used = snprintf(text, sizeof text, "%d,%d,%d,%d,%d,", sandbox->sentry_pid,
-                      sandbox->gofer_pid, broker, proxy, page);
+  int used = snprintf(text, sizeof text, "%d,%d,%d,%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid,
+                      broker, proxy, page);
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
   }

@@ -12,7 +12,13 @@
 
 #include "proxy/proxy.h"
 
-enum { AT_ONCE = 32, MOST_CALLERS = 256, ECHO_REQUEST = 8, ECHO_REQUEST_V6 = 128, DATAGRAM_BYTES = 65536 };
+enum {
+  AT_ONCE = 32,
+  MOST_CALLERS = 256,
+  ECHO_REQUEST = 8,
+  ECHO_REQUEST_V6 = 128,
+  DATAGRAM_BYTES = 65536
+};
 
 struct flow {
   int fd; /* 0: none */
@@ -158,8 +164,8 @@ void take_calls(unsigned published, int socket) {
   for (int i = 0; i < AT_ONCE; i++) {
     struct sockaddr_storage name;
     socklen_t length = sizeof name;
-    ssize_t got = recvfrom(socket, datagram, DATAGRAM_BYTES, MSG_DONTWAIT,
-                           (struct sockaddr *)&name, &length);
+    ssize_t got =
+        recvfrom(socket, datagram, DATAGRAM_BYTES, MSG_DONTWAIT, (struct sockaddr *)&name, &length);
     if (got < 0) return;
     struct place host = from_host(&name);
     struct place guest = seen_by_guest(&host);

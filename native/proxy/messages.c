@@ -11,10 +11,8 @@
 #include "proxy/proxy.h"
 
 static void put(struct told told, int flags) {
-  struct message_head head = {.type = told.type,
-                              .id = told.id,
-                              .value = told.value,
-                              .flags = told.flags};
+  struct message_head head = {
+      .type = told.type, .id = told.id, .value = told.value, .flags = told.flags};
   union {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];

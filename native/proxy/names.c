@@ -127,7 +127,13 @@ size_t make_answer(uint8_t *bytes, const struct question *question, unsigned cod
 
 /* ---- TLS ---- */
 
-enum { HANDSHAKE = 22, CLIENT_HELLO = 1, RECORD_HEAD = 5, MOST_RECORD = 16384, HELLO_BYTES = 65536 };
+enum {
+  HANDSHAKE = 22,
+  CLIENT_HELLO = 1,
+  RECORD_HEAD = 5,
+  MOST_RECORD = 16384,
+  HELLO_BYTES = 65536
+};
 
 /*
  * The handshake's bytes out of the records at the front of a stream, as far as they are there. A

@@ -70,7 +70,9 @@ static struct place exchanged(const struct place *place, const char *const pairs
 static const char *const gateways[2][2] = {{PROXY_GATEWAY_V4, "127.0.0.1"},
                                            {PROXY_GATEWAY_V6, "::1"}};
 
-struct place seen_by_host(const struct place *place) { return exchanged(place, gateways, 0); }
+struct place seen_by_host(const struct place *place) {
+  return exchanged(place, gateways, 0);
+}
 
 struct place seen_by_guest(const struct place *place) {
   struct place shown = exchanged(place, gateways, 1);

@@ -11,7 +11,14 @@
 
 #include "proxy/proxy.h"
 
-enum { MOST_QUERIES = 64, QUERY_BYTES = 1232, PATIENCE_SECONDS = 3, SERVER_FAILURE = 2, REFUSED = 5, RECEIVED_BYTES = 65536 };
+enum {
+  MOST_QUERIES = 64,
+  QUERY_BYTES = 1232,
+  PATIENCE_SECONDS = 3,
+  SERVER_FAILURE = 2,
+  REFUSED = 5,
+  RECEIVED_BYTES = 65536
+};
 
 struct query {
   bool used;
@@ -113,8 +120,7 @@ void ask_name(uint32_t id, const struct place *at, uint8_t *bytes, size_t length
     memcpy(text, question.name, name);
     text[name] = ' ';
     memcpy(text + name + 1, why, reason);
-    tell((struct told){
-        .type = PROXY_REFUSED, .body = text, .length = name + 1 + reason, .fd = -1});
+    tell((struct told){.type = PROXY_REFUSED, .body = text, .length = name + 1 + reason, .fd = -1});
     fail(query, REFUSED);
     return;
   }

@@ -38,7 +38,7 @@ struct stream {
   int fds[2]; /* from where UP reads, from where DOWN reads */
   struct place to;
   struct pipe pipes[2];
-  int error; /* of the outside, to be told when all that came before has gone down */
+  int error;       /* of the outside, to be told when all that came before has gone down */
   bool is_drained; /* nothing more can be read from it */
   bool is_queued, used_buffer;
   long orphan_until; /* 0: the Sentry holds it */
@@ -109,11 +109,8 @@ static void end_stream(struct stream *stream, bool resets) {
 }
 
 static void tell_end(uint32_t type, const struct stream *stream, int error) {
-  tell((struct told){.type = type,
-                     .id = stream->id,
-                     .value = (uint32_t)error,
-                     .place = &stream->to,
-                     .fd = -1});
+  tell((struct told){
+      .type = type, .id = stream->id, .value = (uint32_t)error, .place = &stream->to, .fd = -1});
 }
 
 static void enqueue(struct stream *stream) {
@@ -308,11 +305,8 @@ static bool open_inside(struct stream *stream, uint32_t type, uint32_t value) {
   stream->state = OPEN;
   bool watched = watch(pair[0], OF_INSIDE, (unsigned)index_of(stream), true);
   if (watched) {
-    tell((struct told){.type = type,
-                       .id = stream->id,
-                       .value = value,
-                       .place = &stream->to,
-                       .fd = pair[1]});
+    tell((struct told){
+        .type = type, .id = stream->id, .value = value, .place = &stream->to, .fd = pair[1]});
   }
   close(pair[1]);
   return watched;
@@ -397,8 +391,7 @@ void accept_streams(unsigned published, int listener) {
   for (int i = 0; i < AT_ONCE; i++) {
     struct sockaddr_storage name;
     socklen_t length = sizeof name;
-    int fd =
-        accept4(listener, (struct sockaddr *)&name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listener, (struct sockaddr *)&name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
     struct place host = from_host(&name), guest = seen_by_guest(&host);
     next_incoming = (next_incoming + 1) & (PROXY_INCOMING - 1);

@@ -45,7 +45,7 @@ const identifiers = new PortTable<InetSocket>();
 
 export class PingSocket extends InetSocket implements DatagramOwner {
   readonly type: number = SOCK_DGRAM;
-  /** What it sends are ICMP messages (DatagramOwner). */
+  /** Tells the way out that its datagrams are ICMP messages. */
   readonly isPing = true;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #queuedBytes = 0;

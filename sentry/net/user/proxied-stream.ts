@@ -33,7 +33,7 @@ const told = new Int32Array(3);
 const watched = (POLLIN | POLLOUT | POLLRDHUP | EPOLLET) >>> 0;
 const asked = POLLIN | POLLOUT | POLLRDHUP;
 
-/** What a stream asks of the way out that made it. */
+/** The way out that made a stream, as the stream knows it. */
 export interface StreamKeeper {
   readonly platform: Platform;
   /** Reads what the proxy has said, before an end is believed. */

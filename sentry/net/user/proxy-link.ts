@@ -21,7 +21,7 @@ const MOST_AT_ONCE = 64;
 const noBytes = new Uint8Array(0);
 
 export interface ProxyListener {
-  /** `fd`: a descriptor that came along, which is the listener's now; -1: none. `body` is valid for the call. */
+  /** `fd` came along and is the listener's now; -1: none did. `body` is valid for the call. */
   heard(head: ProxyHead, body: Uint8Array, fd: number): void;
   /** The proxy is gone. */
   lost(): void;

@@ -31,7 +31,7 @@ import { ProxyLink, type ProxyListener } from './proxy-link.ts';
 export const guestV4: IpAddress = ipOf(p.PROXY_GUEST_V4);
 export const guestV6: IpAddress = ipOf(p.PROXY_GUEST_V6);
 
-/** Who answers a ping: a socket that sends datagrams, of the kind ICMP. */
+/** A socket whose datagrams are ICMP messages. */
 export interface PingOwner extends DatagramOwner {
   readonly isPing: true;
 }
@@ -146,7 +146,7 @@ export class UserWayOut implements WayOut, ProxyListener, StreamKeeper {
     this.#link.send({ type: p.PROXY_FORGET, id, value: 0, port: 0, address: '' });
   }
 
-  /** Who has called at a published port, and may be answered from there. */
+  /** The places that have called at a published port, and are answered from there. */
   readonly #callers = new Map<string, number>();
 
   #callersPort(from: Endpoint, to: Endpoint): number {
@@ -256,7 +256,7 @@ export class UserWayOut implements WayOut, ProxyListener, StreamKeeper {
     this.#onAccount(this.#account, body.length, () => deliverFromOutside(to, from, body.slice()));
   }
 
-  /** What waits at a socket is its process's to pay; where that has no room, a datagram is lost. */
+  /** Runs `work` at the cost of `account`; a datagram for which that has no room is lost. */
   #onAccount(account: MemoryAccount, bytes: number, work: () => void): void {
     if (!account.hasRoom(bytes + OBJECT_COST.message)) return;
     const before = currentAccount();

@@ -37,7 +37,7 @@ const secure = createHttps(
 const echo = createServer({ allowHalfOpen: true }, (socket) => {
   const parts: Buffer[] = [];
   socket.on('error', () => undefined);
-  socket.on('data', (part) => parts.push(part));
+  socket.on('data', (part: Buffer) => parts.push(part));
   socket.on('end', () => socket.end(Buffer.concat([Buffer.from('echo:'), ...parts])));
 });
 

@@ -36,7 +36,7 @@ export function serveNames(host: string, zone: ReadonlyMap<string, string>): Pro
   });
   const tcp = createServer((socket) => {
     socket.on('error', () => undefined);
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       const reply = answer(bytes.subarray(2), zone, false);
       socket.write(Buffer.concat([Buffer.from([reply.length >> 8, reply.length & 255]), reply]));
     });
