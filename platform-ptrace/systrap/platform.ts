@@ -64,6 +64,8 @@ export interface SystrapOptions extends ZygoteFds {
   readonly memoryTrim?: IdleTrim;
   /** Whether system calls that trap often are patched: true unless said otherwise. */
   readonly patches?: boolean;
+  /** Whether guest threads wait and wake on private futexes by themselves: true unless said otherwise. */
+  readonly hostFutexes?: boolean;
   /** Counts copies, where somebody wants to know. */
   readonly work?: WorkCounters | undefined;
 }
@@ -86,6 +88,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly words = this.region.words;
   readonly clones: Clones;
   readonly patches: boolean;
+  readonly hostFutexes: boolean;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
@@ -118,6 +121,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   constructor(options: SystrapOptions) {
     this.#clock = options.clock;
     this.patches = options.patches ?? true;
+    this.hostFutexes = options.hostFutexes ?? true;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(

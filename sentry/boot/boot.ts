@@ -21,6 +21,7 @@ import {
 } from '../../protocol/descriptors.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
+import { HostWork } from '../fs/gofer/host-work.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
 import type { Log } from '../host/log.ts';
@@ -79,7 +80,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
   const trim = config.profile ? undefined : memoryTrim;
-  const platform = newPlatform(clock, trim, measurement, config.patching);
+  const platform = newPlatform(clock, trim, measurement, config);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
   const { kernel, lastWords } = newKernel(config, machine, connections, {
@@ -92,9 +93,11 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
+  const hostWork = startHostWork();
   const containers = new Containers({
     kernel,
     machine,
+    hostWork,
     newTime: (asked) => newTimeNamespace(clock, kernel.namespaceNumbers, asked),
     work: measurement?.work,
   });
@@ -119,6 +122,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     run: () => {
       mainControl.begin(config.waitsForStart);
       channel.watch(kernel.platform, mainControl);
+      hostWork.watch(kernel.platform);
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       measurement?.begin();
       const status = kernel.run();
@@ -130,6 +134,15 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       return status;
     },
   };
+}
+
+/** Threads for host calls that take long. Two that hang leave one for the others. */
+const HOST_WORK_THREADS = 3;
+
+function startHostWork(): HostWork {
+  const started = HostWork.start(HOST_WORK_THREADS);
+  if (!isErrno(started)) return started;
+  throw new BootFailure(`no thread for calls of the host that take long: errno ${-started}`);
 }
 
 function newClock(): SystrapClock {
@@ -144,7 +157,7 @@ function newPlatform(
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  patches: boolean,
+  { patching, hostFutexes }: SandboxConfig,
 ): Platform {
   try {
     const platform = createSystrapPlatform({
@@ -154,7 +167,8 @@ function newPlatform(
       clock,
       ...(memoryTrim === undefined ? {} : { memoryTrim }),
       work: measurement?.work,
-      patches,
+      patches: patching,
+      hostFutexes,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {

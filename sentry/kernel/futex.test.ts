@@ -8,7 +8,7 @@ import { FutexTable, FutexWaiter } from './futex.ts';
 const ANY = 0xffffffff;
 
 function waiterOn(table: FutexTable, key: string, bitset = ANY): FutexWaiter {
-  const waiter = new FutexWaiter(key, bitset);
+  const waiter = new FutexWaiter(key, 4096, bitset, undefined);
   waiter.waker = new CountingWaker();
   table.add(waiter);
   return waiter;
@@ -38,7 +38,7 @@ describe('FutexTable', () => {
     const table = new FutexTable();
     const [first, second] = [waiterOn(table, 'a'), waiterOn(table, 'a')];
     const there = waiterOn(table, 'b');
-    expect(table.requeue('a', 'b', 1)).toBe(1);
+    expect(table.requeue('a', 'b', 1, 8192)).toBe(1);
     expect(table.wake('b', 1, ANY)).toBe(1);
     expect(woken(first, second, there)).toEqual([false, false, true]);
     table.remove(first);
