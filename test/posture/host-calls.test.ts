@@ -134,7 +134,7 @@ describe('strace sees nothing outside the lists', () => {
       const network = { network: 'host', user: 'user' }[more] ?? 'none';
       const options = ['--network', network];
       if (more === 'user')
-        options.push('--allow-net', 'host', '-p', '18071:8000', '-p', '18072:5300/udp');
+        options.push('--allow-net', 'host,a.test', '-p', '18071:8000', '-p', '18072:5300/udp');
       if (more === 'volume') {
         mkdirSync(join(folder, 'v'));
         options.push('--volume', `${join(folder, 'v')}:/v`);
@@ -152,7 +152,8 @@ describe('strace sees nothing outside the lists', () => {
       const log = readFileSync(file, 'latin1');
       const calls = callsByProcess(log);
       rmSync(folder, { recursive: true });
-      expect(run.stderr).toBe(run.stderr.replace(/^runts:.*$/m, ''));
+      const said = run.stderr.replaceAll(/^runts: network: refused .*\n/gm, '');
+      expect(said).toBe(said.replace(/^runts:.*$/m, ''));
       const roles = ['sentry', 'gofer', 'stub', ...(more === 'user' ? ['proxy'] : [])] as Role[];
       for (const role of roles) {
         const list = listFor(role, more);
