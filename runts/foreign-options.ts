@@ -17,8 +17,6 @@ const hints: Readonly<Record<string, string>> = {
     'changes are kept in memory; what is to be changed for real is named by --volume DIR',
   '--force-overlay': isAlwaysSo,
   '--read-only': 'changes are kept in memory and forgotten at the end',
-  '-p': 'no port is published: with --network host the program listens on the host itself',
-  '--publish': 'no port is published: with --network host the program listens on the host itself',
   '--net': 'use --network none or --network host',
   '--share-net': 'use --network host',
   '--unshare-net': isAlwaysSo,
