@@ -22,7 +22,7 @@ import type { Platform } from '../../platform/platform.ts';
 import { type Endpoint, type IpAddress, isMulticast, isV4 } from '../inet/address.ts';
 import { formatEndpoint, ipOf } from '../inet/endpoint-text.ts';
 import { TcpSocket } from '../inet/tcp-socket.ts';
-import { deliverFromOutside } from '../inet/udp-socket.ts';
+import { udpReceiver } from '../inet/udp-socket.ts';
 import type { DatagramOwner, OutsideStream, StreamOwner, WayOut } from '../inet/way-out.ts';
 import { Denials } from './denials.ts';
 import { ProxiedStream, type StreamKeeper } from './proxied-stream.ts';
@@ -253,7 +253,9 @@ export class UserWayOut implements WayOut, ProxyListener, StreamKeeper {
     if (port?.udp !== true) return;
     this.#rememberCaller(from, index);
     const to = { ip: isV4(from.ip) ? guestV4 : guestV6, port: port.port };
-    this.#onAccount(this.#account, body.length, () => deliverFromOutside(to, from, body.slice()));
+    this.#onAccount(this.#account, body.length, () =>
+      udpReceiver(to, from)?.deliver(body.slice(), from),
+    );
   }
 
   /** Runs `work` at the cost of `account`; a datagram for which that has no room is lost. */
