@@ -150,7 +150,7 @@ export class SystrapThread implements GuestThread {
   flushed: ((result: SysResult) => void) | undefined;
   /** A clone that this thread makes, or that makes this thread. */
   clone: PendingClone | undefined;
-  /** What the thread's call reads and writes, while its stop is handled. */
+  /** The window of the thread's call, while its stop is handled. */
   readonly window: Window;
   readonly #host: ThreadHost;
   readonly #registers = new Uint32Array(2 * REG_COUNT);

@@ -17,7 +17,7 @@ export class Window {
   #inBytes = 0;
   #outAddr = 0;
   #outBytes = 0;
-  /** What has been written: [#dirtyStart, #dirtyEnd) from #outAddr on. */
+  /** The part that has been written: [#dirtyStart, #dirtyEnd) from #outAddr on. */
   #dirtyStart = 0;
   #dirtyEnd = 0;
 
