@@ -30,5 +30,5 @@ export const NURSERY_SOCKET_PREFIX = '.nursery-';
  */
 export const NURSERY_PARTS_VARIABLE = 'RUNTS_NURSERY_PARTS';
 
-/** What ps(1) shows of one. */
+/** The name that ps(1) shows of one. */
 export const NURSERY_NAME = 'runts-nursery';

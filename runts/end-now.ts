@@ -4,11 +4,9 @@ import { native } from '../native/addon.ts';
 import { globals } from '../protocol/globals.ts';
 
 /**
- * What a front, our child, leaves open in Node does not keep the caller waiting, nor does the end of
- * Node itself.
+ * Ends this process at once: the caller waits neither for what a front, our child, leaves open in
+ * Node, nor for the end of Node itself.
  */
 export function endNow(code: number): never {
-  return globals.runtsCaller === undefined
-    ? native.exitNow(code)
-    : globals.runtsCaller.end(code);
+  return globals.runtsCaller === undefined ? native.exitNow(code) : globals.runtsCaller.end(code);
 }

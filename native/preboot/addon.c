@@ -62,7 +62,8 @@ static napi_value Ask(napi_env env, napi_callback_info info) {
 static napi_value AwaitCall(napi_env env, napi_callback_info info) {
   ARGS(3);
   rename_process(NURSERY_NAME);
-  return answer(env, await_call(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2])));
+  return answer(env,
+                await_call(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2])));
 }
 
 /*
@@ -93,9 +94,9 @@ static napi_value StartFront(napi_env env, napi_callback_info info) {
   ARGS(3);
   struct span words = arg_span(env, argv[1]);
   struct span fds = arg_span(env, argv[2]);
-  return answer(env, start_front_of_caller(arg_int(env, argv[0]), (const char *)words.data,
-                                           words.length, (const int *)fds.data,
-                                           fds.length / sizeof(int)));
+  return answer(env,
+                start_front_of_caller(arg_int(env, argv[0]), (const char *)words.data, words.length,
+                                      (const int *)fds.data, fds.length / sizeof(int)));
 }
 
 /* endCall(call, code): this process ends. */

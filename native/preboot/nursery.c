@@ -63,8 +63,8 @@ static bool begin(struct nursery *nursery) {
   struct sockaddr_un address;
   socklen_t length = sizeof address;
   char path[64];
-  if (!free_places() ||
-      getsockname(nursery->listener, (struct sockaddr *)&address, &length) < 0) {
+  if (!free_places() || prepare_forks() < 0) return false;
+  if (getsockname(nursery->listener, (struct sockaddr *)&address, &length) < 0) {
     return false;
   }
   const char *slash = strrchr(address.sun_path, '/');

@@ -97,13 +97,23 @@ static void forget_environment(void) {
   if (environ != NULL) environ[0] = NULL;
 }
 
-int fork_node(void) {
+/* Once for a nursery: neither it nor its forks allocate anything of V8's until they have forked. */
+static bool is_prepared;
+
+int prepare_forks(void) {
   enum { TRIES = 200 };
   for (int i = 0; !threads_sleep(); i++) {
     if (i == TRIES) return -EAGAIN;
     usleep(100);
   }
   if ((preboot.tid = find_tid()) == NULL || !let_memory_be_copied()) return -ENOSYS;
+  is_prepared = true;
+  return 0;
+}
+
+int fork_node(void) {
+  int error = is_prepared ? 0 : prepare_forks();
+  if (error < 0) return error;
   preboot.become = (void (*)(const char *, const char *))abort; /* for clone_process */
   pid_t pid = clone_process(0);
   preboot.become = NULL;

@@ -37,6 +37,11 @@ struct request {
  * Node's: then there can be no fork.
  */
 bool free_places(void);
+/*
+ * Waits until a fork is possible, and prepares all that follow. 0 or -errno. Without it fork_node()
+ * does so.
+ */
+int prepare_forks(void);
 /* A fork of this Node: the child's pid, in the child 0, or -errno. */
 int fork_node(void);
 /*

@@ -80,7 +80,7 @@ export class Front {
             [...kept, theirs],
           ]);
     for (const fd of [...made, theirs]) closeSync(fd);
-    if (pid < 0) {
+    if (isErrno(pid)) {
       closeSync(own);
       throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${plan.launcher}: errno ${-pid}`);
     }
@@ -125,7 +125,7 @@ export class Front {
   }
 }
 
-/** As our child. */
+/** Starts it as our child. */
 function startHere(plan: FrontPlan, words: readonly string[], fds: readonly number[]): SysResult {
   const preboot =
     plan.streams === undefined
@@ -135,8 +135,8 @@ function startHere(plan: FrontPlan, words: readonly string[], fds: readonly numb
 }
 
 /**
- * As the child of the process that asked a nursery: what engines wait for has to descend from whom
- * they started. Launcher, Sentry and Gofer are forks of our preboot.
+ * Starts it as the child of the process that asked a nursery: what engines wait for has to descend
+ * from whom they started. Launcher, Sentry and Gofer are forks of our preboot.
  */
 function startAtCaller(
   caller: Caller,

@@ -29,7 +29,8 @@ const char *arguments_end;
 static void start_sandbox(const struct call *call) {
   bool is_container = strcmp(call->verb, "create") == 0 || strcmp(call->verb, "run") == 0;
   if (!is_container && strcmp(call->verb, "do") != 0) return;
-  if (strcmp(call->verb, "create") == 0) create_in_nursery(call, slow_program, slow_command, slow_words);
+  if (strcmp(call->verb, "create") == 0)
+    create_in_nursery(call, slow_program, slow_command, slow_words);
   start_with_preboot(slow_program, slow_command, is_container && joins_sandbox(call));
 }
 

@@ -62,8 +62,8 @@ static bool add_file(uint64_t *hash, const char *path) {
 }
 
 static bool add_places(uint64_t *hash) {
-  static const char *const namespaces[] = {"cgroup", "ipc",  "mnt",  "net", "pid_for_children",
-                                           "time",   "user", "uts",  "pid"};
+  static const char *const namespaces[] = {"cgroup", "ipc",  "mnt", "net", "pid_for_children",
+                                           "time",   "user", "uts", "pid"};
   char path[64];
   struct stat root;
   for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {

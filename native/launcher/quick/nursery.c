@@ -124,8 +124,8 @@ static bool send_call(struct conversation *conversation, char *const *words) {
                                  .variables = count_words(environ),
                                  .bytes = (uint32_t)(total_length(words) + total_length(environ)),
                                  .umask = mask};
-  int fds[CALL_FDS] = {make_text(words, message.bytes),
-                       open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0, 1, 2, -1};
+  int fds[CALL_FDS] = {
+      make_text(words, message.bytes), open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0, 1, 2, -1};
   bool sent = false;
   if (fds[CALL_TEXT] >= 0 && fds[CALL_DIRECTORY] >= 0 &&
       pipe2(conversation->life, O_CLOEXEC) == 0) {
