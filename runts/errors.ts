@@ -47,6 +47,10 @@ export const failures = {
     remedy:
       'With `process.terminal` and a detached container pass `--console-socket`; without either do not. In the foreground start runts on a terminal.',
   },
+  RUNTS_E_PUBLISH: {
+    about: 'A port of the host cannot be published: it is taken, or not for this user.',
+    remedy: 'Name another port or address. Ports below 1024 are for root.',
+  },
   // runts install.
   RUNTS_E_INSTALL_EXECUTABLE: {
     about: 'The executable that is to be registered cannot be run by everybody.',
@@ -250,6 +254,10 @@ export const failures = {
   RUNTS_E_PS: {
     about: 'ps(1) of the host failed, or prints no column PID.',
     remedy: 'Pass options of ps that print it (`runts ps ID -ef`), or use `--format json`.',
+  },
+  RUNTS_E_SENTRY: {
+    about: 'The Sentry of a container does not answer, or refuses what it was asked.',
+    remedy: 'See that the container runs and is not paused; the message has the reason.',
   },
   RUNTS_E_TIMELINE: {
     about: '`runts debug boot-timeline` could not start its sandbox, or read its log.',

@@ -21,6 +21,7 @@ import {
 } from '../../protocol/descriptors.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
+import { HostWork } from '../fs/gofer/host-work.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
 import type { Log } from '../host/log.ts';
@@ -29,7 +30,6 @@ import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import { TurnMeter } from '../kernel/turn-meter.ts';
-import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { newPidfd } from '../syscalls/pidfd.ts';
@@ -43,6 +43,7 @@ import type { Measurement } from './measurement.ts';
 import { ProcessControl } from './process-control.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
+import { closedNetwork, joinUserNetwork, type ToldNetwork } from './user-network.ts';
 
 /** The part of V8's heap that objects of guests may have: the collector needs the rest. */
 const HEAP_FOR_OBJECTS = 0.6;
@@ -79,10 +80,10 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
   const trim = config.profile ? undefined : memoryTrim;
-  const platform = newPlatform(clock, trim, measurement, config.patching);
+  const platform = newPlatform(clock, trim, measurement, config);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
-  const kernel = newKernel(config, machine, connections, {
+  const { kernel, lastWords } = newKernel(config, machine, connections, {
     platform,
     clock,
     measurement,
@@ -92,9 +93,11 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
+  const hostWork = startHostWork();
   const containers = new Containers({
     kernel,
     machine,
+    hostWork,
     newTime: (asked) => newTimeNamespace(clock, kernel.namespaceNumbers, asked),
     work: measurement?.work,
   });
@@ -119,16 +122,27 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     run: () => {
       mainControl.begin(config.waitsForStart);
       channel.watch(kernel.platform, mainControl);
+      hostWork.watch(kernel.platform);
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       measurement?.begin();
       const status = kernel.run();
       main.streams.flush();
+      for (const text of lastWords()) channel.send(eventLine({ type: 'warning', text }));
       endProfile?.();
       measurement?.end(config.stats ? 'everything' : 'shares');
       if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
       return status;
     },
   };
+}
+
+/** Threads for host calls that take long. Two that hang leave one for the others. */
+const HOST_WORK_THREADS = 3;
+
+function startHostWork(): HostWork {
+  const started = HostWork.start(HOST_WORK_THREADS);
+  if (!isErrno(started)) return started;
+  throw new BootFailure(`no thread for calls of the host that take long: errno ${-started}`);
 }
 
 function newClock(): SystrapClock {
@@ -143,7 +157,7 @@ function newPlatform(
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  patches: boolean,
+  { patching, hostFutexes }: SandboxConfig,
 ): Platform {
   try {
     const platform = createSystrapPlatform({
@@ -153,7 +167,8 @@ function newPlatform(
       clock,
       ...(memoryTrim === undefined ? {} : { memoryTrim }),
       work: measurement?.work,
-      patches,
+      patches: patching,
+      hostFutexes,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {
@@ -174,7 +189,7 @@ function newKernel(
   machine: Machine,
   { log, newTracer, channel }: Connections,
   { platform, clock, measurement, mainStopped, ownMemory }: HostParts,
-): Kernel {
+): { readonly kernel: Kernel; readonly lastWords: ToldNetwork['lastWords'] } {
   const settings = new Settings();
   const tracer = newTracer?.(() => {
     const { sec, nsec } = clock.realtime();
@@ -187,7 +202,11 @@ function newKernel(
     limitBytes: machine.memoryBytes,
     objectLimitBytes: getHeapStatistics().heap_size_limit * HEAP_FOR_OBJECTS,
   });
-  return new Kernel({
+  const tell = config.container.isInit
+    ? (): void => undefined
+    : (text: string) => channel.send(eventLine({ type: 'warning', text }));
+  const { network, lastWords } = newNetwork(config, { platform, clock, settings, memory, tell });
+  const kernel = new Kernel({
     clock,
     platform,
     memoryBytes,
@@ -196,9 +215,7 @@ function newKernel(
     cpuCount: machine.cpuCount,
     log,
     turns: config.turns ? newTurnMeter(platform) : undefined,
-    tell: config.container.isInit
-      ? () => undefined
-      : (text) => channel.send(eventLine({ type: 'warning', text })),
+    tell,
     observer: tracer,
     watchesCalls: tracer !== undefined || measurement !== undefined,
     dispatch: measurement === undefined ? dispatch : measurement.counting(dispatch),
@@ -209,14 +226,35 @@ function newKernel(
     },
     randomFill: (bytes) => void native.getRandom(bytes),
     newPidfd,
-    network:
-      config.network === 'host'
-        ? joinHostNetwork(platform, clock, settings, config.networkSettings)
-        : newLoopbackNetwork(),
+    network,
     settings,
     mainHasShell: config.hasShell,
     mainStopped,
   });
+  return { kernel, lastWords };
+}
+
+interface NetworkParts {
+  readonly platform: Platform;
+  readonly clock: SystrapClock;
+  readonly settings: Settings;
+  readonly memory: MemoryAccount;
+  readonly tell: (text: string) => void;
+}
+
+function newNetwork(config: SandboxConfig, parts: NetworkParts): ToldNetwork {
+  const { platform, clock, settings, memory, tell } = parts;
+  switch (config.network) {
+    case 'host':
+      return {
+        network: joinHostNetwork(platform, clock, settings, config.networkSettings),
+        lastWords: () => [],
+      };
+    case 'user':
+      return joinUserNetwork(platform, memory, settings, config);
+    case 'none':
+      return closedNetwork(tell);
+  }
 }
 
 function newTurnMeter(platform: Platform): TurnMeter {

@@ -5,7 +5,12 @@ import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
-import type { ContainerConfig, MountConfig, VolumeConfig } from '../../protocol/boot-config.ts';
+import type {
+  ContainerConfig,
+  MountConfig,
+  TextConfig,
+  VolumeConfig,
+} from '../../protocol/boot-config.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
 import type { MemoryAccount } from '../base/memory-account.ts';
@@ -13,6 +18,7 @@ import { ContainerSpecialFiles } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import type { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
+import type { HostWork } from '../fs/gofer/host-work.ts';
 import { idMapsOf } from '../fs/gofer/id-map.ts';
 import { mqueueOf } from '../fs/mqueue/filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
@@ -39,6 +45,7 @@ import { ensurePath, place } from './mount-points.ts';
 import { maskPaths, restrictPaths } from './restricted-paths.ts';
 import { failureOf } from './start-failure.ts';
 import { applySysctls } from './sysctls.ts';
+import { textMount } from './text-file.ts';
 
 export interface GuestMounts {
   readonly namespace: MountNamespace;
@@ -54,6 +61,7 @@ export interface GuestMounts {
 export interface MountParts {
   readonly kernel: Kernel;
   readonly machine: Machine;
+  readonly hostWork: HostWork;
   /** Serves this container. */
   readonly gofer: GoferClient;
   readonly pids: PidNamespace;
@@ -67,7 +75,7 @@ export interface MountParts {
 
 /** Throws BootFailure; the Gofer's socket is taken over in any case. */
 export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMounts {
-  const served = new ServedFiles(parts.gofer, config, parts.kernel.clock);
+  const served = new ServedFiles(parts, config);
   try {
     return build(config, parts, served);
   } catch (error) {
@@ -110,12 +118,17 @@ class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;
   readonly #ids: IdRanges | undefined;
+  readonly #idleDescriptors: number;
+  readonly #hostWork: HostWork;
   readonly #fileSystems: GoferFileSystem[] = [];
 
-  constructor(client: GoferClient, { ids }: ContainerConfig, clock: Clock) {
-    this.client = client;
+  constructor({ gofer, kernel, machine, hostWork }: MountParts, { ids }: ContainerConfig) {
+    this.client = gofer;
     this.#ids = ids;
-    this.#clock = clock;
+    this.#clock = kernel.clock;
+    this.#hostWork = hostWork;
+    // Files of guests, streams and stubs need most of the descriptors.
+    this.#idleDescriptors = Math.floor(machine.descriptors / 4);
   }
 
   attach(attachPoint: number, exclusive: boolean, how: AttachOptions): GoferFileSystem {
@@ -126,6 +139,8 @@ class ServedFiles {
       exclusive,
       clock: this.#clock,
       follows: how.follows === true,
+      idleDescriptors: this.#idleDescriptors,
+      hostWork: this.#hostWork,
       ids,
       isIdMapped: how.ids !== undefined,
       idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),
@@ -198,12 +213,14 @@ class Builder {
   #mountOf(config: MountConfig): Mount {
     const { flags, source, data } = config;
     if (config.kind === 'volume') return this.#volume(config);
+    if (config.kind === 'text')
+      return textMount(config.text, flags, this.#parts.kernel.clock, this.caller);
     const filesystem = this.#fileSystem(config);
     if (config.kind === 'tmpfs' && config.copyUp) copyInto(filesystem, config.target, this.caller);
     return new Mount(filesystem, { flags, source, data });
   }
 
-  #fileSystem(config: Exclude<MountConfig, VolumeConfig>): FileSystem {
+  #fileSystem(config: Exclude<MountConfig, VolumeConfig | TextConfig>): FileSystem {
     const { kernel, machine } = this.#parts;
     const { clock } = kernel;
     switch (config.kind) {

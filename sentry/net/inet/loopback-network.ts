@@ -6,6 +6,7 @@ import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { listInetSockets } from './socket-tables.ts';
+import { noWayOut, type WayOut } from './way-out.ts';
 
 const loopback: NetworkInterface = {
   name: 'lo',
@@ -23,9 +24,10 @@ const loopback: NetworkInterface = {
   counters: new Map(),
 };
 
-export function newLoopbackNetwork(): Network {
+export function newLoopbackNetwork(wayOut: WayOut = noWayOut()): Network {
   return {
-    newSocket: newLoopbackSocket,
+    newSocket: (task, domain, type, protocol, flags) =>
+      newLoopbackSocket(task, domain, type, protocol, flags, wayOut),
     answerRoute: answerLoopbackRoute,
     answerDiag: undefined,
     interfaceIoctl,
