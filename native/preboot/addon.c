@@ -56,6 +56,9 @@ static napi_value Ask(napi_env env, napi_callback_info info) {
 
 /* ---- a nursery: nursery.h ---- */
 
+/* uv.h, of which nothing else is needed: the loop gets descriptors of its own. */
+int uv_loop_fork(struct uv_loop_s *loop);
+
 /*
  * awaitCall(listener, directory, seconds): returns in a fork, for each call. Its socket.
  */
@@ -78,6 +81,11 @@ static napi_value TakeCall(napi_env env, napi_callback_info info) {
   int32_t numbers[2];
   if (span.length < sizeof numbers) return answer(env, -EINVAL);
   take_call(arg_int(env, argv[0]), &taken);
+  /* A command line may wait by timers. A preboot never comes to Node's event loop. */
+  struct uv_loop_s *loop = NULL;
+  if (taken.preboot != 0 &&
+      (napi_get_uv_event_loop(env, &loop) != napi_ok || uv_loop_fork(loop) < 0))
+    _exit(0);
   numbers[0] = taken.preboot;
   numbers[1] = taken.preboot_socket;
   memcpy(span.data, numbers, sizeof numbers);

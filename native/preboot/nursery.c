@@ -212,7 +212,6 @@ void take_call(int socket, struct taken_call *taken) {
   int fds[CALL_FDS];
   size_t count = CALL_FDS;
   replace_descriptors();
-  drop_rings();
   if (!has_message(socket) ||
       receive_with_descriptors(socket, &call, sizeof call, fds, &count) != sizeof call ||
       count != CALL_FDS || call.magic != NURSERY_MAGIC) {

@@ -152,6 +152,16 @@ boxCases('nursery', [
         expect(answers[1]).toEqual(answers[0]);
         expect(answers[1]?.ran.code).toBe(1);
       }
+      // This one fails when a front runs already, and what was made has to go: that takes timers.
+      box.bundle((spec) => {
+        spec.process.args = ['/no/such/program'];
+      }, 'gone');
+      for (const way of [without, withNursery])
+        expect(await box.create('gone', [], way)).toMatchObject({ code: 1 });
+      const messages = box.log().match(/"msg":"(?:[^"\\]|\\.)*"/g) ?? [];
+      const told = messages.filter((message) => message.includes('/no/such/program'));
+      expect(told.length).toBeGreaterThan(1);
+      expect(new Set(told).size, told.join('\n')).toBe(told.length / 2);
       const again = ['--bundle', join(box.dir, 'bundles/first'), 'first'];
       expect(await box.do('create', again, withNursery)).toEqual(
         await box.do('create', again, without),
