@@ -3,6 +3,7 @@
 import type { Network, NetworkInterface } from '../../kernel/network.ts';
 import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
+import { listUnixSockets } from '../unix/socket-table.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { listInetSockets } from './socket-tables.ts';
@@ -26,15 +27,17 @@ const loopback: NetworkInterface = {
 
 export function newLoopbackNetwork(): Network {
   const wayOut = noWayOut();
+  const abstractNames = new AbstractNames();
   return {
     newSocket: (task, domain, type, protocol, flags) =>
       newLoopbackSocket(task, domain, type, protocol, flags, wayOut),
     answerRoute: answerLoopbackRoute,
     answerDiag: undefined,
     interfaceIoctl,
-    listSockets: listInetSockets,
+    listSockets: (table) =>
+      table === 'unix' ? listUnixSockets(abstractNames) : listInetSockets(table),
     files: { names: [], read: () => undefined },
-    abstractNames: new AbstractNames(),
+    abstractNames,
     netlinkPorts: new NetlinkPorts(),
     interfaces: () => [loopback],
   };
