@@ -288,7 +288,7 @@ function writePidfd(task: Task, received: Received, addr: number, room: number):
     addr,
     room,
   );
-  if (isErrno(stored) && fd >= 0) task.files.remove(fd);
+  if (isErrno(stored) && !isErrno(fd)) task.files.remove(fd);
   return stored;
 }
 

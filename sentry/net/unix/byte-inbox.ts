@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What waits at a stream socket: bytes, and at places in the stream files and changes of sender.
-import { EAGAIN, ENOBUFS, ENOMEM, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, ENOBUFS, ENOMEM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { MSG_PEEK } from '../../../abi/socket.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -72,7 +72,7 @@ export class ByteInbox implements Inbox {
     const count = peeks
       ? this.#ring.peek(sink, Math.max(0, limit - skip), skip)
       : this.#ring.drain(sink, limit);
-    if (count < 0) return count;
+    if (isErrno(count)) return count;
     if (showsSender) received.credentials = this.#senders[0]?.credentials;
     // A read of no bytes takes the files that stand before the first one.
     if (mark !== undefined && position + Math.max(count, 1) > mark.start) {

@@ -294,8 +294,8 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   }
 
   /**
-   * Who is shown to have sent: nobody, where neither end asked for credentials when the message was
-   * sent (unix_maybe_add_creds).
+   * The sender that a receiver is shown: nobody, where neither end asked for credentials when the
+   * message was sent (unix_maybe_add_creds).
    */
   protected shownSender(
     target: UnixSocket,
