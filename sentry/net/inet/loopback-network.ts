@@ -6,6 +6,7 @@ import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { listUnixSockets } from '../unix/socket-table.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
+import { answerSocketDiag } from './socket-diag.ts';
 import { listInetSockets } from './socket-tables.ts';
 import { noWayOut } from './way-out.ts';
 
@@ -32,7 +33,7 @@ export function newLoopbackNetwork(): Network {
     newSocket: (task, domain, type, protocol, flags) =>
       newLoopbackSocket(task, domain, type, protocol, flags, wayOut),
     answerRoute: answerLoopbackRoute,
-    answerDiag: undefined,
+    answerDiag: answerSocketDiag,
     interfaceIoctl,
     listSockets: (table) =>
       table === 'unix' ? listUnixSockets(abstractNames) : listInetSockets(table),
