@@ -8,7 +8,7 @@ import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { answerSocketDiag } from './socket-diag.ts';
 import { listInetSockets } from './socket-tables.ts';
-import { noWayOut } from './way-out.ts';
+import { noWayOut, type WayOut } from './way-out.ts';
 
 const loopback: NetworkInterface = {
   name: 'lo',
@@ -26,8 +26,7 @@ const loopback: NetworkInterface = {
   counters: new Map(),
 };
 
-export function newLoopbackNetwork(): Network {
-  const wayOut = noWayOut();
+export function newLoopbackNetwork(wayOut: WayOut = noWayOut()): Network {
   const abstractNames = new AbstractNames();
   return {
     newSocket: (task, domain, type, protocol, flags) =>

@@ -4,10 +4,8 @@ import type { AbstractNames } from '../../kernel/network-names.ts';
 import { UnixSocket } from './unix-socket.ts';
 
 /** Each Unix socket of the network, in the order in which they were made. */
-export function listUnixSockets(names: AbstractNames): string {
-  let text = '';
-  for (const socket of names.all) if (socket instanceof UnixSocket) text += formatRow(socket);
-  return text;
+export function* listUnixSockets(names: AbstractNames): Generator<string> {
+  for (const socket of names.all) if (socket instanceof UnixSocket) yield formatRow(socket);
 }
 
 function formatRow(socket: UnixSocket): string {
