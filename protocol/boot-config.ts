@@ -228,7 +228,7 @@ export interface SandboxConfig {
    * is missing.
    */
   readonly seccomp: 'kill' | 'log';
-  readonly platform: 'systrap';
+  readonly platform: 'systrap' | 'ptrace';
   /** Rewrite system call instructions of guests that trap often. */
   readonly patching: boolean;
   /**

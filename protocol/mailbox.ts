@@ -131,6 +131,7 @@ export const SLOT = {
   nonce: 30,
   regs: 32,
   listenerFd: 72,
+  tracerTid: 73,
   cpuNs: 74,
   fpAddr: 76,
   ops: 80,
@@ -165,7 +166,7 @@ export const OPERATION_WORDS = 12;
 export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2 } as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
-/** Bytes of struct zygote_init before the filter: magic, base, filter_instructions, reserved. */
+/** Bytes of struct zygote_init before the filters: magic, base, filter_instructions, tracer_instructions. */
 export const ZYGOTE_INIT_BYTES = 24;
 /** Bytes of struct passed_message: id, count. */
 export const PASSED_MESSAGE_BYTES = 8;

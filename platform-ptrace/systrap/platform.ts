@@ -4,6 +4,7 @@
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { POLLHUP } from '../../abi/poll.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { MSG_DONTWAIT } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_CLONED,
@@ -28,6 +29,7 @@ import type {
   PlatformEvents,
   ProcessPool,
 } from '../../sentry/platform/platform.ts';
+import type { Trap } from '../trap.ts';
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
@@ -59,7 +61,7 @@ const STRANGER_RANGE = 1024;
  */
 const POLLS_PER_DESCRIPTOR_CHECK = 64;
 
-export interface SystrapOptions extends ZygoteFds {
+export interface StubOptions extends ZygoteFds {
   readonly clock: Clock;
   readonly memoryTrim?: IdleTrim;
   /** Whether system calls that trap often are patched: true unless said otherwise. */
@@ -69,17 +71,14 @@ export interface SystrapOptions extends ZygoteFds {
 }
 
 /** Makes the platform. Throws where the host cannot run it; the message says what is missing. */
-export function createSystrapPlatform(options: SystrapOptions): SystrapPlatform {
-  if (native.hasFsgsbase() === 0) {
-    throw new Error(
-      'this processor or host kernel has no FSGSBASE (Linux >= 5.9 on Ivy Bridge or later)',
-    );
-  }
-  return new SystrapPlatform(options);
+export function createStubPlatform(trap: Trap, options: StubOptions): StubPlatform {
+  const missing = trap.missing();
+  if (missing !== undefined) throw new Error(missing);
+  return new StubPlatform(trap, options);
 }
 
-export class SystrapPlatform implements Platform, CloneHost {
-  readonly name = 'systrap';
+export class StubPlatform implements Platform, CloneHost {
+  readonly name: Trap['name'];
   readonly guestTop = GUEST_TOP;
   readonly stubBase = randomStubBase();
   readonly region = new MailboxRegion();
@@ -89,7 +88,9 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
+  readonly #trap: Trap;
   readonly #clock: Clock;
+  readonly #controlFd: number;
   readonly #waiter: Waiter;
   readonly #zygote: SystrapThread;
   /** The one above and those of containers with cgroups of their own. */
@@ -110,14 +111,20 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
   readonly #status = new Int32Array(1);
+  /** What the tracer tells of one that has ended: pid and status. */
+  readonly #death = new Int32Array(2);
+  readonly #deathBytes = new Uint8Array(this.#death.buffer);
   readonly #stops: Stops<SystrapThread>;
   #pollCount = 0;
   /** When `tryFlush` may wait again. */
   #nextTryNs = 0;
 
-  constructor(options: SystrapOptions) {
+  constructor(trap: Trap, options: StubOptions) {
+    this.name = trap.name;
+    this.#trap = trap;
     this.#clock = options.clock;
-    this.patches = options.patches ?? true;
+    this.#controlFd = options.zygoteSocketFd;
+    this.patches = trap.canPatch && (options.patches ?? true);
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(
@@ -128,12 +135,16 @@ export class SystrapPlatform implements Platform, CloneHost {
       (thread) => thread.space.stops,
     );
     this.#zygote = this.#startZygote(options.zygoteSocketFd);
-    this.clones = new Clones(this, this.#takeListener());
+    this.clones = new Clones(this, this.hasTracer ? undefined : this.#takeListener());
     this.#ownPool = new StubPool(
       () => this.#zygote,
       () => undefined,
     );
     this.#ownPool.fill();
+  }
+
+  get hasTracer(): boolean {
+    return this.#trap.tracerFilter !== undefined;
   }
 
   get counters(): HandoverCounters {
@@ -223,7 +234,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#refillPools();
     const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);
     // A pending clone is asked for on a descriptor, which spinning on the slots would not notice.
-    if (!this.clones.isIdle || !this.#waiter.spin(deadlineNs)) {
+    if (this.clones.isAsked || !this.#waiter.spin(deadlineNs)) {
       this.#waiter.sleep(deadlineNs);
       // A clone that waits for leave has ended the sleep, and must be answered even if nobody
       // ordered it.
@@ -370,8 +381,8 @@ export class SystrapPlatform implements Platform, CloneHost {
 
   /** Lets threads that were kept on the Sentry's processor run on any. */
   #letLoose({ threads }: SystrapSpace): void {
-    for (const { hostTid, place } of threads.values())
-      if (place.cpu !== ANYWHERE && hostTid !== 0) native.setAffinity(hostTid, ANYWHERE);
+    for (const thread of threads.values())
+      if (thread.place.cpu !== ANYWHERE && thread.hostTid !== 0) thread.runOn(ANYWHERE);
   }
 
   adoptProcess(space: SystrapSpace, pid: number): boolean {
@@ -467,7 +478,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   #reap(): boolean {
     let any = false;
     for (;;) {
-      const pid = native.waitAny(this.#status);
+      const pid = this.#nextDead();
       if (pid <= 0) return any;
       any = true;
       const space = this.#processes.get(pid);
@@ -481,6 +492,23 @@ export class SystrapPlatform implements Platform, CloneHost {
       if (!space.isDead)
         this.#died(space, `its host process died (status ${status})`, status & 0x7f);
     }
+  }
+
+  /**
+   * The pid of a guest process that has ended, with its status in #status; 0 or negative: none. The
+   * tracer is their parent where there is one, and tells of them on its socket.
+   */
+  #nextDead(): number {
+    if (!this.hasTracer) return native.waitAny(this.#status);
+    for (let pid = native.waitAny(this.#status); pid > 0; pid = native.waitAny(this.#status)) {
+      // The first of the tracer's threads is the process.
+      if (pid === this.#zygote.tracerTid)
+        throw new Error(`the tracer died (status ${this.#status[0]})`);
+    }
+    const told = native.recvMessage(this.#controlFd, this.#deathBytes, undefined, MSG_DONTWAIT);
+    if (told !== this.#deathBytes.length) return 0;
+    this.#status[0] = this.#death[1] as number;
+    return this.#death[0] as number;
   }
 
   #died(space: SystrapSpace, reason: string, signal: number): void {
@@ -546,7 +574,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     const space = new SystrapSpace(this, socketFd, prepared.space.mailboxFd);
     const thread = space.addThread(0);
     if (isErrno(thread)) throw new Error('no room for mailboxes');
-    const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
+    const sent = sendInit(socketFd, this.#trap, this.stubBase, space.mailboxFd);
     if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
     if (!this.#awaitZygote(thread, socketFd)) {
       throw new Error('the stub zygote did not start: it ended at once');
@@ -557,6 +585,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     const pid = this.words[thread.base + SLOT.childId] as number;
     if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
     thread.hostTid = pid;
+    if (this.hasTracer) thread.tracerTid = this.words[thread.base + SLOT.tracerTid] as number;
     this.adoptProcess(space, pid);
     this.#zygotes.add(thread);
     return thread;

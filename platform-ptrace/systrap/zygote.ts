@@ -11,7 +11,7 @@ import {
   STUB_TEXT_BYTES,
   ZYGOTE_INIT_BYTES,
 } from '../../protocol/mailbox.ts';
-import { stubFilter } from './stub-filter.ts';
+import type { Trap } from '../trap.ts';
 
 /**
  * The first address that guests may not map. Stubs lie above it. It is as high as leaves room for a
@@ -47,16 +47,25 @@ export function stubBaseAt(place: number): number {
 }
 
 /** Sends the zygote its first message. Returns 0 or an errno. */
-export function sendInit(socketFd: number, stubBase: number, mailboxFd: number): SysResult {
-  const filter = compileFilter(stubFilter(stubBase));
-  const message = new Uint8Array(ZYGOTE_INIT_BYTES + filter.length);
+export function sendInit(
+  socketFd: number,
+  trap: Trap,
+  stubBase: number,
+  mailboxFd: number,
+): SysResult {
+  const filter = compileFilter(trap.processFilter(stubBase));
+  const tracers = trap.tracerFilter && compileFilter(trap.tracerFilter);
+  const tracerBytes = tracers?.length ?? 0;
+  const message = new Uint8Array(ZYGOTE_INIT_BYTES + filter.length + tracerBytes);
   const view = new DataView(message.buffer);
   view.setUint32(0, STUB_MAGIC_LOW, true);
   view.setUint32(4, STUB_MAGIC_HIGH, true);
   view.setUint32(8, stubBase % TWO_32, true);
   view.setUint32(12, Math.floor(stubBase / TWO_32), true);
   view.setUint32(16, filter.length / 8, true);
+  view.setUint32(20, tracerBytes / 8, true);
   message.set(filter, ZYGOTE_INIT_BYTES);
+  if (tracers !== undefined) message.set(tracers, ZYGOTE_INIT_BYTES + filter.length);
   const sent = native.sendMessage(
     socketFd,
     message,

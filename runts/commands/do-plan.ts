@@ -83,7 +83,7 @@ function planConfig(
   options: DoOptions,
   mounts: readonly MountConfig[],
 ): SandboxConfig {
-  if (options.platform !== 'systrap')
+  if (options.platform !== 'systrap' && options.platform !== 'ptrace')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
       `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
@@ -123,7 +123,7 @@ function planConfig(
     straceOptions: planStrace(options),
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
-    platform: 'systrap',
+    platform: options.platform,
     patching: options.patching,
     network: options.network,
     networkSettings: [],

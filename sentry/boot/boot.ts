@@ -8,7 +8,9 @@ import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
 import { MemoryTrim } from '../../native/memory-trim.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
-import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
+import { ptrace } from '../../platform-ptrace/ptrace/trap.ts';
+import { createStubPlatform } from '../../platform-ptrace/systrap/platform.ts';
+import { systrap } from '../../platform-ptrace/systrap/trap.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import { eventLine } from '../../protocol/control.ts';
 import {
@@ -79,7 +81,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
   const trim = config.profile ? undefined : memoryTrim;
-  const platform = newPlatform(clock, trim, measurement, config.patching);
+  const platform = newPlatform(config, clock, trim, measurement);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
   const kernel = newKernel(config, machine, connections, {
@@ -140,13 +142,13 @@ function newClock(): SystrapClock {
 }
 
 function newPlatform(
+  { platform: name, patching: patches }: SandboxConfig,
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  patches: boolean,
 ): Platform {
   try {
-    const platform = createSystrapPlatform({
+    const platform = createStubPlatform({ systrap, ptrace }[name], {
       zygoteSocketFd: SENTRY_ZYGOTE,
       wakeEventFd: SENTRY_WAKE,
       globalPageFd: SENTRY_PAGE,
@@ -158,7 +160,7 @@ function newPlatform(
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {
     throw new BootFailure(
-      `platform systrap: ${error instanceof Error ? error.message : String(error)}`,
+      `platform ${name}: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
 }
