@@ -56,9 +56,9 @@ struct slot {
   uint64_t regs[SLOT_REGISTERS];
   int32_t listener_fd; /* zygote only: number of the seccomp listener in its table */
   uint32_t tracer_tid; /* of the tracer's thread for this one (native/tracer) */
-  uint64_t cpu_ns;   /* by OP_CPU_TIME */
-  uint64_t fp_addr;  /* of the FP state, as of the stop; 0: none */
-  uint64_t cpu_base; /* the stub's own: what cpu_ns does not count */
+  uint64_t cpu_ns;     /* by OP_CPU_TIME */
+  uint64_t fp_addr;    /* of the FP state, as of the stop; 0: none */
+  uint64_t cpu_base;   /* the stub's own: what cpu_ns does not count */
   struct operation ops[SLOT_OPERATIONS];
   uint32_t kept; /* bits of KEPT: whose answers stand in `answers` */
   uint32_t answers[KEPT_ANSWERS - 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory operations and whatever else comes with an answer of the Sentry's, as native/stub/stub.c does them. */
+/* Memory operations and whatever else comes with an answer of the Sentry's, as native/stub does it. */
 #ifndef RUNTS_TRACER_ORDERS_H
 #define RUNTS_TRACER_ORDERS_H
 

@@ -28,9 +28,10 @@ static uint64_t segment_base(uint64_t base) { return base < USER_END ? base : 0;
 
 static void load_registers(struct tracee *t) {
   struct registers *r = &t->regs;
-  uint64_t *const places[SLOT_REGISTERS] = {
-      &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15,    &r->rdi,     &r->rsi,
-      &r->rbp, &r->rbx, &r->rdx, &r->rax, &r->rcx, &r->rsp, &r->rip, &r->eflags, &r->fs_base, &r->gs_base};
+  uint64_t *const places[SLOT_REGISTERS] = {&r->r8,  &r->r9,  &r->r10,    &r->r11,     &r->r12,
+                                            &r->r13, &r->r14, &r->r15,    &r->rdi,     &r->rsi,
+                                            &r->rbp, &r->rbx, &r->rdx,    &r->rax,     &r->rcx,
+                                            &r->rsp, &r->rip, &r->eflags, &r->fs_base, &r->gs_base};
   for (int i = 0; i < SLOT_REGISTERS; i++) *places[i] = t->slot->regs[i];
   r->fs_base = segment_base(r->fs_base);
   r->gs_base = segment_base(r->gs_base);
@@ -60,8 +61,7 @@ static void save_call(struct tracee *t, uint64_t number) {
  * in rcx and r11: not int 0x80, whose numbers are those of i386.
  */
 static int is_native_call(const struct registers *r) {
-  return r->cs == USER_CS && r->rcx == r->rip &&
-         ((r->r11 ^ r->eflags) & ~FLAGS_THAT_DIFFER) == 0;
+  return r->cs == USER_CS && r->rcx == r->rip && ((r->r11 ^ r->eflags) & ~FLAGS_THAT_DIFFER) == 0;
 }
 
 /* ---- floating point ---- */

@@ -129,7 +129,8 @@ static uint32_t on_call(struct tracee *t) {
 
 /* Lets guest code run to its next stop. Returns the event, with everything about it in the slot. */
 static uint32_t run_guest(struct tracee *t) {
-  static const uint64_t faults = 1UL << SIGILL | 1UL << SIGTRAP | 1UL << SIGBUS | 1UL << SIGFPE | 1UL << SIGSEGV;
+  static const uint64_t faults =
+      1UL << SIGILL | 1UL << SIGTRAP | 1UL << SIGBUS | 1UL << SIGFPE | 1UL << SIGSEGV;
   int deliver = 0;
   for (;;) {
     if (trace(t, PTRACE_SYSEMU, 0, (uint64_t)deliver) < 0) return NO_EVENT;
@@ -229,7 +230,8 @@ static void trace_child(void *argument) {
 static int has_ended(int32_t tid) {
   enum { P_PID = 1, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x1000000, CLD_EXITED = 1, CLD_DUMPED = 3 };
   int32_t info[32] = {0};
-  long result = host(SYS_waitid, P_PID, tid, (long)info, WNOHANG | WEXITED | WNOWAIT | WAIT_ALL, 0, 0);
+  long result =
+      host(SYS_waitid, P_PID, tid, (long)info, WNOHANG | WEXITED | WNOWAIT | WAIT_ALL, 0, 0);
   return result == 0 && info[2] >= CLD_EXITED && info[2] <= CLD_DUMPED;
 }
 
@@ -270,8 +272,9 @@ HIDDEN void tracer_main(const struct zygote_init *init, int mailbox) {
   struct tracee *t = start_first(init, mailbox);
   restrict_tracer(init);
   uint8_t *stack = map_here(BLOCK_BYTES, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-  long started = stack == 0 ? -ENOMEM
-                            : tracer_clone(CLONE_TRACER_FLAGS, stack + BLOCK_BYTES, 0, hear_of_deaths);
+  long started = stack == 0
+                     ? -ENOMEM
+                     : tracer_clone(CLONE_TRACER_FLAGS, stack + BLOCK_BYTES, 0, hear_of_deaths);
   need(started > 0, FAIL_THREAD);
   struct slot *slot = t->slot;
   slot->tracer_tid = (uint32_t)host(SYS_gettid, 0, 0, 0, 0, 0, 0);

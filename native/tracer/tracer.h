@@ -71,7 +71,7 @@ struct process {
   uint32_t lock;    /* while a descriptor is in the process's table, and while it forks */
   uint32_t threads; /* ours that still have to do with it */
   int32_t pid;
-  int32_t status; /* of wait4(2), once it has ended */
+  int32_t status;        /* of wait4(2), once it has ended */
   int32_t control_fd;    /* from the Sentry to us */
   int32_t socket;        /* our end of the guest process's own descriptor */
   int32_t socket_number; /* what that is in the guest process: 0 or 1 */
@@ -143,9 +143,9 @@ struct tracee_page {
 
 /* What all threads here share; written once, before there is a second one. */
 struct tracer {
-  uint64_t base;    /* of the range in guest processes */
-  int32_t parent;   /* the Sentry's pid */
-  uint32_t lock;    /* of the two lists */
+  uint64_t base;  /* of the range in guest processes */
+  int32_t parent; /* the Sentry's pid */
+  uint32_t lock;  /* of the two lists */
   const struct global_page *global;
   struct tracee_page page;
   struct tracee *tracees;

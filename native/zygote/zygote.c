@@ -129,9 +129,7 @@ void map_fixed(uint64_t place, uint64_t bytes, int prot, int fd) {
 }
 
 /* Linux >= 6.10; elsewhere a guest that unmaps its stub merely dies. */
-void seal(uint64_t place, uint64_t bytes) {
-  call(SYS_mseal, (long)place, (long)bytes, 0, 0, 0, 0);
-}
+void seal(uint64_t place, uint64_t bytes) { call(SYS_mseal, (long)place, (long)bytes, 0, 0, 0, 0); }
 
 static void map_stub(uint64_t base, int mailbox) {
   map_fixed(base, STUB_TEXT_BYTES, READ | WRITE, -1);
@@ -160,8 +158,7 @@ void install_handlers(uint64_t handler, uint64_t restorer, uint64_t stack) {
   }
   /* NODEFER: the mask alone says what is blocked, so that a fault inside a handler is delivered. */
   struct kernel_sigaction action = {handler, SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER,
-                                    restorer,
-                                    ~((1UL << (SIGSEGV - 1)) | (1UL << (SIGBUS - 1)))};
+                                    restorer, ~((1UL << (SIGSEGV - 1)) | (1UL << (SIGBUS - 1)))};
   if (stack == 0) action.mask = 0;
   for (unsigned i = 0; i < sizeof handled; i++) {
     need(call(SYS_rt_sigaction, handled[i], (long)&action, 0, 8, 0, 0) == 0, FAIL_SIGNALS);

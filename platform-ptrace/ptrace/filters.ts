@@ -3,7 +3,9 @@
 // PTRACE_SYSEMU ends each before the kernel looks at a filter. So the filter of guest processes is a
 // second wall, about the calls that the tracer makes in them, and what is left of guests' calls: those
 // through the vsyscall page, which ptrace does not see. A host without seccomp goes without.
-import { AF_UNIX, SOCK_SEQPACKET } from '../../abi/socket.ts';
+import { PROT_EXEC } from '../../abi/mman.ts';
+import { SIGCHLD, SIGKILL } from '../../abi/signal.ts';
+import { AF_UNIX, MSG_DONTWAIT, SOCK_SEQPACKET } from '../../abi/socket.ts';
 import type { FilterSpec } from '../../native/seccomp/bpf.ts';
 import { ZYGOTE_WAKE } from '../../protocol/descriptors.ts';
 import { STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
@@ -14,7 +16,6 @@ const CLONE_PROCESS_FLAGS = 0x8011;
 /** CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM. */
 const CLONE_THREAD_FLAGS = 0x50f00;
 const SETTLS = 0x80000;
-const MSG_DONTWAIT = 0x40;
 /** The two descriptors that a guest process can have (native/tracer/descriptors.h). */
 const OWN_DESCRIPTORS = { arg: 0, min: 0, max: 1 } as const;
 
@@ -59,10 +60,6 @@ const PTRACE = {
   seize: 0x4206,
   interrupt: 0x4207,
 } as const;
-const SIGKILL = 9;
-const SIGCHLD = 17;
-
-const PROT_EXEC = 4;
 
 export const tracerFilter: FilterSpec = {
   name: 'tracer',

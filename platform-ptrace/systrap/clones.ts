@@ -60,7 +60,7 @@ export interface PendingClone {
 /** The parts of the platform that Clones uses, beside those of SpaceHost. */
 export interface CloneHost extends SpaceHost, StrangerHost {
   readonly stubBase: number;
-  /** What stands in mailboxes is the tracer's word, not that of a guest process. */
+  /** Mailboxes are written by a tracer, not by guest processes. */
   readonly hasTracer: boolean;
   adoptProcess(space: SystrapSpace, pid: number): boolean;
   nowNs(): number;
@@ -324,7 +324,8 @@ export class Clones {
         ? (this.#host.words[child.base + SLOT.childId] as number)
         : (this.#host.words[child.base + SLOT.alive] as number);
     child.hostTid = id;
-    if (this.#host.hasTracer) child.tracerTid = this.#host.words[child.base + SLOT.tracerTid] as number;
+    if (this.#host.hasTracer)
+      child.tracerTid = this.#host.words[child.base + SLOT.tracerTid] as number;
     const proof = clone.kind === 'process' ? this.#prove(clone, id) : 'true';
     if (proof !== 'true') {
       this.#drop(clone);

@@ -111,7 +111,7 @@ export class StubPlatform implements Platform, CloneHost {
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
   readonly #status = new Int32Array(1);
-  /** What the tracer tells of one that has ended: pid and status. */
+  /** Pid and status of a guest process that has ended, as the tracer tells them. */
   readonly #death = new Int32Array(2);
   readonly #deathBytes = new Uint8Array(this.#death.buffer);
   readonly #stops: Stops<SystrapThread>;

@@ -16,8 +16,8 @@ import {
   REG,
   setRegister as setIn,
 } from '../../sentry/platform/guest-thread.ts';
-import { SystrapClock } from './clock.ts';
 import type { Trap } from '../trap.ts';
+import { SystrapClock } from './clock.ts';
 import { createStubPlatform, type StubPlatform } from './platform.ts';
 import { systrap } from './trap.ts';
 
@@ -51,10 +51,7 @@ export class TestGuests {
   readonly #stops: GuestThread[] = [];
 
   /** `zygoteStarted` is told before the platform speaks to it. There can be one platform in a process. */
-  constructor(
-    zygoteStarted: (pid: number) => void = () => undefined,
-    trap: Trap = systrap,
-  ) {
+  constructor(zygoteStarted: (pid: number) => void = () => undefined, trap: Trap = systrap) {
     const pair = new Int32Array(2);
     native.socketpair(SOCK_SEQPACKET, pair);
     const [ours, theirs] = pair as unknown as [number, number];
