@@ -15,3 +15,13 @@ export interface Trap {
   /** System call instructions of guests can be rewritten into jumps to the stub. */
   readonly canPatch: boolean;
 }
+
+/** Of the traps that a platform may use, in their order, those whose needs the host has. */
+export function usableTraps(traps: readonly Trap[]): readonly [Trap, ...Trap[]] {
+  const [first, ...others] = traps.filter((trap) => trap.missing() === undefined);
+  if (first !== undefined) return [first, ...others];
+  const reasons = traps.map((trap) => [trap.name, trap.missing()] as const);
+  throw new Error(
+    reasons.length === 1 ? reasons[0]?.[1] : reasons.map((one) => one.join(': ')).join('; '),
+  );
+}

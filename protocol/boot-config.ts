@@ -212,6 +212,10 @@ export interface StraceOptions {
   readonly spent?: boolean;
 }
 
+/** How guest code runs; 'auto': the first of the others that the host allows. */
+export const platformChoices = ['auto', 'systrap', 'ptrace'] as const;
+export type PlatformChoice = (typeof platformChoices)[number];
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
@@ -228,7 +232,7 @@ export interface SandboxConfig {
    * is missing.
    */
   readonly seccomp: 'kill' | 'log';
-  readonly platform: 'systrap' | 'ptrace';
+  readonly platform: PlatformChoice;
   /** Rewrite system call instructions of guests that trap often. */
   readonly patching: boolean;
   /**

@@ -166,7 +166,14 @@ export const OPERATION_WORDS = 12;
 export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2 } as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
-/** Bytes of struct zygote_init before the filters: magic, base, filter_instructions, tracer_instructions. */
-export const ZYGOTE_INIT_BYTES = 24;
+/**
+ * How guest code may be made to stop: by signals of a seccomp filter, with a listener for clones; by
+ * a tracer.
+ */
+export const WAY = { signals: 1, tracer: 2 } as const;
+/** Bytes of struct zygote_init before the filters: magic, base, the lengths of the three, ways. */
+export const ZYGOTE_INIT_BYTES = 32;
+/** Exit codes of the zygote that say what the host does not allow. */
+export const ZYGOTE_CANNOT_TRACE = 15;
 /** Bytes of struct passed_message: id, count. */
 export const PASSED_MESSAGE_BYTES = 8;

@@ -139,8 +139,11 @@ struct stub_boot {
 struct zygote_init {
   uint64_t magic;
   uint64_t base;
-  uint32_t filter_instructions; /* of guest processes */
-  uint32_t tracer_instructions; /* of the tracer (native/tracer); 0: the platform has none */
+  /* Of the filters of a stub, of a guest process with a tracer (native/tracer), and of the tracer. */
+  uint32_t filter_instructions;
+  uint32_t tracee_instructions;
+  uint32_t tracer_instructions;
+  uint32_t ways; /* bits of WAY: of several, the first that the host allows */
 };
 _Static_assert(sizeof(struct zygote_init) == ZYGOTE_INIT_BYTES, "protocol/mailbox.ts");
 

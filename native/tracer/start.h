@@ -11,11 +11,13 @@
 
 extern HIDDEN const char tracee_page[], tracee_page_end[];
 
-/* The filters of the first message: of guest processes, then of the tracer. */
-static const void *tracee_filter(const struct zygote_init *init) { return init + 1; }
-
-static const void *tracer_filter(const struct zygote_init *init) {
+/* The filters of the first message: of a stub, of guest processes here, of the tracer. */
+static const uint8_t *tracee_filter(const struct zygote_init *init) {
   return (const uint8_t *)(init + 1) + init->filter_instructions * FILTER_INSTRUCTION_BYTES;
+}
+
+static const uint8_t *tracer_filter(const struct zygote_init *init) {
+  return tracee_filter(init) + init->tracee_instructions * FILTER_INSTRUCTION_BYTES;
 }
 
 struct filter_program {
@@ -37,9 +39,9 @@ static void become_tracee(const struct zygote_init *init, int socket) {
 
   const struct tracee_page *page = (const void *)base;
   struct filter_program *program = (void *)area;
-  uint64_t bytes = init->filter_instructions * (uint64_t)FILTER_INSTRUCTION_BYTES;
+  uint64_t bytes = init->tracee_instructions * (uint64_t)FILTER_INSTRUCTION_BYTES;
   need(bytes <= AREA_MAPPED_BYTES - sizeof *program, FAIL_MESSAGE);
-  program->count = init->filter_instructions;
+  program->count = init->tracee_instructions;
   program->instructions = (uint64_t)(program + 1);
   memcpy(program + 1, tracee_filter(init), bytes);
 

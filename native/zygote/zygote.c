@@ -25,11 +25,14 @@ enum {
   SYS_rt_sigprocmask = 14,
   SYS_getpid = 39,
   SYS_recvmsg = 47,
+  SYS_clone = 56,
+  SYS_wait4 = 61,
   SYS_close = 3,
   SYS_exit_group = 231,
   SYS_sigaltstack = 131,
   SYS_prctl = 157,
   SYS_prlimit64 = 302,
+  SYS_seccomp = 317,
   SYS_close_range = 436,
   SYS_mseal = 462,
 };
@@ -106,7 +109,8 @@ static int receive_init(void) {
   long got = call(SYS_recvmsg, 3, (long)&header, 0, 0, 0, 0);
   const struct zygote_init *init = (const void *)message;
   need(got >= (long)sizeof *init && init->magic == STUB_MAGIC && control.bytes == 20, FAIL_MESSAGE);
-  uint64_t instructions = (uint64_t)init->filter_instructions + init->tracer_instructions;
+  uint64_t instructions =
+      (uint64_t)init->filter_instructions + init->tracee_instructions + init->tracer_instructions;
   need(got == (long)(sizeof *init + instructions * sizeof(struct sock_filter)), FAIL_MESSAGE);
   return control.fd;
 }
@@ -209,12 +213,38 @@ void close_from(int first) {
   need(result == 0, FAIL_DESCRIPTORS);
 }
 
+/*
+ * Whether the host gives a filter with a listener: a container may have one already, or forbid it.
+ * A child tries, as a filter stays.
+ */
+static int has_listener(void) {
+  enum { SET_MODE_FILTER = 1, FLAG_NEW_LISTENER = 8, SIGCHLD = 17 };
+  struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, 0x7fff0000};
+  struct {
+    uint64_t count;
+    uint64_t instructions;
+  } program = {1, (uint64_t)&allow};
+  int32_t status = -1;
+  long pid = call(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+  if (pid == 0) {
+    call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+    long listener = call(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
+    call(SYS_exit_group, listener < 0, 0, 0, 0, 0, 0);
+  }
+  return pid > 0 && call(SYS_wait4, pid, (long)&status, 0, 0, 0, 0) == pid && status == 0;
+}
+
+static int wants_tracer(const struct zygote_init *init) {
+  if ((init->ways & WAY_TRACER) == 0) return 0;
+  return (init->ways & WAY_SIGNALS) == 0 || !has_listener();
+}
+
 __attribute__((used)) void zygote_main(void) {
   int mailbox = receive_init();
   const struct zygote_init *init = (const void *)message;
   /* The kernel may have put its vDSO here, which nobody calls: one start in some thousand would fail. */
   call(SYS_munmap, (long)init->base, (long)STUB_RANGE_BYTES, 0, 0, 0, 0);
-  if (init->tracer_instructions != 0) tracer_main(init, mailbox);
+  if (wants_tracer(init)) tracer_main(init, mailbox);
   map_stub(init->base, mailbox);
   for (int fd = 0; fd < 3; fd++) call(SYS_close, fd, 0, 0, 0, 0, 0);
   close_from(ZYGOTE_PAGE);

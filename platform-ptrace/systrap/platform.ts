@@ -18,6 +18,7 @@ import {
   STATE_POSTED,
   STATE_RUNNING,
   STATE_SLEEPING,
+  ZYGOTE_CANNOT_TRACE,
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { WorkCounters } from '../../sentry/base/work-counters.ts';
@@ -29,7 +30,7 @@ import type {
   PlatformEvents,
   ProcessPool,
 } from '../../sentry/platform/platform.ts';
-import type { Trap } from '../trap.ts';
+import { type Trap, usableTraps } from '../trap.ts';
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
@@ -70,25 +71,25 @@ export interface StubOptions extends ZygoteFds {
   readonly work?: WorkCounters | undefined;
 }
 
-/** Makes the platform. Throws where the host cannot run it; the message says what is missing. */
-export function createStubPlatform(trap: Trap, options: StubOptions): StubPlatform {
-  const missing = trap.missing();
-  if (missing !== undefined) throw new Error(missing);
-  return new StubPlatform(trap, options);
+/**
+ * Makes a platform with the first of these traps that the host allows. Throws where it allows none;
+ * the message says what is missing.
+ */
+export function createStubPlatform(traps: readonly Trap[], options: StubOptions): StubPlatform {
+  return new StubPlatform(usableTraps(traps), options);
 }
 
 export class StubPlatform implements Platform, CloneHost {
-  readonly name: Trap['name'];
   readonly guestTop = GUEST_TOP;
   readonly stubBase = randomStubBase();
   readonly region = new MailboxRegion();
   readonly words = this.region.words;
   readonly clones: Clones;
-  readonly patches: boolean;
+  readonly #mayPatch: boolean;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
-  readonly #trap: Trap;
+  #trap: Trap;
   readonly #clock: Clock;
   readonly #controlFd: number;
   readonly #waiter: Waiter;
@@ -119,12 +120,11 @@ export class StubPlatform implements Platform, CloneHost {
   /** When `tryFlush` may wait again. */
   #nextTryNs = 0;
 
-  constructor(trap: Trap, options: StubOptions) {
-    this.name = trap.name;
-    this.#trap = trap;
+  constructor(traps: readonly [Trap, ...Trap[]], options: StubOptions) {
+    this.#trap = traps[0];
     this.#clock = options.clock;
     this.#controlFd = options.zygoteSocketFd;
-    this.patches = trap.canPatch && (options.patches ?? true);
+    this.#mayPatch = options.patches ?? true;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(
@@ -134,13 +134,21 @@ export class StubPlatform implements Platform, CloneHost {
       (thread, state) => this.#stopped(thread, state),
       (thread) => thread.space.stops,
     );
-    this.#zygote = this.#startZygote(options.zygoteSocketFd);
+    this.#zygote = this.#startZygote(traps, options.zygoteSocketFd);
     this.clones = new Clones(this, this.hasTracer ? undefined : this.#takeListener());
     this.#ownPool = new StubPool(
       () => this.#zygote,
       () => undefined,
     );
     this.#ownPool.fill();
+  }
+
+  get name(): Trap['name'] {
+    return this.#trap.name;
+  }
+
+  get patches(): boolean {
+    return this.#trap.canPatch && this.#mayPatch;
   }
 
   get hasTracer(): boolean {
@@ -565,7 +573,7 @@ export class StubPlatform implements Platform, CloneHost {
     return state === STATE_POSTED || state === STATE_SLEEPING;
   }
 
-  #startZygote(socketFd: number): SystrapThread {
+  #startZygote(traps: readonly Trap[], socketFd: number): SystrapThread {
     const prepared = prepareSpace(this);
     if (isErrno(prepared)) throw new Error('no mailbox for the stub zygote');
     native.close(prepared.stubFd);
@@ -574,21 +582,32 @@ export class StubPlatform implements Platform, CloneHost {
     const space = new SystrapSpace(this, socketFd, prepared.space.mailboxFd);
     const thread = space.addThread(0);
     if (isErrno(thread)) throw new Error('no room for mailboxes');
-    const sent = sendInit(socketFd, this.#trap, this.stubBase, space.mailboxFd);
+    const sent = sendInit(socketFd, traps, this.stubBase, space.mailboxFd);
     if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
     if (!this.#awaitZygote(thread, socketFd)) {
-      throw new Error('the stub zygote did not start: it ended at once');
+      throw new Error(this.#whyNoZygote());
     }
+    const tracerTid = this.words[thread.base + SLOT.tracerTid] as number;
+    this.#trap =
+      traps.find((trap) => (trap.tracerFilter !== undefined) === (tracerTid !== 0)) ?? this.#trap;
     thread.state = 'stopped';
     this.fpStateBytes = this.words[thread.base + SLOT.fpBytes] as number;
     this.fpState = new Uint8Array(this.fpStateBytes);
     const pid = this.words[thread.base + SLOT.childId] as number;
     if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
     thread.hostTid = pid;
-    if (this.hasTracer) thread.tracerTid = this.words[thread.base + SLOT.tracerTid] as number;
+    thread.tracerTid = tracerTid;
     this.adoptProcess(space, pid);
     this.#zygotes.add(thread);
     return thread;
+  }
+
+  #whyNoZygote(): string {
+    for (let pid = native.waitAny(this.#status); pid > 0; pid = native.waitAny(this.#status)) {
+      if (this.#status[0] !== ZYGOTE_CANNOT_TRACE << 8) continue;
+      return 'ptrace is not permitted: by kernel.yama.ptrace_scope = 3 or 2, by a seccomp filter, or by a security module';
+    }
+    return 'the stub zygote did not start: it ended at once';
   }
 
   /** Moves the seccomp listener from the zygote to the Sentry. */

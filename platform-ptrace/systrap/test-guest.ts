@@ -62,7 +62,7 @@ export class TestGuests {
     const pid = native.startZygote(path, theirs, wakeEventFd, globalPageFd);
     native.close(theirs);
     zygoteStarted(pid);
-    this.platform = createStubPlatform(trap, {
+    this.platform = createStubPlatform([trap], {
       zygoteSocketFd: ours,
       wakeEventFd,
       globalPageFd,

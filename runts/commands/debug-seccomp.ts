@@ -2,6 +2,7 @@
 // `runts debug seccomp`: the filters of a sandbox's processes, from the data they are compiled from.
 import { goferFilter } from '../../gofer/gofer-filter.ts';
 import { describeFilter } from '../../native/seccomp/bpf.ts';
+import { traceeFilter, tracerFilter } from '../../platform-ptrace/ptrace/filters.ts';
 import { stubFilter } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter } from '../../sentry/host/sentry-filter.ts';
 
@@ -16,6 +17,8 @@ export function printFilters(): void {
     sentryFilter(SAMPLE_DESCRIPTOR, 'none', 'profile'),
     goferFilter({ writable: true, watches: true }),
     stubFilter(SAMPLE_BASE),
+    traceeFilter(SAMPLE_BASE),
+    tracerFilter,
   ])
     process.stdout.write(`${describeFilter(filter)}\n\n`);
 }

@@ -17,6 +17,7 @@ import { sentryCacheFile } from '../code-cache.ts';
 import { complain, describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
 import type { LaunchPlan } from '../launch.ts';
+import { parsePlatform } from '../platform-choice.ts';
 import { parseCount, parseId, parseSize, parseTime } from '../quantities.ts';
 import { hasShell } from '../shell.ts';
 import { wantsTerminal, windowSize } from '../terminal.ts';
@@ -83,11 +84,7 @@ function planConfig(
   options: DoOptions,
   mounts: readonly MountConfig[],
 ): SandboxConfig {
-  if (options.platform !== 'systrap' && options.platform !== 'ptrace')
-    throw new Failure(
-      'RUNTS_E_NOT_SUPPORTED',
-      `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
-    );
+  const platform = parsePlatform(options.platform, '--platform');
   if (options.network !== 'none' && options.network !== 'host')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
@@ -123,7 +120,7 @@ function planConfig(
     straceOptions: planStrace(options),
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
-    platform: options.platform,
+    platform,
     patching: options.patching,
     network: options.network,
     networkSettings: [],

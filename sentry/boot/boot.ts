@@ -11,7 +11,8 @@ import { ptrace } from '../../platform-ptrace/ptrace/trap.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
 import { createStubPlatform } from '../../platform-ptrace/systrap/platform.ts';
 import { systrap } from '../../platform-ptrace/systrap/trap.ts';
-import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import type { Trap } from '../../platform-ptrace/trap.ts';
+import type { PlatformChoice, SandboxConfig } from '../../protocol/boot-config.ts';
 import { eventLine } from '../../protocol/control.ts';
 import {
   SENTRY_GOFER,
@@ -83,6 +84,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const trim = config.profile ? undefined : memoryTrim;
   const platform = newPlatform(config, clock, trim, measurement);
   timeline.mark('platform');
+  log('debug', `platform ${platform.name}`);
   let control: ProcessControl | undefined;
   const kernel = newKernel(config, machine, connections, {
     platform,
@@ -148,7 +150,7 @@ function newPlatform(
   measurement: Measurement | undefined,
 ): Platform {
   try {
-    const platform = createStubPlatform({ systrap, ptrace }[name], {
+    const platform = createStubPlatform(traps[name], {
       zygoteSocketFd: SENTRY_ZYGOTE,
       wakeEventFd: SENTRY_WAKE,
       globalPageFd: SENTRY_PAGE,
@@ -164,6 +166,13 @@ function newPlatform(
     );
   }
 }
+
+/** The traps that each choice of the user allows, the best first. */
+const traps: Readonly<Record<PlatformChoice, readonly Trap[]>> = {
+  auto: [systrap, ptrace],
+  systrap: [systrap],
+  ptrace: [ptrace],
+};
 
 interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ownMemory'> {
   readonly clock: SystrapClock;
