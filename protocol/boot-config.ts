@@ -235,6 +235,8 @@ export interface SandboxConfig {
   readonly platform: PlatformChoice;
   /** Rewrite system call instructions of guests that trap often. */
   readonly patching: boolean;
+  /** Guest threads wait and wake on private futexes without the Sentry. */
+  readonly hostFutexes: boolean;
   /**
    * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
    * started in.

@@ -7,6 +7,7 @@
 #ifndef RUNTS_TRACER_H
 #define RUNTS_TRACER_H
 
+#include "stub/frame.h"
 #include "stub/mailbox.h"
 #include "stub/memory.h"
 
@@ -40,9 +41,7 @@ enum {
   SYS_seccomp = 317,
 };
 enum { EPERM = 1, ESRCH = 3, EINTR = 4, EAGAIN = 11, ENOMEM = 12 };
-enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGSEGV = 11, SIGCHLD = 17 };
-enum { SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20, SIGTTOU = 22, SIGURG = 23, SIGWINCH = 28 };
-enum { SIGSYS = 31 };
+enum { SIGFPE = 8, SIGKILL = 9, SIGCHLD = 17, SIGCONT = 18, SIGTTOU = 22, SIGWINCH = 28 };
 enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
 
 /* Room for the XSAVE area of any processor so far, AMX included. */

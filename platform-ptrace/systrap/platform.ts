@@ -67,6 +67,8 @@ export interface StubOptions extends ZygoteFds {
   readonly memoryTrim?: IdleTrim;
   /** Whether system calls that trap often are patched: true unless said otherwise. */
   readonly patches?: boolean;
+  /** Whether guest threads wait and wake on private futexes by themselves: true unless said otherwise. */
+  readonly hostFutexes?: boolean;
   /** Counts copies, where somebody wants to know. */
   readonly work?: WorkCounters | undefined;
 }
@@ -86,6 +88,7 @@ export class StubPlatform implements Platform, CloneHost {
   readonly words = this.region.words;
   readonly clones: Clones;
   readonly #mayPatch: boolean;
+  readonly #mayUseHostFutexes: boolean;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
@@ -125,6 +128,7 @@ export class StubPlatform implements Platform, CloneHost {
     this.#clock = options.clock;
     this.#controlFd = options.zygoteSocketFd;
     this.#mayPatch = options.patches ?? true;
+    this.#mayUseHostFutexes = options.hostFutexes ?? true;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(
@@ -149,6 +153,11 @@ export class StubPlatform implements Platform, CloneHost {
 
   get patches(): boolean {
     return this.#trap.canPatch && this.#mayPatch;
+  }
+
+  /** Threads wait for futexes on the host in patched calls only. */
+  get hostFutexes(): boolean {
+    return this.#trap.canPatch && this.#mayUseHostFutexes;
   }
 
   get hasTracer(): boolean {

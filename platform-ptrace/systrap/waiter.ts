@@ -110,6 +110,8 @@ export class Waiter {
     this.#handOver = new HandOver(this.#cpus);
     this.#tickFd = native.timerCreate();
     this.#publishSpin();
+    native.copyClock(new Uint8Array(this.#global.buffer), 4 * GLOBAL.clock);
+    this.#global[GLOBAL.futexPauses] = this.#cpus > 1 ? this.#stubPauses : 0;
     this.watchQuietly(wakeFd);
     native.epollControl(this.#epollFd, EPOLL_CTL_ADD, this.#tickFd, EPOLLIN);
   }

@@ -46,6 +46,8 @@ export interface DoOptions {
   readonly stats?: string;
   /** Off by --no-patching. */
   readonly patching: boolean;
+  /** Off by --no-host-futexes. */
+  readonly hostFutexes: boolean;
   readonly profile?: string;
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
@@ -122,6 +124,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform,
     patching: options.patching,
+    hostFutexes: options.hostFutexes,
     network: options.network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,

@@ -144,7 +144,7 @@ function newClock(): SystrapClock {
 }
 
 function newPlatform(
-  { platform: name, patching: patches }: SandboxConfig,
+  { platform: name, patching, hostFutexes }: SandboxConfig,
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
@@ -157,7 +157,8 @@ function newPlatform(
       clock,
       ...(memoryTrim === undefined ? {} : { memoryTrim }),
       work: measurement?.work,
-      patches,
+      patches: patching,
+      hostFutexes,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {

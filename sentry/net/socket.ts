@@ -99,6 +99,10 @@ export abstract class Socket extends OpenFile {
     return `socket:[${this.node.ino}]`;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
+
   override get canSpliceFrom(): boolean {
     return true;
   }

@@ -18,6 +18,7 @@ import { type Row, sleeps } from './entry.ts';
 import { afterwards } from './long-transfer.ts';
 import {
   maxTransferBytes,
+  notOpenForPosition,
   preadFile,
   pwriteFile,
   readableFile,
@@ -54,7 +55,7 @@ function sysPread64(task: Task, args: SyscallArgs): MaybeBlocking {
   const position = args.i64(3);
   if (position < 0) return EINVAL;
   const file = readableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return notOpenForPosition(task, args.i32(0));
   if (isNegative(args, 2)) return EINVAL;
   return preadFile(
     task,
@@ -68,7 +69,7 @@ function sysPwrite64(task: Task, args: SyscallArgs): MaybeBlocking {
   const position = args.i64(3);
   if (position < 0) return EINVAL;
   const file = writableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return notOpenForPosition(task, args.i32(0));
   if (isNegative(args, 2)) return EINVAL;
   return pwriteFile(
     task,
@@ -109,7 +110,7 @@ function sysPwritev2(task: Task, args: SyscallArgs): MaybeBlocking {
 
 function readVector(task: Task, args: SyscallArgs, position: number, flags: number): MaybeBlocking {
   const file = readableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return position >= 0 ? notOpenForPosition(task, args.i32(0)) : file;
   // As in Linux, pread on a pipe fails before the vector is looked at.
   if (position >= 0 && file.seek(0, 1) === ESPIPE) return ESPIPE;
   const sink = task.memory.sinkOfVector(args.addr(1), args.len(2));
@@ -129,7 +130,7 @@ function writeVector(
   flags: number,
 ): MaybeBlocking {
   const file = writableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return position >= 0 ? notOpenForPosition(task, args.i32(0)) : file;
   if (position >= 0 && file.seek(0, 1) === ESPIPE) return ESPIPE;
   const source = task.memory.sourceOfVector(args.addr(1), args.len(2));
   if (isErrno(source)) return source;

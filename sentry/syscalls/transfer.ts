@@ -8,11 +8,12 @@ import {
   EINVAL,
   EPIPE,
   ERESTARTSYS,
+  ESPIPE,
   isErrno,
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
-import { canRead, canWrite, O_APPEND, O_NONBLOCK, O_PATH } from '../../abi/fcntl.ts';
+import { canRead, canWrite, O_APPEND, O_NONBLOCK, O_PATH, SEEK_CUR } from '../../abi/fcntl.ts';
 import {
   POLLERR,
   POLLHUP,
@@ -60,6 +61,16 @@ export function readableFile(task: Task, fd: number): Result<OpenFile> {
   if (isErrno(file)) return file;
   const flags = file.flags;
   return !canRead(flags) || (flags & O_PATH) !== 0 ? EBADF : file;
+}
+
+/**
+ * The error of a positioned read or write for which the descriptor is not open: Linux looks first
+ * whether the file has positions at all.
+ */
+export function notOpenForPosition(task: Task, fd: number): SysResult {
+  const file = task.files.get(fd);
+  if (isErrno(file)) return file;
+  return (file.flags & O_PATH) === 0 && file.seek(0, SEEK_CUR) === ESPIPE ? ESPIPE : EBADF;
 }
 
 export function writableFile(task: Task, fd: number): Result<OpenFile> {

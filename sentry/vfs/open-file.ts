@@ -62,16 +62,35 @@ export interface LongCallOwner {
   longCall: Waitable | undefined;
 }
 
-/**
- * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
- */
+/** The receiver of the signals of a file with O_ASYNC. */
+export interface SignalReceiver {
+  receive(signal: IoSignal): void;
+}
+
+/** The fields of siginfo_t that a file's signal has. */
+export interface IoSignal {
+  readonly signal: number;
+  readonly code: number;
+  readonly band?: number;
+  readonly fd?: number;
+}
+
+/** The owner that F_SETOWN named, and the signal of F_SETSIG. */
 export interface IoOwner {
   /** F_OWNER_*. */
   readonly type: number;
   readonly id: number;
   /** The PID namespace that `id` is of. */
   readonly pids: object | undefined;
+  /** F_SETSIG; 0: SIGIO, without siginfo. */
   readonly signal: number;
+  /** Undefined where `id` named nothing of that type. */
+  readonly receiver: SignalReceiver | undefined;
+}
+
+/** The listener of a file with O_ASYNC. */
+export interface AsyncListener {
+  end(): void;
 }
 
 export interface CloseObserver {
@@ -101,6 +120,8 @@ export abstract class OpenFile implements LongCallOwner {
   path: Path | undefined = undefined;
   /** fcntl(2) F_SETOWN and F_SETSIG; undefined where nobody asked for any. */
   ioOwner: IoOwner | undefined = undefined;
+  /** O_ASYNC is on. */
+  asyncNotice: AsyncListener | undefined = undefined;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -192,6 +213,11 @@ export abstract class OpenFile implements LongCallOwner {
    * to be made again in a later turn.
    */
   get goesOn(): boolean {
+    return false;
+  }
+
+  /** O_ASYNC has an effect: files of Linux with `f_op->fasync`. */
+  get canSignal(): boolean {
     return false;
   }
 
@@ -310,6 +336,6 @@ export abstract class OpenFile implements LongCallOwner {
     return EBADF;
   }
 
-  /** F_SETFL changed `flags` (O_ASYNC, O_NONBLOCK on host files). */
+  /** F_SETFL changed `flags` (O_NONBLOCK on host files). */
   flagsChanged(): void {}
 }

@@ -21,6 +21,7 @@ import {
   O_ACCMODE,
   O_CLOEXEC,
   O_CREAT,
+  O_DIRECT,
   O_DIRECTORY,
   O_EXCL,
   O_LARGEFILE,
@@ -257,6 +258,7 @@ function truncateForOpen(caller: FsCaller, path: Path): SysResult {
 }
 
 function openNode(caller: FsCaller, path: Path, flags: number): Opening {
+  if ((flags & O_DIRECT) !== 0 && path.node.kind !== S_IFREG) return EINVAL;
   const kept = (flags & ~creationFlags) | O_LARGEFILE;
   if (path.node.kind !== S_IFIFO)
     return adopt(path.node.open(kept | (flags & O_NOCTTY), caller), path, kept);

@@ -83,6 +83,10 @@ export class Inotify extends OpenFile {
     return user.instances.take(user.uid, 1, maxUserInstances) ? new Inotify(flags, user) : EMFILE;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return 'anon_inode:inotify';
   }
