@@ -24,6 +24,7 @@ import {
 } from '../../protocol/descriptors.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
+import { HostWork } from '../fs/gofer/host-work.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
 import type { Log } from '../host/log.ts';
@@ -96,9 +97,11 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
+  const hostWork = startHostWork();
   const containers = new Containers({
     kernel,
     machine,
+    hostWork,
     newTime: (asked) => newTimeNamespace(clock, kernel.namespaceNumbers, asked),
     work: measurement?.work,
   });
@@ -123,6 +126,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     run: () => {
       mainControl.begin(config.waitsForStart);
       channel.watch(kernel.platform, mainControl);
+      hostWork.watch(kernel.platform);
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       measurement?.begin();
       const status = kernel.run();
@@ -133,6 +137,15 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       return status;
     },
   };
+}
+
+/** Threads for host calls that take long. Two that hang leave one for the others. */
+const HOST_WORK_THREADS = 3;
+
+function startHostWork(): HostWork {
+  const started = HostWork.start(HOST_WORK_THREADS);
+  if (!isErrno(started)) return started;
+  throw new BootFailure(`no thread for calls of the host that take long: errno ${-started}`);
 }
 
 function newClock(): SystrapClock {

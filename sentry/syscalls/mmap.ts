@@ -127,7 +127,7 @@ function* writeResidency(task: Task, vector: number, pages: number): Blocking<Sy
   return 0;
 }
 
-function sysMsync(task: Task, args: SyscallArgs): SysResult {
+function sysMsync(task: Task, args: SyscallArgs): MaybeBlocking {
   const addr = args.addr(0);
   const flags = args.u32(2);
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isPageAligned(addr)) return EINVAL;
@@ -139,12 +139,25 @@ function sysMsync(task: Task, args: SyscallArgs): SysResult {
   for (const vma of task.mm.map.vmas.overlapping(addr, end)) {
     if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;
     const file = vma.isShared && (flags & MS_SYNC) !== 0 ? vma.backing?.file : undefined;
-    if (file === undefined || files.has(file)) continue;
-    files.add(file);
-    const synced = file.sync();
-    if (isErrno(synced) && synced !== EINVAL) return synced;
+    if (file !== undefined) files.add(file);
   }
-  return task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
+  const result = task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
+  return files.size === 0 ? result : begin(syncAll(files, result));
+}
+
+/** Syncs mapped files one after the other; who unmaps them meanwhile closes none of them. */
+function* syncAll(files: ReadonlySet<OpenFile>, result: SysResult): Blocking<SysResult> {
+  for (const file of files) file.acquire();
+  try {
+    for (const file of files) {
+      const sync = file.sync();
+      const synced = typeof sync === 'number' ? sync : yield* sync;
+      if (isErrno(synced) && synced !== EINVAL) return synced;
+    }
+    return result;
+  } finally {
+    for (const file of files) file.release();
+  }
 }
 
 function sysMlock(task: Task, args: SyscallArgs): SysResult {
@@ -195,7 +208,7 @@ export const mmapRows: readonly Row[] = [
   direct(11, 'munmap', ['addr', 'len'], sysMunmap),
   direct(12, 'brk', ['addr'], sysBrk),
   direct(25, 'mremap', ['addr', 'len', 'len', 'hex', 'addr'], sysMremap),
-  direct(26, 'msync', ['addr', 'len', 'hex'], sysMsync),
+  sleeps(26, 'msync', ['addr', 'len', 'hex'], sysMsync),
   sleeps(27, 'mincore', ['addr', 'len', 'addr'], sysMincore, residency),
   sleeps(28, 'madvise', ['addr', 'len', 'madvise'], sysMadvise),
   direct(149, 'mlock', ['addr', 'len'], sysMlock, unlocked),

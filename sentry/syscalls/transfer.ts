@@ -44,9 +44,11 @@ import {
   afterwards,
   exclusively,
   isLong,
+  readFromHost,
   readInPieces,
   ShortSource,
   writeInPieces,
+  writeToHost,
 } from './long-transfer.ts';
 
 /** MAX_RW_COUNT: INT_MAX rounded down to a page. */
@@ -111,8 +113,15 @@ export function interrupted(timeoutNs: number): SysResult {
 export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking {
   if (isLong(file, sink.remaining) || file.longCall !== undefined)
     return afterwards(readLong(task, file, sink), (all) => readDone(file, all));
-  const count = file.read(sink);
+  const asked = sink.remaining;
+  const count = file.readNow(sink);
   if (count === EAGAIN) {
+    const { host } = file;
+    if (host !== undefined)
+      return afterwards(
+        exclusively([file], () => readFromHost(file, host, sink, asked, undefined)),
+        (all) => readDone(file, all),
+      );
     if (file.goesOn) return afterwards(readLong(task, file, sink), (more) => readDone(file, more));
     if (!isNonblocking(file)) return waitAndRead(task, file, sink);
   }
@@ -121,7 +130,7 @@ export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking 
 }
 
 function readLong(task: Task, file: OpenFile, sink: Sink): Blocking<SysResult> {
-  return exclusively([file], () => readInPieces(task, file, sink, (piece) => file.read(piece)));
+  return exclusively([file], () => readInPieces(task, file, sink, undefined));
 }
 
 function readDone(file: OpenFile, count: SysResult): SysResult {
@@ -153,7 +162,7 @@ export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBloc
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) {
     beforeWrite(file, task.credentials);
-    if (isLongWrite(file, limited))
+    if (isLongWrite(file, limited) || file.host?.writes === true)
       return afterwards(writeLong(task, file, limited), (all) => writeDone(task, file, all));
   }
   const count = file.write(limited);
@@ -176,7 +185,9 @@ function isLongWrite(file: OpenFile, source: Source): boolean {
 
 function writeLong(task: Task, file: OpenFile, source: Source): Blocking<SysResult> {
   return exclusively([file, file.node], () =>
-    writeInPieces(task, file, source, (piece) => file.write(piece)),
+    file.host?.writes === true
+      ? writeToHost(file, source, undefined)
+      : writeInPieces(task, file, source, (piece) => file.write(piece)),
   );
 }
 
@@ -237,17 +248,20 @@ function passesLargestOffset(position: number, lengthBytes: number): boolean {
   return position + lengthBytes >= 2 ** 63;
 }
 
-/** pread(2) on any file. Those with positions never wait. */
+/** pread(2) on any file. Those with positions wait for nobody but the host. */
 export function preadFile(task: Task, file: OpenFile, sink: Sink, position: number): MaybeBlocking {
   if (passesLargestOffset(position, sink.remaining)) return EINVAL;
   if (!isLong(file, sink.remaining)) {
-    const count = file.pread(sink, position);
+    const asked = sink.remaining;
+    const count = file.preadNow(sink, position);
+    const host = count === EAGAIN ? file.host : undefined;
+    if (host !== undefined)
+      return afterwards(readFromHost(file, host, sink, asked, position), (all) =>
+        readDone(file, all),
+      );
     if (count !== EAGAIN || !file.goesOn) return readDone(file, count);
   }
-  return afterwards(
-    readInPieces(task, file, sink, (piece, done) => file.pread(piece, position + done)),
-    (all) => readDone(file, all),
-  );
+  return afterwards(readInPieces(task, file, sink, position), (all) => readDone(file, all));
 }
 
 export function pwriteFile(
@@ -261,7 +275,11 @@ export function pwriteFile(
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) {
     beforeWrite(file, task.credentials);
-    if (isLong(file, limited.remaining) || file.node.longCall !== undefined)
+    if (
+      isLong(file, limited.remaining) ||
+      file.node.longCall !== undefined ||
+      file.host?.writes === true
+    )
       return afterwards(pwriteLong(task, file, limited, position), (all) =>
         writeDone(task, file, all),
       );
@@ -278,7 +296,9 @@ function pwriteLong(
   position: number,
 ): Blocking<SysResult> {
   return exclusively([file.node], () =>
-    writeInPieces(task, file, source, (piece, done) => file.pwrite(piece, position + done)),
+    file.host?.writes === true
+      ? writeToHost(file, source, position)
+      : writeInPieces(task, file, source, (piece, done) => file.pwrite(piece, position + done)),
   );
 }
 

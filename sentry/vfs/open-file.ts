@@ -15,7 +15,7 @@ import {
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
-import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
+import { type Blocking, type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
 import { releaseFileLocks } from './locks.ts';
@@ -55,6 +55,16 @@ export type DirectoryEmit = (
   kind: number,
   nextOffset: number,
 ) => boolean;
+
+/** Transfers of a file of the host that may take long: the guest thread sleeps meanwhile. */
+export interface HostTransfers {
+  /** Writes are to be made here, as each of them may take long. */
+  readonly writes: boolean;
+  /** Fills `sink` from `position` on, up to the end of the file. Bytes read. */
+  read(sink: Sink, position: number): Blocking<SysResult>;
+  /** Writes all of `source` from `position` on. Bytes written. */
+  write(source: Source, position: number): Blocking<SysResult>;
+}
 
 /** A thing that one long call at a time may have: an open file for its offset, a node to write. */
 export interface LongCallOwner {
@@ -216,6 +226,15 @@ export abstract class OpenFile implements LongCallOwner {
     return false;
   }
 
+  /**
+   * The transfers that wait for the host, where `readNow` or `preadNow` answered EAGAIN, and in
+   * place of `write` and `pwrite` where they say so. Undefined: the file needs nobody else for its
+   * bytes.
+   */
+  get host(): HostTransfers | undefined {
+    return undefined;
+  }
+
   /** O_ASYNC has an effect: files of Linux with `f_op->fasync`. */
   get canSignal(): boolean {
     return false;
@@ -259,6 +278,24 @@ export abstract class OpenFile implements LongCallOwner {
 
   pwrite(_source: Source, _position: number): SysResult {
     return ESPIPE;
+  }
+
+  /** Where a write to `position` goes. Linux: O_APPEND wins over the position, for pwrite(2) too. */
+  writePosition(position: number): number {
+    return position;
+  }
+
+  /**
+   * Does what `pread` does without waiting for the host. EAGAIN: `host` has to go on, and a part of
+   * the bytes may be in the sink already.
+   */
+  preadNow(sink: Sink, position: number): SysResult {
+    return this.pread(sink, position);
+  }
+
+  /** The same for `read`. */
+  readNow(sink: Sink): SysResult {
+    return this.read(sink);
   }
 
   seek(_position: number, _whence: number): SysResult {
@@ -314,7 +351,7 @@ export abstract class OpenFile implements LongCallOwner {
     return ENODEV;
   }
 
-  sync(): SysResult {
+  sync(): MaybeBlocking {
     return EINVAL;
   }
 
