@@ -32,8 +32,9 @@ import type { ProcessPool } from '../platform/platform.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
+import { CallWatch } from './call-watch.ts';
 import { mountConsole } from './container-dev.ts';
-import type { RequestHandler } from './control-server.ts';
+import type { CallCounting, RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { changedLimits } from './limits.ts';
 import { buildMounts, type GuestMounts, releaseUnusedWatches } from './mounts.ts';
@@ -85,6 +86,7 @@ export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
   readonly #hostWork: HostWork;
+  readonly #callWatch: CallWatch;
   readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
   readonly #identities = new SharedIdentities();
   readonly #known: Map<string, KnownContainer> = new Map();
@@ -95,6 +97,7 @@ export class Containers implements RequestHandler {
     this.#kernel = kernel;
     this.#machine = machine;
     this.#hostWork = hostWork;
+    this.#callWatch = new CallWatch(kernel, () => kernel.clock.monotonicNs());
     this.#newTime = newTime;
     this.#work = work;
   }
@@ -249,6 +252,13 @@ export class Containers implements RequestHandler {
     }
     pids.delete(0);
     return [...pids];
+  }
+
+  countCalls(id: string): CallCounting {
+    if (!this.#known.has(id)) throw new BootFailure(`container ${id} is not in this sandbox`);
+    const watcher = this.#callWatch.begin();
+    if (watcher === undefined) throw new BootFailure('too many count already');
+    return { end: () => this.#callWatch.end(watcher) };
   }
 
   update(id: string, limits: LimitsConfig): void {

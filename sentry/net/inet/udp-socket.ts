@@ -56,13 +56,12 @@ import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
-import { accepts, bestUser, PortTable } from './ports.ts';
+import { inetStack } from './inet-stack.ts';
+import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
 import type { DatagramOwner, WayOut } from './way-out.ts';
 
 const maxPayloadBytes = 65_507;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
-const udpPorts = new PortTable<InetSocket>();
 
 /** A datagram that is sent in parts (udp(7), UDP_CORK). */
 interface CorkedDatagram {
@@ -94,8 +93,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
     super(domain, flags, IPPROTO_UDP, credentials, kernel, wayOut);
   }
 
-  protected override get ports(): PortTable<InetSocket> {
-    return udpPorts;
+  protected override get ports(): PortTable<PortUser> {
+    return inetStack.udp as PortTable<PortUser>;
   }
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
@@ -186,7 +185,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
 
   #transmit(to: Endpoint, bytes: Uint8Array): SysResult {
     const from = { ip: this.sourceFor(to), port: this.localPort };
-    if (!this.isInside(to.ip)) return this.wayOut.sendDatagram(this, from, to, bytes);
+    if (!this.isInside(to.ip) || this.wayOut.takes?.(to) === true)
+      return this.wayOut.sendDatagram(this, from, to, bytes);
     const receiver = receiverFor(to, from);
     // The "port unreachable" that comes back is told to connected sockets only.
     if (receiver !== undefined) receiver.deliver(bytes, from);
@@ -195,8 +195,13 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
   }
 
   /** Sends what was held back where UDP_CORK ends. */
-  override setOption(level: number, name: number, value: Uint8Array): SysResult {
-    const set = super.setOption(level, name, value);
+  override setOption(
+    level: number,
+    name: number,
+    value: Uint8Array,
+    caller: SocketCaller,
+  ): SysResult {
+    const set = super.setOption(level, name, value, caller);
     if (level === SOL_UDP && name === UDP_CORK && !this.#isCorked) {
       const corked = this.#takeCorked();
       if (corked !== undefined) this.#transmit(corked.to, corked.bytes);
@@ -257,7 +262,7 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, 0);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Takes datagrams from `from` to `ip`. A connected socket takes only its peer's. */
@@ -274,13 +279,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
  * bound to any.
  */
 function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
-  return bestUser(udpPorts.at(to.port), to, from, (user) => {
+  return bestUser(inetStack.udp.at(to.port), to, from, (user) => {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
     return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
   }) as UdpSocket | undefined;
-}
-
-/** For /proc/net/udp and udp6. */
-export function udpSockets(): Iterable<InetSocket> {
-  return udpPorts.all();
 }
