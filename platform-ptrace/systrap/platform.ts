@@ -50,6 +50,8 @@ import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts
 const TRY_NS = 2e6;
 /** How long nobody is waited for after a wait that was in vain. */
 const TRY_PAUSE_NS = 20e6;
+/** Each costs a host call. */
+const MOST_LET_LOOSE = 64;
 /**
  * A process that dies gives its memory back itself, and one with more than this shall not do so on
  * the Sentry's processor. For less, waking another processor costs as much.
@@ -396,8 +398,9 @@ export class StubPlatform implements Platform, CloneHost {
     this.#forget(space);
   }
 
-  /** Lets threads that were kept on the Sentry's processor run on any. */
+  /** Lets threads that were kept on the Sentry's processor run on any; of thousands none. */
   #letLoose({ threads }: SystrapSpace): void {
+    if (threads.size > MOST_LET_LOOSE) return;
     for (const thread of threads.values())
       if (thread.place.cpu !== ANYWHERE && thread.hostTid !== 0) thread.runOn(ANYWHERE);
   }

@@ -287,7 +287,8 @@ export class Waiter {
     if (!this.#anything()) {
       const beganNs = this.#clock.monotonicNs();
       native.epollWait(this.#internalEpollFd, this.#ready, timeoutNs);
-      this.sleptNs += this.#clock.monotonicNs() - beganNs;
+      // Beyond what was asked for it is the machine that was busy, or stopped.
+      this.sleptNs += Math.min(this.#clock.monotonicNs() - beganNs, timeoutNs);
       native.drainEvent(this.#wakeFd);
     }
     Atomics.store(this.#global, GLOBAL.sleeping, 0);

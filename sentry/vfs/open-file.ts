@@ -13,6 +13,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { finishLater } from '../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
 import { type Blocking, type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
@@ -107,6 +108,18 @@ export interface CloseObserver {
   fileClosed(file: OpenFile): void;
 }
 
+/** Observers that are told in the turn of the close; very many others later. */
+const TOLD_AT_ONCE = 1024;
+
+function* tellClosed(file: OpenFile, observers: Iterable<CloseObserver>): Iterator<undefined> {
+  let told = 0;
+  for (const observer of observers) {
+    observer.fileClosed(file);
+    told += 1;
+    if (told % TOLD_AT_ONCE === 0) yield undefined;
+  }
+}
+
 export abstract class OpenFile implements LongCallOwner {
   readonly queue: WaitQueue = new WaitQueue();
   /** O_* status flags and access mode; F_SETFL changes O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME. */
@@ -152,7 +165,7 @@ export abstract class OpenFile implements LongCallOwner {
    * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file
    * operations). `pids` is the PID namespace of that /proc.
    */
-  information(_pids: object): string {
+  information(_pids: object): string | Iterable<string> {
     return '';
   }
 
@@ -176,7 +189,10 @@ export abstract class OpenFile implements LongCallOwner {
     this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
-    if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);
+    if (observers !== undefined) {
+      const telling = tellClosed(this, observers);
+      if (telling.next().done !== true) finishLater(telling);
+    }
     releaseFileLocks(this);
     notifyClosed(this);
     this.close();

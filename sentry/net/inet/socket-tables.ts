@@ -9,21 +9,19 @@ import type { TcpUser } from './tcp-table.ts';
 
 const noQueues = { unsent: 0, unread: 0 };
 
-/** The rows of one table, '' for tables that this file does not know. */
-export function listInetSockets(table: string): string {
+/** The rows of one table, none for tables that this file does not know. */
+export function* listInetSockets(table: string): Generator<string> {
   const sockets = table.startsWith('tcp')
     ? inetStack.tcp.all()
     : table.startsWith('udp')
       ? inetStack.udp.all()
       : [];
-  let text = '';
   let row = 0;
   for (const socket of sockets) {
     if ((socket.domain === AF_INET6) !== table.endsWith('6')) continue;
-    text += formatRow(row, socket, table.startsWith('tcp') ? '100 0 0 10 0' : '0');
+    yield formatRow(row, socket, table.startsWith('tcp') ? '100 0 0 10 0' : '0');
     row += 1;
   }
-  return text;
 }
 
 function formatRow(row: number, socket: InetSocket | TcpUser, tail: string): string {
