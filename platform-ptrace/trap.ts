@@ -16,7 +16,7 @@ export interface Trap {
   readonly canPatch: boolean;
 }
 
-/** Of the traps that a platform may use, in their order, those whose needs the host has. */
+/** Returns those of the traps whose needs the host has, as far as can be known. */
 export function usableTraps(traps: readonly Trap[]): readonly [Trap, ...Trap[]] {
   const [first, ...others] = traps.filter((trap) => trap.missing() === undefined);
   if (first !== undefined) return [first, ...others];

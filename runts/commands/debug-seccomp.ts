@@ -2,7 +2,8 @@
 // `runts debug seccomp`: the filters of a sandbox's processes, from the data they are compiled from.
 import { goferFilter } from '../../gofer/gofer-filter.ts';
 import { describeFilter } from '../../native/seccomp/bpf.ts';
-import { traceeFilter, tracerFilter } from '../../platform-ptrace/ptrace/filters.ts';
+import { traceeFilter } from '../../platform-ptrace/ptrace/tracee-filter.ts';
+import { tracerFilter } from '../../platform-ptrace/ptrace/tracer-filter.ts';
 import { stubFilter } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter } from '../../sentry/host/sentry-filter.ts';
 
