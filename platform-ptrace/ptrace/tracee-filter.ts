@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The filter of guest processes under the platform ptrace. Under it no system call of guest code is ever carried out:
-// PTRACE_SYSEMU ends each before the kernel looks at a filter. So the filter of guest processes is a
-// second wall, about the calls that the tracer makes in them, and what is left of guests' calls: those
-// through the vsyscall page, which ptrace does not see. A host without seccomp goes without.
+// The filter of guest processes under the platform ptrace. Under it no system call of guest code is
+// ever carried out: PTRACE_SYSEMU ends each before the kernel looks at a filter. So the filter of
+// guest processes is a second wall, about the calls that the tracer makes in them, and what is left
+// of guests' calls: those through the vsyscall page, which ptrace does not see. A host without
+// seccomp goes without.
 import { MSG_DONTWAIT } from '../../abi/socket.ts';
 import type { FilterSpec } from '../../native/seccomp/bpf.ts';
 import { STUB_TEXT_BYTES } from '../../protocol/mailbox.ts';
