@@ -4,6 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { goferFilter } from '../gofer/gofer-filter.ts';
+import { proxyFilter } from '../native/proxy/proxy-filter.ts';
 import { describeFilter, type FilterSpec } from '../native/seccomp/bpf.ts';
 import { traceeFilter } from '../platform-ptrace/ptrace/tracee-filter.ts';
 import { tracerFilter } from '../platform-ptrace/ptrace/tracer-filter.ts';
@@ -61,6 +62,10 @@ describe('docs/security.md', () => {
     expect(row('Gofer')).toContain(
       `| ${few} calls; ${writing} more where a volume is writable, ${watching} (inotify)`,
     );
+  });
+
+  it('has those of the network proxy', () => {
+    expect(row('network proxy')).toContain(`| ${calls(proxyFilter)} calls: `);
   });
 
   it('has those of the network broker', () => {

@@ -33,7 +33,6 @@ import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
 import { TurnMeter } from '../kernel/turn-meter.ts';
-import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { newPidfd } from '../syscalls/pidfd.ts';
@@ -47,6 +46,7 @@ import type { Measurement } from './measurement.ts';
 import { ProcessControl } from './process-control.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
+import { closedNetwork, joinUserNetwork, type ToldNetwork } from './user-network.ts';
 
 /** The part of V8's heap that objects of guests may have: the collector needs the rest. */
 const HEAP_FOR_OBJECTS = 0.6;
@@ -87,7 +87,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   timeline.mark('platform');
   log('debug', `platform ${platform.name}`);
   let control: ProcessControl | undefined;
-  const kernel = newKernel(config, machine, connections, {
+  const { kernel, lastWords } = newKernel(config, machine, connections, {
     platform,
     clock,
     measurement,
@@ -131,6 +131,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       measurement?.begin();
       const status = kernel.run();
       main.streams.flush();
+      for (const text of lastWords()) channel.send(eventLine({ type: 'warning', text }));
       endProfile?.();
       measurement?.end(config.stats ? 'everything' : 'shares');
       if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
@@ -199,7 +200,7 @@ function newKernel(
   machine: Machine,
   { log, newTracer, channel }: Connections,
   { platform, clock, measurement, mainStopped, ownMemory }: HostParts,
-): Kernel {
+): { readonly kernel: Kernel; readonly lastWords: ToldNetwork['lastWords'] } {
   const settings = new Settings();
   const tracer = newTracer?.(() => {
     const { sec, nsec } = clock.realtime();
@@ -212,7 +213,11 @@ function newKernel(
     limitBytes: machine.memoryBytes,
     objectLimitBytes: getHeapStatistics().heap_size_limit * HEAP_FOR_OBJECTS,
   });
-  return new Kernel({
+  const tell = config.container.isInit
+    ? (): void => undefined
+    : (text: string) => channel.send(eventLine({ type: 'warning', text }));
+  const { network, lastWords } = newNetwork(config, { platform, clock, settings, memory, tell });
+  const kernel = new Kernel({
     clock,
     platform,
     memoryBytes,
@@ -221,9 +226,7 @@ function newKernel(
     cpuCount: machine.cpuCount,
     log,
     turns: config.turns ? newTurnMeter(platform) : undefined,
-    tell: config.container.isInit
-      ? () => undefined
-      : (text) => channel.send(eventLine({ type: 'warning', text })),
+    tell,
     observer: tracer,
     watchesCalls: tracer !== undefined || measurement !== undefined,
     dispatch: measurement === undefined ? dispatch : measurement.counting(dispatch),
@@ -234,14 +237,35 @@ function newKernel(
     },
     randomFill: (bytes) => void native.getRandom(bytes),
     newPidfd,
-    network:
-      config.network === 'host'
-        ? joinHostNetwork(platform, clock, settings, config.networkSettings)
-        : newLoopbackNetwork(),
+    network,
     settings,
     mainHasShell: config.hasShell,
     mainStopped,
   });
+  return { kernel, lastWords };
+}
+
+interface NetworkParts {
+  readonly platform: Platform;
+  readonly clock: SystrapClock;
+  readonly settings: Settings;
+  readonly memory: MemoryAccount;
+  readonly tell: (text: string) => void;
+}
+
+function newNetwork(config: SandboxConfig, parts: NetworkParts): ToldNetwork {
+  const { platform, clock, settings, memory, tell } = parts;
+  switch (config.network) {
+    case 'host':
+      return {
+        network: joinHostNetwork(platform, clock, settings, config.networkSettings),
+        lastWords: () => [],
+      };
+    case 'user':
+      return joinUserNetwork(platform, memory, settings, config);
+    case 'none':
+      return closedNetwork(tell);
+  }
 }
 
 function newTurnMeter(platform: Platform): TurnMeter {
