@@ -150,6 +150,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     patching: settings.patching,
+    windows: settings.windows,
     hostFutexes: settings.futexes === 'host',
     network: settings.network === 'host' ? 'host' : 'none',
     networkSettings: Object.keys(plan.network.settings),

@@ -158,7 +158,7 @@ function newClock(): SystrapClock {
 }
 
 function newPlatform(
-  { platform: name, patching, hostFutexes }: SandboxConfig,
+  { platform: name, patching, hostFutexes, windows }: SandboxConfig,
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
@@ -173,6 +173,7 @@ function newPlatform(
       work: measurement?.work,
       patches: patching,
       hostFutexes,
+      windows,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {
