@@ -11,6 +11,7 @@ import * as controlTexts from '../protocol/control-texts.ts';
 import * as descriptors from '../protocol/descriptors.ts';
 import * as launcher from '../protocol/launcher-options.ts';
 import * as mailbox from '../protocol/mailbox.ts';
+import * as nursery from '../protocol/nursery.ts';
 import * as orders from '../protocol/orders.ts';
 import * as processDefaults from '../protocol/process-defaults.ts';
 import * as processes from '../protocol/processes.ts';
@@ -29,6 +30,7 @@ const modules: readonly (readonly [file: string, exported: object])[] = [
   ['descriptors', descriptors],
   ['launcher-options', launcher],
   ['mailbox', mailbox],
+  ['nursery', nursery],
   ['orders', orders],
   ['process-defaults', processDefaults],
   ['processes', processes],
