@@ -9,7 +9,7 @@
  */
 export const NURSERY_VARIABLE = 'RUNTS_NURSERY';
 
-/** The same where the caller says nothing. */
+/** The same where the caller says nothing, and the records are in /run; elsewhere none is made then. */
 export const NURSERY_IDLE_SECONDS = 30;
 
 /**

@@ -126,6 +126,17 @@ boxCases('nursery', [
     },
   },
   {
+    name: 'is left in /run alone where nobody asked for one',
+    only: 'runts',
+    body: async (box) => {
+      const silent = { env: { PATH: path.slice(5) } };
+      box.bundle(() => undefined, 'a');
+      expect(await box.create('a', [], silent), box.said('a')).toMatchObject({ code: 0 });
+      expect(sockets(box)).toEqual([]);
+      expect(nurseries(box)).toEqual([]);
+    },
+  },
+  {
     name: 'failures are told as without it',
     only: 'runts',
     body: async (box) => {

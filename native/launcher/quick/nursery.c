@@ -37,9 +37,17 @@ struct conversation {
 
 /* ---- whom to ask ---- */
 
-static int idle_seconds(void) {
+/*
+ * Where nobody says for how long, only engines and the system itself leave one: their records are in
+ * /run. Whoever keeps records elsewhere may want to unmount that place, and finds nothing left behind.
+ */
+static int idle_seconds(const struct call *call) {
   const char *wish = getenv(NURSERY_VARIABLE);
-  if (wish == NULL || wish[0] == 0) return NURSERY_IDLE_SECONDS;
+  if (wish == NULL || wish[0] == 0) {
+    const bool is_system =
+        strncmp(call->root, "/run/", 5) == 0 || strncmp(call->root, "/var/run/", 9) == 0;
+    return is_system ? NURSERY_IDLE_SECONDS : 0;
+  }
   long seconds = strspn(wish, "0123456789") == strlen(wish) ? atol(wish) : 0;
   return seconds > 0 && seconds <= 86400 ? (int)seconds : 0;
 }
@@ -229,7 +237,7 @@ static bool ask(struct conversation *conversation, char **words) {
 }
 
 void create_in_nursery(const struct call *call, const char *program, char **command, size_t words) {
-  const int seconds = idle_seconds();
+  const int seconds = idle_seconds(call);
   char name[64];
   uint64_t key;
   if (seconds == 0 || geteuid() != 0 || !is_plain(call)) return;
