@@ -233,9 +233,9 @@ export interface SandboxConfig {
   readonly patching: boolean;
   /**
    * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
-   * started in.
+   * started in. 'sandbox': that namespace's interfaces, with the Sentry's own stack.
    */
-  readonly network: 'none' | 'host';
+  readonly network: 'none' | 'host' | 'sandbox';
   /** Keys of net.* settings that the host's network namespace was given for the first container. */
   readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */

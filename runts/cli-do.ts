@@ -45,7 +45,7 @@ function addSurroundings(command: Command): void {
     .option('--hostname <name>', 'host name of the guest', 'runts')
     .option(
       '--network <kind>',
-      'network of the guest: none (a loopback of its own) or host',
+      'network of the guest: none (a loopback of its own), host, or sandbox (interfaces of the network namespace that it is started in)',
       'none',
     )
     .option('-i, --interactive', 'pass on standard input: always done')

@@ -200,6 +200,7 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
       {sandbox->net_settings},
       {FD_STATS},
       {FD_PROFILE},
+      {sandbox->links},
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, SENTRY_FDS);

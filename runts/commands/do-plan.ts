@@ -88,10 +88,11 @@ function planConfig(
       'RUNTS_E_NOT_SUPPORTED',
       `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
     );
-  if (options.network !== 'none' && options.network !== 'host')
+  const { network } = options;
+  if (network !== 'none' && network !== 'host' && network !== 'sandbox')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
-      `--network: '${options.network}' is not supported yet; use none or host`,
+      `--network: '${network}' is not supported yet; use none, host or sandbox`,
     );
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
     throw new Failure(
@@ -125,7 +126,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
     patching: options.patching,
-    network: options.network,
+    network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
     stats: options.stats !== undefined,

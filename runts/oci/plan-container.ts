@@ -150,7 +150,11 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     patching: settings.patching,
-    network: settings.network === 'host' ? 'host' : 'none',
+    // In the caller's own namespace there is nothing to take over.
+    network:
+      settings.network === 'sandbox' && plan.network.namespace === undefined
+        ? 'none'
+        : settings.network,
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
     stats: settings.stats,

@@ -102,6 +102,11 @@ export class MemoryAccount {
     this.#parent = undefined;
   }
 
+  /** Whoever held it has ended: what is charged here is charged to nobody above. */
+  get isClosed(): boolean {
+    return this.#parent === undefined && this.#root !== this;
+  }
+
   /** `memory` is settled from now on whenever somebody looks. */
   watch(memory: UnseenMemory): void {
     this.#root.#unseen.add(memory);
