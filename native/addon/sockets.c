@@ -80,7 +80,8 @@ static size_t take_descriptors(struct msghdr *message, struct span out) {
 
 /*
  * recvMessage(fd, bytes, fds: Int32Array | undefined, flags) -> bytes received. fds[0] becomes the number of
- * descriptors, fds[1...] the descriptors (close-on-exec); those without room are closed.
+ * descriptors, fds[1...] the descriptors (close-on-exec); those without room are closed. fds[0] is -1 where
+ * this process may have no more descriptors: then none was kept.
  * EMSGSIZE for a message longer than bytes.
  */
 static napi_value RecvMessage(napi_env env, napi_callback_info info) {
@@ -101,6 +102,11 @@ static napi_value RecvMessage(napi_env env, napi_callback_info info) {
   if (received < 0) return answer(env, -errno);
 
   int count = (int)take_descriptors(&message, fds);
+  /* The table of descriptors is full (or the message had more than anybody sends): none is kept. */
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+    for (; count > 0; count--) close(((int *)fds.data)[count]);
+    count = -1;
+  }
   if (fds.length >= sizeof count) memcpy(fds.data, &count, sizeof count);
   if ((message.msg_flags & MSG_TRUNC) != 0) return answer(env, -EMSGSIZE);
   return answer(env, received);

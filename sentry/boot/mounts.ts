@@ -67,7 +67,7 @@ export interface MountParts {
 
 /** Throws BootFailure; the Gofer's socket is taken over in any case. */
 export function buildMounts(config: ContainerConfig, parts: MountParts): GuestMounts {
-  const served = new ServedFiles(parts.gofer, config, parts.kernel.clock);
+  const served = new ServedFiles(parts, config);
   try {
     return build(config, parts, served);
   } catch (error) {
@@ -110,12 +110,15 @@ class ServedFiles {
   readonly client: GoferClient;
   readonly #clock: Clock;
   readonly #ids: IdRanges | undefined;
+  readonly #idleDescriptors: number;
   readonly #fileSystems: GoferFileSystem[] = [];
 
-  constructor(client: GoferClient, { ids }: ContainerConfig, clock: Clock) {
-    this.client = client;
+  constructor({ gofer, kernel, machine }: MountParts, { ids }: ContainerConfig) {
+    this.client = gofer;
     this.#ids = ids;
-    this.#clock = clock;
+    this.#clock = kernel.clock;
+    // Files of guests, streams and stubs need most of the descriptors.
+    this.#idleDescriptors = Math.floor(machine.descriptors / 4);
   }
 
   attach(attachPoint: number, exclusive: boolean, how: AttachOptions): GoferFileSystem {
@@ -126,6 +129,7 @@ class ServedFiles {
       exclusive,
       clock: this.#clock,
       follows: how.follows === true,
+      idleDescriptors: this.#idleDescriptors,
       ids,
       isIdMapped: how.ids !== undefined,
       idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),

@@ -7,6 +7,9 @@ import { native } from '../../native/addon.ts';
 import { SENTRY_CPUINFO, SENTRY_MEMINFO } from '../../protocol/descriptors.ts';
 import type { CpuFacts } from '../fs/proc/cpuinfo.ts';
 
+/** The soft limit that Linux starts with. */
+const fewDescriptors = 1024;
+
 export interface Machine {
   readonly facts: CpuFacts;
   readonly memoryBytes: number;
@@ -14,6 +17,8 @@ export interface Machine {
   /** AT_HWCAP and AT_HWCAP2. */
   readonly hwcap: number;
   readonly hwcap2: number;
+  /** How many descriptors this process may have. */
+  readonly descriptors: number;
 }
 
 export function readMachine(): Machine {
@@ -29,7 +34,14 @@ export function readMachine(): Machine {
     cpuCount: Math.max(1, native.cpuCount()),
     hwcap: vector.get(AT_HWCAP) ?? 0,
     hwcap2: vector.get(AT_HWCAP2) ?? 0,
+    descriptors: descriptorLimit(),
   };
+}
+
+/** Node has raised the soft limit to the hard one. */
+function descriptorLimit(): number {
+  const limits = readFileSync('/proc/self/limits', 'latin1');
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? fewDescriptors);
 }
 
 function auxiliaryVector(): Map<number, number> {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RUNTS_TURNS=1: how long the Sentry's only thread was with one thing, by what it did. Whoever else
 // wants something of the Sentry waits that long at the most. Measured is the Sentry's own processor
-// time and the time that it slept for a stub: a machine that is busy with other programs makes
-// neither longer.
+// time, which a machine that is busy with other programs does not make longer, and the time that it
+// slept for a stub, which it does.
 
 /** How often something was done, and how long it took. */
 export interface TurnCount {

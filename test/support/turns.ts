@@ -41,9 +41,13 @@ function turnsIn(log: string): readonly TurnCount[] {
   return [];
 }
 
-/** Those that took too long, as text. */
+/**
+ * Those that took too long, as text. The turn named "start" is all that came before the first
+ * guest ran: nobody could wait for the Sentry yet, and it sleeps for the first stubs, which a busy
+ * machine starts late.
+ */
 export function longTurns(turns: readonly TurnCount[]): string[] {
   return turns
-    .filter(({ longestMs }) => longestMs > LONGEST_TURN_MS)
+    .filter(({ name, longestMs }) => name !== 'start' && longestMs > LONGEST_TURN_MS)
     .map(({ name, longestMs }) => `${name}: ${longestMs} ms`);
 }

@@ -5,6 +5,7 @@
 import {
   EINTR,
   EIO,
+  ENFILE,
   EOPNOTSUPP,
   type Errno,
   errnoName,
@@ -69,6 +70,9 @@ type Asked<Q> = Pick<Answered<Q, unknown>, 'number' | 'request'>;
 const NO_TIME = { sec: 0, nsec: 0 };
 
 const MALFORMED = 'a malformed reply';
+
+/** The number of descriptors where this process may have no more: those of the reply are lost. */
+const NONE_LEFT = -1;
 
 /**
  * How many requests a container makes before its directories are watched. Most containers only
@@ -174,6 +178,8 @@ export class GoferClient {
 
   /** Opens a file. The descriptor belongs to the caller. */
   open(place: Place, mode: number): Result<OpenedHost> {
+    const opened = this.#askForFd(operations.open, { place, mode });
+    if (opened !== ENFILE || !this.#closeIdle()) return opened;
     return this.#askForFd(operations.open, { place, mode });
   }
 
@@ -318,7 +324,17 @@ export class GoferClient {
     return operation.reply.decode(this.#reply) ?? this.#lost(MALFORMED);
   }
 
-  /** Makes a call whose reply comes with a descriptor, which belongs to the caller from here on. */
+  /** Closes the descriptors that no guest uses right now. Returns whether there were any. */
+  #closeIdle(): boolean {
+    let count = 0;
+    for (const filesystem of this.filesystems) count += filesystem.closeIdle();
+    return count > 0;
+  }
+
+  /**
+   * Makes a call whose reply comes with a descriptor, which belongs to the caller from here on.
+   * ENFILE: the Sentry may have no more descriptors.
+   */
   #askForFd<Q, R extends object>(
     operation: Passing<Q, R>,
     request: Q,
@@ -326,6 +342,7 @@ export class GoferClient {
     const result = this.#call(operation, request);
     if (isErrno(result)) return result;
     const reply = operation.reply.decode(this.#reply);
+    if (reply !== undefined && this.#fds[0] === NONE_LEFT) return ENFILE;
     if (reply === undefined || this.#fds[0] !== 1)
       return this.#lost('a reply without its descriptor');
     this.#fds[0] = 0;
@@ -340,6 +357,7 @@ export class GoferClient {
     const result = this.#call(operation, request);
     if (isErrno(result)) return result;
     const reply = operation.reply.decode(this.#reply);
+    if (reply !== undefined && this.#fds[0] === NONE_LEFT) return ENFILE;
     if (reply === undefined || this.#fds[0] !== reply.opened.length)
       return this.#lost('a reply without its descriptors');
     this.#fds[0] = 0;

@@ -36,6 +36,8 @@ const MANY = 1500;
 let directory = '';
 const gofers: TestGofer[] = [];
 
+const IDLE_DESCRIPTORS = 200;
+
 interface Tree {
   readonly gofer: TestGofer;
   readonly filesystem: GoferFileSystem;
@@ -50,6 +52,7 @@ function attach(owners?: OwnersConfig): Tree {
     client: gofer.client,
     attachPoint: 0,
     exclusive: true,
+    idleDescriptors: IDLE_DESCRIPTORS,
     clock,
   });
   assert.ok(!isErrno(filesystem));
@@ -217,10 +220,22 @@ describe('files of a directory that was listed', () => {
     const before = tree.gofer.client.requests;
     for (const name of names) assert.equal(contents(tree, name), 'y');
     assert.ok(tree.gofer.client.requests - before < names.length / 8);
-    // 256 idle ones are kept, and those that nobody asked for yet.
-    assert.ok(descriptors() - held <= 256 + 64);
+    // The idle ones that are kept, and those that nobody asked for yet.
+    assert.ok(descriptors() - held <= IDLE_DESCRIPTORS + 64);
     tree.filesystem.close();
     assert.ok(descriptors() - held <= 0);
+  });
+
+  it('are opened again without a request while their descriptors are kept', () => {
+    const tree = attach();
+    const names = list(tree, '/many').slice(0, IDLE_DESCRIPTORS);
+    for (const { name } of names) contents(tree, `/many/${name}`);
+    const before = tree.gofer.client.requests;
+    for (const { name } of names) assert.equal(contents(tree, `/many/${name}`), 'y');
+    assert.equal(tree.gofer.client.requests, before);
+    assert.ok(tree.filesystem.closeIdle() >= IDLE_DESCRIPTORS);
+    assert.equal(contents(tree, `/many/${names[0]?.name}`), 'y');
+    tree.filesystem.close();
   });
 
   it('are opened one by one where most are not read', () => {

@@ -41,6 +41,8 @@ export interface GoferMountOptions {
    * such a mount busy.
    */
   readonly follows?: boolean;
+  /** How many descriptors of idle files to keep at the most; absent: as many as pay. */
+  readonly idleDescriptors?: number;
   readonly isIdMapped?: boolean;
   /** Owners as the container has them; absent: the host's. */
   readonly ids?: IdMaps;
@@ -48,8 +50,13 @@ export interface GoferMountOptions {
   readonly idsBelow?: IdMaps;
 }
 
-/** Idle descriptors of files that were read, kept for the next open. */
+/**
+ * Idle descriptors of files that were read, kept for the next open. In a tree that others change
+ * each of them keeps the blocks of a file that they remove.
+ */
 const maxIdleFds = 256;
+/** The same in a tree that nobody changes: git opens each object three times. */
+const maxIdleExclusiveFds = 4096;
 /** Directory entries in cached listings. */
 const maxListed = 100_000;
 
@@ -111,7 +118,13 @@ export class GoferFileSystem implements FileSystem {
     this.clock = options.clock;
     this.turnNames = new TurnNames(options.client.identities);
     this.#readOnly = readOnly;
-    this.#maxIdleFds = options.follows === true ? 0 : maxIdleFds;
+    this.#maxIdleFds =
+      options.follows === true
+        ? 0
+        : Math.min(
+            options.exclusive ? maxIdleExclusiveFds : maxIdleFds,
+            options.idleDescriptors ?? Number.POSITIVE_INFINITY,
+          );
     this.isIdMapped = options.isIdMapped ?? false;
     this.#ids = options.ids ?? sameIds;
     this.#idsBelow = options.idsBelow ?? this.#ids;
@@ -271,8 +284,15 @@ export class GoferFileSystem implements FileSystem {
   close(): void {
     this.#isClosed = true;
     this.openedAhead.close();
+    this.closeIdle();
+  }
+
+  /** Closes the descriptors of files that nobody uses right now. Returns how many files had any. */
+  closeIdle(): number {
+    const count = this.#idleFiles.size + this.openedAhead.closeKept();
     for (const file of this.#idleFiles) file.closeHostFds();
     this.#idleFiles.clear();
+    return count;
   }
 
   /** A file whose descriptors nobody uses right now: they stay open for a while. */

@@ -59,8 +59,15 @@ export class OpenedAhead {
   /** The container has ended. */
   close(): void {
     this.#isClosed = true;
+    this.closeKept();
+  }
+
+  /** Closes what nobody has asked for yet. Returns how many files that were. */
+  closeKept(): number {
+    const { size } = this.#kept;
     for (const { fd } of this.#kept.values()) native.close(fd);
     this.#kept.clear();
+    return size;
   }
 
   #take(entry: ListedHost, ino: number): number | undefined {

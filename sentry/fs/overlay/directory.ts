@@ -108,7 +108,9 @@ export class OverlayDirectory extends TmpDirectory {
   }
 
   override stillHas(name: string): boolean {
-    return this.#own.has(name) || (this.#lower !== undefined && this.#hidden?.has(name) !== true);
+    // A listing asks this of each entry: mostly without looking its name up.
+    const isBelow = this.#lower !== undefined && this.#hidden?.has(name) !== true;
+    return isBelow || this.#own.has(name);
   }
 
   protected override newDirectory(as: NewNode): TmpDirectory {

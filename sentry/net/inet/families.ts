@@ -7,6 +7,7 @@ import type { Socket } from '../socket.ts';
 import { inetProtocol, isPing } from './protocols.ts';
 import { TcpSocket } from './tcp-socket.ts';
 import { UdpSocket } from './udp-socket.ts';
+import type { WayOut } from './way-out.ts';
 
 /** `flags`: O_NONBLOCK. */
 export function newLoopbackSocket(
@@ -15,6 +16,7 @@ export function newLoopbackSocket(
   type: number,
   protocol: number,
   flags: number,
+  wayOut: WayOut,
 ): Result<Socket> {
   const { credentials, kernel } = task;
   const chosen = inetProtocol(task, domain, type, protocol);
@@ -23,6 +25,6 @@ export function newLoopbackSocket(
   if (type === SOCK_RAW) return EPROTONOSUPPORT;
   if (isPing(chosen)) return EACCES;
   return type === SOCK_STREAM
-    ? new TcpSocket(domain, flags, credentials, kernel)
-    : new UdpSocket(domain, flags, credentials, kernel);
+    ? new TcpSocket(domain, flags, credentials, kernel, wayOut)
+    : new UdpSocket(domain, flags, credentials, kernel, wayOut);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What TCP and UDP sockets of the sandbox share: names, ports, options. There is one interface, lo, so
-// an address is loopback, or not reachable.
+// What TCP and UDP sockets of the sandbox share: names, ports, options. What is not for the sandbox itself
+// is the way out's (sentry/net/inet/way-out.ts).
 
 import { CAP_NET_BIND_SERVICE } from '../../../abi/capability.ts';
 import {
@@ -35,10 +35,12 @@ import {
 } from './address.ts';
 import { InetOptions } from './inet-options.ts';
 import type { PortTable, PortUser } from './ports.ts';
+import type { WayOut } from './way-out.ts';
 
 export abstract class InetSocket extends Socket implements PortUser {
   readonly domain: number;
   protected readonly kernel: SocketKernel;
+  protected readonly wayOut: WayOut;
   readonly inetOptions: InetOptions = new InetOptions();
   readonly ownerUid: number;
   localIp: IpAddress;
@@ -52,10 +54,12 @@ export abstract class InetSocket extends Socket implements PortUser {
     protocol: number,
     credentials: Credentials,
     kernel: SocketKernel,
+    wayOut: WayOut,
   ) {
     super(flags, protocol, credentials, kernel.clock);
     this.options.useDefaults(kernel.settings);
     this.kernel = kernel;
+    this.wayOut = wayOut;
     this.domain = domain;
     this.localIp = anyOf(domain);
     this.ownerUid = credentials.euid;
@@ -84,7 +88,7 @@ export abstract class InetSocket extends Socket implements PortUser {
   override bind(bytes: Uint8Array, caller: SocketCaller): SysResult {
     const wanted = parseInetAddress(bytes, this.domain);
     if (isErrno(wanted)) return wanted;
-    if (!isAny(wanted.ip) && !isLoopback(wanted.ip) && !isMulticast(wanted.ip))
+    if (!isAny(wanted.ip) && !this.isInside(wanted.ip) && !isMulticast(wanted.ip))
       return EADDRNOTAVAIL;
     const privileged = isCapable(caller.credentials, CAP_NET_BIND_SERVICE);
     const firstFree = this.kernel.settings.number('net.ipv4.ip_unprivileged_port_start');
@@ -115,21 +119,35 @@ export abstract class InetSocket extends Socket implements PortUser {
     this.localPort = 0;
   }
 
-  /** Where a packet to `bytes` goes, with a wildcard taken for this host; ENETUNREACH past lo. */
+  /** True where what is sent to `ip` stays in the sandbox. */
+  protected isInside(ip: IpAddress): boolean {
+    return isLoopback(ip) || this.wayOut.isOwn(ip);
+  }
+
+  /**
+   * Where a packet to `bytes` goes, with a wildcard taken for this host; an errno where nothing leads
+   * there.
+   */
   protected destination(bytes: Uint8Array): Result<Endpoint> {
     const asked = parseInetAddress(bytes, this.domain);
     if (isErrno(asked)) return asked;
     if (asked.ip === anyV4) return { ip: loopbackV4, port: asked.port };
     if (asked.ip === anyV6) return { ip: loopbackV6, port: asked.port };
-    if (!isLoopback(asked.ip)) return ENETUNREACH;
     if (isV4(asked.ip) && this.onlyV6) return ENETUNREACH;
-    return asked;
+    if (this.isInside(asked.ip)) return asked;
+    const source = this.wayOut.route(asked);
+    if (isErrno(source)) return source;
+    // What has a source on lo does not leave by another interface (__mkroute_output).
+    return isLoopback(this.localIp) ? EINVAL : asked;
   }
 
-  /** The source address of what is sent to `ip`. */
-  protected sourceFor(ip: IpAddress): IpAddress {
+  /** The source address of what is sent there. */
+  protected sourceFor({ ip, port }: Endpoint): IpAddress {
     if (!isAny(this.localIp)) return this.localIp;
-    return isV4(ip) ? loopbackV4 : loopbackV6;
+    if (isLoopback(ip)) return isV4(ip) ? loopbackV4 : loopbackV6;
+    if (this.wayOut.isOwn(ip)) return ip;
+    const source = this.wayOut.route({ ip, port });
+    return isErrno(source) ? anyOf(this.domain) : source;
   }
 
   override localAddress(): Uint8Array {

@@ -6,6 +6,7 @@ import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { listInetSockets } from './socket-tables.ts';
+import { noWayOut } from './way-out.ts';
 
 const loopback: NetworkInterface = {
   name: 'lo',
@@ -24,8 +25,10 @@ const loopback: NetworkInterface = {
 };
 
 export function newLoopbackNetwork(): Network {
+  const wayOut = noWayOut();
   return {
-    newSocket: newLoopbackSocket,
+    newSocket: (task, domain, type, protocol, flags) =>
+      newLoopbackSocket(task, domain, type, protocol, flags, wayOut),
     answerRoute: answerLoopbackRoute,
     answerDiag: undefined,
     interfaceIoctl,

@@ -60,6 +60,7 @@ import { type Endpoint, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
+import type { OutsideStream, StreamOwner, WayOut } from './way-out.ts';
 
 /**
  * A buffer whose size the program did not set: about what Linux's tuning gives a connection over
@@ -83,12 +84,14 @@ const drain: Sink = {
   put: (src) => src.length,
 };
 
-export class TcpSocket extends InetSocket {
+export class TcpSocket extends InetSocket implements StreamOwner {
   readonly type: number = SOCK_STREAM;
   readonly #ring = new ByteRing();
   readonly #credentials: Credentials;
   #state: 'closed' | 'connecting' | 'connected' | 'listening' = 'closed';
   #peer: TcpSocket | undefined;
+  /** The connection, where the other end is not in this sandbox. There is no peer then. */
+  #outside: OutsideStream | undefined;
   /** The listener whose backlog has no room for this connection yet. */
   #waitsFor: TcpSocket | undefined;
   /** connect(2) has told the program that it is connected. */
@@ -103,8 +106,14 @@ export class TcpSocket extends InetSocket {
   readonly #waiting: TcpSocket[] = [];
   #backlog = 0;
 
-  constructor(domain: number, flags: number, credentials: Credentials, kernel: SocketKernel) {
-    super(domain, flags, IPPROTO_TCP, credentials, kernel);
+  constructor(
+    domain: number,
+    flags: number,
+    credentials: Credentials,
+    kernel: SocketKernel,
+    wayOut: WayOut,
+  ) {
+    super(domain, flags, IPPROTO_TCP, credentials, kernel, wayOut);
     this.#credentials = credentials;
     this.options.sendBufferBytes = 16_384;
     this.options.receiveBufferBytes = 131_072;
@@ -163,7 +172,11 @@ export class TcpSocket extends InetSocket {
     this.#begin(to);
     if (nonblocking) return EINPROGRESS;
     if (this.#error !== 0) return -this.takeError();
-    return this.#waitsFor === undefined ? this.#tellConnected() : EAGAIN;
+    return this.#isConnecting ? EAGAIN : this.#tellConnected();
+  }
+
+  get #isConnecting(): boolean {
+    return this.#state === 'connecting';
   }
 
   override connectTimedOut(): SysResult {
@@ -177,7 +190,11 @@ export class TcpSocket extends InetSocket {
   }
 
   #begin(to: Endpoint): void {
-    this.localIp = this.sourceFor(to.ip);
+    this.localIp = this.sourceFor(to);
+    if (!this.isInside(to.ip)) {
+      this.#beginOutside(to);
+      return;
+    }
     const listener = listenerFor(to, { ip: this.localIp, port: this.localPort });
     if (listener === undefined) {
       this.#fail(-ECONNREFUSED);
@@ -191,16 +208,75 @@ export class TcpSocket extends InetSocket {
     } else this.#establish(listener);
   }
 
-  #establish(listener: TcpSocket): void {
-    const served = new TcpSocket(listener.domain, 0, listener.#credentials, this.kernel);
-    listener.options.copyTo(served.options);
-    listener.inetOptions.copyTo(served.inetOptions);
-    const at = this.remote as Endpoint;
+  #beginOutside(to: Endpoint): void {
+    const from = { ip: this.localIp, port: this.localPort };
+    this.remote = to;
+    this.#state = 'connecting';
+    const stream = this.wayOut.connect(this, from, to);
+    if (isErrno(stream)) this.outsideFailed(stream);
+    else this.#outside = stream;
+  }
+
+  /** StreamOwner. */
+  outsideConnected(): void {
+    this.#state = 'connected';
+    this.queue.notify(writable);
+  }
+
+  /** StreamOwner. */
+  outsideFailed(error: number): void {
+    this.#outside?.close(true);
+    this.#outside = undefined;
+    if (this.#state === 'connected') this.#breakOff(-error);
+    else {
+      this.remote = undefined;
+      this.#state = 'closed';
+      this.#fail(-error);
+    }
+  }
+
+  /** The socket that accept(2) answers for a connection from `from` to `at`. */
+  #serve(at: Endpoint, from: Endpoint): TcpSocket {
+    const served = new TcpSocket(this.domain, 0, this.#credentials, this.kernel, this.wayOut);
+    this.options.copyTo(served.options);
+    this.inetOptions.copyTo(served.inetOptions);
     served.localIp = at.ip;
     served.localPort = at.port;
-    served.remote = { ip: this.localIp, port: this.localPort };
+    served.remote = from;
     tcpPorts.add(at.port, served);
     served.options.reuseAddress = true;
+    served.#state = 'connected';
+    served.#connectTold = true;
+    return served;
+  }
+
+  /** A connection from outside, which the way out has made already. False where the queue is full. */
+  #acceptOutside(
+    at: Endpoint,
+    from: Endpoint,
+    open: (owner: StreamOwner) => OutsideStream,
+  ): boolean {
+    if (this.#accepted.length > this.#backlog) return false;
+    const served = this.#serve(at, from);
+    served.#outside = open(served);
+    this.#accepted.push(served);
+    this.queue.notify(readable);
+    return true;
+  }
+
+  /** For the way out: true where somebody listens on `at` and has room for the connection. */
+  static acceptFromOutside(
+    at: Endpoint,
+    from: Endpoint,
+    open: (owner: StreamOwner) => OutsideStream,
+  ): boolean {
+    const listener = listenerFor(at, from);
+    return listener === undefined ? false : listener.#acceptOutside(at, from, open);
+  }
+
+  #establish(listener: TcpSocket): void {
+    const near = { ip: this.localIp, port: this.localPort };
+    const served = listener.#serve(this.remote as Endpoint, near);
     for (const [from, to] of [
       [this, served],
       [served, this],
@@ -208,7 +284,6 @@ export class TcpSocket extends InetSocket {
       from.#peer = to;
       from.#state = 'connected';
     }
-    served.#connectTold = true;
     this.#waitsFor = undefined;
     listener.#accepted.push(served);
     listener.queue.notify(readable);
@@ -247,6 +322,7 @@ export class TcpSocket extends InetSocket {
     if (how !== SHUT_WR) this.#readShut = true;
     if (how !== SHUT_RD && !this.#writeShut) {
       this.#writeShut = true;
+      this.#outside?.endSending();
       const peer = this.#peer;
       if (peer !== undefined) peer.#receiveEnd();
     }
@@ -270,7 +346,9 @@ export class TcpSocket extends InetSocket {
 
   override close(): void {
     const resets =
-      this.#ring.length > 0 || (this.options.lingerOn && this.options.lingerSeconds === 0);
+      this.#ring.length > 0 ||
+      (this.#outside?.unreadBytes ?? 0) > 0 ||
+      (this.options.lingerOn && this.options.lingerSeconds === 0);
     this.#detach(resets);
     this.unbind();
     this.#ring.release();
@@ -283,6 +361,8 @@ export class TcpSocket extends InetSocket {
       listener.#waiting.splice(listener.#waiting.indexOf(this), 1);
       this.#waitsFor = undefined;
     }
+    this.#outside?.close(resets);
+    this.#outside = undefined;
     const peer = this.#peer;
     this.#peer = undefined;
     if (peer === undefined) return;
@@ -305,8 +385,13 @@ export class TcpSocket extends InetSocket {
   }
 
   #reset(): void {
+    this.#breakOff(-ECONNRESET);
+  }
+
+  /** Ends the connection with an error. */
+  #breakOff(error: number): void {
     // A program that was told of the end already gets EPIPE rather than ECONNRESET.
-    this.#fail(this.#isEnded ? -EPIPE : -ECONNRESET);
+    this.#fail(this.#isEnded ? -EPIPE : error);
     this.#peer = undefined;
     this.#readShut = true;
     this.#writeShut = true;
@@ -339,6 +424,7 @@ export class TcpSocket extends InetSocket {
     if (this.#state === 'connecting') return EAGAIN;
     if (this.#state !== 'connected') return EPIPE;
     if (source.remaining === 0) return 0;
+    if (this.#outside !== undefined) return this.#outside.send(source);
     const peer = this.#peer;
     if (peer === undefined) return this.#sendToNobody(source);
     const room = peer.#capacityBytes - peer.#ring.length;
@@ -364,6 +450,7 @@ export class TcpSocket extends InetSocket {
 
   override receive(sink: Sink, flags: number, _received: Received): SysResult {
     if ((flags & MSG_OOB) !== 0) return EINVAL;
+    if (this.#outside !== undefined) return this.#receiveOutside(this.#outside, sink, flags);
     if (this.#ring.length === 0) return this.#nothingToReceive(sink);
     const target = (flags & MSG_TRUNC) !== 0 ? drain : sink;
     const limit = Math.min(sink.remaining, this.#ring.length);
@@ -372,6 +459,15 @@ export class TcpSocket extends InetSocket {
     const count = this.#ring.drain(target, limit);
     const peer = this.#peer;
     if (wasTight && this.#hasRoom && peer !== undefined) peer.queue.notify(writable);
+    return count;
+  }
+
+  #receiveOutside(stream: OutsideStream, sink: Sink, flags: number): SysResult {
+    if (this.#error !== 0 || this.#readShut || this.#state !== 'connected')
+      return this.#nothingToReceive(sink);
+    if (sink.remaining === 0) return 0;
+    const count = stream.receive(sink, flags);
+    if (count === 0) this.#isEnded = true;
     return count;
   }
 
@@ -416,15 +512,23 @@ export class TcpSocket extends InetSocket {
     if (this.#state === 'closed') events |= POLLHUP | writable;
     if (this.#readShut) events |= readable | POLLRDHUP;
     if (this.#ring.length > 0) events |= readable;
+    if (this.#outside !== undefined) return events | this.#pollOutside(this.#outside);
     const peer = this.#peer;
     if (peer === undefined || peer.#hasRoom || this.#writeShut) events |= writable;
     if (this.#error !== 0) events |= readable;
     return events;
   }
 
+  #pollOutside(stream: OutsideStream): number {
+    const events = stream.poll();
+    const isEnded = (events & POLLRDHUP) !== 0 && this.#writeShut;
+    return events | (this.#writeShut ? writable : 0) | (isEnded ? POLLHUP : 0);
+  }
+
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) {
-      return this.isListening ? EINVAL : caller.memory.writeU32(argument, this.#ring.length);
+      const unread = this.#outside?.unreadBytes ?? this.#ring.length;
+      return this.isListening ? EINVAL : caller.memory.writeU32(argument, unread);
     }
     if (command === SIOCOUTQ)
       return this.isListening ? EINVAL : caller.memory.writeU32(argument, 0);

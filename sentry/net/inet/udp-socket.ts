@@ -58,6 +58,7 @@ import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from '
 import { InetSocket } from './inet-socket.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
+import type { DatagramOwner, WayOut } from './way-out.ts';
 
 const maxPayloadBytes = 65_507;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
@@ -73,7 +74,7 @@ interface CorkedDatagram {
 
 const noBytes = new Uint8Array(0);
 
-export class UdpSocket extends InetSocket {
+export class UdpSocket extends InetSocket implements DatagramOwner {
   readonly type: number = SOCK_DGRAM;
   readonly #inbox = new MessageInbox(SOCK_DGRAM);
   #queuedBytes = 0;
@@ -83,8 +84,14 @@ export class UdpSocket extends InetSocket {
   #writeShut = false;
   #error = 0;
 
-  constructor(domain: number, flags: number, credentials: Credentials, kernel: SocketKernel) {
-    super(domain, flags, IPPROTO_UDP, credentials, kernel);
+  constructor(
+    domain: number,
+    flags: number,
+    credentials: Credentials,
+    kernel: SocketKernel,
+    wayOut: WayOut,
+  ) {
+    super(domain, flags, IPPROTO_UDP, credentials, kernel, wayOut);
   }
 
   protected override get ports(): PortTable<InetSocket> {
@@ -101,7 +108,7 @@ export class UdpSocket extends InetSocket {
     if (isErrno(to)) return to;
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
-    this.localIp = this.sourceFor(to.ip);
+    this.localIp = this.sourceFor(to);
     this.remote = to;
     return 0;
   }
@@ -116,6 +123,7 @@ export class UdpSocket extends InetSocket {
 
   override close(): void {
     this.#takeCorked();
+    this.wayOut.forget(this);
     this.unbind();
     this.#inbox.clear();
   }
@@ -145,9 +153,12 @@ export class UdpSocket extends InetSocket {
     if (bytes.length > maxPayloadBytes) return EMSGSIZE;
     if (lengthBytes > 0 && takeAll(source, bytes.subarray(already.length)) < lengthBytes)
       return EFAULT;
-    if ((flags & MSG_MORE) !== 0 || this.#isCorked) this.#cork(to, bytes);
-    else this.#transmit(to, bytes);
-    return lengthBytes;
+    if ((flags & MSG_MORE) !== 0 || this.#isCorked) {
+      this.#cork(to, bytes);
+      return lengthBytes;
+    }
+    const sent = this.#transmit(to, bytes);
+    return isErrno(sent) ? sent : lengthBytes;
   }
 
   #receiverAddress(address: Uint8Array | undefined): Result<Endpoint> {
@@ -173,12 +184,14 @@ export class UdpSocket extends InetSocket {
     return this.inetOptions.value(SOL_UDP, UDP_CORK) !== 0;
   }
 
-  #transmit(to: Endpoint, bytes: Uint8Array): void {
-    const from = { ip: this.sourceFor(to.ip), port: this.localPort };
+  #transmit(to: Endpoint, bytes: Uint8Array): SysResult {
+    const from = { ip: this.sourceFor(to), port: this.localPort };
+    if (!this.isInside(to.ip)) return this.wayOut.sendDatagram(this, from, to, bytes);
     const receiver = receiverFor(to, from);
     // The "port unreachable" that comes back is told to connected sockets only.
-    if (receiver !== undefined) receiver.#deliver(bytes, from);
-    else if (this.remote !== undefined) this.#fail(-ECONNREFUSED);
+    if (receiver !== undefined) receiver.deliver(bytes, from);
+    else if (this.remote !== undefined) this.outsideFailed(ECONNREFUSED);
+    return 0;
   }
 
   /** Sends what was held back where UDP_CORK ends. */
@@ -191,7 +204,8 @@ export class UdpSocket extends InetSocket {
     return set;
   }
 
-  #deliver(bytes: Uint8Array, from: Endpoint): void {
+  /** DatagramOwner. */
+  deliver(bytes: Uint8Array, from: Endpoint): void {
     const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     // As Linux: what waits counts, not the datagram that comes, so that even a large one fits into
     // a small empty buffer.
@@ -212,8 +226,9 @@ export class UdpSocket extends InetSocket {
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
-  #fail(error: number): void {
-    this.#error = error;
+  /** DatagramOwner. */
+  outsideFailed(error: number): void {
+    this.#error = -error;
     this.queue.notify(POLLERR);
   }
 
