@@ -21,6 +21,7 @@ import {
 } from '../../protocol/descriptors.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
+import { TimerQueue } from '../base/timer-queue.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
 import type { Log } from '../host/log.ts';
@@ -28,6 +29,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
+import type { Network } from '../kernel/network.ts';
 import { TurnMeter } from '../kernel/turn-meter.ts';
 import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -41,6 +43,7 @@ import { joinHostNetwork } from './host-network.ts';
 import { changedLimits } from './limits.ts';
 import type { Measurement } from './measurement.ts';
 import { ProcessControl } from './process-control.ts';
+import { takeSandboxNetwork } from './sandbox-network.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
 
@@ -176,6 +179,7 @@ function newKernel(
   { platform, clock, measurement, mainStopped, ownMemory }: HostParts,
 ): Kernel {
   const settings = new Settings();
+  const timers = new TimerQueue();
   const tracer = newTracer?.(() => {
     const { sec, nsec } = clock.realtime();
     return sec * 1e9 + nsec;
@@ -209,14 +213,38 @@ function newKernel(
     },
     randomFill: (bytes) => void native.getRandom(bytes),
     newPidfd,
-    network:
-      config.network === 'host'
-        ? joinHostNetwork(platform, clock, settings, config.networkSettings)
-        : newLoopbackNetwork(),
+    network: newNetwork(config, { platform, clock, settings, memory, timers }),
     settings,
+    timers,
     mainHasShell: config.hasShell,
     mainStopped,
   });
+}
+
+interface NetworkNeeds {
+  readonly platform: Platform;
+  readonly clock: SystrapClock;
+  readonly settings: Settings;
+  readonly memory: MemoryAccount;
+  readonly timers: TimerQueue;
+}
+
+function newNetwork(config: SandboxConfig, needs: NetworkNeeds): Network {
+  const { platform, clock, settings, memory, timers } = needs;
+  switch (config.network) {
+    case 'host':
+      return joinHostNetwork(platform, clock, settings, config.networkSettings);
+    case 'sandbox':
+      return takeSandboxNetwork({
+        platform,
+        timers,
+        nowNs: () => clock.monotonicNs(),
+        randomFill: (bytes) => void native.getRandom(bytes),
+        account: memory,
+      });
+    default:
+      return newLoopbackNetwork();
+  }
 }
 
 function newTurnMeter(platform: Platform): TurnMeter {
@@ -236,7 +264,11 @@ function confine(config: SandboxConfig, procFd: number): void {
   const filtered = isErrno(undumpable)
     ? undumpable
     : installFilter(
-        sentryFilter(procFd, config.network, config.profile ? 'profile' : 'no profile'),
+        sentryFilter(
+          procFd,
+          config.network === 'host' ? 'host' : 'none',
+          config.profile ? 'profile' : 'no profile',
+        ),
         config.seccomp,
       );
   if (isErrno(filtered))

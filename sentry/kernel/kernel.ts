@@ -82,6 +82,7 @@ export interface KernelOptions {
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
   readonly network: Network;
   readonly settings: Settings;
+  readonly timers: TimerQueue;
   /** A shell outside can continue the main process when it stops: its process group is no orphan. */
   readonly mainHasShell: boolean;
   /** Told that the main process stopped (true) or went on (false), with the signal. */
@@ -97,7 +98,7 @@ export class Kernel {
   readonly clock: Clock;
   readonly platform: Platform;
   /** Ends of sleeps, at most one a task, and what runts itself wants to be told. */
-  readonly timers: TimerQueue = new TimerQueue();
+  readonly timers: TimerQueue;
   /** The timers that guests make, of which a process may have 100,000: a bounded part of a turn is theirs. */
   readonly guestTimers: TimerQueue = new TimerQueue();
   readonly scheduler: Scheduler;
@@ -171,6 +172,7 @@ export class Kernel {
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
     this.network = options.network;
+    this.timers = options.timers;
     this.settings = options.settings;
     this.mainHasShell = options.mainHasShell;
     this.mainStopped = options.mainStopped;

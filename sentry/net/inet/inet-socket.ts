@@ -15,6 +15,7 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { AF_INET, AF_INET6, IPV6_V6ONLY, SOL_IPV6 } from '../../../abi/socket.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { Socket, type SocketCaller, type SocketKernel } from '../socket.ts';
@@ -43,6 +44,8 @@ export abstract class InetSocket extends Socket implements PortUser {
   protected readonly wayOut: WayOut;
   readonly inetOptions: InetOptions = new InetOptions();
   readonly ownerUid: number;
+  /** The account of the process that made the socket: what waits here before it is read is charged to it. */
+  readonly madeBy: MemoryAccount = currentAccount();
   localIp: IpAddress;
   /** 0: not bound. */
   localPort = 0;

@@ -58,7 +58,6 @@ import {
 } from '../socket.ts';
 import { type Endpoint, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
 import type { OutsideStream, StreamOwner, WayOut } from './way-out.ts';
 
@@ -250,13 +249,27 @@ export class TcpSocket extends InetSocket implements StreamOwner {
     return served;
   }
 
+  /** How many connections may be put into the queue of accept(2). */
+  get acceptRoom(): number {
+    return this.isListening ? this.#backlog + 1 - this.#accepted.length : 0;
+  }
+
+  get backlog(): number {
+    return this.#backlog;
+  }
+
+  /** For the way out: who listens for a connection from `from` to `at`. */
+  static listenerAt(at: Endpoint, from: Endpoint): TcpSocket | undefined {
+    return listenerFor(at, from);
+  }
+
   /** A connection from outside, which the way out has made already. False where the queue is full. */
-  #acceptOutside(
+  acceptOutside(
     at: Endpoint,
     from: Endpoint,
     open: (owner: StreamOwner) => OutsideStream,
   ): boolean {
-    if (this.#accepted.length > this.#backlog) return false;
+    if (this.acceptRoom <= 0) return false;
     const served = this.#serve(at, from);
     served.#outside = open(served);
     this.#accepted.push(served);
@@ -271,7 +284,7 @@ export class TcpSocket extends InetSocket implements StreamOwner {
     open: (owner: StreamOwner) => OutsideStream,
   ): boolean {
     const listener = listenerFor(at, from);
-    return listener === undefined ? false : listener.#acceptOutside(at, from, open);
+    return listener === undefined ? false : listener.acceptOutside(at, from, open);
   }
 
   #establish(listener: TcpSocket): void {
@@ -424,7 +437,7 @@ export class TcpSocket extends InetSocket implements StreamOwner {
     if (this.#state === 'connecting') return EAGAIN;
     if (this.#state !== 'connected') return EPIPE;
     if (source.remaining === 0) return 0;
-    if (this.#outside !== undefined) return this.#outside.send(source);
+    if (this.#outside !== undefined) return this.#outside.send(source, flags);
     const peer = this.#peer;
     if (peer === undefined) return this.#sendToNobody(source);
     const room = peer.#capacityBytes - peer.#ring.length;
@@ -498,6 +511,7 @@ export class TcpSocket extends InetSocket implements StreamOwner {
   }
 
   override optionsChanged(): void {
+    this.#outside?.optionsChanged?.();
     const peer = this.#peer;
     if (peer === undefined) return;
     if (peer.#hasRoom) this.queue.notify(writable);
@@ -531,19 +545,23 @@ export class TcpSocket extends InetSocket implements StreamOwner {
       return this.isListening ? EINVAL : caller.memory.writeU32(argument, unread);
     }
     if (command === SIOCOUTQ)
-      return this.isListening ? EINVAL : caller.memory.writeU32(argument, 0);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+      return this.isListening
+        ? EINVAL
+        : caller.memory.writeU32(argument, this.#outside?.unsentBytes ?? 0);
+    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   override getOption(level: number, name: number): Result<Uint8Array> {
-    if (level === SOL_TCP && name === TCP_INFO) return this.#info();
+    if (level === SOL_TCP && name === TCP_INFO) return this.#outside?.info?.() ?? this.#info();
     if (level === SOL_TCP && name === TCP_CONGESTION) return new TextEncoder().encode('cubic\0');
     return super.getOption(level, name);
   }
 
   override setOption(level: number, name: number, value: Uint8Array): SysResult {
     if (level === SOL_TCP && name === TCP_CONGESTION) return 0;
-    return super.setOption(level, name, value);
+    const set = super.setOption(level, name, value);
+    this.#outside?.optionsChanged?.();
+    return set;
   }
 
   /** struct tcp_info with the state; there is no network to tell of. */

@@ -56,7 +56,6 @@ import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { interfaceIoctl } from './interface-ioctl.ts';
 import { accepts, bestUser, PortTable } from './ports.ts';
 import type { DatagramOwner, WayOut } from './way-out.ts';
 
@@ -186,8 +185,9 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
 
   #transmit(to: Endpoint, bytes: Uint8Array): SysResult {
     const from = { ip: this.sourceFor(to), port: this.localPort };
-    if (!this.isInside(to.ip)) return this.wayOut.sendDatagram(this, from, to, bytes);
-    const receiver = receiverFor(to, from);
+    if (!this.isInside(to.ip) || this.wayOut.takes?.(to) === true)
+      return this.wayOut.sendDatagram(this, from, to, bytes);
+    const receiver = udpReceiver(to, from);
     // The "port unreachable" that comes back is told to connected sockets only.
     if (receiver !== undefined) receiver.deliver(bytes, from);
     else if (this.remote !== undefined) this.outsideFailed(ECONNREFUSED);
@@ -257,7 +257,7 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
   override ioctl(command: number, argument: number, caller: Caller): SysResult {
     if (command === FIONREAD) return caller.memory.writeU32(argument, this.#inbox.nextBytes);
     if (command === SIOCOUTQ) return caller.memory.writeU32(argument, 0);
-    return interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
   }
 
   /** Takes datagrams from `from` to `ip`. A connected socket takes only its peer's. */
@@ -273,11 +273,21 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
  * Returns the receiver of a datagram. Best first: connected to the sender, bound to the address,
  * bound to any.
  */
-function receiverFor(to: Endpoint, from: Endpoint): UdpSocket | undefined {
+export function udpReceiver(to: Endpoint, from: Endpoint): UdpSocket | undefined {
   return bestUser(udpPorts.at(to.port), to, from, (user) => {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
     return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
   }) as UdpSocket | undefined;
+}
+
+/** All that take a datagram to a group or to everybody. */
+export function* udpReceivers(to: Endpoint, from: Endpoint): Generator<UdpSocket> {
+  for (const user of udpPorts.at(to.port)) {
+    if (!(user instanceof UdpSocket)) continue;
+    const { remote } = user;
+    const isPeer = remote === undefined || (remote.ip === from.ip && remote.port === from.port);
+    if (isPeer && accepts(user, to.ip)) yield user;
+  }
 }
 
 /** For /proc/net/udp and udp6. */

@@ -18,7 +18,8 @@ export interface StreamOwner {
 
 /** A connection with somebody outside. As with files, nothing waits: EAGAIN. */
 export interface OutsideStream {
-  send(source: Source): SysResult;
+  /** `flags`: MSG_MORE. */
+  send(source: Source, flags?: number): SysResult;
   /** Bytes, 0 at the end. `flags`: MSG_PEEK, MSG_TRUNC. */
   receive(sink: Sink, flags: number): SysResult;
   /** Nothing more is sent. */
@@ -27,6 +28,12 @@ export interface OutsideStream {
   poll(): number;
   /** The bytes that could be received at once (FIONREAD). */
   readonly unreadBytes: number;
+  /** Bytes that the other end has not got yet (SIOCOUTQ); undefined: not known. */
+  readonly unsentBytes?: number;
+  /** An option of the socket has changed. */
+  optionsChanged?(): void;
+  /** struct tcp_info. */
+  info?(): Uint8Array;
   /** The program is done with it. `resets`: the other end is told at once, and unsent bytes are lost. */
   close(resets: boolean): void;
 }
@@ -41,6 +48,8 @@ export interface DatagramOwner {
 export interface WayOut {
   /** An address of the sandbox besides those of lo. */
   isOwn(ip: IpAddress): boolean;
+  /** True for a destination on lo that is outside nevertheless. */
+  takes?(to: Endpoint): boolean;
   /** Returns the source address of what is sent to `to`, or an errno: it cannot be reached. */
   route(to: Endpoint): Result<IpAddress>;
   /** Begins a stream: the owner hears how it went. */

@@ -200,10 +200,7 @@ export class NeighbourTable {
   #ask(neighbour: Neighbour): void {
     neighbour.tries += 1;
     this.#arm(neighbour, RETRY_NS);
-    this.#host.solicit(
-      neighbour.ip,
-      neighbour.state === 'probe' ? neighbour.address : undefined,
-    );
+    this.#host.solicit(neighbour.ip, neighbour.state === 'probe' ? neighbour.address : undefined);
   }
 
   #expired(neighbour: Neighbour): void {

@@ -20,9 +20,7 @@ export class RouteTable {
   readonly routes: readonly Route[];
 
   constructor(routes: readonly Route[]) {
-    this.routes = [...routes].sort(
-      (a, b) => b.prefixBits - a.prefixBits || a.metric - b.metric,
-    );
+    this.routes = [...routes].sort((a, b) => b.prefixBits - a.prefixBits || a.metric - b.metric);
   }
 
   /** The route to `ip`; with `linkIndex` not 0 only those of that link. */
@@ -43,7 +41,7 @@ export function isWithin(ip: IpAddress, network: IpAddress, prefixBits: number):
     if (ip.charCodeAt(at) !== network.charCodeAt(at)) return false;
   const rest = prefixBits & 7;
   if (rest === 0) return true;
-  return ((ip.charCodeAt(whole) ^ network.charCodeAt(whole)) >> (8 - rest)) === 0;
+  return (ip.charCodeAt(whole) ^ network.charCodeAt(whole)) >> (8 - rest) === 0;
 }
 
 /** The address of an IPv4 network with all bits past the prefix set. */

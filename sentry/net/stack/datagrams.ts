@@ -5,21 +5,12 @@ import { EMSGSIZE, type SysResult } from '../../../abi/errno.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/socket.ts';
 import type { Endpoint, IpAddress } from '../inet/address.ts';
 import { isMulticast } from '../inet/address.ts';
-import {
-  addWords,
-  checksum,
-  fold,
-  getU16,
-  pseudoHeader,
-  putU16,
-  putU32,
-} from '../ip/checksum.ts';
+import { addWords, checksum, fold, getU16, pseudoHeader, putU16, putU32 } from '../ip/checksum.ts';
 import * as icmp from '../ip/icmp.ts';
 import type { Packet } from '../ip/packet.ts';
 import type { Link } from '../link/frame.ts';
 import {
   defaultSendOptions,
-  type Outgoing,
   type PacketReceiver,
   type SendOptions,
   type Sockets,
@@ -281,9 +272,22 @@ export class Datagrams {
     return true;
   }
 
-  /** Sends a packet of a raw or ping socket. */
-  send(outgoing: Outgoing, payload: Uint8Array): SysResult {
-    return this.#stack.sendPacket(outgoing, payload);
+  /** A packet of a raw or ping socket to an address of the sandbox's own: nothing is sent for it. */
+  loopBack(packet: Packet, bytes: Uint8Array): void {
+    this.tellRaw(packet, bytes);
+    const at = packet.payloadAt;
+    const isRequest =
+      (packet.protocol === IPPROTO_ICMP && bytes[at] === icmp.ICMP_ECHO_REQUEST) ||
+      (packet.protocol === IPPROTO_ICMPV6 && bytes[at] === icmp.ICMPV6_ECHO_REQUEST);
+    if (!isRequest || packet.end - at < icmp.ICMP_HEADER_BYTES) return;
+    const reply = bytes.slice();
+    const { source, destination } = packet;
+    reply[at] = packet.version === 4 ? icmp.ICMP_ECHO_REPLY : icmp.ICMPV6_ECHO_REPLY;
+    const message = reply.subarray(at);
+    putU16(message, 2, 0);
+    if (packet.version === 4) putU16(message, 2, checksum(message, 0, message.length));
+    else withSum6(message, destination, source);
+    this.tellRaw({ ...packet, source: destination, destination: source }, reply);
   }
 }
 

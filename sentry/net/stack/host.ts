@@ -23,8 +23,8 @@ export interface Listener {
   readonly backlog: number;
   readonly account: MemoryAccount;
   tuning(): Tuning;
-  /** A connection is made: a socket for it waits for accept(2). */
-  accepted(connection: Connection, local: Endpoint, remote: Endpoint): User;
+  /** A connection is made: a socket for it waits for accept(2). Undefined: nobody listens any more. */
+  accepted(connection: Connection, local: Endpoint, remote: Endpoint): User | undefined;
 }
 
 /** A UDP socket that takes a datagram. */

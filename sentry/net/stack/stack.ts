@@ -201,8 +201,7 @@ export class NetworkStack implements FrameReceiver, SegmentCarrier {
 
   #isOnLink(ip: IpAddress, link: Link): boolean {
     return this.addresses.some(
-      (address) =>
-        address.linkIndex === link.index && isWithin(ip, address.ip, address.prefixBits),
+      (address) => address.linkIndex === link.index && isWithin(ip, address.ip, address.prefixBits),
     );
   }
 
@@ -270,7 +269,7 @@ export class NetworkStack implements FrameReceiver, SegmentCarrier {
   }
 
   /** The longest packet to `ip` that is not cut on its way. */
-  pathMtu(ip: IpAddress, linkIndex = 0): Result<number> {
+  pathMtu(ip: IpAddress, linkIndex = 0): SysResult {
     const path = this.#pathTo(ip, linkIndex);
     if (isErrno(path)) return path;
     return Math.min(path.link.mtu, this.#pathMtus.get(ip));
@@ -287,7 +286,7 @@ export class NetworkStack implements FrameReceiver, SegmentCarrier {
   }
 
   /** SegmentCarrier. */
-  segmentBytes(_local: IpAddress, remote: IpAddress): Result<number> {
+  segmentBytes(_local: IpAddress, remote: IpAddress): SysResult {
     const mtu = this.pathMtu(remote);
     return isErrno(mtu) ? mtu : mtu - headerBytesOf(remote) - TCP_BYTES;
   }
@@ -454,7 +453,15 @@ export function isLinkLocal(ip: IpAddress): boolean {
 function onLinkRoute(ip: IpAddress, linkIndex: number): Route {
   const gateway = undefined;
   const prefixBits = ip.length * 8;
-  return { destination: ip, prefixBits, gateway, linkIndex, source: undefined, metric: 0, error: 0 };
+  return {
+    destination: ip,
+    prefixBits,
+    gateway,
+    linkIndex,
+    source: undefined,
+    metric: 0,
+    error: 0,
+  };
 }
 
 /** Whether the checksum of a transport with a pseudo-header is right. */

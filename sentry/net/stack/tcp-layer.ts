@@ -7,15 +7,23 @@ import {
   type Errno,
   EHOSTUNREACH,
   type Result,
+  type SysResult,
 } from '../../../abi/errno.ts';
-import { setCurrentAccount, currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
+import { chargedTo } from '../../base/charged-to.ts';
+import type { MemoryAccount } from '../../base/memory-account.ts';
 import type { Timer } from '../../base/timer-queue.ts';
 import type { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Endpoint, IpAddress } from '../inet/address.ts';
 import { getU16, getU32 } from '../ip/checksum.ts';
 import type { IcmpError } from '../ip/icmp.ts';
 import type { Packet } from '../ip/packet.ts';
-import { Connection, type ConnectionOptions, type Tuning, type User, type Wire } from '../tcp/connection.ts';
+import {
+  Connection,
+  type ConnectionOptions,
+  type Tuning,
+  type User,
+  type Wire,
+} from '../tcp/connection.ts';
 import { pairText, SequenceNumbers } from '../tcp/cookies.ts';
 import { isNewer, receiveSegment, takeSyn } from '../tcp/input.ts';
 import { ACK, type Header, RST, Segment, SYN } from '../tcp/segment.ts';
@@ -33,7 +41,7 @@ const CONNECTION_BYTES = 3072;
 /** What carries segments: the stack. */
 export interface SegmentCarrier {
   /** Payload of a segment without options on the way to `remote`; or why there is none. */
-  segmentBytes(local: IpAddress, remote: IpAddress): Result<number>;
+  segmentBytes(local: IpAddress, remote: IpAddress): SysResult;
   sendSegment(
     path: PathConnection,
     header: Header,
@@ -78,7 +86,15 @@ export class TcpLayer implements Wire {
   readonly #toFlush: PathConnection[] = [];
   readonly #segment = new Segment();
   /** Segments that came, went, went again; resets sent; for /proc/net/snmp. */
-  readonly counts = { received: 0, sent: 0, repeated: 0, resets: 0, bad: 0, opened: 0, accepted: 0 };
+  readonly counts = {
+    received: 0,
+    sent: 0,
+    repeated: 0,
+    resets: 0,
+    bad: 0,
+    opened: 0,
+    accepted: 0,
+  };
 
   constructor(host: StackHost, carrier: SegmentCarrier, sockets: Sockets) {
     this.#host = host;
@@ -124,7 +140,15 @@ export class TcpLayer implements Wire {
     }
     if (!account.hasRoom(CONNECTION_BYTES)) return EADDRINUSE;
     const first = this.#numbers.first(pair, this.nowMs());
-    const connection = this.#add(pair, local, remote, first, segmentBytes as number, tuning, account);
+    const connection = this.#add(
+      pair,
+      local,
+      remote,
+      first,
+      segmentBytes as number,
+      tuning,
+      account,
+    );
     connection.user = user;
     this.counts.opened += 1;
     connection.open();
@@ -185,11 +209,7 @@ export class TcpLayer implements Wire {
 
   /** Calls `body` with what it takes charged to the connection. */
   #within(connection: PathConnection, body: () => void): void {
-    const before = currentAccount();
-    const { account } = connection;
-    setCurrentAccount(account.isClosed ? this.#host.account : account);
-    body();
-    setCurrentAccount(before);
+    chargedTo(connection.account, this.#host.account, body);
   }
 
   // Listeners
@@ -262,6 +282,7 @@ export class TcpLayer implements Wire {
     const local = { ip: connection.localIp, port: connection.localPort };
     const remote = { ip: connection.remoteIp, port: connection.remotePort };
     connection.user = listener.accepted(connection, local, remote);
+    if (connection.user === undefined) connection.abort();
   }
 
   #notHalfOpen(connection: PathConnection): void {
@@ -465,4 +486,3 @@ function bareHeader(sourcePort: number, destinationPort: number, flags: number):
     sacks: [],
   };
 }
-

@@ -400,7 +400,8 @@ export class Connection {
     const { out } = this;
     this.isLimited = false;
     while (this.#pushOne(isMore));
-    const isStuck = !out.hasFlights && out.nxt < out.end && this.corkAtMs === Number.POSITIVE_INFINITY;
+    const isStuck =
+      !out.hasFlights && out.nxt < out.end && this.corkAtMs === Number.POSITIVE_INFINITY;
     if (isStuck && this.persistAtMs === Number.POSITIVE_INFINITY)
       this.persistAtMs = this.wire.nowMs() + this.roundTrip.rtoMs;
     else if (!isStuck) this.persistAtMs = Number.POSITIVE_INFINITY;
@@ -435,7 +436,12 @@ export class Connection {
 
   get mayTransmit(): boolean {
     const { state } = this;
-    return state !== 'closed' && state !== 'syn-sent' && state !== 'syn-received' && state !== 'time-wait';
+    return (
+      state !== 'closed' &&
+      state !== 'syn-sent' &&
+      state !== 'syn-received' &&
+      state !== 'time-wait'
+    );
   }
 
   /** Bytes that are on their way; each duplicate tells of one that has left (RFC 6675, RFC 6582). */
@@ -579,6 +585,13 @@ export class Connection {
     this.segmentBytes = Math.max(this.segmentBytes - less, 48);
     this.out.loseAll();
     this.push(false);
+  }
+
+  /** The program has set an option. */
+  tuningChanged(wasAlive: boolean): void {
+    if (this.tuning.keepAlive && !wasAlive && this.mayTransmit)
+      this.keepAtMs = this.wire.nowMs() + this.tuning.keepIdleMs;
+    if (this.mayTransmit) this.push(false);
   }
 
   // Timers

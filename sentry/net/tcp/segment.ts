@@ -179,6 +179,7 @@ function writeOptions(bytes: Uint8Array, from: number, header: Header): number {
 }
 
 function putSmall(bytes: Uint8Array, at: number, values: readonly number[]): number {
-  for (let index = 0; index < values.length; index += 1) bytes[at + index] = values[index] as number;
+  for (let index = 0; index < values.length; index += 1)
+    bytes[at + index] = values[index] as number;
   return at + values.length;
 }

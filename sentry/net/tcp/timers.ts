@@ -94,8 +94,7 @@ function probeWindow(connection: Connection, now: number): void {
   connection.tries += 1;
   // A peer that answers lives, however long its window stays closed: unless nobody waits for it.
   const isSilent = now - connection.lastHeardMs > connection.roundTrip.rtoMs * 2;
-  const isOver =
-    tuning.userTimeoutMs > 0 && now - connection.triesSinceMs >= tuning.userTimeoutMs;
+  const isOver = tuning.userTimeoutMs > 0 && now - connection.triesSinceMs >= tuning.userTimeoutMs;
   if (isOver || (connection.tries > MOST_TRIES && (isSilent || connection.isOrphan))) {
     connection.end(ETIMEDOUT);
     return;
