@@ -21,6 +21,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -51,12 +52,34 @@ struct route_request {
   } body;
 };
 
+/* The parent of a process; 0: there is none, or it cannot be seen. */
+static int parent_of(int pid) {
+  char path[32], text[512];
+  int parent = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (length <= 0) return 0;
+  text[length] = 0;
+  const char *name_end = strrchr(text, ')');
+  return name_end != NULL && sscanf(name_end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/*
+ * Whether this namespace is not the one that whoever started this came from: an ancestor is in
+ * another. What cannot be told is taken for the host's own network, which is not to be silenced.
+ */
 static bool is_own_namespace(void) {
-  struct stat own, first;
+  struct stat own, other;
+  char path[32];
   if (stat("/proc/self/ns/net", &own) < 0) return false;
-  /* A first process that cannot be looked at is of another PID or user namespace than this one. */
-  if (stat("/proc/1/ns/net", &first) < 0) return true;
-  return own.st_ino != first.st_ino || own.st_dev != first.st_dev;
+  for (int pid = getppid(); pid > 0; pid = parent_of(pid)) {
+    snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+    if (stat(path, &other) < 0) continue;
+    if (own.st_ino != other.st_ino || own.st_dev != other.st_dev) return true;
+  }
+  return false;
 }
 
 /* ---- asking ---- */
@@ -86,10 +109,9 @@ static bool take_answers(struct links *links, const char *bytes, ssize_t length)
 
 static void ask(struct links *links, int route, int type, size_t body_bytes) {
   static char bytes[65536] __attribute__((aligned(8)));
-  struct route_request request = {
-      .header = {.nlmsg_len = (unsigned)NLMSG_LENGTH(body_bytes),
-                 .nlmsg_type = (unsigned short)type,
-                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+  struct route_request request = {.header = {.nlmsg_len = (unsigned)NLMSG_LENGTH(body_bytes),
+                                             .nlmsg_type = (unsigned short)type,
+                                             .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
   if (send(route, &request, request.header.nlmsg_len, 0) < 0) {
     fatal("network sandbox: rtnetlink: %s", strerror(errno));
   }
@@ -207,9 +229,10 @@ static int lock_namespace(void) {
   socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof name);
   if (fd < 0) fatal("network sandbox: socket: %s", strerror(errno));
   if (bind(fd, (struct sockaddr *)&address, length) < 0) {
-    fatal("network sandbox: this network namespace is taken by another sandbox (%s); sandboxes "
-          "that share one need --network host",
-          strerror(errno));
+    fatal(
+        "network sandbox: this network namespace is taken by another sandbox (%s); sandboxes "
+        "that share one need --network host",
+        strerror(errno));
   }
   return fd;
 }
@@ -255,6 +278,7 @@ int take_over_network(const struct sandbox *sandbox) {
   close(route);
   int result = links.count > 0 ? hand_over(&links) : sandbox->null;
   close(links.fds[LINKS_TOLD]);
-  for (int i = LINKS_LOCK; links.count > 0 && i < LINKS_FIRST + links.count; i++) close(links.fds[i]);
+  for (int i = LINKS_LOCK; links.count > 0 && i < LINKS_FIRST + links.count; i++)
+    close(links.fds[i]);
   return result;
 }

@@ -102,7 +102,7 @@ export class MemoryAccount {
     this.#parent = undefined;
   }
 
-  /** Whoever held it has ended: what is charged here is charged to nobody above. */
+  /** True where whoever held it has ended: charges here reach no account above. */
   get isClosed(): boolean {
     return this.#parent === undefined && this.#root !== this;
   }

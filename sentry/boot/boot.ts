@@ -125,6 +125,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       measurement?.begin();
       const status = kernel.run();
+      endNetwork(kernel);
       main.streams.flush();
       endProfile?.();
       measurement?.end(config.stats ? 'everything' : 'shares');
@@ -219,6 +220,16 @@ function newKernel(
     mainHasShell: config.hasShell,
     mainStopped,
   });
+}
+
+/** So long the last words of programs may take; who does not listen gets a reset. */
+const LAST_WORDS_NS = 2e9;
+
+function endNetwork(kernel: Kernel): void {
+  const { leftover } = kernel.network;
+  if (leftover === undefined) return;
+  kernel.linger(() => leftover.areSending(), LAST_WORDS_NS);
+  leftover.abandon();
 }
 
 interface NetworkNeeds {

@@ -6,8 +6,8 @@ import { native } from '../../native/addon.ts';
 import { SENTRY_LINKS } from '../../protocol/descriptors.ts';
 import { LINKS_FIRST, LINKS_RESOLVER, LINKS_TOLD, MAX_INTERFACES } from '../../protocol/links.ts';
 import type { Network } from '../kernel/network.ts';
-import { newSandboxNetwork, type SandboxHost } from '../net/stack/sandbox-network.ts';
 import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
+import { newSandboxNetwork, type SandboxHost } from '../net/stack/sandbox-network.ts';
 import { BootFailure } from './boot-failure.ts';
 
 /** native/launcher/link.c tells at most so much. */

@@ -293,6 +293,20 @@ export class Kernel {
     return true;
   }
 
+  /**
+   * Goes on for a while after the main process has ended: what it has sent last may still be on its
+   * way, and on Linux the kernel outlives its processes.
+   */
+  linger(isNeeded: () => boolean, mostNs: number): void {
+    const endNs = this.clock.monotonicNs() + mostNs;
+    while (isNeeded() && this.clock.monotonicNs() < endNs) {
+      nextTurn();
+      this.scheduler.runReady();
+      this.#runTimers();
+      this.platform.wait(Math.min(endNs, this.#nextDeadlineNs()));
+    }
+  }
+
   /** The main process has ended: everything else is killed. */
   mainExited(status: number): void {
     this.#exitStatus = status;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The address resolution protocol over Ethernet (RFC 826).
-import { ETHERNET_BYTES, NETWORK_AT, VNET_BYTES } from '../link/frame.ts';
+
 import type { IpAddress } from '../inet/address.ts';
+import { ETHERNET_BYTES, NETWORK_AT, VNET_BYTES } from '../link/frame.ts';
 import { addressAt, getU16, putAddress, putU16 } from './checksum.ts';
 
 const ARP_BYTES = 28;

@@ -1,5 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // ICMP (RFC 792) and ICMPv6 (RFC 4443): what errors mean to a socket, and which packet they are about.
+import {
+  EACCES,
+  ECONNREFUSED,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  EMSGSIZE,
+  ENETUNREACH,
+  ENONET,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPROTO,
+  type Errno,
+} from '../../../abi/errno.ts';
 import type { IpAddress } from '../inet/address.ts';
 import { addressAt, getU16, getU32 } from './checksum.ts';
 import type { Packet } from './packet.ts';
@@ -27,14 +40,13 @@ export const MOST_QUOTED_BYTES = 528;
 
 /** An error that came about a packet of ours. */
 export interface IcmpError {
-  /** Of the packet that it is about. */
+  /** IPPROTO_* of the packet that it is about. */
   readonly protocol: number;
   readonly source: IpAddress;
   readonly destination: IpAddress;
   /** Where its transport's header lies; at least eight bytes of it are there. */
   readonly transportAt: number;
-  /** An errno as a positive number. */
-  readonly errno: number;
+  readonly errno: Errno;
   /** It ends connections that are being made; others outlive it. */
   readonly isHard: boolean;
   /** The next hop's MTU; 0: not told. */
@@ -43,19 +55,8 @@ export interface IcmpError {
   readonly code: number;
 }
 
-const EACCES = 13;
-const EPROTO = 71;
-const EMSGSIZE = 90;
-const ECONNREFUSED = 111;
-const EHOSTDOWN = 112;
-const EHOSTUNREACH = 113;
-const ENETUNREACH = 101;
-const ENOPROTOOPT = 92;
-const EOPNOTSUPP = 95;
-const ENONET = 64;
-
 /** icmp_err_convert of Linux, by the code of "destination unreachable". */
-const unreachable4: readonly (readonly [errno: number, isHard: boolean])[] = [
+const unreachable4: readonly (readonly [errno: Errno, isHard: boolean])[] = [
   [ENETUNREACH, false],
   [EHOSTUNREACH, false],
   [ENOPROTOOPT, true],
@@ -75,7 +76,7 @@ const unreachable4: readonly (readonly [errno: number, isHard: boolean])[] = [
 ];
 
 /** tab_unreach of Linux. */
-const unreachable6: readonly (readonly [errno: number, isHard: boolean])[] = [
+const unreachable6: readonly (readonly [errno: Errno, isHard: boolean])[] = [
   [ENETUNREACH, false],
   [EACCES, true],
   [EHOSTUNREACH, false],

@@ -9,7 +9,7 @@ const RETRY_NS = 1e9;
 const MOST_TRIES = 3;
 const REACHABLE_NS = 30e9;
 const DELAY_NS = 5e9;
-/** As net.ipv4.neigh.default.gc_thresh3. */
+/** The value of net.ipv4.neigh.default.gc_thresh3. */
 const MOST_NEIGHBOURS = 1024;
 /** Frames that wait for one address, and their bytes. */
 const MOST_WAITING = 16;

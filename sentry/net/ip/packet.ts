@@ -22,7 +22,7 @@ export interface Packet {
   readonly version: 4 | 6;
   readonly source: IpAddress;
   readonly destination: IpAddress;
-  /** Of the payload: IPPROTO_*. */
+  /** IPPROTO_* of the payload. */
   readonly protocol: number;
   readonly hopLimit: number;
   /** TOS, or traffic class. */
@@ -137,7 +137,7 @@ export function parseIpv6(bytes: Uint8Array, at: number, limit: number): Packet 
   };
 }
 
-/** What a header of a packet that goes says besides addresses. */
+/** The fields of a header that goes, besides addresses. */
 export interface PacketOptions {
   readonly hopLimit: number;
   readonly trafficClass: number;

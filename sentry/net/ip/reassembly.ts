@@ -22,7 +22,7 @@ interface Part {
 interface Partial {
   readonly expiresNs: number;
   readonly parts: Part[];
-  /** Of the whole payload; undefined until the last fragment is there. */
+  /** The length of the whole payload; undefined until the last fragment is there. */
   lengthBytes: number | undefined;
   haveBytes: number;
   chargedBytes: number;
@@ -37,11 +37,6 @@ export class Reassembly {
 
   constructor(account: MemoryAccount) {
     this.#account = account;
-  }
-
-  /** Packets in the making. */
-  get size(): number {
-    return this.#packets.size;
   }
 
   /** Takes a fragment. The payload of the packet that it completes, or undefined. */

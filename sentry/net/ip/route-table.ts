@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which way packets go: the longest prefix first, then the smallest metric.
+import type { Errno } from '../../../abi/errno.ts';
 import type { IpAddress } from '../inet/address.ts';
 
 export interface Route {
@@ -12,8 +13,8 @@ export interface Route {
   /** The source address that it prefers. */
   readonly source: IpAddress | undefined;
   readonly metric: number;
-  /** Packets are refused, with this errno as a positive number; 0: they go. */
-  readonly error: number;
+  /** Packets are refused with this errno; undefined: they go. */
+  readonly error: Errno | undefined;
 }
 
 export class RouteTable {

@@ -4,7 +4,7 @@
 // The offsets are constants, so that no layer copies what the one above has written.
 
 export const VNET_BYTES = 10;
-export const ETHERNET_AT = VNET_BYTES;
+const ETHERNET_AT = VNET_BYTES;
 export const ETHERNET_BYTES = 14;
 export const NETWORK_AT: number = ETHERNET_AT + ETHERNET_BYTES;
 /** The longest packet of IPv4 or IPv6 (without jumbograms), and its headers. */

@@ -2,7 +2,7 @@
 // An interface of the host behind a packet socket that the launcher opened (native/launcher/link.c).
 // One read(2) is a frame, one write(2) sends one; of TCP each may be 64 KiB, cut and put together by
 // the host's kernel or not at all.
-import type { SysResult } from '../../../abi/errno.ts';
+import { isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { native } from '../../../native/addon.ts';
 import type { HostFdWatcher, Platform } from '../../platform/platform.ts';
@@ -67,7 +67,7 @@ export class PacketLink implements Link, HostFdWatcher {
 
   transmit(bytes: Uint8Array, length: number): boolean {
     const sent = native.write(this.#hostFd, bytes, 0, length);
-    if (sent < 0) {
+    if (isErrno(sent)) {
       this.droppedFrames += 1;
       return false;
     }

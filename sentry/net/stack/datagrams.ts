@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is not TCP: UDP datagrams to sockets, ICMP and ICMPv6 (echo, errors, neighbour discovery),
 // and copies for raw sockets.
-import { EMSGSIZE, type SysResult } from '../../../abi/errno.ts';
+import { EHOSTUNREACH, EMSGSIZE, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/socket.ts';
 import type { Endpoint, IpAddress } from '../inet/address.ts';
 import { isMulticast } from '../inet/address.ts';
@@ -23,7 +23,6 @@ const UDP_BYTES = 8;
 /** Errors that we send: so many in a burst, and so many a second (net.ipv4.icmp_msgs_per_sec is for all). */
 const ERROR_BURST = 50;
 const ERRORS_A_SECOND = 100;
-/** Raw sockets that get copies; a guest makes as many as it has descriptors. */
 const allHosts: IpAddress = '\xe0\0\0\x01';
 const allNodes: IpAddress = `\xff\x02${'\0'.repeat(13)}\x01`;
 
@@ -32,8 +31,8 @@ export class Datagrams {
   readonly #stack: NetworkStack;
   readonly #sockets: Sockets;
   readonly #receivers = new Set<PacketReceiver>();
-  /** Groups with the number of sockets in them. */
-  readonly #groups = new Map<IpAddress, number>();
+  /** The identifier that a ping socket got last. */
+  #identifier = 0;
   #errorTokens = ERROR_BURST;
   #errorsSinceNs = 0;
 
@@ -51,15 +50,14 @@ export class Datagrams {
     this.#receivers.delete(receiver);
   }
 
-  /** A socket joins a group, or leaves it with -1. */
-  changeMembership(group: IpAddress, change: 1 | -1): void {
-    const count = (this.#groups.get(group) ?? 0) + change;
-    if (count <= 0) this.#groups.delete(group);
-    else this.#groups.set(group, count);
+  /** An identifier for the echo requests of a ping socket. */
+  newIdentifier(): number {
+    this.#identifier = (this.#identifier % 0xffff) + 1;
+    return this.#identifier;
   }
 
   isMember(group: IpAddress, link: Link): boolean {
-    if (group === allHosts || group === allNodes || this.#groups.has(group)) return true;
+    if (group === allHosts || group === allNodes) return true;
     return this.#stack.addresses.some(
       ({ ip, linkIndex }) =>
         linkIndex === link.index && ip.length === 16 && solicitedNode(ip) === group,
@@ -130,7 +128,7 @@ export class Datagrams {
     putU16(datagram, 6, value === 0 ? 0xffff : value);
     const outgoing = { source: from.ip, destination: to.ip, protocol: IPPROTO_UDP, options };
     const sent = this.#stack.sendPacket(outgoing, datagram);
-    return sent < 0 ? sent : payload.length;
+    return isErrno(sent) ? sent : payload.length;
   }
 
   // ICMP
@@ -220,7 +218,7 @@ export class Datagrams {
   }
 
   /** A packet of ours could not be sent: nobody on the link answers. */
-  unreachable(packet: Packet, bytes: Uint8Array, errno: number): void {
+  unreachable(packet: Packet, bytes: Uint8Array): void {
     const { protocol, source, destination, payloadAt } = packet;
     if (packet.end - payloadAt < 8) return;
     this.#tellError(
@@ -229,7 +227,7 @@ export class Datagrams {
         source,
         destination,
         transportAt: payloadAt,
-        errno,
+        errno: EHOSTUNREACH,
         isHard: false,
         mtu: 0,
         type: icmp.ICMP_UNREACHABLE,

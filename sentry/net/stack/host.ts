@@ -11,12 +11,14 @@ export interface StackHost {
   readonly timers: Pick<TimerQueue, 'add'>;
   nowNs(): number;
   randomFill(bytes: Uint8Array): void;
-  /** Of the whole sandbox: what no process can be charged for. */
+  /** The account of the whole sandbox, for memory that no process can be charged for. */
   readonly account: MemoryAccount;
 }
 
 /** A listening socket. */
 export interface Listener {
+  /** The same for each look-up of one socket. */
+  readonly key: object;
   /** Connections that may wait for accept(2) beside those that do. */
   readonly acceptRoom: number;
   /** Connections that may be half open. */

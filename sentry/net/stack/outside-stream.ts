@@ -2,8 +2,8 @@
 // A TCP socket's connection over the stack: between the seam of the sockets (../inet/way-out.ts) and
 // the connection (../tcp/connection.ts).
 import { EAGAIN, type SysResult } from '../../../abi/errno.ts';
-import { MSG_MORE, MSG_PEEK, MSG_TRUNC } from '../../../abi/socket.ts';
 import * as so from '../../../abi/socket.ts';
+import { MSG_MORE, MSG_PEEK, MSG_TRUNC } from '../../../abi/socket.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { InetOptions } from '../inet/inet-options.ts';
 import type { OutsideStream, StreamOwner } from '../inet/way-out.ts';

@@ -46,7 +46,7 @@ import {
   type ControlMessage,
   familyOf,
   type PeerCredentials,
-  Received,
+  type Received,
   type SendControl,
   Socket,
   type SocketCaller,
@@ -101,7 +101,7 @@ export class RawSocket extends Socket implements PacketReceiver {
   readonly #account: MemoryAccount = currentAccount();
   readonly #sandboxAccount: MemoryAccount;
   readonly #inbox = new MessageInbox(so.SOCK_DGRAM);
-  /** What comes with each message of the inbox. */
+  /** The control messages of each message of the inbox. */
   readonly #controls: (readonly ControlMessage[])[] = [];
   readonly #values = new Map<number, number>();
   /** Types of ICMP that do not come: a bit each (ICMP_FILTER has 32, ICMPV6_FILTER 256). */
@@ -159,13 +159,8 @@ export class RawSocket extends Socket implements PacketReceiver {
     const { ip, port } = wanted;
     if (!isAny(ip) && !isLoopback(ip) && !this.#stack.isOwn(ip)) return EINVAL;
     this.#localIp = ip;
-    if (this.#isPing) this.#identifier = port === 0 ? this.#newIdentifier() : port;
+    if (this.#isPing) this.#identifier = port === 0 ? this.#stack.datagrams.newIdentifier() : port;
     return 0;
-  }
-
-  #newIdentifier(): number {
-    nextIdentifier = (nextIdentifier % 0xffff) + 1;
-    return nextIdentifier;
   }
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
@@ -179,7 +174,8 @@ export class RawSocket extends Socket implements PacketReceiver {
     if (isErrno(source)) return source;
     this.#remote = to;
     this.#localIp = source;
-    if (this.#isPing && this.#identifier === 0) this.#identifier = this.#newIdentifier();
+    if (this.#isPing && this.#identifier === 0)
+      this.#identifier = this.#stack.datagrams.newIdentifier();
     return 0;
   }
 
@@ -312,7 +308,7 @@ export class RawSocket extends Socket implements PacketReceiver {
     if (bytes.length < icmp.ICMP_HEADER_BYTES) return EINVAL;
     const wanted = this.#version === 4 ? icmp.ICMP_ECHO_REQUEST : icmp.ICMPV6_ECHO_REQUEST;
     if (bytes[0] !== wanted || bytes[1] !== 0) return EINVAL;
-    if (this.#identifier === 0) this.#identifier = this.#newIdentifier();
+    if (this.#identifier === 0) this.#identifier = this.#stack.datagrams.newIdentifier();
     putU16(bytes, 4, this.#identifier);
     if (this.#version === 6) return withSum6(bytes, source, to);
     putU16(bytes, 2, 0);
@@ -390,7 +386,7 @@ export class RawSocket extends Socket implements PacketReceiver {
       this.#remote?.ip === error.destination &&
       (!this.#isPing || getU16(bytes, error.transportAt + 4) === this.#identifier);
     if (!isOurs || !error.isHard) return;
-    this.#error = error.errno;
+    this.#error = -error.errno;
     this.queue.notify(POLLERR);
   }
 
@@ -456,9 +452,6 @@ export class RawSocket extends Socket implements PacketReceiver {
     return 0;
   }
 }
-
-/** Of ping sockets, for all of the sandbox. */
-let nextIdentifier = 0;
 
 function wildcardIsHere(ip: IpAddress): IpAddress {
   return ip === anyV4 ? loopbackV4 : ip === anyV6 ? loopbackV6 : ip;

@@ -12,18 +12,18 @@ import { newLoopbackSocket } from '../inet/families.ts';
 import { inetProtocol, isPing } from '../inet/protocols.ts';
 import { listInetSockets } from '../inet/socket-tables.ts';
 import { PacketLink } from '../link/packet-link.ts';
+import { ResolverRelay } from '../link/resolver-relay.ts';
 import type { Socket } from '../socket.ts';
 import type { StackHost } from './host.ts';
 import { RawSocket } from './raw-socket.ts';
-import { ResolverRelay } from './resolver-relay.ts';
 import { NetworkStack } from './stack.ts';
 import { stackFiles } from './stack-files.ts';
 import { StackIoctl } from './stack-ioctl.ts';
 import { stackRouteAnswerer } from './stack-netlink.ts';
-import { stackSockets, StackWayOut } from './stack-way-out.ts';
+import { StackWayOut, stackSockets } from './stack-way-out.ts';
 import { parseTaken, type TakenNetwork } from './taken-network.ts';
 
-/** What the launcher handed over. */
+/** The descriptors and messages that the launcher handed over. */
 export interface NetworkParts {
   /** Messages of rtnetlink. */
   readonly told: Uint8Array;
@@ -86,6 +86,7 @@ function networkOf(
     interfaceIoctl: (command, argument, caller) => ioctl.answer(command, argument, caller),
     listSockets: listInetSockets,
     files: stackFiles(taken, stack, links),
+    leftover: stack.tcp,
     abstractNames: new AbstractNames(),
     netlinkPorts: new NetlinkPorts(),
     interfaces: () =>

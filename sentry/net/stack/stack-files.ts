@@ -5,7 +5,7 @@ import type { IpAddress } from '../inet/address.ts';
 import type { Neighbour } from '../ip/neighbours.ts';
 import type { Route } from '../ip/route-table.ts';
 import type { PacketLink } from '../link/packet-link.ts';
-import { isLinkLocal, type InterfaceAddress, type NetworkStack } from './stack.ts';
+import { type InterfaceAddress, isLinkLocal, type NetworkStack } from './stack.ts';
 import type { TakenNetwork } from './taken-network.ts';
 
 const devHeader =
@@ -76,7 +76,7 @@ export function dotted(ip: IpAddress): string {
   return Array.from(ip, (char) => char.charCodeAt(0)).join('.');
 }
 
-/** As Linux prints the host's integer. */
+/** The address as Linux prints it: an integer of the host's. */
 function word(ip: IpAddress): string {
   return Array.from(ip, (char) => hex2(char.charCodeAt(0)))
     .reverse()
@@ -97,9 +97,9 @@ function routeLine(route: Route, device: string): string {
     RTF_UP |
     (gateway === undefined ? 0 : RTF_GATEWAY) |
     (prefixBits === 32 ? RTF_HOST : 0) |
-    (error === 0 ? 0 : RTF_REJECT);
+    (error === undefined ? 0 : RTF_REJECT);
   const shown = [
-    error === 0 ? device : '*',
+    error === undefined ? device : '*',
     word(destination),
     word(gateway ?? '\0\0\0\0'),
     flags.toString(16).toUpperCase().padStart(4, '0'),

@@ -18,7 +18,7 @@ import {
 import type { NetworkStack } from './stack.ts';
 import type { TakenNetwork } from './taken-network.ts';
 
-/** What answers each question. */
+/** The type of the answer to each question. */
 const answerOf: ReadonlyMap<number, number> = new Map([
   [nl.RTM_GETLINK, nl.RTM_NEWLINK],
   [nl.RTM_GETADDR, nl.RTM_NEWADDR],

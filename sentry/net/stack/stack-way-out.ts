@@ -6,12 +6,12 @@ import { chargedTo } from '../../base/charged-to.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { type Endpoint, type IpAddress, isMulticast } from '../inet/address.ts';
 import { TcpSocket } from '../inet/tcp-socket.ts';
-import { UdpSocket, udpReceiver, udpReceivers } from '../inet/udp-socket.ts';
-import { MessageInbox } from '../unix/message-inbox.ts';
+import { type UdpSocket, udpReceiver, udpReceivers } from '../inet/udp-socket.ts';
 import type { DatagramOwner, OutsideStream, StreamOwner, WayOut } from '../inet/way-out.ts';
+import type { ResolverRelay } from '../link/resolver-relay.ts';
+import { MessageInbox } from '../unix/message-inbox.ts';
 import type { DatagramReceiver, Listener, SendOptions, Sockets } from './host.ts';
 import { newTuning, StackStream, type TunedSocket } from './outside-stream.ts';
-import type { ResolverRelay } from './resolver-relay.ts';
 import type { NetworkStack } from './stack.ts';
 
 export class StackWayOut implements WayOut {
@@ -94,38 +94,25 @@ function isLoopedBack({ inetOptions, domain }: UdpSocket): boolean {
     : inetOptions.value(so.SOL_IP, so.IP_MULTICAST_LOOP) !== 0;
 }
 
-/** The sockets of the sandbox, as `stack` finds them; `stackOf` is asked later, when there is one. */
+/** The sockets of the sandbox, as the stack finds them; `stackOf` is asked later, when there is one. */
 export function stackSockets(stackOf: () => NetworkStack, account: MemoryAccount): Sockets {
-  const listeners = new WeakMap<TcpSocket, Listener>();
-  const receivers = new WeakMap<UdpSocket, DatagramReceiver>();
-  const receiverOf = (socket: UdpSocket): DatagramReceiver => {
-    const found = receivers.get(socket);
-    if (found !== undefined) return found;
-    const made = newReceiver(socket, account);
-    receivers.set(socket, made);
-    return made;
-  };
   return {
     listener: (to, from) => {
       const socket = TcpSocket.listenerAt(to, from);
-      if (socket === undefined) return undefined;
-      let listener = listeners.get(socket);
-      if (listener === undefined) {
-        listener = newListener(socket, stackOf);
-        listeners.set(socket, listener);
-      }
-      return listener;
+      return socket === undefined ? undefined : newListener(socket, stackOf);
     },
     receiver: (to, from) => {
       const socket = udpReceiver(to, from);
-      return socket === undefined ? undefined : receiverOf(socket);
+      return socket === undefined ? undefined : newReceiver(socket, account);
     },
-    receivers: (to, from) => [...udpReceivers(to, from)].map(receiverOf),
+    receivers: (to, from) =>
+      [...udpReceivers(to, from)].map((socket) => newReceiver(socket, account)),
   };
 }
 
 function newListener(socket: TcpSocket, stackOf: () => NetworkStack): Listener {
   return {
+    key: socket,
     get acceptRoom() {
       return socket.acceptRoom;
     },
@@ -155,7 +142,7 @@ function newReceiver(socket: UdpSocket, account: MemoryAccount): DatagramReceive
       }),
     failed: (error) => {
       // As Linux: others than a refusal are only told to who asks for them.
-      if (socket.remote !== undefined && error.isHard) socket.outsideFailed(-error.errno);
+      if (socket.remote !== undefined && error.isHard) socket.outsideFailed(error.errno);
     },
   };
 }

@@ -2,8 +2,6 @@
 // The network stack of the sandbox: interfaces with their addresses, routes and neighbours; which
 // packets are for us, and which way those of sockets go. Transports: tcp-layer.ts, datagrams.ts.
 import {
-  type Errno,
-  EHOSTUNREACH,
   EMSGSIZE,
   ENETUNREACH,
   ENOBUFS,
@@ -50,7 +48,7 @@ import {
 } from '../link/frame.ts';
 import { type Header, TCP_BYTES, writeSegment } from '../tcp/segment.ts';
 import { Datagrams } from './datagrams.ts';
-import { defaultSendOptions, type Outgoing, type Sockets, type StackHost } from './host.ts';
+import type { Outgoing, Sockets, StackHost } from './host.ts';
 import { groupAddress, solicitationFrame } from './neighbour-discovery.ts';
 import { PathMtus } from './path-mtus.ts';
 import { type PathConnection, type SegmentCarrier, TcpLayer } from './tcp-layer.ts';
@@ -256,7 +254,7 @@ export class NetworkStack implements FrameReceiver, SegmentCarrier {
     if (route === undefined && isGroup && linkIndex !== 0 && this.links.has(linkIndex))
       return onLinkRoute(ip, linkIndex);
     if (route === undefined) return ENETUNREACH;
-    return route.error === 0 ? route : (-route.error as Errno);
+    return route.error ?? route;
   }
 
   #pathTo(ip: IpAddress, linkIndex: number): Result<Path> {
@@ -383,7 +381,7 @@ export class NetworkStack implements FrameReceiver, SegmentCarrier {
     const packet = parse(frame, NETWORK_AT, length);
     if (packet === undefined) return;
     if (packet.protocol === IPPROTO_TCP) this.tcp.unreachable(packet.destination);
-    else this.datagrams.unreachable(packet, frame, -EHOSTUNREACH);
+    else this.datagrams.unreachable(packet, frame);
   }
 
   /**
@@ -460,7 +458,7 @@ function onLinkRoute(ip: IpAddress, linkIndex: number): Route {
     linkIndex,
     source: undefined,
     metric: 0,
-    error: 0,
+    error: undefined,
   };
 }
 
@@ -470,5 +468,3 @@ export function isSumRight(packet: Packet, bytes: Uint8Array): boolean {
   const sum = pseudoHeader(source, destination, protocol, end - payloadAt);
   return fold(addWords(bytes, payloadAt, end, sum)) === 0xffff;
 }
-
-export { defaultSendOptions };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A network as the launcher took it over (native/launcher/link.c): messages of rtnetlink, as the
 // host's kernel answered them, and what the stack makes of them.
-import { EACCES, EHOSTUNREACH, EINVAL } from '../../../abi/errno.ts';
+import { EACCES, EHOSTUNREACH, EINVAL, type Errno } from '../../../abi/errno.ts';
 import * as nl from '../../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../../abi/socket.ts';
 import type { NetworkInterface } from '../../kernel/network.ts';
@@ -97,11 +97,11 @@ function parseAddress(body: Uint8Array): InterfaceAddress | undefined {
   return { ip, prefixBits: body[1] as number, linkIndex };
 }
 
-const routeErrors: ReadonlyMap<number, number> = new Map([
-  [nl.RTN_UNICAST, 0],
-  [nl.RTN_BLACKHOLE, -EINVAL],
-  [nl.RTN_UNREACHABLE, -EHOSTUNREACH],
-  [nl.RTN_PROHIBIT, -EACCES],
+const routeErrors: ReadonlyMap<number, Errno | undefined> = new Map([
+  [nl.RTN_UNICAST, undefined],
+  [nl.RTN_BLACKHOLE, EINVAL],
+  [nl.RTN_UNREACHABLE, EHOSTUNREACH],
+  [nl.RTN_PROHIBIT, EACCES],
 ]);
 
 /** Those of the main table. Of a route with several ways none is taken but the first. */
@@ -109,8 +109,8 @@ function parseRoute(body: Uint8Array): Route | undefined {
   if (body.length < nl.RTMSG_BYTES) return undefined;
   const told = attributes(body, nl.RTMSG_BYTES);
   const table = u32Of(told.get(nl.RTA_TABLE)) ?? (body[4] as number);
-  const error = routeErrors.get(body[7] as number);
-  if (table !== nl.RT_TABLE_MAIN || error === undefined) return undefined;
+  const type = body[7] as number;
+  if (table !== nl.RT_TABLE_MAIN || !routeErrors.has(type)) return undefined;
   const lengthBytes = addressBytesOf(body[0] as number);
   if (lengthBytes === 0) return undefined;
   return {
@@ -120,7 +120,7 @@ function parseRoute(body: Uint8Array): Route | undefined {
     linkIndex: u32Of(told.get(nl.RTA_OIF)) ?? 0,
     source: ipOf(told.get(nl.RTA_PREFSRC), lengthBytes),
     metric: u32Of(told.get(nl.RTA_PRIORITY)) ?? 0,
-    error,
+    error: routeErrors.get(type),
   };
 }
 

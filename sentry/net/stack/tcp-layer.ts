@@ -4,14 +4,15 @@
 import {
   EADDRINUSE,
   EADDRNOTAVAIL,
-  type Errno,
   EHOSTUNREACH,
+  isErrno,
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
 import { chargedTo } from '../../base/charged-to.ts';
 import type { MemoryAccount } from '../../base/memory-account.ts';
 import type { Timer } from '../../base/timer-queue.ts';
+import type { LeftoverConnections } from '../../kernel/network.ts';
 import type { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Endpoint, IpAddress } from '../inet/address.ts';
 import { getU16, getU32 } from '../ip/checksum.ts';
@@ -38,7 +39,7 @@ const MOST_LEFT = 4096;
 /** A connection in the Sentry, beside what waits in it. */
 const CONNECTION_BYTES = 3072;
 
-/** What carries segments: the stack. */
+/** Carries segments: the stack. */
 export interface SegmentCarrier {
   /** Payload of a segment without options on the way to `remote`; or why there is none. */
   segmentBytes(local: IpAddress, remote: IpAddress): SysResult;
@@ -73,14 +74,14 @@ export class PathConnection extends Connection {
   }
 }
 
-export class TcpLayer implements Wire {
+export class TcpLayer implements Wire, LeftoverConnections {
   readonly #host: StackHost;
   readonly #carrier: SegmentCarrier;
   readonly #sockets: Sockets;
   readonly #numbers: SequenceNumbers;
   readonly #connections = new Map<string, PathConnection>();
   readonly #halfOpen = new Set<PathConnection>();
-  readonly #halfOpenOf = new Map<Listener, number>();
+  readonly #halfOpenOf = new Map<object, number>();
   /** In TIME-WAIT or without a program, the oldest first. */
   readonly #left = new Set<PathConnection>();
   readonly #toFlush: PathConnection[] = [];
@@ -103,25 +104,6 @@ export class TcpLayer implements Wire {
     this.#numbers = new SequenceNumbers((bytes) => host.randomFill(bytes));
   }
 
-  /** For /proc/net/tcp. */
-  all(): Iterable<PathConnection> {
-    return this.#connections.values();
-  }
-
-  get size(): number {
-    return this.#connections.size;
-  }
-
-  get halfOpen(): number {
-    return this.#halfOpen.size;
-  }
-
-  /** Whether `local` may be used for a new connection to `remote`. */
-  isFree(local: Endpoint, remote: Endpoint): boolean {
-    const found = this.#connections.get(pairText(local, remote));
-    return found === undefined || mayBeReplaced(found, this.nowMs());
-  }
-
   /** Begins a connection. */
   connect(
     local: Endpoint,
@@ -131,7 +113,7 @@ export class TcpLayer implements Wire {
     account: MemoryAccount,
   ): Result<Connection> {
     const segmentBytes = this.#carrier.segmentBytes(local.ip, remote.ip);
-    if (segmentBytes < 0) return segmentBytes as Errno;
+    if (isErrno(segmentBytes)) return segmentBytes;
     const pair = pairText(local, remote);
     const found = this.#connections.get(pair);
     if (found !== undefined) {
@@ -140,15 +122,7 @@ export class TcpLayer implements Wire {
     }
     if (!account.hasRoom(CONNECTION_BYTES)) return EADDRINUSE;
     const first = this.#numbers.first(pair, this.nowMs());
-    const connection = this.#add(
-      pair,
-      local,
-      remote,
-      first,
-      segmentBytes as number,
-      tuning,
-      account,
-    );
+    const connection = this.#add(pair, local, remote, first, segmentBytes, tuning, account);
     connection.user = user;
     this.counts.opened += 1;
     connection.open();
@@ -239,25 +213,25 @@ export class TcpLayer implements Wire {
     // As Linux: with the queue of accept(2) full no new connection is begun.
     if (listener.acceptRoom <= 0) return;
     const segmentBytes = this.#carrier.segmentBytes(local.ip, remote.ip);
-    if (segmentBytes < 0) return;
+    if (isErrno(segmentBytes)) return;
     const now = this.nowMs();
-    const count = this.#halfOpenOf.get(listener) ?? 0;
+    const count = this.#halfOpenOf.get(listener.key) ?? 0;
     const isFull = this.#halfOpen.size >= MOST_HALF_OPEN || count > Math.max(listener.backlog, 8);
     if (isFull || !listener.account.hasRoom(CONNECTION_BYTES)) {
-      this.#sendCookie(pair, local, remote, segment, Number(segmentBytes));
+      this.#sendCookie(pair, local, remote, segment, segmentBytes);
       return;
     }
     const first = this.#numbers.first(pair, now);
     const { account } = listener;
     const tuning = listener.tuning();
-    const connection = this.#add(pair, local, remote, first, Number(segmentBytes), tuning, account);
+    const connection = this.#add(pair, local, remote, first, segmentBytes, tuning, account);
     connection.isPassive = true;
     connection.hasTimestamps = true;
     connection.hasSack = true;
     connection.listener = listener;
     connection.state = 'syn-received';
     this.#halfOpen.add(connection);
-    this.#halfOpenOf.set(listener, count + 1);
+    this.#halfOpenOf.set(listener.key, count + 1);
     takeSyn(connection, segment);
     connection.sendSyn();
   }
@@ -289,15 +263,9 @@ export class TcpLayer implements Wire {
     if (!this.#halfOpen.delete(connection)) return;
     const { listener } = connection;
     if (listener === undefined) return;
-    const count = (this.#halfOpenOf.get(listener) ?? 1) - 1;
-    if (count === 0) this.#halfOpenOf.delete(listener);
-    else this.#halfOpenOf.set(listener, count);
-  }
-
-  /** `listener` listens no more: what is half open there goes. */
-  stopListening(listener: Listener): void {
-    for (const connection of [...this.#halfOpen])
-      if (connection.listener === listener) connection.abort();
+    const count = (this.#halfOpenOf.get(listener.key) ?? 1) - 1;
+    if (count === 0) this.#halfOpenOf.delete(listener.key);
+    else this.#halfOpenOf.set(listener.key, count);
   }
 
   #sendCookie(
@@ -393,8 +361,8 @@ export class TcpLayer implements Wire {
     if (isNew ? place !== 0 : place < out.una || place >= Math.max(out.nxt, out.una + 1)) return;
     if (error.mtu > 0) {
       const segmentBytes = this.#carrier.segmentBytes(local.ip, remote.ip);
-      if (segmentBytes > 0) found.pathChanged(segmentBytes as number);
-    } else if (isNew && error.isHard) found.end(-error.errno as Errno);
+      if (segmentBytes > 0) found.pathChanged(segmentBytes);
+    } else if (isNew && error.isHard) found.end(error.errno);
   }
 
   /** Nobody on the link answers for the way to `remote`. */
@@ -408,6 +376,18 @@ export class TcpLayer implements Wire {
   endBatch(): void {
     if (this.#toFlush.length === 0) return;
     for (const connection of this.#toFlush.splice(0)) connection.flush();
+  }
+
+  /** Whether a connection that was closed has not delivered all that was written. */
+  areSending(): boolean {
+    for (const { state } of this.#connections.values())
+      if (state === 'fin-wait-1' || state === 'closing' || state === 'last-ack') return true;
+    return false;
+  }
+
+  /** Resets all connections. */
+  abandon(): void {
+    for (const connection of [...this.#connections.values()]) connection.abort();
   }
 
   // Wire

@@ -13,8 +13,8 @@ import {
   POLLWRNORM,
 } from '../../../abi/poll.ts';
 import type { MemoryAccount } from '../../base/memory-account.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
 import type { ByteRing } from '../../vfs/byte-ring.ts';
+import type { Sink, Source } from '../../vfs/io.ts';
 import { type CongestionControl, Cubic, Reno } from './congestion.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RoundTrip } from './round-trip.ts';
@@ -61,7 +61,7 @@ const QUICK_ACKS = 16;
 /** RFC 5961 7, for one connection. */
 const CHALLENGES_A_SECOND = 10;
 
-/** What a connection sends by, and tells time by. */
+/** Carries a connection's segments, and tells it the time. */
 export interface Wire {
   nowMs(): number;
   /** Sends a header with `length` bytes of `ring` from `skip` on, cut to `segmentBytes`. False: not now. */
@@ -93,7 +93,7 @@ export interface User {
   ended(error: number): void;
 }
 
-/** What a program may set. */
+/** The options that a program may set. */
 export interface Tuning {
   noDelay: boolean;
   cork: boolean;

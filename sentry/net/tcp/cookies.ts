@@ -45,7 +45,7 @@ export function keyedHash(key: Uint32Array, text: string): number {
   return (v1 ^ v3) >>> 0;
 }
 
-/** What a connection is known by: both ends. */
+/** Both ends, by which a connection is known, as a key. */
 export function pairText(local: Endpoint, remote: Endpoint): string {
   return local.ip + remote.ip + String.fromCharCode(local.port, remote.port);
 }
@@ -65,7 +65,7 @@ export class SequenceNumbers {
     return (keyedHash(this.#numberKey, pair) + Math.floor(nowMs * 250)) >>> 0;
   }
 
-  /** What timestamps of a connection begin with. */
+  /** The number that timestamps of a connection begin with. */
   timestampOffset(pair: string): number {
     return keyedHash(this.#offsetKey, pair);
   }

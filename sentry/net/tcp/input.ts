@@ -15,7 +15,7 @@ const TIMESTAMP_BYTES = 12;
 const TIMESTAMP_AGE_MS = 24 * 24 * 3600 * 1000;
 export const TIME_WAIT_MS = 60_000;
 
-/** What is to be done with a segment that is not for this connection. */
+/** Whether a segment was taken, or is to be answered with RST. */
 export type Verdict = 'taken' | 'reset';
 
 /** 'reset': the segment is to be answered with RST (it acknowledges what was never sent). */
@@ -81,9 +81,9 @@ function receiveInSynSent(connection: Connection, segment: Segment): Verdict {
     connection.sendSyn();
     return 'taken';
   }
-  if (connection.hasTimestamps) measureSyn(connection);
+  measureSyn(connection);
   establish(connection);
-  receiveData(connection, segment, 1 - 1);
+  receiveData(connection, segment, 0);
   connection.acknowledgeSoon(true);
   return 'taken';
 }
@@ -159,7 +159,7 @@ function receiveReset(connection: Connection, place: number): void {
 function completeHandshake(connection: Connection, segment: Segment): Verdict {
   const ack = placeOf(segment.acknowledgement, connection.first, 1);
   if (ack !== 1) return 'reset';
-  if (connection.tries === 0) measureSyn(connection);
+  measureSyn(connection);
   establish(connection);
   connection.peerWindow = segment.window << connection.sendScale;
   connection.mostPeerWindow = connection.peerWindow;

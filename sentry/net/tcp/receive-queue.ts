@@ -55,7 +55,8 @@ export class ReceiveQueue {
     const promised = this.edge - this.next;
     const room = this.capacityBytes - this.ring.length;
     if (room - promised < segmentBytes) return false;
-    return promised < segmentBytes || room - promised >= this.capacityBytes / 4;
+    // The scale rounds what the peer sees down, and it may wait for room for a whole segment.
+    return promised < 2 * segmentBytes || room - promised >= this.capacityBytes / 4;
   }
 
   /** Takes a payload. How many bytes can be read now that could not before. */

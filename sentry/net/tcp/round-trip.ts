@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The round trip time and how long an acknowledgement is waited for (RFC 6298), in milliseconds.
 
-/** As Linux: RFC 6298 2.4 says a second, which no one waits any more. */
+/** Linux's; RFC 6298 2.4 says a second, which no one waits any more. */
 const LEAST_RTO_MS = 200;
 const MOST_RTO_MS = 120_000;
 const INITIAL_RTO_MS = 1000;

@@ -8,9 +8,6 @@ export const SYN = 2;
 export const RST = 4;
 export const PSH = 8;
 export const ACK = 16;
-export const URG = 32;
-export const ECE = 64;
-export const CWR = 128;
 
 const END = 0;
 const NOP = 1;
@@ -30,7 +27,7 @@ export class Segment {
   sequence = 0;
   acknowledgement = 0;
   flags = 0;
-  /** As it is in the header: not scaled. */
+  /** The field of the header, not scaled. */
   window = 0;
   urgent = 0;
   /** 0: not said. */
@@ -81,7 +78,7 @@ export class Segment {
     this.sacks.length = 0;
   }
 
-  /** What cannot be read ends the options, as with Linux. */
+  /** An option that cannot be read ends them, as with Linux. */
   #parseOptions(bytes: Uint8Array, from: number, to: number): void {
     let at = from;
     while (at < to) {

@@ -6,7 +6,7 @@ import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { CongestionControl } from './congestion.ts';
 import type { RoundTrip } from './round-trip.ts';
 
-/** Of one connection; more are only there where a program sends single bytes. */
+/** The most of one connection; a program that sends single bytes would have more. */
 const MOST_FLIGHTS = 2048;
 const DUPLICATES = 3;
 
@@ -23,7 +23,7 @@ export interface Flight {
 export interface Acknowledged {
   /** Bytes (and FIN) newly acknowledged, selectively or not. */
   delivered: number;
-  /** Of a segment that went once: milliseconds; -1: none. */
+  /** The round trip of a segment that went once, in milliseconds; -1: none. */
   sampleMs: number;
   foundLoss: boolean;
 }
@@ -60,10 +60,6 @@ export class SendQueue {
     return this.finPlace === undefined ? this.ring.end + 1 : this.finPlace + 1;
   }
 
-  get unsentBytes(): number {
-    return this.ring.end + 1 - Math.min(this.nxt, this.ring.end + 1);
-  }
-
   get isRecovering(): boolean {
     return this.recoverUntil >= 0;
   }
@@ -74,14 +70,6 @@ export class SendQueue {
 
   get mayRecordMore(): boolean {
     return this.#flights.length < MOST_FLIGHTS;
-  }
-
-  get firstFlight(): Flight | undefined {
-    return this.#flights[0];
-  }
-
-  get lastFlight(): Flight | undefined {
-    return this.#flights.at(-1);
   }
 
   /** Takes note of new bytes that go now. */

@@ -2,7 +2,7 @@
 // Docker's resolver for user-defined networks: it listens on 127.0.0.11 in the container's network
 // namespace on the host, where no packet of the guest's gets. Queries to that address go by a socket
 // that the launcher connected to it, under numbers of their own, and the answers back to who asked.
-import { ECONNREFUSED, ENOBUFS, type SysResult } from '../../../abi/errno.ts';
+import { ECONNREFUSED, ENOBUFS, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { POLLIN } from '../../../abi/poll.ts';
 import { native } from '../../../native/addon.ts';
 import type { HostFdWatcher, Platform } from '../../platform/platform.ts';
@@ -53,7 +53,7 @@ export class ResolverRelay implements HostFdWatcher {
     const sent = native.write(this.#hostFd, asked, 0, asked.length);
     // An error that is told now is that of an earlier query: nobody listens.
     if (sent === ECONNREFUSED) return ECONNREFUSED;
-    if (sent < 0) return ENOBUFS;
+    if (isErrno(sent)) return ENOBUFS;
     for (const oldest of this.#pending.keys()) {
       if (this.#pending.size < MOST_PENDING) break;
       this.#pending.delete(oldest);
@@ -84,7 +84,7 @@ export class ResolverRelay implements HostFdWatcher {
         this.#refused();
         continue;
       }
-      if (length < 0) return;
+      if (isErrno(length)) return;
       if (length >= HEADER_BYTES) this.#answered(buffer.slice(0, length));
     }
   }
