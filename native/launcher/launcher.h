@@ -225,6 +225,7 @@ void let_preserved_go(const struct container *container);
  */
 void enter_container(struct options *options);
 void enter_root(struct options *options);
+void tell_missing_network(const struct container *container);
 /*
  * A connection to the control socket, with standard input, output and error sent, and a Gofer's
  * socket or -1.

@@ -219,7 +219,7 @@ static int open_link(int index) {
 
 /*
  * Two stacks behind one address would reset each other's connections. The name is the namespace's,
- * and gone with the last process that holds the socket: the Sentry.
+ * and gone with the last process that holds the socket: the Sentry. -1: another sandbox has it.
  */
 static int lock_namespace(void) {
   static const char name[] = "runts-network";
@@ -228,13 +228,10 @@ static int lock_namespace(void) {
   memcpy(address.sun_path + 1, name, sizeof name - 1);
   socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof name);
   if (fd < 0) fatal("network sandbox: socket: %s", strerror(errno));
-  if (bind(fd, (struct sockaddr *)&address, length) < 0) {
-    fatal(
-        "network sandbox: this network namespace is taken by another sandbox (%s); sandboxes "
-        "that share one need --network host",
-        strerror(errno));
-  }
-  return fd;
+  if (bind(fd, (struct sockaddr *)&address, length) == 0) return fd;
+  if (errno != EADDRINUSE) fatal("network sandbox: a name: %s", strerror(errno));
+  close(fd);
+  return -1;
 }
 
 /* Docker's resolver for networks with names is on the namespace's own loopback. */
@@ -259,26 +256,41 @@ static int hand_over(const struct links *links) {
   return high(pair[0], "links");
 }
 
+/* A container gets a loopback then, and is told so. */
+static int without_network(const struct sandbox *sandbox, const char *why) {
+  if (sandbox->options.mode == MODE_COMMAND && why != NULL) fatal("network sandbox: %s", why);
+  tell_missing_network(&sandbox->options.container);
+  return sandbox->null;
+}
+
+static void fill(struct links *links, int route) {
+  ask(links, route, RTM_GETADDR, sizeof(struct rtgenmsg));
+  ask(links, route, RTM_GETROUTE, sizeof(struct rtmsg));
+  ask(links, route, RTM_GETNEIGH, sizeof(struct ndmsg));
+  links->fds[LINKS_RESOLVER] = connect_resolver();
+  for (int i = 0; i < links->count; i++) {
+    links->fds[LINKS_FIRST + i] = open_link(links->indexes[i]);
+  }
+  quiet_host(route);
+}
+
 int take_over_network(const struct sandbox *sandbox) {
   struct links links = {.count = 0};
-  if (!is_own_namespace()) return sandbox->null;
+  if (!is_own_namespace()) return without_network(sandbox, NULL);
   int route = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   links.fds[LINKS_TOLD] = memfd_create("runts-network", MFD_CLOEXEC);
   if (route < 0 || links.fds[LINKS_TOLD] < 0) fatal("network sandbox: %s", strerror(errno));
   ask(&links, route, RTM_GETLINK, sizeof(struct ifinfomsg));
-  if (links.count > 0) {
-    ask(&links, route, RTM_GETADDR, sizeof(struct rtgenmsg));
-    ask(&links, route, RTM_GETROUTE, sizeof(struct rtmsg));
-    ask(&links, route, RTM_GETNEIGH, sizeof(struct ndmsg));
-    links.fds[LINKS_LOCK] = lock_namespace();
-    links.fds[LINKS_RESOLVER] = connect_resolver();
-    for (int i = 0; i < links.count; i++) links.fds[LINKS_FIRST + i] = open_link(links.indexes[i]);
-    quiet_host(route);
+  links.fds[LINKS_LOCK] = links.count > 0 ? lock_namespace() : -1;
+  int result = sandbox->null;
+  if (links.count > 0 && links.fds[LINKS_LOCK] < 0) {
+    result = without_network(sandbox, "another sandbox has this network namespace");
+  } else if (links.count > 0) {
+    fill(&links, route);
+    result = hand_over(&links);
+    for (int i = LINKS_LOCK; i < LINKS_FIRST + links.count; i++) close(links.fds[i]);
   }
-  close(route);
-  int result = links.count > 0 ? hand_over(&links) : sandbox->null;
   close(links.fds[LINKS_TOLD]);
-  for (int i = LINKS_LOCK; links.count > 0 && i < LINKS_FIRST + links.count; i++)
-    close(links.fds[i]);
+  close(route);
   return result;
 }

@@ -79,7 +79,7 @@ export class Lab {
   }
 }
 
-/** Puts a bridge that loses, repeats and reorders between both sides. Ends with the function that it answers. */
+/** Puts a bridge that spoils what it carries between both sides; it ends by the function answered. */
 export async function spoil(lab: Lab, words: readonly string[]): Promise<() => void> {
   const middle = `${lab.name}m`;
   const script = join(root, 'test/network/programs/lossy-bridge.py');

@@ -235,7 +235,7 @@ print(s.recv(4).decode()); s.recv(1)
     await connectionOf(servers[0] as Server);
     const second = await lab.inSandbox(['true']);
     expect(second.code).toBe(125);
-    expect(second.stderr).toMatch(/network namespace is taken by another sandbox/);
+    expect(second.stderr).toMatch(/another sandbox has this network namespace/);
     for (const socket of openSockets.splice(0)) socket.destroy();
     expect((await held).stdout).toBe('here\n');
     expect((await lab.inSandbox(['true'])).code).toBe(0);

@@ -75,7 +75,8 @@ export class SequenceNumbers {
     let size = segmentSizes.length - 1;
     while (size > 0 && (segmentSizes[size] as number) > segmentBytes) size -= 1;
     const step = Math.floor(nowMs / STEP_MS);
-    return ((this.#mac(pair, theirs, step) & 0xffff_ffe0) | ((step & 3) << 3) | size) >>> 0;
+    const told = ((step & 3) << 3) | size;
+    return ((this.#mac(pair, theirs, step, told) & 0xffff_ffe0) | told) >>> 0;
   }
 
   /** The segment size in a cookie that came back, or undefined where it is none of ours. */
@@ -84,14 +85,15 @@ export class SequenceNumbers {
     for (let age = 0; age < MOST_STEPS; age += 1) {
       const step = now - age;
       if ((step & 3) !== ((cookie >>> 3) & 3)) continue;
-      if (((this.#mac(pair, theirs, step) ^ cookie) & 0xffff_ffe0) === 0)
+      if (((this.#mac(pair, theirs, step, cookie & 31) ^ cookie) & 0xffff_ffe0) === 0)
         return segmentSizes[cookie & 7];
     }
     return undefined;
   }
 
-  #mac(pair: string, theirs: number, step: number): number {
-    const number = String.fromCharCode(theirs & 0xffff, theirs >>> 16, step & 0xffff, step >>> 16);
+  #mac(pair: string, theirs: number, step: number, told: number): number {
+    const words = [theirs & 0xffff, theirs >>> 16, step & 0xffff, step >>> 16, told];
+    const number = String.fromCharCode(...words);
     return keyedHash(this.#cookieKey, pair + number);
   }
 }
