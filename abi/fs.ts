@@ -56,6 +56,16 @@ export const SOCKFS_MAGIC = 0x534f434b;
 export const ANON_INODE_FS_MAGIC = 0x09041934;
 export const CGROUP2_SUPER_MAGIC = 0x63677270;
 export const MQUEUE_MAGIC = 0x19800202;
+export const FUSE_SUPER_MAGIC = 0x65735546;
+export const NFS_SUPER_MAGIC = 0x6969;
+export const SMB_SUPER_MAGIC = 0x517b;
+export const CIFS_SUPER_MAGIC = 0xff534d42;
+export const SMB2_SUPER_MAGIC = 0xfe534d42;
+export const CEPH_SUPER_MAGIC = 0x00c36400;
+export const AFS_SUPER_MAGIC = 0x5346414f;
+export const AFS_FS_MAGIC = 0x6b414653;
+export const CODA_SUPER_MAGIC = 0x73757245;
+export const OCFS2_SUPER_MAGIC = 0x7461636f;
 
 /** struct statfs, x86-64. */
 export const statfsLayout = {

@@ -14,6 +14,10 @@ export const FICLONE = 0x4004_9409;
 export const FS_IOC_GETFLAGS = 0x8008_6601;
 export const FS_IOC_SETFLAGS = 0x4008_6602;
 
+export const FIOSETOWN = 0x8901;
+export const SIOCSPGRP = 0x8902;
+export const FIOGETOWN = 0x8903;
+export const SIOCGPGRP = 0x8904;
 export const SIOCATMARK = 0x8905;
 export const SIOCGIFNAME = 0x8910;
 export const SIOCGIFCONF = 0x8912;

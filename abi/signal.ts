@@ -64,6 +64,13 @@ export const SI_ASYNCIO = -4;
 export const SI_SIGIO = -5;
 export const SI_TKILL = -6;
 
+/** si_code of SIGIO and of F_SETSIG's signals. */
+export const POLL_IN = 1;
+export const POLL_OUT = 2;
+export const POLL_ERR = 4;
+export const POLL_PRI = 5;
+export const POLL_HUP = 6;
+
 export const ILL_ILLOPN = 2;
 export const FPE_INTDIV = 1;
 export const SEGV_MAPERR = 1;

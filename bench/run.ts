@@ -6,6 +6,7 @@ import { engines, isUsable } from './engines.ts';
 import { fileBenchmarks } from './files.ts';
 import { idleBenchmarks } from './idle.ts';
 import { lifecycleBenchmarks } from './lifecycle.ts';
+import { manyBenchmarks } from './many.ts';
 import { microBenchmarks } from './micro.ts';
 import { programBenchmarks } from './programs.ts';
 import { printSamples } from './samples.ts';
@@ -36,6 +37,7 @@ if (wanted('programs'))
   printSamples('programs', 'ms', names, programBenchmarks(usable, some('programs')));
 if (wanted('servers'))
   printSamples('servers', 'us', names, serverBenchmarks(usable, some('servers')));
+if (wanted('many')) printSamples('many at once', 'us', names, await manyBenchmarks(usable));
 if (wanted('idle')) printTable('an idle sandbox', '', names, await idleBenchmarks(usable));
 if (wanted('files')) fileBenchmarks();
-if (wanted('lifecycle')) await lifecycleBenchmarks();
+if (wanted('lifecycle')) await lifecycleBenchmarks(some('lifecycle'));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry of the Gofer process. The launcher has made its namespaces and put the attach points where they stay;
 // once the sealer has taken everything else away and the filter is on, it serves.
-import { EIO, isErrno, type SysResult } from '../abi/errno.ts';
+import { EIO, errnoName, isErrno, type SysResult } from '../abi/errno.ts';
 import { native } from '../native/addon.ts';
 import { useBaselineCompiler } from '../native/baseline-compiler.ts';
 import { awaitThreads, installFilter, sealRoot } from '../native/confinement.ts';
@@ -46,13 +46,18 @@ function main(config: GoferConfig): SysResult {
   });
 }
 
+function tell(reason: string): void {
+  const text = Buffer.from(`gofer: ${reason}\n`);
+  native.write(STDERR_LOG, text, 0, text.length);
+}
+
 startAs('gofer', () => {
   let result: SysResult;
   try {
     result = main(JSON.parse(launcherArgument()) as GoferConfig);
+    if (isErrno(result)) tell(errnoName(result));
   } catch (error) {
-    const text = Buffer.from(`gofer: ${error instanceof Error ? error.stack : String(error)}\n`);
-    native.write(STDERR_LOG, text, 0, text.length);
+    tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
     result = EIO;
   }
   native.exitNow(isErrno(result) ? 1 : 0);

@@ -8,6 +8,7 @@ import type { ConfineCalls } from './addon/confine.ts';
 import type { EngineCalls } from './addon/engine.ts';
 import type { FileCalls } from './addon/files.ts';
 import type { FootprintCalls } from './addon/footprint.ts';
+import type { HostWorkCalls } from './addon/host-work.ts';
 import type { InetCalls } from './addon/inet.ts';
 import type { PlatformCalls } from './addon/platform.ts';
 import type { ProcessCalls } from './addon/process.ts';
@@ -25,6 +26,7 @@ export interface Native
     PlatformCalls,
     ClockCalls,
     FootprintCalls,
+    HostWorkCalls,
     EngineCalls {}
 
 /** Loaded once, when this module is first imported (before the process is confined). */

@@ -31,6 +31,8 @@ const settledNames: ReadonlySet<string> = new Set([
   'DelayedTaskSche',
   'node-V8Worker',
   'SignalInspector',
+  // Of native/addon/host-work.c.
+  'runts-work',
   // For `runts do --profile`.
   'v8:ProfEvntProc',
 ]);

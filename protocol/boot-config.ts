@@ -231,6 +231,8 @@ export interface SandboxConfig {
   readonly platform: 'systrap';
   /** Rewrite system call instructions of guests that trap often. */
   readonly patching: boolean;
+  /** Guest threads wait and wake on private futexes without the Sentry. */
+  readonly hostFutexes: boolean;
   /**
    * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
    * started in. 'sandbox': that namespace's interfaces, with the Sentry's own stack.

@@ -45,10 +45,17 @@ export type ConnectionRequest =
    * only answers. Nothing is done for its processes in between. No descriptors.
    */
   | { readonly type: 'pause'; readonly container: string }
-  | { readonly type: 'resume'; readonly container: string };
+  | { readonly type: 'resume'; readonly container: string }
+  /**
+   * The sandbox's system calls are counted from now on: 'counting' is the answer, and 'report' that
+   * to the next line, whatever it says. No descriptors.
+   */
+  | { readonly type: 'stats'; readonly container: string };
 
 /** Those that make a process. */
 export type ProcessRequest = Extract<ConnectionRequest, { readonly type: 'exec' | 'create' }>;
+
+export type StatsRequest = Extract<ConnectionRequest, { readonly type: 'stats' }>;
 
 /** The containers whose namespaces a container of a pod is in, where it has none of its own. */
 export interface JoinedNamespaces {
@@ -73,6 +80,9 @@ export type ControlEvent =
   | { readonly type: 'updated' }
   | { readonly type: 'paused' }
   | { readonly type: 'resumed' }
+  | { readonly type: 'counting' }
+  /** The counts, as a string of JSON. Nothing follows. */
+  | { readonly type: 'report'; readonly text: string }
   /** Something for the user to know, while the guest goes on. */
   | { readonly type: 'warning'; readonly text: string }
   /** The sandbox cannot start or go on. `code` is for the shell. Nothing follows. */
@@ -93,6 +103,8 @@ function words(event: ControlEvent): string {
       return `warning ${event.text}`;
     case 'processes':
       return ['processes', ...event.pids].join(' ');
+    case 'report':
+      return `report ${JSON.stringify(event.text)}`;
     case 'failed':
       return `failed ${event.code} ${event.text}`;
     default:

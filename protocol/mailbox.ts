@@ -8,16 +8,16 @@ export const STUB_TEXT_BYTES = 0x10000;
 export const STUB_GLOBAL_OFFSET = 0x10000;
 export const STUB_PROCESS_OFFSET = 0x11000;
 export const STUB_MAILBOX_OFFSET = 0x100000;
-export const STUB_MAILBOX_BYTES = 0x1000000;
-export const STUB_AREAS_OFFSET = 0x2000000;
+export const STUB_MAILBOX_BYTES = 0x2000000;
+export const STUB_AREAS_OFFSET = 0x2200000;
 export const STUB_AREA_BYTES = 0x10000;
 /** The top of each area is left free, so that a stack pointer never equals the next area's start. */
 export const STUB_AREA_RESERVED = 0x100;
 /** The most that a memory call of a stub may be about. */
 export const STUB_PIECE_BYTES = 0x10000000;
 export const STUB_SLOTS = 4096;
-export const SLOT_BYTES = 4096;
-export const SLOT_WORDS = 1024;
+export const SLOT_BYTES = 8192;
+export const SLOT_WORDS = 2048;
 export const STUB_RANGE_BYTES = STUB_AREAS_OFFSET + STUB_SLOTS * STUB_AREA_BYTES;
 /** "runtstub", low and high half. */
 export const STUB_MAGIC_LOW = 0x746e7572;
@@ -91,9 +91,9 @@ export const OP_SHOW_ARGUMENTS = 11;
 export const OP_SHOW_NAME = 12;
 
 /**
- * Rewrites the system call instruction before addr + SITE_BYTES into a jump to extra1, an entry of
- * the table; extra0 = its number, prot = of the code, flags: 1 where the table is to be made first.
- * Whatever hinders that, the site stays as it is and no error is reported.
+ * Rewrites the system call instruction before addr into a jump to extra1, an entry of the table;
+ * extra0 = its number, prot = of the code, flags: 1 where the table is to be made first, 2 where no
+ * other thread can run there. Whatever hinders that, the site stays as it is and no error is reported.
  */
 export const OP_PATCH = 13;
 
@@ -109,6 +109,8 @@ export const TABLE_BYTES = 0x10000;
 export const TABLE_ENTRY_BYTES = 64;
 /** mov $number, %eax; syscall. */
 export const SITE_BYTES = 7;
+/** The same with instructions between the two. */
+export const MOST_SITE_BYTES = 13;
 
 /** Word offsets in struct slot. 64-bit fields take two words, low half first. */
 export const SLOT = {
@@ -136,7 +138,9 @@ export const SLOT = {
   ops: 80,
   kept: 272,
   answers: 273,
-  window: 280,
+  dozes: 280,
+  futexWaiters: 284,
+  window: 540,
 } as const;
 export const SLOT_CALL_WORDS = 14;
 export const SLOT_OPERATIONS = 16;
@@ -147,6 +151,18 @@ export const SLOT_OPERATIONS = 16;
  */
 export const KEPT = { getpid: 0, gettid: 1, getuid: 2, geteuid: 3, getgid: 4, getegid: 5 } as const;
 export const KEPT_ANSWERS = 8;
+/**
+ * Further bits of `kept`. The thread waits and wakes on private futexes by itself
+ * (native/stub/futex.h), also with a time-out; and it may answer sched_yield where processors are free.
+ */
+export const KEPT_FUTEX = 8;
+export const KEPT_TIMED_FUTEX = 9;
+export const KEPT_YIELD = 10;
+/**
+ * Words in `futexWaiters` of slot 0: not 0 where threads of the process wait in the Sentry on a
+ * private futex at an address with that hash.
+ */
+export const FUTEX_BUCKETS = 256;
 
 /** Word offsets in struct operation. */
 export const OPERATION = {
@@ -162,7 +178,7 @@ export const OPERATION = {
 export const OPERATION_WORDS = 12;
 
 /** Word offsets in struct global_page. */
-export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2 } as const;
+export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2, futexPauses: 3, clock: 16 } as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
 /** Bytes of struct zygote_init before the filter: magic, base, filter_instructions, reserved. */

@@ -58,7 +58,8 @@ function addLimits(command: Command): void {
     .option('--pids <count>', 'processes and threads that the guest may have')
     .option('--timeout <time>', 'end the sandbox after this time (exit code 124)')
     .option('--platform <name>', 'how guest code runs: systrap', 'systrap')
-    .option('--no-patching', 'leave the system call instructions of programs as they are: slower');
+    .option('--no-patching', 'leave the system call instructions of programs as they are: slower')
+    .option('--no-host-futexes', 'let threads wait for one another in the Sentry only: slower');
 }
 
 function addTracing(command: Command): void {

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { attachValues } from './attached-values.ts';
 import { addDo } from './cli-do.ts';
 import { addOciCommands } from './cli-oci.ts';
+import type { StatsOptions } from './commands/debug-stats.ts';
 import type { InstallOptions } from './commands/install.ts';
 import { Failure } from './failure.ts';
 import { hintFor } from './foreign-options.ts';
@@ -138,6 +139,17 @@ function addDebug(program: Command): void {
       const { printProfile } = await import('./commands/debug-profile.ts');
       printProfile(file, options);
     });
+  debug
+    .command('stats')
+    .description('count the system calls of a running container for a while')
+    .argument('<container-id>')
+    .option('--for <time>', 'how long', '5s')
+    .action((id: string, options: StatsOptions) =>
+      inContext(program.opts<GlobalOptions>(), async (context) => {
+        const { printStats } = await import('./commands/debug-stats.ts');
+        await printStats(context, id, options);
+      }),
+    );
   debug
     .command('seccomp')
     .description('print the host calls that the processes of a sandbox may make')

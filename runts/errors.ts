@@ -251,6 +251,10 @@ export const failures = {
     about: 'ps(1) of the host failed, or prints no column PID.',
     remedy: 'Pass options of ps that print it (`runts ps ID -ef`), or use `--format json`.',
   },
+  RUNTS_E_SENTRY: {
+    about: 'The Sentry of a container does not answer, or refuses what it was asked.',
+    remedy: 'See that the container runs and is not paused; the message has the reason.',
+  },
   RUNTS_E_TIMELINE: {
     about: '`runts debug boot-timeline` could not start its sandbox, or read its log.',
     remedy: 'Try `runts do true` by itself.',

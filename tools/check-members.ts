@@ -15,11 +15,7 @@ const byName = 'set and read by its name: syscalls/socket-options.ts';
 /** Members that are used in a way this check cannot see, each with the way. */
 const usedUnseen: ReadonlyMap<string, string> = new Map([
   ['SocketOptions.passSecurity', byName],
-  ['SocketOptions.outOfBandInline', byName],
-  ['SocketOptions.dontRoute', byName],
   ['SocketOptions.noCheck', byName],
-  ['SocketOptions.timestamp', byName],
-  ['SocketOptions.timestampNs', byName],
   ['Timeline.toString', 'by string conversion'],
 ]);
 

@@ -18,6 +18,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['comments', 'node', 'tools/check-comments.ts'],
   ['compatibility page', 'node', 'tools/gen-compatibility.ts', '--check'],
   ['errors page', 'node', 'tools/gen-errors.ts', '--check'],
+  ['socket options page', 'node', 'tools/gen-socket-options.ts', '--check'],
   ['C format', 'node', 'tools/format-c.ts'],
 ];
 

@@ -37,6 +37,7 @@ extern const struct addon_function confine_functions[];
 extern const struct addon_function platform_functions[];
 extern const struct addon_function clock_functions[];
 extern const struct addon_function footprint_functions[];
+extern const struct addon_function host_work_functions[];
 extern const struct addon_function engine_functions[];
 
 /* Declares argv[0..count) (undefined where the caller passed fewer). */

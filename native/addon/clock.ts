@@ -8,6 +8,8 @@ export interface ClockCalls {
    * calls below.
    */
   startClock(): SysResult;
+  /** Keeps a copy of the parameters in a page that lives as long as the process, for the stubs. */
+  copyClock(page: Uint8Array, offset: number): SysResult;
   /** The sandbox's CLOCK_MONOTONIC: the same that guests read through the vDSO. */
   monotonicNs(): number;
   /** CLOCK_REALTIME as seconds and nanoseconds in out[0], out[1]. */

@@ -22,6 +22,7 @@ NAPI_MODULE_INIT() {
   register_all(env, exports, platform_functions);
   register_all(env, exports, clock_functions);
   register_all(env, exports, footprint_functions);
+  register_all(env, exports, host_work_functions);
   register_all(env, exports, engine_functions);
   return exports;
 }

@@ -123,6 +123,7 @@ void start_launcher(struct sandbox *sandbox) {
   fill_given();
   setsid(); /* the terminal's signals are for the command line, which forwards them */
   find_identity(sandbox);
+  own_mounts(sandbox);
   if (options->container.joins) {
     make_gofer_descriptors(sandbox);
   } else {

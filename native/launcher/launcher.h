@@ -282,6 +282,11 @@ void drop_all_capabilities(void);
 void keep_file_capabilities(bool writable);
 
 /* root.c */
+/*
+ * Root of a user namespace may live among mounts of another (`unshare -U` alone), of which it may copy
+ * none. Then the launcher gets a mount namespace of its own, which has the same mounts.
+ */
+void own_mounts(const struct sandbox *sandbox);
 /* For one child: a detached tree can be mounted once. Nothing happens for an ordinary user. */
 void open_privileged_trees(struct sandbox *sandbox, bool gofer);
 void close_trees(struct sandbox *sandbox);

@@ -263,6 +263,13 @@ static int without_network(const struct sandbox *sandbox, const char *why) {
   return sandbox->null;
 }
 
+/* Of an ordinary user a container may be in a namespace over which he has no rights. */
+static bool may_take_over(void) {
+  int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
 static void fill(struct links *links, int route) {
   ask(links, route, RTM_GETADDR, sizeof(struct rtgenmsg));
   ask(links, route, RTM_GETROUTE, sizeof(struct rtmsg));
@@ -277,6 +284,7 @@ static void fill(struct links *links, int route) {
 int take_over_network(const struct sandbox *sandbox) {
   struct links links = {.count = 0};
   if (!is_own_namespace()) return without_network(sandbox, NULL);
+  if (!may_take_over()) return without_network(sandbox, strerror(errno));
   int route = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   links.fds[LINKS_TOLD] = memfd_create("runts-network", MFD_CLOEXEC);
   if (route < 0 || links.fds[LINKS_TOLD] < 0) fatal("network sandbox: %s", strerror(errno));

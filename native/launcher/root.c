@@ -280,6 +280,18 @@ void enter_empty_root(void) {
   close(root);
 }
 
+void own_mounts(const struct sandbox *sandbox) {
+  if (!sandbox->privileged) return;
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree >= 0) {
+    close(tree);
+    return;
+  }
+  if (errno != EPERM) return;
+  if (unshare(CLONE_NEWNS) < 0) fatal_namespaces("making namespaces");
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fatal_namespaces("private mounts");
+}
+
 void open_privileged_trees(struct sandbox *sandbox, bool gofer) {
   if (!sandbox->privileged) return;
   open_trees(sandbox);

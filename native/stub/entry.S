@@ -80,6 +80,17 @@ stub_touch_fault:
         mov     $1, %eax
         ret
 
+/* long stub_load(at): the word there, or -1 after a fault. */
+        .globl stub_load, stub_load_insn, stub_load_fault
+        .hidden stub_load, stub_load_insn, stub_load_fault
+stub_load:
+stub_load_insn:
+        mov     (%rdi), %eax
+        ret
+stub_load_fault:
+        mov     $-1, %rax
+        ret
+
 /*
  * A patched call (patch.h): r11 is its entry of the table, rax and rcx are free. The block at %gs
  * holds what the guest shall have again; whoever has a %gs of his own makes the call by a trap.
@@ -105,9 +116,9 @@ stub_touch_fault:
 #define BLOCK_REASON 132
 #define ENTRY_AFTER 16
 #define ENTRY_NUMBER 24
-#define ENTRY_SLOW 41
+#define ENTRY_SLOW 56
 /* patch.h compares these with protocol/mailbox.ts. */
-#define AREAS_OFFSET 0x2000000
+#define AREAS_OFFSET 0x2200000
 #define AREAS_BYTES 0x10000000
 #define BLOCK_IN_AREA 0xff00
 
@@ -124,6 +135,25 @@ stub_touch_fault:
         mov     %gs:BLOCK_RAX, %rax
         mov     %gs:BLOCK_RSP, %rsp
         .endm
+
+/*
+ * long stub_doze(word, operation, value, timeout): futex(2) in a patched call. A signal that comes
+ * before the wait has begun takes the thread to stub_doze_interrupted: none is slept through.
+ */
+        .globl stub_doze, stub_doze_start, stub_doze_end, stub_doze_interrupted
+        .hidden stub_doze, stub_doze_start, stub_doze_end, stub_doze_interrupted
+stub_doze:
+        mov     %rcx, %r10
+        mov     $202, %eax
+stub_doze_start:
+        cmpl    $0, %gs:BLOCK_INTERRUPTED
+        jne     stub_doze_interrupted
+        syscall
+stub_doze_end:
+        ret
+stub_doze_interrupted:
+        mov     $-4, %rax
+        ret
 
         .globl stub_call_entry, stub_call_exit, stub_call_exit_end, stub_call_trap
         .hidden stub_call_entry, stub_call_exit, stub_call_exit_end, stub_call_trap

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
+
 /* Indexes of frame->gregs: struct sigcontext. */
 enum {
   GREG_R8,

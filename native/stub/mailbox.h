@@ -4,7 +4,7 @@
  * the Sentry agree on. Their numbers are in protocol/mailbox.ts, with which the members are
  * compared below.
  *
- * A guest process has one mailbox: a memfd of 16 MiB, 4096 slots of one page, slot i for the
+ * A guest process has one mailbox: a memfd of 32 MiB, 4096 slots of two pages, slot i for the
  * thread that owns thread area i. Either side writes a slot only when it is its turn:
  *   stub:   fills the slot, state := POSTED (SLEEPING once it gives up spinning)
  *   Sentry: fills the order, state := ANSWERED; or DEFERRED to send a spinning stub to sleep.
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "protocol.h"
+#include "vdso/params.h"
 
 #define STUB_MAGIC ((uint64_t)STUB_MAGIC_HIGH << 32 | STUB_MAGIC_LOW) /* "runtstub" */
 
@@ -62,7 +63,12 @@ struct slot {
   struct operation ops[SLOT_OPERATIONS];
   uint32_t kept; /* bits of KEPT: whose answers stand in `answers` */
   uint32_t answers[KEPT_ANSWERS - 1];
-  uint8_t window[2976];
+  uint32_t dozes;      /* how often this thread has waited by itself */
+  uint32_t spin_rest;  /* waits before it spins again, and how often it has done so in vain */
+  uint32_t spin_fails; /* (futex.h) */
+  uint32_t yields;
+  uint32_t futex_waiters[FUTEX_BUCKETS]; /* slot 0 only, of the Sentry's */
+  uint8_t window[6032];
 };
 
 /* protocol/mailbox.ts counts in words of 32 bits. */
@@ -92,6 +98,8 @@ ASSERT_WORD(slot, fp_addr, SLOT_FP_ADDR);
 ASSERT_WORD(slot, ops, SLOT_OPS);
 ASSERT_WORD(slot, kept, SLOT_KEPT);
 ASSERT_WORD(slot, answers, SLOT_ANSWERS);
+ASSERT_WORD(slot, dozes, SLOT_DOZES);
+ASSERT_WORD(slot, futex_waiters, SLOT_FUTEX_WAITERS);
 ASSERT_WORD(slot, window, SLOT_WINDOW);
 _Static_assert(sizeof(((struct slot *)0)->call) == 4 * SLOT_CALL_WORDS, "protocol/mailbox.ts");
 _Static_assert(sizeof(struct slot) == SLOT_BYTES && SLOT_BYTES == 4 * SLOT_WORDS,
@@ -113,10 +121,15 @@ struct global_page {
   uint32_t spin_count; /* PAUSE instructions a stub may spend before it sleeps */
   uint32_t
       turns; /* what the Sentry has dealt with so far; 0: it has not begun (launcher/watchdog.c) */
+  uint32_t futex_pauses; /* PAUSE instructions before a thread sleeps on a futex */
+  uint32_t spare[12];
+  struct clock_params clock; /* as in the page of the vDSO */
 };
 ASSERT_WORD(global_page, sleeping, GLOBAL_SLEEPING);
 ASSERT_WORD(global_page, spin_count, GLOBAL_SPIN_COUNT);
 ASSERT_WORD(global_page, turns, GLOBAL_TURNS);
+ASSERT_WORD(global_page, futex_pauses, GLOBAL_FUTEX_PAUSES);
+ASSERT_WORD(global_page, clock, GLOBAL_CLOCK);
 
 /* First bytes of the stub blob: where things are. */
 struct stub_header {

@@ -39,12 +39,18 @@ struct process_page {
   uint32_t holders;   /* threads that hold passed descriptors now */
   uint32_t releases;  /* how often one had held some */
   uint32_t has_table; /* of patched calls */
+  uint32_t dozing; /* threads that wait on the host for a futex of the guest's, or are about to */
+  uint32_t patch_prot;
+  uint64_t patch_lock;
+  uint64_t patching; /* the site that a thread is rewriting while others may run there */
+  uint8_t unpatched[SITE_BYTES + 1]; /* as it was */
   struct stashed stash[STASH_ENTRIES];
 };
 
 extern HIDDEN char stub_base[], stub_thread_entry[], stub_boot_trap[], stub_copy_insn[],
     stub_copy_fault[], stub_touch_read_insn[], stub_touch_write_insn[], stub_touch_fault[],
-    stub_call_exit[], stub_call_exit_end[], stub_call_trap[];
+    stub_call_exit[], stub_call_exit_end[], stub_call_trap[], stub_load_insn[], stub_load_fault[],
+    stub_doze_start[], stub_doze_end[], stub_doze_interrupted[];
 
 static struct global_page *global(void) { return (void *)(stub_base + STUB_GLOBAL_OFFSET); }
 static struct process_page *process(void) { return (void *)(stub_base + STUB_PROCESS_OFFSET); }

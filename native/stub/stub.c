@@ -10,13 +10,14 @@
 #include "stub/descriptors.h"
 #include "stub/fpstate.h"
 #include "stub/frame.h"
+#include "stub/futex.h"
 #include "stub/mailbox.h"
 #include "stub/memory.h"
 #include "stub/patch.h"
 #include "stub/places.h"
 #include "stub/registers.h"
+#include "stub/unpatched.h"
 
-enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGSEGV = 11, SIGURG = 23, SIGSYS = 31 };
 /* The two flag sets that the filter knows: CLONE_PARENT|CHILD_SETTID|SIGCHLD, and
  * CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|CHILD_SETTID|CHILD_CLEARTID. */
 #define CLONE_PROCESS_FLAGS 0x1008011L
@@ -196,7 +197,7 @@ static long run_operation(const struct operation *op, struct slot *slot,
     case OP_SHOW_NAME:
       return show_name(op);
     case OP_PATCH:
-      patch_site(op, &process()->has_table);
+      patch_site(op, process());
       return 0;
     default:
       return -EINVAL;
@@ -252,6 +253,8 @@ static void adopt(struct slot *slot, const int32_t fds[2], const struct frame *f
   page->control_fd = fds[0];
   page->lock = 0;
   page->holders = 0;
+  page->dozing = 0;
+  undo_patch(page);
   block_of(frame)->is_interrupted = 0;
   save_registers(slot, frame);
   slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
@@ -367,18 +370,8 @@ static int kept_place(uint64_t number) {
   }
 }
 
-/*
- * On the thread's own stack, in no signal handler. Returns 0 where the guest goes on with
- * block->rax. Any order that wants more than a result wants a signal frame too, so 1 makes one:
- * entry.S traps, and the handler carries out the order.
- */
-long stub_on_call(struct call_block *block) {
-  struct slot *slot = own_slot();
-  int place = kept_place(block->rax);
-  if (place >= 0 && (slot->kept >> place & 1) != 0) {
-    block->rax = slot->answers[place];
-    return 0;
-  }
+/* Asks the Sentry. Returns whether more is ordered than a result. */
+static long ask(struct slot *slot, struct call_block *block) {
   const uint64_t regs[SLOT_REGISTERS - 2] = {
       block->r8,  block->r9,  block->r10, block->flags, block->r12, block->r13,
       block->r14, block->r15, block->rdi, block->rsi,   block->rbp, block->rbx,
@@ -400,6 +393,52 @@ long stub_on_call(struct call_block *block) {
   if (slot->kind != ORDER_RESULT) return 1;
   block->rax = slot->call[0];
   return 0;
+}
+
+static long on_futex_call(struct slot *slot, struct call_block *block) {
+  const uint64_t call[6] = {block->rdi, block->rsi, block->rdx, block->r10, block->r8, block->r9};
+  struct wakes wakes;
+  if ((slot->kept >> KEPT_FUTEX & 1) != 0) {
+    long answer = doze(slot, block);
+    if (answer == 0 || answer == -EAGAIN) {
+      block->rax = (uint64_t)answer;
+      return 0;
+    }
+    if (wake_here(block)) return 0;
+  }
+  long more = ask(slot, block);
+  if (!read_wakes(call, &wakes)) return more;
+  if (more == 0) {
+    block->rax = wake_dozing(&wakes, block->rax);
+  } else if ((slot->kind & ORDER_RESULT) != 0) {
+    slot->call[0] = wake_dozing(&wakes, slot->call[0]);
+  } else {
+    wake_dozing(&wakes, 0);
+  }
+  return more;
+}
+
+/*
+ * On the thread's own stack, in no signal handler. Returns 0 where the guest goes on with
+ * block->rax. Any order that wants more than a result wants a signal frame too, so 1 makes one:
+ * entry.S traps, and the handler carries out the order.
+ */
+long stub_on_call(struct call_block *block) {
+  enum { SYS_sched_yield = 24, YIELDS_UNSEEN = 16 };
+  struct slot *slot = own_slot();
+  int place = kept_place(block->rax);
+  if (place >= 0 && (slot->kept >> place & 1) != 0) {
+    block->rax = slot->answers[place];
+    return 0;
+  }
+  if (block->rax == SYS_futex) return on_futex_call(slot, block);
+  /* There is a processor for everybody: only now and then somebody may want this one. */
+  if (block->rax == SYS_sched_yield && (slot->kept >> KEPT_YIELD & 1) != 0 &&
+      global()->spin_count != 0 && ++slot->yields % YIELDS_UNSEEN != 0) {
+    block->rax = 0;
+    return 0;
+  }
+  return ask(slot, block);
 }
 
 /* The trap of entry.S: the frame becomes that of the guest right after its call. */
@@ -424,32 +463,15 @@ static int interrupts_call(int number, struct frame *frame) {
   uint64_t ip = frame->gregs[GREG_RIP];
   if (number != SIGURG || ip - (uint64_t)stub_base >= STUB_TEXT_BYTES) return 0;
   block_of(frame)->is_interrupted = 1;
+  /* It was about to sleep. */
+  if (ip >= (uint64_t)stub_doze_start && ip < (uint64_t)stub_doze_end) {
+    frame->gregs[GREG_RIP] = (uint64_t)stub_doze_interrupted;
+  }
   /* Past the question: the way out starts again. */
   if (ip >= (uint64_t)stub_call_exit && ip < (uint64_t)stub_call_exit_end) {
     frame->gregs[GREG_RIP] = (uint64_t)stub_call_exit;
   }
   return 1;
-}
-
-/*
- * A signal in the table happened at the site, as far as the guest knows. Where the syscall
- * instruction of a patched site was, the call is made with the registers as they are: somebody
- * jumped there, or restarts a call. Returns the signal as it would be without patches.
- */
-static int as_unpatched(int number, struct frame *frame) {
-  uint64_t ip = frame->gregs[GREG_RIP];
-  if (process()->has_table == 0) return number;
-  if (number == SIGILL && is_inside_site(ip)) {
-    frame->gregs[GREG_RIP] = ip + 2;
-    frame->gregs[GREG_RCX] = ip + 2;
-    return SIGSYS;
-  }
-  if (ip - TABLE_START < TABLE_BYTES) {
-    uint64_t after = table_entry_at(ip)->after;
-    frame->gregs[GREG_RIP] = number == SIGSYS ? after : after - SITE_BYTES;
-    if (number == SIGSYS) frame->gregs[GREG_RCX] = after;
-  }
-  return number;
 }
 
 static uint32_t classify(int number, const struct signal_info *info, const struct frame *frame,
@@ -473,10 +495,34 @@ static uint32_t classify(int number, const struct signal_info *info, const struc
 /* Where an instruction of the stub's own, at `ip`, goes on when it faults; 0: it is none that may. */
 static uint64_t after_fault(uint64_t ip) {
   if (ip == (uint64_t)stub_copy_insn) return (uint64_t)stub_copy_fault;
+  if (ip == (uint64_t)stub_load_insn) return (uint64_t)stub_load_fault;
   if (ip == (uint64_t)stub_touch_read_insn || ip == (uint64_t)stub_touch_write_insn) {
     return (uint64_t)stub_touch_fault;
   }
   return 0;
+}
+
+/*
+ * The stub itself faults: its memory has gone. It would fault again in each signal for that, for ever
+ * where its stack ends between two frames. The trap is a signal that is blocked here, so the
+ * host's kernel ends the process.
+ */
+static int is_own_fault(const struct frame *frame) {
+  uint64_t ip = frame->gregs[GREG_RIP], sp = frame->gregs[GREG_RSP];
+  return ip - (uint64_t)stub_base < STUB_TEXT_BYTES &&
+         sp - area_of(0) < STUB_SLOTS * STUB_AREA_BYTES;
+}
+
+/* A futex call that has trapped. Where registers are set the answer is out of reach: it is too low. */
+static void serve_futex(struct slot *slot, struct frame *frame, const uint64_t *call) {
+  struct wakes wakes;
+  serve(slot, frame, EVENT_SYSCALL);
+  if (!read_wakes(call, &wakes)) return;
+  if ((slot->kind & ORDER_RESULT) == 0) {
+    wake_dozing(&wakes, 0);
+  } else {
+    frame->gregs[GREG_RAX] = wake_dozing(&wakes, frame->gregs[GREG_RAX]);
+  }
 }
 
 /* Called by the host kernel for every signal; returning continues the guest. */
@@ -487,6 +533,7 @@ void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
       frame->gregs[GREG_RIP] = next;
       return;
     }
+    if (is_own_fault(frame)) __builtin_trap();
   }
   if (interrupts_call(number, frame)) return;
   struct slot *slot = own_slot();
@@ -494,11 +541,20 @@ void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
     on_call_trap(slot, frame);
     return;
   }
+  if (on_own_trap(number, frame)) return;
   number = as_unpatched(number, frame);
+  if (number == 0) return;
   save_registers(slot, frame);
   uint32_t kind = classify(number, info, frame, slot);
   if (kind != EVENT_SYSCALL) {
     slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
+  }
+  if (kind == EVENT_SYSCALL && slot->call[0] == SYS_futex) {
+    const uint64_t *gregs = frame->gregs;
+    const uint64_t call[6] = {gregs[GREG_RDI], gregs[GREG_RSI], gregs[GREG_RDX],
+                              gregs[GREG_R10], gregs[GREG_R8],  gregs[GREG_R9]};
+    serve_futex(slot, frame, call);
+    return;
   }
   serve(slot, frame, kind);
 }

@@ -23,6 +23,7 @@ import { MSG_DONTWAIT, SOCK_SEQPACKET } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import { memoryFileBytes } from '../../native/memory-file.ts';
 import {
+  FUTEX_BUCKETS,
   OP_ADVISE,
   OP_MAP_ANONYMOUS,
   OP_MAP_FILE,
@@ -108,6 +109,8 @@ export class SystrapSpace implements AddressSpace {
   readonly #mappings = new MappingCount();
   #sites = new CallSites();
   #nextMessageId = 1;
+  /** Threads that wait in the kernel on private futexes, by bucket. */
+  readonly #futexWaiters = new Uint32Array(FUTEX_BUCKETS);
 
   constructor(host: SpaceHost, controlFd: number, mailboxFd: number) {
     this.#host = host;
@@ -200,15 +203,15 @@ export class SystrapSpace implements AddressSpace {
 
   /** Queues the patch of a site, if it is one that may be patched. */
   queuePatch(after: number, number: number, via: SystrapThread): void {
-    const patch = this.#sites.patch(after, number, this.threads.size === 1);
+    const patch = this.#sites.patch(after, number);
     if (patch === undefined) return;
     via.queueRaw({
       kind: OP_PATCH,
-      addr: patch.addr,
+      addr: patch.after,
       prot: patch.prot,
       extra0: patch.number,
       extra1: patch.entry,
-      flags: patch.isFirst ? 1 : 0,
+      flags: (patch.isFirst ? 1 : 0) | (this.threads.size === 1 ? 2 : 0),
     });
   }
 
@@ -243,6 +246,20 @@ export class SystrapSpace implements AddressSpace {
 
   tryFlush(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined {
     return this.#host.tryFlush(this.#own(via), done);
+  }
+
+  countFutexWaiter(addr: number, change: 1 | -1): void {
+    if (!this.#host.hostFutexes || this.isDead) return;
+    const slot = this.#slotWord(0);
+    if (isErrno(slot)) return;
+    // As native/stub/futex.h has it.
+    const low = addr >>> 0;
+    const bucket = ((low >>> 2) ^ (low >>> 10)) & (FUTEX_BUCKETS - 1);
+    const count = (this.#futexWaiters[bucket] as number) + change;
+    this.#futexWaiters[bucket] = count;
+    // The guest can write the mark, so nothing is read from there.
+    if (count === 0 || (count === 1 && change === 1))
+      Atomics.store(this.#host.words, slot + SLOT.futexWaiters + bucket, count);
   }
 
   read(addr: number, dst: Uint8Array, length: number): SysResult {

@@ -4,7 +4,12 @@
 // jumps, without a signal. Only code of files is patched, mapped privately and not writable: what
 // lies elsewhere may be data, another process's or code that is still being written.
 import { PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
-import { SITE_BYTES, TABLE_BYTES, TABLE_ENTRY_BYTES, TABLE_START } from '../../protocol/mailbox.ts';
+import {
+  MOST_SITE_BYTES,
+  TABLE_BYTES,
+  TABLE_ENTRY_BYTES,
+  TABLE_START,
+} from '../../protocol/mailbox.ts';
 
 /** Traps of a site before it is patched: a patch costs about as much as these. */
 const TRAPS_BEFORE_PATCH = 16;
@@ -26,7 +31,8 @@ interface CodeRange {
 
 /** A patch that a stub is to make. */
 export interface SitePatch {
-  readonly addr: number;
+  /** The address after the call. */
+  readonly after: number;
   readonly number: number;
   /** Protection of the code. */
   readonly prot: number;
@@ -100,19 +106,15 @@ export class CallSites {
     return traps === TRAPS_BEFORE_PATCH && !NEVER.has(number);
   }
 
-  /**
-   * The patch of the site before `after`, or undefined where there is to be none. `isAlone`: no
-   * other thread can run there meanwhile; else only a site within one aligned word is patched.
-   */
-  patch(after: number, number: number, isAlone: boolean): SitePatch | undefined {
-    const addr = after - SITE_BYTES;
+  /** The patch of the site before `after`, or undefined where there is to be none. */
+  patch(after: number, number: number): SitePatch | undefined {
     if (this.#isBlocked || this.#entries >= ENTRIES) return undefined;
-    if (!isAlone && addr % 8 > 1) return undefined;
-    const range = this.#ranges.find((one) => one.start <= addr && after <= one.end);
+    const first = after - MOST_SITE_BYTES;
+    const range = this.#ranges.find((one) => one.start <= first && after <= one.end);
     if (range === undefined) return undefined;
     const entry = TABLE_START + this.#entries * TABLE_ENTRY_BYTES;
     this.#entries += 1;
-    return { addr, number, prot: range.prot, entry, isFirst: this.#entries === 1 };
+    return { after, number, prot: range.prot, entry, isFirst: this.#entries === 1 };
   }
 }
 

@@ -12,6 +12,9 @@ import {
   EVENT_OPERATION_FAILED,
   EVENT_SYSCALL,
   KEPT,
+  KEPT_FUTEX,
+  KEPT_TIMED_FUTEX,
+  KEPT_YIELD,
   OP_ADVISE,
   OP_CPU_TIME,
   OP_LOAD_FP,
@@ -48,6 +51,8 @@ import { ThreadPlace } from './hand-over.ts';
 export interface ThreadHost {
   readonly words: Int32Array;
   readonly fpStateBytes: number;
+  /** Guest threads wait and wake on private futexes by themselves. */
+  readonly hostFutexes: boolean;
   /** Watches the slot of a thread that runs from now on. */
   threadRuns(thread: SystrapThread): void;
   /** Takes note of an answer that found its stub spinning, or asleep (`late`). */
@@ -238,9 +243,22 @@ export class SystrapThread implements GuestThread {
 
   keepAnswer(call: KeptCall, answer: number): void {
     if (this.state !== 'stopped') return;
+    this.#host.words[this.base + SLOT.answers + KEPT[call]] = answer;
+    this.#keep(1 << KEPT[call]);
+  }
+
+  waitsByItself(timed: boolean): void {
+    if (this.#host.hostFutexes) this.#keep((1 << KEPT_FUTEX) | (timed ? 1 << KEPT_TIMED_FUTEX : 0));
+  }
+
+  yieldsByItself(): void {
+    if (this.#host.hostFutexes) this.#keep(1 << KEPT_YIELD);
+  }
+
+  #keep(bits: number): void {
+    const at = this.base + SLOT.kept;
     const words = this.#host.words;
-    words[this.base + SLOT.answers + KEPT[call]] = answer;
-    words[this.base + SLOT.kept] = (words[this.base + SLOT.kept] as number) | (1 << KEPT[call]);
+    if (this.state === 'stopped') words[at] = (words[at] as number) | bits;
   }
 
   forgetAnswers(): void {

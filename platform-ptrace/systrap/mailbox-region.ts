@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The region is the Sentry's view of all mailboxes: one reserved range of addresses, seen as one
-// Int32Array and cut into blocks of 64 slots. A block maps 64 slots of one guest process's mailbox
+// Int32Array and cut into blocks of 32 slots. A block maps 32 slots of one guest process's mailbox
 // memfd.
 
 import { ENOMEM, isErrno, type SysResult } from '../../abi/errno.ts';
@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../../abi/page.ts';
 import { native } from '../../native/addon.ts';
 import { SLOT_BYTES, SLOT_WORDS } from '../../protocol/mailbox.ts';
 
-export const SLOTS_PER_BLOCK = 64;
+export const SLOTS_PER_BLOCK = 32;
 const BLOCK_BYTES = SLOTS_PER_BLOCK * SLOT_BYTES;
 /**
  * The region has room for 4096 blocks, and so for as many processes. It is address space only, but

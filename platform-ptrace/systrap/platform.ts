@@ -47,6 +47,8 @@ import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts
 const TRY_NS = 2e6;
 /** How long nobody is waited for after a wait that was in vain. */
 const TRY_PAUSE_NS = 20e6;
+/** Each costs a host call. */
+const MOST_LET_LOOSE = 64;
 /**
  * A process that dies gives its memory back itself, and one with more than this shall not do so on
  * the Sentry's processor. For less, waking another processor costs as much.
@@ -64,6 +66,8 @@ export interface SystrapOptions extends ZygoteFds {
   readonly memoryTrim?: IdleTrim;
   /** Whether system calls that trap often are patched: true unless said otherwise. */
   readonly patches?: boolean;
+  /** Whether guest threads wait and wake on private futexes by themselves: true unless said otherwise. */
+  readonly hostFutexes?: boolean;
   /** Counts copies, where somebody wants to know. */
   readonly work?: WorkCounters | undefined;
 }
@@ -86,6 +90,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly words = this.region.words;
   readonly clones: Clones;
   readonly patches: boolean;
+  readonly hostFutexes: boolean;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
@@ -118,6 +123,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   constructor(options: SystrapOptions) {
     this.#clock = options.clock;
     this.patches = options.patches ?? true;
+    this.hostFutexes = options.hostFutexes ?? true;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(
@@ -368,8 +374,9 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#forget(space);
   }
 
-  /** Lets threads that were kept on the Sentry's processor run on any. */
+  /** Lets threads that were kept on the Sentry's processor run on any; of thousands none. */
   #letLoose({ threads }: SystrapSpace): void {
+    if (threads.size > MOST_LET_LOOSE) return;
     for (const { hostTid, place } of threads.values())
       if (place.cpu !== ANYWHERE && hostTid !== 0) native.setAffinity(hostTid, ANYWHERE);
   }

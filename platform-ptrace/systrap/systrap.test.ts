@@ -480,7 +480,7 @@ describe('hostile guests', () => {
 
   it('that destroy their stub die alone', () => {
     guests.deaths.length = 0;
-    const stopped = throughStub([11, platform.stubBase + 0x100000, 0x1000000]);
+    const stopped = throughStub([11, platform.stubBase + 0x100000, 0x2000000]);
     expect(stopped).toBeUndefined();
     expect(guests.deaths).toHaveLength(1);
   });

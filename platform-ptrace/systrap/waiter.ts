@@ -110,6 +110,8 @@ export class Waiter {
     this.#handOver = new HandOver(this.#cpus);
     this.#tickFd = native.timerCreate();
     this.#publishSpin();
+    native.copyClock(new Uint8Array(this.#global.buffer), 4 * GLOBAL.clock);
+    this.#global[GLOBAL.futexPauses] = this.#cpus > 1 ? this.#stubPauses : 0;
     this.watchQuietly(wakeFd);
     native.epollControl(this.#epollFd, EPOLL_CTL_ADD, this.#tickFd, EPOLLIN);
   }
@@ -285,7 +287,8 @@ export class Waiter {
     if (!this.#anything()) {
       const beganNs = this.#clock.monotonicNs();
       native.epollWait(this.#internalEpollFd, this.#ready, timeoutNs);
-      this.sleptNs += this.#clock.monotonicNs() - beganNs;
+      // Beyond what was asked for it is the machine that was busy, or stopped.
+      this.sleptNs += Math.min(this.#clock.monotonicNs() - beganNs, timeoutNs);
       native.drainEvent(this.#wakeFd);
     }
     Atomics.store(this.#global, GLOBAL.sleeping, 0);

@@ -45,6 +45,8 @@ export interface DoOptions {
   readonly stats?: string;
   /** Off by --no-patching. */
   readonly patching: boolean;
+  /** Off by --no-host-futexes. */
+  readonly hostFutexes: boolean;
   readonly profile?: string;
   readonly debugLog?: string;
   readonly debugSeccomp?: boolean;
@@ -126,6 +128,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
     patching: options.patching,
+    hostFutexes: options.hostFutexes,
     network,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,

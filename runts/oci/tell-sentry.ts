@@ -4,7 +4,7 @@
 // holds without it.
 import { closeSync, openSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import type { ConnectionRequest, ProcessRequest } from '../../protocol/control.ts';
+import type { ConnectionRequest, ProcessRequest, StatsRequest } from '../../protocol/control.ts';
 import { STATE_SOCKET_FILE } from '../../protocol/state-files.ts';
 import type { OciContext } from './context.ts';
 import type { ContainerRecord } from './state/container-record.ts';
@@ -15,7 +15,7 @@ const PATIENCE_MS = 1000;
 export function tellSentry(
   { store, log }: OciContext,
   { id, sandbox }: ContainerRecord,
-  request: Exclude<ConnectionRequest, ProcessRequest>,
+  request: Exclude<ConnectionRequest, ProcessRequest | StatsRequest>,
   problem: string,
 ): Promise<void> {
   // The path of a socket may be 107 bytes long; that of a state directory longer.

@@ -12,7 +12,8 @@ export function hasLeftovers(): boolean {
   return works.length > 0;
 }
 
-/** Does a piece of what is oldest. */
+/** Does a piece of one of them, of each in its turn: none without an end keeps the others waiting. */
 export function doLeftover(): void {
-  if (works[0]?.next().done === true) works.shift();
+  const work = works.shift();
+  if (work !== undefined && work.next().done !== true) works.push(work);
 }

@@ -25,6 +25,8 @@ export const OBJECT_COST = {
   polledFile: 64,
   /** A place in a table of descriptors. */
   descriptor: 16,
+  /** A connection in TIME_WAIT. */
+  timeWait: 512,
   /** A message that waits at a socket, beside its bytes. */
   message: 1280,
   /** A descriptor that a message carries. */

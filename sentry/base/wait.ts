@@ -34,15 +34,28 @@ export type Blocking<T> = Generator<Sleep, T, Wake>;
 /** Handlers answer at once with a number where they can, and with a generator only to sleep. */
 export type MaybeBlocking = SysResult | Blocking<SysResult>;
 
-/** Wakers that one turn tells. */
-const TOLD_AT_ONCE = 32_768;
+/** Wakers that the turn of an event tells, and those that each later turn does where there are more. */
+const TOLD_AT_ONCE = 4096;
+const TOLD_LATER = 1024;
+
+/** The queues that have not told everybody yet. */
+const telling = new Set<WaitQueue>();
+
+/** Returns whether any queue has not told everybody of its last events yet. */
+export function isAnyTelling(): boolean {
+  return telling.size > 0;
+}
 
 /** A queue of wakers, each with the POLL* mask that it asked for. */
 export class WaitQueue {
   readonly #masks = new Map<Waker, number>();
-  /** Events that very many are being told of, and those that came meanwhile. */
-  #telling = 0;
+  /** Events that came while very many were being told of others. */
   #toTell = 0;
+
+  /** Some of those who joined do not know of the last events yet. */
+  get isTelling(): boolean {
+    return telling.has(this);
+  }
 
   get isEmpty(): boolean {
     return this.#masks.size === 0;
@@ -58,7 +71,7 @@ export class WaitQueue {
 
   /**
    * Tells every waker that asked for one of `events`. Wakers only mark work as due: none runs here.
-   * Differs from Linux: where there are more than TOLD_AT_ONCE, the others are told in later turns.
+   * Where there are more than TOLD_AT_ONCE, the others are told in later turns (`isTelling`).
    */
   notify(events: number): void {
     if (this.#masks.size === 0) return;
@@ -73,23 +86,26 @@ export class WaitQueue {
 
   #notifyMany(events: number): void {
     this.#toTell |= events;
-    if (this.#telling !== 0) return;
-    const telling = this.#tellAll();
-    if (telling.next().done !== true) finishLater(telling);
+    if (telling.has(this)) return;
+    telling.add(this);
+    const rest = this.#tellAll();
+    if (rest.next().done !== true) finishLater(rest);
   }
 
   *#tellAll(): Iterator<undefined> {
+    let untilPause = TOLD_AT_ONCE;
     while (this.#toTell !== 0) {
-      this.#telling = this.#toTell;
+      const events = this.#toTell;
       this.#toTell = 0;
-      let told = 0;
       for (const [waker, mask] of this.#masks) {
-        if ((mask & this.#telling) !== 0) waker.wake(mask & this.#telling);
-        told += 1;
-        if (told % TOLD_AT_ONCE === 0) yield undefined;
+        if ((mask & events) !== 0) waker.wake(mask & events);
+        untilPause -= 1;
+        if (untilPause > 0) continue;
+        untilPause = TOLD_LATER;
+        yield undefined;
       }
     }
-    this.#telling = 0;
+    telling.delete(this);
   }
 }
 

@@ -22,6 +22,7 @@ import {
 import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
 import { TimerQueue } from '../base/timer-queue.ts';
+import { HostWork } from '../fs/gofer/host-work.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
 import type { Log } from '../host/log.ts';
@@ -82,7 +83,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
   const trim = config.profile ? undefined : memoryTrim;
-  const platform = newPlatform(clock, trim, measurement, config.patching);
+  const platform = newPlatform(clock, trim, measurement, config);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
   const kernel = newKernel(config, machine, connections, {
@@ -95,9 +96,11 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     },
     mainStopped: (isStopped, signal) => control?.stopped(isStopped, signal),
   });
+  const hostWork = startHostWork();
   const containers = new Containers({
     kernel,
     machine,
+    hostWork,
     newTime: (asked) => newTimeNamespace(clock, kernel.namespaceNumbers, asked),
     work: measurement?.work,
   });
@@ -122,6 +125,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
     run: () => {
       mainControl.begin(config.waitsForStart);
       channel.watch(kernel.platform, mainControl);
+      hostWork.watch(kernel.platform);
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       measurement?.begin();
       const status = kernel.run();
@@ -133,6 +137,15 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       return status;
     },
   };
+}
+
+/** Threads for host calls that take long. Two that hang leave one for the others. */
+const HOST_WORK_THREADS = 3;
+
+function startHostWork(): HostWork {
+  const started = HostWork.start(HOST_WORK_THREADS);
+  if (!isErrno(started)) return started;
+  throw new BootFailure(`no thread for calls of the host that take long: errno ${-started}`);
 }
 
 function newClock(): SystrapClock {
@@ -147,7 +160,7 @@ function newPlatform(
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  patches: boolean,
+  { patching, hostFutexes }: SandboxConfig,
 ): Platform {
   try {
     const platform = createSystrapPlatform({
@@ -157,7 +170,8 @@ function newPlatform(
       clock,
       ...(memoryTrim === undefined ? {} : { memoryTrim }),
       work: measurement?.work,
-      patches,
+      patches: patching,
+      hostFutexes,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {

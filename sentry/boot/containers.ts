@@ -15,6 +15,7 @@ import { sameIdRanges } from '../../protocol/id-ranges.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import type { WorkCounters } from '../base/work-counters.ts';
 import { GoferClient } from '../fs/gofer/client.ts';
+import type { HostWork } from '../fs/gofer/host-work.ts';
 import { SharedIdentities } from '../fs/gofer/shared-identities.ts';
 import type { Machine } from '../host/machine.ts';
 import { accountLimit, noLimits } from '../kernel/allowance.ts';
@@ -31,8 +32,9 @@ import type { ProcessPool } from '../platform/platform.ts';
 import { FdTable } from '../vfs/fd-table.ts';
 import { FsContext } from '../vfs/fs-context.ts';
 import { BootFailure } from './boot-failure.ts';
+import { CallWatch } from './call-watch.ts';
 import { mountConsole } from './container-dev.ts';
-import type { RequestHandler } from './control-server.ts';
+import type { CallCounting, RequestHandler } from './control-server.ts';
 import { guestSeccomp } from './guest-seccomp.ts';
 import { changedLimits } from './limits.ts';
 import { buildMounts, type GuestMounts, releaseUnusedWatches } from './mounts.ts';
@@ -73,6 +75,8 @@ interface KnownContainer {
 interface ContainersOptions {
   readonly kernel: Kernel;
   readonly machine: Machine;
+  /** Makes host calls that may take long, for the files of all containers. */
+  readonly hostWork: HostWork;
   readonly newTime: (asked: TimeOffsets) => TimeNamespace;
   /** Where the requests to Gofers are counted; undefined where nobody asked. */
   readonly work: WorkCounters | undefined;
@@ -81,15 +85,19 @@ interface ContainersOptions {
 export class Containers implements RequestHandler {
   readonly #kernel: Kernel;
   readonly #machine: Machine;
+  readonly #hostWork: HostWork;
+  readonly #callWatch: CallWatch;
   readonly #newTime: (asked: TimeOffsets) => TimeNamespace;
   readonly #identities = new SharedIdentities();
   readonly #known: Map<string, KnownContainer> = new Map();
 
   readonly #work: WorkCounters | undefined;
 
-  constructor({ kernel, machine, newTime, work }: ContainersOptions) {
+  constructor({ kernel, machine, hostWork, newTime, work }: ContainersOptions) {
     this.#kernel = kernel;
     this.#machine = machine;
+    this.#hostWork = hostWork;
+    this.#callWatch = new CallWatch(kernel, () => kernel.clock.monotonicNs());
     this.#newTime = newTime;
     this.#work = work;
   }
@@ -125,7 +133,8 @@ export class Containers implements RequestHandler {
       const uts = utsFor(kernel, config, this.#joined(given.joinsUtsOf)?.uts);
       const limits = changedLimits(noLimits, config.limits);
       const account = new MemoryAccount(kernel.memory, { limitBytes: accountLimit(limits) });
-      const parts = { kernel, machine: this.#machine, gofer, pids, ipc, uts };
+      const [machine, hostWork] = [this.#machine, this.#hostWork];
+      const parts = { kernel, machine, hostWork, gofer, pids, ipc, uts };
       const memoryLimitBytes = limits.memoryBytes;
       mounts = buildMounts(config, { ...parts, account, memoryLimitBytes });
       container = new Container({
@@ -243,6 +252,13 @@ export class Containers implements RequestHandler {
     }
     pids.delete(0);
     return [...pids];
+  }
+
+  countCalls(id: string): CallCounting {
+    if (!this.#known.has(id)) throw new BootFailure(`container ${id} is not in this sandbox`);
+    const watcher = this.#callWatch.begin();
+    if (watcher === undefined) throw new BootFailure('too many count already');
+    return { end: () => this.#callWatch.end(watcher) };
   }
 
   update(id: string, limits: LimitsConfig): void {

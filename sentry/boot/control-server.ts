@@ -12,6 +12,7 @@ import {
   type ControlEvent,
   eventLine,
   type ProcessRequest,
+  type StatsRequest,
 } from '../../protocol/control.ts';
 import { SENTRY_LISTEN } from '../../protocol/descriptors.ts';
 import { nextTurn } from '../base/turn.ts';
@@ -35,11 +36,20 @@ export interface RequestHandler {
   /** The host processes of a container's processes. Throws BootFailure. */
   hostProcesses(container: string): number[];
 
+  /** Counts the sandbox's system calls from here on. Throws BootFailure. */
+  countCalls(container: string): CallCounting;
+
   /** Changes the limits that the guest sees. */
   update(container: string, limits: LimitsConfig): void;
 
   /** Whether anything is done for a container's processes. Throws BootFailure. */
   setPaused(container: string, isPaused: boolean): void;
+}
+
+/** A count of system calls that goes on. */
+export interface CallCounting {
+  /** Ends it, and tells what was counted. */
+  end(): string;
 }
 
 /** How many come with a request at least. */
@@ -50,6 +60,7 @@ const DESCRIPTORS: Readonly<Record<string, number>> = {
   update: 0,
   pause: 0,
   resume: 0,
+  stats: 0,
 };
 /** Connections that are in the middle of their request. */
 const MAX_PENDING = 64;
@@ -105,7 +116,7 @@ class ControlServer implements HostFdWatcher {
     this.#pending -= 1;
   }
 
-  #answer(request: Exclude<ConnectionRequest, ProcessRequest>): ControlEvent {
+  #answer(request: Exclude<ConnectionRequest, ProcessRequest | StatsRequest>): ControlEvent {
     const { container } = request;
     if (request.type === 'ps')
       return { type: 'processes', pids: this.#handler.hostProcesses(container) };
@@ -118,12 +129,31 @@ class ControlServer implements HostFdWatcher {
     return { type: isPaused ? 'paused' : 'resumed' };
   }
 
+  /** The other side ends the count by a second line, or by going away. */
+  #count(channel: ControlChannel, counting: CallCounting): void {
+    channel.listener = {
+      line: () => {
+        channel.send(eventLine({ type: 'report', text: counting.end() }));
+        channel.close();
+      },
+      hangUp: () => {
+        counting.end();
+        channel.close();
+      },
+    };
+    channel.send(eventLine({ type: 'counting' }));
+  }
+
   #obey(channel: ControlChannel, text: string): void {
     const fds = channel.takeDescriptors();
     let control: ProcessControl | undefined;
     try {
       const request = parseRequest(text, fds);
       nextTurn();
+      if (request.type === 'stats') {
+        this.#count(channel, this.#handler.countCalls(request.container));
+        return;
+      }
       if (request.type !== 'exec' && request.type !== 'create') {
         channel.send(eventLine(this.#answer(request)));
         channel.close();

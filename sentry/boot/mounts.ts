@@ -13,6 +13,7 @@ import { ContainerSpecialFiles } from '../fs/dev/devices.ts';
 import { DevptsFileSystem } from '../fs/devpts/devpts-filesystem.ts';
 import type { GoferClient } from '../fs/gofer/client.ts';
 import { GoferFileSystem } from '../fs/gofer/filesystem.ts';
+import type { HostWork } from '../fs/gofer/host-work.ts';
 import { idMapsOf } from '../fs/gofer/id-map.ts';
 import { mqueueOf } from '../fs/mqueue/filesystem.ts';
 import { OverlayFileSystem } from '../fs/overlay/filesystem.ts';
@@ -54,6 +55,7 @@ export interface GuestMounts {
 export interface MountParts {
   readonly kernel: Kernel;
   readonly machine: Machine;
+  readonly hostWork: HostWork;
   /** Serves this container. */
   readonly gofer: GoferClient;
   readonly pids: PidNamespace;
@@ -111,12 +113,14 @@ class ServedFiles {
   readonly #clock: Clock;
   readonly #ids: IdRanges | undefined;
   readonly #idleDescriptors: number;
+  readonly #hostWork: HostWork;
   readonly #fileSystems: GoferFileSystem[] = [];
 
-  constructor({ gofer, kernel, machine }: MountParts, { ids }: ContainerConfig) {
+  constructor({ gofer, kernel, machine, hostWork }: MountParts, { ids }: ContainerConfig) {
     this.client = gofer;
     this.#ids = ids;
     this.#clock = kernel.clock;
+    this.#hostWork = hostWork;
     // Files of guests, streams and stubs need most of the descriptors.
     this.#idleDescriptors = Math.floor(machine.descriptors / 4);
   }
@@ -130,6 +134,7 @@ class ServedFiles {
       clock: this.#clock,
       follows: how.follows === true,
       idleDescriptors: this.#idleDescriptors,
+      hostWork: this.#hostWork,
       ids,
       isIdMapped: how.ids !== undefined,
       idsBelow: how.mapsBelow === true ? ids : idMapsOf(this.#ids),

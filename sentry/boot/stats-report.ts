@@ -37,24 +37,28 @@ const columns: readonly Column[] = [
   ['  call', ({ name }) => `  ${name}`],
 ];
 
-export function statsReport(
-  calls: readonly CallCount[],
-  shares: Shares,
-  counters: HandoverCounters | undefined,
-): string {
+/** The table of calls alone. */
+export function callsReport(calls: readonly CallCount[]): string[] {
   const rows = [
     columns.map(([head]) => head),
     ...[...calls, sumOf(calls)].map((call) => columns.map(([, cell]) => cell(call))),
   ];
   const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
-  const lines = rows.map((row) =>
+  return rows.map((row) =>
     row
       .map((cell, index) =>
         index === columns.length - 1 ? cell : cell.padStart(widths[index] as number),
       )
       .join('  '),
   );
-  return [...lines, ...sharesReport(shares), ...handoverReport(counters)]
+}
+
+export function statsReport(
+  calls: readonly CallCount[],
+  shares: Shares,
+  counters: HandoverCounters | undefined,
+): string {
+  return [...callsReport(calls), ...sharesReport(shares), ...handoverReport(counters)]
     .map((line) => `${line}\n`)
     .join('');
 }
@@ -101,7 +105,7 @@ function sumOf(calls: readonly CallCount[]): CallCount {
   };
 }
 
-function ms(ns: number): string {
+export function ms(ns: number): string {
   return (ns / 1e6).toFixed(2);
 }
 

@@ -54,8 +54,14 @@ export function groupExit(group: ThreadGroup, status: number): void {
   group.intervalTimers?.cancel();
   group.cpuLimitTimer?.cancel();
   group.removeTimers();
+  noteEnding(group);
   for (const task of [...group.tasks]) endTask(task, status);
   becomeZombie(group);
+}
+
+/** All threads of a process leave its memory together, where no other process uses it. */
+export function noteEnding({ tasks, anyTask }: ThreadGroup): void {
+  if (anyTask?.mm !== undefined) anyTask.mm.isEnding = anyTask.mm.userCount === tasks.size;
 }
 
 /**
@@ -87,7 +93,8 @@ export function endTask(task: Task, status = 0): void {
  */
 export function dropThreadLists(task: Task): void {
   // Where nobody shares any of the memory, nobody sees what is marked in it.
-  if (task.mm.userCount > 1 || task.mm.map.sharedBytes > 0) wakeRobustList(task);
+  const isSeen = isUsedByOthers(task.mm) || task.mm.map.sharedBytes > 0;
+  if (isSeen) wakeRobustList(task);
   else task.robustList = 0;
   clearChildTid(task);
 }
@@ -103,6 +110,7 @@ export function releaseMemory(task: Task, wasInGuest: boolean): void {
     return;
   }
   thread.owner = undefined;
+  if (task.mm.isEnding) return; // The last user takes all threads along.
   if (wasInGuest)
     thread.interrupt(); // Its stop finds no owner, and ends it then.
   else thread.exit();
@@ -121,11 +129,15 @@ export function noteResident({ group, mm }: Task): void {
   group.pastResidentBytes = Math.max(group.pastResidentBytes, residentBytes);
 }
 
+function isUsedByOthers(mm: Task['mm']): boolean {
+  return mm.userCount > 1 && (!mm.isEnding || mm.map.sharedBytes > 0);
+}
+
 function clearChildTid(task: Task): void {
   if (task.clearChildTid === 0) return;
   const addr = task.clearChildTid;
   task.clearChildTid = 0;
-  if (task.mm.userCount <= 1) return; // Nobody is left to look.
+  if (!isUsedByOthers(task.mm)) return; // Nobody is left to look.
   task.memory.writeU32(addr, 0);
   task.kernel.futexes.wakeAddress(task.mm, addr, 1);
 }

@@ -8,7 +8,7 @@ import { FutexTable, FutexWaiter } from './futex.ts';
 const ANY = 0xffffffff;
 
 function waiterOn(table: FutexTable, key: string, bitset = ANY): FutexWaiter {
-  const waiter = new FutexWaiter(key, bitset);
+  const waiter = new FutexWaiter(key, 4096, bitset, undefined);
   waiter.waker = new CountingWaker();
   table.add(waiter);
   return waiter;
@@ -38,7 +38,7 @@ describe('FutexTable', () => {
     const table = new FutexTable();
     const [first, second] = [waiterOn(table, 'a'), waiterOn(table, 'a')];
     const there = waiterOn(table, 'b');
-    expect(table.requeue('a', 'b', 1)).toBe(1);
+    expect(table.requeue('a', 'b', 1, 8192)).toBe(1);
     expect(table.wake('b', 1, ANY)).toBe(1);
     expect(woken(first, second, there)).toEqual([false, false, true]);
     table.remove(first);
@@ -52,9 +52,11 @@ describe('FutexTable', () => {
       id: 4,
       addressLimit: 2 ** 47,
       sharedKey: (addr: number) => (addr === 64 ? 'file:0' : undefined),
+      vmaAt: (addr: number) => (addr < 4096 ? {} : undefined),
     } as unknown as MemoryManager;
     expect(table.key(mm, 64, true)).not.toBe(table.key(mm, 64, false));
     expect(table.key(mm, 128, true)).toBe(table.key(mm, 128, false));
     expect([table.key(mm, 66, true), table.key(mm, 2 ** 47, true)]).toEqual([EINVAL, EFAULT]);
+    expect(table.key(mm, 4096, false)).toBe(EFAULT);
   });
 });

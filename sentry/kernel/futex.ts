@@ -16,6 +16,7 @@ import {
 import { POLLIN } from '../../abi/poll.ts';
 import type { Blocking, Sleep, Waker } from '../base/wait.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
+import type { AddressSpace } from '../platform/address-space.ts';
 import type { Task } from './task.ts';
 
 type Key = string;
@@ -23,12 +24,18 @@ type Key = string;
 /** One sleeping waiter. */
 export class FutexWaiter {
   key: Key;
+  /** Where it waits. */
+  addr: number;
   readonly bitset: number;
+  /** Undefined for a shared futex. Who wakes on a private one asks the kernel only while somebody waits. */
+  readonly space: AddressSpace | undefined;
   woken = false;
   waker: Waker | undefined = undefined;
-  constructor(key: Key, bitset: number) {
+  constructor(key: Key, addr: number, bitset: number, space: AddressSpace | undefined) {
     this.key = key;
+    this.addr = addr;
     this.bitset = bitset;
+    this.space = space;
   }
 }
 
@@ -45,6 +52,7 @@ export class FutexTable {
     if (addr % 4 !== 0) return EINVAL;
     if (addr > mm.addressLimit - 4) return EFAULT;
     if (isPrivate) return `${mm.id}:${addr}`;
+    if (mm.vmaAt(addr) === undefined) return EFAULT;
     return mm.sharedKey(addr) ?? `${mm.id}:${addr}`;
   }
 
@@ -89,15 +97,18 @@ export class FutexTable {
     if (!isErrno(shared) && shared !== own) this.wake(shared, count - woken, 0xffffffff);
   }
 
-  /** Moves up to `count` waiters to another key. How many. */
-  requeue(from: Key, to: Key, count: number): number {
+  /** Moves up to `count` waiters to another key, of the futex at `addr`. How many. */
+  requeue(from: Key, to: Key, count: number, addr: number): number {
     const queue = this.#queues.get(from);
     if (queue === undefined || from === to) return Math.min(queue?.size ?? 0, count);
     let moved = 0;
     for (const waiter of queue) {
       if (moved >= count) break;
       this.remove(waiter);
+      waiter.space?.countFutexWaiter(addr, 1);
+      waiter.space?.countFutexWaiter(waiter.addr, -1);
       waiter.key = to;
+      waiter.addr = addr;
       this.add(waiter);
       moved += 1;
     }
@@ -117,10 +128,15 @@ export function futexWait(
   const table = task.kernel.futexes;
   const key = table.key(task.mm, addr, isPrivate);
   if (isErrno(key)) return key;
+  const space = isPrivate ? task.mm.space : undefined;
+  // Who changes the word from here on asks the kernel to wake.
+  space?.countFutexWaiter(addr, 1);
   const value = task.memory.readU32(addr);
-  if (isErrno(value)) return value;
-  if (value !== expected) return EAGAIN;
-  return sleepOnFutex(task, new FutexWaiter(key, bitset), timeout, () =>
+  if (value !== expected) {
+    space?.countFutexWaiter(addr, -1);
+    return isErrno(value) ? value : EAGAIN;
+  }
+  return sleepOnFutex(task, new FutexWaiter(key, addr, bitset, space), timeout, () =>
     futexWait(task, addr, isPrivate, expected, bitset, timeout),
   );
 }
@@ -156,5 +172,6 @@ function* sleepOnFutex(
     }
   } finally {
     table.remove(waiter);
+    waiter.space?.countFutexWaiter(waiter.addr, -1);
   }
 }

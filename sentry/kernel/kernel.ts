@@ -107,7 +107,8 @@ export class Kernel {
   readonly tell: (message: string) => void;
   readonly observer: TaskObserver | undefined;
   readonly watchesCalls: boolean;
-  readonly dispatch: (task: Task) => MaybeBlocking;
+  /** Runs one syscall of a task. Who counts calls puts himself before it (boot/call-watch.ts). */
+  dispatch: (task: Task) => MaybeBlocking;
   readonly turns: TurnMeter | undefined;
   readonly randomFill: (bytes: Uint8Array) => void;
   readonly newPidfd: KernelOptions['newPidfd'];

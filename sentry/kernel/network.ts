@@ -82,7 +82,7 @@ export interface Network {
   /** An ioctl of netdevice(7); undefined for other commands. */
   interfaceIoctl(command: number, argument: number, caller: Caller): SysResult | undefined;
   /** The rows of a table of /proc/net, each with its newline. */
-  listSockets(table: SocketTable): string;
+  listSockets(table: SocketTable): Iterable<string>;
   readonly files: NetFiles;
   readonly abstractNames: AbstractNames;
   readonly netlinkPorts: NetlinkPorts;

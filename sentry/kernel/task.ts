@@ -170,6 +170,18 @@ export class Task implements Caller, Waker {
     return answer;
   }
 
+  /** Lets the thread wait and wake on private futexes by itself, unless each call is to be seen. */
+  waitsByItself(): void {
+    if (this.#seccomp !== undefined || this.kernel.watchesCalls) return;
+    const { sec, nsec } = this.group.container.timeOffsets.monotonic;
+    this.thread.waitsByItself(sec === 0 && nsec === 0);
+  }
+
+  /** The same for sched_yield. */
+  yieldsByItself(): void {
+    if (this.#seccomp === undefined && !this.kernel.watchesCalls) this.thread.yieldsByItself();
+  }
+
   get memory(): GuestMemory {
     return this.mm.memory;
   }

@@ -19,6 +19,7 @@ import {
   dropThreadLists,
   endTask,
   groupExit,
+  noteEnding,
   noteResident,
   releaseMemory,
 } from '../kernel/exit.ts';
@@ -45,6 +46,7 @@ import {
   type ProgramIdentity,
   personalityAfter,
 } from './load.ts';
+import type { PackedStrings } from './packed-strings.ts';
 
 const TASK_COMM_BYTES = 15;
 /** A program with more is not emptied, which takes one host call for each 256 MiB, but left to the host. */
@@ -56,8 +58,8 @@ export interface ExecRequest {
   readonly file: OpenFile;
   /** The path in the form that the guest used. */
   readonly path: string;
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  readonly argv: PackedStrings;
+  readonly envp: PackedStrings;
 }
 
 /**
@@ -290,6 +292,7 @@ function fileCapabilitiesOf(executable: OpenFile): FileCapabilities | undefined 
 /** The other threads end, and the caller takes the leader's place and id. */
 function becomeLeader(task: Task): void {
   const { group, pids } = task;
+  noteEnding(group);
   for (const other of [...group.tasks]) if (other !== task) endTask(other);
   if (task.isLeader) return;
   pids.removeTask(task);

@@ -24,6 +24,7 @@ import type { Credentials } from '../vfs/credentials.ts';
 import { parseElf } from './elf.ts';
 import { parseInterpreterLine } from './interpreter-script.ts';
 import { type LoadRequest, loadProgram } from './load.ts';
+import { PackedStrings } from './packed-strings.ts';
 
 const TOP = 0x7f00_0000_0000;
 
@@ -49,8 +50,8 @@ function load(
   const image = loadProgram({
     file,
     path,
-    argv,
-    envp: ['A=1', 'B=two'],
+    argv: PackedStrings.of(argv),
+    envp: PackedStrings.of(['A=1', 'B=two']),
     fresh: { space, thread },
     guestTop: TOP,
     limits: { soft: () => 8 * 1024 * 1024 },

@@ -33,6 +33,7 @@ import type { OpenFile } from '../vfs/open-file.ts';
 import { type ElfImage, isElf, parseElf, type ReadAt } from './elf.ts';
 import { HEAD_BYTES, isScript, parseInterpreterLine } from './interpreter-script.ts';
 import { chooseLayout, type ProgramLayout } from './layout.ts';
+import { PackedStrings } from './packed-strings.ts';
 import { type LoadedSegments, mapSegments, type Tail } from './segments.ts';
 import { buildStack, checkArgumentSize, type InitialStack } from './stack.ts';
 import { mapVdso, type VdsoImage } from './vdso.ts';
@@ -75,8 +76,8 @@ export interface LoadRequest {
    * script's interpreter gets.
    */
   readonly path: string;
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  readonly argv: PackedStrings;
+  readonly envp: PackedStrings;
   readonly fresh: FreshAddressSpace;
   /**
    * The program that runs in `fresh` up to now, and gives way to this one (loader/exec.ts says
@@ -136,7 +137,7 @@ export interface OpenedProgram extends ParsedProgram {
 
 /** Everything that needs no address space. */
 export function openProgram(request: Omit<LoadRequest, 'fresh'>): Result<OpenedProgram> {
-  const argv = request.argv.length > 0 ? request.argv : [''];
+  const argv = request.argv.count > 0 ? request.argv : PackedStrings.of(['']);
   const found = findProgram(request.file, request.path, argv, request.open);
   if (isErrno(found)) return found;
   const opened = judge(request, found);
@@ -159,7 +160,7 @@ export function layOutOpened(request: LoadRequest, opened: OpenedProgram): Resul
 interface FoundProgram {
   /** Held. */
   readonly file: OpenFile;
-  readonly argv: readonly string[];
+  readonly argv: readonly PackedStrings[];
   readonly head: Uint8Array;
 }
 
@@ -167,12 +168,12 @@ interface FoundProgram {
 function findProgram(
   first: OpenFile,
   path: string,
-  argv: readonly string[],
+  argv: PackedStrings,
   open: LoadRequest['open'],
 ): Result<FoundProgram> {
   let file = first;
   let filePath = path;
-  let args = argv;
+  let args = [argv];
   file.acquire();
   for (let level = 0; ; level += 1) {
     const head = readHead(file);
@@ -182,7 +183,7 @@ function findProgram(
     const line = parseInterpreterLine(head);
     if (isErrno(line)) return drop(file, line);
     const extra = line.argument === undefined ? [] : [line.argument];
-    args = [line.path, ...extra, filePath, ...args.slice(1)];
+    args = [PackedStrings.of([line.path, ...extra, filePath]), ...behindFirst(args)];
     filePath = line.path;
     const next = open(line.path);
     file.release();
@@ -190,6 +191,10 @@ function findProgram(
     next.acquire();
     file = next;
   }
+}
+
+function behindFirst([first, ...rest]: readonly PackedStrings[]): PackedStrings[] {
+  return first === undefined ? [] : [first.behindFirst(), ...rest];
 }
 
 function drop(file: OpenFile, errno: Errno): Errno {
@@ -431,8 +436,14 @@ function writeContents(mm: MemoryManager, stack: InitialStack, tails: readonly T
     const zeroed = mm.memory.zero(addr, length);
     if (isErrno(zeroed) && writable) return EFAULT;
   }
-  const written = mm.memory.write(stack.stackPointer, stack.low);
-  return isErrno(written) ? written : mm.memory.write(stack.argStart, stack.high);
+  let written = mm.memory.write(stack.stackPointer, stack.low);
+  let at = stack.argStart;
+  for (const part of stack.high) {
+    if (isErrno(written)) break;
+    if (part.length > 0) written = mm.memory.write(at, part);
+    at += part.length;
+  }
+  return written;
 }
 
 function describeImage(image: ImageLayout, main: LoadedSegments, stack: InitialStack): void {

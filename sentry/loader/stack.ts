@@ -5,6 +5,7 @@
 import * as at from '../../abi/auxv.ts';
 import { E2BIG, type Result, type SysResult } from '../../abi/errno.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
+import type { PackedStrings } from './packed-strings.ts';
 
 const POINTER_BYTES = 8;
 /** MAX_ARG_STRLEN: one string with its NUL. */
@@ -14,26 +15,33 @@ const ALWAYS_ALLOWED = 131_072;
 /** Three quarters of _STK_LIM: never more than this. */
 const NEVER_MORE = 6 * 1024 * 1024;
 const RANDOM_BYTES = 16;
-const SHORT_TEXT = 32;
+/** Fewer are copied together, so that they are written with one host call. */
+const COPIED_BYTES = 65_536;
 const PLATFORM = 'x86_64';
 
 /** E2BIG where the strings are too many or too long for RLIMIT_STACK (execve(2), "Limits"). */
 export function checkArgumentSize(
-  argv: readonly string[],
-  envp: readonly string[],
+  argv: readonly PackedStrings[],
+  envp: PackedStrings,
   execfn: string,
   stackLimit: number,
 ): SysResult {
-  let bytes = execfn.length + 1 + POINTER_BYTES * (Math.max(argv.length, 1) + envp.length);
+  const lists = [...argv, envp];
+  let bytes = execfn.length + 1 + POINTER_BYTES * (Math.max(countOf(argv), 1) + envp.count);
   const limit = Math.max(Math.min(stackLimit / 4, NEVER_MORE), ALWAYS_ALLOWED);
-  for (const list of [argv, envp]) {
-    for (const text of list) {
-      if (text.length >= STRING_LIMIT) return E2BIG;
-      bytes += text.length + 1;
-      if (bytes > limit) return E2BIG;
-    }
+  for (const list of lists) {
+    if (list.longest >= STRING_LIMIT) return E2BIG;
+    bytes += list.bytes.length;
   }
-  return 0;
+  return bytes > limit ? E2BIG : 0;
+}
+
+function countOf(lists: readonly PackedStrings[]): number {
+  return lists.reduce((sum, { count }) => sum + count, 0);
+}
+
+function bytesOf(lists: readonly PackedStrings[]): number {
+  return lists.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 /** The facts of the auxiliary vector that the stack itself does not know. */
@@ -58,8 +66,8 @@ export interface AuxiliaryFacts {
 export interface InitialStack {
   /** To be written at `stackPointer`: pointers, auxiliary vector and what that points to. */
   readonly low: Uint8Array;
-  /** To be written at `argStart`: the strings. Zeroes lie between the two. */
-  readonly high: Uint8Array;
+  /** To be written from `argStart` on, one behind the other: the strings. Zeroes lie between the two. */
+  readonly high: readonly Uint8Array[];
   /** All of it, with what lies between. */
   readonly length: number;
   readonly stackPointer: number;
@@ -74,8 +82,9 @@ export interface InitialStack {
 export interface StackRequest {
   /** Page-aligned end of the stack mapping. */
   readonly top: number;
-  readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  /** In one or several parts. */
+  readonly argv: readonly PackedStrings[];
+  readonly envp: PackedStrings;
   /** The path given to execve (AT_EXECFN). */
   readonly execfn: string;
   readonly facts: AuxiliaryFacts;
@@ -87,7 +96,9 @@ export interface StackRequest {
 /** Fails with E2BIG only where the whole would not fit below `top` at all. */
 export function buildStack(request: StackRequest): Result<InitialStack> {
   const { top, argv, envp, execfn } = request;
-  const stringBytes = byteLengths(argv) + byteLengths(envp) + execfn.length + 1;
+  const argc = countOf(argv);
+  const envStart = bytesOf(argv);
+  const stringBytes = envStart + envp.bytes.length + execfn.length + 1;
   const argStart = top - POINTER_BYTES - stringBytes; // Linux leaves one pointer of zeroes at the top.
   const platformAddr = floor16(argStart - request.shiftBytes) - (PLATFORM.length + 1);
   const randomAddr = floor16(platformAddr - RANDOM_BYTES);
@@ -97,47 +108,40 @@ export function buildStack(request: StackRequest): Result<InitialStack> {
     platformAddr,
     top - POINTER_BYTES - execfn.length - 1,
   );
-  const pointerCount = 1 + argv.length + 1 + envp.length + 1 + pairs.length;
+  const pointerCount = 1 + argc + 1 + envp.count + 1 + pairs.length;
   const stackPointer = floor16(randomAddr - pointerCount * POINTER_BYTES);
   if (stackPointer <= 0) return E2BIG;
 
   // Two pieces, for up to 8 KiB of nothing lie between: those pages need not be there.
   const low = zeroes(platformAddr + PLATFORM.length + 1 - stackPointer);
-  const high = zeroes(top - argStart);
   let slot = 0;
   const push = (value: number): void => {
     low.writeUInt32LE(value >>> 0, slot);
     low.writeUInt32LE(Math.floor(value / 0x1_0000_0000), slot + 4);
     slot += POINTER_BYTES;
   };
-  let stringAddr = argStart;
-  const pushStrings = (strings: readonly string[]): void => {
-    for (const string of strings) {
-      push(stringAddr);
-      putText(high, string, stringAddr - argStart);
-      stringAddr += string.length + 1;
-    }
+  const pushPointers = (lists: readonly PackedStrings[], start: number): void => {
+    slot = putPointers(low, slot, lists, start);
     push(0);
   };
-  push(argv.length);
-  pushStrings(argv);
-  const envStart = stringAddr;
-  pushStrings(envp);
-  const envEnd = stringAddr;
-  high.write(execfn, envEnd - argStart, 'latin1');
+  push(argc);
+  pushPointers(argv, argStart);
+  pushPointers([envp], argStart + envStart);
+  const execfnAndEnd = Buffer.from(`${execfn}${'\0'.repeat(1 + POINTER_BYTES)}`, 'latin1');
+  const strings = [...argv.map(({ bytes }) => bytes), envp.bytes, execfnAndEnd];
   const auxvAt = slot;
   for (const value of pairs) push(value);
   low.write(PLATFORM, platformAddr - stackPointer, 'latin1');
   low.set(request.random.subarray(0, RANDOM_BYTES), randomAddr - stackPointer);
   return {
     low,
-    high,
+    high: stringBytes > COPIED_BYTES ? strings : [Buffer.concat(strings)],
     length: top - stackPointer,
     stackPointer,
     argStart,
-    argEnd: envStart,
-    envStart,
-    envEnd,
+    argEnd: argStart + envStart,
+    envStart: argStart + envStart,
+    envEnd: argStart + envStart + envp.bytes.length,
     auxv: new Uint8Array(low.subarray(auxvAt, slot)),
   };
 }
@@ -175,23 +179,32 @@ function auxiliaryPairs(
   ];
 }
 
-/** Short strings are many at times, and a native call for each would cost more than its bytes. */
-function putText(into: Buffer, text: string, position: number): void {
-  if (text.length > SHORT_TEXT) into.write(text, position, 'latin1');
-  else for (let i = 0; i < text.length; i += 1) into[position + i] = text.charCodeAt(i);
-}
-
-function byteLengths(strings: readonly string[]): number {
-  let bytes = 0;
-  for (const string of strings) bytes += string.length + 1;
-  return bytes;
+/** Pointers to strings that lie from `start` on, put into `low` at `slot`: the place behind them. */
+function putPointers(
+  low: Buffer,
+  slot: number,
+  lists: readonly PackedStrings[],
+  start: number,
+): number {
+  const words = new Uint32Array(low.buffer, low.byteOffset, Math.floor(low.length / 4));
+  let place = slot;
+  let base = start;
+  for (const list of lists) {
+    list.putPointers(words, place / 4, base);
+    place += list.count * POINTER_BYTES;
+    base += list.bytes.length;
+  }
+  return place;
 }
 
 function floor16(addr: number): number {
   return addr - (addr % 16);
 }
 
-/** Small ones come from Node's pool: memory of its own for each costs garbage collections. */
+/**
+ * Small ones come from Node's pool, at multiples of 8: memory of its own for each costs garbage
+ * collections.
+ */
 function zeroes(length: number): Buffer {
   return Buffer.allocUnsafe(length).fill(0);
 }

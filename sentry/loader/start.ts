@@ -30,6 +30,7 @@ import { openForExec } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { WALK_FOLLOW } from '../vfs/path-walk.ts';
 import { executeFirst } from './exec.ts';
+import { PackedStrings } from './packed-strings.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -162,7 +163,11 @@ function findAndExecute(task: Task, { argv, envp, seccomp }: NewProcess): SysRes
   const found = findCommand(task, argv[0] ?? '', envp);
   if (isErrno(found)) return found;
   found.file.acquire();
-  const result = executeFirst(task, { ...found, argv, envp });
+  const result = executeFirst(task, {
+    ...found,
+    argv: PackedStrings.of(argv),
+    envp: PackedStrings.of(envp),
+  });
   found.file.release();
   if (!isErrno(result)) task.kernel.observer?.started(task, found.path, argv, envp);
   return result;

@@ -7,11 +7,12 @@ import { EINVAL, ENOMEM, EPERM, isErrno, type SysResult } from '../../abi/errno.
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, PROT_NONE } from '../../abi/mman.ts';
 import { PAGE_SIZE } from '../../abi/page.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';
+import { type Blocking, begin, type MaybeBlocking } from '../base/wait.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import { mayLock } from './limits.ts';
 import type { MemoryCaller, MemoryManager } from './memory-manager.ts';
 import { pageFloor, wrappedPageCeil } from './page.ts';
-import { VMA_LOCKED, VMA_LOCKONFAULT, VMA_SPECIAL } from './vma.ts';
+import { VMA_LOCKED, VMA_LOCKONFAULT, VMA_SPECIAL, type Vma } from './vma.ts';
 
 const LOCK_FLAGS = VMA_LOCKED | VMA_LOCKONFAULT;
 
@@ -22,21 +23,30 @@ export function lockMemory(
   addr: number,
   length: number,
   onFault: boolean,
-): SysResult {
+): MaybeBlocking {
   if (!mayLockAtAll(caller)) return EPERM;
   const start = pageFloor(addr);
   const end = start + lockedSize(addr, length);
   if (!mayLock(mm.map, caller, unlockedBytes(mm, start, end))) return ENOMEM;
   if (end >= 2 ** 64) return EINVAL;
-  const error = setLock(mm, start, end, VMA_LOCKED | (onFault ? VMA_LOCKONFAULT : 0));
+  return begin(lockRange(mm, start, end, onFault));
+}
+
+function* lockRange(
+  mm: MemoryManager,
+  start: number,
+  end: number,
+  onFault: boolean,
+): Blocking<SysResult> {
+  const error = yield* setLock(mm, start, end, VMA_LOCKED | (onFault ? VMA_LOCKONFAULT : 0));
   if (isErrno(error) || onFault) return error;
   // Linux then touches every page, which memory without any right does not allow. The locks stay.
   return mm.map.vmas.overlapping(start, end).some((vma) => vma.prot === PROT_NONE) ? ENOMEM : 0;
 }
 
-export function unlockMemory(mm: MemoryManager, addr: number, length: number): SysResult {
+export function unlockMemory(mm: MemoryManager, addr: number, length: number): MaybeBlocking {
   const end = pageFloor(addr) + lockedSize(addr, length);
-  return end >= 2 ** 64 ? EINVAL : setLock(mm, pageFloor(addr), end, 0);
+  return end >= 2 ** 64 ? EINVAL : begin(setLock(mm, pageFloor(addr), end, 0));
 }
 
 /** Bytes of whole pages that `length` bytes at `addr` touch; a sum past 2^64 wraps, as in Linux. */
@@ -44,7 +54,7 @@ function lockedSize(addr: number, length: number): number {
   return wrappedPageCeil((length + (addr % PAGE_SIZE)) % 2 ** 64);
 }
 
-export function lockAll(mm: MemoryManager, caller: MemoryCaller, flags: number): SysResult {
+export function lockAll(mm: MemoryManager, caller: MemoryCaller, flags: number): MaybeBlocking {
   if (
     flags === 0 ||
     flags === MCL_ONFAULT ||
@@ -56,14 +66,12 @@ export function lockAll(mm: MemoryManager, caller: MemoryCaller, flags: number):
   if (current && !mayLock(mm.map, caller, mm.map.totalBytes - mm.map.lockedBytes)) return ENOMEM;
   const set = VMA_LOCKED | ((flags & MCL_ONFAULT) !== 0 ? VMA_LOCKONFAULT : 0);
   mm.lockFuture = (flags & MCL_FUTURE) !== 0 ? set : 0;
-  if (current) setAll(mm, set);
-  return 0;
+  return current ? begin(setAll(mm, set)) : 0;
 }
 
-export function unlockAll(mm: MemoryManager): SysResult {
+export function unlockAll(mm: MemoryManager): MaybeBlocking {
   mm.lockFuture = 0;
-  setAll(mm, 0);
-  return 0;
+  return begin(setAll(mm, 0));
 }
 
 function mayLockAtAll(caller: MemoryCaller): boolean {
@@ -81,22 +89,27 @@ function unlockedBytes(mm: MemoryManager, start: number, end: number): number {
   return end - start - locked;
 }
 
-/** Up to the first hole, which answers ENOMEM. */
-function setLock(mm: MemoryManager, start: number, end: number, set: number): SysResult {
-  let reached = start;
-  while (reached < end) {
-    const vma = mm.vmaAt(reached);
-    if (vma === undefined) break;
-    reached = Math.min(vma.end, end);
-  }
-  mm.map.change(start, reached, (vma) => {
-    if ((vma.flags & VMA_SPECIAL) === 0) vma.flags = (vma.flags & ~LOCK_FLAGS) | set;
-  });
+/** Goes up to the first hole, which answers ENOMEM. */
+function* setLock(mm: MemoryManager, start: number, end: number, set: number): Blocking<SysResult> {
+  const reached = endOfMapped(mm, start, end);
+  if (reached > start) yield* mm.map.changeInPieces(start, reached, (vma) => lockVma(vma, set));
   return reached < end ? ENOMEM : 0;
 }
 
-function setAll(mm: MemoryManager, set: number): void {
-  mm.map.change(0, mm.bounds.guestTop, (vma) => {
-    if ((vma.flags & VMA_SPECIAL) === 0) vma.flags = (vma.flags & ~LOCK_FLAGS) | set;
-  });
+function endOfMapped(mm: MemoryManager, start: number, end: number): number {
+  let reached = start;
+  for (const vma of mm.map.vmas.overlapping(start, end)) {
+    if (vma.start > reached) break;
+    reached = Math.min(vma.end, end);
+  }
+  return reached;
+}
+
+function* setAll(mm: MemoryManager, set: number): Blocking<SysResult> {
+  yield* mm.map.changeInPieces(0, mm.bounds.guestTop, (vma) => lockVma(vma, set));
+  return 0;
+}
+
+function lockVma(vma: Vma, set: number): void {
+  if ((vma.flags & VMA_SPECIAL) === 0) vma.flags = (vma.flags & ~LOCK_FLAGS) | set;
 }

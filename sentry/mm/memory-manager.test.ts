@@ -39,6 +39,12 @@ const TOP = 0x7f00_0000_0000;
 const BASE = 0x7e00_0000_0000;
 const BOUNDS = { guestTop: TOP, mmapBase: BASE, bottomUpBase: 0x2000_0000_0000, isBottomUp: false };
 
+/** Calls with few mappings answer at once. */
+const mmapNow = (mm: MemoryManager, ...args: Parameters<MemoryManager['mmap']>): number =>
+  mm.mmap(...args) as number;
+const munmapNow = (mm: MemoryManager, ...args: Parameters<MemoryManager['munmap']>): number =>
+  mm.munmap(...args) as number;
+
 function setUp(limits: ReadonlyMap<number, number> = new Map()) {
   const space = new FakeAddressSpace();
   const source = { newSharedMemory: () => ENODEV, newMemfd: () => ENODEV };
@@ -74,13 +80,13 @@ describe('MemoryManager over random calls', () => {
       const pages = Array.from({ length: count }, (_, i) => start + i);
       switch (next(4)) {
         case 0:
-          expect(mm.mmap(caller, addr, page(count), prot, ANON | MAP_FIXED, undefined, 0)).toBe(
+          expect(mmapNow(mm, caller, addr, page(count), prot, ANON | MAP_FIXED, undefined, 0)).toBe(
             addr,
           );
           for (const p of pages) model.set(p, prot);
           break;
         case 1:
-          expect(mm.munmap(caller, addr, page(count))).toBe(0);
+          expect(munmapNow(mm, caller, addr, page(count))).toBe(0);
           for (const p of pages) model.delete(p);
           break;
         case 2: {
@@ -91,7 +97,8 @@ describe('MemoryManager over random calls', () => {
         }
         default: {
           const free = pages.every((p) => !model.has(p));
-          const got = mm.mmap(
+          const got = mmapNow(
+            mm,
             caller,
             addr,
             page(count),
@@ -126,44 +133,44 @@ describe('MemoryManager over random calls', () => {
 describe('MemoryManager places', () => {
   it('places mappings downwards from the base and honours free hints', () => {
     const { mm, caller } = setUp();
-    const a = mm.mmap(caller, 0, page(3), RW, ANON, undefined, 0);
-    const b = mm.mmap(caller, 0, page(1), RW, ANON, undefined, 0);
+    const a = mmapNow(mm, caller, 0, page(3), RW, ANON, undefined, 0);
+    const b = mmapNow(mm, caller, 0, page(1), RW, ANON, undefined, 0);
     expect(a).toBe(BASE - page(3));
     expect(b).toBe(a - page(1));
-    expect(mm.mmap(caller, 0x2000_0123, page(1), RW, ANON, undefined, 0)).toBe(0x2000_0000);
-    expect(mm.mmap(caller, 0x2000_0000, page(1), RW, ANON, undefined, 0)).toBe(b - page(1));
-    expect(mm.mmap(caller, 0, 0, RW, ANON, undefined, 0)).toBe(EINVAL);
-    expect(mm.mmap(caller, 0x1000, page(1), RW, ANON | MAP_FIXED, undefined, 0)).toBe(EPERM);
-    expect(mm.mmap(caller, TOP, page(1), RW, ANON | MAP_FIXED, undefined, 0)).toBe(ENOMEM);
-    expect(mm.mmap(caller, 0, 2 ** 60, RW, ANON, undefined, 0)).toBe(ENOMEM);
+    expect(mmapNow(mm, caller, 0x2000_0123, page(1), RW, ANON, undefined, 0)).toBe(0x2000_0000);
+    expect(mmapNow(mm, caller, 0x2000_0000, page(1), RW, ANON, undefined, 0)).toBe(b - page(1));
+    expect(mmapNow(mm, caller, 0, 0, RW, ANON, undefined, 0)).toBe(EINVAL);
+    expect(mmapNow(mm, caller, 0x1000, page(1), RW, ANON | MAP_FIXED, undefined, 0)).toBe(EPERM);
+    expect(mmapNow(mm, caller, TOP, page(1), RW, ANON | MAP_FIXED, undefined, 0)).toBe(ENOMEM);
+    expect(mmapNow(mm, caller, 0, 2 ** 60, RW, ANON, undefined, 0)).toBe(ENOMEM);
   });
 
   it('does not hand out what another thread is still unmapping', () => {
     const { mm, caller, space } = setUp();
     const other = { ...caller, thread: fakeThread(space) };
-    const a = mm.mmap(caller, 0, page(4), RW, ANON, undefined, 0);
-    mm.munmap(caller, a, page(4));
-    expect(mm.mmap(other, 0, page(1), RW, ANON, undefined, 0)).toBe(a - page(1));
-    expect(mm.mmap(caller, 0, page(4), RW, ANON, undefined, 0)).toBe(a);
+    const a = mmapNow(mm, caller, 0, page(4), RW, ANON, undefined, 0);
+    munmapNow(mm, caller, a, page(4));
+    expect(mmapNow(mm, other, 0, page(1), RW, ANON, undefined, 0)).toBe(a - page(1));
+    expect(mmapNow(mm, caller, 0, page(4), RW, ANON, undefined, 0)).toBe(a);
   });
 
   it('never lets a shared mapping of a read-only file become writable', () => {
     const { mm, caller, space } = setUp();
     const file = new FakeFile(new Uint8Array(page(2)), O_RDONLY, 5);
     file.acquire();
-    expect(mm.mmap(caller, 0, page(2), RW, MAP_SHARED, file, 0)).toBe(EACCES);
-    const addr = mm.mmap(caller, 0, page(2), PROT_READ, MAP_SHARED, file, 0);
+    expect(mmapNow(mm, caller, 0, page(2), RW, MAP_SHARED, file, 0)).toBe(EACCES);
+    const addr = mmapNow(mm, caller, 0, page(2), PROT_READ, MAP_SHARED, file, 0);
     expect(file.askedWritable).toBe(false);
     expect(mm.mprotect(caller, addr, page(1), RW)).toBe(EACCES);
     const open = new FakeFile(new Uint8Array(page(2)), O_RDWR, 6);
-    const shared = mm.mmap(caller, 0, page(2), PROT_READ, MAP_SHARED, open, 0);
+    const shared = mmapNow(mm, caller, 0, page(2), PROT_READ, MAP_SHARED, open, 0);
     expect(open.askedWritable).toBe(true);
     expect(mm.mprotect(caller, shared + page(1), page(1), RW)).toBe(0);
     expect(mm.sharedKey(shared + page(1) + 8)).toBe('1.6.4104');
-    mm.munmap(caller, addr, page(1));
+    munmapNow(mm, caller, addr, page(1));
     file.release();
     expect(file.closed).toBe(false);
-    mm.munmap(caller, addr, page(2));
+    munmapNow(mm, caller, addr, page(2));
     expect(file.closed).toBe(true);
     expect(mm.release()).toBe(true);
     expect(open.closed).toBe(true);
@@ -181,24 +188,24 @@ describe('MemoryManager', () => {
     expect(mm.vmaAt(0x5000_1fff)?.bytes).toBe(page(2));
     expect(moveBreak(mm, caller, 0x5000_0010)).toBe(0x5000_0010);
     expect(mm.vmaAt(0x5000_0000)?.bytes).toBe(page(1));
-    mm.mmap(caller, 0x5000_8000, page(1), RW, ANON | MAP_FIXED, undefined, 0);
+    mmapNow(mm, caller, 0x5000_8000, page(1), RW, ANON | MAP_FIXED, undefined, 0);
     expect(moveBreak(mm, caller, 0x5000_8000)).toBe(0x5000_0010);
-    expect(mm.mmap(caller, 0, page(99), RW, ANON, undefined, 0)).toBe(ENOMEM);
-    expect(mm.mmap(caller, 0, page(98), RW, ANON, undefined, 0)).toBeGreaterThan(0);
+    expect(mmapNow(mm, caller, 0, page(99), RW, ANON, undefined, 0)).toBe(ENOMEM);
+    expect(mmapNow(mm, caller, 0, page(98), RW, ANON, undefined, 0)).toBeGreaterThan(0);
   });
 });
 
 describe('MemoryManager and the host', () => {
   it('repairs the VMAs when the host refuses', () => {
     const { mm, caller, space } = setUp();
-    const addr = mm.mmap(caller, 0, page(4), RW, ANON, undefined, 0);
+    const addr = mmapNow(mm, caller, 0, page(4), RW, ANON, undefined, 0);
     space.failing = { kind: 'protect', errno: ENOMEM };
     expect(mm.mprotect(caller, addr + page(1), page(1), PROT_READ)).toBe(0);
     const failed = fakeOutcome('operationFailed', { addr: addr + page(1), errno: ENOMEM });
     expect(mm.operationFailed(failed, caller.thread)).toBe(ENOMEM);
     expect(mm.vmaAt(addr)).toMatchObject({ start: addr, end: addr + page(4), prot: RW });
     space.failing = { kind: 'mapAnonymous', errno: ENOMEM };
-    const refused = mm.mmap(caller, 0, page(4), RW, ANON, undefined, 0);
+    const refused = mmapNow(mm, caller, 0, page(4), RW, ANON, undefined, 0);
     mm.operationFailed(
       fakeOutcome('operationFailed', { addr: refused, errno: ENOMEM }),
       caller.thread,
@@ -214,7 +221,8 @@ describe('MemoryManager and the host', () => {
 
   it('grows stacks on faults, and only stacks', () => {
     const { mm, caller } = setUp();
-    const addr = mm.mmap(
+    const addr = mmapNow(
+      mm,
       caller,
       0x4000_0000,
       page(2),
@@ -232,7 +240,7 @@ describe('MemoryManager and the host', () => {
 
   it('leaves out of a fork what must not be inherited', () => {
     const { mm, caller } = setUp();
-    const addr = mm.mmap(caller, 0x4000_0000, page(3), RW, ANON | MAP_FIXED, undefined, 0);
+    const addr = mmapNow(mm, caller, 0x4000_0000, page(3), RW, ANON | MAP_FIXED, undefined, 0);
     const clock = { monotonicNs: () => 0 };
     const advise = (start: number, advice: number) =>
       begin(adviseMemory(mm, caller, clock, { addr: start, length: page(1), advice }));
@@ -253,10 +261,10 @@ describe('remapMemory', () => {
   it('grows in place, moves, shrinks and refuses as Linux does', () => {
     const { mm, caller, space } = setUp();
     const a = 0x4000_0000;
-    mm.mmap(caller, a, page(2), RW, ANON | MAP_FIXED, undefined, 0);
+    mmapNow(mm, caller, a, page(2), RW, ANON | MAP_FIXED, undefined, 0);
     space.write(a, Uint8Array.of(7), 1);
     expect(remapMemory(mm, caller, a, page(2), page(4), 0, 0)).toBe(a);
-    mm.mmap(caller, a + page(4), page(1), PROT_READ, ANON | MAP_FIXED, undefined, 0);
+    mmapNow(mm, caller, a + page(4), page(1), PROT_READ, ANON | MAP_FIXED, undefined, 0);
     expect(remapMemory(mm, caller, a, page(4), page(5), 0, 0)).toBe(ENOMEM);
     const moved = remapMemory(mm, caller, a, page(4), page(5), MREMAP_MAYMOVE, 0);
     expect(moved).toBe(BASE - page(5));

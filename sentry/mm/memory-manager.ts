@@ -33,7 +33,7 @@ import { AddressSpaceMemory } from './guest-memory-unsafe.ts';
 import { type ImageLayout, noImage } from './image-layout.ts';
 import { MAX_MAP_COUNT, mayExpand, mayLock } from './limits.ts';
 import { type MappingPlan, planMapping } from './mapping-plan.ts';
-import { isData, MemoryMap } from './memory-map.ts';
+import { isData, MANY_VMAS, MemoryMap } from './memory-map.ts';
 import { isPageAligned, pageCeil, wrappedPageCeil } from './page.ts';
 import { choosePlace, type PlacementBounds } from './placement.ts';
 import { withImpliedExec } from './read-implies-exec.ts';
@@ -53,11 +53,6 @@ import {
 
 const PROT_SEM = 8;
 const PAGE_FAULT = 14;
-/**
- * More than so many mappings are changed in pieces of so many. The host is told of each, and has
- * room for 16.
- */
-const MANY_VMAS = 6144;
 /** The parts of the calling task that memory calls use; Task is one. */
 export interface MemoryCaller {
   readonly thread: GuestThread;
@@ -110,6 +105,8 @@ export class MemoryManager {
   readonly id: number;
   /** Tasks that share this memory. */
   userCount = 1;
+  /** All of them are about to leave it, so the host's process ends with all its threads in one go. */
+  isEnding = false;
   /** The program that runs here (/proc/PID/exe), held. */
   executable: OpenFile | undefined = undefined;
   /** The identity of the program's file, which records that it is being executed. */
@@ -144,7 +141,7 @@ export class MemoryManager {
     flags: number,
     file: OpenFile | undefined,
     offset: number,
-  ): SysResult {
+  ): MaybeBlocking {
     this.begin(caller);
     if (length === 0) return EINVAL;
     const size = pageCeil(length);
@@ -183,20 +180,43 @@ export class MemoryManager {
     plan: MappingPlan,
     extraFlags: number,
     populate: boolean,
-  ): SysResult {
-    const flags = plan.flags | extraFlags;
-    const result = this.install(caller, {
+  ): MaybeBlocking {
+    const mapping: NewMapping = {
       start,
       length: size,
       prot,
       maxProt: plan.maxProt,
-      flags,
+      flags: plan.flags | extraFlags,
       backing: plan.backing,
       offset: plan.offset,
       populate,
-    });
+    };
+    if (this.map.endOfPiece(start, start + size) < start + size)
+      return begin(this.#mapOverMany(caller, mapping, plan));
+    const result = this.install(caller, mapping);
     plan.done?.();
     return isErrno(result) ? result : start;
+  }
+
+  /** Takes away what is there in pieces, and then maps. */
+  *#mapOverMany(caller: MemoryCaller, mapping: NewMapping, plan: MappingPlan): Blocking<SysResult> {
+    const { start, length } = mapping;
+    const end = start + length;
+    try {
+      if (!this.#mayReplace(caller, mapping)) return ENOMEM;
+      const error = yield* this.unmapInPieces(caller.thread, start, end);
+      if (isErrno(error)) return error;
+      const result = this.install(caller, mapping);
+      return isErrno(result) ? result : start;
+    } finally {
+      plan.done?.();
+    }
+  }
+
+  #mayReplace(caller: MemoryCaller, mapping: NewMapping): boolean {
+    const { start, length } = mapping;
+    const replaced = this.#mappedBytes(start, start + length);
+    return mayExpand(this.map, caller, length - replaced, isData(mapping) ? length : 0);
   }
 
   /**
@@ -207,9 +227,7 @@ export class MemoryManager {
     const { start, length } = mapping;
     const end = start + length;
     if (this.map.splitsNeeded(start, end) + this.map.vmas.size + 1 > MAX_MAP_COUNT) return ENOMEM;
-    const replaced = this.#mappedBytes(start, end);
-    if (!mayExpand(this.map, caller, length - replaced, isData(mapping) ? length : 0))
-      return ENOMEM;
+    if (!this.#mayReplace(caller, mapping)) return ENOMEM;
     const operationError = this.queueMap(mapping, caller.thread);
     if (isErrno(operationError)) return operationError;
     this.#release(start, end);
@@ -243,7 +261,7 @@ export class MemoryManager {
   }
 
   /** munmap(2). */
-  munmap(caller: MemoryCaller, addr: number, length: number): SysResult {
+  munmap(caller: MemoryCaller, addr: number, length: number): MaybeBlocking {
     this.begin(caller);
     if (
       !isPageAligned(addr) ||
@@ -252,15 +270,32 @@ export class MemoryManager {
     )
       return EINVAL;
     if (length === 0) return EINVAL;
-    return this.unmapRange(caller.thread, addr, addr + pageCeil(length));
+    const end = addr + pageCeil(length);
+    if (this.map.endOfPiece(addr, end) < end)
+      return begin(this.unmapInPieces(caller.thread, addr, end));
+    return this.unmapRange(caller.thread, addr, end);
+  }
+
+  /** The same as `unmapRange`, in pieces where there are many mappings. */
+  *unmapInPieces(thread: GuestThread, start: number, end: number): Blocking<SysResult> {
+    if (this.#cannotSplit(start, end)) return ENOMEM;
+    for (let at = start; ; yield KILLABLE_PAUSE) {
+      const pieceEnd = this.map.endOfPiece(at, end);
+      const error = this.unmapRange(thread, at, pieceEnd);
+      if (isErrno(error) || pieceEnd >= end) return error;
+      at = pieceEnd;
+    }
+  }
+
+  #cannotSplit(start: number, end: number): boolean {
+    return this.map.splitsNeeded(start, end) === 2 && this.map.vmas.size >= MAX_MAP_COUNT;
   }
 
   /** Unmaps [start, end), whatever is there. 0 or ENOMEM (too many mappings). */
   unmapRange(thread: GuestThread, start: number, end: number): SysResult {
     const before = this.map.snapshot(start, end);
     if (before.length === 0) return 0;
-    if (this.map.splitsNeeded(start, end) === 2 && this.map.vmas.size >= MAX_MAP_COUNT)
-      return ENOMEM;
+    if (this.#cannotSplit(start, end)) return ENOMEM;
     this.map.queue({ kind: 'unmap', addr: start, length: end - start }, thread, before);
     this.#release(start, end);
     return 0;
@@ -305,23 +340,12 @@ export class MemoryManager {
     prot: number,
   ): Blocking<SysResult> {
     for (let at = start; ; ) {
-      const pieceEnd = this.#endOfPiece(at, end);
+      const pieceEnd = this.map.endOfPiece(at, end);
       const error = this.#protect(caller, at, pieceEnd, prot);
       if (isErrno(error) || pieceEnd >= end) return error;
       at = pieceEnd;
       yield KILLABLE_PAUSE;
     }
-  }
-
-  /** Behind MANY_VMAS adjoining mappings, or `end`. */
-  #endOfPiece(start: number, end: number): number {
-    let reached = start;
-    for (let count = 0; count < MANY_VMAS; count += 1) {
-      const vma = this.map.vmas.find(reached);
-      if (vma === undefined || vma.end >= end) return end;
-      reached = vma.end;
-    }
-    return reached;
   }
 
   /** Changes everything up to the first mapping that may not change, then fails, as Linux does. */

@@ -11,6 +11,7 @@
 import type { SysResult } from '../../abi/errno.ts';
 import { PROT_WRITE } from '../../abi/mman.ts';
 import { finishLater } from '../base/leftovers.ts';
+import { type Blocking, KILLABLE_PAUSE } from '../base/wait.ts';
 import type { AddressSpace, MemoryOperation } from '../platform/address-space.ts';
 import type { GuestThread, Outcome } from '../platform/guest-thread.ts';
 import { RangeMap } from './range-map.ts';
@@ -27,10 +28,15 @@ const nothing: readonly Vma[] = [];
 /** A gap that is unmapped along with what is around it. The stub unmaps 256 MiB with one call. */
 const SMALL_GAP_BYTES = 64 * 1024 * 1024;
 
+/**
+ * More than so many mappings are changed in pieces of so many. The host is told of each, and has
+ * room for 16.
+ */
+export const MANY_VMAS = 6144;
 /** So many are joined one by one. */
 const FEW_VMAS = 16;
 /** Mappings that one turn lets go of, where a process with very many ends. */
-const DROPPED_AT_ONCE = 4096;
+const DROPPED_AT_ONCE = 1024;
 
 export class MemoryMap {
   readonly space: AddressSpace;
@@ -194,8 +200,27 @@ export class MemoryMap {
       edit(vma);
       this.#account(vma, 1);
     }
-    if (inside.length > FEW_VMAS) this.#joinInside(start, end, inside);
-    this.#joinAround(start, end);
+    if (inside.length > FEW_VMAS) {
+      this.#joinInside(start, end, inside);
+      this.#joinAt(start);
+      this.#joinAt(end);
+    } else this.#joinAround(start, end);
+  }
+
+  /** Behind MANY_VMAS mappings, or `end`. */
+  endOfPiece(start: number, end: number): number {
+    if (this.vmas.size <= MANY_VMAS) return end;
+    return Math.min(this.vmas.endOfNth(start, MANY_VMAS) ?? end, end);
+  }
+
+  /** The same as `change`, in pieces where there are many. */
+  *changeInPieces(start: number, end: number, edit: (vma: Vma) => void): Blocking<undefined> {
+    for (let at = start; ; yield KILLABLE_PAUSE) {
+      const pieceEnd = this.endOfPiece(at, end);
+      this.change(at, pieceEnd, edit);
+      if (pieceEnd >= end) return undefined;
+      at = pieceEnd;
+    }
   }
 
   /** Copies of all VMAs of another map for which `copyOf` answers one, into this map, which is empty. */
@@ -305,6 +330,16 @@ export class MemoryMap {
       } else joined.push(vma);
     }
     if (joined.length < inside.length) this.vmas.replace(start, end, joined);
+  }
+
+  /** Joins what meets at `addr`. */
+  #joinAt(addr: number): void {
+    const left = this.vmas.lastEndingBy(addr);
+    const right = this.vmas.find(addr);
+    if (left === undefined || right === undefined || !left.continuesIn(right)) return;
+    this.vmas.remove(right);
+    this.vmas.setBounds(left, left.start, right.end);
+    right.drop();
   }
 
   #joinAround(start: number, end: number): void {

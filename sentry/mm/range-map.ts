@@ -71,6 +71,18 @@ export class RangeMap<T extends Range> {
     return found;
   }
 
+  /** The end of the `count`th item that ends above `addr`; undefined where there are fewer. */
+  endOfNth(addr: number, count: number): number | undefined {
+    this.#locate(addr);
+    let left = count - 1;
+    for (let c = this.#chunkIndex, i = this.#itemIndex; c < this.#chunks.length; c += 1, i = 0) {
+      const { items } = this.#chunks[c] as Chunk<T>;
+      if (i + left < items.length) return (items[i + left] as T).end;
+      left -= items.length - i;
+    }
+    return undefined;
+  }
+
   overlaps(start: number, end: number): boolean {
     const item = this.firstEndingAfter(start);
     return item !== undefined && item.start < end;

@@ -69,6 +69,14 @@ export class SocketOptions {
     child.lingerOn = this.lingerOn;
     child.lingerSeconds = this.lingerSeconds;
     child.priority = this.priority;
+    child.mark = this.mark;
+    child.receiveLowWater = this.receiveLowWater;
+    child.outOfBandInline = this.outOfBandInline;
+    child.broadcast = this.broadcast;
+    child.dontRoute = this.dontRoute;
+    child.debug = this.debug;
+    child.timestamp = this.timestamp;
+    child.timestampNs = this.timestampNs;
   }
 }
 

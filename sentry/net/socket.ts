@@ -27,7 +27,7 @@ import { SocketOptions } from './socket-options.ts';
 
 /** The properties of their caller that socket operations use. Task is one. */
 /** The parts of the kernel that sockets of the sandbox use. */
-export type SocketKernel = Pick<Kernel, 'clock' | 'network' | 'settings'>;
+export type SocketKernel = Pick<Kernel, 'clock' | 'guestTimers' | 'network' | 'settings'>;
 
 export interface SocketCaller extends FsCaller {
   readonly group: ThreadGroup;
@@ -97,6 +97,10 @@ export abstract class Socket extends OpenFile {
 
   override get description(): string {
     return `socket:[${this.node.ino}]`;
+  }
+
+  override get canSignal(): boolean {
+    return true;
   }
 
   override get canSpliceFrom(): boolean {
@@ -193,6 +197,11 @@ export abstract class Socket extends OpenFile {
     return false;
   }
 
+  /** The same call of connect(2) goes on after a sleep. */
+  connectAgain(address: Uint8Array, caller: SocketCaller): SysResult {
+    return this.connect(address, caller);
+  }
+
   /** A connect(2) waited for SO_SNDTIMEO in vain: what it answers. */
   connectTimedOut(): SysResult {
     return EAGAIN;
@@ -212,7 +221,7 @@ export abstract class Socket extends OpenFile {
     return EOPNOTSUPP;
   }
 
-  setOption(_level: number, _name: number, _value: Uint8Array): SysResult {
+  setOption(_level: number, _name: number, _value: Uint8Array, _caller: SocketCaller): SysResult {
     return ENOPROTOOPT;
   }
 

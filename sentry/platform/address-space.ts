@@ -104,6 +104,12 @@ export interface AddressSpace {
    */
   tryFlush(via: GuestThread, done: (result: SysResult) => void): SysResult | undefined;
 
+  /**
+   * Takes note of a thread that is about to wait in the kernel on the private futex at `addr`
+   * (change 1), or waits no more (-1). From then on no other thread wakes there without asking.
+   */
+  countFutexWaiter(addr: number, change: 1 | -1): void;
+
   /** Copies guest memory to dst[0..length). Bytes copied from the front, EFAULT if none. */
   read(addr: number, dst: Uint8Array, length: number): SysResult;
   /** Copies src[0..length) to guest memory. Bytes copied from the front, EFAULT if none. */

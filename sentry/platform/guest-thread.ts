@@ -145,6 +145,13 @@ export interface GuestThread {
    * effects.
    */
   keepAnswer(call: KeptCall, answer: number): void;
+  /**
+   * Lets the stopped thread wait and wake on private futexes by itself until `forgetAnswers`, where the
+   * platform can do that: `timed` also with time-outs, whose clock is the platform's.
+   */
+  waitsByItself(timed: boolean): void;
+  /** The same for sched_yield: it may be answered without asking. */
+  yieldsByItself(): void;
   /** Answers that were kept are not right any more. Also for a thread that runs. */
   forgetAnswers(): void;
 

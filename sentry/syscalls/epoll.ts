@@ -11,8 +11,9 @@ import {
 } from '../../abi/epoll.ts';
 import { EFAULT, EINTR, EINVAL, isErrno, type SysResult } from '../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
+import { isPieceOver } from '../base/turn.ts';
 import type { Blocking, MaybeBlocking } from '../base/wait.ts';
-import { sleepOn } from '../base/wait.ts';
+import { begin, isAnyTelling, PAUSE, sleepOn } from '../base/wait.ts';
 import { Epoll } from '../fs/epoll/epoll.ts';
 import type { Task } from '../kernel/task.ts';
 import type { SyscallArgs } from './args.ts';
@@ -95,7 +96,8 @@ function waitEvents(task: Task, args: SyscallArgs, timeoutNs: number): MaybeBloc
   if (isErrno(epoll)) return epoll;
   if (!(epoll instanceof Epoll)) return EINVAL;
   const count = collect(task, epoll, addr, limit);
-  if (count !== 0 || timeoutNs === 0) return count;
+  if (count !== 0) return count;
+  if (timeoutNs === 0) return isAnyTelling() ? begin(collectOnceTold(task, epoll, addr, limit)) : 0;
   return sleepForEvents(task, epoll, addr, limit, deadlineAfter(task, timeoutNs));
 }
 
@@ -113,8 +115,36 @@ function* sleepForEvents(
       const count = collect(task, epoll, addr, limit);
       if (count !== 0) return count;
       if (wake === 'signal') return EINTR;
-      if (wake === 'deadline') return 0;
+      if (wake === 'deadline') return yield* collectOnceTold(task, epoll, addr, limit);
     }
+  } finally {
+    epoll.release();
+  }
+}
+
+/**
+ * Collects at once, but where a watched file has so many waiters that it is still telling them: those
+ * that are ready may not be listed before it has told all.
+ */
+function* collectOnceTold(
+  task: Task,
+  epoll: Epoll,
+  addr: number,
+  limit: number,
+): Blocking<SysResult> {
+  epoll.acquire();
+  try {
+    while (isAnyTelling()) {
+      const looking = epoll.findTelling();
+      let look = looking.next();
+      for (; look.done !== true; look = looking.next())
+        if (isPieceOver(task.kernel.clock) && (yield PAUSE) === 'signal') return EINTR;
+      if (!look.value) break;
+      if ((yield PAUSE) === 'signal') return EINTR;
+      const count = collect(task, epoll, addr, limit);
+      if (count !== 0) return count;
+    }
+    return collect(task, epoll, addr, limit);
   } finally {
     epoll.release();
   }

@@ -9,6 +9,7 @@ import { isPieceOver } from '../base/turn.ts';
 import { type Blocking, begin, KILLABLE_PAUSE, type MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import { execute } from '../loader/exec.ts';
+import { type PackedStrings, StringPacker } from '../loader/packed-strings.ts';
 import { openForExec } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { WALK_EMPTY, WALK_FOLLOW } from '../vfs/path-walk.ts';
@@ -21,8 +22,13 @@ const MAX_STRING_BYTES = 131_072;
 const MAX_TOTAL_BYTES = 6 * 1024 * 1024;
 const POINTER_BYTES = 8;
 
-/** From so many strings on others run in between. */
-const MANY_STRINGS = 2048;
+/** From so many bytes of strings on others run in between. */
+const MANY_BYTES = 262_144;
+/** The work that a string is besides its bytes, counted in bytes. */
+const BYTES_OF_STRING = 128;
+
+/** A string is likely to end within so many bytes. */
+const NEAR_BYTES = 16;
 
 /** Pages that are kept: a shell's environment lies here and there among what else it allocates. */
 const KEPT_PAGES = 8;
@@ -44,18 +50,29 @@ class StringReader {
     this.#task = task;
   }
 
-  /** At most MAX_STRING_BYTES with the NUL. E2BIG or EFAULT. */
-  string(addr: number): Result<string> {
-    let text = '';
+  /** Reads at most MAX_STRING_BYTES with the NUL into `packer`: the length, or E2BIG, EFAULT, ENOMEM. */
+  string(addr: number, packer: StringPacker): SysResult {
     for (let at = addr; ; ) {
       const offset = at % PAGE_SIZE;
       if (!this.#load(at - offset)) return EFAULT;
-      const end = this.#page.indexOf(0, offset);
-      if (text.length + (end < 0 ? PAGE_SIZE : end) - offset >= MAX_STRING_BYTES) return E2BIG;
-      text += this.#page.toString('latin1', offset, end < 0 ? PAGE_SIZE : end);
-      if (end >= 0) return text;
+      const end = this.#endOfString(offset);
+      if (packer.unendedBytes + end - offset >= MAX_STRING_BYTES) return E2BIG;
+      const appended = packer.append(this.#page, offset, end);
+      if (isErrno(appended)) return appended;
+      if (end < PAGE_SIZE) return packer.end();
       at += PAGE_SIZE - offset;
     }
+  }
+
+  /**
+   * The place of the NUL in the page, or its end. Short strings are looked through here: a call costs
+   * more.
+   */
+  #endOfString(offset: number): number {
+    const near = Math.min(offset + NEAR_BYTES, PAGE_SIZE);
+    for (let at = offset; at < near; at += 1) if (this.#page[at] === 0) return at;
+    const end = this.#page.indexOf(0, near);
+    return end < 0 ? PAGE_SIZE : end;
   }
 
   pointer(addr: number): SysResult {
@@ -104,19 +121,22 @@ interface StringSource {
 function* readStrings(
   { task, reader, budget }: StringSource,
   addr: number,
-): Blocking<Result<string[]>> {
-  const strings: string[] = [];
-  if (addr === 0) return strings; // Linux takes NULL as an empty array.
+  packer: StringPacker,
+): Blocking<Result<PackedStrings>> {
+  let unchecked = 0;
+  if (addr === 0) return packer.strings(); // Linux takes NULL as an empty array.
   for (let at = addr; ; at += POINTER_BYTES) {
     const pointer = reader.pointer(at);
     if (isErrno(pointer)) return pointer;
-    if (pointer === 0) return strings;
-    const text = reader.string(pointer);
-    if (isErrno(text)) return text;
-    budget.left -= text.length + 1 + POINTER_BYTES;
+    if (pointer === 0) return packer.strings();
+    const length = reader.string(pointer, packer);
+    if (isErrno(length)) return length;
+    budget.left -= length + 1 + POINTER_BYTES;
     if (budget.left < 0) return E2BIG;
-    strings.push(text);
-    if (strings.length % MANY_STRINGS === 0 && isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
+    unchecked += length + BYTES_OF_STRING;
+    if (unchecked < MANY_BYTES) continue;
+    unchecked = 0;
+    if (isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
   }
 }
 
@@ -166,24 +186,29 @@ function execOpened(
     reader: new StringReader(task),
     budget: { left: Math.max(MAX_STRING_BYTES, Math.min(MAX_TOTAL_BYTES, quarter)) },
   };
-  return begin(
-    execWith(task, file, path, readStrings(source, argvAddr), () => readStrings(source, envpAddr)),
-  );
+  return begin(execWith(task, file, path, source, argvAddr, envpAddr));
 }
 
 function* execWith(
   task: Task,
   file: OpenFile,
   path: string,
-  arguments_: Blocking<Result<string[]>>,
-  environment: () => Blocking<Result<string[]>>,
+  source: StringSource,
+  argvAddr: number,
+  envpAddr: number,
 ): Blocking<SysResult> {
-  const argv = yield* arguments_;
-  if (isErrno(argv)) return argv;
-  const envp = yield* environment();
-  if (isErrno(envp)) return envp;
-  const executed = execute(task, { file, path, argv, envp });
-  return typeof executed === 'number' ? executed : yield* executed;
+  const packers = [new StringPacker(), new StringPacker()] as const;
+  try {
+    const argv = yield* readStrings(source, argvAddr, packers[0]);
+    if (isErrno(argv)) return argv;
+    const envp = yield* readStrings(source, envpAddr, packers[1]);
+    if (isErrno(envp)) return envp;
+    if (isPieceOver(task.kernel.clock)) yield KILLABLE_PAUSE;
+    const executed = execute(task, { file, path, argv, envp });
+    return typeof executed === 'number' ? executed : yield* executed;
+  } finally {
+    for (const packer of packers) packer.release();
+  }
 }
 
 function sysExecve(task: Task, args: SyscallArgs): MaybeBlocking {

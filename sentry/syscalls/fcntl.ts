@@ -34,12 +34,15 @@ import {
   FD_CLOEXEC,
   fOwnerExLayout,
   O_APPEND,
+  O_ASYNC,
   O_DIRECT,
   O_NOATIME,
   O_NONBLOCK,
   O_PATH,
 } from '../../abi/fcntl.ts';
+import { S_IFIFO, S_IFREG } from '../../abi/stat.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
+import { ioReceiver, setAsync } from '../kernel/async-io.ts';
 import { pidSeenFrom } from '../kernel/pid-namespace.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
@@ -49,7 +52,7 @@ import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
 import { recordLock } from './file-locks.ts';
 
-/** O_ASYNC is not among them: no file here sends SIGIO, and Linux ignores the flag for files that cannot. */
+/** O_ASYNC is not among them: it means something only where the file sends signals. */
 const settableFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 
 const nobody: IoOwner = {
@@ -57,6 +60,7 @@ const nobody: IoOwner = {
   id: 0,
   pids: undefined,
   signal: 0,
+  receiver: undefined,
 };
 
 function sysFcntl(task: Task, args: SyscallArgs): MaybeBlocking {
@@ -69,7 +73,7 @@ function sysFcntl(task: Task, args: SyscallArgs): MaybeBlocking {
   if ((file.flags & O_PATH) !== 0) return EBADF;
   switch (command) {
     case F_SETFL:
-      return setFlags(task, file, args.u32(2));
+      return setFlags(task, fd, file, args.u32(2));
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
@@ -126,12 +130,16 @@ function duplicate(task: Task, file: OpenFile, lowest: number, cloexec: boolean)
   return lowest >= task.files.limit ? EINVAL : task.files.add(file, cloexec, lowest);
 }
 
-function setFlags(task: Task, file: OpenFile, wanted: number): SysResult {
+function setFlags(task: Task, fd: number, file: OpenFile, wanted: number): SysResult {
+  const kind = file.node.kind;
+  if ((wanted & O_DIRECT) !== 0 && kind !== S_IFREG && kind !== S_IFIFO) return EINVAL;
   if ((wanted & ~file.flags & O_NOATIME) !== 0) {
     const owner = file.node.ownership();
     if (isErrno(owner)) return owner;
     if (!isOwner(task.credentials, owner)) return EPERM;
   }
+  if (((wanted ^ file.flags) & O_ASYNC) !== 0 && file.canSignal)
+    setAsync(file, fd, (wanted & O_ASYNC) !== 0);
   file.flags = (file.flags & ~settableFlags) | (wanted & settableFlags);
   file.flagsChanged();
   return 0;
@@ -142,12 +150,9 @@ function ownerCommand(task: Task, file: OpenFile, command: number, args: Syscall
   const id = pidSeenFrom(task.pids, owner.pids, owner.id);
   switch (command) {
     case F_GETOWN:
-      return owner.type === F_OWNER_PGRP ? -id : id;
-    case F_SETOWN: {
-      const wanted = args.i32(2);
-      if (wanted === -0x8000_0000) return EINVAL;
-      return setOwner(task, file, wanted < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(wanted));
-    }
+      return pidOrGroup(task, file);
+    case F_SETOWN:
+      return setPidOrGroup(task, file, args.i32(2));
     case F_GETSIG:
       return owner.signal;
     case F_SETSIG:
@@ -168,9 +173,28 @@ function ownerCommand(task: Task, file: OpenFile, command: number, args: Syscall
   }
 }
 
+/** F_GETOWN, FIOGETOWN and SIOCGPGRP: a process group as its negative id. */
+export function pidOrGroup(task: Task, file: OpenFile): number {
+  const owner = file.ioOwner ?? nobody;
+  const id = pidSeenFrom(task.pids, owner.pids, owner.id);
+  return owner.type === F_OWNER_PGRP ? -id : id;
+}
+
+/** F_SETOWN, FIOSETOWN and SIOCSPGRP. */
+export function setPidOrGroup(task: Task, file: OpenFile, wanted: number): SysResult {
+  if (wanted === -0x8000_0000) return EINVAL;
+  return setOwner(task, file, wanted < 0 ? F_OWNER_PGRP : F_OWNER_PID, Math.abs(wanted));
+}
+
 function setOwner(task: Task, file: OpenFile, type: number, id: number): SysResult {
   if (id < 0 || (id !== 0 && !task.pids.isTaken(id))) return ESRCH;
-  file.ioOwner = { type, id, pids: task.pids, signal: file.ioOwner?.signal ?? 0 };
+  file.ioOwner = {
+    type,
+    id,
+    pids: task.pids,
+    signal: file.ioOwner?.signal ?? 0,
+    receiver: id === 0 ? undefined : ioReceiver(task, type, id),
+  };
   return 0;
 }
 
@@ -183,6 +207,6 @@ function writeOwner(task: Task, addr: number, type: number, id: number): SysResu
 
 export const fcntlRows: readonly Row[] = [
   sleeps(72, 'fcntl', ['fd', 'fcntl', 'hex'], sysFcntl, {
-    partial: 'no SIGIO (O_ASYNC is ignored), no leases, no dnotify',
+    partial: 'no leases, no dnotify',
   }),
 ];

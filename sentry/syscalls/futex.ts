@@ -44,6 +44,7 @@ function sysFutex(task: Task, args: SyscallArgs): MaybeBlocking {
     command !== FUTEX_WAIT
   )
     return ENOSYS;
+  if (isPrivate) task.waitsByItself();
   switch (command) {
     case FUTEX_WAIT:
       return wait(task, args, isPrivate, ANY, operation);
@@ -112,7 +113,7 @@ function requeue(task: Task, args: SyscallArgs, isPrivate: boolean, compares: bo
     if (value !== args.u32(5)) return EAGAIN;
   }
   const woken = futexes.wake(from, wakeCount, ANY);
-  const moved = futexes.requeue(from, to, moveCount);
+  const moved = futexes.requeue(from, to, moveCount, args.addr(4));
   return woken + moved;
 }
 

@@ -2,13 +2,26 @@
 // ioctl(2): what every file has; the rest is the file's own business.
 import { EBADF, ENOTTY, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_ASYNC, O_NONBLOCK } from '../../abi/fcntl.ts';
-import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE } from '../../abi/ioctl.ts';
-import { S_IFDIR, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
+import {
+  FIOASYNC,
+  FIOCLEX,
+  FIOGETOWN,
+  FIONBIO,
+  FIONCLEX,
+  FIONREAD,
+  FIOQSIZE,
+  FIOSETOWN,
+  SIOCGPGRP,
+  SIOCSPGRP,
+} from '../../abi/ioctl.ts';
+import { S_IFDIR, S_IFLNK, S_IFREG, S_IFSOCK } from '../../abi/stat.ts';
 import type { MaybeBlocking } from '../base/wait.ts';
+import { setAsync } from '../kernel/async-io.ts';
 import type { Task } from '../kernel/task.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
+import { pidOrGroup, setPidOrGroup } from './fcntl.ts';
 
 function sysIoctl(task: Task, args: SyscallArgs): MaybeBlocking {
   const fd = args.i32(0);
@@ -24,9 +37,9 @@ function sysIoctl(task: Task, args: SyscallArgs): MaybeBlocking {
       task.files.setCloexec(fd, false);
       return 0;
     case FIONBIO:
-      return setFlag(task, file, O_NONBLOCK, argument);
+      return setNonblock(task, file, argument);
     case FIOASYNC:
-      return setFlag(task, file, O_ASYNC, argument);
+      return switchAsync(task, fd, file, argument);
     case FIOQSIZE:
       return fileSize(task, file, argument);
     case FIONREAD:
@@ -34,17 +47,42 @@ function sysIoctl(task: Task, args: SyscallArgs): MaybeBlocking {
         ? bytesLeft(task, file, argument)
         : file.ioctl(command, argument, task);
     default:
-      return file.ioctl(command, argument, task);
+      return ownerOfSocket(task, file, command, argument) ?? file.ioctl(command, argument, task);
   }
 }
 
-function setFlag(task: Task, file: OpenFile, flag: number, addr: number): SysResult {
+function setNonblock(task: Task, file: OpenFile, addr: number): SysResult {
   const view = task.memory.view(addr, 4);
   if (isErrno(view)) return view;
-  const on = view.getInt32(0, true) !== 0;
-  file.flags = on ? file.flags | flag : file.flags & ~flag;
+  const isOn = view.getInt32(0, true) !== 0;
+  file.flags = isOn ? file.flags | O_NONBLOCK : file.flags & ~O_NONBLOCK;
   file.flagsChanged();
   return 0;
+}
+
+function switchAsync(task: Task, fd: number, file: OpenFile, addr: number): SysResult {
+  const view = task.memory.view(addr, 4);
+  if (isErrno(view)) return view;
+  const isOn = view.getInt32(0, true) !== 0;
+  if (isOn === ((file.flags & O_ASYNC) !== 0)) return 0;
+  if (!file.canSignal) return ENOTTY;
+  setAsync(file, fd, isOn);
+  return 0;
+}
+
+/** FIOSETOWN and its relatives, which sockets alone know; undefined for other commands. */
+function ownerOfSocket(
+  task: Task,
+  file: OpenFile,
+  command: number,
+  addr: number,
+): SysResult | undefined {
+  if (file.node.kind !== S_IFSOCK) return undefined;
+  if (command === FIOGETOWN || command === SIOCGPGRP)
+    return task.memory.writeU32(addr, pidOrGroup(task, file) >>> 0);
+  if (command !== FIOSETOWN && command !== SIOCSPGRP) return undefined;
+  const view = task.memory.view(addr, 4);
+  return isErrno(view) ? view : setPidOrGroup(task, file, view.getInt32(0, true));
 }
 
 function fileSize(task: Task, file: OpenFile, addr: number): SysResult {

@@ -6,10 +6,17 @@ import { EAGAIN, ERESTARTSYS, isErrno, type SysResult } from '../../abi/errno.ts
 import { POLLIN } from '../../abi/poll.ts';
 import { S_IFREG } from '../../abi/stat.ts';
 import { isPieceOver } from '../base/turn.ts';
-import { type Blocking, KILLABLE_PAUSE, PAUSE, sleepOn, WaitQueue } from '../base/wait.ts';
+import {
+  type Blocking,
+  KILLABLE_PAUSE,
+  type MaybeBlocking,
+  PAUSE,
+  sleepOn,
+  WaitQueue,
+} from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { Sink, Source } from '../vfs/io.ts';
-import type { LongCallOwner, OpenFile } from '../vfs/open-file.ts';
+import type { HostTransfers, LongCallOwner, OpenFile } from '../vfs/open-file.ts';
 
 /** Never worth a second piece, whatever the file: the test that small calls pay for. */
 const SHORT_BYTES = 65_536;
@@ -19,15 +26,65 @@ export function isLong(file: OpenFile, bytes: number): boolean {
   return bytes > SHORT_BYTES && bytes > file.pieceBytes;
 }
 
-/** Reads into all of `sink` piece by piece; `step` reads one piece, `done` bytes after the beginning. */
+/** Reads into all of `sink` piece by piece, from `position` on; undefined: at the file's offset. */
 export function* readInPieces(
   task: Task,
   file: OpenFile,
   sink: Sink,
-  step: (piece: Sink, done: number) => SysResult,
+  position: number | undefined,
 ): Blocking<SysResult> {
   const piece = new SinkPiece(sink);
-  return yield* inPieces(task, file, piece, (done) => step(piece, done));
+  return yield* inPieces(task, file, piece, (done) => {
+    const asked = piece.remaining;
+    const at = position === undefined ? undefined : position + done;
+    const count = at === undefined ? file.readNow(piece) : file.preadNow(piece, at);
+    const host = count === EAGAIN ? file.host : undefined;
+    return host === undefined ? count : readFromHost(file, host, piece, asked, at);
+  });
+}
+
+/**
+ * Goes on with a read of `asked` bytes to which `readNow` or `preadNow` answered EAGAIN: the host
+ * has to be waited for. `position` undefined: at the file's offset, which is the caller's alone.
+ */
+export function* readFromHost(
+  file: OpenFile,
+  host: HostTransfers,
+  sink: Sink,
+  asked: number,
+  position: number | undefined,
+): Blocking<SysResult> {
+  const from = position ?? file.offset;
+  const before = asked - sink.remaining;
+  file.acquire();
+  try {
+    const count = yield* host.read(sink, from + before);
+    if (isErrno(count) && before === 0) return count;
+    const total = before + Math.max(count, 0);
+    if (position === undefined) file.offset = from + total;
+    return total;
+  } finally {
+    file.release();
+  }
+}
+
+/** Writes all of `source` by way of the host's threads, to `position` or the file's offset. */
+export function* writeToHost(
+  file: OpenFile,
+  source: Source,
+  position: number | undefined,
+): Blocking<SysResult> {
+  const { host } = file;
+  if (host === undefined) return 0;
+  const at = file.writePosition(position ?? file.offset);
+  file.acquire();
+  try {
+    const count = yield* host.write(source, at);
+    if (count > 0 && position === undefined) file.offset = at + count;
+    return count;
+  } finally {
+    file.release();
+  }
 }
 
 export function* writeInPieces(
@@ -51,7 +108,7 @@ function* inPieces(
   task: Task,
   file: OpenFile,
   piece: Piece,
-  step: (done: number) => SysResult,
+  step: (done: number) => MaybeBlocking,
 ): Blocking<SysResult> {
   // As in Linux, transfers of regular files are not cut short by signals.
   const pause = file.node.kind === S_IFREG ? KILLABLE_PAUSE : PAUSE;
@@ -65,7 +122,8 @@ function* inPieces(
       do {
         piece.begin(file.pieceBytes);
         const wanted = piece.remaining;
-        const count = step(total);
+        const stepped = step(total);
+        const count = typeof stepped === 'number' ? stepped : yield* stepped;
         if (count === EAGAIN && file.goesOn) continue;
         if (isErrno(count)) return total > 0 ? total : count;
         total += count;

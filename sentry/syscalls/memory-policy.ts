@@ -2,11 +2,13 @@
 // NUMA policy calls (numa(7)) as a machine with one memory node answers them: mm/mempolicy.c.
 import { EFAULT, EINVAL, EPERM, ESRCH, isErrno, type SysResult } from '../../abi/errno.ts';
 import * as policy from '../../abi/mempolicy.ts';
+import { type Blocking, begin, type MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
+import type { MemoryMap } from '../mm/memory-map.ts';
 import { defaultMemoryPolicy, type MemoryPolicy } from '../mm/memory-policy.ts';
 import { isPageAligned, wrappedPageCeil } from '../mm/page.ts';
 import type { SyscallArgs } from './args.ts';
-import { absent, direct, type Row } from './entry.ts';
+import { absent, direct, type Row, sleeps } from './entry.ts';
 
 /** Bits of a node mask that Linux looks at on any machine. */
 const MAX_MASK_BITS = 32_768;
@@ -91,7 +93,7 @@ function sysGetMempolicy(task: Task, args: SyscallArgs): SysResult {
   return task.memory.write(maskAddr, bytes);
 }
 
-function sysMbind(task: Task, args: SyscallArgs): SysResult {
+function sysMbind(task: Task, args: SyscallArgs): MaybeBlocking {
   const [addr, flags] = [args.addr(0), args.u32(5)];
   const known = policy.MPOL_MF_STRICT | policy.MPOL_MF_MOVE | policy.MPOL_MF_MOVE_ALL;
   if ((flags & ~known) !== 0) return EINVAL;
@@ -110,7 +112,16 @@ function sysMbind(task: Task, args: SyscallArgs): SysResult {
   const isThere =
     wanted === undefined ? map.vmas.overlapping(addr, end).length > 0 : map.isMapped(addr, end);
   if (!isThere) return EFAULT;
-  map.change(addr, end, (vma) => {
+  return begin(setPolicy(map, addr, end, wanted));
+}
+
+function* setPolicy(
+  map: MemoryMap,
+  start: number,
+  end: number,
+  wanted: MemoryPolicy | undefined,
+): Blocking<SysResult> {
+  yield* map.changeInPieces(start, end, (vma) => {
     vma.policy = wanted;
   });
   return 0;
@@ -127,7 +138,7 @@ function sysMigratePages(task: Task, args: SyscallArgs): SysResult {
 }
 
 export const memoryPolicyRows: readonly Row[] = [
-  direct(237, 'mbind', ['addr', 'len', 'int', 'addr', 'len', 'hex'], sysMbind),
+  sleeps(237, 'mbind', ['addr', 'len', 'int', 'addr', 'len', 'hex'], sysMbind),
   direct(238, 'set_mempolicy', ['int', 'addr', 'len'], sysSetMempolicy),
   direct(239, 'get_mempolicy', ['addr', 'addr', 'len', 'addr', 'hex'], sysGetMempolicy),
   direct(256, 'migrate_pages', ['pid', 'len', 'addr', 'addr'], sysMigratePages),

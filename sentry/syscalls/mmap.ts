@@ -44,7 +44,7 @@ const allResident = new Uint8Array(65_536).fill(1);
 /** From here on mincore(2) lets others run in between. */
 const LONG_PAGES = 1_048_576;
 
-function sysMmap(task: Task, args: SyscallArgs): SysResult {
+function sysMmap(task: Task, args: SyscallArgs): MaybeBlocking {
   const flags = args.u32(3);
   const offset = args.u64(5);
   // The low half alone: an offset past 2^53 keeps its page alignment there.
@@ -62,7 +62,7 @@ function sysMprotect(task: Task, args: SyscallArgs): MaybeBlocking {
   return task.mm.mprotect(task, args.addr(0), args.len(1), args.u32(2));
 }
 
-function sysMunmap(task: Task, args: SyscallArgs): SysResult {
+function sysMunmap(task: Task, args: SyscallArgs): MaybeBlocking {
   return task.mm.munmap(task, args.addr(0), args.len(1));
 }
 
@@ -127,7 +127,7 @@ function* writeResidency(task: Task, vector: number, pages: number): Blocking<Sy
   return 0;
 }
 
-function sysMsync(task: Task, args: SyscallArgs): SysResult {
+function sysMsync(task: Task, args: SyscallArgs): MaybeBlocking {
   const addr = args.addr(0);
   const flags = args.u32(2);
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || !isPageAligned(addr)) return EINVAL;
@@ -139,33 +139,46 @@ function sysMsync(task: Task, args: SyscallArgs): SysResult {
   for (const vma of task.mm.map.vmas.overlapping(addr, end)) {
     if ((flags & MS_INVALIDATE) !== 0 && vma.isLocked) return EBUSY;
     const file = vma.isShared && (flags & MS_SYNC) !== 0 ? vma.backing?.file : undefined;
-    if (file === undefined || files.has(file)) continue;
-    files.add(file);
-    const synced = file.sync();
-    if (isErrno(synced) && synced !== EINVAL) return synced;
+    if (file !== undefined) files.add(file);
   }
-  return task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
+  const result = task.mm.map.isMapped(addr, end) ? 0 : ENOMEM;
+  return files.size === 0 ? result : begin(syncAll(files, result));
 }
 
-function sysMlock(task: Task, args: SyscallArgs): SysResult {
+/** Syncs mapped files one after the other; who unmaps them meanwhile closes none of them. */
+function* syncAll(files: ReadonlySet<OpenFile>, result: SysResult): Blocking<SysResult> {
+  for (const file of files) file.acquire();
+  try {
+    for (const file of files) {
+      const sync = file.sync();
+      const synced = typeof sync === 'number' ? sync : yield* sync;
+      if (isErrno(synced) && synced !== EINVAL) return synced;
+    }
+    return result;
+  } finally {
+    for (const file of files) file.release();
+  }
+}
+
+function sysMlock(task: Task, args: SyscallArgs): MaybeBlocking {
   return lockMemory(task.mm, task, args.addr(0), args.len(1), false);
 }
 
-function sysMlock2(task: Task, args: SyscallArgs): SysResult {
+function sysMlock2(task: Task, args: SyscallArgs): MaybeBlocking {
   const flags = args.u32(2);
   if ((flags & ~MLOCK_ONFAULT) !== 0) return EINVAL;
   return lockMemory(task.mm, task, args.addr(0), args.len(1), flags !== 0);
 }
 
-function sysMunlock(task: Task, args: SyscallArgs): SysResult {
+function sysMunlock(task: Task, args: SyscallArgs): MaybeBlocking {
   return unlockMemory(task.mm, args.addr(0), args.len(1));
 }
 
-function sysMlockall(task: Task, args: SyscallArgs): SysResult {
+function sysMlockall(task: Task, args: SyscallArgs): MaybeBlocking {
   return lockAll(task.mm, task, args.u32(0));
 }
 
-function sysMunlockall(task: Task, _args: SyscallArgs): SysResult {
+function sysMunlockall(task: Task, _args: SyscallArgs): MaybeBlocking {
   return unlockAll(task.mm);
 }
 
@@ -173,7 +186,7 @@ function sysMunlockall(task: Task, _args: SyscallArgs): SysResult {
  * Handles remap_file_pages as Linux emulates it: another mmap of the same file in place of a part
  * of a shared mapping.
  */
-function sysRemapFilePages(task: Task, args: SyscallArgs): SysResult {
+function sysRemapFilePages(task: Task, args: SyscallArgs): MaybeBlocking {
   const start = args.addr(0) - (args.addr(0) % PAGE_SIZE);
   const length = args.len(1) - (args.len(1) % PAGE_SIZE);
   const offset = args.u64(3) * PAGE_SIZE;
@@ -183,29 +196,30 @@ function sysRemapFilePages(task: Task, args: SyscallArgs): SysResult {
   if (vma === undefined || file === undefined || start + length > vma.end) return EINVAL;
   const flags = (args.u32(4) & MAP_NONBLOCK) | MAP_SHARED | MAP_FIXED | MAP_POPULATE;
   const mapped = task.mm.mmap(task, start, length, vma.prot, flags, file, offset);
-  return Math.min(mapped, 0);
+  // It replaces a part of one mapping, so there is nothing to do in pieces.
+  return typeof mapped === 'number' ? Math.min(mapped, 0) : mapped;
 }
 
 const residency = { partial: 'mapped pages are all said to be resident' };
 const unlocked = { partial: 'limits are kept, but the host may still swap the pages out' };
 
 export const mmapRows: readonly Row[] = [
-  direct(9, 'mmap', ['addr', 'len', 'prot', 'mapFlags', 'fd', 'offset'], sysMmap),
+  sleeps(9, 'mmap', ['addr', 'len', 'prot', 'mapFlags', 'fd', 'offset'], sysMmap),
   sleeps(10, 'mprotect', ['addr', 'len', 'prot'], sysMprotect),
-  direct(11, 'munmap', ['addr', 'len'], sysMunmap),
+  sleeps(11, 'munmap', ['addr', 'len'], sysMunmap),
   direct(12, 'brk', ['addr'], sysBrk),
   direct(25, 'mremap', ['addr', 'len', 'len', 'hex', 'addr'], sysMremap),
-  direct(26, 'msync', ['addr', 'len', 'hex'], sysMsync),
+  sleeps(26, 'msync', ['addr', 'len', 'hex'], sysMsync),
   sleeps(27, 'mincore', ['addr', 'len', 'addr'], sysMincore, residency),
   sleeps(28, 'madvise', ['addr', 'len', 'madvise'], sysMadvise),
-  direct(149, 'mlock', ['addr', 'len'], sysMlock, unlocked),
-  direct(150, 'munlock', ['addr', 'len'], sysMunlock),
-  direct(151, 'mlockall', ['hex'], sysMlockall, unlocked),
-  direct(152, 'munlockall', [], sysMunlockall),
-  direct(216, 'remap_file_pages', ['addr', 'len', 'prot', 'offset', 'mapFlags'], sysRemapFilePages),
+  sleeps(149, 'mlock', ['addr', 'len'], sysMlock, unlocked),
+  sleeps(150, 'munlock', ['addr', 'len'], sysMunlock),
+  sleeps(151, 'mlockall', ['hex'], sysMlockall, unlocked),
+  sleeps(152, 'munlockall', [], sysMunlockall),
+  sleeps(216, 'remap_file_pages', ['addr', 'len', 'prot', 'offset', 'mapFlags'], sysRemapFilePages),
   absent(323, 'userfaultfd', ['hex']),
   absent(324, 'membarrier', ['int', 'hex', 'int']),
-  direct(325, 'mlock2', ['addr', 'len', 'hex'], sysMlock2, unlocked),
+  sleeps(325, 'mlock2', ['addr', 'len', 'hex'], sysMlock2, unlocked),
   sleeps(329, 'pkey_mprotect', ['addr', 'len', 'prot', 'int'], sysPkeyMprotect, {
     partial: 'no protection keys',
   }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // read(2), write(2), readv(2), writev(2), pread(2), pwrite(2), preadv2(2), pwritev2(2).
-import { EINVAL, EOPNOTSUPP, ESPIPE, isErrno, type SysResult } from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, EOPNOTSUPP, ESPIPE, isErrno, type SysResult } from '../../abi/errno.ts';
 import { O_APPEND, O_NONBLOCK } from '../../abi/fcntl.ts';
 import {
   RWF_APPEND,
@@ -10,14 +10,15 @@ import {
   RWF_NOWAIT,
   RWF_SYNC,
 } from '../../abi/uio.ts';
-import type { Blocking, MaybeBlocking, Sleep } from '../base/wait.ts';
+import { type Blocking, begin, type MaybeBlocking, type Sleep } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
+import type { Sink } from '../vfs/io.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
-import { afterwards } from './long-transfer.ts';
 import {
   maxTransferBytes,
+  notOpenForPosition,
   preadFile,
   pwriteFile,
   readableFile,
@@ -54,7 +55,7 @@ function sysPread64(task: Task, args: SyscallArgs): MaybeBlocking {
   const position = args.i64(3);
   if (position < 0) return EINVAL;
   const file = readableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return notOpenForPosition(task, args.i32(0));
   if (isNegative(args, 2)) return EINVAL;
   return preadFile(
     task,
@@ -68,7 +69,7 @@ function sysPwrite64(task: Task, args: SyscallArgs): MaybeBlocking {
   const position = args.i64(3);
   if (position < 0) return EINVAL;
   const file = writableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return notOpenForPosition(task, args.i32(0));
   if (isNegative(args, 2)) return EINVAL;
   return pwriteFile(
     task,
@@ -109,17 +110,29 @@ function sysPwritev2(task: Task, args: SyscallArgs): MaybeBlocking {
 
 function readVector(task: Task, args: SyscallArgs, position: number, flags: number): MaybeBlocking {
   const file = readableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return position >= 0 ? notOpenForPosition(task, args.i32(0)) : file;
   // As in Linux, pread on a pipe fails before the vector is looked at.
   if (position >= 0 && file.seek(0, 1) === ESPIPE) return ESPIPE;
   const sink = task.memory.sinkOfVector(args.addr(1), args.len(2));
   if (isErrno(sink)) return sink;
   if ((flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT)) !== 0) return EOPNOTSUPP;
   if (sink.remaining === 0) return 0;
+  if ((flags & RWF_NOWAIT) !== 0 && file.host !== undefined)
+    return readAtHand(file, sink, position);
   if (position >= 0) return preadFile(task, file, sink, position);
   if ((flags & RWF_NOWAIT) !== 0)
     return withFlags(file, O_NONBLOCK, 0, () => readFile(task, file, sink));
   return readFile(task, file, sink);
+}
+
+/** RWF_NOWAIT: what is read without waiting for the host. */
+function readAtHand(file: OpenFile, sink: Sink, position: number): SysResult {
+  const asked = sink.remaining;
+  const count = position >= 0 ? file.preadNow(sink, position) : file.readNow(sink);
+  const part = asked - sink.remaining;
+  if (count !== EAGAIN || part === 0) return count;
+  if (position < 0) file.offset += part;
+  return part;
 }
 
 function writeVector(
@@ -129,7 +142,7 @@ function writeVector(
   flags: number,
 ): MaybeBlocking {
   const file = writableFile(task, args.i32(0));
-  if (isErrno(file)) return file;
+  if (isErrno(file)) return position >= 0 ? notOpenForPosition(task, args.i32(0)) : file;
   if (position >= 0 && file.seek(0, 1) === ESPIPE) return ESPIPE;
   const source = task.memory.sourceOfVector(args.addr(1), args.len(2));
   if (isErrno(source)) return source;
@@ -144,11 +157,20 @@ function writeVector(
     position >= 0 ? pwriteFile(task, file, source, position) : writeFile(task, file, source);
   const result = set === 0 && clear === 0 ? call() : withFlags(file, set, clear, call);
   if ((flags & (RWF_DSYNC | RWF_SYNC)) === 0) return result;
-  const synced = (count: SysResult): SysResult => {
-    if (count > 0) file.sync();
+  return begin(writtenAndSynced(file, result));
+}
+
+function* writtenAndSynced(file: OpenFile, writing: MaybeBlocking): Blocking<SysResult> {
+  const count = typeof writing === 'number' ? writing : yield* writing;
+  if (count <= 0) return count;
+  file.acquire();
+  try {
+    const syncing = file.sync();
+    if (typeof syncing !== 'number') yield* syncing;
     return count;
-  };
-  return typeof result === 'number' ? synced(result) : afterwards(result, synced);
+  } finally {
+    file.release();
+  }
 }
 
 /** Runs `call` with other status flags, each piece of it where it goes on later. */

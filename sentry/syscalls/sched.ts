@@ -60,6 +60,11 @@ function initProcess(): Scheduled {
   };
 }
 
+function sysYield(task: Task): SysResult {
+  task.yieldsByItself();
+  return 0;
+}
+
 function sysGetaffinity(task: Task, args: SyscallArgs): SysResult {
   const length = args.len(1);
   const { cpuCount } = task.kernel;
@@ -217,7 +222,7 @@ function sysGetattr(task: Task, args: SyscallArgs): SysResult {
 const withoutEffect = 'kept and shown, without effect on scheduling';
 
 export const schedRows: readonly Row[] = [
-  direct(24, 'sched_yield', [], () => 0),
+  direct(24, 'sched_yield', [], sysYield),
   direct(142, 'sched_setparam', ['pid', 'addr'], (task, args) =>
     setPolicy(task, args.i32(0), -1, args.addr(1)),
   ),

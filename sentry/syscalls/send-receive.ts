@@ -260,17 +260,22 @@ function receiveThen(
   if (asksErrors && !socket.hasErrorQueue) return EAGAIN;
   const count = socket.receive(sink, flags, received);
   const mayWait = !isNonblocking(socket) && (flags & MSG_DONTWAIT) === 0 && !asksErrors;
-  if (mayWait && (count === EAGAIN || wantsAll(receiving, count))) {
+  if (mayWait && (count === EAGAIN || wantsMore(receiving, count, count))) {
     return waitAndReceive(task, receiving, Math.max(0, count), finish);
   }
   return isErrno(count) ? count : finish(count);
 }
 
-/** MSG_WAITALL goes on until the buffer is full, unless something special came with the bytes. */
-function wantsAll({ socket, sink, flags, received }: Receiving, count: number): boolean {
-  const all = (flags & MSG_WAITALL) !== 0 && (flags & (MSG_PEEK | MSG_TRUNC)) === 0;
+/**
+ * MSG_WAITALL goes on until the buffer is full, SO_RCVLOWAT until `total` bytes are there, unless
+ * something special came with the bytes.
+ */
+function wantsMore(receiving: Receiving, count: number, total: number): boolean {
+  const { socket, sink, flags, received } = receiving;
+  const waits = (flags & MSG_WAITALL) !== 0 || total < socket.options.receiveLowWater;
   return (
-    all &&
+    waits &&
+    (flags & (MSG_PEEK | MSG_TRUNC)) === 0 &&
     count > 0 &&
     sink.remaining > 0 &&
     socket.type === SOCK_STREAM &&
@@ -293,7 +298,7 @@ function* waitAndReceive(
     for (;;) {
       const count = socket.receive(sink, flags, received);
       if (count > 0) total += count;
-      if (!isErrno(count) && !wantsAll(receiving, count)) return finish(total);
+      if (!isErrno(count) && !wantsMore(receiving, count, total)) return finish(total);
       if (!isErrno(count)) continue;
       if (count !== EAGAIN) return total > 0 ? finish(total) : count;
       const wake = yield sleepOn(socket, readEvents, deadlineNs);

@@ -114,7 +114,7 @@ function sysShmdt(task: Task, args: SyscallArgs): MaybeBlocking {
   segment.detachTime = nowSec(task);
   const ranges = rangesOf(pieces);
   // Few ranges are the rule: mprotect(2) and munmap(2) within a segment make more.
-  if (ranges.length > RANGES_AT_ONCE) return begin(detachInPieces(task, ranges));
+  if (pieces.length > RANGES_AT_ONCE) return begin(detachInPieces(task, ranges));
   for (const { start, end } of ranges) mm.unmapRange(task.thread, start, end);
   return 0;
 }
@@ -137,7 +137,8 @@ function rangesOf(pieces: readonly Vma[]): AddressRange[] {
 
 function* detachInPieces(task: Task, ranges: readonly AddressRange[]): Blocking<SysResult> {
   for (const [index, { start, end }] of ranges.entries()) {
-    task.mm.unmapRange(task.thread, start, end);
+    const error = yield* task.mm.unmapInPieces(task.thread, start, end);
+    if (isErrno(error)) return error;
     if (index % RANGES_AT_ONCE === RANGES_AT_ONCE - 1 && isPieceOver(task.kernel.clock)) {
       yield KILLABLE_PAUSE;
       task.mm.begin(task);

@@ -167,11 +167,15 @@ function takeFiles(
   return 0;
 }
 
+/** The id -1, which nobody has. */
+const NO_ID = 0xffff_ffff;
+
 /** scm_check_creds: others' ids only with privilege. */
 function takeCredentials(task: Task, view: DataView, at: number): Result<PeerCredentials> {
   const pid = view.getInt32(at, true);
   const uid = view.getUint32(at + 4, true);
   const gid = view.getUint32(at + 8, true);
+  if (uid === NO_ID || gid === NO_ID) return EINVAL;
   const own = task.credentials;
   const pidAllowed = pid === task.group.id || isCapable(own, CAP_SYS_ADMIN);
   const uidAllowed =

@@ -57,7 +57,7 @@ export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
   const value = new Uint8Array(Math.min(lengthBytes, maxOptionBytes));
   const copied = value.length === 0 ? 0 : task.memory.read(args.addr(3), value);
   if (isErrno(copied)) return copied;
-  if (level !== so.SOL_SOCKET) return socket.setOption(level, name, value);
+  if (level !== so.SOL_SOCKET) return socket.setOption(level, name, value, task);
   return socket.setCommonOption(name, value, task) ?? setCommon(task, socket, name, value);
 }
 

@@ -172,7 +172,7 @@ function* waitAndConnect(task: Task, socket: Socket, address: Uint8Array): Block
     for (;;) {
       const wake = yield sleepOn(socket, writeEvents, deadlineNs);
       if (wake === 'signal') return interrupted(timeoutNs);
-      const connected = socket.connect(address, task);
+      const connected = socket.connectAgain(address, task);
       if (connected !== EAGAIN) return connected;
       if (wake === 'deadline') return socket.connectTimedOut();
     }

@@ -3,11 +3,12 @@
 import { EBADF, EINVAL, ESPIPE, isErrno, type SysResult } from '../../abi/errno.ts';
 import { canRead, POSIX_FADV_NOREUSE, SYNC_FILE_RANGE_ALL } from '../../abi/fcntl.ts';
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../../abi/stat.ts';
+import type { MaybeBlocking } from '../base/wait.ts';
 import type { Task } from '../kernel/task.ts';
 import type { SyscallArgs } from './args.ts';
-import { direct, type Row } from './entry.ts';
+import { direct, type Row, sleeps } from './entry.ts';
 
-function sysFsync(task: Task, args: SyscallArgs): SysResult {
+function sysFsync(task: Task, args: SyscallArgs): MaybeBlocking {
   const file = task.files.get(args.i32(0));
   return isErrno(file) ? file : file.sync();
 }
@@ -28,7 +29,7 @@ function sysSyncfs(task: Task, args: SyscallArgs): SysResult {
   return isErrno(file) ? file : file.node.filesystem.sync();
 }
 
-function sysSyncFileRange(task: Task, args: SyscallArgs): SysResult {
+function sysSyncFileRange(task: Task, args: SyscallArgs): MaybeBlocking {
   const file = task.files.get(args.i32(0));
   if (isErrno(file)) return file;
   const offset = args.i64(1);
@@ -56,11 +57,11 @@ function sysReadahead(task: Task, args: SyscallArgs): SysResult {
 }
 
 export const syncRows: readonly Row[] = [
-  direct(74, 'fsync', ['fd'], sysFsync),
-  direct(75, 'fdatasync', ['fd'], sysFsync),
+  sleeps(74, 'fsync', ['fd'], sysFsync),
+  sleeps(75, 'fdatasync', ['fd'], sysFsync),
   direct(162, 'sync', [], sysSync),
   direct(187, 'readahead', ['fd', 'offset', 'len'], sysReadahead),
   direct(221, 'fadvise64', ['fd', 'offset', 'len', 'int'], sysFadvise64),
-  direct(277, 'sync_file_range', ['fd', 'offset', 'offset', 'hex'], sysSyncFileRange),
+  sleeps(277, 'sync_file_range', ['fd', 'offset', 'offset', 'hex'], sysSyncFileRange),
   direct(306, 'syncfs', ['fd'], sysSyncfs),
 ];

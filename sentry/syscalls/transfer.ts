@@ -8,11 +8,12 @@ import {
   EINVAL,
   EPIPE,
   ERESTARTSYS,
+  ESPIPE,
   isErrno,
   type Result,
   type SysResult,
 } from '../../abi/errno.ts';
-import { canRead, canWrite, O_APPEND, O_NONBLOCK, O_PATH } from '../../abi/fcntl.ts';
+import { canRead, canWrite, O_APPEND, O_NONBLOCK, O_PATH, SEEK_CUR } from '../../abi/fcntl.ts';
 import {
   POLLERR,
   POLLHUP,
@@ -43,9 +44,11 @@ import {
   afterwards,
   exclusively,
   isLong,
+  readFromHost,
   readInPieces,
   ShortSource,
   writeInPieces,
+  writeToHost,
 } from './long-transfer.ts';
 
 /** MAX_RW_COUNT: INT_MAX rounded down to a page. */
@@ -60,6 +63,16 @@ export function readableFile(task: Task, fd: number): Result<OpenFile> {
   if (isErrno(file)) return file;
   const flags = file.flags;
   return !canRead(flags) || (flags & O_PATH) !== 0 ? EBADF : file;
+}
+
+/**
+ * The error of a positioned read or write for which the descriptor is not open: Linux looks first
+ * whether the file has positions at all.
+ */
+export function notOpenForPosition(task: Task, fd: number): SysResult {
+  const file = task.files.get(fd);
+  if (isErrno(file)) return file;
+  return (file.flags & O_PATH) === 0 && file.seek(0, SEEK_CUR) === ESPIPE ? ESPIPE : EBADF;
 }
 
 export function writableFile(task: Task, fd: number): Result<OpenFile> {
@@ -100,8 +113,15 @@ export function interrupted(timeoutNs: number): SysResult {
 export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking {
   if (isLong(file, sink.remaining) || file.longCall !== undefined)
     return afterwards(readLong(task, file, sink), (all) => readDone(file, all));
-  const count = file.read(sink);
+  const asked = sink.remaining;
+  const count = file.readNow(sink);
   if (count === EAGAIN) {
+    const { host } = file;
+    if (host !== undefined)
+      return afterwards(
+        exclusively([file], () => readFromHost(file, host, sink, asked, undefined)),
+        (all) => readDone(file, all),
+      );
     if (file.goesOn) return afterwards(readLong(task, file, sink), (more) => readDone(file, more));
     if (!isNonblocking(file)) return waitAndRead(task, file, sink);
   }
@@ -110,7 +130,7 @@ export function readFile(task: Task, file: OpenFile, sink: Sink): MaybeBlocking 
 }
 
 function readLong(task: Task, file: OpenFile, sink: Sink): Blocking<SysResult> {
-  return exclusively([file], () => readInPieces(task, file, sink, (piece) => file.read(piece)));
+  return exclusively([file], () => readInPieces(task, file, sink, undefined));
 }
 
 function readDone(file: OpenFile, count: SysResult): SysResult {
@@ -142,7 +162,7 @@ export function writeFile(task: Task, file: OpenFile, source: Source): MaybeBloc
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) {
     beforeWrite(file, task.credentials);
-    if (isLongWrite(file, limited))
+    if (isLongWrite(file, limited) || file.host?.writes === true)
       return afterwards(writeLong(task, file, limited), (all) => writeDone(task, file, all));
   }
   const count = file.write(limited);
@@ -165,7 +185,9 @@ function isLongWrite(file: OpenFile, source: Source): boolean {
 
 function writeLong(task: Task, file: OpenFile, source: Source): Blocking<SysResult> {
   return exclusively([file, file.node], () =>
-    writeInPieces(task, file, source, (piece) => file.write(piece)),
+    file.host?.writes === true
+      ? writeToHost(file, source, undefined)
+      : writeInPieces(task, file, source, (piece) => file.write(piece)),
   );
 }
 
@@ -226,17 +248,20 @@ function passesLargestOffset(position: number, lengthBytes: number): boolean {
   return position + lengthBytes >= 2 ** 63;
 }
 
-/** pread(2) on any file. Those with positions never wait. */
+/** pread(2) on any file. Those with positions wait for nobody but the host. */
 export function preadFile(task: Task, file: OpenFile, sink: Sink, position: number): MaybeBlocking {
   if (passesLargestOffset(position, sink.remaining)) return EINVAL;
   if (!isLong(file, sink.remaining)) {
-    const count = file.pread(sink, position);
+    const asked = sink.remaining;
+    const count = file.preadNow(sink, position);
+    const host = count === EAGAIN ? file.host : undefined;
+    if (host !== undefined)
+      return afterwards(readFromHost(file, host, sink, asked, position), (all) =>
+        readDone(file, all),
+      );
     if (count !== EAGAIN || !file.goesOn) return readDone(file, count);
   }
-  return afterwards(
-    readInPieces(task, file, sink, (piece, done) => file.pread(piece, position + done)),
-    (all) => readDone(file, all),
-  );
+  return afterwards(readInPieces(task, file, sink, position), (all) => readDone(file, all));
 }
 
 export function pwriteFile(
@@ -250,7 +275,11 @@ export function pwriteFile(
   if (isErrno(limited)) return limited;
   if (file.node.kind === S_IFREG) {
     beforeWrite(file, task.credentials);
-    if (isLong(file, limited.remaining) || file.node.longCall !== undefined)
+    if (
+      isLong(file, limited.remaining) ||
+      file.node.longCall !== undefined ||
+      file.host?.writes === true
+    )
       return afterwards(pwriteLong(task, file, limited, position), (all) =>
         writeDone(task, file, all),
       );
@@ -267,7 +296,9 @@ function pwriteLong(
   position: number,
 ): Blocking<SysResult> {
   return exclusively([file.node], () =>
-    writeInPieces(task, file, source, (piece, done) => file.pwrite(piece, position + done)),
+    file.host?.writes === true
+      ? writeToHost(file, source, position)
+      : writeInPieces(task, file, source, (piece, done) => file.pwrite(piece, position + done)),
   );
 }
 

@@ -27,6 +27,7 @@ import {
   XATTR_TRUSTED_PREFIX,
   XATTR_USER_PREFIX,
 } from '../../abi/xattr.ts';
+import { isFileCapabilities } from '../kernel/file-capabilities.ts';
 import type { Task } from '../kernel/task.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { Node } from '../vfs/node.ts';
@@ -100,10 +101,12 @@ function changeXattr(
   path: Result<Path>,
   name: string,
   change: (node: Node) => SysResult,
+  isValid = true,
 ): SysResult {
   if (isErrno(path)) return path;
   const readOnly = mayWriteMount(path.mount);
   if (isErrno(readOnly)) return readOnly;
+  if (!isValid) return EINVAL;
   const allowed = mayUseName(task, path, name, MAY_WRITE);
   if (isErrno(allowed)) return allowed;
   const done = change(path.node);
@@ -122,7 +125,10 @@ function setXattr(target: Target): (task: Task, args: SyscallArgs) => SysResult 
     const value = new Uint8Array(size);
     const copied = size === 0 ? 0 : task.memory.read(args.addr(2), value);
     if (isErrno(copied)) return copied;
-    return changeXattr(task, target(task, args), name, (node) => node.setXattr(name, value, flags));
+    // Linux judges the form of capabilities before the right to set them; none at all are not judged.
+    const isValid = name !== XATTR_NAME_CAPS || size === 0 || isFileCapabilities(value);
+    const set = (node: Node): SysResult => node.setXattr(name, value, flags);
+    return changeXattr(task, target(task, args), name, set, isValid);
   };
 }
 

@@ -128,6 +128,8 @@ export class MountNamespace {
   readonly queue: WaitQueue = new WaitQueue();
   #version = 0;
   #root: Mount;
+  /** How many mounts there are; undefined where they must be counted. */
+  #count: number | undefined = undefined;
 
   constructor(root: Mount, { inode, specialFiles }: MountNamespaceParts) {
     this.inode = inode;
@@ -171,15 +173,16 @@ export class MountNamespace {
   /** Returns 0, or why there may not be `count` mounts more (count_mounts() of Linux). */
   mayHave(count: number): SysResult {
     if (!currentAccount().hasRoom(count * OBJECT_COST.mount)) return ENOMEM;
-    let total = count;
-    for (const _ of this.mounts()) total += 1;
-    return total > MOUNT_MAX ? ENOSPC : 0;
+    this.#count ??= countTree(this.#root);
+    return this.#count + count > MOUNT_MAX ? ENOSPC : 0;
   }
 
   /** Puts a new mount on top of `at`. Where that fails nothing is left of the mount. */
   attach(mount: Mount, at: Path): SysResult {
+    const count = countTree(mount);
     const done = this.#place(mount, at);
     if (isErrno(done)) releaseTree(mount);
+    else if (this.#count !== undefined) this.#count += count;
     return done;
   }
 
@@ -208,6 +211,7 @@ export class MountNamespace {
     if (mount === this.#root || mount.parent === undefined) return EINVAL;
     if (mount.children.size > 0 && !detach) return EBUSY;
     if (!detach && mount.users > 0) return EBUSY;
+    if (this.#count !== undefined) this.#count -= countTree(mount);
     unhang(mount);
     releaseTree(mount);
     this.changed();
@@ -220,6 +224,7 @@ export class MountNamespace {
     const place = topOf(to.mount, to.dentry);
     for (let at = place.mount; at !== undefined; at = at.parent) if (at === mount) return ELOOP;
     if ((place.node.kind === S_IFDIR) !== (mount.root.node?.kind === S_IFDIR)) return ENOTDIR;
+    this.#count = undefined;
     unhang(mount);
     return this.#place(mount, place);
   }

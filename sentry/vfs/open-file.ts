@@ -13,9 +13,10 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { finishLater } from '../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../base/memory-account.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
-import { type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
+import { type Blocking, type MaybeBlocking, type Waitable, WaitQueue } from '../base/wait.ts';
 import type { Caller } from './caller.ts';
 import type { Sink, Source } from './io.ts';
 import { releaseFileLocks } from './locks.ts';
@@ -56,26 +57,67 @@ export type DirectoryEmit = (
   nextOffset: number,
 ) => boolean;
 
+/** Transfers of a file of the host that may take long: the guest thread sleeps meanwhile. */
+export interface HostTransfers {
+  /** Writes are to be made here, as each of them may take long. */
+  readonly writes: boolean;
+  /** Fills `sink` from `position` on, up to the end of the file. Bytes read. */
+  read(sink: Sink, position: number): Blocking<SysResult>;
+  /** Writes all of `source` from `position` on. Bytes written. */
+  write(source: Source, position: number): Blocking<SysResult>;
+}
+
 /** A thing that one long call at a time may have: an open file for its offset, a node to write. */
 export interface LongCallOwner {
   /** The call that goes on in pieces, on whose end others wait. */
   longCall: Waitable | undefined;
 }
 
-/**
- * The owner that F_SETOWN named, and the signal of F_SETSIG. They are kept only to be asked for.
- */
+/** The receiver of the signals of a file with O_ASYNC. */
+export interface SignalReceiver {
+  receive(signal: IoSignal): void;
+}
+
+/** The fields of siginfo_t that a file's signal has. */
+export interface IoSignal {
+  readonly signal: number;
+  readonly code: number;
+  readonly band?: number;
+  readonly fd?: number;
+}
+
+/** The owner that F_SETOWN named, and the signal of F_SETSIG. */
 export interface IoOwner {
   /** F_OWNER_*. */
   readonly type: number;
   readonly id: number;
   /** The PID namespace that `id` is of. */
   readonly pids: object | undefined;
+  /** F_SETSIG; 0: SIGIO, without siginfo. */
   readonly signal: number;
+  /** Undefined where `id` named nothing of that type. */
+  readonly receiver: SignalReceiver | undefined;
+}
+
+/** The listener of a file with O_ASYNC. */
+export interface AsyncListener {
+  end(): void;
 }
 
 export interface CloseObserver {
   fileClosed(file: OpenFile): void;
+}
+
+/** Observers that are told in the turn of the close; very many others later. */
+const TOLD_AT_ONCE = 1024;
+
+function* tellClosed(file: OpenFile, observers: Iterable<CloseObserver>): Iterator<undefined> {
+  let told = 0;
+  for (const observer of observers) {
+    observer.fileClosed(file);
+    told += 1;
+    if (told % TOLD_AT_ONCE === 0) yield undefined;
+  }
 }
 
 export abstract class OpenFile implements LongCallOwner {
@@ -101,6 +143,8 @@ export abstract class OpenFile implements LongCallOwner {
   path: Path | undefined = undefined;
   /** fcntl(2) F_SETOWN and F_SETSIG; undefined where nobody asked for any. */
   ioOwner: IoOwner | undefined = undefined;
+  /** O_ASYNC is on. */
+  asyncNotice: AsyncListener | undefined = undefined;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -121,7 +165,7 @@ export abstract class OpenFile implements LongCallOwner {
    * Further lines of /proc/PID/fdinfo/FD, each with its newline (show_fdinfo of Linux's file
    * operations). `pids` is the PID namespace of that /proc.
    */
-  information(_pids: object): string {
+  information(_pids: object): string | Iterable<string> {
     return '';
   }
 
@@ -145,7 +189,10 @@ export abstract class OpenFile implements LongCallOwner {
     this.#account?.uncharge(this.objectBytes);
     const observers = this.#closeObservers;
     this.#closeObservers = undefined;
-    if (observers !== undefined) for (const observer of observers) observer.fileClosed(this);
+    if (observers !== undefined) {
+      const telling = tellClosed(this, observers);
+      if (telling.next().done !== true) finishLater(telling);
+    }
     releaseFileLocks(this);
     notifyClosed(this);
     this.close();
@@ -195,6 +242,20 @@ export abstract class OpenFile implements LongCallOwner {
     return false;
   }
 
+  /**
+   * The transfers that wait for the host, where `readNow` or `preadNow` answered EAGAIN, and in
+   * place of `write` and `pwrite` where they say so. Undefined: the file needs nobody else for its
+   * bytes.
+   */
+  get host(): HostTransfers | undefined {
+    return undefined;
+  }
+
+  /** O_ASYNC has an effect: files of Linux with `f_op->fasync`. */
+  get canSignal(): boolean {
+    return false;
+  }
+
   /** How long a blocking read and write wait (SO_RCVTIMEO, SO_SNDTIMEO). */
   get readTimeoutNs(): number {
     return Number.POSITIVE_INFINITY;
@@ -233,6 +294,24 @@ export abstract class OpenFile implements LongCallOwner {
 
   pwrite(_source: Source, _position: number): SysResult {
     return ESPIPE;
+  }
+
+  /** Where a write to `position` goes. Linux: O_APPEND wins over the position, for pwrite(2) too. */
+  writePosition(position: number): number {
+    return position;
+  }
+
+  /**
+   * Does what `pread` does without waiting for the host. EAGAIN: `host` has to go on, and a part of
+   * the bytes may be in the sink already.
+   */
+  preadNow(sink: Sink, position: number): SysResult {
+    return this.pread(sink, position);
+  }
+
+  /** The same for `read`. */
+  readNow(sink: Sink): SysResult {
+    return this.read(sink);
   }
 
   seek(_position: number, _whence: number): SysResult {
@@ -288,7 +367,7 @@ export abstract class OpenFile implements LongCallOwner {
     return ENODEV;
   }
 
-  sync(): SysResult {
+  sync(): MaybeBlocking {
     return EINVAL;
   }
 
@@ -310,6 +389,6 @@ export abstract class OpenFile implements LongCallOwner {
     return EBADF;
   }
 
-  /** F_SETFL changed `flags` (O_ASYNC, O_NONBLOCK on host files). */
+  /** F_SETFL changed `flags` (O_NONBLOCK on host files). */
   flagsChanged(): void {}
 }

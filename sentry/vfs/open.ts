@@ -21,6 +21,7 @@ import {
   O_ACCMODE,
   O_CLOEXEC,
   O_CREAT,
+  O_DIRECT,
   O_DIRECTORY,
   O_EXCL,
   O_LARGEFILE,
@@ -45,7 +46,7 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from '../../abi/stat.ts';
-import type { Blocking } from '../base/wait.ts';
+import { type Blocking, KILLABLE_PAUSE } from '../base/wait.ts';
 import { addChild, unnamedDentry } from './dentry.ts';
 import type { FsCaller } from './fs-context.ts';
 import type { NewNode, Node } from './node.ts';
@@ -80,7 +81,10 @@ export interface OpenHow {
 const pathFlags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
 const creationFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
 
-/** Opens `pathname`. A generator only where a FIFO has to wait for its other end. */
+/**
+ * Opens `pathname`. A generator only where a FIFO has to wait for its other end, or O_TRUNC frees very
+ * much.
+ */
 export function openPath(caller: FsCaller, dirfd: number, pathname: string, how: OpenHow): Opening {
   const flags = cleanFlags(how.flags);
   if (isErrno(flags)) return flags;
@@ -127,11 +131,32 @@ export function openExisting(caller: FsCaller, path: Path, flags: number): Openi
   }
   const allowed = mayOpen(caller, path, flags);
   if (isErrno(allowed)) return allowed;
-  if (truncates) {
-    const truncated = truncateForOpen(caller, path);
-    if (isErrno(truncated)) return truncated;
+  if (!truncates) return openNode(caller, path, flags);
+  return path.node.freePieceBeyond(0)
+    ? truncateInPieces(caller, path, flags)
+    : truncateAndOpen(caller, path, flags);
+}
+
+/** Frees what is too much for one turn, and then opens. */
+function* truncateInPieces(
+  caller: FsCaller,
+  path: Path,
+  flags: number,
+): Blocking<Result<OpenFile>> {
+  path.pin();
+  try {
+    do yield KILLABLE_PAUSE;
+    while (path.node.freePieceBeyond(0));
+    const opened = truncateAndOpen(caller, path, flags);
+    return opened instanceof OpenFile || typeof opened === 'number' ? opened : yield* opened;
+  } finally {
+    path.unpin();
   }
-  return openNode(caller, path, flags);
+}
+
+function truncateAndOpen(caller: FsCaller, path: Path, flags: number): Opening {
+  const truncated = truncateForOpen(caller, path);
+  return isErrno(truncated) ? truncated : openNode(caller, path, flags);
 }
 
 /** open(2)'s flags without unknown bits, or EINVAL. */
@@ -257,6 +282,7 @@ function truncateForOpen(caller: FsCaller, path: Path): SysResult {
 }
 
 function openNode(caller: FsCaller, path: Path, flags: number): Opening {
+  if ((flags & O_DIRECT) !== 0 && path.node.kind !== S_IFREG) return EINVAL;
   const kept = (flags & ~creationFlags) | O_LARGEFILE;
   if (path.node.kind !== S_IFIFO)
     return adopt(path.node.open(kept | (flags & O_NOCTTY), caller), path, kept);

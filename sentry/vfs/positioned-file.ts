@@ -26,15 +26,21 @@ export abstract class PositionedFile extends OpenFile {
     return count;
   }
 
+  override readNow(sink: Sink): SysResult {
+    const count = this.preadNow(sink, this.offset);
+    if (count > 0) this.offset += count;
+    return count;
+  }
+
   override write(source: Source): SysResult {
-    const position = this.#writePosition(this.offset);
+    const position = this.writePosition(this.offset);
     const count = this.writeAt(source, position);
     if (!isErrno(count)) this.offset = position + count;
     return count;
   }
 
   override pwrite(source: Source, position: number): SysResult {
-    return this.writeAt(source, this.#writePosition(position));
+    return this.writeAt(source, this.writePosition(position));
   }
 
   /** pwrite(2) at `position`, whatever O_APPEND says. EINVAL from files that take no bytes. */
@@ -42,8 +48,7 @@ export abstract class PositionedFile extends OpenFile {
     return EINVAL;
   }
 
-  /** Linux: O_APPEND wins over the position, for pwrite(2) too. */
-  #writePosition(position: number): number {
+  override writePosition(position: number): number {
     return (this.flags & O_APPEND) === 0 ? position : (this.endFor('append') ?? position);
   }
 

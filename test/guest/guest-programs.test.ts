@@ -10,6 +10,12 @@ const onlyOnHost = new Set(['host-inet', 'host-messages']);
 const alsoOnHost = new Set(['inet', 'inet-corners']);
 const alsoStatic = new Set(['process', 'exec', 'signals', 'threads', 'memory']);
 
+/** Programs about what can be turned off run without it too. */
+const without: Readonly<Record<string, readonly string[]>> = {
+  'patched-calls': ['--no-patching'],
+  futexes: ['--no-host-futexes', '--no-patching'],
+};
+
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.c'))
   .map((file) => file.slice(0, -2));
@@ -18,4 +24,5 @@ for (const name of names) {
   if (!onlyOnHost.has(name)) testGuestProgram(name);
   if (onlyOnHost.has(name) || alsoOnHost.has(name)) testGuestProgram(name, 'dynamic', hostNetwork);
   if (alsoStatic.has(name)) testGuestProgram(name, 'static');
+  for (const flag of without[name] ?? []) testGuestProgram(name, 'dynamic', [flag]);
 }

@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include <asm/prctl.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -113,6 +114,104 @@ TEST(middle_of_the_site) {
                      : [inside] "r"(site_shared_inside), "0"(39L)
                      : "rcx", "r11", "memory");
     CHECK_EQ(result, (long)getpid());
+  }
+}
+
+/* An instruction stands between the number and the call. NAME_middle is that instruction. */
+#define SITE_WITH(name, number, offset, middle)                                                   \
+  __asm__(".text\n.p2align 6\n.skip " #offset ",0x90\n" #name ":\n mov $" #number ",%eax\n" #name \
+          "_middle: " middle "\n syscall\n ret\n.p2align 6\n");                                   \
+  extern long name(unsigned long, unsigned long, unsigned long);                                  \
+  extern char name##_middle[]
+SITE_WITH(xor_before, 0, 3, "xor $1,%sil");
+SITE_WITH(and_before, 0, 20, "and $0xffffff0f,%esi");
+SITE_WITH(clear_before, 293, 9, "xor %esi,%esi");
+SITE_WITH(move_before, 33, 40, "mov %edx,%esi");
+SITE_WITH(load_before, 33, 12, "mov $63,%esi");
+SITE_WITH(place_before, 33, 33, "lea 7(%rdx),%rsi");
+
+/* They are made once for each call, whatever stops the thread on its way. */
+TEST(instructions_between) {
+  int pair[2];
+  char bytes[512];
+  unsigned long base = ((unsigned long)bytes + 255) & ~255UL;
+  char *at = (char *)base;
+  OK(pipe(pair));
+  for (int i = 0; i < OFTEN; i++) {
+    at[0] = at[1] = 0;
+    CHECK_EQ(write(pair[1], "z", 1), 1);
+    CHECK_EQ(xor_before((unsigned long)pair[0], base, 1), 1);
+    CHECK_EQ(at[1], 'z');
+    CHECK_EQ(at[0], 0);
+    int made[2];
+    OK(clear_before((unsigned long)made, 0xfff, 0));
+    close(made[0]);
+    close(made[1]);
+    CHECK_EQ(move_before((unsigned long)pair[0], 99999, 60), 60);
+    CHECK_EQ(load_before((unsigned long)pair[0], 99999, 60), 63);
+    CHECK_EQ(place_before((unsigned long)pair[0], 99999, 43), 50);
+  }
+  CHECK_EQ(and_before(99, base, 1), -EBADF);
+}
+
+/* Whoever jumps to the instruction in the middle brings a number of his own. */
+TEST(middle_with_an_instruction) {
+  int pair[2];
+  OK(pipe(pair));
+  for (int i = 0; i < OFTEN; i++) CHECK_EQ(move_before((unsigned long)pair[0], 0, 60), 60);
+  for (int i = 0; i < 20; i++) {
+    long result;
+    unsigned long target = (unsigned long)move_before_middle + (i % 2 == 0 ? 0 : 2);
+    __asm__ volatile("call *%[target]"
+                     : "=a"(result)
+                     : [target] "r"(target), "0"(39L), "d"(5L)
+                     : "rcx", "r11", "rsi", "memory");
+    CHECK_EQ(result, (long)getpid());
+  }
+}
+
+#define RUNNERS 3
+SITE_WITH(crowded, 110, 4, "");
+SITE_WITH(crowded_between, 33, 35, "mov %edx,%esi");
+SITE_WITH(crowded_word, 110, 8, "");
+static volatile int crowd_pipe;
+
+static void *run_crowded(void *number) {
+  long parent = getppid();
+  unsigned long own = 40 + (unsigned long)number;
+  for (int i = 0; i < 4000; i++) {
+    CHECK_EQ(crowded(0, 0, 0), parent);
+    CHECK_EQ(crowded_between((unsigned long)crowd_pipe, 77777, own), (long)own);
+    CHECK_EQ(crowded_word(0, 0, 0), parent);
+  }
+  return NULL;
+}
+
+/* Sites are rewritten while other threads go through them. In a child, so that each turn is a first. */
+TEST(rewritten_in_a_crowd) {
+  crowd_pipe = OK(open("/dev/null", O_RDONLY));
+  for (int turn = 0; turn < 6; turn++) {
+    pid_t child = OK(fork());
+    if (child == 0) {
+      pthread_t threads[RUNNERS];
+      for (long i = 0; i < RUNNERS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, run_crowded, (void *)i), 0);
+      for (int i = 0; i < 10; i++) {
+        pid_t grandchild = OK(fork());
+        if (grandchild == 0) {
+          run_crowded((void *)(long)RUNNERS);
+          _exit(0);
+        }
+        int ended;
+        CHECK_EQ(waitpid(grandchild, &ended, 0), grandchild);
+        CHECK_EQ(ended, 0);
+      }
+      for (int i = 0; i < RUNNERS; i++) CHECK_EQ(pthread_join(threads[i], NULL), 0);
+      _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
   }
 }
 

@@ -154,6 +154,27 @@ static int mode_of(const char *path) {
   return st.st_mode & 07777;
 }
 
+// The form is judged before the right to set them.
+TEST(capabilities_of_files_have_a_form) {
+  put_file("f", "x");
+  OK(chmod("f", 0777));
+  OK(chmod(".", 0777));
+  for (int user = 0; user < 2; user++) {
+    static const uint32_t wrong[][6] = {{0x02000002, 1}, {0x04000000, 1}, {0x02000000, 1}};
+    CHECK_ERR(setxattr("f", "security.capability", "garbagegarbagegarbag", 20, 0), EINVAL);
+    CHECK_ERR(setxattr("f", "security.capability", "abc", 3, 0), EINVAL);
+    CHECK_ERR(setxattr("f", "security.capability", wrong[0], 20, 0), EINVAL);
+    CHECK_ERR(setxattr("f", "security.capability", wrong[1], 24, 0), EINVAL);
+    CHECK_ERR(setxattr("f", "security.capability", wrong[2], 24, 0), EINVAL);
+    if (geteuid() != 0) {
+      CHECK_ERR(setxattr("f", "security.capability", wrong[2], 20, 0), EPERM);
+      return;
+    }
+    OK(setxattr("f", "security.capability", wrong[2], 20, 0));
+    OK(setresuid(6000, 6000, 6000));
+  }
+}
+
 TEST(changed_files_lose_their_capabilities) {
   if (geteuid() != 0) SKIP("needs root");
   put_file("f", "0123456789");

@@ -245,3 +245,30 @@ TEST(readahead_fadvise64_and_sync_file_range) {
   CHECK_ERR(RAW4(sync_file_range, fd, -1, 1, 0), EINVAL);
   CHECK_ERR(RAW4(sync_file_range, ends[0], 0, 1, 0), ESPIPE);
 }
+
+// Linux looks for positions before it looks at the access mode, and for O_PATH before both.
+TEST(positioned_calls_on_the_wrong_end) {
+  int ends[2];
+  char byte;
+  OK(pipe(ends));
+  CHECK_ERR(RAW4(pread64, ends[1], &byte, 1, 0), ESPIPE);
+  CHECK_ERR(RAW4(pwrite64, ends[0], &byte, 1, 0), ESPIPE);
+  CHECK_ERR(RAW4(pread64, ends[1], &byte, 1, -1), EINVAL);
+  int file = OK(open("only-written", O_WRONLY | O_CREAT, 0600));
+  CHECK_ERR(RAW4(pread64, file, &byte, 1, 0), EBADF);
+  int path = OK(open(".", O_PATH));
+  CHECK_ERR(RAW4(pread64, path, &byte, 1, 0), EBADF);
+}
+
+// O_DIRECT is for regular files; a pipe has it for packets, but not when it is opened by name.
+TEST(direct_where_there_is_none) {
+  int ends[2];
+  CHECK_ERR(open(".", O_DIRECT), EINVAL);
+  CHECK_ERR(open("/dev/null", O_DIRECT), EINVAL);
+  OK(mkfifo("fifo", 0600));
+  CHECK_ERR(open("fifo", O_RDWR | O_DIRECT), EINVAL);
+  int directory = OK(open(".", O_RDONLY));
+  CHECK_ERR(fcntl(directory, F_SETFL, O_DIRECT), EINVAL);
+  OK(pipe(ends));
+  OK(fcntl(ends[0], F_SETFL, O_DIRECT));
+}

@@ -264,6 +264,14 @@ TEST(futex_wait_compares) {
   CHECK_EQ(futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
 }
 
+// A shared futex is what its page is; of a private one the address alone counts.
+TEST(futex_without_memory) {
+  uint32_t *nowhere = (uint32_t *)0x10000;
+  CHECK_ERR(futex(nowhere, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+  CHECK_ERR(futex(nowhere, FUTEX_REQUEUE, 1, (void *)1L, nowhere, 0), EFAULT);
+  CHECK_EQ(futex(nowhere, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 0);
+}
+
 TEST(futex_timeouts) {
   unsigned word = 1;
   struct timespec t = {0, 30000000};

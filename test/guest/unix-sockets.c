@@ -398,3 +398,27 @@ TEST(a_long_chain_of_sockets_in_flight) {
   char byte;
   CHECK_EQ(read(ends[0], &byte, 1), 0);
 }
+
+static int send_ids(int fd, uid_t uid, gid_t gid) {
+  struct ucred ids = {getpid(), uid, gid};
+  char control[CMSG_SPACE(sizeof ids)] = {0}, byte = 'x';
+  struct iovec vec = {&byte, 1};
+  struct msghdr message = {
+      .msg_iov = &vec, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  *header = (struct cmsghdr){CMSG_LEN(sizeof ids), SOL_SOCKET, SCM_CREDENTIALS};
+  memcpy(CMSG_DATA(header), &ids, sizeof ids);
+  return sendmsg(fd, &message, 0);
+}
+
+// Whether one may or not.
+TEST(no_id_is_no_credential) {
+  int pair[2];
+  OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+  CHECK_ERR(send_ids(pair[0], -1, getgid()), EINVAL);
+  CHECK_ERR(send_ids(pair[0], getuid(), -1), EINVAL);
+  CHECK_EQ(send_ids(pair[0], getuid(), getgid()), 1);
+  if (geteuid() == 0) OK(setresuid(6000, 6000, 6000));
+  CHECK_ERR(send_ids(pair[0], -1, -1), EINVAL);
+  CHECK_ERR(send_ids(pair[0], getuid() + 1, getgid()), EPERM);
+}

@@ -89,10 +89,10 @@ __attribute__((unused)) static int run_attack(void (*attack)(int), int argument,
 #define GUEST_TOP 0x7fc000000000UL
 #define STUB_TOP 0x7ffb00000000UL
 #define MAILBOX_OFFSET 0x100000UL
-#define MAILBOX_BYTES 0x1000000UL
-#define AREAS_OFFSET 0x2000000UL
+#define MAILBOX_BYTES 0x2000000UL
+#define AREAS_OFFSET 0x2200000UL
 #define STUB_TEXT 0x10000UL
-#define SLOT_BYTES 4096UL
+#define SLOT_BYTES 8192UL
 
 static sigjmp_buf probe_jump;
 __attribute__((unused)) static void probe_fault(int signal) {

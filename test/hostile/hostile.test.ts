@@ -25,6 +25,7 @@ const limits = ['--pids', '400', '--memory', '1g', '--timeout', `${SECONDS}s`];
 const programs = [
   'stub',
   'patched',
+  'futexes',
   'fuzz',
   'races',
   'signals',

@@ -12,7 +12,7 @@
 #define FORK_FLAGS 0x1008011L
 #define THREAD_FLAGS 0x1250f00L
 // The area of a thread that a small process does not have.
-#define TRACE_OFFSET (0x2000000UL + 4000 * 0x10000UL)
+#define TRACE_OFFSET (AREAS_OFFSET + 4000 * 0x10000UL)
 
 static const struct stub *hunt(void) {
   const struct stub *stub = find_stub();

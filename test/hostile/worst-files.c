@@ -258,6 +258,15 @@ WORST(large_files) {
   OK(ftruncate(memory, 0));
   OK(syscall(SYS_fallocate, memory, 0, 0, 400 << 20));
   OK(close(memory));
+  OK(syscall(SYS_fallocate, file, 0, 0, 400 << 20));
+  struct stat st;
+  int again = OK(open("file", O_RDWR | O_TRUNC));
+  OK(fstat(again, &st));
+  CHECK_EQ(st.st_size, 0);
+  CHECK_EQ(st.st_blocks, 0);
+  // Beyond its end.
+  OK(syscall(SYS_fallocate, file, 1 /* KEEP_SIZE */, 1 << 20, 400 << 20));
+  OK(ftruncate(file, 0));
 }
 
 // What does not fit leaves nothing behind.

@@ -161,6 +161,71 @@ WORST(cycles_in_flight) {
   }
 }
 
+static int receive_files(int socket, int *files) {
+  char control[CMSG_SPACE(253 * sizeof(int))] = {0}, byte;
+  struct iovec iov = {&byte, 1};
+  struct msghdr message = {
+      .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  if (recvmsg(socket, &message, MSG_DONTWAIT) != 1) return 0;
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  if (head == NULL) return 0;
+  memcpy(files, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
+  return (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+}
+
+// So many live ones fly that a collection takes many turns. Sockets come out of their messages and go
+// back meanwhile: none of these may be taken for garbage.
+WORST(collecting_beside_live_sockets) {
+  int count = most_files(30000) - 100, round[2], store[2];
+  if (count > 15000) count = 15000;
+  int big = 1 << 26;
+  OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, store));
+  setsockopt(store[0], SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof big);
+  int files[253], flying = 0;
+  for (int i = 0; i < count; i++) {
+    int pair[2];
+    OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    CHECK_EQ(send(pair[0], "y", 1, 0), 1);
+    send_file(pair[0], pair, 1);
+    char control[CMSG_SPACE(sizeof(int))] = {0}, byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    *head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+    memcpy(CMSG_DATA(head), &pair[1], sizeof(int));
+    int sent = sendmsg(store[0], &message, MSG_DONTWAIT) == 1;
+    close(pair[0]), close(pair[1]);
+    if (!sent) break;  // Without the right to a larger buffer.
+    flying++;
+  }
+  OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, round));
+  for (int i = 0; i < 3000; i++) {
+    // Garbage, which lets the collector look.
+    int pair[2];
+    OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    send_file(pair[0], pair, 2);
+    close(pair[0]), close(pair[1]);
+    if (flying == 0) continue;
+    CHECK_EQ(receive_files(store[1], files), 1);
+    int one = files[0];
+    char text;
+    CHECK_EQ(recv(one, &text, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+    CHECK_EQ(text, 'y');
+    send_file(store[0], &one, 1);
+    close(one);
+  }
+  for (int i = 0; i < flying; i++) {
+    char text;
+    CHECK_EQ(receive_files(store[1], files), 1);
+    CHECK_EQ(recv(files[0], &text, 1, MSG_DONTWAIT), 1);
+    CHECK_EQ(text, 'y');
+    int inner[253];
+    CHECK_EQ(receive_files(files[0], inner), 1);
+    close(inner[0]), close(files[0]);
+  }
+}
+
 WORST(many_in_flight) {
   int files[253], pair[2];
   OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `runts do --stats` and `--profile`: what is counted is right, where it goes, and what V8's profile becomes.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -94,6 +102,40 @@ describe.skipIf(process.getuid?.() !== 0)('the annotation dev.runts.stats', () =
     rmSync(log);
     expect(Number(lineOf(text, 'getdents64')[0])).toBeGreaterThan(0);
     expect(shares(text)).toHaveLength(5);
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)('runts debug stats', () => {
+  it('counts the calls of a running container, as often as it is asked', async () => {
+    const id = `counted-${process.pid}`;
+    const bundle = join(directory, 'counted');
+    mkdirSync(bundle);
+    const spec = plainSpec('/', `/${id}`);
+    spec.root.readonly = true;
+    spec.process.args = [
+      '/usr/bin/python3',
+      '-c',
+      'import os\nwhile True:\n  os.sched_get_priority_max(0)\n  try: os.rmdir("/none")\n  except OSError: pass',
+    ];
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
+    const state = join(directory, 'state-counted');
+    const container = start(['--root', state, 'run', '--bundle', bundle, id]);
+    const count = () => runts('--root', state, 'debug', 'stats', '--for', '100ms', id);
+    // Until it runs there is no such container, or nobody in it.
+    let first = await count();
+    while (!first.stdout.includes('rmdir') && container.child.exitCode === null)
+      first = await count();
+    const both = await Promise.all([count(), count()]);
+    for (const { code, stdout, stderr } of [first, ...both]) {
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const [calls = 0, errors = 0] = lineOf(stdout, 'rmdir').map(Number);
+      expect(calls).toBeGreaterThan(0);
+      expect(Math.abs(errors - calls)).toBeLessThanOrEqual(1);
+      expect(stdout).toMatch(/^counted for \d+\.\d+ ms: handlers [\d.]+ ms, the Sentry's/m);
+    }
+    await runts('--root', state, 'kill', id, 'KILL');
+    await container.finished;
+    expect(await count()).toMatchObject({ code: 1, stdout: '' });
   });
 });
 

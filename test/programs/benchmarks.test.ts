@@ -62,6 +62,10 @@ describe('npm run bench', () => {
       expect(text).toMatch(new RegExp(`^${name}(: not installed$| .*: a request  )`, 'm'));
   });
 
+  it('measures many at once', () => {
+    expect(measured(bench('many'))).toHaveLength(11);
+  });
+
   it('looks at an idle sandbox', () => {
     expect(bench('idle')).toMatch(/^idle memory \(MiB PSS\) +\d/m);
   });

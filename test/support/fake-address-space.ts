@@ -59,6 +59,8 @@ export class FakeAddressSpace implements AddressSpace {
     return this.flushOperations(via);
   }
 
+  countFutexWaiter(): void {}
+
   read(addr: number, dst: Uint8Array, length: number): SysResult {
     return this.#copy(addr, length, PROT_READ, (page, inPage, at, count) =>
       dst.set(page.subarray(inPage, inPage + count), at),
@@ -183,6 +185,8 @@ export function fakeThread(space: AddressSpace): GuestThread {
     cpuNs: () => 0,
     showName: () => undefined,
     keepAnswer: nothing,
+    waitsByItself: nothing,
+    yieldsByItself: nothing,
     forgetAnswers: nothing,
     queueSaveFpState: nothing,
     queueLoadFpState: nothing,

@@ -66,7 +66,8 @@ export class EpollItem implements Waker {
   }
 
   ready(): number {
-    return this.file.poll() & this.mask;
+    // A file that very many instances watch may be closed before this one is told.
+    return this.file.references === 0 ? 0 : this.file.poll() & this.mask;
   }
 
   wake(_events: number): void {

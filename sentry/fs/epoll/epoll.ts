@@ -38,6 +38,9 @@ import { EpollItem, type ReadyList } from './epoll-item.ts';
 /** Entries that one turn drops where an instance with very many is closed. */
 const DROPPED_AT_ONCE = 2048;
 
+/** Watched files that are looked at before the time is asked for. */
+const LOOKED_AT_AT_ONCE = 1024;
+
 /** EPOLLEXCLUSIVE_OK_BITS. */
 const exclusiveBits =
   (EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE) >>> 0;
@@ -70,14 +73,27 @@ export class Epoll extends OpenFile implements ReadyList, CloseObserver {
     return 'anon_inode:[eventpoll]';
   }
 
-  items(): readonly EpollItem[] {
-    return [...this.#items.values()].flatMap((byFd) => [...byFd.values()]);
+  override *information(): Generator<string> {
+    for (const byFd of this.#items.values())
+      for (const item of byFd.values()) yield item.information();
   }
 
-  override information(): string {
-    return this.items()
-      .map((item) => item.information())
-      .join('');
+  /**
+   * Looks for a watched file (also of watched instances) that has not told everybody of its last
+   * events yet. Yields now and then, as there may be very many.
+   */
+  *findTelling(): Generator<undefined, boolean> {
+    const instances = new Set<Epoll>([this]);
+    let count = 0;
+    for (const instance of instances) {
+      for (const file of instance.#items.keys()) {
+        if (file.queue.isTelling) return true;
+        if (file instanceof Epoll) instances.add(file);
+        count += 1;
+        if (count % LOOKED_AT_AT_ONCE === 0) yield undefined;
+      }
+    }
+    return false;
   }
 
   override close(): void {

@@ -90,6 +90,10 @@ class GivenFile extends OpenFile {
     this.#descriptor.opened();
   }
 
+  override get canSignal(): boolean {
+    return !this.#descriptor.isSeekable;
+  }
+
   override get canSpliceFrom(): boolean {
     return true;
   }

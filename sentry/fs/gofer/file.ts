@@ -3,17 +3,28 @@
 // written by the Sentry itself, and guests map the same descriptor. One read-only and one
 // read-write descriptor a node serve all its open file descriptions (positions are the Sentry's
 // own).
-import { EBADF, EINVAL, EROFS, isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
+import {
+  EAGAIN,
+  EBADF,
+  EINVAL,
+  EOPNOTSUPP,
+  EROFS,
+  isErrno,
+  type Result,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import { AT_EMPTY_PATH, canRead, canWrite, O_RDONLY, O_RDWR } from '../../../abi/fcntl.ts';
 import { statxLayout } from '../../../abi/stat.ts';
 import { XATTR_NAME_CAPS } from '../../../abi/xattr.ts';
 import { native } from '../../../native/addon.ts';
 import type { WallTime } from '../../base/clock.ts';
+import type { Blocking, MaybeBlocking } from '../../base/wait.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { AttributeChange, Attributes } from '../../vfs/node.ts';
-import type { Mappable, OpenFile } from '../../vfs/open-file.ts';
+import type { HostTransfers, Mappable, OpenFile } from '../../vfs/open-file.ts';
 import { PositionedFile } from '../../vfs/positioned-file.ts';
+import type { HostDescriptor, HostWork } from './host-work.ts';
 import { GoferNode } from './node.ts';
 import { isExact } from './shared-identities.ts';
 
@@ -73,6 +84,16 @@ export class GoferFile extends GoferNode implements Mappable {
     // The name is another file's by now.
     native.close(opened.fd);
     return EBADF;
+  }
+
+  /** Calls on it may hang for ever: a network file system's, one in a process of the host. */
+  get mayHang(): boolean {
+    return this.filesystem.mayHang(this);
+  }
+
+  /** For calls that somebody else makes: the descriptor stays open until they are done. */
+  descriptor(fd: number): HostDescriptor {
+    return { fd, file: this, mayHang: this.mayHang };
   }
 
   /** From create: a read-write descriptor. */
@@ -197,6 +218,8 @@ export class GoferFile extends GoferNode implements Mappable {
 export class GoferOpenFile extends PositionedFile {
   readonly node: GoferFile;
 
+  #host: GoferTransfers | undefined = undefined;
+
   constructor(node: GoferFile, flags: number) {
     super(flags);
     this.node = node;
@@ -218,7 +241,7 @@ export class GoferOpenFile extends PositionedFile {
   override pread(sink: Sink, position: number): SysResult {
     if (!canRead(this.flags)) return EBADF;
     if (position < 0) return EINVAL;
-    const fd = this.#fd();
+    const fd = this.hostFd();
     if (isErrno(fd)) return fd;
     let done = 0;
     while (sink.remaining > 0) {
@@ -245,7 +268,7 @@ export class GoferOpenFile extends PositionedFile {
   }
 
   protected override seekData(position: number, whence: number): SysResult {
-    const fd = this.#fd();
+    const fd = this.hostFd();
     return isErrno(fd) ? fd : native.lseek(fd, position, whence);
   }
 
@@ -265,10 +288,45 @@ export class GoferOpenFile extends PositionedFile {
     return native.fallocate(fd, mode, offset, length);
   }
 
-  override sync(): SysResult {
-    const fd = this.#fd();
+  override sync(): MaybeBlocking {
+    const fd = this.hostFd();
     if (isErrno(fd) || !canWrite(this.flags)) return Math.min(fd, 0);
-    return native.fsync(fd);
+    const { hostWork } = this.node.filesystem;
+    return hostWork === undefined ? native.fsync(fd) : hostWork.sync(this.node.descriptor(fd));
+  }
+
+  override get host(): HostTransfers | undefined {
+    const { hostWork } = this.node.filesystem;
+    if (hostWork === undefined) return undefined;
+    this.#host ??= new GoferTransfers(this, hostWork);
+    return this.#host;
+  }
+
+  override preadNow(sink: Sink, position: number): SysResult {
+    if (this.node.filesystem.hostWork === undefined) return this.pread(sink, position);
+    if (!canRead(this.flags)) return EBADF;
+    if (position < 0) return EINVAL;
+    const fd = this.hostFd();
+    if (isErrno(fd)) return fd;
+    let done = 0;
+    while (sink.remaining > 0) {
+      const wanted = Math.min(sink.remaining, staging.length);
+      const count = native.preadNow(fd, staging, 0, wanted, position + done);
+      // The host cannot tell what is at hand: a local file system has an answer soon all the same.
+      if (count === EOPNOTSUPP && !this.node.mayHang) {
+        const rest = this.pread(sink, position + done);
+        return done === 0 ? rest : done + Math.max(rest, 0);
+      }
+      if (count === EAGAIN || count === EOPNOTSUPP) return EAGAIN;
+      if (count <= 0) return done > 0 ? done : count;
+      const put = sink.put(staging.subarray(0, count));
+      if (isErrno(put)) return done > 0 ? done : put;
+      done += put;
+      if (put < count) break;
+      // A part: the end of the file, or of what is at hand.
+      if (count < wanted && position + done === this.node.lastKnown.sizeBytes) break;
+    }
+    return done;
   }
 
   protected override writeAt(source: Source, position: number): SysResult {
@@ -290,7 +348,57 @@ export class GoferOpenFile extends PositionedFile {
   }
 
   /** Readers that also write use the one read-write descriptor. */
-  #fd(): SysResult {
+  hostFd(): SysResult {
     return this.node.hostFd(canWrite(this.flags));
+  }
+}
+
+/** Reads and writes that wait for the host in a thread of their own. */
+class GoferTransfers implements HostTransfers {
+  readonly #file: GoferOpenFile;
+  readonly #work: HostWork;
+
+  constructor(file: GoferOpenFile, work: HostWork) {
+    this.#file = file;
+    this.#work = work;
+  }
+
+  get writes(): boolean {
+    return canWrite(this.#file.flags) && this.#file.node.mayHang;
+  }
+
+  *read(sink: Sink, position: number): Blocking<SysResult> {
+    return yield* this.#all(sink, position, (descriptor, at) =>
+      this.#work.read(descriptor, sink, at),
+    );
+  }
+
+  *write(source: Source, position: number): Blocking<SysResult> {
+    if (!canWrite(this.#file.flags)) return EBADF;
+    if (position < 0) return EINVAL;
+    this.#file.node.changed();
+    const count = yield* this.#all(source, position, (descriptor, at) =>
+      this.#work.write(descriptor, source, at),
+    );
+    this.#file.node.changed();
+    return count;
+  }
+
+  /** Piece after piece, until there is nothing left or the host has no more. */
+  *#all(
+    left: { readonly remaining: number },
+    position: number,
+    piece: (descriptor: HostDescriptor, at: number) => Blocking<SysResult>,
+  ): Blocking<SysResult> {
+    const file = this.#file;
+    let done = 0;
+    while (left.remaining > 0) {
+      const fd = file.hostFd();
+      if (isErrno(fd)) return done > 0 ? done : fd;
+      const count = yield* piece(file.node.descriptor(fd), position + done);
+      if (count <= 0) return done > 0 ? done : count;
+      done += count;
+    }
+    return done;
   }
 }

@@ -3,7 +3,20 @@
 // (`exclusive`) are cached for good: attributes, listings, link targets. Of shared ones what the
 // host tells the changes of (host-watches.ts); the rest is asked again at every lookup.
 import { isErrno, type Result, type SysResult } from '../../../abi/errno.ts';
-import { MS_RDONLY, V9FS_MAGIC } from '../../../abi/fs.ts';
+import {
+  AFS_FS_MAGIC,
+  AFS_SUPER_MAGIC,
+  CEPH_SUPER_MAGIC,
+  CIFS_SUPER_MAGIC,
+  CODA_SUPER_MAGIC,
+  FUSE_SUPER_MAGIC,
+  MS_RDONLY,
+  NFS_SUPER_MAGIC,
+  OCFS2_SUPER_MAGIC,
+  SMB_SUPER_MAGIC,
+  SMB2_SUPER_MAGIC,
+  V9FS_MAGIC,
+} from '../../../abi/fs.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../abi/stat.ts';
 import { native } from '../../../native/addon.ts';
 import type { HostAttributes, HostEntry } from '../../../protocol/gofer/host-attributes.ts';
@@ -14,6 +27,7 @@ import type { Attributes, FileSystem, FileSystemStatus } from '../../vfs/node.ts
 import type { GoferClient, UnnamedHost } from './client.ts';
 import { GoferDirectory } from './directory.ts';
 import { GoferFile } from './file.ts';
+import type { HostWork } from './host-work.ts';
 import { type IdMaps, sameIds } from './id-map.ts';
 import { GoferSpecial, GoferSymlink } from './leaf.ts';
 import { ListingAhead } from './listing-ahead.ts';
@@ -43,6 +57,8 @@ export interface GoferMountOptions {
   readonly follows?: boolean;
   /** How many descriptors of idle files to keep at the most; absent: as many as pay. */
   readonly idleDescriptors?: number;
+  /** Makes host calls that may take long; absent: they are made at once, and everybody waits. */
+  readonly hostWork?: HostWork | undefined;
   readonly isIdMapped?: boolean;
   /** Owners as the container has them; absent: the host's. */
   readonly ids?: IdMaps;
@@ -59,6 +75,21 @@ const maxIdleFds = 256;
 const maxIdleExclusiveFds = 4096;
 /** Directory entries in cached listings. */
 const maxListed = 100_000;
+
+/** Types of file systems whose files are at the other end of a network, or in a process of the host. */
+const hangingTypes: ReadonlySet<number> = new Set([
+  FUSE_SUPER_MAGIC,
+  NFS_SUPER_MAGIC,
+  V9FS_MAGIC,
+  SMB_SUPER_MAGIC,
+  CIFS_SUPER_MAGIC,
+  SMB2_SUPER_MAGIC,
+  CEPH_SUPER_MAGIC,
+  AFS_SUPER_MAGIC,
+  AFS_FS_MAGIC,
+  CODA_SUPER_MAGIC,
+  OCFS2_SUPER_MAGIC,
+]);
 
 /** Where the directory is gone. */
 const unknownStatus = {
@@ -77,6 +108,7 @@ export class GoferFileSystem implements FileSystem {
   readonly client: GoferClient;
   readonly exclusive: boolean;
   readonly clock: Clock;
+  readonly hostWork: HostWork | undefined;
   readonly isIdMapped: boolean;
   readonly root: GoferDirectory;
   readonly turnNames: TurnNames<GoferDirectory>;
@@ -93,6 +125,8 @@ export class GoferFileSystem implements FileSystem {
   readonly #nodes = new Map<string, GoferNode>();
   /** Host device number to ours. */
   readonly #devices = new Map<number, number>();
+  /** Our device number to whether host calls on its files may hang. */
+  readonly #mayHang = new Map<number, boolean>();
   readonly #idleFiles = new Set<GoferFile>();
   /**
    * The open files of a writable tree: their names may go while they are used, by way of another
@@ -125,6 +159,7 @@ export class GoferFileSystem implements FileSystem {
             options.exclusive ? maxIdleExclusiveFds : maxIdleFds,
             options.idleDescriptors ?? Number.POSITIVE_INFINITY,
           );
+    this.hostWork = options.hostWork;
     this.isIdMapped = options.isIdMapped ?? false;
     this.#ids = options.ids ?? sameIds;
     this.#idsBelow = options.idsBelow ?? this.#ids;
@@ -177,6 +212,17 @@ export class GoferFileSystem implements FileSystem {
 
   sync(): SysResult {
     return 0;
+  }
+
+  /** Whether host calls on a file may hang: what its device is, the Gofer is asked once. */
+  mayHang(file: GoferFile): boolean {
+    const known = this.#mayHang.get(file.dev);
+    if (known !== undefined) return known;
+    const host = this.client.statfs(file.directoryId());
+    if (isErrno(host)) return false;
+    const mayHang = hangingTypes.has(host.type);
+    this.#mayHang.set(file.dev, mayHang);
+    return mayHang;
   }
 
   /** The node of an entry: the same object for the same host file. `sinceNs`: when the host said so. */

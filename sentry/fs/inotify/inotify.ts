@@ -83,6 +83,10 @@ export class Inotify extends OpenFile {
     return user.instances.take(user.uid, 1, maxUserInstances) ? new Inotify(flags, user) : EMFILE;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return 'anon_inode:inotify';
   }
@@ -98,11 +102,8 @@ export class Inotify extends OpenFile {
     this.#events = [];
   }
 
-  override information(): string {
-    return [...this.#watches.values()]
-      .reverse()
-      .map((watch) => watch.information())
-      .join('');
+  override *information(): Generator<string> {
+    for (const watch of [...this.#watches.values()].reverse()) yield watch.information();
   }
 
   /** inotify_add_watch(2) once the path is found: the watch descriptor, EEXIST or ENOSPC. */
@@ -162,24 +163,26 @@ export class Inotify extends OpenFile {
     for (const event of events) this.#account.uncharge(eventCost(event));
   }
 
+  /** Gives whole events, as many as fit: all of them are put with one copy. */
   override read(sink: Sink): SysResult {
-    let total = 0;
-    let taken = 0;
-    for (const event of this.#events) {
-      const bytes = encode(event);
-      if (bytes.length > sink.remaining) break;
-      const put = sink.put(bytes);
-      if (isErrno(put)) {
-        if (total === 0) return put;
-        break;
-      }
-      taken += 1;
-      total += bytes.length;
-    }
     if (this.#events.length === 0) return EAGAIN;
-    if (total === 0) return EINVAL;
+    let taken = 0;
+    let bytes = 0;
+    for (const event of this.#events) {
+      const size = encodedBytes(event);
+      if (bytes + size > sink.remaining) break;
+      taken += 1;
+      bytes += size;
+    }
+    if (taken === 0) return EINVAL;
+    const encoded = Buffer.alloc(bytes);
+    let at = 0;
+    for (let index = 0; index < taken; index += 1)
+      at += encode(this.#events[index] as QueuedEvent, encoded, at);
+    const put = sink.put(encoded);
+    if (isErrno(put)) return put;
     this.#forget(this.#events.splice(0, taken));
-    return total;
+    return bytes;
   }
 
   override poll(): number {
@@ -252,15 +255,13 @@ function encodedBytes(event: QueuedEvent): number {
   return event.name === undefined ? unit : unit + Math.ceil((event.name.length + 1) / unit) * unit;
 }
 
-function encode(event: QueuedEvent): Uint8Array {
-  const bytes = new Uint8Array(encodedBytes(event));
-  const view = new DataView(bytes.buffer);
-  view.setInt32(inotifyEvent.wd, event.watch, true);
-  view.setUint32(inotifyEvent.mask, event.mask, true);
-  view.setUint32(inotifyEvent.cookie, event.cookie, true);
-  view.setUint32(inotifyEvent.length, bytes.length - inotifyEvent.name, true);
-  const name = event.name ?? '';
-  for (let index = 0; index < name.length; index += 1)
-    bytes[inotifyEvent.name + index] = name.charCodeAt(index);
-  return bytes;
+/** Puts an event into `out`, which is zeroed, at `at`: its bytes. */
+function encode(event: QueuedEvent, out: Buffer, at: number): number {
+  const size = encodedBytes(event);
+  out.writeInt32LE(event.watch, at + inotifyEvent.wd);
+  out.writeUInt32LE(event.mask, at + inotifyEvent.mask);
+  out.writeUInt32LE(event.cookie, at + inotifyEvent.cookie);
+  out.writeUInt32LE(size - inotifyEvent.name, at + inotifyEvent.length);
+  if (event.name !== undefined) out.write(event.name, at + inotifyEvent.name, 'latin1');
+  return size;
 }

@@ -7,7 +7,7 @@ import { canWrite, O_RDONLY } from '../../../abi/fcntl.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import { BufferSink, type Sink } from '../../vfs/io.ts';
 import type { Attributes, NewNode, Node } from '../../vfs/node.ts';
-import type { Mappable, OpenFile } from '../../vfs/open-file.ts';
+import type { HostTransfers, Mappable, OpenFile } from '../../vfs/open-file.ts';
 import { TmpFile } from '../tmp/file.ts';
 import type { FileData } from '../tmp/file-data.ts';
 import { lowerCaller } from './directory.ts';
@@ -52,6 +52,17 @@ export class OverlayFile extends TmpFile {
     if (this.ownData !== undefined) return super.readAt(sink, position);
     const file = this.#openLower();
     return isErrno(file) ? file : file.pread(sink, position);
+  }
+
+  override readAtNow(sink: Sink, position: number): SysResult {
+    if (this.ownData !== undefined) return super.readAtNow(sink, position);
+    const file = this.#openLower();
+    return isErrno(file) ? file : file.preadNow(sink, position);
+  }
+
+  /** Those of the lower file, which is only read. */
+  override get host(): HostTransfers | undefined {
+    return this.ownData === undefined ? this.#lowerFile?.host : undefined;
   }
 
   override seekData(position: number, whence: number): SysResult {

@@ -42,6 +42,10 @@ export class PipeEnd extends OpenFile {
     this.#writersBefore = writersBefore;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
+
   override get canSpliceTo(): boolean {
     return true;
   }

@@ -8,7 +8,7 @@ import type { Node } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { anonymousPath, type Path, pathText } from '../../vfs/path.ts';
 import { type Computed, type ComputedName, directory } from '../pseudo/directory.ts';
-import { type Entry, type Owner, processOperations } from '../pseudo/entry.ts';
+import { type Entry, type Owner, processOperations, type Text } from '../pseudo/entry.ts';
 import { link } from '../pseudo/links.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { textFile } from '../pseudo/text-file.ts';
@@ -112,7 +112,7 @@ const descriptorInfo: Entry<DescriptorSlot> = textFile<DescriptorSlot>(0o444, re
   operations: processOperations,
 });
 
-function renderInfo(slot: DescriptorSlot): Result<string> {
+function renderInfo(slot: DescriptorSlot): Result<Text> {
   const { file } = slot;
   if (file === undefined) return ENOENT;
   const cloexec = slot.subject.task?.files.isCloexec(slot.fd) === true ? O_CLOEXEC : 0;
@@ -125,7 +125,13 @@ function renderInfo(slot: DescriptorSlot): Result<string> {
     ['mnt_id', file.path?.mount?.id ?? 15],
     ['ino', ino],
   ]);
-  return common + file.information(slot.subject.group.pids);
+  const more = file.information(slot.subject.group.pids);
+  return typeof more === 'string' ? common + more : parts(common, more);
+}
+
+function* parts(first: string, rest: Iterable<string>): IterableIterator<string> {
+  yield first;
+  yield* rest;
 }
 
 export const fdDirectory: Entry<Subject> = directory<Subject>(

@@ -3,7 +3,7 @@
 // The network itself (kernel/network.ts) lists its sockets.
 import type { Network, SocketTable } from '../../kernel/network.ts';
 import { type Computed, directory } from '../pseudo/directory.ts';
-import { type Entries, type Entry, recordOperations } from '../pseudo/entry.ts';
+import { type Entries, type Entry, recordOperations, type Text } from '../pseudo/entry.ts';
 import { directoryOwnerOf, processFile, type Subject } from './subject.ts';
 
 const headers: Readonly<Record<SocketTable, string>> = {
@@ -20,13 +20,18 @@ const headers: Readonly<Record<SocketTable, string>> = {
 };
 
 /** A file with the content that the host shows under this name, or else the sandbox's own. */
-const shown = (name: string, own: (network: Network) => string): Entry<Subject> =>
+const shown = (name: string, own: (network: Network) => Text): Entry<Subject> =>
   processFile(0o444, ({ kernel: { network } }) => network.files.read(name) ?? own(network), {
     operations: recordOperations,
   });
 
 const socketTable = (table: SocketTable): Entry<Subject> =>
-  shown(table, (network) => headers[table] + network.listSockets(table));
+  shown(table, (network) => rowsOf(headers[table], network.listSockets(table)));
+
+function* rowsOf(header: string, rows: Iterable<string>): IterableIterator<string> {
+  yield header;
+  yield* rows;
+}
 
 const devHeader =
   'Inter-|   Receive                                                |  Transmit\n' +

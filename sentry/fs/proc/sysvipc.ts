@@ -25,16 +25,14 @@ function table<T extends IpcObject>(
   listOf: (ipc: IpcNamespace) => readonly T[],
   rest: (object: T, pid: (user: IpcUser | undefined) => number) => string,
 ): Entry<Kernel> {
-  const render = (_kernel: Kernel, caller: Caller): string => {
+  function* render(_kernel: Kernel, caller: Caller): IterableIterator<string> {
     const task = caller as Task;
     const pid = (user: IpcUser | undefined): number =>
       user === undefined ? 0 : pidSeenFrom(task.pids, user.pids, user.id);
-    const lines = listOf(task.ipc).map(
-      (object) =>
-        `${columns([object.key, 10], [object.id, 10])}  ${object.mode.toString(8).padStart(4)} ${rest(object, pid)}\n`,
-    );
-    return head + lines.join('');
-  };
+    yield head;
+    for (const object of listOf(task.ipc))
+      yield `${columns([object.key, 10], [object.id, 10])}  ${object.mode.toString(8).padStart(4)} ${rest(object, pid)}\n`;
+  }
   return textFile<Kernel>(0o444, render, { operations: recordOperations });
 }
 

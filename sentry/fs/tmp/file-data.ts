@@ -34,6 +34,7 @@ import {
 import { pageCeil, pageFloor } from '../../mm/page.ts';
 import { BufferSource, type Sink, type Source } from '../../vfs/io.ts';
 import type { Mappable } from '../../vfs/open-file.ts';
+import { FREED_AT_ONCE, UnwrittenMemory } from './unwritten.ts';
 
 const chunkBytes = 65_536;
 /** Larger files are memfds: thousands of chunks weigh on the garbage collector. */
@@ -47,9 +48,6 @@ interface Chunk {
   /** Bit n: page n was written. */
   pages: number;
 }
-
-/** The memory that one turn frees: a millisecond or two of the host's time. */
-const FREED_AT_ONCE = 16 * 1024 * 1024;
 
 const staging = new Uint8Array(256 * 1024);
 const zeros = new Uint8Array(chunkBytes);
@@ -67,6 +65,8 @@ export class FileData implements Mappable, UnseenMemory {
   #readOnlyFd = -1;
   /** Up to here the memfd has no holes, and its pages are charged. */
   #denseEnd = 0;
+  /** Undefined where nothing was allocated without being written. */
+  #unwritten: UnwrittenMemory | undefined = undefined;
   #size = 0;
   /** The file (1, until `release`) and its mappings. */
   #holders = 1;
@@ -107,7 +107,7 @@ export class FileData implements Mappable, UnseenMemory {
     this.#isUnseen = false;
     if (this.#readOnlyFd >= 0) native.close(this.#readOnlyFd);
     if (this.#memfd >= 0) {
-      const closing = closeInPieces(this.#memfd);
+      const closing = closeInPieces(this.#memfd, this.#unwritten);
       if (closing.next().done !== true) finishLater(closing);
     }
     this.#readOnlyFd = -1;
@@ -123,9 +123,12 @@ export class FileData implements Mappable, UnseenMemory {
    * time for: then `truncate` does the rest.
    */
   freePieceBeyond(sizeBytes: number): boolean {
-    if (this.#memfd < 0 || this.#size - sizeBytes <= FREED_AT_ONCE) return false;
+    if (this.#memfd < 0) return false;
     const from = pageCeil(sizeBytes);
-    const isFreed = freePiece(this.#memfd, from);
+    const isMuch =
+      this.#size - sizeBytes > FREED_AT_ONCE || this.#unwritten?.isBeyond(from) === true;
+    if (!isMuch) return false;
+    const isFreed = freePiece(this.#memfd, from, this.#unwritten);
     if (isFreed) {
       this.#denseEnd = Math.min(this.#denseEnd, from);
       this.settle();
@@ -198,6 +201,7 @@ export class FileData implements Mappable, UnseenMemory {
         this.#denseEnd = Math.min(this.#denseEnd, sizeBytes);
         this.settle();
       }
+      this.#unwritten?.freed(sizeBytes, Number.POSITIVE_INFINITY);
     } else if (sizeBytes < this.#size) {
       this.#dropChunks(sizeBytes, Number.POSITIVE_INFINITY);
     }
@@ -234,6 +238,7 @@ export class FileData implements Mappable, UnseenMemory {
       );
       if (!isErrno(done)) {
         this.#denseEnd = Math.min(this.#denseEnd, offset);
+        this.#unwritten?.freed(offset, offset + length);
         this.settle();
       }
       return done;
@@ -306,6 +311,8 @@ export class FileData implements Mappable, UnseenMemory {
     if (!this.#charge(length)) return ENOSPC;
     const done = native.fallocate(this.#memfd, keepSize ? FALLOC_FL_KEEP_SIZE : 0, offset, length);
     this.settle();
+    this.#unwritten ??= new UnwrittenMemory(this.#account);
+    if (!isErrno(done)) this.#unwritten.add(offset, length);
     if (!isErrno(done) && !keepSize && offset + length > this.#size) this.#size = offset + length;
     return done;
   }
@@ -423,20 +430,19 @@ export class FileData implements Mappable, UnseenMemory {
   }
 }
 
-/**
- * Frees FREED_AT_ONCE bytes from the first data at or after `from` on. False where there is none:
- * pages that fallocate(2) made and nobody has written are none for the host.
- */
-function freePiece(fd: number, from: number): boolean {
-  const at = native.lseek(fd, from, SEEK_DATA);
-  if (isErrno(at)) return false;
+/** Frees FREED_AT_ONCE bytes of what lies from `from` on. False where nothing is found there. */
+function freePiece(fd: number, from: number, unwritten: UnwrittenMemory | undefined): boolean {
+  const data = native.lseek(fd, from, SEEK_DATA);
+  const at = isErrno(data) ? (unwritten?.take(from) ?? -1) : data;
+  if (at < 0) return false;
   const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   return !isErrno(native.fallocate(fd, mode, at, FREED_AT_ONCE));
 }
 
 /** Closes a memfd that nobody maps. The host takes 100 ms and more to free a gigabyte. */
-function* closeInPieces(fd: number): Iterator<undefined> {
-  if (memoryFileBytes(fd) > FREED_AT_ONCE) while (freePiece(fd, 0)) yield undefined;
+function* closeInPieces(fd: number, unwritten: UnwrittenMemory | undefined): Iterator<undefined> {
+  if (memoryFileBytes(fd) > FREED_AT_ONCE) while (freePiece(fd, 0, unwritten)) yield undefined;
+  unwritten?.clear();
   native.close(fd);
 }
 

@@ -23,7 +23,7 @@ import type { MemoryAccount } from '../../base/memory-account.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import type { NewNode } from '../../vfs/node.ts';
-import type { Mappable, OpenFile } from '../../vfs/open-file.ts';
+import type { HostTransfers, Mappable, OpenFile } from '../../vfs/open-file.ts';
 import { PositionedFile } from '../../vfs/positioned-file.ts';
 import { FileData, maxFileBytes } from './file-data.ts';
 import type { TmpFileSystem } from './filesystem.ts';
@@ -75,6 +75,16 @@ export class TmpFile extends MemoryNode {
 
   readAt(sink: Sink, position: number): SysResult {
     return this.#data === undefined ? 0 : this.#data.read(sink, position);
+  }
+
+  /** The same without waiting for the host (`OpenFile.preadNow`). */
+  readAtNow(sink: Sink, position: number): SysResult {
+    return this.readAt(sink, position);
+  }
+
+  /** Waits for the host where `readAtNow` answered EAGAIN; undefined: it does not. */
+  get host(): HostTransfers | undefined {
+    return undefined;
   }
 
   writeAt(source: Source, position: number): SysResult {
@@ -186,6 +196,18 @@ export class TmpOpenFile extends PositionedFile {
     const count = this.node.readAt(sink, position);
     if (count > 0 && (this.flags & O_NOATIME) === 0) this.node.accessed();
     return count;
+  }
+
+  override preadNow(sink: Sink, position: number): SysResult {
+    if (!canRead(this.flags)) return EBADF;
+    if (position < 0) return EINVAL;
+    const count = this.node.readAtNow(sink, position);
+    if (count > 0 && (this.flags & O_NOATIME) === 0) this.node.accessed();
+    return count;
+  }
+
+  override get host(): HostTransfers | undefined {
+    return this.node.host;
   }
 
   protected override endFor(): number {

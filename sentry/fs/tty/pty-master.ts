@@ -42,6 +42,10 @@ export class PtyMaster extends OpenFile implements MasterSide {
     return true;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return '/dev/ptmx';
   }

@@ -40,6 +40,10 @@ export class PtySlave extends OpenFile {
     return true;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
+
   override get description(): string {
     return `/dev/pts/${this.terminal.index}`;
   }

@@ -11,6 +11,7 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import { POLLIN } from '../../../abi/poll.ts';
+import { finishLater } from '../../base/leftovers.ts';
 import type { Waker } from '../../base/wait.ts';
 import type { IpcMemory } from './ipc-memory.ts';
 import { IpcObject, type IpcRequest, type IpcUser } from './ipc-objects.ts';
@@ -60,6 +61,9 @@ export interface MessageSender {
   waker: Waker | undefined;
 }
 
+/** Messages that one turn gives back where a queue with very many is removed. */
+const DROPPED_AT_ONCE = 8192;
+
 export function compareTypes(a: MessageType, b: MessageType): number {
   return a.high - b.high || a.low - b.low;
 }
@@ -80,6 +84,12 @@ function suits(message: Message, choice: MessageChoice): boolean {
 export class MessageQueue extends IpcObject {
   readonly #memory: IpcMemory;
   readonly #messages: Message[] = [];
+  /**
+   * Their types, in the same order: a search among very many looks at numbers side by side, and not at
+   * objects all over the heap.
+   */
+  readonly #highs: number[] = [];
+  readonly #lows: number[] = [];
   readonly #receivers: Set<MessageReceiver> = new Set();
   readonly #senders: Set<MessageSender> = new Set();
   #usedBytes = 0;
@@ -119,6 +129,8 @@ export class MessageQueue extends IpcObject {
     if (!this.#handOver(message, nowSec)) {
       if (!this.#memory.takeMessage(message.bytes.length)) return ENOMEM;
       this.#messages.push(message);
+      this.#highs.push(message.type.high);
+      this.#lows.push(message.type.low);
       this.#usedBytes += message.bytes.length;
     }
     this.lastSender = user;
@@ -145,11 +157,30 @@ export class MessageQueue extends IpcObject {
   /** The message that is chosen, still in the queue. */
   find(choice: MessageChoice): Message | undefined {
     if (choice.kind === 'place') return this.#messages[choice.place];
-    if (choice.kind !== 'lowest') return this.#messages.find((message) => suits(message, choice));
-    let lowest: Message | undefined;
-    for (const message of this.#messages) {
-      if (!suits(message, choice)) continue;
-      if (lowest === undefined || compareTypes(message.type, lowest.type) < 0) lowest = message;
+    return this.#messages[choice.kind === 'first' ? 0 : this.#indexOf(choice.kind, choice.type)];
+  }
+
+  /** The place of the message of that kind of choice, -1 where there is none. */
+  #indexOf(kind: 'equal' | 'other' | 'lowest', { high, low }: MessageType): number {
+    const highs = this.#highs;
+    const lows = this.#lows;
+    if (kind !== 'lowest') {
+      const wantsEqual = kind === 'equal';
+      for (let index = 0; index < lows.length; index += 1)
+        if ((lows[index] === low && highs[index] === high) === wantsEqual) return index;
+      return -1;
+    }
+    let lowest = -1;
+    let mostHigh = high;
+    let mostLow = low;
+    for (let index = 0; index < lows.length; index += 1) {
+      const thisHigh = highs[index] as number;
+      const thisLow = lows[index] as number;
+      if (thisHigh > mostHigh || (thisHigh === mostHigh && thisLow > mostLow)) continue;
+      if (lowest >= 0 && thisHigh === mostHigh && thisLow === mostLow) continue;
+      lowest = index;
+      mostHigh = thisHigh;
+      mostLow = thisLow;
     }
     return lowest;
   }
@@ -189,11 +220,24 @@ export class MessageQueue extends IpcObject {
   remove(): void {
     this.isRemoved = true;
     this.#finishReceivers(EIDRM);
-    while (this.#messages.length > 0) this.#drop(this.#messages.length - 1);
+    this.#usedBytes = 0;
     this.#wakeSenders();
+    this.#highs.length = 0;
+    this.#lows.length = 0;
+    const dropping = this.#dropAll(this.#messages.splice(0));
+    if (dropping.next().done !== true) finishLater(dropping);
+  }
+
+  *#dropAll(messages: readonly Message[]): Iterator<undefined> {
+    for (const [index, { bytes }] of messages.entries()) {
+      this.#memory.giveMessage(bytes.length);
+      if ((index + 1) % DROPPED_AT_ONCE === 0) yield undefined;
+    }
   }
 
   #drop(index: number): void {
+    this.#highs.splice(index, 1);
+    this.#lows.splice(index, 1);
     for (const { bytes } of this.#messages.splice(index, 1)) {
       this.#usedBytes -= bytes.length;
       this.#memory.giveMessage(bytes.length);

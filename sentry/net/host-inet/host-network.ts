@@ -36,7 +36,7 @@ export function openHostNetwork(sockets: HostSockets): Result<Network> {
     answerDiag: isErrno(diagFd) ? undefined : hostDiagAnswerer(new HostNetlink(diagFd)),
     interfaceIoctl: (command, argument, caller) =>
       hostInterfaceIoctl(askFd, command, argument, caller),
-    listSockets: () => '',
+    listSockets: () => [],
     files: hostNetFiles(),
     abstractNames: new AbstractNames(),
     netlinkPorts: new NetlinkPorts(),

@@ -33,6 +33,9 @@ export const isLoopback = (ip: IpAddress): boolean =>
 /** 224.0.0.0/4 and ff00::/8. */
 export const isMulticast = (ip: IpAddress): boolean =>
   isV4(ip) ? ip.charCodeAt(0) >= 224 && ip.charCodeAt(0) < 240 : ip.charCodeAt(0) === 0xff;
+/** 255.255.255.255, and that of loopback. */
+export const isBroadcast = (ip: IpAddress): boolean =>
+  ip === '\xff\xff\xff\xff' || ip === '\x7f\xff\xff\xff';
 /** The wildcard address of a socket's family. */
 export const anyOf = (domain: number): IpAddress => (domain === AF_INET ? anyV4 : anyV6);
 
@@ -44,7 +47,6 @@ export function parseInetAddress(bytes: Uint8Array, domain: number): Result<Endp
     if (family !== AF_INET) return EAFNOSUPPORT;
     return { ip: latin1(bytes.subarray(4, 8)), port: portOf(bytes) };
   }
-  if (family === AF_INET && bytes.length >= SOCKADDR_IN_BYTES) return EAFNOSUPPORT;
   if (bytes.length < SIN6_LEN_RFC2133) return EINVAL;
   if (family !== AF_INET6) return EAFNOSUPPORT;
   return { ip: unmapped(latin1(bytes.subarray(8, 24))), port: portOf(bytes) };

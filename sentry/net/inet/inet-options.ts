@@ -1,92 +1,118 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP and IPPROTO_UDP. Nothing travels over a
-// wire here, so most are only remembered; unknown ones are refused as Linux refuses them.
+// The values of a socket's options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP and IPPROTO_UDP:
+// kept and judged by the table of option-table.ts, as ip_setsockopt and its like do.
 import {
   EINVAL,
   ENOPROTOOPT,
   EOPNOTSUPP,
+  EPERM,
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
 import * as so from '../../../abi/socket.ts';
+import { type OptionRule, type OptionUsers, optionRules } from './option-table.ts';
 
-/** Known options by level, with the value that an untouched socket has. */
-const known: Readonly<Record<number, Readonly<Record<number, number>>>> = {
-  [so.SOL_IP]: {
-    [so.IP_TOS]: 0,
-    [so.IP_TTL]: 64,
-    [so.IP_PKTINFO]: 0,
-    [so.IP_MTU_DISCOVER]: 1,
-    [so.IP_RECVERR]: 0,
-    [so.IP_MULTICAST_TTL]: 1,
-    [so.IP_MULTICAST_LOOP]: 1,
-    [so.IP_RECVTOS]: 0,
-    [so.IP_RECVTTL]: 0,
-    [so.IP_FREEBIND]: 0,
-    [so.IP_BIND_ADDRESS_NO_PORT]: 0,
-    [so.IP_LOCAL_PORT_RANGE]: 0,
-  },
-  [so.SOL_IPV6]: {
-    [so.IPV6_UNICAST_HOPS]: 64,
-    [so.IPV6_MULTICAST_HOPS]: 1,
-    [so.IPV6_MULTICAST_LOOP]: 1,
-    [so.IPV6_RECVERR]: 0,
-    [so.IPV6_V6ONLY]: 0,
-    [so.IPV6_RECVPKTINFO]: 0,
-    [so.IPV6_TCLASS]: 0,
-    [so.IPV6_RECVTCLASS]: 0,
-    [so.IPV6_MTU_DISCOVER]: 1,
-    [so.IPV6_AUTOFLOWLABEL]: 1,
-  },
-  [so.SOL_TCP]: {
-    [so.TCP_NODELAY]: 0,
-    [so.TCP_MAXSEG]: 32_741,
-    [so.TCP_CORK]: 0,
-    [so.TCP_KEEPIDLE]: 7200,
-    [so.TCP_KEEPINTVL]: 75,
-    [so.TCP_KEEPCNT]: 9,
-    [so.TCP_SYNCNT]: 6,
-    [so.TCP_LINGER2]: 60,
-    [so.TCP_DEFER_ACCEPT]: 0,
-    [so.TCP_WINDOW_CLAMP]: 65_536,
-    [so.TCP_QUICKACK]: 1,
-    [so.TCP_USER_TIMEOUT]: 0,
-    [so.TCP_FASTOPEN]: 0,
-    [so.TCP_NOTSENT_LOWAT]: -1,
-  },
-  [so.SOL_UDP]: { [so.UDP_CORK]: 0, [so.UDP_SEGMENT]: 0, [so.UDP_GRO]: 0 },
-};
+const rules: ReadonlyMap<number, OptionRule> = new Map(
+  optionRules.map((rule) => [key(rule.level, rule.name), rule]),
+);
+
+/** The socket whose options they are. */
+export interface OptionOwner {
+  readonly domain: number;
+  readonly type: number;
+  readonly protocol: number;
+}
 
 export class InetOptions {
   readonly #values = new Map<number, number>();
+  readonly #owner: OptionOwner;
+
+  constructor(owner: OptionOwner) {
+    this.#owner = owner;
+  }
 
   /** The int value of an option that exists. */
   value(level: number, name: number): number {
-    return this.#values.get(key(level, name)) ?? known[level]?.[name] ?? 0;
+    const at = key(level, name);
+    return this.#values.get(at) ?? rules.get(at)?.initial ?? 0;
   }
 
   get(level: number, name: number): Result<Uint8Array> {
-    const options = known[level];
-    if (options === undefined) return EOPNOTSUPP;
-    if (options[name] === undefined) return ENOPROTOOPT;
+    const { domain } = this.#owner;
+    if (!this.#hasLevel(level)) return domain === so.AF_INET6 ? ENOPROTOOPT : EOPNOTSUPP;
+    const rule = rules.get(key(level, name));
+    if (rule === undefined || rule.most < rule.least) return ENOPROTOOPT;
+    if (rule.users === 'raw' && !this.#isUser('raw')) return ENOPROTOOPT;
     return new Uint8Array(Int32Array.of(this.value(level, name)).buffer);
   }
 
-  set(level: number, name: number, bytes: Uint8Array): SysResult {
-    if (known[level]?.[name] === undefined) return ENOPROTOOPT;
-    // IP options may be given as one byte.
-    if (bytes.length === 0 || (bytes.length < 4 && level !== so.SOL_IP)) return EINVAL;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#values.set(
-      key(level, name),
-      bytes.length < 4 ? view.getUint8(0) : view.getInt32(0, true),
-    );
+  /** `isPrivileged`: the caller has CAP_NET_ADMIN or CAP_NET_RAW. */
+  set(level: number, name: number, bytes: Uint8Array, isPrivileged: boolean): SysResult {
+    if (!this.#hasLevel(level)) return ENOPROTOOPT;
+    const rule = rules.get(key(level, name));
+    if (rule === undefined) return ENOPROTOOPT;
+    const number = optionNumber(level, bytes);
+    if (number === undefined) return EINVAL;
+    if (!this.#isUser(rule.users)) return rule.elsewhere;
+    if (rule.isPrivileged && number !== 0 && !isPrivileged) return EPERM;
+    const value = judged(rule, number);
+    if (value === undefined) return EINVAL;
+    this.#values.set(key(level, name), value);
     return 0;
+  }
+
+  /** Sets a value that was judged elsewhere. */
+  put(level: number, name: number, value: number): void {
+    this.#values.set(key(level, name), value);
   }
 
   copyTo(child: InetOptions): void {
     for (const [option, value] of this.#values) child.#values.set(option, value);
   }
+
+  #hasLevel(level: number): boolean {
+    const { domain, type, protocol } = this.#owner;
+    switch (level) {
+      case so.SOL_IP:
+        return domain === so.AF_INET || type !== so.SOCK_RAW;
+      case so.SOL_IPV6:
+        return domain === so.AF_INET6;
+      case so.SOL_TCP:
+        return type === so.SOCK_STREAM;
+      case so.SOL_UDP:
+        return protocol === so.IPPROTO_UDP && type === so.SOCK_DGRAM;
+      default:
+        return false;
+    }
+  }
+
+  #isUser(users: OptionUsers): boolean {
+    const { type } = this.#owner;
+    switch (users) {
+      case 'all':
+        return true;
+      case 'raw':
+        return type === so.SOCK_RAW;
+      case 'stream':
+        return type === so.SOCK_STREAM;
+      default:
+        return type !== so.SOCK_STREAM;
+    }
+  }
+}
+
+/** The value that is kept; undefined where the rule does not allow it. */
+function judged(rule: OptionRule, number: number): number | undefined {
+  if (rule.isFlag) return number === 0 ? 0 : 1;
+  if (rule.hasDefault && number === -1) return rule.initial;
+  return number < rule.least || number > rule.most ? undefined : number;
+}
+
+/** The number that the bytes are. Options of IPv4 may be given as one byte, or as none. */
+export function optionNumber(level: number, bytes: Uint8Array): number | undefined {
+  if (bytes.length >= 4)
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(0, true);
+  return level === so.SOL_IP ? (bytes[0] ?? 0) : undefined;
 }
 
 function key(level: number, name: number): number {

@@ -48,18 +48,51 @@ export class PortTable<User extends PortUser> {
     if (users?.size === 0) this.#users.delete(port);
   }
 
-  /** A port nobody uses; 0 when there is none. */
-  ephemeral(settings: Settings): number {
-    const range = settings.text('net.ipv4.ip_local_port_range').split('\t').map(Number);
-    const [first = 0, last = 0] = range;
+  /**
+   * A port of `range` that nobody uses, else one whose users all suit `isShareable`; 0 when there is
+   * none.
+   */
+  ephemeral(
+    range: PortRange,
+    isShareable: (port: number, users: Iterable<User>) => boolean,
+  ): number {
+    const { first, last } = range;
     if (this.#next < first || this.#next > last) this.#next = first;
-    for (let tries = first; tries <= last; tries += 1) {
-      const port = this.#next;
-      this.#next = port === last ? first : port + 1;
+    const count = last - first + 1;
+    for (let tries = 0; tries < count; tries += 1) {
+      const port = this.#advance(range);
       if (!this.#users.has(port)) return port;
+    }
+    for (let tries = 0; tries < count; tries += 1) {
+      const port = this.#advance(range);
+      if (isShareable(port, this.at(port))) return port;
     }
     return 0;
   }
+
+  #advance({ first, last }: PortRange): number {
+    const port = this.#next;
+    this.#next = port >= last ? first : port + 1;
+    return port;
+  }
+}
+
+/** The ports that sockets get which ask for none. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** net.ipv4.ip_local_port_range, narrowed by IP_LOCAL_PORT_RANGE (its bounds in two halves). */
+export function portRange(settings: Settings, wanted: number): PortRange {
+  const range = settings.text('net.ipv4.ip_local_port_range').split('\t').map(Number);
+  const [first = 0, last = 0] = range;
+  const low = wanted & 0xffff;
+  const high = wanted >>> 16;
+  return {
+    first: low >= first && low <= last ? low : first,
+    last: high >= first && high <= last ? high : last,
+  };
 }
 
 function conflicts(a: PortUser, b: PortUser): boolean {

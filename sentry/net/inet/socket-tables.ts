@@ -2,35 +2,39 @@
 // Rows of /proc/net/tcp, tcp6, udp and udp6 (proc_net(5)).
 import { AF_INET6 } from '../../../abi/socket.ts';
 import { anyOf, type IpAddress } from './address.ts';
-import type { InetSocket } from './inet-socket.ts';
-import { tcpSockets } from './tcp-socket.ts';
-import { udpSockets } from './udp-socket.ts';
+import { InetSocket } from './inet-socket.ts';
+import { inetStack } from './inet-stack.ts';
+import { TcpSocket } from './tcp-socket.ts';
+import type { TcpUser } from './tcp-table.ts';
 
-/** The rows of one table, '' for tables that this file does not know. */
-export function listInetSockets(table: string): string {
+const noQueues = { unsent: 0, unread: 0 };
+
+/** The rows of one table, none for tables that this file does not know. */
+export function* listInetSockets(table: string): Generator<string> {
   const sockets = table.startsWith('tcp')
-    ? tcpSockets()
+    ? inetStack.tcp.all()
     : table.startsWith('udp')
-      ? udpSockets()
+      ? inetStack.udp.all()
       : [];
-  let text = '';
   let row = 0;
   for (const socket of sockets) {
     if ((socket.domain === AF_INET6) !== table.endsWith('6')) continue;
-    text += formatRow(row, socket, table.startsWith('tcp') ? '100 0 0 10 0' : '0');
+    yield formatRow(row, socket, table.startsWith('tcp') ? '100 0 0 10 0' : '0');
     row += 1;
   }
-  return text;
 }
 
-function formatRow(row: number, socket: InetSocket, tail: string): string {
+function formatRow(row: number, socket: InetSocket | TcpUser, tail: string): string {
   const local = endpoint(socket.localIp, socket.localPort);
   const { remote } = socket;
   const far =
     remote === undefined ? endpoint(anyOf(socket.domain), 0) : endpoint(remote.ip, remote.port);
   const state = hex(socket.tableState, 2);
-  const queues = '00000000:00000000 00:00000000 00000000';
-  const owner = `${String(socket.ownerUid).padStart(5)}        0 ${socket.node.ino}`;
+  const { unsent, unread } = socket instanceof TcpSocket ? socket.queueBytes : noQueues;
+  const queues = `${hex(unsent, 8)}:${hex(unread, 8)} 00:00000000 00000000`;
+  // What only waits has no inode, and is nobody's.
+  const inode = socket instanceof InetSocket ? socket.node.ino : 0;
+  const owner = `${String(inode === 0 ? 0 : socket.ownerUid).padStart(5)}        0 ${inode}`;
   return `${String(row).padStart(4)}: ${local} ${far} ${state} ${queues} ${owner} 2 0000000000000000 ${tail}\n`;
 }
 

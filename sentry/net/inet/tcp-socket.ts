@@ -1,109 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
-// TCP within the sandbox (tcp(7)). Both ends live in this kernel, so a segment is a copy into the
-// other end's buffer; what a program sees of a connection's life is kept: backlog, half-close, reset.
-// Differs from Linux: there is no TIME_WAIT, and a buffer whose size was not set does not grow.
+// TCP sockets of the sandbox (tcp(7)): how a program gets connections (TcpConnection) and listens for
+// them (TcpListener). Differs from Linux: a buffer whose size was not set does not grow, and close(2)
+// never waits for SO_LINGER.
 import {
   EADDRINUSE,
+  EADDRNOTAVAIL,
   EAGAIN,
   EALREADY,
+  ECONNABORTED,
   ECONNREFUSED,
   ECONNRESET,
   EINPROGRESS,
   EINVAL,
   EISCONN,
-  ENOBUFS,
-  ENOMEM,
   ENOTCONN,
-  ENOTTY,
-  EOPNOTSUPP,
   EPIPE,
+  ETIMEDOUT,
   isErrno,
   type Result,
   type SysResult,
 } from '../../../abi/errno.ts';
 import { O_NONBLOCK } from '../../../abi/fcntl.ts';
-import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDHUP,
-  POLLRDNORM,
-  POLLWRNORM,
-} from '../../../abi/poll.ts';
 import {
   IPPROTO_TCP,
+  MSG_FASTOPEN,
+  MSG_MORE,
   MSG_OOB,
-  MSG_PEEK,
-  MSG_TRUNC,
   SHUT_RD,
   SHUT_WR,
-  SOCK_STREAM,
   SOL_TCP,
-  TCP_CONGESTION,
+  TCP_CORK,
+  TCP_DEFER_ACCEPT,
   TCP_INFO,
+  TCP_LINGER2,
+  TCP_MAXSEG,
+  TCP_NODELAY,
+  TCP_SAVE_SYN,
+  TCP_SAVED_SYN,
+  TCP_SYNCNT,
+  TCP_USER_TIMEOUT,
+  TCP_WINDOW_CLAMP,
 } from '../../../abi/socket.ts';
-import { ByteRing } from '../../vfs/byte-ring.ts';
-import type { Caller } from '../../vfs/caller.ts';
+import type { Timer } from '../../base/timer-queue.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
+import type { Source } from '../../vfs/io.ts';
 import {
   familyOf,
-  type Received,
   type SendControl,
   type Socket,
   type SocketCaller,
   type SocketKernel,
 } from '../socket.ts';
-import { type Endpoint, isAny } from './address.ts';
-import { InetSocket } from './inet-socket.ts';
-import { accepts, bestUser, PortTable } from './ports.ts';
+import { anyOf, type Endpoint, isAny } from './address.ts';
+import { inetStack } from './inet-stack.ts';
+import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
+import { synHeaders } from './saved-syn.ts';
+import { everything, readable, TcpConnection, writable } from './tcp-connection.ts';
+import { tcpInfo } from './tcp-info.ts';
+import { TcpListener } from './tcp-listener.ts';
+import { connectSeconds, TcpOptions } from './tcp-options.ts';
+import * as st from './tcp-state.ts';
+import { TcpStream } from './tcp-stream.ts';
+import type { TcpUser } from './tcp-table.ts';
 import type { OutsideStream, StreamOwner, WayOut } from './way-out.ts';
 
-/**
- * A buffer whose size the program did not set: about what Linux's tuning gives a connection over
- * loopback.
- */
-const tunedBufferBytes = 262_144;
-const readable = POLLIN | POLLRDNORM;
-const writable = POLLOUT | POLLWRNORM;
-const everything = readable | writable | POLLERR | POLLHUP | POLLRDHUP;
-/** States of struct tcp_info. */
-const TCP_ESTABLISHED = 1;
-const TCP_SYN_SENT = 2;
-const TCP_CLOSE = 7;
-const TCP_LISTEN = 10;
-
-const tcpPorts = new PortTable<InetSocket>();
-/** Bytes that are sent to nobody. */
-const discarded = new Uint8Array(65_536);
-const drain: Sink = {
-  remaining: Number.MAX_SAFE_INTEGER,
-  put: (src) => src.length,
-};
-
-export class TcpSocket extends InetSocket implements StreamOwner {
-  readonly type: number = SOCK_STREAM;
-  readonly #ring = new ByteRing();
+export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   readonly #credentials: Credentials;
-  #state: 'closed' | 'connecting' | 'connected' | 'listening' = 'closed';
-  #peer: TcpSocket | undefined;
-  /** The connection, where the other end is not in this sandbox. There is no peer then. */
-  #outside: OutsideStream | undefined;
-  /** The listener whose backlog has no room for this connection yet. */
-  #waitsFor: TcpSocket | undefined;
-  /** connect(2) has told the program that it is connected. */
-  #connectTold = false;
-  #readShut = false;
-  /** The other end has said that no more comes: a program that reads is told of this before any error. */
-  #isEnded = false;
-  #writeShut = false;
-  #error = 0;
-  readonly #accepted: TcpSocket[] = [];
-  /** Connections for which the backlog has no room. */
-  readonly #waiting: TcpSocket[] = [];
-  #backlog = 0;
+  readonly #tcp: TcpOptions;
+  /** How far connect(2) is, beside the state of the connection (enum socket_state). */
+  #phase: 'unconnected' | 'connecting' | 'connected' = 'unconnected';
+  #listener: TcpListener<TcpSocket> | undefined;
+  /** The listener that this connection waits at: for room, or for its first data. */
+  #waitsAt: TcpSocket | undefined;
+  #timer: Timer | undefined;
+  #isCorked = false;
+  #savedSyn: Uint8Array | undefined;
 
   constructor(
     domain: number,
@@ -114,12 +85,15 @@ export class TcpSocket extends InetSocket implements StreamOwner {
   ) {
     super(domain, flags, IPPROTO_TCP, credentials, kernel, wayOut);
     this.#credentials = credentials;
-    this.options.sendBufferBytes = 16_384;
-    this.options.receiveBufferBytes = 131_072;
+    this.#tcp = new TcpOptions(this.inetOptions, kernel.settings);
+    const middle = (setting: string): number =>
+      Number(kernel.settings.text(setting).split('\t')[1] ?? 0);
+    this.options.sendBufferBytes = middle('net.ipv4.tcp_wmem');
+    this.options.receiveBufferBytes = middle('net.ipv4.tcp_rmem');
   }
 
-  protected override get ports(): PortTable<InetSocket> {
-    return tcpPorts;
+  protected override get ports(): PortTable<PortUser> {
+    return inetStack.tcp.ports as PortTable<PortUser>;
   }
 
   override get isByteStream(): boolean {
@@ -131,11 +105,26 @@ export class TcpSocket extends InetSocket implements StreamOwner {
   }
 
   override get tableState(): number {
-    return { connected: 1, connecting: 2, closed: 7, listening: 10 }[this.#state];
+    return this.connection.state;
+  }
+
+  /** Bytes on their way to the other end, and those that wait to be read, for /proc/net/tcp. */
+  get queueBytes(): { readonly unsent: number; readonly unread: number } {
+    const { incoming, outgoing } = this.connection;
+    const unread = this.#listener?.accepted.length ?? incoming.arrivedBytes;
+    return { unsent: outgoing?.unsentBytes ?? 0, unread };
   }
 
   override get isListening(): boolean {
-    return this.#state === 'listening';
+    return this.#listener !== undefined;
+  }
+
+  get isPortShared(): boolean {
+    return !this.isPortBound && this.#listener === undefined && this.remote !== undefined;
+  }
+
+  protected override get isBindable(): boolean {
+    return this.connection.state === st.TCP_CLOSE;
   }
 
   /** SO_REUSEADDR lets sockets share a port unless one of them listens. */
@@ -143,124 +132,176 @@ export class TcpSocket extends InetSocket implements StreamOwner {
     return this.options.reuseAddress && !this.isListening;
   }
 
+  arrived(): void {
+    const at = this.#waitsAt;
+    if (at === undefined || at.#listener?.admit(this) !== true) return;
+    this.#waitsAt = undefined;
+    at.queue.notify(readable);
+  }
+
+  enterTimeWait(state: number): void {
+    if (state === st.TCP_TIME_WAIT) {
+      inetStack.tcp.wait(this, this.kernel);
+      return;
+    }
+    const seconds = this.inetOptions.value(SOL_TCP, TCP_LINGER2);
+    if (seconds < 0) this.connection.reset();
+    else this.#timer ??= this.after(seconds * 1e9, () => this.connection.end(0));
+  }
+
+  connectionClosed(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const at = this.#waitsAt;
+    this.#waitsAt = undefined;
+    if (at !== undefined) {
+      at.#listener?.giveUp(this);
+      // A connection that nobody accepted yet keeps its place: accept(2) gives it.
+      at.#listener?.admit(this);
+    }
+    inetStack.tcp.removeConnection(this);
+    if (this.isOrphan || !this.isPortBound) this.unbind();
+  }
+
   // Connections
 
   override listen(backlog: number, _caller: SocketCaller): SysResult {
-    if (this.#state !== 'closed' && this.#state !== 'listening') return EINVAL;
+    const { state } = this.connection;
+    if (this.#listener !== undefined) {
+      this.#listener.backlog = backlog;
+      return 0;
+    }
+    if (this.#phase !== 'unconnected' || state !== st.TCP_CLOSE) return EINVAL;
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
     // Two that share the port by SO_REUSEADDR may not both listen.
-    if (!this.isListening && !tcpPorts.isFree(this.localPort, this)) return EADDRINUSE;
-    this.#backlog = backlog;
-    this.#state = 'listening';
+    if (!inetStack.tcp.ports.isFree(this.localPort, this)) return EADDRINUSE;
+    this.#listener = new TcpListener(backlog);
+    this.connection.state = st.TCP_LISTEN;
+    inetStack.tcp.addListener(this);
     return 0;
   }
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
+    if (bytes.length < 2) return EINVAL;
     if (familyOf(bytes) === 0) return this.#disconnect();
-    // No time to wait is as good as O_NONBLOCK (SO_SNDTIMEO).
-    const nonblocking = (this.flags & O_NONBLOCK) !== 0 || this.options.sendTimeoutNs === 0;
-    if (this.#state === 'listening') return EISCONN;
-    if (this.#state === 'connecting') return nonblocking ? EALREADY : EAGAIN;
-    if (this.#state === 'connected') return this.#tellConnected();
-    if (this.#error !== 0) return -this.takeError();
+    const { state } = this.connection;
+    if (this.#phase === 'connected') return EISCONN;
+    if (this.#phase === 'connecting') {
+      return state === st.TCP_SYN_SENT && this.#isNonblocking ? EALREADY : this.connectAgain();
+    }
+    if (state !== st.TCP_CLOSE) return EISCONN;
     const to = this.destination(bytes);
     if (isErrno(to)) return to;
-    const bound = this.bindAnyPort();
+    const bound = this.#bindForConnect(to);
     if (isErrno(bound)) return bound;
     this.#begin(to);
-    if (nonblocking) return EINPROGRESS;
-    if (this.#error !== 0) return -this.takeError();
-    return this.#isConnecting ? EAGAIN : this.#tellConnected();
+    return this.#isNonblocking ? EINPROGRESS : this.connectAgain();
   }
 
-  get #isConnecting(): boolean {
-    return this.#state === 'connecting';
+  /** No time to wait is as good as O_NONBLOCK (SO_SNDTIMEO). */
+  get #isNonblocking(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0 || this.options.sendTimeoutNs === 0;
+  }
+
+  override connectAgain(): SysResult {
+    const { state } = this.connection;
+    if (state === st.TCP_SYN_SENT) return EAGAIN;
+    if (state === st.TCP_CLOSE) {
+      const error = this.takeError();
+      this.#disconnect();
+      return error === 0 ? ECONNABORTED : -error;
+    }
+    this.#phase = 'connected';
+    return 0;
   }
 
   override connectTimedOut(): SysResult {
     return EINPROGRESS;
   }
 
-  #tellConnected(): SysResult {
-    if (this.#connectTold) return EISCONN;
-    this.#connectTold = true;
+  /** A port from which `to` can be reached (inet_hash_connect). */
+  #bindForConnect(to: Endpoint): SysResult {
+    const { tcp } = inetStack;
+    const ip = this.sourceFor(to);
+    const isFree = (local: number): boolean =>
+      tcp.isTupleFree({ ip, port: local }, to, this.kernel);
+    if (this.localPort !== 0) return isFree(this.localPort) ? 0 : EADDRNOTAVAIL;
+    const port = tcp.ports.ephemeral(this.portRange, (candidate, users) => {
+      for (const user of users) if (!user.isPortShared) return false;
+      return isFree(candidate);
+    });
+    if (port === 0) return EADDRNOTAVAIL;
+    this.takePort(port);
     return 0;
   }
 
   #begin(to: Endpoint): void {
     this.localIp = this.sourceFor(to);
-    if (!this.isInside(to.ip)) {
-      this.#beginOutside(to);
-      return;
-    }
-    const listener = listenerFor(to, { ip: this.localIp, port: this.localPort });
-    if (listener === undefined) {
-      this.#fail(-ECONNREFUSED);
-      return;
-    }
     this.remote = to;
-    if (listener.#accepted.length > listener.#backlog) {
-      this.#state = 'connecting';
-      this.#waitsFor = listener;
-      listener.#waiting.push(this);
-    } else this.#establish(listener);
+    this.#phase = 'connecting';
+    this.connection = new TcpConnection(this);
+    this.connection.state = st.TCP_SYN_SENT;
+    inetStack.tcp.addConnection(this);
+    const from = { ip: this.localIp, port: this.localPort };
+    if (!this.isInside(to.ip)) {
+      const stream = this.wayOut.connect(this, from, to);
+      if (isErrno(stream)) this.outsideFailed(stream);
+      else this.outside = stream;
+      return;
+    }
+    if (to.port === from.port && to.ip === from.ip) {
+      TcpConnection.join(this.connection, this.connection);
+      return;
+    }
+    const listening = TcpSocket.listenerAt(to, from);
+    if (listening === undefined) this.connection.receiveReset();
+    else if (listening.#listener?.hasRoom === true) this.#establish(listening);
+    else this.#waitFor(listening);
   }
 
-  #beginOutside(to: Endpoint): void {
-    const from = { ip: this.localIp, port: this.localPort };
-    this.remote = to;
-    this.#state = 'connecting';
-    const stream = this.wayOut.connect(this, from, to);
-    if (isErrno(stream)) this.outsideFailed(stream);
-    else this.#outside = stream;
+  /** The backlog has no room: the SYN is sent again now and then, and no answer comes. */
+  #waitFor(listening: TcpSocket): void {
+    this.#waitsAt = listening;
+    listening.#listener?.waitForRoom(this);
+    const timeoutMs = this.inetOptions.value(SOL_TCP, TCP_USER_TIMEOUT);
+    const retries = this.inetOptions.value(SOL_TCP, TCP_SYNCNT);
+    const seconds = timeoutMs === 0 ? connectSeconds(retries) : timeoutMs / 1000;
+    this.#timer = this.after(seconds * 1e9, () => this.connection.end(-ETIMEDOUT));
+  }
+
+  /**
+   * The listening socket for a connection from `from` to `to`: an exact address before a wildcard, and
+   * one of those that share the port by SO_REUSEPORT.
+   */
+  static listenerAt(to: Endpoint, from: Endpoint): TcpSocket | undefined {
+    return bestUser(inetStack.tcp.listenersAt(to.port), to, from, (user) =>
+      accepts(user, to.ip) ? (isAny(user.localIp) ? 0 : 1) : -1,
+    );
   }
 
   /** StreamOwner. */
   outsideConnected(): void {
-    this.#state = 'connected';
+    this.connection.state = st.TCP_ESTABLISHED;
     this.queue.notify(writable);
   }
 
   /** StreamOwner. */
   outsideFailed(error: number): void {
-    this.#outside?.close(true);
-    this.#outside = undefined;
-    if (this.#state === 'connected') this.#breakOff(-error);
-    else {
-      this.remote = undefined;
-      this.#state = 'closed';
-      this.#fail(-error);
-    }
-  }
-
-  /** The socket that accept(2) answers for a connection from `from` to `at`. */
-  #serve(at: Endpoint, from: Endpoint): TcpSocket {
-    const served = new TcpSocket(this.domain, 0, this.#credentials, this.kernel, this.wayOut);
-    this.options.copyTo(served.options);
-    this.inetOptions.copyTo(served.inetOptions);
-    served.localIp = at.ip;
-    served.localPort = at.port;
-    served.remote = from;
-    tcpPorts.add(at.port, served);
-    served.options.reuseAddress = true;
-    served.#state = 'connected';
-    served.#connectTold = true;
-    return served;
+    this.outside?.close(true);
+    this.outside = undefined;
+    // A program that was told of the end already gets EPIPE.
+    this.connection.end(this.connection.isDone ? -EPIPE : -error);
   }
 
   /** How many connections may be put into the queue of accept(2). */
   get acceptRoom(): number {
-    return this.isListening ? this.#backlog + 1 - this.#accepted.length : 0;
+    const listener = this.#listener;
+    return listener === undefined ? 0 : listener.backlog + 1 - listener.accepted.length;
   }
 
   get backlog(): number {
-    return this.#backlog;
-  }
-
-  /** For the way out: who listens for a connection from `from` to `at`. */
-  static listenerAt(at: Endpoint, from: Endpoint): TcpSocket | undefined {
-    return listenerFor(at, from);
+    return this.#listener?.backlog ?? 0;
   }
 
   /** A connection from outside, which the way out has made already. False where the queue is full. */
@@ -271,8 +312,9 @@ export class TcpSocket extends InetSocket implements StreamOwner {
   ): boolean {
     if (this.acceptRoom <= 0) return false;
     const served = this.#serve(at, from);
-    served.#outside = open(served);
-    this.#accepted.push(served);
+    served.connection.state = st.TCP_ESTABLISHED;
+    served.outside = open(served);
+    this.#listener?.accepted.push(served);
     this.queue.notify(readable);
     return true;
   }
@@ -283,143 +325,157 @@ export class TcpSocket extends InetSocket implements StreamOwner {
     from: Endpoint,
     open: (owner: StreamOwner) => OutsideStream,
   ): boolean {
-    const listener = listenerFor(at, from);
-    return listener === undefined ? false : listener.acceptOutside(at, from, open);
+    return TcpSocket.listenerAt(at, from)?.acceptOutside(at, from, open) ?? false;
   }
 
-  #establish(listener: TcpSocket): void {
+  /** The socket that accept(2) answers for a connection from `from` to `at`. */
+  #serve(at: Endpoint, from: Endpoint): TcpSocket {
+    const { domain, kernel, wayOut } = this;
+    const served = new TcpSocket(domain, 0, this.#credentials, kernel, wayOut);
+    this.options.copyTo(served.options);
+    this.inetOptions.copyTo(served.inetOptions);
+    this.#tcp.copyTo(served.#tcp);
+    served.localIp = at.ip;
+    served.takePort(at.port);
+    served.remote = from;
+    served.#phase = 'connected';
+    inetStack.tcp.addConnection(served);
+    if (this.inetOptions.value(SOL_TCP, TCP_SAVE_SYN) !== 0)
+      served.#savedSyn = synHeaders(from, at, 0);
+    return served;
+  }
+
+  #establish(listening: TcpSocket): void {
     const near = { ip: this.localIp, port: this.localPort };
-    const served = listener.#serve(this.remote as Endpoint, near);
-    for (const [from, to] of [
-      [this, served],
-      [served, this],
-    ] as const) {
-      from.#peer = to;
-      from.#state = 'connected';
-    }
-    this.#waitsFor = undefined;
-    listener.#accepted.push(served);
-    listener.queue.notify(readable);
+    const served = listening.#serve(this.remote as Endpoint, near);
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#waitsAt = undefined;
+    TcpConnection.join(this.connection, served.connection);
+    listening.#admit(served);
     this.queue.notify(writable);
   }
 
-  /** connect to AF_UNSPEC. */
+  #admit(served: TcpSocket): void {
+    const listener = this.#listener as TcpListener<TcpSocket>;
+    const seconds = this.inetOptions.value(SOL_TCP, TCP_DEFER_ACCEPT);
+    if (seconds > 0) {
+      served.#waitsAt = this;
+      listener.defer(
+        served,
+        this.after(seconds * 1e9, () => served.arrived()),
+      );
+      return;
+    }
+    listener.accepted.push(served);
+    this.queue.notify(readable);
+  }
+
+  /** connect to AF_UNSPEC, or the end of an attempt (tcp_disconnect). */
   #disconnect(): SysResult {
-    this.#detach(true);
-    this.#state = 'closed';
+    const { state } = this.connection;
+    if (state === st.TCP_LISTEN) this.#stopListening();
+    else if (this.outside !== undefined) this.#closeOutside(true);
+    else if (state !== st.TCP_CLOSE) this.connection.reset();
+    const isError = st.needsReset(state) || state === st.TCP_SYN_SENT;
+    this.connection.incoming.release();
+    this.connection = new TcpConnection(this);
+    if (isError) this.connection.error = -ECONNRESET;
+    this.#phase = 'unconnected';
     this.remote = undefined;
-    this.#connectTold = false;
-    this.#readShut = false;
-    this.#isEnded = false;
-    this.#writeShut = false;
-    this.#ring.release();
+    if (!this.isAddressBound) this.localIp = anyOf(this.domain);
+    if (!this.isPortBound) this.unbind();
+    this.queue.notify(everything);
     return 0;
   }
 
   override accept(flags: number, _caller: SocketCaller): Result<Socket> {
-    if (this.#state !== 'listening') return EINVAL;
-    const served = this.#accepted.shift();
+    const listener = this.#listener;
+    if (listener === undefined) return EINVAL;
+    const served = listener.accepted.shift();
     if (served === undefined) return EAGAIN;
     served.flags |= flags;
-    const next = this.#waiting.shift();
+    const next = listener.nextWaiting();
     if (next !== undefined) next.#establish(this);
     return served;
   }
 
   override shutdown(how: number): SysResult {
-    if (this.#state === 'listening') {
-      if (how !== SHUT_WR) this.#stopListening();
+    const connection = this.connection;
+    const { state } = connection;
+    if (this.#phase === 'connecting' && state !== st.TCP_SYN_SENT && state !== st.TCP_CLOSE)
+      this.#phase = 'connected';
+    if (state === st.TCP_LISTEN) return how === SHUT_WR ? 0 : this.#disconnect();
+    if (state === st.TCP_SYN_SENT) {
+      this.#disconnect();
       return 0;
     }
-    if (this.#state !== 'connected') return ENOTCONN;
-    if (how !== SHUT_WR) this.#readShut = true;
-    if (how !== SHUT_RD && !this.#writeShut) {
-      this.#writeShut = true;
-      this.#outside?.endSending();
-      const peer = this.#peer;
-      if (peer !== undefined) peer.#receiveEnd();
+    connection.shut |= how === SHUT_RD ? 1 : how === SHUT_WR ? 2 : 3;
+    if (how !== SHUT_RD) {
+      connection.sendEnd();
+      this.outside?.endSending();
     }
     this.queue.notify(everything);
-    return 0;
-  }
-
-  /** The other end sends no more. */
-  #receiveEnd(): void {
-    this.#readShut = true;
-    this.#isEnded = true;
-    this.queue.notify(readable | POLLRDHUP | (this.#writeShut ? POLLHUP : 0));
-  }
-
-  /** Takes note that the other end is gone: nobody will read what this end sends from now on. */
-  #receiveClose(): void {
-    this.#peer = undefined;
-    this.#receiveEnd();
-    this.queue.notify(writable);
+    return state === st.TCP_CLOSE ? ENOTCONN : 0;
   }
 
   override close(): void {
-    const resets =
-      this.#ring.length > 0 ||
-      (this.#outside?.unreadBytes ?? 0) > 0 ||
-      (this.options.lingerOn && this.options.lingerSeconds === 0);
-    this.#detach(resets);
-    this.unbind();
-    this.#ring.release();
+    this.isOrphan = true;
+    const connection = this.connection;
+    const { state } = connection;
+    const { lingerOn, lingerSeconds } = this.options;
+    if (state === st.TCP_LISTEN) this.#stopListening();
+    else if (this.outside !== undefined)
+      this.#closeOutside(this.outside.unreadBytes > 0 || (lingerOn && lingerSeconds === 0));
+    else if (connection.incoming.arrivedBytes > 0 || (lingerOn && lingerSeconds === 0))
+      connection.reset();
+    else if (state === st.TCP_SYN_SENT) connection.end(0);
+    else if (state !== st.TCP_CLOSE) {
+      connection.shut = st.SHUTDOWN_MASK;
+      connection.sendEnd();
+      if (connection.state === st.TCP_FIN_WAIT2 && this.#timer === undefined)
+        this.enterTimeWait(st.TCP_FIN_WAIT2);
+    }
+    if (connection.state === st.TCP_CLOSE) this.unbind();
+    if (state === st.TCP_CLOSE) connection.incoming.release();
   }
 
-  #detach(resets: boolean): void {
-    if (this.#state === 'listening') this.#stopListening();
-    const listener = this.#waitsFor;
-    if (listener !== undefined) {
-      listener.#waiting.splice(listener.#waiting.indexOf(this), 1);
-      this.#waitsFor = undefined;
-    }
-    this.#outside?.close(resets);
-    this.#outside = undefined;
-    const peer = this.#peer;
-    this.#peer = undefined;
-    if (peer === undefined) return;
-    if (resets) peer.#reset();
-    else peer.#receiveClose();
+  #closeOutside(resets: boolean): void {
+    this.outside?.close(resets);
+    this.outside = undefined;
+    this.connection.end(0);
   }
 
   #stopListening(): void {
-    this.#state = 'closed';
-    for (const served of this.#accepted.splice(0)) {
-      served.#detach(true);
+    const listener = this.#listener as TcpListener<TcpSocket>;
+    inetStack.tcp.removeListener(this);
+    this.#listener = undefined;
+    this.connection.state = st.TCP_CLOSE;
+    const { made, waiting } = listener.close();
+    for (const served of made) {
+      served.#waitsAt = undefined;
+      served.isOrphan = true;
+      served.connection.reset();
       served.unbind();
     }
-    for (const client of this.#waiting.splice(0)) {
-      client.#waitsFor = undefined;
-      client.#state = 'closed';
-      client.#fail(-ECONNREFUSED);
+    for (const client of waiting) {
+      client.#waitsAt = undefined;
+      client.connection.end(-ECONNREFUSED);
     }
     this.queue.notify(everything);
   }
 
-  #reset(): void {
-    this.#breakOff(-ECONNRESET);
+  override peerAddress(): Result<Uint8Array> {
+    const { state } = this.connection;
+    return state === st.TCP_CLOSE || state === st.TCP_SYN_SENT ? ENOTCONN : super.peerAddress();
   }
 
-  /** Ends the connection with an error. */
-  #breakOff(error: number): void {
-    // A program that was told of the end already gets EPIPE rather than ECONNRESET.
-    this.#fail(this.#isEnded ? -EPIPE : error);
-    this.#peer = undefined;
-    this.#readShut = true;
-    this.#writeShut = true;
-    this.#state = 'closed';
-  }
-
-  #fail(error: number): void {
-    this.#error = error;
-    this.queue.notify(everything);
+  override acceptedAddress(): Result<Uint8Array> {
+    return super.peerAddress();
   }
 
   override takeError(): number {
-    const error = this.#error;
-    this.#error = 0;
-    return error;
+    return this.connection.takeError();
   }
 
   // Data
@@ -427,169 +483,82 @@ export class TcpSocket extends InetSocket implements StreamOwner {
   override send(
     source: Source,
     flags: number,
-    _address: Uint8Array | undefined,
+    address: Uint8Array | undefined,
     _control: SendControl,
-    _caller: SocketCaller | undefined,
+    caller: SocketCaller | undefined,
   ): SysResult {
-    if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
-    if (this.#error !== 0) return -this.takeError();
-    if (this.#writeShut) return EPIPE;
-    if (this.#state === 'connecting') return EAGAIN;
-    if (this.#state !== 'connected') return EPIPE;
-    if (source.remaining === 0) return 0;
-    if (this.#outside !== undefined) return this.#outside.send(source, flags);
-    const peer = this.#peer;
-    if (peer === undefined) return this.#sendToNobody(source);
-    const room = peer.#capacityBytes - peer.#ring.length;
-    if (room <= 0) return EAGAIN;
-    const count = peer.#ring.fill(source, room);
-    if (count === ENOMEM) return ENOBUFS;
-    if (count > 0) peer.queue.notify(readable);
-    return count;
-  }
-
-  /** The other end was closed: the bytes go, a reset comes back, and the next call sees EPIPE. */
-  #sendToNobody(source: Source): SysResult {
-    let total = 0;
-    while (source.remaining > 0 && total < tunedBufferBytes) {
-      const taken = source.take(discarded);
-      if (isErrno(taken) && total === 0) return taken;
-      if (taken <= 0) break;
-      total += taken;
+    if ((flags & MSG_FASTOPEN) !== 0 && address !== undefined && caller !== undefined) {
+      const begun = this.#phase === 'connected' ? 0 : this.connect(address, caller);
+      if (isErrno(begun)) return begun;
     }
-    this.#reset();
-    return total;
-  }
-
-  override receive(sink: Sink, flags: number, _received: Received): SysResult {
-    if ((flags & MSG_OOB) !== 0) return EINVAL;
-    if (this.#outside !== undefined) return this.#receiveOutside(this.#outside, sink, flags);
-    if (this.#ring.length === 0) return this.#nothingToReceive(sink);
-    const target = (flags & MSG_TRUNC) !== 0 ? drain : sink;
-    const limit = Math.min(sink.remaining, this.#ring.length);
-    if ((flags & MSG_PEEK) !== 0) return this.#ring.peek(target, limit, 0);
-    const wasTight = !this.#hasRoom;
-    const count = this.#ring.drain(target, limit);
-    const peer = this.#peer;
-    if (wasTight && this.#hasRoom && peer !== undefined) peer.queue.notify(writable);
-    return count;
-  }
-
-  #receiveOutside(stream: OutsideStream, sink: Sink, flags: number): SysResult {
-    if (this.#error !== 0 || this.#readShut || this.#state !== 'connected')
-      return this.#nothingToReceive(sink);
-    if (sink.remaining === 0) return 0;
-    const count = stream.receive(sink, flags);
-    if (count === 0) this.#isEnded = true;
-    return count;
-  }
-
-  #nothingToReceive(sink: Sink): SysResult {
-    if (this.#isEnded) return 0;
-    if (this.#error !== 0) return -this.takeError();
-    if (this.#readShut) return 0;
-    if (this.#state === 'connecting') return EAGAIN;
-    if (this.#state !== 'connected') return ENOTCONN;
-    return sink.remaining === 0 ? 0 : EAGAIN;
-  }
-
-  /** A third free: enough for a sender to be told. */
-  get #hasRoom(): boolean {
-    return this.#ring.length * 3 <= this.#capacityBytes * 2;
-  }
-
-  /**
-   * How many bytes may wait here: what the sender's buffer and this one hold together. Half of what
-   * is set is for the overhead of segments, which is why Linux doubles what programs ask for.
-   */
-  get #capacityBytes(): number {
-    const own = this.options;
-    const sender = this.#peer?.options ?? own;
-    const received = own.isReceiveBufferSet ? own.receiveBufferBytes : tunedBufferBytes;
-    const sent = sender.isSendBufferSet ? sender.sendBufferBytes : tunedBufferBytes;
-    return (received + sent) / 2;
-  }
-
-  override optionsChanged(): void {
-    this.#outside?.optionsChanged?.();
-    const peer = this.#peer;
-    if (peer === undefined) return;
-    if (peer.#hasRoom) this.queue.notify(writable);
-    if (this.#hasRoom) peer.queue.notify(writable);
+    const connection = this.connection;
+    if (!st.maySend(connection.state)) {
+      const error = connection.takeError();
+      if (error !== 0) return -error;
+      return connection.state === st.TCP_SYN_SENT ? EAGAIN : EPIPE;
+    }
+    if (connection.error !== 0 || (connection.shut & st.SEND_SHUTDOWN) !== 0) {
+      const error = connection.takeError();
+      return error === 0 ? EPIPE : -error;
+    }
+    if (source.remaining === 0) return 0;
+    if (this.outside !== undefined) return this.outside.send(source, flags);
+    const { room } = connection;
+    if (room <= 0) return EAGAIN;
+    const isHeld = this.#isCorked || (flags & MSG_MORE) !== 0;
+    return connection.send(source, room, isHeld, (flags & MSG_OOB) !== 0);
   }
 
   override poll(): number {
-    if (this.#state === 'listening') return this.#accepted.length > 0 ? readable : 0;
-    if (this.#state === 'connecting') return 0;
-    let events = this.#error !== 0 ? POLLERR : 0;
-    if (this.#readShut && this.#writeShut) events |= POLLHUP;
-    if (this.#state === 'closed') events |= POLLHUP | writable;
-    if (this.#readShut) events |= readable | POLLRDHUP;
-    if (this.#ring.length > 0) events |= readable;
-    if (this.#outside !== undefined) return events | this.#pollOutside(this.#outside);
-    const peer = this.#peer;
-    if (peer === undefined || peer.#hasRoom || this.#writeShut) events |= writable;
-    if (this.#error !== 0) events |= readable;
-    return events;
-  }
-
-  #pollOutside(stream: OutsideStream): number {
-    const events = stream.poll();
-    const isEnded = (events & POLLRDHUP) !== 0 && this.#writeShut;
-    return events | (this.#writeShut ? writable : 0) | (isEnded ? POLLHUP : 0);
-  }
-
-  override ioctl(command: number, argument: number, caller: Caller): SysResult {
-    if (command === FIONREAD) {
-      const unread = this.#outside?.unreadBytes ?? this.#ring.length;
-      return this.isListening ? EINVAL : caller.memory.writeU32(argument, unread);
-    }
-    if (command === SIOCOUTQ)
-      return this.isListening
-        ? EINVAL
-        : caller.memory.writeU32(argument, this.#outside?.unsentBytes ?? 0);
-    return this.kernel.network.interfaceIoctl(command, argument, caller) ?? ENOTTY;
+    const listener = this.#listener;
+    if (listener === undefined) return super.poll();
+    return listener.accepted.length > 0 ? readable : 0;
   }
 
   override getOption(level: number, name: number): Result<Uint8Array> {
-    if (level === SOL_TCP && name === TCP_INFO) return this.#outside?.info?.() ?? this.#info();
-    if (level === SOL_TCP && name === TCP_CONGESTION) return new TextEncoder().encode('cubic\0');
-    return super.getOption(level, name);
+    if (level !== SOL_TCP) return super.getOption(level, name);
+    if (name === TCP_INFO) return this.outside?.info?.() ?? this.#info();
+    if (name === TCP_SAVED_SYN) {
+      const headers = this.#savedSyn ?? new Uint8Array(0);
+      this.#savedSyn = undefined;
+      return headers;
+    }
+    if (name === TCP_MAXSEG) {
+      const wanted = this.inetOptions.value(SOL_TCP, TCP_MAXSEG);
+      const { state } = this.connection;
+      const isFresh = state === st.TCP_CLOSE || state === st.TCP_LISTEN;
+      const shown = isFresh ? (wanted === 0 ? 536 : wanted) : Math.min(this.segmentBytes, 32_741);
+      return new Uint8Array(Int32Array.of(shown).buffer);
+    }
+    return this.#tcp.get(name) ?? super.getOption(level, name);
   }
 
-  override setOption(level: number, name: number, value: Uint8Array): SysResult {
-    if (level === SOL_TCP && name === TCP_CONGESTION) return 0;
-    const set = super.setOption(level, name, value);
-    this.#outside?.optionsChanged?.();
+  override setOption(
+    level: number,
+    name: number,
+    value: Uint8Array,
+    caller: SocketCaller,
+  ): SysResult {
+    if (level !== SOL_TCP) return super.setOption(level, name, value, caller);
+    const { state } = this.connection;
+    const set =
+      this.#tcp.set(name, value, state, this.kernel.settings) ??
+      super.setOption(level, name, value, caller);
+    if (isErrno(set)) return set;
+    if (name === TCP_CORK) this.#isCorked = this.inetOptions.value(SOL_TCP, TCP_CORK) !== 0;
+    const pushes = (name === TCP_CORK && !this.#isCorked) || name === TCP_NODELAY;
+    if (pushes) this.connection.release();
+    this.outside?.optionsChanged?.();
     return set;
   }
 
-  /** struct tcp_info with the state; there is no network to tell of. */
   #info(): Uint8Array {
-    const bytes = new Uint8Array(104);
-    const states = {
-      closed: TCP_CLOSE,
-      connecting: TCP_SYN_SENT,
-      connected: TCP_ESTABLISHED,
-      listening: TCP_LISTEN,
-    };
-    bytes[0] = states[this.#state];
-    return bytes;
+    const listener = this.#listener;
+    const figures =
+      listener === undefined
+        ? undefined
+        : { waiting: listener.accepted.length, backlog: listener.backlog };
+    const clamp = this.inetOptions.value(SOL_TCP, TCP_WINDOW_CLAMP);
+    return tcpInfo(this.connection, figures, this.monotonicNs, clamp);
   }
-}
-
-/**
- * Returns the listening socket for a connection from `from` to `to`: an exact address before a
- * wildcard, and one of those that share the port by SO_REUSEPORT.
- */
-function listenerFor(to: Endpoint, from: Endpoint): TcpSocket | undefined {
-  return bestUser(tcpPorts.at(to.port), to, from, (user) => {
-    if (!(user instanceof TcpSocket) || !user.isListening || !accepts(user, to.ip)) return -1;
-    return isAny(user.localIp) ? 0 : 1;
-  }) as TcpSocket | undefined;
-}
-
-/** For /proc/net/tcp and tcp6. */
-export function tcpSockets(): Iterable<InetSocket> {
-  return tcpPorts.all();
 }

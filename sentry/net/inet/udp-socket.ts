@@ -56,12 +56,12 @@ import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { anyOf, type Endpoint, encodeInetAddress, type IpAddress, isAny } from './address.ts';
 import { InetSocket } from './inet-socket.ts';
-import { accepts, bestUser, PortTable } from './ports.ts';
+import { inetStack } from './inet-stack.ts';
+import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
 import type { DatagramOwner, WayOut } from './way-out.ts';
 
 const maxPayloadBytes = 65_507;
 const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
-const udpPorts = new PortTable<InetSocket>();
 
 /** A datagram that is sent in parts (udp(7), UDP_CORK). */
 interface CorkedDatagram {
@@ -93,8 +93,8 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
     super(domain, flags, IPPROTO_UDP, credentials, kernel, wayOut);
   }
 
-  protected override get ports(): PortTable<InetSocket> {
-    return udpPorts;
+  protected override get ports(): PortTable<PortUser> {
+    return inetStack.udp as PortTable<PortUser>;
   }
 
   override connect(bytes: Uint8Array, _caller: SocketCaller): SysResult {
@@ -195,8 +195,13 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
   }
 
   /** Sends what was held back where UDP_CORK ends. */
-  override setOption(level: number, name: number, value: Uint8Array): SysResult {
-    const set = super.setOption(level, name, value);
+  override setOption(
+    level: number,
+    name: number,
+    value: Uint8Array,
+    caller: SocketCaller,
+  ): SysResult {
+    const set = super.setOption(level, name, value, caller);
     if (level === SOL_UDP && name === UDP_CORK && !this.#isCorked) {
       const corked = this.#takeCorked();
       if (corked !== undefined) this.#transmit(corked.to, corked.bytes);
@@ -274,7 +279,7 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
  * bound to any.
  */
 export function udpReceiver(to: Endpoint, from: Endpoint): UdpSocket | undefined {
-  return bestUser(udpPorts.at(to.port), to, from, (user) => {
+  return bestUser(inetStack.udp.at(to.port), to, from, (user) => {
     if (!(user instanceof UdpSocket) || !user.suits(to.ip, from)) return -1;
     return (user.remote === undefined ? 0 : 2) + (isAny(user.localIp) ? 0 : 1);
   }) as UdpSocket | undefined;
@@ -282,15 +287,6 @@ export function udpReceiver(to: Endpoint, from: Endpoint): UdpSocket | undefined
 
 /** All that take a datagram to a group or to everybody. */
 export function* udpReceivers(to: Endpoint, from: Endpoint): Generator<UdpSocket> {
-  for (const user of udpPorts.at(to.port)) {
-    if (!(user instanceof UdpSocket)) continue;
-    const { remote } = user;
-    const isPeer = remote === undefined || (remote.ip === from.ip && remote.port === from.port);
-    if (isPeer && accepts(user, to.ip)) yield user;
-  }
-}
-
-/** For /proc/net/udp and udp6. */
-export function udpSockets(): Iterable<InetSocket> {
-  return udpPorts.all();
+  for (const user of inetStack.udp.at(to.port))
+    if (user instanceof UdpSocket && user.suits(to.ip, from)) yield user;
 }

@@ -14,6 +14,8 @@ export interface StreamOwner {
   outsideConnected(): void;
   /** The stream came to nothing, or was broken off: a negative errno for the program. */
   outsideFailed(error: number): void;
+  /** The error that waits for the program, which is told by other means now. */
+  takeError(): number;
 }
 
 /** A connection with somebody outside. As with files, nothing waits: EAGAIN. */
@@ -60,11 +62,14 @@ export interface WayOut {
   forget(owner: DatagramOwner): void;
 }
 
-/** The way out of a sandbox with lo alone: nothing leads to other addresses. */
-export function noWayOut(): WayOut {
+/** The way out of a sandbox with lo alone: nothing leads to other addresses. `wanted` hears of attempts. */
+export function noWayOut(wanted: (to: Endpoint) => void = () => undefined): WayOut {
   return {
     isOwn: () => false,
-    route: () => ENETUNREACH,
+    route: (to) => {
+      wanted(to);
+      return ENETUNREACH;
+    },
     connect: () => ENETUNREACH,
     sendDatagram: () => ENETUNREACH,
     forget: () => undefined,

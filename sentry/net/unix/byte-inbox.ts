@@ -4,9 +4,8 @@ import { ENOBUFS, ENOMEM, type SysResult } from '../../../abi/errno.ts';
 import { MSG_PEEK } from '../../../abi/socket.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
-import type { OpenFile } from '../../vfs/open-file.ts';
 import type { PeerCredentials, Received } from '../socket.ts';
-import type { FileBundle } from './in-flight.ts';
+import { dropBundles, type FileBundle } from './in-flight.ts';
 import type { Inbox } from './unix-socket.ts';
 
 /** Bytes [start, end) of the stream came with files. A read goes no further than `end`. */
@@ -75,16 +74,16 @@ export class ByteInbox implements Inbox {
     return count;
   }
 
-  *filesWaiting(): Generator<OpenFile> {
-    for (const mark of this.#files) yield* mark.bundle.files;
+  bundlesWaiting(): FileBundle[] {
+    return this.#files.map(({ bundle }) => bundle);
   }
 
-  dropFiles(): void {
-    for (const mark of this.#files.splice(0)) mark.bundle.drop();
+  takeBundles(): FileBundle[] {
+    return this.#files.splice(0).map(({ bundle }) => bundle);
   }
 
   clear(): void {
-    this.dropFiles();
+    dropBundles(this.takeBundles());
     this.#senders.length = 0;
     this.#ring.release();
   }

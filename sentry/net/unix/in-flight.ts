@@ -16,10 +16,12 @@ import type { SocketCaller } from '../socket.ts';
 export interface FlyingSocket extends OpenFile {
   /** Messages in flight that hold this socket. */
   inFlight: number;
-  /** Every file in messages that wait at this socket (its unaccepted connections included). */
-  filesWaiting(): Iterable<OpenFile>;
-  /** Drops those messages' files. */
-  dropFilesWaiting(): void;
+  /** How often it was put in flight, or came into another queue without that. It only grows. */
+  launches: number;
+  /** The files of every message that waits at this socket (its unaccepted connections included). */
+  bundlesWaiting(): FileBundle[];
+  /** Takes the files out of those messages. */
+  takeBundles(): FileBundle[];
 }
 
 /** The files of one message, from send until they are received or dropped. */
@@ -71,6 +73,7 @@ export function launch(files: readonly OpenFile[], caller: SocketCaller): Result
     file.acquire();
     if (isSocketLike(file)) {
       file.inFlight += 1;
+      file.launches += 1;
       flying.add(file);
     }
   }
@@ -133,6 +136,28 @@ function* releaseRest(): Iterator<undefined> {
   discarding = false;
 }
 
+/** Bundles that are dropped in the turn that gives them up. */
+const DROPPED_AT_ONCE = 64;
+
+/** Drops what nobody will receive any more, the rest of very many in later turns. */
+export function dropBundles(bundles: readonly FileBundle[]): void {
+  const dropping = dropInPieces(bundles);
+  if (dropping.next().done !== true) finishLater(dropping);
+}
+
+function* dropInPieces(bundles: readonly FileBundle[]): Iterator<undefined> {
+  for (const [index, bundle] of bundles.entries()) {
+    bundle.drop();
+    if ((index + 1) % DROPPED_AT_ONCE === 0) yield undefined;
+  }
+}
+
+/** A queue changed hands with all that waits in it, as at accept(2). */
+export function queueMoved(bundles: readonly FileBundle[]): void {
+  for (const { files } of bundles)
+    for (const file of files) if (isSocketLike(file)) file.launches += 1;
+}
+
 let survivors = 0;
 let suspicions = 0;
 let collecting = false;
@@ -143,32 +168,104 @@ export function suspect(): void {
   // one keeps the work in proportion to what the guest does.
   suspicions += 1;
   if (collecting || suspicions <= survivors / 4) return;
-  suspicions = 0;
   collecting = true;
-  collect();
-  collecting = false;
-  survivors = flying.size;
+  const collection = collectWhileSuspected();
+  if (collection.next().done !== true) finishLater(collection);
 }
 
-function collect(): void {
-  // Candidates are held by messages only. Those held by a message outside of the candidates live, and
-  // so does what waits at them.
-  const internal = new Map<FlyingSocket, number>();
-  for (const socket of flying) if (socket.references === socket.inFlight) internal.set(socket, 0);
-  for (const socket of internal.keys()) {
-    for (const file of socket.filesWaiting()) {
-      const count = internal.get(file as FlyingSocket);
-      if (count !== undefined) internal.set(file as FlyingSocket, count + 1);
-    }
+function* collectWhileSuspected(): Iterator<undefined> {
+  do {
+    suspicions = 0;
+    yield* inPieces(collect());
+    survivors = flying.size;
+  } while (suspicions > survivors / 4);
+  collecting = false;
+}
+
+/** Sockets and files that a turn looks at. */
+const LOOKS_AT_ONCE = 4096;
+
+/** `work` yields what each of its steps has cost, in looks. */
+function* inPieces(work: Iterator<number>): Iterator<undefined> & Iterable<undefined> {
+  let looks = 0;
+  for (let step = work.next(); step.done !== true; step = work.next()) {
+    looks += step.value;
+    if (looks < LOOKS_AT_ONCE) continue;
+    looks = 0;
+    yield undefined;
   }
-  const alive = [...internal]
-    .filter(([socket, count]) => count < socket.inFlight)
-    .map(([socket]) => socket);
-  for (const socket of alive) internal.delete(socket);
+}
+
+/** A socket that only messages held when the collection came by. */
+interface Candidate {
+  readonly references: number;
+  readonly launches: number;
+  /** The references by messages at candidates. */
+  internal: number;
+}
+
+type Candidates = Map<FlyingSocket, Candidate>;
+
+/**
+ * Guests run between the pieces. That does no harm: whoever takes a socket out of a message, sends or
+ * holds it changes its counts, and one whose counts are the old ones at the end was held by the same
+ * messages all the time. All that is garbage then was garbage at one moment, and stays so.
+ */
+function* collect(): Iterator<number> & Iterable<number> {
+  const candidates: Candidates = new Map();
+  let left = flying.size;
+  for (const socket of flying) {
+    // Those that are put in flight meanwhile are the next collection's.
+    if (left === 0) break;
+    left -= 1;
+    const { references, inFlight, launches } = socket;
+    if (references === inFlight) candidates.set(socket, { references, launches, internal: 0 });
+    yield 1;
+  }
+  for (const socket of candidates.keys()) {
+    for (const { files } of socket.bundlesWaiting()) {
+      for (const file of files) {
+        const candidate = candidates.get(file as FlyingSocket);
+        if (candidate !== undefined) candidate.internal += 1;
+      }
+      yield files.length;
+    }
+    yield 1;
+  }
+  // Candidates that a message outside of the candidates holds live, and so does what waits at them.
+  yield* removeReachable(candidates, ({ internal, references }) => internal < references);
+  yield* removeReachable(candidates, hasChanged);
+  for (const socket of candidates.keys()) {
+    const bundles = socket.takeBundles();
+    dropBundles(bundles);
+    yield bundles.length * RELEASED_IN_A_STEP;
+  }
+}
+
+function hasChanged(candidate: Candidate, socket: FlyingSocket): boolean {
+  return (
+    socket.references !== candidate.references ||
+    socket.inFlight !== candidate.references ||
+    socket.launches !== candidate.launches
+  );
+}
+
+function* removeReachable(
+  candidates: Candidates,
+  isAlive: (candidate: Candidate, socket: FlyingSocket) => boolean,
+): Iterator<number> & Iterable<number> {
+  const alive: FlyingSocket[] = [];
+  for (const [socket, candidate] of candidates) {
+    if (isAlive(candidate, socket)) alive.push(socket);
+    yield 1;
+  }
+  for (const socket of alive) candidates.delete(socket);
   for (let socket = alive.pop(); socket !== undefined; socket = alive.pop()) {
-    for (const file of socket.filesWaiting()) {
-      if (internal.delete(file as FlyingSocket)) alive.push(file as FlyingSocket);
+    for (const { files } of socket.bundlesWaiting()) {
+      for (const file of files)
+        if (candidates.delete(file as FlyingSocket)) alive.push(file as FlyingSocket);
+      yield files.length;
     }
+    yield 1;
   }
-  for (const socket of internal.keys()) socket.dropFilesWaiting();
 }

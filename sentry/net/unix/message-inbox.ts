@@ -2,12 +2,12 @@
 // What waits at a datagram or seqpacket socket: whole messages.
 import { isErrno, type SysResult } from '../../../abi/errno.ts';
 import { MSG_EOR, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { finishLater } from '../../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
 import type { Sink } from '../../vfs/io.ts';
-import type { OpenFile } from '../../vfs/open-file.ts';
 import type { PeerCredentials, Received } from '../socket.ts';
-import type { FileBundle } from './in-flight.ts';
+import { dropBundles, type FileBundle } from './in-flight.ts';
 import type { Inbox } from './unix-socket.ts';
 
 export interface Message {
@@ -77,24 +77,35 @@ export class MessageInbox implements Inbox {
     return (flags & MSG_TRUNC) !== 0 ? message.bytes.length : put;
   }
 
-  *filesWaiting(): Generator<OpenFile> {
-    for (const { bundle } of this.#messages) if (bundle !== undefined) yield* bundle.files;
+  bundlesWaiting(): FileBundle[] {
+    const bundles: FileBundle[] = [];
+    for (const { bundle } of this.#messages) if (bundle !== undefined) bundles.push(bundle);
+    return bundles;
   }
 
-  dropFiles(): void {
-    for (const message of this.#messages) {
-      const bundle = message.bundle;
-      message.bundle = undefined;
-      bundle?.drop();
-    }
+  takeBundles(): FileBundle[] {
+    const bundles = this.bundlesWaiting();
+    for (const message of this.#messages) message.bundle = undefined;
+    return bundles;
   }
 
   clear(): void {
-    this.dropFiles();
-    const payers = this.#payers.splice(0);
-    this.#messages.splice(0).forEach((message, index) => {
-      payers[index]?.uncharge(message.bytes.length + OBJECT_COST.message);
-      message.credit(message.chargedBytes);
-    });
+    dropBundles(this.takeBundles());
+    const clearing = clearMessages(this.#messages.splice(0), this.#payers.splice(0));
+    if (clearing.next().done !== true) finishLater(clearing);
+  }
+}
+
+/** Messages that one turn throws away, where very many waited. */
+const CLEARED_AT_ONCE = 2048;
+
+function* clearMessages(
+  messages: readonly Message[],
+  payers: readonly MemoryAccount[],
+): Iterator<undefined> {
+  for (const [index, message] of messages.entries()) {
+    payers[index]?.uncharge(message.bytes.length + OBJECT_COST.message);
+    message.credit(message.chargedBytes);
+    if ((index + 1) % CLEARED_AT_ONCE === 0) yield undefined;
   }
 }

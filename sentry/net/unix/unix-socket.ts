@@ -29,7 +29,6 @@ import {
 import { AF_UNIX, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Source } from '../../vfs/io.ts';
-import type { OpenFile } from '../../vfs/open-file.ts';
 import {
   type PeerCredentials,
   type SendControl,
@@ -38,7 +37,7 @@ import {
   type SocketKernel,
 } from '../socket.ts';
 import { BoundName } from './bound-name.ts';
-import { type FileBundle, type FlyingSocket, launch, suspect } from './in-flight.ts';
+import { type FileBundle, type FlyingSocket, launch, queueMoved, suspect } from './in-flight.ts';
 import { type Owner, ownerOf, senderOf } from './owner.ts';
 import { SendAccount } from './send-account.ts';
 
@@ -52,16 +51,17 @@ export interface Inbox {
   readonly nextBytes: number;
   /** Throws all away. */
   clear(): void;
-  /** Every file that waits. */
-  filesWaiting(): Iterable<OpenFile>;
-  /** Drops those files; the bytes stay. */
-  dropFiles(): void;
+  /** The files of every message that waits. */
+  bundlesWaiting(): FileBundle[];
+  /** Takes those files out; the bytes stay. */
+  takeBundles(): FileBundle[];
 }
 
 export abstract class UnixSocket extends Socket implements FlyingSocket {
   readonly domain: number = AF_UNIX;
   readonly type: number;
   inFlight = 0;
+  launches = 0;
   readonly name: BoundName;
   readonly sent: SendAccount;
   /** The other end; undefined before there is one, and once that or this is closed. */
@@ -173,6 +173,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     if (this.#pending === undefined) return EINVAL;
     const socket = this.#pending.shift();
     if (socket === undefined) return this.isReadShut ? EINVAL : EAGAIN;
+    queueMoved(socket.inbox.bundlesWaiting());
     this.wakeBlocked();
     socket.flags |= flags;
     return socket;
@@ -330,19 +331,24 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   }
 
   override information(): string {
-    return `scm_fds: ${[...this.filesWaiting()].length}\n`;
+    const files = this.bundlesWaiting().reduce((sum, bundle) => sum + bundle.files.length, 0);
+    return `scm_fds: ${files}\n`;
   }
 
   // FlyingSocket
 
-  *filesWaiting(): Generator<OpenFile> {
-    yield* this.inbox.filesWaiting();
-    for (const socket of this.#pending ?? []) yield* socket.filesWaiting();
+  bundlesWaiting(): FileBundle[] {
+    return [
+      this.inbox.bundlesWaiting(),
+      ...(this.#pending ?? []).map((socket) => socket.bundlesWaiting()),
+    ].flat();
   }
 
-  dropFilesWaiting(): void {
-    this.inbox.dropFiles();
-    for (const socket of this.#pending ?? []) socket.dropFilesWaiting();
+  takeBundles(): FileBundle[] {
+    return [
+      this.inbox.takeBundles(),
+      ...(this.#pending ?? []).map((socket) => socket.takeBundles()),
+    ].flat();
   }
 }
 
