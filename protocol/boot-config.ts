@@ -122,7 +122,18 @@ export interface KernelMountConfig extends MountPlace {
   readonly kind: 'proc' | 'sysfs' | 'cgroup' | 'mqueue';
 }
 
-export type MountConfig = VolumeConfig | TmpfsConfig | DevptsConfig | KernelMountConfig;
+/** A file with a text of its own. */
+export interface TextConfig extends MountPlace {
+  readonly kind: 'text';
+  readonly text: string;
+}
+
+export type MountConfig =
+  | VolumeConfig
+  | TmpfsConfig
+  | DevptsConfig
+  | KernelMountConfig
+  | TextConfig;
 
 /** A node that is made in /dev besides those that every container has (container-dev.ts). */
 export interface DeviceConfig {
@@ -212,6 +223,12 @@ export interface StraceOptions {
   readonly spent?: boolean;
 }
 
+/** A port of the guest that is published on the host. */
+export interface PublishedPort {
+  readonly udp: boolean;
+  readonly port: number;
+}
+
 /** The Sentry and its first container. */
 export interface SandboxConfig {
   readonly container: ContainerConfig;
@@ -235,9 +252,12 @@ export interface SandboxConfig {
   readonly hostFutexes: boolean;
   /**
    * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
-   * started in. 'sandbox': that namespace's interfaces, with the Sentry's own stack.
+   * started in. 'user': a loopback, and a way out by the network proxy. 'sandbox': that
+   * namespace's interfaces, with the Sentry's own stack.
    */
-  readonly network: 'none' | 'host' | 'sandbox';
+  readonly network: 'none' | 'host' | 'user' | 'sandbox';
+  /** With 'user': the ports of the guest that its published ports stand for, by index. */
+  readonly published?: readonly PublishedPort[];
   /** Keys of net.* settings that the host's network namespace was given for the first container. */
   readonly networkSettings: readonly string[];
   /** Write V8's code cache to descriptor 2 at the end (tools/code-cache.ts). */

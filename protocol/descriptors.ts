@@ -25,10 +25,12 @@ export const SENTRY_NET_SETTINGS = 17;
 /** Where `runts do --stats` and `--profile` write at the end, or /dev/null. */
 export const SENTRY_STATS = 18;
 export const SENTRY_PROFILE = 19;
+/** The network proxy (native/proxy), or /dev/null. */
+export const SENTRY_PROXY = 20;
 /** The network that the Sentry is to have (protocol/links.ts), or /dev/null; while it boots. */
-export const SENTRY_LINKS = 20;
+export const SENTRY_LINKS = 21;
 /** How many the Sentry starts with: all below. */
-export const SENTRY_FDS = 21;
+export const SENTRY_FDS = 22;
 
 export const GOFER_SOCKET = 3;
 export const GOFER_SEALER = 4;

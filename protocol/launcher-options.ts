@@ -71,6 +71,8 @@ export const launcherOptions = {
   strace: { kind: 'descriptor', field: 'strace_fd' },
   stats: { kind: 'descriptor', field: 'stats_fd' },
   profile: { kind: 'descriptor', field: 'profile_fd' },
+  /** A socket that the network proxy has its configuration from (protocol/proxy.ts). */
+  proxy: { kind: 'descriptor', field: 'proxy_fd' },
 
   // Of every sandbox.
   /** Descriptor 0 is a terminal, or a new one is made (`console-socket`). */

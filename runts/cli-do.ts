@@ -15,6 +15,7 @@ export function addDo(program: Command): void {
     .argument('[command...]', 'the program and its arguments')
     .passThroughOptions();
   addSurroundings(command);
+  addNetwork(command);
   addLimits(command);
   addTracing(command);
   command.action(async (words: string[], options: object) => {
@@ -43,13 +44,31 @@ function addSurroundings(command: Command): void {
     .option('--clear-env', "do not pass the caller's environment")
     .option('-u, --user <user[:group]>', "run as this user: numbers, or names of the guest's files")
     .option('--hostname <name>', 'host name of the guest', 'runts')
-    .option(
-      '--network <kind>',
-      'network of the guest: none (a loopback of its own), host, or sandbox (interfaces of the network namespace that it is started in)',
-      'none',
-    )
     .option('-i, --interactive', 'pass on standard input: always done')
     .option('-t, --tty', 'fail where there is no terminal: given wherever there is one');
+}
+
+function addNetwork(command: Command): void {
+  command
+    .option(
+      '--network <kind>',
+      "network of the guest: none (a loopback of its own), user (out through a proxy, needs no rights), sandbox (interfaces of the network namespace that root starts it in) or host (the host's own)",
+      'none',
+    )
+    .option(
+      '-p, --publish <[address:]port:port[/udp]>',
+      'with --network user: lead a port of the host (127.0.0.1 where no address is named) to one of the guest',
+      collect,
+      [],
+    )
+    .option(
+      '--allow-net <rules>',
+      'with --network user: only these may be reached: example.org:443,*.debian.org,10.0.0.0/8:5432,host:8080',
+      collect,
+      [],
+    )
+    .option('--deny-net <rules>', 'with --network user: these may not be reached', collect, [])
+    .option('--net-rate <size>', 'with --network user: the most bytes a second, each way');
 }
 
 function addLimits(command: Command): void {

@@ -47,6 +47,10 @@ export const failures = {
     remedy:
       'With `process.terminal` and a detached container pass `--console-socket`; without either do not. In the foreground start runts on a terminal.',
   },
+  RUNTS_E_PUBLISH: {
+    about: 'A port of the host cannot be published: it is taken, or not for this user.',
+    remedy: 'Name another port or address. Ports below 1024 are for root.',
+  },
   // runts install.
   RUNTS_E_INSTALL_EXECUTABLE: {
     about: 'The executable that is to be registered cannot be run by everybody.',

@@ -43,6 +43,8 @@ export interface LaunchPlan {
   readonly straceFd: number | undefined;
   readonly statsFd?: number | undefined;
   readonly profileFd?: number | undefined;
+  /** A socket with the configuration of the network proxy (runts/network). */
+  readonly proxyFd?: number | undefined;
   /** 0: none. */
   readonly timeoutMs: number;
 }
@@ -60,7 +62,7 @@ export function handOver(plan: LaunchPlan): never {
     throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${launcher}: ${describe(error)}`);
   }
   const config = configFile(plan.config);
-  const { logFd: log, straceFd: strace, statsFd: stats, profileFd: profile } = plan;
+  const { logFd: log, straceFd: strace, statsFd: stats, profileFd: profile, proxyFd: proxy } = plan;
   const words = launcherArguments({
     ...sandboxOptions(plan),
     title: titleOf(plan),
@@ -69,10 +71,11 @@ export function handOver(plan: LaunchPlan): never {
     strace,
     stats,
     profile,
+    proxy,
   });
   const args = ['runts', ...words];
   const fds = [config];
-  for (const [option, fd] of Object.entries({ log, strace, stats, profile })) {
+  for (const [option, fd] of Object.entries({ log, strace, stats, profile, proxy })) {
     if (fd === undefined) continue;
     if (isErrno(native.keepAtExec(fd)))
       throw new Failure('RUNTS_E_DESCRIPTOR', `--${option}: bad descriptor`);

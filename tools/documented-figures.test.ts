@@ -4,6 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { goferFilter } from '../gofer/gofer-filter.ts';
+import { proxyFilter } from '../native/proxy/proxy-filter.ts';
 import { describeFilter, type FilterSpec } from '../native/seccomp/bpf.ts';
 import { stubFilter } from '../platform-ptrace/systrap/stub-filter.ts';
 import { OBJECT_COST } from '../sentry/base/object-cost.ts';
@@ -50,6 +51,10 @@ describe('docs/security.md', () => {
     expect(row('Gofer')).toContain(
       `| ${few} calls; ${writing} more where a volume is writable, ${watching} (inotify)`,
     );
+  });
+
+  it('has those of the network proxy', () => {
+    expect(row('network proxy')).toContain(`| ${calls(proxyFilter)} calls: `);
   });
 
   it('has those of the network broker', () => {

@@ -15,6 +15,7 @@ import * as mailbox from '../protocol/mailbox.ts';
 import * as orders from '../protocol/orders.ts';
 import * as processDefaults from '../protocol/process-defaults.ts';
 import * as processes from '../protocol/processes.ts';
+import * as proxy from '../protocol/proxy.ts';
 import * as singleFile from '../protocol/single-file.ts';
 import * as stateFiles from '../protocol/state-files.ts';
 import * as status from '../protocol/status.ts';
@@ -33,6 +34,7 @@ const modules: readonly (readonly [file: string, exported: object])[] = [
   ['orders', orders],
   ['process-defaults', processDefaults],
   ['processes', processes],
+  ['proxy', proxy],
   ['single-file', singleFile],
   ['state-files', stateFiles],
   ['status', status],

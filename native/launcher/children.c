@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "launcher/launcher.h"
+#include "proxy/proxy.h"
 
 /* fork() into new namespaces; that of the network may be left out. */
 static pid_t fork_into_namespaces(bool own_network) {
@@ -200,6 +201,7 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
       {sandbox->net_settings},
       {FD_STATS},
       {FD_PROFILE},
+      {sandbox->proxy_pair[0]},
       {sandbox->links},
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
@@ -242,6 +244,22 @@ static void run_gofer(struct sandbox *sandbox, int gate) {
   fatal("starting node for the gofer: %s", strerror(errno));
 }
 
+/* It stays in the network of the caller; all else of it is as the Sentry's. */
+static void become_proxy(struct sandbox *sandbox, int gate) {
+  wait_for_maps(gate);
+  become_sentry(sandbox);
+  enter_empty_root();
+  give_up_rights();
+  die_with_launcher(gate);
+  const struct placed placed[PROXY_START_FDS] = {
+      {sandbox->null}, {sandbox->null}, {sandbox->null}, {sandbox->proxy_pair[1]}, {FD_PROXY},
+  };
+  place_descriptors(placed, PROXY_START_FDS);
+  close_range(PROXY_START_FDS, ~0U, 0);
+  prctl(PR_SET_NAME, "runts-proxy");
+  run_proxy();
+}
+
 static pid_t start_child(struct sandbox *sandbox, bool own_network,
                          void (*run)(struct sandbox *, int),
                          void (*write_maps)(const struct sandbox *, pid_t)) {
@@ -261,13 +279,23 @@ static pid_t start_child(struct sandbox *sandbox, bool own_network,
   return pid;
 }
 
+bool has_proxy(const struct sandbox *sandbox) { return sandbox->options.proxy_fd >= 0; }
+
+void start_proxy(struct sandbox *sandbox) {
+  if (!has_proxy(sandbox)) return;
+  sandbox->proxy_pid = start_child(sandbox, false, become_proxy, write_sentry_maps);
+}
+
 void start_children(struct sandbox *sandbox) {
   if (!sandbox->options.container.joins) {
     open_privileged_trees(sandbox, false);
     sandbox->sentry_pid =
         start_child(sandbox, !sandbox->options.host_network, run_sentry, write_sentry_maps);
     close_trees(sandbox);
-    if (preboot.become == NULL) start_broker(sandbox); /* else supervise.c does */
+    if (preboot.become == NULL) { /* else supervise.c does */
+      start_broker(sandbox);
+      start_proxy(sandbox);
+    }
   }
   open_privileged_trees(sandbox, true);
   sandbox->gofer_pid = start_child(sandbox, true, run_gofer, write_gofer_maps);

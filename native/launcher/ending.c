@@ -77,6 +77,7 @@ void end_children(struct sandbox *sandbox) {
   /* The Sentry, which has more memory to let go of, mostly is on its way already. */
   if (sandbox->gofer_pid > 0) kill(sandbox->gofer_pid, SIGKILL);
   if (sandbox->broker_pid > 0) kill(sandbox->broker_pid, SIGKILL);
+  if (sandbox->proxy_pid > 0) kill(sandbox->proxy_pid, SIGKILL);
   bool is_known = sandbox->sentry_pid > 0 && find_namespace(sandbox->sentry_pid, &namespace);
   if (sandbox->sentry_pid > 0) kill(sandbox->sentry_pid, SIGKILL);
   for (long wait = FIRST_WAIT_MS; has_children(sandbox); wait = WAIT_MS) {

@@ -140,7 +140,7 @@ static void go_on_here(struct options *options) {
   char *at = (char *)options->resumed;
   list_state(state);
   for (int i = 0; i < 7; i++, at += *at == ',') *state[i] = (int)strtol(at, &at, 10);
-  options->strace_fd = options->stats_fd = options->profile_fd = -1;
+  options->strace_fd = options->stats_fd = options->profile_fd = options->proxy_fd = -1;
 }
 
 /* ---- all of it ---- */
@@ -149,8 +149,9 @@ static void finish_start(struct options *options) {
   let_preserved_go(&options->container);
   if (options->mode != MODE_COMMAND && !options->container.is_foreground) let_streams_go(options);
   enter_root(options);
-  const int outputs[] = {options->strace_fd, options->stats_fd, options->profile_fd};
-  for (int i = 0; i < 3; i++) {
+  const int outputs[] = {options->strace_fd, options->stats_fd, options->profile_fd,
+                         options->proxy_fd};
+  for (int i = 0; i < 4; i++) {
     if (outputs[i] >= 0) close(outputs[i]);
   }
   run_front();

@@ -72,6 +72,7 @@ void keep_given(struct options *options) {
   options->strace_fd = keep(options->strace_fd, "strace");
   options->stats_fd = keep(options->stats_fd, "stats");
   options->profile_fd = keep(options->profile_fd, "profile");
+  options->proxy_fd = keep(options->proxy_fd, "proxy");
   container->state_dir = keep(container->state_dir, "state directory");
   container->status_fd = keep(container->status_fd, "status");
   container->gate_fd = keep(container->gate_fd, "gate");
@@ -88,13 +89,11 @@ void keep_given(struct options *options) {
 void take_places(const struct options *options, int control, int report) {
   dup2(control, FD_CONTROL);
   dup2(report, FD_REPORT);
-  const int given[][2] = {{options->log_fd, FD_LOG},
-                          {options->strace_fd, FD_STRACE},
-                          {options->stats_fd, FD_STATS},
-                          {options->profile_fd, FD_PROFILE},
-                          {options->container.listen_fd, FD_LISTEN},
-                          {options->zygote_fd, FD_ZYGOTE},
-                          {options->addon_fd, FD_ADDON}};
+  const int given[][2] = {
+      {options->log_fd, FD_LOG},       {options->strace_fd, FD_STRACE},
+      {options->stats_fd, FD_STATS},   {options->profile_fd, FD_PROFILE},
+      {options->proxy_fd, FD_PROXY},   {options->container.listen_fd, FD_LISTEN},
+      {options->zygote_fd, FD_ZYGOTE}, {options->addon_fd, FD_ADDON}};
   for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
     if (given[i][0] >= 0)
       dup2(given[i][0], given[i][1]);

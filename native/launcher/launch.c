@@ -49,6 +49,8 @@ static void make_pair(int pair[2]) {
 
 static void make_network_descriptors(struct sandbox *sandbox) {
   sandbox->net_settings = sandbox->broker_pair[0] = sandbox->broker_pair[1] = sandbox->null;
+  sandbox->proxy_pair[0] = sandbox->proxy_pair[1] = sandbox->null;
+  if (has_proxy(sandbox)) make_pair(sandbox->proxy_pair);
   if (!sandbox->options.host_network) return;
   make_pair(sandbox->broker_pair);
   int settings = open("/proc/sys/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -101,6 +103,14 @@ static void drop_descriptors(const struct sandbox *sandbox) {
     close(sandbox->broker_pair[0]);
     /* In a preboot the broker is still to be started, when the memory of Node is gone: supervise.c. */
     if (preboot.become == NULL) close(sandbox->broker_pair[1]);
+  }
+  if (has_proxy(sandbox)) {
+    close(sandbox->proxy_pair[0]);
+    /* Likewise. */
+    if (preboot.become == NULL) {
+      close(sandbox->proxy_pair[1]);
+      close(FD_PROXY);
+    }
   }
   close(1);
   close(2);

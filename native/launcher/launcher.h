@@ -16,6 +16,7 @@
  *   8 9    the programs it was given by path: the zygote, and in the single-file build the addon
  *          (or /dev/null)
  *   10 11  what the Sentry counted and its profile (or /dev/null)
+ *   12     a socket with the configuration of the network proxy (or /dev/null)
  */
 #ifndef RUNTS_LAUNCHER_H
 #define RUNTS_LAUNCHER_H
@@ -36,7 +37,8 @@ enum {
   FD_ADDON = 9,
   FD_STATS = 10,
   FD_PROFILE = 11,
-  FD_GIVEN = 12
+  FD_PROXY = 12,
+  FD_GIVEN = 13
 };
 
 /*
@@ -122,6 +124,7 @@ struct options {
   int config_fd;         /* the Sentry's configuration, a memfd */
   int log_fd, strace_fd; /* or -1 */
   int stats_fd, profile_fd;
+  int proxy_fd;            /* the network proxy's configuration; or -1: there is none */
   int zygote_fd, addon_fd; /* opened early: the paths may be descriptors of the command line */
   long timeout_ms;         /* 0: none */
   int oom_margin;          /* by how much the oom_score_adj of guest processes is higher */
@@ -150,6 +153,7 @@ struct sandbox {
   int wake, page, page_read_only; /* stubs must not write the global page */
   int zygote_pair[2], gofer_pair[2];
   int broker_pair[2]; /* or /dev/null, where there is none */
+  int proxy_pair[2];  /* likewise */
   int cpuinfo, meminfo, null;
   int net_settings; /* or /dev/null */
   int links;        /* a network taken over, or /dev/null */
@@ -157,7 +161,7 @@ struct sandbox {
       [32]; /* the first and the last that may ping: only read in this user namespace are they right */
   struct tree trees[MAX_TREES];
   int tree_count;
-  pid_t sentry_pid, gofer_pid, broker_pid;
+  pid_t sentry_pid, gofer_pid, broker_pid, proxy_pid;
 };
 
 /* launch.c: all of it. Ends this process. */
@@ -299,6 +303,9 @@ int start_sealer(void);
 
 /* children.c */
 void start_children(struct sandbox *sandbox);
+/* The network proxy (native/proxy), where there is to be one. */
+bool has_proxy(const struct sandbox *sandbox);
+void start_proxy(struct sandbox *sandbox);
 /* From here on this process dies with the launcher, which holds the other side of `gate`. */
 void die_with_launcher(int gate);
 void reset_signals(void);

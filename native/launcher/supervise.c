@@ -61,6 +61,8 @@ static bool reap(struct sandbox *sandbox) {
       alive = false;
     } else if (pid == sandbox->broker_pid) {
       sandbox->broker_pid = 0; /* then nothing is made any more */
+    } else if (pid == sandbox->proxy_pid) {
+      sandbox->proxy_pid = 0; /* the Sentry notices, and goes on without a way out */
     } else if (pid == sandbox->gofer_pid) {
       sandbox->gofer_pid = 0;
       /* It ends well when the Sentry hung up: that one's end is the news, and comes at once. */
@@ -72,32 +74,45 @@ static bool reap(struct sandbox *sandbox) {
 }
 
 /*
- * Two pids, the broker's side of its socket pair, the page that is watched, and the terminal's
- * settings, as text.
+ * Two pids, the broker's and the proxy's side of their socket pairs, the page that is watched, and
+ * the terminal's settings, as text.
  */
 static void go_on_elsewhere(const struct sandbox *sandbox) {
   char text[64 + 2 * sizeof settings];
   const unsigned char *bytes = (const unsigned char *)&settings;
   int broker = has_broker(sandbox) ? sandbox->broker_pair[1] : -1;
+  int proxy = has_proxy(sandbox) ? sandbox->proxy_pair[1] : -1;
   int page = has_sentry(sandbox) ? sandbox->page : -1;
   if (broker >= 0) fcntl(broker, F_SETFD, 0);
   if (page >= 0) fcntl(page, F_SETFD, 0);
-  int used = snprintf(text, sizeof text, "%d,%d,%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid,
-                      broker, page);
+  if (proxy >= 0) {
+    fcntl(proxy, F_SETFD, 0);
+    fcntl(FD_PROXY, F_SETFD, 0);
+  }
+  int used = snprintf(text, sizeof text, "%d,%d,%d,%d,%d,", sandbox->sentry_pid, sandbox->gofer_pid,
+                      broker, proxy, page);
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "%02x", bytes[i]);
   }
   leave_preboot(OPTION_SUPERVISED, text);
 }
 
-static void resume_broker(struct sandbox *sandbox, int socket) {
-  if (socket < 0) return;
-  sandbox->broker_pair[1] = socket;
+static void resume_network(struct sandbox *sandbox, int broker, int proxy) {
+  if (broker < 0 && proxy < 0) return;
+  sandbox->broker_pair[1] = broker;
+  sandbox->proxy_pair[1] = proxy;
   sandbox->null = high(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
   find_identity(sandbox);
-  read_ping_groups(sandbox);
-  start_broker(sandbox);
-  close(socket);
+  if (broker >= 0) {
+    read_ping_groups(sandbox);
+    start_broker(sandbox);
+    close(broker);
+  }
+  if (proxy >= 0) {
+    start_proxy(sandbox);
+    close(proxy);
+    close(FD_PROXY);
+  }
   close(sandbox->null);
 }
 
@@ -110,13 +125,14 @@ void resume_supervision(struct options *options) {
   sandbox.sentry_pid = (pid_t)strtol(at, &at, 10);
   sandbox.gofer_pid = (pid_t)strtol(at + 1, &at, 10);
   int broker = (int)strtol(at + 1, &at, 10);
+  int proxy = (int)strtol(at + 1, &at, 10);
   sandbox.page = (int)strtol(at + 1, &at, 10);
   have_settings = at[1] != 0;
   for (size_t i = 0; have_settings && i < sizeof settings; i++) {
     if (sscanf(at + 1 + 2 * i, "%2x", &value) == 1) bytes[i] = (unsigned char)value;
   }
   report_open = true;
-  resume_broker(&sandbox, broker);
+  resume_network(&sandbox, broker, proxy);
   supervise(&sandbox);
 }
 

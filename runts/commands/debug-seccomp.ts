@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `runts debug seccomp`: the filters of a sandbox's processes, from the data they are compiled from.
 import { goferFilter } from '../../gofer/gofer-filter.ts';
+import { proxyFilter } from '../../native/proxy/proxy-filter.ts';
 import { describeFilter } from '../../native/seccomp/bpf.ts';
 import { stubFilter } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter } from '../../sentry/host/sentry-filter.ts';
@@ -15,6 +16,7 @@ export function printFilters(): void {
     sentryFilter(SAMPLE_DESCRIPTOR, 'host'),
     sentryFilter(SAMPLE_DESCRIPTOR, 'none', 'profile'),
     goferFilter({ writable: true, watches: true }),
+    proxyFilter,
     stubFilter(SAMPLE_BASE),
   ])
     process.stdout.write(`${describeFilter(filter)}\n\n`);

@@ -17,13 +17,14 @@ import { sentryCacheFile } from '../code-cache.ts';
 import { complain, describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
 import type { LaunchPlan } from '../launch.ts';
+import { type NetworkOptions, type NetworkPlan, planNetwork } from '../network/plan-network.ts';
 import { parseCount, parseId, parseSize, parseTime } from '../quantities.ts';
 import { hasShell } from '../shell.ts';
 import { wantsTerminal, windowSize } from '../terminal.ts';
 import { planMounts } from './do-mounts.ts';
 
 /** The options of `runts do`, in commander's form. */
-export interface DoOptions {
+export interface DoOptions extends NetworkOptions {
   readonly root: string;
   readonly volume: readonly string[];
   readonly tmpfs: readonly string[];
@@ -35,7 +36,6 @@ export interface DoOptions {
   readonly memory?: string;
   readonly pids?: string;
   readonly timeout?: string;
-  readonly network: string;
   readonly platform: string;
   /** The empty string where no file is named. */
   readonly strace?: string;
@@ -58,7 +58,8 @@ export async function planDo(command: readonly string[], options: DoOptions): Pr
     throw new Failure('RUNTS_E_USAGE', "do: no command given; 'runts help do' tells how");
   if (command[0] === '') throw new Failure('RUNTS_E_USAGE', 'do: the name of the command is empty');
   const { mounts, attach } = planMounts(options);
-  const config = planConfig(command, options, mounts);
+  const network = planNetwork(options);
+  const config = planConfig(command, options, [...mounts, ...network.mounts], network);
   const timeoutMs = options.timeout === undefined ? 0 : parseTime(options.timeout, '--timeout');
   const logFd = openLog(options);
   const straceFd = openStrace(options.strace);
@@ -76,6 +77,7 @@ export async function planDo(command: readonly string[], options: DoOptions): Pr
     straceFd,
     statsFd,
     profileFd,
+    proxyFd: network.proxyFd,
     timeoutMs,
   };
 }
@@ -84,17 +86,12 @@ function planConfig(
   command: readonly string[],
   options: DoOptions,
   mounts: readonly MountConfig[],
+  { network, published }: NetworkPlan,
 ): SandboxConfig {
   if (options.platform !== 'systrap')
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
       `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
-    );
-  const { network } = options;
-  if (network !== 'none' && network !== 'host' && network !== 'sandbox')
-    throw new Failure(
-      'RUNTS_E_NOT_SUPPORTED',
-      `--network: '${network}' is not supported yet; use none, host or sandbox`,
     );
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
     throw new Failure(
@@ -130,6 +127,7 @@ function planConfig(
     patching: options.patching,
     hostFutexes: options.hostFutexes,
     network,
+    published,
     networkSettings: [],
     writeCodeCache: sentryCacheFile() !== undefined,
     stats: options.stats !== undefined,

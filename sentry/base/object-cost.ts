@@ -19,6 +19,11 @@ export const OBJECT_COST = {
   textFile: 1536,
   /** The price of a socket beside that of its open file description. */
   socket: 2048,
+  /**
+   * A connection that the network proxy carries: its buffers there (two of 32 KiB), and what the host
+   * holds of the stream between.
+   */
+  proxiedStream: 98_304,
   /** A name in the snapshot that an open directory is read from. */
   listedName: 96,
   /** An entry of a poll(2) or select(2) that sleeps. */

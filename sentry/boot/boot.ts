@@ -30,9 +30,7 @@ import { type Machine, readMachine } from '../host/machine.ts';
 import { sentryFilter } from '../host/sentry-filter.ts';
 import { noLimits } from '../kernel/allowance.ts';
 import { Kernel, type KernelOptions } from '../kernel/kernel.ts';
-import type { Network } from '../kernel/network.ts';
 import { TurnMeter } from '../kernel/turn-meter.ts';
-import { newLoopbackNetwork } from '../net/inet/loopback-network.ts';
 import type { Platform } from '../platform/platform.ts';
 import { dispatcher, type SyscallTracer, tracingDispatcher } from '../syscalls/dispatch.ts';
 import { newPidfd } from '../syscalls/pidfd.ts';
@@ -47,6 +45,7 @@ import { ProcessControl } from './process-control.ts';
 import { takeSandboxNetwork } from './sandbox-network.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
+import { closedNetwork, joinUserNetwork, type ToldNetwork } from './user-network.ts';
 
 /** The part of V8's heap that objects of guests may have: the collector needs the rest. */
 const HEAP_FOR_OBJECTS = 0.6;
@@ -86,7 +85,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   const platform = newPlatform(clock, trim, measurement, config);
   timeline.mark('platform');
   let control: ProcessControl | undefined;
-  const kernel = newKernel(config, machine, connections, {
+  const { kernel, lastWords } = newKernel(config, machine, connections, {
     platform,
     clock,
     measurement,
@@ -131,6 +130,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       const status = kernel.run();
       endNetwork(kernel);
       main.streams.flush();
+      for (const text of lastWords()) channel.send(eventLine({ type: 'warning', text }));
       endProfile?.();
       measurement?.end(config.stats ? 'everything' : 'shares');
       if (kernel.turns !== undefined) log('info', `turns ${JSON.stringify(kernel.turns.counts())}`);
@@ -192,7 +192,7 @@ function newKernel(
   machine: Machine,
   { log, newTracer, channel }: Connections,
   { platform, clock, measurement, mainStopped, ownMemory }: HostParts,
-): Kernel {
+): { readonly kernel: Kernel; readonly lastWords: ToldNetwork['lastWords'] } {
   const settings = new Settings();
   const timers = new TimerQueue();
   const tracer = newTracer?.(() => {
@@ -206,7 +206,18 @@ function newKernel(
     limitBytes: machine.memoryBytes,
     objectLimitBytes: getHeapStatistics().heap_size_limit * HEAP_FOR_OBJECTS,
   });
-  return new Kernel({
+  const tell = config.container.isInit
+    ? (): void => undefined
+    : (text: string) => channel.send(eventLine({ type: 'warning', text }));
+  const { network, lastWords } = newNetwork(config, {
+    platform,
+    clock,
+    settings,
+    memory,
+    timers,
+    tell,
+  });
+  const kernel = new Kernel({
     clock,
     platform,
     memoryBytes,
@@ -215,9 +226,7 @@ function newKernel(
     cpuCount: machine.cpuCount,
     log,
     turns: config.turns ? newTurnMeter(platform) : undefined,
-    tell: config.container.isInit
-      ? () => undefined
-      : (text) => channel.send(eventLine({ type: 'warning', text })),
+    tell,
     observer: tracer,
     watchesCalls: tracer !== undefined || measurement !== undefined,
     dispatch: measurement === undefined ? dispatch : measurement.counting(dispatch),
@@ -228,12 +237,48 @@ function newKernel(
     },
     randomFill: (bytes) => void native.getRandom(bytes),
     newPidfd,
-    network: newNetwork(config, { platform, clock, settings, memory, timers }),
+    network,
     settings,
     timers,
     mainHasShell: config.hasShell,
     mainStopped,
   });
+  return { kernel, lastWords };
+}
+
+interface NetworkParts {
+  readonly platform: Platform;
+  readonly clock: SystrapClock;
+  readonly settings: Settings;
+  readonly memory: MemoryAccount;
+  readonly timers: TimerQueue;
+  readonly tell: (text: string) => void;
+}
+
+function newNetwork(config: SandboxConfig, parts: NetworkParts): ToldNetwork {
+  const { platform, clock, settings, memory, timers, tell } = parts;
+  switch (config.network) {
+    case 'host':
+      return {
+        network: joinHostNetwork(platform, clock, settings, config.networkSettings),
+        lastWords: () => [],
+      };
+    case 'user':
+      return joinUserNetwork(platform, memory, settings, config);
+    case 'sandbox':
+      return {
+        network: takeSandboxNetwork({
+          platform,
+          timers,
+          nowNs: () => clock.monotonicNs(),
+          randomFill: (bytes) => void native.getRandom(bytes),
+          account: memory,
+        }),
+        lastWords: () => [],
+      };
+    case 'none':
+      return closedNetwork(tell);
+  }
 }
 
 /** So long the last words of programs may take; who does not listen gets a reset. */
@@ -244,32 +289,6 @@ function endNetwork(kernel: Kernel): void {
   if (leftover === undefined) return;
   kernel.linger(() => leftover.areSending(), LAST_WORDS_NS);
   leftover.abandon();
-}
-
-interface NetworkNeeds {
-  readonly platform: Platform;
-  readonly clock: SystrapClock;
-  readonly settings: Settings;
-  readonly memory: MemoryAccount;
-  readonly timers: TimerQueue;
-}
-
-function newNetwork(config: SandboxConfig, needs: NetworkNeeds): Network {
-  const { platform, clock, settings, memory, timers } = needs;
-  switch (config.network) {
-    case 'host':
-      return joinHostNetwork(platform, clock, settings, config.networkSettings);
-    case 'sandbox':
-      return takeSandboxNetwork({
-        platform,
-        timers,
-        nowNs: () => clock.monotonicNs(),
-        randomFill: (bytes) => void native.getRandom(bytes),
-        account: memory,
-      });
-    default:
-      return newLoopbackNetwork();
-  }
 }
 
 function newTurnMeter(platform: Platform): TurnMeter {
@@ -291,7 +310,7 @@ function confine(config: SandboxConfig, procFd: number): void {
     : installFilter(
         sentryFilter(
           procFd,
-          config.network === 'host' ? 'host' : 'none',
+          config.network === 'sandbox' ? 'none' : config.network,
           config.profile ? 'profile' : 'no profile',
         ),
         config.seccomp,

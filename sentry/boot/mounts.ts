@@ -5,7 +5,12 @@ import { allCapabilities } from '../../abi/capability.ts';
 import { isErrno } from '../../abi/errno.ts';
 import { MS_RDONLY, MS_RELATIME } from '../../abi/fs.ts';
 import { S_IFDIR } from '../../abi/stat.ts';
-import type { ContainerConfig, MountConfig, VolumeConfig } from '../../protocol/boot-config.ts';
+import type {
+  ContainerConfig,
+  MountConfig,
+  TextConfig,
+  VolumeConfig,
+} from '../../protocol/boot-config.ts';
 import type { IdRanges } from '../../protocol/id-ranges.ts';
 import type { Clock } from '../base/clock.ts';
 import type { MemoryAccount } from '../base/memory-account.ts';
@@ -40,6 +45,7 @@ import { ensurePath, place } from './mount-points.ts';
 import { maskPaths, restrictPaths } from './restricted-paths.ts';
 import { failureOf } from './start-failure.ts';
 import { applySysctls } from './sysctls.ts';
+import { textMount } from './text-file.ts';
 
 export interface GuestMounts {
   readonly namespace: MountNamespace;
@@ -207,12 +213,14 @@ class Builder {
   #mountOf(config: MountConfig): Mount {
     const { flags, source, data } = config;
     if (config.kind === 'volume') return this.#volume(config);
+    if (config.kind === 'text')
+      return textMount(config.text, flags, this.#parts.kernel.clock, this.caller);
     const filesystem = this.#fileSystem(config);
     if (config.kind === 'tmpfs' && config.copyUp) copyInto(filesystem, config.target, this.caller);
     return new Mount(filesystem, { flags, source, data });
   }
 
-  #fileSystem(config: Exclude<MountConfig, VolumeConfig>): FileSystem {
+  #fileSystem(config: Exclude<MountConfig, VolumeConfig | TextConfig>): FileSystem {
     const { kernel, machine } = this.#parts;
     const { clock } = kernel;
     switch (config.kind) {

@@ -22,7 +22,7 @@ const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
 /** `procFd` is the directory /proc/self/fd (native.reopen). */
 export function sentryFilter(
   procFd: number,
-  network: 'none' | 'host',
+  network: 'none' | 'host' | 'user',
   profile: 'no profile' | 'profile' = 'no profile',
 ): FilterSpec {
   const more = [

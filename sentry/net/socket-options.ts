@@ -2,6 +2,7 @@
 // Options of level SOL_SOCKET (socket(7)): those that are kept as values. What depends on the
 // protocol (SO_TYPE, SO_ERROR, SO_PEERCRED) is in syscalls/socket-options.ts.
 import type { Settings } from '../base/settings.ts';
+import type { SocketFilter } from './socket-filter.ts';
 
 /** net.core.wmem_default of Linux, where no setting says otherwise. */
 export const defaultBufferBytes = 212_992;
@@ -30,8 +31,14 @@ export class SocketOptions {
   dontRoute = false;
   debug = false;
   noCheck = false;
-  timestamp = false;
-  timestampNs = false;
+  /** The SO_TIMESTAMP* option that is on; 0 for none. */
+  stamp = 0;
+  /** SO_BINDTODEVICE: 'lo', or '' for any interface. */
+  boundDevice = '';
+  /** SO_ATTACH_FILTER. */
+  filter: SocketFilter | undefined = undefined;
+  /** Options of common-options.ts that were set. */
+  #numbers: Map<number, number> | undefined;
   priority = 0;
   mark = 0;
   lingerOn = false;
@@ -55,6 +62,21 @@ export class SocketOptions {
     this.isReceiveBufferSet = true;
   }
 
+  /** The value of an option of common-options.ts, or what an untouched socket has. */
+  number(name: number, initial: number): number {
+    return this.#numbers?.get(name) ?? initial;
+  }
+
+  setNumber(name: number, value: number): void {
+    this.#numbers ??= new Map();
+    this.#numbers.set(name, value);
+  }
+
+  /** A receiver is to be told of more than bytes and sender. */
+  asksForMessages(): boolean {
+    return this.stamp !== 0 || this.#numbers !== undefined;
+  }
+
   /** For an accepted socket: inherits what a Linux child socket does. */
   copyTo(child: SocketOptions): void {
     child.sendBufferBytes = this.sendBufferBytes;
@@ -75,8 +97,10 @@ export class SocketOptions {
     child.broadcast = this.broadcast;
     child.dontRoute = this.dontRoute;
     child.debug = this.debug;
-    child.timestamp = this.timestamp;
-    child.timestampNs = this.timestampNs;
+    child.stamp = this.stamp;
+    child.boundDevice = this.boundDevice;
+    child.filter = this.filter;
+    if (this.#numbers !== undefined) child.#numbers = new Map(this.#numbers);
   }
 }
 

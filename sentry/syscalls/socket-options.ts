@@ -15,10 +15,12 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import * as so from '../../abi/socket.ts';
-import { getI64, setI64 } from '../../abi/time.ts';
+import { getI64, getU64, setI64 } from '../../abi/time.ts';
 import type { Task } from '../kernel/task.ts';
+import { bindToDevice, getCommonNumber, setCommonNumber } from '../net/common-options.ts';
 import { shownCredentials, shownGroups } from '../net/peer-credentials.ts';
 import type { Socket } from '../net/socket.ts';
+import { parseFilter } from '../net/socket-filter.ts';
 import type { SocketOptions } from '../net/socket-options.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
@@ -43,8 +45,6 @@ const booleans: Readonly<Record<number, BooleanOption>> = {
   [so.SO_NO_CHECK]: 'noCheck',
   [so.SO_PASSCRED]: 'passCredentials',
   [so.SO_PASSSEC]: 'passSecurity',
-  [so.SO_TIMESTAMP]: 'timestamp',
-  [so.SO_TIMESTAMPNS]: 'timestampNs',
 };
 
 export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
@@ -64,8 +64,11 @@ export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
 function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array): SysResult {
   const view = new DataView(value.buffer);
   const options = socket.options;
-  if (name === so.SO_RCVTIMEO || name === so.SO_SNDTIMEO) return setTimeout(options, name, view);
+  if (timeouts.has(name)) return setTimeout(options, name, view);
   if (name === so.SO_LINGER) return setLinger(options, view);
+  const mayChangeNetwork = isCapable(task.credentials, CAP_NET_ADMIN);
+  if (name === so.SO_BINDTODEVICE) return bindToDevice(options, value, mayChangeNetwork);
+  if (name === so.SO_ATTACH_FILTER) return attachFilter(task, options, view);
   if (value.length < 4) return EINVAL;
   const number = view.getInt32(0, true);
   const flag = booleans[name];
@@ -100,20 +103,39 @@ function setCommon(task: Task, socket: Socket, name: number, value: Uint8Array):
       if (!privileged) return EPERM;
       options.mark = number;
       return 0;
-    case so.SO_TYPE:
-    case so.SO_PROTOCOL:
-    case so.SO_DOMAIN:
-    case so.SO_ERROR:
-    case so.SO_ACCEPTCONN:
-      return ENOPROTOOPT;
+    case so.SO_MAX_PACING_RATE:
+      options.setNumber(name, number);
+      return 0;
     default:
-      return ENOPROTOOPT;
+      return setCommonNumber(options, name, number, privileged) ?? ENOPROTOOPT;
   }
 }
 
 /** Returns the largest size that a buffer may be set to, before it is doubled. */
 function bufferLimit(task: Task, isForced: boolean, setting: 'rmem_max' | 'wmem_max'): number {
   return isForced ? Number.POSITIVE_INFINITY : task.kernel.settings.number(`net.core.${setting}`);
+}
+
+const timeouts: ReadonlySet<number> = new Set([
+  so.SO_RCVTIMEO,
+  so.SO_SNDTIMEO,
+  so.SO_RCVTIMEO_NEW,
+  so.SO_SNDTIMEO_NEW,
+]);
+
+/** struct sock_fprog: how many instructions, and where they are. */
+function attachFilter(task: Task, options: SocketOptions, view: DataView): SysResult {
+  if (view.byteLength !== 16) return EINVAL;
+  if (options.number(so.SO_LOCK_FILTER, 0) !== 0) return EPERM;
+  const count = view.getUint16(0, true);
+  if (count === 0 || count > 4096) return EINVAL;
+  const bytes = new Uint8Array(count * 8);
+  const copied = task.memory.read(getU64(view, 8), bytes);
+  if (isErrno(copied)) return copied;
+  const filter = parseFilter(bytes);
+  if (isErrno(filter)) return filter;
+  options.filter = filter;
+  return 0;
 }
 
 function setTimeout(options: SocketOptions, name: number, view: DataView): SysResult {
@@ -124,7 +146,7 @@ function setTimeout(options: SocketOptions, name: number, view: DataView): SysRe
   // A negative time is over at once (sock_set_timeout); only zero means to wait for ever.
   const ns = Math.max(seconds, -1) * 1e9 + microseconds * 1000;
   const timeoutNs = ns === 0 ? Number.POSITIVE_INFINITY : Math.max(ns, 0);
-  if (name === so.SO_RCVTIMEO) options.receiveTimeoutNs = timeoutNs;
+  if (name === so.SO_RCVTIMEO || name === so.SO_RCVTIMEO_NEW) options.receiveTimeoutNs = timeoutNs;
   else options.sendTimeoutNs = timeoutNs;
   return 0;
 }
@@ -192,17 +214,37 @@ function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array>
     case so.SO_LINGER:
       return ints(options.lingerOn ? 1 : 0, options.lingerSeconds);
     case so.SO_RCVTIMEO:
+    case so.SO_RCVTIMEO_NEW:
       return timeval(options.receiveTimeoutNs);
     case so.SO_SNDTIMEO:
+    case so.SO_SNDTIMEO_NEW:
       return timeval(options.sendTimeoutNs);
+    case so.SO_BINDTODEVICE:
+      return new TextEncoder().encode(options.boundDevice === '' ? '' : `${options.boundDevice}\0`);
+    case so.SO_MAX_PACING_RATE:
+      return ints(options.number(name, -1), -1);
+    case so.SO_COOKIE:
+      return ints(socket.node.ino, 0);
+    case so.SO_NETNS_COOKIE:
+      return ints(1, 0);
+    case so.SO_INCOMING_NAPI_ID:
+      return ints(0);
+    case so.SO_BPF_EXTENSIONS:
+      return ints(64);
+    case so.SO_MEMINFO:
+      return ints(0, options.receiveBufferBytes, 0, options.sendBufferBytes, 0, 0, 0, 0, 0);
+    case so.SO_PEERNAME:
+      return socket.peerAddress();
     case so.SO_PEERCRED:
       return peerCredentials(task, socket);
     case so.SO_PEERGROUPS: {
       const groups = shownGroups(task, socket);
       return groups === undefined ? ENODATA : ints(...groups);
     }
-    default:
-      return ENOPROTOOPT;
+    default: {
+      const number = getCommonNumber(options, name);
+      return number === undefined ? ENOPROTOOPT : ints(number);
+    }
   }
 }
 

@@ -97,6 +97,7 @@ static int is_spared(long nr) {
     case SYS_rt_sigqueueinfo:
     case SYS_rt_tgsigqueueinfo:
     case SYS_pidfd_send_signal:
+    case SYS_prlimit64:  // RLIMIT_CPU of another would end it after a while.
     case SYS_process_vm_writev:
     case SYS_ptrace:
     case SYS_setuid:

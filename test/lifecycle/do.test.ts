@@ -337,7 +337,7 @@ describe('bad input is one line and an exit code', () => {
     [['do', '--', ''], /command is empty/],
     [['do', '-t', 'true'], /not a terminal/],
     [['do', '--env', '=x', 'true'], /NAME=VALUE/],
-    [['do', '-p', '80:80', 'true'], /unknown option '-p'; .*--network host/],
+    [['do', '-p', '80:80', 'true'], /--publish wants --network user/],
     [['do', '--ro-bind', '/a', '/b', 'true'], /unknown option '--ro-bind'; use --volume/],
     [['help', 'nosuch'], /no command 'nosuch'/],
     [['help', 'debug', 'nosuch'], /no command 'debug nosuch'/],

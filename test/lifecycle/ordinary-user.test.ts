@@ -56,6 +56,15 @@ describe('an ordinary user', () => {
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
     expect(stdout).toMatch(/^(do-\d+\n)*$/);
   });
+  it('reaches the network, and is reached, by --network user', async () => {
+    const script = `python3 -c "
+import socket
+l=socket.create_server(('',8000)); c=socket.create_connection(('10.0.2.2',18061)); p,who=l.accept()
+c.sendall(b'hello'); print(p.recv(9).decode(), who[0])"`;
+    const flags = ['--network', 'user', '--allow-net', 'host:18061', '-p', '18061:8000'];
+    const { stdout, stderr } = await inSandbox(script, ...flags);
+    expect({ stdout, stderr }).toEqual({ stdout: 'hello 10.0.2.2\n', stderr: '' });
+  });
   it('sees the sandbox’s kernel', async () => {
     expect((await inSandbox('uname -sn')).stdout).toBe('Linux runts\n');
   });

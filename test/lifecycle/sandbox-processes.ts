@@ -7,6 +7,8 @@ export interface SandboxProcesses {
   readonly launcher: number;
   readonly gofer: number;
   readonly sentry: number;
+  /** The network proxy, where there is one. */
+  readonly proxy: number | undefined;
   readonly zygote: number;
   readonly stubs: readonly number[];
 }
@@ -19,10 +21,11 @@ export function sandboxProcesses(cli: number): SandboxProcesses | undefined {
   const pair = children.get(launcher) ?? [];
   const gofer = pair.find((pid) => commandLine(pid).startsWith('runts-gofer'));
   const sentry = pair.find((pid) => commandLine(pid).startsWith('runts-sentry'));
+  const proxy = pair.find((pid) => status(pid, 'Name') === 'runts-proxy');
   if (gofer === undefined || sentry === undefined) return undefined;
   // The zygote is older than the stubs it makes.
   const [zygote, ...stubs] = childrenByAge(sentry).filter((pid) => processState(pid) !== 'Z');
-  return zygote === undefined ? undefined : { cli, launcher, gofer, sentry, zygote, stubs };
+  return zygote === undefined ? undefined : { cli, launcher, gofer, sentry, proxy, zygote, stubs };
 }
 
 export function everyProcess(of: SandboxProcesses): number[] {

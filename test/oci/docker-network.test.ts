@@ -100,7 +100,7 @@ scriptCases('docker-network-sandbox', [
   own(
     'the address, the route and the name of the interface',
     `bridge 10.219.$((RANDOM % 100 * 2 + (\${#RT} > 4))).0/24
-     net_run --network "$C" local/busybox sh -c 'ip -o -4 addr show eth0 | grep -c "inet 10.219.*/24"; ip route | grep -c "default via 10.219.*dev eth0"; ls /sys/class/net | grep -v "^bonding" | sort | tr "\\n" " "; grep -c eth0: /proc/net/dev'`,
+     net_run --network "$C" local/busybox sh -c 'ip -o -4 addr show eth0 | grep -c "inet 10.219.*/24"; ip route | grep -c "default via 10.219.*dev eth0"; ls /sys/class/net | grep -x "eth0\\\\|lo" | sort | tr "\\n" " "; grep -c eth0: /proc/net/dev'`,
     '1\n1\neth0 lo 1',
   ),
   own(

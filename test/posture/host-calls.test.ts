@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { goferFilter as goferFilterFor } from '../../gofer/gofer-filter.ts';
+import { proxyFilter } from '../../native/proxy/proxy-filter.ts';
 import { countCalls, type FilterSpec } from '../../native/seccomp/bpf.ts';
 import { stubFilter as stubFilterAt } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter as sentryFilterFor } from '../../sentry/host/sentry-filter.ts';
@@ -47,6 +48,25 @@ print(socket.getaddrinfo('localhost',80), socket.if_nameindex())
 "; ip addr; ip route; cat /proc/net/tcp /sys/class/net/lo/mtu; curl -s http://127.0.0.1:1/; :`,
 };
 
+/**
+ * With --network user and 18071 of the host published to 8000, 18072 to 5300 over UDP: what leaves comes
+ * back there.
+ */
+const userPrograms: Readonly<Record<string, string>> = {
+  'a way out': `python3 -c "
+import socket
+l=socket.create_server(('',8000)); u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.bind(('',5300))
+c=socket.create_connection(('10.0.2.2',18071)); p,_=l.accept(); c.sendall(b'x'*300000); c.shutdown(socket.SHUT_WR)
+while p.recv(65536): pass
+p.close(); print(c.recv(1))
+d=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); d.sendto(b'x',('10.0.2.2',18072)); m,a=u.recvfrom(9); u.sendto(m,a); print(d.recv(9))
+r=socket.create_connection(('10.0.2.2',18071)); q,_=l.accept(); r.send(b'x'); q.close()
+n=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); n.sendto(b'ab'+bytes([1,0,0,1,0,0,0,0,0,0,1,97,4,116,101,115,116,0,0,1,0,1]),('10.0.2.3',53))
+i=socket.socket(socket.AF_INET,socket.SOCK_DGRAM,socket.IPPROTO_ICMP); i.sendto(bytes([8,0,0,0,0,0,0,1]),('10.0.2.2',0))
+print(socket.socket().connect_ex(('169.254.169.254',80)), socket.socket().connect_ex(('10.0.2.2',1)))
+"; sleep 0.2`,
+};
+
 /** With a directory of the host at /v: looked at often enough that it is watched, and changed. */
 const volumePrograms: Readonly<Record<string, string>> = {
   'files of a volume':
@@ -61,6 +81,7 @@ const profilePrograms: Readonly<Record<string, string>> = {
 const cases = [
   ...Object.entries(programs).map(([name, script]) => ({ name, script, more: 'none' })),
   ...Object.entries(networkPrograms).map(([name, script]) => ({ name, script, more: 'network' })),
+  ...Object.entries(userPrograms).map(([name, script]) => ({ name, script, more: 'user' })),
   ...Object.entries(volumePrograms).map(([name, script]) => ({ name, script, more: 'volume' })),
   ...Object.entries(profilePrograms).map(([name, script]) => ({ name, script, more: 'profile' })),
 ];
@@ -68,6 +89,7 @@ const cases = [
 const lists: Readonly<Record<Role, FilterSpec | undefined>> = {
   sentry: sentryFilter,
   gofer: goferFilterFor({ writable: false, watches: false }),
+  proxy: proxyFilter,
   stub: stubFilter,
   other: undefined,
 };
@@ -84,6 +106,8 @@ describe('lists', () => {
     expect(countCalls(networkFilter)).toBe(countCalls(sentryFilter) + 5);
     expect(countCalls(goferFilter)).toBeLessThanOrEqual(49);
     expect(countCalls(stubFilter)).toBeLessThanOrEqual(14);
+    expect(countCalls(proxyFilter)).toBeLessThanOrEqual(30);
+    expect(sentryFilterFor(30, 'user').rows).toEqual(sentryFilter.rows);
   });
 
   it('have more for a profile only: the end of a thread, and the action of SIGPROF alone', () => {
@@ -96,7 +120,7 @@ describe('lists', () => {
   });
 
   it('give a reason for each entry, and name it once', () => {
-    for (const { rows } of [networkFilter, profileFilter, goferFilter, stubFilter]) {
+    for (const { rows } of [networkFilter, profileFilter, goferFilter, proxyFilter, stubFilter]) {
       for (const row of rows) expect(row.why.length, row.name).toBeGreaterThan(3);
     }
   });
@@ -107,8 +131,10 @@ describe('strace sees nothing outside the lists', () => {
     it(name, () => {
       const folder = mkdtempSync(join(tmpdir(), 'runts-strace-'));
       const file = join(folder, 'log');
-      const network = more === 'network' ? 'host' : 'none';
+      const network = { network: 'host', user: 'user' }[more] ?? 'none';
       const options = ['--network', network];
+      if (more === 'user')
+        options.push('--allow-net', 'host,a.test', '-p', '18071:8000', '-p', '18072:5300/udp');
       if (more === 'volume') {
         mkdirSync(join(folder, 'v'));
         options.push('--volume', `${join(folder, 'v')}:/v`);
@@ -126,8 +152,10 @@ describe('strace sees nothing outside the lists', () => {
       const log = readFileSync(file, 'latin1');
       const calls = callsByProcess(log);
       rmSync(folder, { recursive: true });
-      expect(run.stderr).toBe(run.stderr.replace(/^runts:.*$/m, ''));
-      for (const role of ['sentry', 'gofer', 'stub'] as const) {
+      const said = run.stderr.replaceAll(/^runts: network: refused .*\n/gm, '');
+      expect(said).toBe(said.replace(/^runts:.*$/m, ''));
+      const roles = ['sentry', 'gofer', 'stub', ...(more === 'user' ? ['proxy'] : [])] as Role[];
+      for (const role of roles) {
         const list = listFor(role, more);
         const allowed = new Set(list?.rows.map((row) => row.name));
         const outside = [...(calls.get(role) ?? [])].filter((call) => !allowed.has(call));

@@ -196,6 +196,58 @@ describe('with the network of the host', () => {
   });
 });
 
+describe('with --network user', () => {
+  let user: Running & { readonly processes: SandboxProcesses };
+  let proxy: number;
+  beforeAll(async () => {
+    const started = await startSleeper(['--network', 'user']);
+    const found = await until(() => {
+      const now = sandboxProcesses(started.child.pid as number);
+      return now?.proxy !== undefined && status(now.proxy, 'Seccomp') === '2' ? now : undefined;
+    });
+    user = { ...started, processes: found };
+    proxy = found.proxy as number;
+  });
+  afterAll(async () => {
+    user.child.kill('SIGKILL');
+    await user.finished;
+  });
+
+  it('only the network proxy is in the network of the caller, and in no other namespace of it', () => {
+    const { sentry, gofer, zygote, stubs } = user.processes;
+    for (const kind of kinds) {
+      const own = namespace(process.pid, kind);
+      if (kind === 'net') expect(namespace(proxy, kind)).toBe(own);
+      else expect(namespace(proxy, kind), kind).not.toBe(own);
+      for (const pid of [sentry, gofer, zygote, ...stubs])
+        expect(namespace(pid, kind)).not.toBe(own);
+    }
+  });
+
+  it('the proxy is nobody, without capabilities, and confined', () => {
+    const id = asRoot ? '65534' : String(process.geteuid?.());
+    expect(status(proxy, 'Uid')).toBe([id, id, id, id].join('\t'));
+    for (const set of capabilitySets) expect(status(proxy, set)).toBe(NO_CAPABILITIES);
+    expect(status(proxy, 'NoNewPrivs')).toBe('1');
+    expect(status(proxy, 'Seccomp')).toBe('2');
+  });
+
+  it.runIf(asRoot)('the proxy sees no file, and holds sockets and what waits for them', () => {
+    expect(readdirSync(`/proc/${proxy}/root/`)).toEqual([]);
+    expect(mountLines(proxy)).toHaveLength(1);
+    for (const [fd, target] of descriptors(proxy))
+      expect(target, String(fd)).toMatch(/^socket:|^anon_inode:\[eventpoll\]$|^\/dev\/null$/);
+  });
+
+  it.runIf(asRoot)('the Sentry holds nothing more but its socket to the proxy', () => {
+    for (const [fd, target] of descriptors(user.processes.sentry)) {
+      expect(target, String(fd)).toMatch(
+        /^(socket|pipe):|^anon_inode:|^\/memfd:|^\/1\/fd$|^\/dev\/null$|^\/0\/(usr|etc|lib)\/\S*$/,
+      );
+    }
+  });
+});
+
 function mountLines(pid: number): string[] {
   return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
 }

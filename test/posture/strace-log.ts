@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the log of `strace -f -i`: which process made which host calls after it had confined itself.
 
-export type Role = 'sentry' | 'gofer' | 'stub' | 'other';
+export type Role = 'sentry' | 'gofer' | 'proxy' | 'stub' | 'other';
 
 /** Below this are the guest's own instructions; their calls are trapped and never reach the host. */
 const STUB_RANGE = 0x7fc000000000;
@@ -49,8 +49,8 @@ function follow(
     if (role === 'zygote') process.role = 'stub';
     else if (role !== undefined) process.role = role as Role;
   } else if (name === 'prctl') {
-    // A preboot is not executed: native/preboot.
-    const role = /^PR_SET_NAME, "runts-(sentry|gofer)"/.exec(rest)?.[1];
+    // Neither a preboot (native/preboot) nor the network proxy is executed.
+    const role = /^PR_SET_NAME, "runts-(sentry|gofer|proxy)"/.exec(rest)?.[1];
     if (role !== undefined) process.role = role as Role;
   } else if (isInstallation(name, rest)) {
     process.confined = true;

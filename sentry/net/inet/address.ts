@@ -69,6 +69,9 @@ export function encodeInetAddress(endpoint: Endpoint, domain: number): Uint8Arra
   return bytes;
 }
 
+/** The IPv6 address that stands for an IPv4 one. */
+export const mapped = (ip: IpAddress): IpAddress => mappedPrefix + ip;
+
 function unmapped(ip: IpAddress): IpAddress {
   return ip.startsWith(mappedPrefix) ? ip.slice(mappedPrefix.length) : ip;
 }
@@ -86,7 +89,8 @@ function setBytes(bytes: Uint8Array, at: number, text: string): void {
   for (let index = 0; index < text.length; index += 1) bytes[at + index] = text.charCodeAt(index);
 }
 
-function latin1(bytes: Uint8Array): string {
+/** The bytes as a byte string. */
+export function latin1(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;

@@ -6,7 +6,7 @@ import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
 import { listInetSockets } from './socket-tables.ts';
-import { noWayOut } from './way-out.ts';
+import { noWayOut, type WayOut } from './way-out.ts';
 
 const loopback: NetworkInterface = {
   name: 'lo',
@@ -24,8 +24,7 @@ const loopback: NetworkInterface = {
   counters: new Map(),
 };
 
-export function newLoopbackNetwork(): Network {
-  const wayOut = noWayOut();
+export function newLoopbackNetwork(wayOut: WayOut = noWayOut()): Network {
   return {
     newSocket: (task, domain, type, protocol, flags) =>
       newLoopbackSocket(task, domain, type, protocol, flags, wayOut),

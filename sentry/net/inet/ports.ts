@@ -136,7 +136,8 @@ export function bestUser<User extends PortUser>(
     bestScore = Math.max(bestScore, score);
   }
   const group = best.filter((user) => user.mayShareByReusePort);
-  if (group.length < 2) return best[0];
+  // Of several that have the address by SO_REUSEADDR the last one gets what comes.
+  if (group.length < 2) return best.at(-1);
   return group[hashOf(`${to.ip}:${to.port}:${from.ip}:${from.port}`) % group.length];
 }
 

@@ -53,6 +53,7 @@ import {
 } from '../socket.ts';
 import { anyOf, type Endpoint, isAny } from './address.ts';
 import { inetStack } from './inet-stack.ts';
+import { streamMembership } from './memberships.ts';
 import { accepts, bestUser, type PortTable, type PortUser } from './ports.ts';
 import { synHeaders } from './saved-syn.ts';
 import { everything, readable, TcpConnection, writable } from './tcp-connection.ts';
@@ -539,7 +540,8 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     value: Uint8Array,
     caller: SocketCaller,
   ): SysResult {
-    if (level !== SOL_TCP) return super.setOption(level, name, value, caller);
+    if (level !== SOL_TCP)
+      return streamMembership(level, name, value) ?? super.setOption(level, name, value, caller);
     const { state } = this.connection;
     const set =
       this.#tcp.set(name, value, state, this.kernel.settings) ??
