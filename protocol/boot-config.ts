@@ -248,6 +248,8 @@ export interface SandboxConfig {
   readonly platform: 'systrap';
   /** Rewrite system call instructions of guests that trap often. */
   readonly patching: boolean;
+  /** Arguments of calls are copied by the stubs, into the mailbox. */
+  readonly windows: boolean;
   /** Guest threads wait and wake on private futexes without the Sentry. */
   readonly hostFutexes: boolean;
   /**

@@ -40,6 +40,12 @@ export const EVENT_OPERATIONS_DONE = 5;
 export const EVENT_READY = 6;
 /** A system call like EVENT_SYSCALL, from a site that was patched: no signal frame stands behind it. */
 export const EVENT_CALL = 8;
+/**
+ * A bit of EVENT_SYSCALL and EVENT_CALL. The window holds a copy of in_bytes of guest memory from
+ * in_addr. The out_bytes from out_addr can be written: what the Sentry writes there may stand in the
+ * window from WINDOW_OUT on, and ORDER_COPY has the stub copy it.
+ */
+export const EVENT_WINDOW = 16;
 /** child_id: host id of the child or -errno (in EVENT_READY of a process: its own). */
 export const EVENT_CLONED = 7;
 
@@ -60,6 +66,9 @@ export const ORDER_THREAD = 32;
 export const ORDER_EXIT = 64;
 /** A parked thread is used anew: its CPU time starts from 0. */
 export const ORDER_FRESH = 128;
+
+/** Copy out_bytes of the window, from WINDOW_OUT on, to out_addr first. */
+export const ORDER_COPY = 256;
 
 // Kinds of operations, and the members of struct operation that they use.
 /** addr, length, prot, flags */
@@ -140,9 +149,17 @@ export const SLOT = {
   answers: 273,
   dozes: 280,
   futexWaiters: 284,
-  window: 540,
+  inAddr: 540,
+  outAddr: 542,
+  inBytes: 544,
+  outBytes: 545,
+  window: 548,
 } as const;
 export const SLOT_CALL_WORDS = 14;
+export const WINDOW_BYTES = 6000;
+/** Where in the window that begins which the Sentry writes, and the most that is read or written by it. */
+export const WINDOW_OUT = 256;
+export const WINDOW_MOST = 4096;
 export const SLOT_OPERATIONS = 16;
 
 /**
@@ -178,7 +195,14 @@ export const OPERATION = {
 export const OPERATION_WORDS = 12;
 
 /** Word offsets in struct global_page. */
-export const GLOBAL = { sleeping: 0, spinCount: 1, turns: 2, futexPauses: 3, clock: 16 } as const;
+export const GLOBAL = {
+  sleeping: 0,
+  spinCount: 1,
+  turns: 2,
+  futexPauses: 3,
+  windows: 4,
+  clock: 16,
+} as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
 /** Bytes of struct zygote_init before the filter: magic, base, filter_instructions, reserved. */

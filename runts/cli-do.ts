@@ -78,6 +78,7 @@ function addLimits(command: Command): void {
     .option('--timeout <time>', 'end the sandbox after this time (exit code 124)')
     .option('--platform <name>', 'how guest code runs: systrap', 'systrap')
     .option('--no-patching', 'leave the system call instructions of programs as they are: slower')
+    .option('--no-windows', 'let the Sentry copy the arguments of all calls itself: slower')
     .option('--no-host-futexes', 'let threads wait for one another in the Sentry only: slower');
 }
 

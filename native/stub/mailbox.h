@@ -68,7 +68,12 @@ struct slot {
   uint32_t spin_fails; /* (futex.h) */
   uint32_t yields;
   uint32_t futex_waiters[FUTEX_BUCKETS]; /* slot 0 only, of the Sentry's */
-  uint8_t window[6032];
+  uint64_t in_addr;                      /* copies of arguments: window.h */
+  uint64_t out_addr;
+  uint32_t in_bytes;
+  uint32_t out_bytes;
+  uint64_t window_padding;
+  uint8_t window[WINDOW_BYTES];
 };
 
 /* protocol/mailbox.ts counts in words of 32 bits. */
@@ -100,7 +105,12 @@ ASSERT_WORD(slot, kept, SLOT_KEPT);
 ASSERT_WORD(slot, answers, SLOT_ANSWERS);
 ASSERT_WORD(slot, dozes, SLOT_DOZES);
 ASSERT_WORD(slot, futex_waiters, SLOT_FUTEX_WAITERS);
+ASSERT_WORD(slot, in_addr, SLOT_IN_ADDR);
+ASSERT_WORD(slot, out_addr, SLOT_OUT_ADDR);
+ASSERT_WORD(slot, in_bytes, SLOT_IN_BYTES);
+ASSERT_WORD(slot, out_bytes, SLOT_OUT_BYTES);
 ASSERT_WORD(slot, window, SLOT_WINDOW);
+_Static_assert(WINDOW_OUT + WINDOW_MOST <= WINDOW_BYTES, "protocol/mailbox.ts");
 _Static_assert(sizeof(((struct slot *)0)->call) == 4 * SLOT_CALL_WORDS, "protocol/mailbox.ts");
 _Static_assert(sizeof(struct slot) == SLOT_BYTES && SLOT_BYTES == 4 * SLOT_WORDS,
                "protocol/mailbox.ts");
@@ -122,13 +132,15 @@ struct global_page {
   uint32_t
       turns; /* what the Sentry has dealt with so far; 0: it has not begun (launcher/watchdog.c) */
   uint32_t futex_pauses; /* PAUSE instructions before a thread sleeps on a futex */
-  uint32_t spare[12];
+  uint32_t windows;      /* whether arguments are copied */
+  uint32_t spare[11];
   struct clock_params clock; /* as in the page of the vDSO */
 };
 ASSERT_WORD(global_page, sleeping, GLOBAL_SLEEPING);
 ASSERT_WORD(global_page, spin_count, GLOBAL_SPIN_COUNT);
 ASSERT_WORD(global_page, turns, GLOBAL_TURNS);
 ASSERT_WORD(global_page, futex_pauses, GLOBAL_FUTEX_PAUSES);
+ASSERT_WORD(global_page, windows, GLOBAL_WINDOWS);
 ASSERT_WORD(global_page, clock, GLOBAL_CLOCK);
 
 /* First bytes of the stub blob: where things are. */

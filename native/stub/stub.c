@@ -17,6 +17,7 @@
 #include "stub/places.h"
 #include "stub/registers.h"
 #include "stub/unpatched.h"
+#include "stub/window.h"
 
 /* The two flag sets that the filter knows: CLONE_PARENT|CHILD_SETTID|SIGCHLD, and
  * CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|CHILD_SETTID|CHILD_CLEARTID. */
@@ -321,7 +322,7 @@ static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
       wait_answer(slot, spins);
     }
 
-    uint32_t order = slot->kind;
+    uint32_t order = copy_out(slot, slot->kind);
     if ((order & ORDER_EXIT) != 0) stub_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
     if ((order & ORDER_FRESH) != 0) slot->cpu_base = host_cpu_time();
     if ((order & ORDER_OPERATIONS) != 0) {
@@ -387,10 +388,10 @@ static long ask(struct slot *slot, struct call_block *block) {
   slot->call[5] = block->r8;
   slot->call[6] = block->r9;
   slot->fp_addr = 0;
-  slot->kind = EVENT_CALL;
+  slot->kind = EVENT_CALL | fill_window(slot, slot->call);
   post(slot);
   wait_answer(slot, global()->spin_count);
-  if (slot->kind != ORDER_RESULT) return 1;
+  if (copy_out(slot, slot->kind) != ORDER_RESULT) return 1;
   block->rax = slot->call[0];
   return 0;
 }
@@ -482,7 +483,7 @@ static uint32_t classify(int number, const struct signal_info *info, const struc
   if (number == SIGSYS) {
     /* Calls through the vsyscall page come here as well, with the return already emulated. */
     save_call(slot, frame);
-    return EVENT_SYSCALL;
+    return EVENT_SYSCALL | fill_window(slot, slot->call);
   }
   slot->signal = (uint32_t)number;
   slot->code = (uint32_t)info->code;
@@ -546,7 +547,7 @@ void stub_on_signal(int number, struct signal_info *info, struct frame *frame) {
   if (number == 0) return;
   save_registers(slot, frame);
   uint32_t kind = classify(number, info, frame, slot);
-  if (kind != EVENT_SYSCALL) {
+  if ((kind & ~(uint32_t)EVENT_WINDOW) != EVENT_SYSCALL) {
     slot->fp_bytes = frame->fpstate == 0 ? 0 : fp_size(frame->fpstate);
   }
   if (kind == EVENT_SYSCALL && slot->call[0] == SYS_futex) {

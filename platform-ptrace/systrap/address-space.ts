@@ -55,6 +55,7 @@ import type { Clones } from './clones.ts';
 import { type ParkedThread, SystrapThread, type ThreadHost } from './guest-thread.ts';
 import { type MailboxRegion, SLOTS_PER_BLOCK } from './mailbox-region.ts';
 import { MappingCount } from './mapping-count.ts';
+import type { Window } from './window.ts';
 
 /** The parts of the platform that an address space uses. */
 export interface SpaceHost extends ThreadHost {
@@ -63,6 +64,8 @@ export interface SpaceHost extends ThreadHost {
   readonly clones: Clones;
   /** System calls that trap often are patched. */
   readonly patches: boolean;
+  /** The thread whose stop is handled right now. */
+  readonly handled: SystrapThread | undefined;
   /** Where copies are counted; undefined where nobody asked. */
   readonly work: WorkCounters | undefined;
   /** The room for the floating point state of one thread, on its way to another. */
@@ -270,6 +273,11 @@ export class SystrapSpace implements AddressSpace {
       work.copiesIn += 1;
       work.bytesIn += bytes;
     }
+    const window = this.#window;
+    if (window !== undefined) {
+      if (window.covers(addr, bytes)) this.flushWindow(window);
+      if (window.read(addr, dst, bytes)) return bytes;
+    }
     return this.#copied(native.readMemory(this.pid, addr, dst, bytes));
   }
 
@@ -281,7 +289,27 @@ export class SystrapSpace implements AddressSpace {
       work.copiesOut += 1;
       work.bytesOut += bytes;
     }
+    const window = this.#window;
+    if (window !== undefined) {
+      if (window.write(addr, src, bytes)) return bytes;
+      // In the order in which it was written; and what was read before may be different now.
+      this.flushWindow(window);
+      window.close();
+    }
     return this.#copied(native.writeMemory(this.pid, addr, src, bytes));
+  }
+
+  /** That of the thread whose stop is handled, if it is one of this space. */
+  get #window(): Window | undefined {
+    const { handled } = this.#host;
+    return handled !== undefined && handled.space === this ? handled.window : undefined;
+  }
+
+  /** Writes what stands in the window to where it belongs. */
+  flushWindow(window: Window): void {
+    window.flush((addr, bytes) => {
+      native.writeMemory(this.pid, addr, bytes, bytes.length);
+    });
   }
 
   #copied(result: number): SysResult {

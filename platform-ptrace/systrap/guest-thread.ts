@@ -11,6 +11,7 @@ import {
   EVENT_INTERRUPTED,
   EVENT_OPERATION_FAILED,
   EVENT_SYSCALL,
+  EVENT_WINDOW,
   KEPT,
   KEPT_FUTEX,
   KEPT_TIMED_FUTEX,
@@ -22,6 +23,7 @@ import {
   OP_SHOW_NAME,
   OPERATION,
   OPERATION_WORDS,
+  ORDER_COPY,
   ORDER_EXIT,
   ORDER_FRESH,
   ORDER_OPERATIONS,
@@ -46,10 +48,14 @@ import {
 import type { SystrapSpace } from './address-space.ts';
 import type { PendingClone } from './clones.ts';
 import { ThreadPlace } from './hand-over.ts';
+import { Window } from './window.ts';
 
 /** The parts of the platform that a thread uses. */
 export interface ThreadHost {
   readonly words: Int32Array;
+  /** The same memory. */
+  readonly bytes: Uint8Array;
+  readonly guestTop: number;
   readonly fpStateBytes: number;
   /** Guest threads wait and wake on private futexes by themselves. */
   readonly hostFutexes: boolean;
@@ -144,6 +150,8 @@ export class SystrapThread implements GuestThread {
   flushed: ((result: SysResult) => void) | undefined;
   /** A clone that this thread makes, or that makes this thread. */
   clone: PendingClone | undefined;
+  /** The window of the thread's call, while its stop is handled. */
+  readonly window: Window;
   readonly #host: ThreadHost;
   readonly #registers = new Uint32Array(2 * REG_COUNT);
   readonly #operationAddrs: number[] = [];
@@ -174,6 +182,7 @@ export class SystrapThread implements GuestThread {
     this.space = space;
     this.slot = slot;
     this.base = base;
+    this.window = new Window(host.words, host.bytes, base, host.guestTop);
     // Of the thread that had the slot before.
     host.words[base + SLOT.kept] = 0;
   }
@@ -405,6 +414,12 @@ export class SystrapThread implements GuestThread {
       this.#fresh = false;
       bits |= ORDER_FRESH;
     }
+    const { window } = this;
+    if (window.isDirty) {
+      if (window.order()) bits |= ORDER_COPY;
+      else this.space.flushWindow(window);
+    }
+    window.close();
     words[this.base + SLOT.kind] = bits;
     if (Atomics.load(words, this.base) !== STATE_POSTED) this.#host.beforeWake(this);
     const old = Atomics.exchange(words, this.base, STATE_ANSWERED);
@@ -466,7 +481,9 @@ export class SystrapThread implements GuestThread {
   }
 
   /** Reads a stop into `outcome`. Returns false where the slot holds nonsense. */
-  readStop(kind: number): boolean {
+  readStop(event: number): boolean {
+    const kind = event & ~EVENT_WINDOW;
+    if (kind !== event) this.window.open();
     this.#fetched = false;
     this.#changed = false;
     this.#site = 0;

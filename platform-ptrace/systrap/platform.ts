@@ -66,6 +66,8 @@ export interface SystrapOptions extends ZygoteFds {
   readonly memoryTrim?: IdleTrim;
   /** Whether system calls that trap often are patched: true unless said otherwise. */
   readonly patches?: boolean;
+  /** Whether arguments of calls come in the mailbox: true unless said otherwise. */
+  readonly windows?: boolean;
   /** Whether guest threads wait and wake on private futexes by themselves: true unless said otherwise. */
   readonly hostFutexes?: boolean;
   /** Counts copies, where somebody wants to know. */
@@ -88,9 +90,12 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly stubBase = randomStubBase();
   readonly region = new MailboxRegion();
   readonly words = this.region.words;
+  readonly bytes: Uint8Array = new Uint8Array(this.region.words.buffer);
   readonly clones: Clones;
   readonly patches: boolean;
   readonly hostFutexes: boolean;
+  /** The thread whose stop is handled right now: its window can be used (window.ts). */
+  handled: SystrapThread | undefined = undefined;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
@@ -427,10 +432,20 @@ export class SystrapPlatform implements Platform, CloneHost {
       this.#cloneStopped(thread, kind);
     } else if (thread.readStop(kind)) {
       if (thread.leavesAtStop) thread.exit();
-      else this.#events?.threadStopped(thread);
+      else this.#handle(thread);
     } else {
       this.spaceBroke(thread.space, `event ${kind} out of turn`);
     }
+  }
+
+  #handle(thread: SystrapThread): void {
+    const { window } = thread;
+    this.handled = thread;
+    this.#events?.threadStopped(thread);
+    this.handled = undefined;
+    // A call that sleeps copies for itself when it goes on.
+    window.close();
+    if (window.isDirty && !thread.space.isDead) thread.space.flushWindow(window);
   }
 
   #cloneStopped(thread: SystrapThread, kind: number): void {

@@ -41,6 +41,8 @@ const MOST_REFUSALS = 8;
 export interface WaiterOptions {
   readonly wakeEventFd: number;
   readonly globalPageFd: number;
+  /** Whether stubs copy arguments into the mailbox: true unless said otherwise. */
+  readonly windows?: boolean;
   /** The memory trim that is due when nothing has happened for a while. */
   readonly memoryTrim?: IdleTrim | undefined;
 }
@@ -111,6 +113,7 @@ export class Waiter {
     this.#tickFd = native.timerCreate();
     this.#publishSpin();
     native.copyClock(new Uint8Array(this.#global.buffer), 4 * GLOBAL.clock);
+    this.#global[GLOBAL.windows] = options.windows === false ? 0 : 1;
     this.#global[GLOBAL.futexPauses] = this.#cpus > 1 ? this.#stubPauses : 0;
     this.watchQuietly(wakeFd);
     native.epollControl(this.#epollFd, EPOLL_CTL_ADD, this.#tickFd, EPOLLIN);

@@ -45,6 +45,8 @@ export interface DoOptions extends NetworkOptions {
   readonly stats?: string;
   /** Off by --no-patching. */
   readonly patching: boolean;
+  /** Off by --no-windows. */
+  readonly windows: boolean;
   /** Off by --no-host-futexes. */
   readonly hostFutexes: boolean;
   readonly profile?: string;
@@ -125,6 +127,7 @@ function planConfig(
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
     platform: 'systrap',
     patching: options.patching,
+    windows: options.windows,
     hostFutexes: options.hostFutexes,
     network,
     published,

@@ -2,6 +2,7 @@
 // Settings of single containers, by annotations of config.json:
 //   dev.runts.platform  systrap
 //   dev.runts.patching  true (default); false: system call instructions stay as they are
+//   dev.runts.windows   true (default); false: the Sentry copies the arguments of all calls itself
 //   dev.runts.futexes   host (default): threads of a process wait for one another there; sentry
 //   dev.runts.network   none | host | sandbox
 //   dev.runts.overlay   memory: writes to the root stay in the sandbox and are forgotten; none (default)
@@ -19,6 +20,7 @@ export type NetworkKind = 'none' | 'host' | 'sandbox';
 export interface ContainerSettings {
   readonly platform: 'systrap';
   readonly patching: boolean;
+  readonly windows: boolean;
   readonly futexes: 'host' | 'sentry';
   readonly network: NetworkKind;
   readonly overlay: boolean;
@@ -30,6 +32,7 @@ export interface ContainerSettings {
 const known: Readonly<Record<keyof ContainerSettings, readonly string[]>> = {
   platform: ['systrap'],
   patching: ['true', 'false'],
+  windows: ['true', 'false'],
   futexes: ['host', 'sentry'],
   network: ['none', 'host', 'sandbox'],
   overlay: ['memory', 'none'],
@@ -58,6 +61,7 @@ export function readSettings(
   return {
     platform: value('platform', 'systrap') as 'systrap',
     patching: value('patching', 'true') === 'true',
+    windows: value('windows', 'true') === 'true',
     futexes: value('futexes', 'host') as 'host' | 'sentry',
     network: value('network', 'sandbox') as NetworkKind,
     overlay: value('overlay', 'none') === 'memory',

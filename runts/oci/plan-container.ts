@@ -150,6 +150,7 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     seccomp: 'kill',
     platform: settings.platform,
     patching: settings.patching,
+    windows: settings.windows,
     hostFutexes: settings.futexes === 'host',
     // In the caller's own namespace there is nothing to take over.
     network:

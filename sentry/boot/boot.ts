@@ -160,7 +160,7 @@ function newPlatform(
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  { patching, hostFutexes }: SandboxConfig,
+  { patching, hostFutexes, windows }: SandboxConfig,
 ): Platform {
   try {
     const platform = createSystrapPlatform({
@@ -172,6 +172,7 @@ function newPlatform(
       work: measurement?.work,
       patches: patching,
       hostFutexes,
+      windows,
     });
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {

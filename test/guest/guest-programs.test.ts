@@ -14,6 +14,7 @@ const alsoStatic = new Set(['process', 'exec', 'signals', 'threads', 'memory']);
 const without: Readonly<Record<string, readonly string[]>> = {
   'patched-calls': ['--no-patching'],
   futexes: ['--no-host-futexes', '--no-patching'],
+  windows: ['--no-windows', '--no-patching'],
 };
 
 const names = readdirSync(import.meta.dirname)

@@ -26,6 +26,7 @@ const programs = [
   'stub',
   'patched',
   'futexes',
+  'windows',
   'fuzz',
   'races',
   'signals',
