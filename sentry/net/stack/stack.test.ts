@@ -316,8 +316,8 @@ describe('segments', () => {
 });
 
 describe('nonsense', () => {
-  /** Printed where a case fails; another one by RUNTS_FUZZ_SEED. */
-  const seed = Number(process.env['RUNTS_FUZZ_SEED'] ?? 20_261_130);
+  /** Named in the title of the case; another one is a matter of changing it. */
+  const seed = 20_261_130;
 
   it(`by seed ${seed} neither throws nor takes memory without end`, () => {
     const random = generator(seed);
