@@ -5,6 +5,10 @@
 // times slower.
 import { defineConfig } from 'vitest/config';
 
+// Tests look for what is left behind, and a nursery is left on purpose: those that want one say so
+// (test/oci/nursery.test.ts). RUNTS_NURSERY=30 for all runs test/oci with them.
+process.env['RUNTS_NURSERY'] ??= '0';
+
 const slow = { testTimeout: 300_000, hookTimeout: 400_000 };
 
 export default defineConfig({

@@ -10,6 +10,19 @@ export function startAs(role: 'sentry' | 'gofer', start: () => void): void {
   else roles[role] = start;
 }
 
+/** The same for the command line, whose arguments come later in a nursery; `prepare` is for that one. */
+export function startCommandLine(
+  start: (args: readonly string[]) => void,
+  prepare: () => Promise<void>,
+): void {
+  if (roles === undefined) {
+    start(process.argv.slice(2));
+    return;
+  }
+  roles.cli = start;
+  roles.prepareCli = prepare;
+}
+
 /**
  * Returns the argument that the launcher passes beside the descriptors
  * (native/launcher/children.c).

@@ -223,6 +223,10 @@ export interface StraceOptions {
   readonly spent?: boolean;
 }
 
+/** How guest code runs; 'auto': the first of the others that the host allows. */
+export const platformChoices = ['auto', 'systrap', 'ptrace'] as const;
+export type PlatformChoice = (typeof platformChoices)[number];
+
 /** A port of the guest that is published on the host. */
 export interface PublishedPort {
   readonly udp: boolean;
@@ -245,7 +249,7 @@ export interface SandboxConfig {
    * is missing.
    */
   readonly seccomp: 'kill' | 'log';
-  readonly platform: 'systrap';
+  readonly platform: PlatformChoice;
   /** Rewrite system call instructions of guests that trap often. */
   readonly patching: boolean;
   /** Arguments of calls are copied by the stubs, into the mailbox. */

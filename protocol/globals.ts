@@ -17,6 +17,9 @@ export interface SingleFile {
 export interface Roles {
   sentry?: () => void;
   gofer?: () => void;
+  cli?: (args: readonly string[]) => void;
+  /** Loads what the verb `create` needs. */
+  prepareCli?: () => Promise<void>;
   /** From the launcher, for the one that starts. */
   argument?: string | undefined;
 }
@@ -26,6 +29,18 @@ export interface PrebootAddon {
   fork(socket: Int32Array): number;
   awaitRole(): readonly [name: string, argument: string | undefined];
   ask(socket: number, kind: number, words: Uint8Array, fds: Int32Array): number;
+  awaitCall(listener: number, directory: number, seconds: number): number;
+  takeCall(call: number, out: Int32Array): readonly string[];
+  startFront(call: number, words: Uint8Array, fds: Int32Array): number;
+  endCall(call: number, code: number): never;
+}
+
+/** In a command line that a nursery has forked: the process that asked for it. */
+export interface Caller {
+  /** Has it start a front with these words and descriptors: pid or -errno. */
+  startFront(words: Uint8Array, fds: Int32Array): number;
+  /** It ends with this code, and so does this process. */
+  end(code: number): never;
 }
 
 /** The command line's knowledge of the preboot that it has forked. */
@@ -44,6 +59,8 @@ export interface RuntsGlobals {
   runtsSingleFile?: SingleFile;
   /** In a command line that has a preboot: by runts/preboot/fork.ts, for runts/preboot/ask.ts. */
   runtsPreboot?: Preboot;
+  /** By runts/preboot/nursery.ts, for runts/oci/front.ts and runts/end-now.ts. */
+  runtsCaller?: Caller;
   /** In a preboot: by runts/preboot/fork.ts, for native/roles.ts. */
   runtsRoles?: Roles;
   /** V8's code cache of the bundle that runs; by its loader (tools/code-cache.ts). */

@@ -142,6 +142,7 @@ export const SLOT = {
   nonce: 30,
   regs: 32,
   listenerFd: 72,
+  tracerTid: 73,
   cpuNs: 74,
   fpAddr: 76,
   ops: 80,
@@ -205,7 +206,14 @@ export const GLOBAL = {
 } as const;
 export const GLOBAL_PAGE_BYTES = 4096;
 
-/** Bytes of struct zygote_init before the filter: magic, base, filter_instructions, reserved. */
-export const ZYGOTE_INIT_BYTES = 24;
+/**
+ * How guest code may be made to stop: by signals of a seccomp filter, with a listener for clones; by
+ * a tracer.
+ */
+export const WAY = { signals: 1, tracer: 2 } as const;
+/** Bytes of struct zygote_init before the filters: magic, base, the lengths of the three, ways. */
+export const ZYGOTE_INIT_BYTES = 32;
+/** Exit codes of the zygote that say what the host does not allow. */
+export const ZYGOTE_CANNOT_TRACE = 15;
 /** Bytes of struct passed_message: id, count. */
 export const PASSED_MESSAGE_BYTES = 8;

@@ -76,7 +76,7 @@ function addLimits(command: Command): void {
     .option('-m, --memory <size>', 'memory that the guest may use')
     .option('--pids <count>', 'processes and threads that the guest may have')
     .option('--timeout <time>', 'end the sandbox after this time (exit code 124)')
-    .option('--platform <name>', 'how guest code runs: systrap', 'systrap')
+    .option('--platform <name>', 'how guest code runs: auto, systrap, ptrace', 'auto')
     .option('--no-patching', 'leave the system call instructions of programs as they are: slower')
     .option('--no-windows', 'let the Sentry copy the arguments of all calls itself: slower')
     .option('--no-host-futexes', 'let threads wait for one another in the Sentry only: slower');

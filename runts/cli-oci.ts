@@ -41,7 +41,7 @@ function addGlobalOptions(program: Command): void {
     .option('--rootless <bool>', 'go on without cgroups that may not be made: true, false, auto')
     .option('--criu <path>', 'ignored')
     .option('--network <kind>', 'network of containers: none, host, sandbox')
-    .option('--platform <name>', 'how guest code runs: systrap');
+    .option('--platform <name>', 'how guest code runs: auto, systrap, ptrace');
 }
 
 type Action = (context: OciContext) => Promise<void> | void;

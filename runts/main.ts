@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry of the command line.
+import { startCommandLine } from '../native/roles.ts';
 import { run } from './cli.ts';
 import { complain, complainOfOrigin, describe } from './failure.ts';
 
@@ -15,6 +16,13 @@ function fail(error: unknown): never {
   process.exit(EXIT_OWN_FAILURE);
 }
 
-process.on('uncaughtException', fail);
-process.on('unhandledRejection', fail);
-run(process.argv.slice(2)).catch(fail);
+startCommandLine(
+  (args) => {
+    process.on('uncaughtException', fail);
+    process.on('unhandledRejection', fail);
+    run(args).catch(fail);
+  },
+  async () => {
+    await import('./commands/create.ts');
+  },
+);

@@ -17,7 +17,7 @@ const bundles = [
   { entry: 'runts/main.ts', name: 'cli.cjs' },
   { entry: 'sentry/boot/main.ts', name: 'sentry.cjs' },
   { entry: 'gofer/main.ts', name: 'gofer.cjs' },
-  { entry: 'runts/preboot/fork.ts', name: 'preboot.cjs' },
+  { entry: 'runts/preboot/main.ts', name: 'preboot.cjs' },
 ];
 
 /** import.meta, which CommonJS does not have. */

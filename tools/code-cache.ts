@@ -30,8 +30,9 @@ export function cacheName(body: string): string {
 const prebootText = `if (process.env.${PREBOOT_VARIABLE}?.startsWith('/')) {
   const addon = { exports: {} };
   process.dlopen(addon, __dirname + '/../native/build/preboot.node');
-  const load = (program) => require('./' + program + '.cjs');
-  if (require('./preboot.cjs').forkPreboot(addon.exports, load)) return;
+  const load = (program) => program === 'cli' ? run() : require('./' + program + '.cjs');
+  const { startNursery, forkPreboot } = require('./preboot.cjs');
+  if (startNursery(addon.exports, load) || forkPreboot(addon.exports, load)) return;
 }
 `;
 
@@ -52,10 +53,13 @@ function load() {
   } catch {}
   return new vm.Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData });
 }
-${basename(loader).startsWith('cli.') ? prebootText : ''}const script = load();
-globalThis.${cacheGlobal} = () => script.createCachedData();
-globalThis.${saveGlobal} = () => fs.writeFileSync(cacheFile, script.createCachedData());
-script.runInThisContext()(exports, require, module, __filename, __dirname);
+function run() {
+  const script = load();
+  globalThis.${cacheGlobal} = () => script.createCachedData();
+  globalThis.${saveGlobal} = () => fs.writeFileSync(cacheFile, script.createCachedData());
+  script.runInThisContext()(exports, require, module, __filename, __dirname);
+}
+${basename(loader).startsWith('cli.') ? prebootText : ''}run();
 `;
   writeFileSync(loader, text);
 }

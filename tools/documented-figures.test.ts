@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { goferFilter } from '../gofer/gofer-filter.ts';
 import { proxyFilter } from '../native/proxy/proxy-filter.ts';
 import { describeFilter, type FilterSpec } from '../native/seccomp/bpf.ts';
+import { traceeFilter } from '../platform-ptrace/ptrace/tracee-filter.ts';
+import { tracerFilter } from '../platform-ptrace/ptrace/tracer-filter.ts';
 import { stubFilter } from '../platform-ptrace/systrap/stub-filter.ts';
 import { OBJECT_COST } from '../sentry/base/object-cost.ts';
 import { sentryFilter } from '../sentry/host/sentry-filter.ts';
@@ -29,6 +31,15 @@ describe('docs/security.md', () => {
 
   it('has the number of calls of a stub', () => {
     expect(row('stub')).toContain(`| ${calls(stubFilter(0x7f0000000000))} calls from`);
+  });
+
+  it('has those of the tracer and of guest processes under ptrace', () => {
+    expect(page).toContain(`a filter of ${calls(traceeFilter(0x7f0000000000))} calls for guest`);
+    expect(page).toContain(`The tracer (${calls(tracerFilter)} calls;`);
+    const text = read('native/tracer/README.md');
+    expect(text).toContain(
+      `${calls(tracerFilter)} calls, and ${calls(traceeFilter(0x7f0000000000))} for`,
+    );
   });
 
   it('has those of the Sentry, in both places', () => {

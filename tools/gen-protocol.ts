@@ -12,6 +12,7 @@ import * as descriptors from '../protocol/descriptors.ts';
 import * as launcher from '../protocol/launcher-options.ts';
 import * as links from '../protocol/links.ts';
 import * as mailbox from '../protocol/mailbox.ts';
+import * as nursery from '../protocol/nursery.ts';
 import * as orders from '../protocol/orders.ts';
 import * as processDefaults from '../protocol/process-defaults.ts';
 import * as processes from '../protocol/processes.ts';
@@ -31,6 +32,7 @@ const modules: readonly (readonly [file: string, exported: object])[] = [
   ['launcher-options', launcher],
   ['links', links],
   ['mailbox', mailbox],
+  ['nursery', nursery],
   ['orders', orders],
   ['process-defaults', processDefaults],
   ['processes', processes],

@@ -308,10 +308,11 @@ static napi_value CpuTimeNs(napi_env env, napi_callback_info info) {
 
 /* ---- the seccomp listener ---- */
 
-/* fetchDescriptor(pid, fd) -> a copy of another process's descriptor. */
+/* fetchDescriptor(pid, fd) -> a copy of another process's descriptor; pid 0: of this one's. */
 static napi_value FetchDescriptor(napi_env env, napi_callback_info info) {
   ARGS(2);
-  int pidfd = (int)syscall(SYS_pidfd_open, arg_int(env, argv[0]), 0);
+  int pid = arg_int(env, argv[0]);
+  int pidfd = (int)syscall(SYS_pidfd_open, pid == 0 ? getpid() : pid, 0);
   if (pidfd < 0) return answer(env, -errno);
   long result = host(syscall(SYS_pidfd_getfd, pidfd, arg_int(env, argv[1]), 0));
   close(pidfd);

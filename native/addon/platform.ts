@@ -42,7 +42,7 @@ export interface PlatformCalls {
   waitOne(pid: number): SysResult;
   /** CPU time (user and system) of another process in ns, 0 if it is gone. */
   cpuTimeNs(pid: number): number;
-  /** A copy of another process's descriptor (pidfd_getfd). */
+  /** A copy of another process's descriptor (pidfd_getfd); pid 0: of this one's. */
   fetchDescriptor(pid: number, fd: number): SysResult;
   /** out: id lo, id hi, tid, syscall number, first argument lo, hi. EAGAIN when nothing waits. */
   notifyReceive(listener: number, out: Int32Array): SysResult;

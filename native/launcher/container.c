@@ -348,6 +348,16 @@ void tell_missing_network(const struct container *container) {
   if (writev(2, line, 2) < 0) return;
 }
 
+void enter_beside(const struct options *options) {
+  struct container container = options->container;
+  const char *const *cgroups = container.joins ? container.gofer_cgroups : container.cgroups;
+  int count = container.joins ? container.gofer_cgroup_count : container.cgroup_count;
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+  /* The front, which goes to the same cgroups, says what is wrong with them. */
+  if (move_to_cgroups(cgroups, count, 0) != NULL && !container.joins) _exit(125);
+  set_oom_score(&container);
+}
+
 void enter_container(struct options *options) {
   struct container *container = &options->container;
   hold_orders();

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +25,36 @@ static void make_channel(int pair[2], int type) {
 }
 
 /*
- * Sends a preboot, which becomes the launcher, its ends of the two channels. Returns the preboot's
- * pid.
+ * What a front gives a preboot that becomes its launcher, in this order: the two channels, and for a
+ * container, where the launcher was forked elsewhere, all that a fork of the front would have.
  */
+enum { GIVES_STREAMS = 1, GIVES_LISTENER = 2, GIVES_NETWORK = 4, MOST_GIVEN = 7 };
+
+/* Returns the preboot's pid. */
 static pid_t take_preboot(const struct options *options, int control, int report) {
-  const int fds[2] = {control, report};
-  if (!send_with_descriptors(options->preboot_fd, "", 1, fds, 2)) {
+  int fds[MOST_GIVEN] = {control, report};
+  int count = 2, network = -1;
+  char what = 0;
+  if (options->mode == MODE_CONTAINER) {
+    what |= GIVES_STREAMS;
+    for (int fd = 0; fd < 3; fd++) fds[count++] = fd;
+  }
+  if (options->container.listen_fd >= 0) {
+    what |= GIVES_LISTENER;
+    fds[count++] = options->container.listen_fd;
+  }
+  if (options->container.network != NULL &&
+      (network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) >= 0) {
+    what |= GIVES_NETWORK;
+    fds[count++] = network;
+  }
+  if (!send_with_descriptors(options->preboot_fd, &what, 1, fds, (size_t)count)) {
     explain(EXIT_OWN_FAILURE, "the sandbox ended before it began");
     exit(EXIT_OWN_FAILURE);
   }
+  if (network >= 0) close(network);
   close(options->preboot_fd);
+  watch_stranger(options->preboot_pid);
   return options->preboot_pid;
 }
 
@@ -72,9 +93,8 @@ static bool fork_launcher(struct options *options) {
  */
 static bool fork_beside_sentry(struct options *options) {
   const struct container *container = &options->container;
-  const char *const *cgroups = container->gofer_cgroups;
-  bool is_forked = options->preboot_fd >= 0;
-  move_to_cgroups(cgroups, container->gofer_cgroup_count, is_forked ? options->preboot_pid : 0);
+  bool is_forked = options->preboot_fd >= 0; /* then it goes there by itself */
+  if (!is_forked) move_to_cgroups(container->gofer_cgroups, container->gofer_cgroup_count, 0);
   if (fork_launcher(options)) return true;
   if (!is_forked && move_to_cgroups(container->cgroups, container->cgroup_count, 0) != NULL) {
     explain(EXIT_OWN_FAILURE, "cgroups: the way back failed");
@@ -98,11 +118,23 @@ static bool join_sandbox(struct options *options) {
   return false;
 }
 
-void take_over(struct options *options, int (*receive_channels)(int from, int channels[2])) {
-  int channels[2];
+void take_over(struct options *options) {
+  int fds[MOST_GIVEN];
+  size_t count = MOST_GIVEN;
+  char what;
   keep_given(options);
-  if (receive_channels(options->preboot_fd, channels) < 0) _exit(0); /* the front gave up */
-  take_places(options, high(channels[0], "channel"), high(channels[1], "channel"));
+  if (options->mode == MODE_CONTAINER) enter_beside(options);
+  if (receive_with_descriptors(options->preboot_fd, &what, 1, fds, &count) != 1 || count < 2) {
+    _exit(0); /* the front gave up */
+  }
+  for (size_t i = 0; i < count; i++) fds[i] = high(fds[i], "channel");
+  const int *next = fds + 2;
+  if ((what & GIVES_STREAMS) != 0) {
+    for (int fd = 0; fd < 3; fd++) dup2(*next++, fd);
+  }
+  if ((what & GIVES_LISTENER) != 0) options->container.listen_fd = *next++;
+  if ((what & GIVES_NETWORK) != 0 && setns(*next, CLONE_NEWNET) < 0) _exit(125);
+  take_places(options, fds[0], fds[1]);
 }
 
 /* ---- from a preboot to this program ---- */

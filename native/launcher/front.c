@@ -23,6 +23,7 @@
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -345,6 +346,23 @@ static bool is_order(const struct signalfd_siginfo *info) {
          (info->ssi_int & ORDER_MARK) == ORDER_MARK;
 }
 
+void watch_stranger(pid_t launcher) {
+  siginfo_t info;
+  if (waitid(P_PID, (id_t)launcher, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return;
+  front.stranger = high((int)syscall(SYS_pidfd_open, launcher, 0), "the launcher");
+}
+
+static bool has_ended(void) {
+  if (front.stranger <= 0) {
+    return waitpid(front.launcher, &front.launcher_status, WNOHANG) == front.launcher;
+  }
+  struct pollfd fd = {.fd = front.stranger, .events = POLLIN};
+  if (poll(&fd, 1, 0) != 1) return false;
+  /* How is not told to a stranger. It tells all other ends itself. */
+  front.launcher_status = SIGKILL;
+  return true;
+}
+
 /*
  * Reaps the launcher if it has ended; returns false when the front has nothing left to wait for. A
  * further container of a pod ends when its launcher does, because its Gofer ended with the
@@ -352,10 +370,7 @@ static bool is_order(const struct signalfd_siginfo *info) {
  * container, and gets some time to tell the exit status.
  */
 static bool reap_launcher(void) {
-  if (front.launcher == 0 ||
-      waitpid(front.launcher, &front.launcher_status, WNOHANG) != front.launcher) {
-    return true;
-  }
+  if (front.launcher == 0 || !has_ended()) return true;
   if (!is_guest_of_another() || front.control.fd < 0) return false;
   front.launcher = 0;
   send_request(REQUEST_FORMAT_SIGNAL_ALL, SIGKILL);
@@ -449,17 +464,19 @@ static void watch(int signals) {
     int wait = next_wait(timeout_at);
     if (is_guest_of_another() && front.control.fd < 0 && front.launcher == 0) break;
     bool writes = front.config >= 0 || front.request_bytes > 0;
-    struct pollfd fds[3] = {
+    struct pollfd fds[4] = {
         {.fd = signals, .events = POLLIN},
         {.fd = front.control.fd, .events = writes ? POLLIN | POLLOUT : POLLIN},
         {.fd = front.report.fd, .events = POLLIN},
+        {.fd = front.stranger > 0 && front.launcher != 0 ? front.stranger : -1, .events = POLLIN},
     };
-    if (poll(fds, 3, wait) < 0) continue;
+    if (poll(fds, 4, wait) < 0) continue;
     if (front.wants_terminal) take_terminal();
     if ((fds[1].revents & POLLOUT) != 0) front.config >= 0 ? send_config() : send_requests();
     if ((fds[1].revents & ~POLLOUT) != 0) receive(&front.control, obey_event);
     if (fds[2].revents != 0) receive(&front.report, obey_report);
-    if (fds[0].revents != 0) running = take_signal(signals);
+    if (fds[3].revents != 0) running = reap_launcher();
+    if (running && fds[0].revents != 0) running = take_signal(signals);
     /* A process in the Sentry of another front lives as long as its connection to that Sentry. */
     if (is_guest_of_another() && front.control.fd < 0) end_sandbox();
   }

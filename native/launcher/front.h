@@ -41,6 +41,7 @@ struct front {
   struct options *options;
   pid_t launcher; /* 0: there is none (MODE_EXEC) */
   int launcher_status;
+  int stranger; /* pidfd of a launcher that is no child of this process (a nursery's), or 0 */
   struct lines control, report;
   int config; /* memfd of the configuration, -1 once all of it is sent */
   char requests[4096];
@@ -68,6 +69,8 @@ extern struct front front;
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Tells a failure to the command line while that waits for the start, otherwise to the user. */
 void explain(int code, const char *text);
+/* That launcher is nobody's child here perhaps: then its end is seen by a pidfd. */
+void watch_stranger(pid_t launcher);
 /* Stands for the guest process until that ends; then ends with its exit code. */
 void run_front(void) __attribute__((noreturn));
 

@@ -119,7 +119,7 @@ struct options {
   const char *resumed;                     /* the front goes on here: front-start.c */
   const char *supervised;                  /* the launcher goes on here: supervise.c */
   int preboot_fd;                          /* what is to become the launcher listens there; or -1 */
-  int preboot_pid;                         /* a child of this process */
+  int preboot_pid;
   bool terminal;         /* descriptor 0 is a terminal whose settings are put back at the end */
   int config_fd;         /* the Sentry's configuration, a memfd */
   int log_fd, strace_fd; /* or -1 */
@@ -196,10 +196,10 @@ void leave_preboot(const char *option, const char *value) __attribute__((noretur
 /* front-start.c: returns in the launcher's second process only. */
 void start_front(struct options *options);
 /*
- * In a preboot that becomes the launcher of a front which runs already: the two channels are still
- * to come.
+ * In a preboot that becomes the launcher of a front which runs already: what the front makes for it
+ * is still to come.
  */
-void take_over(struct options *options, int (*receive_channels)(int from, int channels[2]));
+void take_over(struct options *options);
 
 /* message.c: false where the other side is gone. */
 bool send_with_descriptors(int socket, const void *bytes, size_t length, const int *fds,
@@ -228,6 +228,8 @@ void let_preserved_go(const struct container *container);
  * command line.
  */
 void enter_container(struct options *options);
+/* What a launcher that is not a fork of its front does of that for itself. */
+void enter_beside(const struct options *options);
 void enter_root(struct options *options);
 void tell_missing_network(const struct container *container);
 /*

@@ -31,7 +31,7 @@ static struct role role;
 /* ---- before the fork ---- */
 
 /* Only where low numbers were kept free of Node's descriptors can the launcher lay its own out. */
-static bool free_places(void) {
+bool free_places(void) {
   struct mark mark;
   if (pread(MARK_FD, &mark, sizeof mark, 0) != sizeof mark || mark.mark != MARK) return false;
   for (int fd = 0; fd <= MARK_FD; fd++) {
@@ -82,8 +82,9 @@ static bool threads_sleep(void) {
  */
 static int *find_tid(void) {
   int *words = (int *)pthread_self();
+  const pid_t own = gettid();
   for (size_t i = 0; i < 1024 / sizeof *words; i++) {
-    if (words[i] == gettid()) return words + i;
+    if (words[i] == own) return words + i;
   }
   return NULL;
 }
@@ -96,23 +97,37 @@ static void forget_environment(void) {
   if (environ != NULL) environ[0] = NULL;
 }
 
-int fork_preboot(int *socket) {
+/* Once for a nursery: neither it nor its forks allocate anything of V8's until they have forked. */
+static bool is_prepared;
+
+int prepare_forks(void) {
   enum { TRIES = 200 };
-  int pair[2];
-  if (!free_places()) return -ENOENT;
   for (int i = 0; !threads_sleep(); i++) {
     if (i == TRIES) return -EAGAIN;
     usleep(100);
   }
   if ((preboot.tid = find_tid()) == NULL || !let_memory_be_copied()) return -ENOSYS;
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
+  is_prepared = true;
+  return 0;
+}
+
+int fork_node(void) {
+  int error = is_prepared ? 0 : prepare_forks();
+  if (error < 0) return error;
   preboot.become = (void (*)(const char *, const char *))abort; /* for clone_process */
   pid_t pid = clone_process(0);
   preboot.become = NULL;
+  return pid < 0 ? -EAGAIN : pid;
+}
+
+int fork_preboot(int *socket) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
+  pid_t pid = fork_node();
   close(pair[pid == 0 ? 0 : 1]);
   if (pid < 0) {
     close(pair[0]);
-    return -EAGAIN;
+    return pid;
   }
   if (pid == 0) {
     own_socket = pair[1];
@@ -193,7 +208,7 @@ static void remember_words(char *const *words, int count) {
 /* ---- what it becomes ---- */
 
 /* What ps(1) shows: the memory where execve(2) has put the arguments. */
-static void rename_process(const char *name) {
+void rename_process(const char *name) {
   char text[1024];
   unsigned long start = 0, end = 0;
   int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -232,7 +247,7 @@ static void become(const char *name, const char *config) {
  * what libuv writes to them must not land elsewhere: /dev/null takes their places. Its ring, if it
  * has one, is mapped too.
  */
-static void replace_descriptors(void) {
+void replace_descriptors(void) {
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   DIR *fds = opendir("/proc/self/fd");
   if (null < 0 || fds == NULL) _exit(125);
@@ -244,7 +259,7 @@ static void replace_descriptors(void) {
   close(null);
 }
 
-static void drop_rings(void) {
+void drop_rings(void) {
   FILE *maps = fopen("/proc/self/maps", "re");
   char line[512];
   unsigned long start, end;
@@ -257,21 +272,14 @@ static void drop_rings(void) {
   fclose(maps);
 }
 
-static int receive_channels(int from, int channels[2]) {
-  char byte;
-  size_t count = 2;
-  if (receive_with_descriptors(from, &byte, 1, channels, &count) != 1 || count != 2) return -1;
-  return 0;
-}
-
 static void be_launcher(int count, char **words) {
   static struct sandbox sandbox;
   struct options *options = &sandbox.options;
   parse_options(options, count, words);
   options->preboot_fd = fcntl(own_socket, F_DUPFD_CLOEXEC, 3);
   close(own_socket);
-  if (options->terminal) remember_terminal();
-  take_over(options, receive_channels);
+  if (options->terminal && options->container.console_socket == NULL) remember_terminal();
+  take_over(options);
   start_launcher(&sandbox);
 }
 

@@ -8,6 +8,7 @@
 #ifndef RUNTS_PREBOOT_H
 #define RUNTS_PREBOOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,10 +33,27 @@ struct request {
 };
 
 /*
- * Forks. In the parent the child's pid, and in *socket where it takes its request; in the child 0.
- * Negative: errno, and nothing has happened but that the descriptors below MARK_FD are free.
+ * Frees the descriptors below MARK_FD for the launcher. False where they were not kept free of
+ * Node's: then there can be no fork.
+ */
+bool free_places(void);
+/*
+ * Waits until a fork is possible, and prepares all that follow. 0 or -errno. Without it fork_node()
+ * does so.
+ */
+int prepare_forks(void);
+/* A fork of this Node: the child's pid, in the child 0, or -errno. */
+int fork_node(void);
+/*
+ * Forks a preboot. In the parent the child's pid, and in *socket where it takes its request; in the
+ * child 0. Negative: errno, and nothing has happened.
  */
 int fork_preboot(int *socket);
+/* In a fork: what it shares with the other, it lets go. */
+void replace_descriptors(void);
+void drop_rings(void);
+/* For ps(1). */
+void rename_process(const char *name);
 
 struct role {
   const char *name;   /* runts-sentry, runts-gofer */

@@ -56,10 +56,10 @@ struct slot {
 
   uint64_t regs[SLOT_REGISTERS];
   int32_t listener_fd; /* zygote only: number of the seccomp listener in its table */
-  uint32_t spare;
-  uint64_t cpu_ns;   /* by OP_CPU_TIME */
-  uint64_t fp_addr;  /* of the FP state, as of the stop; 0: none */
-  uint64_t cpu_base; /* the stub's own: what cpu_ns does not count */
+  uint32_t tracer_tid; /* of the tracer's thread for this one (native/tracer) */
+  uint64_t cpu_ns;     /* by OP_CPU_TIME */
+  uint64_t fp_addr;    /* of the FP state, as of the stop; 0: none */
+  uint64_t cpu_base;   /* the stub's own: what cpu_ns does not count */
   struct operation ops[SLOT_OPERATIONS];
   uint32_t kept; /* bits of KEPT: whose answers stand in `answers` */
   uint32_t answers[KEPT_ANSWERS - 1];
@@ -98,6 +98,7 @@ ASSERT_WORD(slot, alive, SLOT_ALIVE);
 ASSERT_WORD(slot, nonce, SLOT_NONCE);
 ASSERT_WORD(slot, regs, SLOT_REGS);
 ASSERT_WORD(slot, listener_fd, SLOT_LISTENER_FD);
+ASSERT_WORD(slot, tracer_tid, SLOT_TRACER_TID);
 ASSERT_WORD(slot, cpu_ns, SLOT_CPU_NS);
 ASSERT_WORD(slot, fp_addr, SLOT_FP_ADDR);
 ASSERT_WORD(slot, ops, SLOT_OPS);
@@ -159,12 +160,15 @@ struct stub_boot {
   int32_t pid;
 };
 
-/* First message on the zygote's control socket; comes with the mailbox memfd. The filter follows. */
+/* First message on the zygote's control socket; comes with the mailbox memfd. The filters follow. */
 struct zygote_init {
   uint64_t magic;
   uint64_t base;
+  /* Of the filters of a stub, of a guest process with a tracer (native/tracer), and of the tracer. */
   uint32_t filter_instructions;
-  uint32_t reserved;
+  uint32_t tracee_instructions;
+  uint32_t tracer_instructions;
+  uint32_t ways; /* bits of WAY: of several, the first that the host allows */
 };
 _Static_assert(sizeof(struct zygote_init) == ZYGOTE_INIT_BYTES, "protocol/mailbox.ts");
 

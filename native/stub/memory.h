@@ -59,6 +59,9 @@ static long in_pieces(long nr, uint64_t start, uint64_t length, long argument) {
   return 0;
 }
 
+#ifdef TOUCHES_FROM_OUTSIDE
+static long touch(uint64_t start, uint64_t length, int writes);
+#else
 /* Up to the first page that faults. */
 static long touch(uint64_t start, uint64_t length, int writes) {
   for (uint64_t at = start; at < start + length; at += PAGE_BYTES) {
@@ -66,6 +69,7 @@ static long touch(uint64_t start, uint64_t length, int writes) {
   }
   return 0;
 }
+#endif
 
 /* As mm_populate(): what cannot be had is no error. */
 static void populate(const struct operation *op) {

@@ -13,6 +13,9 @@
 
 #include "stub/frame.h"
 #include "stub/mailbox.h"
+#include "zygote/zygote.h"
+
+extern INTERNAL void tracer_main(const struct zygote_init *init, int mailbox);
 
 enum {
   SYS_mmap = 9,
@@ -22,11 +25,14 @@ enum {
   SYS_rt_sigprocmask = 14,
   SYS_getpid = 39,
   SYS_recvmsg = 47,
+  SYS_clone = 56,
+  SYS_wait4 = 61,
   SYS_close = 3,
   SYS_exit_group = 231,
   SYS_sigaltstack = 131,
   SYS_prctl = 157,
   SYS_prlimit64 = 302,
+  SYS_seccomp = 317,
   SYS_close_range = 436,
   SYS_mseal = 462,
 };
@@ -71,16 +77,7 @@ void *memset(void *to, int value, unsigned long bytes) {
   return start;
 }
 
-/* Reasons to give up, as exit codes. */
-enum failure {
-  FAIL_MESSAGE = 10,
-  FAIL_MAP = 11,
-  FAIL_SIGNALS = 12,
-  FAIL_LIMITS = 13,
-  FAIL_DESCRIPTORS = 14,
-};
-
-static void need(int ok, enum failure why) {
+void need(int ok, enum failure why) {
   if (!ok) call(SYS_exit_group, why, 0, 0, 0, 0, 0);
 }
 
@@ -112,38 +109,41 @@ static int receive_init(void) {
   long got = call(SYS_recvmsg, 3, (long)&header, 0, 0, 0, 0);
   const struct zygote_init *init = (const void *)message;
   need(got >= (long)sizeof *init && init->magic == STUB_MAGIC && control.bytes == 20, FAIL_MESSAGE);
-  need(got == (long)(sizeof *init + init->filter_instructions * sizeof(struct sock_filter)),
-       FAIL_MESSAGE);
+  uint64_t instructions =
+      (uint64_t)init->filter_instructions + init->tracee_instructions + init->tracer_instructions;
+  need(got == (long)(sizeof *init + instructions * sizeof(struct sock_filter)), FAIL_MESSAGE);
   return control.fd;
 }
 
-static void map(uint64_t place, uint64_t bytes, int prot, int flags, int fd) {
-  enum { MAP_FIXED_NOREPLACE = 0x100000 };
-  long at = call(SYS_mmap, (long)place, (long)bytes, prot, flags | MAP_FIXED_NOREPLACE, fd, 0);
+enum {
+  READ = 1,
+  WRITE = 2,
+  EXEC = 4,
+  SHARED = 1,
+  PRIVATE = 2,
+  ANONYMOUS = 0x20,
+  NORESERVE = 0x4000,
+  FIXED_NOREPLACE = 0x100000
+};
+
+void map_fixed(uint64_t place, uint64_t bytes, int prot, int fd) {
+  int flags = fd < 0 ? PRIVATE | ANONYMOUS | NORESERVE : SHARED;
+  long at = call(SYS_mmap, (long)place, (long)bytes, prot, flags | FIXED_NOREPLACE, fd, 0);
   need(at == (long)place, FAIL_MAP);
 }
 
+/* Linux >= 6.10; elsewhere a guest that unmaps its stub merely dies. */
+void seal(uint64_t place, uint64_t bytes) { call(SYS_mseal, (long)place, (long)bytes, 0, 0, 0, 0); }
+
 static void map_stub(uint64_t base, int mailbox) {
-  enum {
-    READ = 1,
-    WRITE = 2,
-    EXEC = 4,
-    SHARED = 1,
-    PRIVATE = 2,
-    ANONYMOUS = 0x20,
-    NORESERVE = 0x4000
-  };
-  /* The kernel may have put its vDSO here, which nobody calls: one start in some thousand would fail. */
-  call(SYS_munmap, (long)base, (long)STUB_RANGE_BYTES, 0, 0, 0, 0);
-  map(base, STUB_TEXT_BYTES, READ | WRITE, PRIVATE | ANONYMOUS, -1);
+  map_fixed(base, STUB_TEXT_BYTES, READ | WRITE, -1);
   memcpy((void *)base, stub_blob, (unsigned long)(stub_blob_end - stub_blob));
   need(call(SYS_mprotect, (long)base, STUB_TEXT_BYTES, READ | EXEC, 0, 0, 0) == 0, FAIL_MAP);
-  map(base + STUB_GLOBAL_OFFSET, 4096, READ, SHARED, 5);
-  map(base + STUB_PROCESS_OFFSET, 4096, READ | WRITE, PRIVATE | ANONYMOUS, -1);
-  map(base + STUB_MAILBOX_OFFSET, STUB_MAILBOX_BYTES, READ | WRITE, SHARED, mailbox);
-  map(base + STUB_AREAS_OFFSET, STUB_AREA_BYTES, READ | WRITE, PRIVATE | ANONYMOUS | NORESERVE, -1);
-  /* Linux >= 6.10; elsewhere a guest that unmaps its stub merely dies. */
-  call(SYS_mseal, (long)base, STUB_TEXT_BYTES + 4096, 0, 0, 0, 0);
+  map_fixed(base + STUB_GLOBAL_OFFSET, 4096, READ, ZYGOTE_PAGE);
+  map_fixed(base + STUB_PROCESS_OFFSET, 4096, READ | WRITE, -1);
+  map_fixed(base + STUB_MAILBOX_OFFSET, STUB_MAILBOX_BYTES, READ | WRITE, mailbox);
+  map_fixed(base + STUB_AREAS_OFFSET, STUB_AREA_BYTES, READ | WRITE, -1);
+  seal(base, STUB_TEXT_BYTES + 4096);
 }
 
 struct kernel_sigaction {
@@ -153,18 +153,17 @@ struct kernel_sigaction {
   uint64_t mask;
 };
 
-static void install_handlers(uint64_t base) {
+void install_handlers(uint64_t handler, uint64_t restorer, uint64_t stack) {
   enum { SIGBUS = 7, SIGSEGV = 11, SIG_SETMASK = 2 };
   static const uint8_t handled[] = {4, 5, 7, 8, 11, 23, 31}; /* ILL TRAP BUS FPE SEGV URG SYS */
-  const struct stub_header *header = (const void *)base;
   for (int number = 1; number <= 64; number++) {
     struct kernel_sigaction plain = {0, 0, 0, 0};
     call(SYS_rt_sigaction, number, (long)&plain, 0, 8, 0, 0);
   }
   /* NODEFER: the mask alone says what is blocked, so that a fault inside a handler is delivered. */
-  struct kernel_sigaction action = {
-      base + header->handler, SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER,
-      base + header->restorer, ~((1UL << (SIGSEGV - 1)) | (1UL << (SIGBUS - 1)))};
+  struct kernel_sigaction action = {handler, SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER,
+                                    restorer, ~((1UL << (SIGSEGV - 1)) | (1UL << (SIGBUS - 1)))};
+  if (stack == 0) action.mask = 0;
   for (unsigned i = 0; i < sizeof handled; i++) {
     need(call(SYS_rt_sigaction, handled[i], (long)&action, 0, 8, 0, 0) == 0, FAIL_SIGNALS);
   }
@@ -173,33 +172,88 @@ static void install_handlers(uint64_t base) {
     uint32_t flags;
     uint32_t padding;
     uint64_t bytes;
-  } stack = {base + STUB_AREAS_OFFSET, 0, 0, STUB_AREA_BYTES - STUB_AREA_RESERVED};
-  need(call(SYS_sigaltstack, (long)&stack, 0, 0, 0, 0, 0) == 0, FAIL_SIGNALS);
+  } own = {stack, 0, 0, STUB_AREA_BYTES - STUB_AREA_RESERVED};
+  if (stack != 0) need(call(SYS_sigaltstack, (long)&own, 0, 0, 0, 0, 0) == 0, FAIL_SIGNALS);
   uint64_t none = 0;
   call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0);
 }
 
-static void limit(void) {
-  struct {
-    uint64_t soft;
-    uint64_t hard;
-  } descriptors = {64, 64}, core = {0, 0};
+struct limits {
+  uint64_t soft;
+  uint64_t hard;
+};
+
+void limit_descriptors(void) {
+  struct limits descriptors = {64, 64};
   need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
+}
+
+void raise_descriptors(void) {
+  struct limits descriptors;
+  need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&descriptors, 0, 0) == 0, FAIL_LIMITS);
+  descriptors.soft = descriptors.hard;
+  need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
+}
+
+void limit_rights(void) {
+  struct limits core = {0, 0};
   need(call(SYS_prlimit64, 0, RLIMIT_CORE, (long)&core, 0, 0, 0) == 0, FAIL_LIMITS);
   need(call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
   need(call(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
 }
 
+/* close_range(2) came with Linux 5.9; before it all numbers are tried that whoever starts us may use. */
+void close_from(int first) {
+  enum { ENOSYS = 38, MOST = 4096 };
+  long result = call(SYS_close_range, first, 0xffffffffL, 0, 0, 0, 0);
+  if (result == -ENOSYS) {
+    for (int fd = first; fd < MOST; fd++) call(SYS_close, fd, 0, 0, 0, 0, 0);
+    result = 0;
+  }
+  need(result == 0, FAIL_DESCRIPTORS);
+}
+
+/*
+ * Whether the host gives a filter with a listener: a container may have one already, or forbid it.
+ * A child tries, as a filter stays.
+ */
+static int has_listener(void) {
+  enum { SET_MODE_FILTER = 1, FLAG_NEW_LISTENER = 8, SIGCHLD = 17 };
+  struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, 0x7fff0000};
+  struct {
+    uint64_t count;
+    uint64_t instructions;
+  } program = {1, (uint64_t)&allow};
+  int32_t status = -1;
+  long pid = call(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+  if (pid == 0) {
+    call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+    long listener = call(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
+    call(SYS_exit_group, listener < 0, 0, 0, 0, 0, 0);
+  }
+  return pid > 0 && call(SYS_wait4, pid, (long)&status, 0, 0, 0, 0) == pid && status == 0;
+}
+
+static int wants_tracer(const struct zygote_init *init) {
+  if ((init->ways & WAY_TRACER) == 0) return 0;
+  return (init->ways & WAY_SIGNALS) == 0 || !has_listener();
+}
+
 __attribute__((used)) void zygote_main(void) {
   int mailbox = receive_init();
   const struct zygote_init *init = (const void *)message;
+  /* The kernel may have put its vDSO here, which nobody calls: one start in some thousand would fail. */
+  call(SYS_munmap, (long)init->base, (long)STUB_RANGE_BYTES, 0, 0, 0, 0);
+  if (wants_tracer(init)) tracer_main(init, mailbox);
   map_stub(init->base, mailbox);
   for (int fd = 0; fd < 3; fd++) call(SYS_close, fd, 0, 0, 0, 0, 0);
-  need(call(SYS_close_range, 5, 0xffffffffL, 0, 0, 0, 0) == 0, FAIL_DESCRIPTORS);
-  limit();
-  install_handlers(init->base);
-
+  close_from(ZYGOTE_PAGE);
+  limit_descriptors();
+  limit_rights();
   const struct stub_header *header = (const void *)init->base;
+  install_handlers(init->base + header->handler, init->base + header->restorer,
+                   init->base + STUB_AREAS_OFFSET);
+
   struct stub_boot boot = {(uint64_t)(message + sizeof *init), init->filter_instructions,
                            (int32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0)};
   uint64_t stack = init->base + STUB_AREAS_OFFSET + STUB_AREA_BYTES - STUB_AREA_RESERVED;

@@ -60,6 +60,8 @@ export interface PendingClone {
 /** The parts of the platform that Clones uses, beside those of SpaceHost. */
 export interface CloneHost extends SpaceHost, StrangerHost {
   readonly stubBase: number;
+  /** Mailboxes are written by a tracer, not by guest processes. */
+  readonly hasTracer: boolean;
   adoptProcess(space: SystrapSpace, pid: number): boolean;
   nowNs(): number;
 }
@@ -77,7 +79,8 @@ const NONCE_WORDS = 512;
 
 export class Clones {
   readonly #host: CloneHost;
-  readonly #listener: number;
+  /** Where clones wait for leave. Without one only ordered clones are ever made. */
+  readonly #listener: number | undefined;
   readonly #strangers: Strangers;
   readonly #pending: Set<PendingClone> = new Set();
   readonly #notification = new Int32Array(8);
@@ -91,7 +94,7 @@ export class Clones {
   /** Pids of children that were reaped before it was known whose they were. */
   readonly #reapedEarly: Set<number> = new Set();
 
-  constructor(host: CloneHost, listener: number) {
+  constructor(host: CloneHost, listener: number | undefined) {
     this.#host = host;
     this.#listener = listener;
     this.#strangers = new Strangers(host);
@@ -99,6 +102,11 @@ export class Clones {
 
   get isIdle(): boolean {
     return this.#pending.size === 0;
+  }
+
+  /** A clone is under way that will be asked for on the listener. */
+  get isAsked(): boolean {
+    return this.#listener !== undefined && this.#pending.size > 0;
   }
 
   /** When `expire` has to be called; Infinity where it need not be. */
@@ -119,7 +127,7 @@ export class Clones {
     for (const clone of [...this.#pending]) {
       if (clone.abandonedUntilNs === 0 || clone.abandonedUntilNs > now) continue;
       this.#drop(clone);
-      this.#strangers.suspect(this.#pending);
+      this.#suspect();
     }
   }
 
@@ -189,13 +197,15 @@ export class Clones {
 
   /** Lets the ordered clones through and refuses all others. Returns true if any was waiting. */
   answerNotifications(): boolean {
+    const listener = this.#listener;
+    if (listener === undefined) return false;
     let any = false;
     // The count is bounded, so that guests that keep asking cannot keep the Sentry here.
     for (let count = 0; count < MOST_NOTIFICATIONS; count++) {
-      if (native.notifyReceive(this.#listener, this.#notification) !== 0) break;
+      if (native.notifyReceive(listener, this.#notification) !== 0) break;
       any = true;
       const clone = this.#orderedBy(this.#notification);
-      const answered = native.notifyAnswer(this.#listener, this.#notification, clone ? 0 : EPERM);
+      const answered = native.notifyAnswer(listener, this.#notification, clone ? 0 : EPERM);
       // ENOENT means that a signal has interrupted the call; the stub makes it again.
       if (clone && !isErrno(answered)) grant(clone, this.#notification[2] as number);
     }
@@ -261,7 +271,7 @@ export class Clones {
       child,
       done,
       nonce,
-      allowed: false,
+      allowed: this.#listener === undefined,
       allowedTid: 0,
       grants: 0,
       parentResult: undefined,
@@ -297,7 +307,7 @@ export class Clones {
     if (clone.parentResult !== undefined && clone.parentResult < 0) {
       this.#drop(clone);
       // Either the host refused the clone, or there is a child that the parent denies.
-      if (clone.kind === 'process' && clone.allowed) this.#strangers.suspect(this.#pending);
+      if (clone.kind === 'process' && clone.allowed) this.#suspect();
       clone.done(EAGAIN);
       return;
     }
@@ -314,12 +324,14 @@ export class Clones {
         ? (this.#host.words[child.base + SLOT.childId] as number)
         : (this.#host.words[child.base + SLOT.alive] as number);
     child.hostTid = id;
+    if (this.#host.hasTracer)
+      child.tracerTid = this.#host.words[child.base + SLOT.tracerTid] as number;
     const proof = clone.kind === 'process' ? this.#prove(clone, id) : 'true';
     if (proof !== 'true') {
       this.#drop(clone);
       clone.done(EAGAIN);
       // With 'none' the child may have been killed meanwhile, which is not the parent's fault.
-      this.#strangers.suspect(this.#pending);
+      this.#suspect();
       if (proof === 'false') this.#host.spaceBroke(via.space, 'hides a process that it forked');
       return;
     }
@@ -335,6 +347,7 @@ export class Clones {
   #prove(clone: PendingClone, pid: number): 'true' | 'false' | 'none' {
     if (pid <= 0) return 'false';
     const { child } = clone;
+    if (this.#host.hasTracer) return this.#host.adoptProcess(child.space, pid) ? 'true' : 'false';
     const addr =
       this.#host.stubBase + STUB_MAILBOX_OFFSET + child.slot * SLOT_BYTES + SLOT.nonce * 4;
     const shown = native.readMemory(pid, addr, this.#proofBytes, 8);
@@ -347,6 +360,11 @@ export class Clones {
     return proven ? 'true' : 'false';
   }
 
+  /** Looks for children that nobody ordered, where a guest can have made some. */
+  #suspect(): void {
+    if (this.#listener !== undefined) this.#strangers.suspect(this.#pending);
+  }
+
   #forget(clone: PendingClone): void {
     this.#pending.delete(clone);
     clone.via.clone = undefined;
@@ -354,7 +372,7 @@ export class Clones {
     if (this.#pending.size === 0) this.#reapedEarly.clear();
     this.#strangers.settled(clone);
     // A parent that asked for leave several times may have made a child each time.
-    if (clone.kind === 'process' && clone.grants > 1) this.#strangers.suspect(this.#pending);
+    if (clone.kind === 'process' && clone.grants > 1) this.#suspect();
     if (clone.via.leavesAtStop && clone.via.state === 'stopped') clone.via.exit();
   }
 

@@ -135,6 +135,8 @@ export class SystrapThread implements GuestThread {
   readonly syscall: Uint32Array = new Uint32Array(SLOT_CALL_WORDS);
   owner: object | undefined;
   hostTid = 0;
+  /** The thread of the tracer's that traces the host thread; 0: there is none. */
+  tracerTid = 0;
   /** Where the host thread runs: the hand-over policy's. */
   place: ThreadPlace = new ThreadPlace();
   /**
@@ -451,6 +453,12 @@ export class SystrapThread implements GuestThread {
 
   get shownName(): string {
     return this.#shownName;
+  }
+
+  /** Where the host thread runs, and who traces it, which takes turns with it. */
+  runOn(cpu: number): SysResult {
+    if (this.tracerTid !== 0) native.setAffinity(this.tracerTid, cpu);
+    return native.setAffinity(this.hostTid, cpu);
   }
 
   /** Takes note that the host gave this thread the name and the processor of its creator `of`. */

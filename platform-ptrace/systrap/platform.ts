@@ -4,6 +4,7 @@
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { POLLHUP } from '../../abi/poll.ts';
 import { SIGKILL } from '../../abi/signal.ts';
+import { MSG_DONTWAIT } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_CLONED,
@@ -17,6 +18,7 @@ import {
   STATE_POSTED,
   STATE_RUNNING,
   STATE_SLEEPING,
+  ZYGOTE_CANNOT_TRACE,
 } from '../../protocol/mailbox.ts';
 import type { Clock } from '../../sentry/base/clock.ts';
 import type { WorkCounters } from '../../sentry/base/work-counters.ts';
@@ -28,6 +30,7 @@ import type {
   PlatformEvents,
   ProcessPool,
 } from '../../sentry/platform/platform.ts';
+import { type Trap, usableTraps } from '../trap.ts';
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
 import type { SystrapThread } from './guest-thread.ts';
@@ -61,7 +64,7 @@ const STRANGER_RANGE = 1024;
  */
 const POLLS_PER_DESCRIPTOR_CHECK = 64;
 
-export interface SystrapOptions extends ZygoteFds {
+export interface StubOptions extends ZygoteFds {
   readonly clock: Clock;
   readonly memoryTrim?: IdleTrim;
   /** Whether system calls that trap often are patched: true unless said otherwise. */
@@ -74,32 +77,31 @@ export interface SystrapOptions extends ZygoteFds {
   readonly work?: WorkCounters | undefined;
 }
 
-/** Makes the platform. Throws where the host cannot run it; the message says what is missing. */
-export function createSystrapPlatform(options: SystrapOptions): SystrapPlatform {
-  if (native.hasFsgsbase() === 0) {
-    throw new Error(
-      'this processor or host kernel has no FSGSBASE (Linux >= 5.9 on Ivy Bridge or later)',
-    );
-  }
-  return new SystrapPlatform(options);
+/**
+ * Makes a platform with the first of these traps that the host allows. Throws where it allows none;
+ * the message says what is missing.
+ */
+export function createStubPlatform(traps: readonly Trap[], options: StubOptions): StubPlatform {
+  return new StubPlatform(usableTraps(traps), options);
 }
 
-export class SystrapPlatform implements Platform, CloneHost {
-  readonly name = 'systrap';
+export class StubPlatform implements Platform, CloneHost {
   readonly guestTop = GUEST_TOP;
   readonly stubBase = randomStubBase();
   readonly region = new MailboxRegion();
   readonly words = this.region.words;
   readonly bytes: Uint8Array = new Uint8Array(this.region.words.buffer);
   readonly clones: Clones;
-  readonly patches: boolean;
-  readonly hostFutexes: boolean;
+  readonly #mayPatch: boolean;
+  readonly #mayUseHostFutexes: boolean;
   /** The thread whose stop is handled right now: its window can be used (window.ts). */
   handled: SystrapThread | undefined = undefined;
   readonly work: WorkCounters | undefined;
   fpStateBytes = 0;
   fpState: Uint8Array = new Uint8Array(0);
+  #trap: Trap;
   readonly #clock: Clock;
+  readonly #controlFd: number;
   readonly #waiter: Waiter;
   readonly #zygote: SystrapThread;
   /** The one above and those of containers with cgroups of their own. */
@@ -120,15 +122,20 @@ export class SystrapPlatform implements Platform, CloneHost {
   readonly #broken: { space: SystrapSpace; reason: string }[] = [];
   readonly #later: SystrapThread[] = [];
   readonly #status = new Int32Array(1);
+  /** Pid and status of a guest process that has ended, as the tracer tells them. */
+  readonly #death = new Int32Array(2);
+  readonly #deathBytes = new Uint8Array(this.#death.buffer);
   readonly #stops: Stops<SystrapThread>;
   #pollCount = 0;
   /** When `tryFlush` may wait again. */
   #nextTryNs = 0;
 
-  constructor(options: SystrapOptions) {
+  constructor(traps: readonly [Trap, ...Trap[]], options: StubOptions) {
+    this.#trap = traps[0];
     this.#clock = options.clock;
-    this.patches = options.patches ?? true;
-    this.hostFutexes = options.hostFutexes ?? true;
+    this.#controlFd = options.zygoteSocketFd;
+    this.#mayPatch = options.patches ?? true;
+    this.#mayUseHostFutexes = options.hostFutexes ?? true;
     this.work = options.work;
     this.#waiter = new Waiter(this.words, options.clock, options);
     this.#stops = new Stops(
@@ -138,13 +145,30 @@ export class SystrapPlatform implements Platform, CloneHost {
       (thread, state) => this.#stopped(thread, state),
       (thread) => thread.space.stops,
     );
-    this.#zygote = this.#startZygote(options.zygoteSocketFd);
-    this.clones = new Clones(this, this.#takeListener());
+    this.#zygote = this.#startZygote(traps, options.zygoteSocketFd);
+    this.clones = new Clones(this, this.hasTracer ? undefined : this.#takeListener());
     this.#ownPool = new StubPool(
       () => this.#zygote,
       () => undefined,
     );
     this.#ownPool.fill();
+  }
+
+  get name(): Trap['name'] {
+    return this.#trap.name;
+  }
+
+  get patches(): boolean {
+    return this.#trap.canPatch && this.#mayPatch;
+  }
+
+  /** Threads wait for futexes on the host in patched calls only. */
+  get hostFutexes(): boolean {
+    return this.#trap.canPatch && this.#mayUseHostFutexes;
+  }
+
+  get hasTracer(): boolean {
+    return this.#trap.tracerFilter !== undefined;
   }
 
   get counters(): HandoverCounters {
@@ -234,7 +258,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     this.#refillPools();
     const deadlineNs = this.clones.isIdle ? untilNs : Math.min(untilNs, this.clones.expiryNs);
     // A pending clone is asked for on a descriptor, which spinning on the slots would not notice.
-    if (!this.clones.isIdle || !this.#waiter.spin(deadlineNs)) {
+    if (this.clones.isAsked || !this.#waiter.spin(deadlineNs)) {
       this.#waiter.sleep(deadlineNs);
       // A clone that waits for leave has ended the sleep, and must be answered even if nobody
       // ordered it.
@@ -382,8 +406,8 @@ export class SystrapPlatform implements Platform, CloneHost {
   /** Lets threads that were kept on the Sentry's processor run on any; of thousands none. */
   #letLoose({ threads }: SystrapSpace): void {
     if (threads.size > MOST_LET_LOOSE) return;
-    for (const { hostTid, place } of threads.values())
-      if (place.cpu !== ANYWHERE && hostTid !== 0) native.setAffinity(hostTid, ANYWHERE);
+    for (const thread of threads.values())
+      if (thread.place.cpu !== ANYWHERE && thread.hostTid !== 0) thread.runOn(ANYWHERE);
   }
 
   adoptProcess(space: SystrapSpace, pid: number): boolean {
@@ -489,7 +513,7 @@ export class SystrapPlatform implements Platform, CloneHost {
   #reap(): boolean {
     let any = false;
     for (;;) {
-      const pid = native.waitAny(this.#status);
+      const pid = this.#nextDead();
       if (pid <= 0) return any;
       any = true;
       const space = this.#processes.get(pid);
@@ -503,6 +527,23 @@ export class SystrapPlatform implements Platform, CloneHost {
       if (!space.isDead)
         this.#died(space, `its host process died (status ${status})`, status & 0x7f);
     }
+  }
+
+  /**
+   * The pid of a guest process that has ended, with its status in #status; 0 or negative: none. The
+   * tracer is their parent where there is one, and tells of them on its socket.
+   */
+  #nextDead(): number {
+    if (!this.hasTracer) return native.waitAny(this.#status);
+    for (let pid = native.waitAny(this.#status); pid > 0; pid = native.waitAny(this.#status)) {
+      // The first of the tracer's threads is the process.
+      if (pid === this.#zygote.tracerTid)
+        throw new Error(`the tracer died (status ${this.#status[0]})`);
+    }
+    const told = native.recvMessage(this.#controlFd, this.#deathBytes, undefined, MSG_DONTWAIT);
+    if (told !== this.#deathBytes.length) return 0;
+    this.#status[0] = this.#death[1] as number;
+    return this.#death[0] as number;
   }
 
   #died(space: SystrapSpace, reason: string, signal: number): void {
@@ -559,7 +600,7 @@ export class SystrapPlatform implements Platform, CloneHost {
     return state === STATE_POSTED || state === STATE_SLEEPING;
   }
 
-  #startZygote(socketFd: number): SystrapThread {
+  #startZygote(traps: readonly Trap[], socketFd: number): SystrapThread {
     const prepared = prepareSpace(this);
     if (isErrno(prepared)) throw new Error('no mailbox for the stub zygote');
     native.close(prepared.stubFd);
@@ -568,20 +609,32 @@ export class SystrapPlatform implements Platform, CloneHost {
     const space = new SystrapSpace(this, socketFd, prepared.space.mailboxFd);
     const thread = space.addThread(0);
     if (isErrno(thread)) throw new Error('no room for mailboxes');
-    const sent = sendInit(socketFd, this.stubBase, space.mailboxFd);
+    const sent = sendInit(socketFd, traps, this.stubBase, space.mailboxFd);
     if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
     if (!this.#awaitZygote(thread, socketFd)) {
-      throw new Error('the stub zygote did not start: it ended at once');
+      throw new Error(this.#whyNoZygote());
     }
+    const tracerTid = this.words[thread.base + SLOT.tracerTid] as number;
+    this.#trap =
+      traps.find((trap) => (trap.tracerFilter !== undefined) === (tracerTid !== 0)) ?? this.#trap;
     thread.state = 'stopped';
     this.fpStateBytes = this.words[thread.base + SLOT.fpBytes] as number;
     this.fpState = new Uint8Array(this.fpStateBytes);
     const pid = this.words[thread.base + SLOT.childId] as number;
     if (pid <= 0) throw new Error(`the stub zygote cannot filter system calls: errno ${-pid}`);
     thread.hostTid = pid;
+    thread.tracerTid = tracerTid;
     this.adoptProcess(space, pid);
     this.#zygotes.add(thread);
     return thread;
+  }
+
+  #whyNoZygote(): string {
+    for (let pid = native.waitAny(this.#status); pid > 0; pid = native.waitAny(this.#status)) {
+      if (this.#status[0] !== ZYGOTE_CANNOT_TRACE << 8) continue;
+      return 'ptrace is not permitted: by kernel.yama.ptrace_scope = 3 or 2, by a seccomp filter, or by a security module';
+    }
+    return 'the stub zygote did not start: it ended at once';
   }
 
   /** Moves the seccomp listener from the zygote to the Sentry. */

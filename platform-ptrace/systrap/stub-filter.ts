@@ -55,7 +55,7 @@ const PR_SET_MM_MAP = 14;
 /** struct prctl_mm_map. */
 const MM_MAP_BYTES = 104;
 
-const memoryRows: readonly FilterRow[] = [
+export const memoryRows: readonly FilterRow[] = [
   {
     name: 'mmap',
     number: 9,
@@ -89,6 +89,32 @@ const memoryRows: readonly FilterRow[] = [
     number: 28,
     why: 'guest madvise',
     args: [onePiece(1), { arg: 2, oneOf: ADVICE }],
+  },
+];
+
+export const clockRow: FilterRow = {
+  name: 'clock_gettime',
+  number: 228,
+  why: 'CPU time of one of several guest threads',
+  args: [{ arg: 0, eq: 3 }],
+};
+
+export const nameRows: readonly FilterRow[] = [
+  {
+    name: 'prctl',
+    number: 157,
+    why: "PR_SET_NAME: the guest's name in the host's ps",
+    args: [{ arg: 0, eq: PR_SET_NAME }],
+  },
+  {
+    name: 'prctl',
+    number: 157,
+    why: "PR_SET_MM_MAP: the guest's arguments in the host's ps (another executable needs a capability)",
+    args: [
+      { arg: 0, eq: PR_SET_MM },
+      { arg: 1, eq: PR_SET_MM_MAP },
+      { arg: 3, eq: MM_MAP_BYTES },
+    ],
   },
 ];
 
@@ -141,28 +167,8 @@ export function stubFilter(base: number): FilterSpec {
         action: 'notify',
         args: [{ arg: 0, eq: CLONE_THREAD_FLAGS }],
       },
-      {
-        name: 'clock_gettime',
-        number: 228,
-        why: 'CPU time of one of several guest threads',
-        args: [{ arg: 0, eq: 3 }],
-      },
-      {
-        name: 'prctl',
-        number: 157,
-        why: "PR_SET_NAME: the guest's name in the host's ps",
-        args: [{ arg: 0, eq: PR_SET_NAME }],
-      },
-      {
-        name: 'prctl',
-        number: 157,
-        why: "PR_SET_MM_MAP: the guest's arguments in the host's ps (another executable needs a capability)",
-        args: [
-          { arg: 0, eq: PR_SET_MM },
-          { arg: 1, eq: PR_SET_MM_MAP },
-          { arg: 3, eq: MM_MAP_BYTES },
-        ],
-      },
+      clockRow,
+      ...nameRows,
       { name: 'exit', number: 60, why: 'end of one guest thread' },
     ],
   };

@@ -16,8 +16,10 @@ import {
   REG,
   setRegister as setIn,
 } from '../../sentry/platform/guest-thread.ts';
+import type { Trap } from '../trap.ts';
 import { SystrapClock } from './clock.ts';
-import { createSystrapPlatform, type SystrapPlatform } from './platform.ts';
+import { createStubPlatform, type StubPlatform } from './platform.ts';
+import { systrap } from './trap.ts';
 
 export const CODE = 0x10000;
 export const DATA = 0x20000;
@@ -42,14 +44,14 @@ const PATIENCE_MS = 60_000;
 
 export class TestGuests {
   readonly clock = new SystrapClock();
-  readonly platform: SystrapPlatform;
+  readonly platform: StubPlatform;
   readonly deaths: string[] = [];
   /** Replaces the queue of stops where a test wants its own loop. */
   onStop: ((thread: GuestThread) => void) | undefined;
   readonly #stops: GuestThread[] = [];
 
   /** `zygoteStarted` is told before the platform speaks to it. There can be one platform in a process. */
-  constructor(zygoteStarted: (pid: number) => void = () => undefined) {
+  constructor(zygoteStarted: (pid: number) => void = () => undefined, trap: Trap = systrap) {
     const pair = new Int32Array(2);
     native.socketpair(SOCK_SEQPACKET, pair);
     const [ours, theirs] = pair as unknown as [number, number];
@@ -60,7 +62,7 @@ export class TestGuests {
     const pid = native.startZygote(path, theirs, wakeEventFd, globalPageFd);
     native.close(theirs);
     zygoteStarted(pid);
-    this.platform = createSystrapPlatform({
+    this.platform = createStubPlatform([trap], {
       zygoteSocketFd: ours,
       wakeEventFd,
       globalPageFd,

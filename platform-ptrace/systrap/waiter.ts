@@ -188,7 +188,7 @@ export class Waiter {
   }
 
   #move(thread: SystrapThread, cpu: number): void {
-    const moved = native.setAffinity(thread.hostTid, cpu);
+    const moved = thread.runOn(cpu);
     // That a thread has just died says nothing about the host.
     if (moved !== ESRCH) this.#refusals = isErrno(moved) ? this.#refusals + 1 : 0;
     thread.place.cpu = cpu;

@@ -9,9 +9,10 @@ import {
   STUB_MAGIC_LOW,
   STUB_RANGE_BYTES,
   STUB_TEXT_BYTES,
+  WAY,
   ZYGOTE_INIT_BYTES,
 } from '../../protocol/mailbox.ts';
-import { stubFilter } from './stub-filter.ts';
+import type { Trap } from '../trap.ts';
 
 /**
  * The first address that guests may not map. Stubs lie above it. It is as high as leaves room for a
@@ -26,6 +27,8 @@ export const GUEST_TOP = 0x7fc000000000;
 const STUB_TOP = 0x7ffb00000000;
 const PLACE_BYTES = 0x10000;
 const TWO_32 = 0x100000000;
+/** struct sock_filter. */
+const INSTRUCTION_BYTES = 8;
 
 /** Returns a random address for the stub's range, 64 KiB aligned. */
 export function randomStubBase(): number {
@@ -46,17 +49,31 @@ export function stubBaseAt(place: number): number {
   return fits ? base : base - Math.ceil((STUB_TEXT_BYTES + 1) / PLACE_BYTES) * PLACE_BYTES;
 }
 
-/** Sends the zygote its first message. Returns 0 or an errno. */
-export function sendInit(socketFd: number, stubBase: number, mailboxFd: number): SysResult {
-  const filter = compileFilter(stubFilter(stubBase));
-  const message = new Uint8Array(ZYGOTE_INIT_BYTES + filter.length);
-  const view = new DataView(message.buffer);
+/** Sends the zygote its first message, about the traps that it may use. Returns 0 or an errno. */
+export function sendInit(
+  socketFd: number,
+  traps: readonly Trap[],
+  stubBase: number,
+  mailboxFd: number,
+): SysResult {
+  const byStub = traps.find((trap) => trap.tracerFilter === undefined);
+  const byTracer = traps.find((trap) => trap.tracerFilter !== undefined);
+  const filters = [
+    byStub?.processFilter(stubBase),
+    byTracer?.processFilter(stubBase),
+    byTracer?.tracerFilter,
+  ].map((spec) => (spec === undefined ? new Uint8Array(0) : compileFilter(spec)));
+  const ways = (byStub ? WAY.signals : 0) | (byTracer ? WAY.tracer : 0);
+  const head = new Uint8Array(ZYGOTE_INIT_BYTES);
+  const view = new DataView(head.buffer);
   view.setUint32(0, STUB_MAGIC_LOW, true);
   view.setUint32(4, STUB_MAGIC_HIGH, true);
   view.setUint32(8, stubBase % TWO_32, true);
   view.setUint32(12, Math.floor(stubBase / TWO_32), true);
-  view.setUint32(16, filter.length / 8, true);
-  message.set(filter, ZYGOTE_INIT_BYTES);
+  for (const [i, filter] of filters.entries())
+    view.setUint32(16 + 4 * i, filter.length / INSTRUCTION_BYTES, true);
+  view.setUint32(28, ways, true);
+  const message = Buffer.concat([head, ...filters]);
   const sent = native.sendMessage(
     socketFd,
     message,

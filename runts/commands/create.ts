@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `runts create`: a container, loaded and not started.
 
-import { native } from '../../native/addon.ts';
+import { endNow } from '../end-now.ts';
 import type { OciContext } from '../oci/context.ts';
 import { createContainer } from '../oci/create.ts';
 
@@ -26,7 +26,5 @@ export async function create(
     preservedFds: options.preserveFds ?? 0,
     isForeground: false,
   });
-  // What the front, our child, leaves open in Node does not keep the engine waiting, nor does the
-  // end of Node itself.
-  native.exitNow(0);
+  endNow(0);
 }

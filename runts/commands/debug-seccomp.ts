@@ -3,6 +3,8 @@
 import { goferFilter } from '../../gofer/gofer-filter.ts';
 import { proxyFilter } from '../../native/proxy/proxy-filter.ts';
 import { describeFilter } from '../../native/seccomp/bpf.ts';
+import { traceeFilter } from '../../platform-ptrace/ptrace/tracee-filter.ts';
+import { tracerFilter } from '../../platform-ptrace/ptrace/tracer-filter.ts';
 import { stubFilter } from '../../platform-ptrace/systrap/stub-filter.ts';
 import { sentryFilter } from '../../sentry/host/sentry-filter.ts';
 
@@ -18,6 +20,8 @@ export function printFilters(): void {
     goferFilter({ writable: true, watches: true }),
     proxyFilter,
     stubFilter(SAMPLE_BASE),
+    traceeFilter(SAMPLE_BASE),
+    tracerFilter,
   ])
     process.stdout.write(`${describeFilter(filter)}\n\n`);
 }

@@ -18,6 +18,7 @@ import { complain, describe, Failure } from '../failure.ts';
 import { findInstallation } from '../installation.ts';
 import type { LaunchPlan } from '../launch.ts';
 import { type NetworkOptions, type NetworkPlan, planNetwork } from '../network/plan-network.ts';
+import { parsePlatform } from '../platform-choice.ts';
 import { parseCount, parseId, parseSize, parseTime } from '../quantities.ts';
 import { hasShell } from '../shell.ts';
 import { wantsTerminal, windowSize } from '../terminal.ts';
@@ -90,11 +91,7 @@ function planConfig(
   mounts: readonly MountConfig[],
   { network, published }: NetworkPlan,
 ): SandboxConfig {
-  if (options.platform !== 'systrap')
-    throw new Failure(
-      'RUNTS_E_NOT_SUPPORTED',
-      `--platform: '${options.platform}' is not supported yet; the only platform is systrap`,
-    );
+  const platform = parsePlatform(options.platform, '--platform');
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.hostname)) {
     throw new Failure(
       'RUNTS_E_OPTION_VALUE',
@@ -125,7 +122,7 @@ function planConfig(
     straceOptions: planStrace(options),
     debug: options.debugLog !== undefined,
     seccomp: options.debugSeccomp === true ? 'log' : 'kill',
-    platform: 'systrap',
+    platform,
     patching: options.patching,
     windows: options.windows,
     hostFutexes: options.hostFutexes,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings of single containers, by annotations of config.json:
-//   dev.runts.platform  systrap
+//   dev.runts.platform  auto (default) | systrap | ptrace
 //   dev.runts.patching  true (default); false: system call instructions stay as they are
 //   dev.runts.windows   true (default); false: the Sentry copies the arguments of all calls itself
 //   dev.runts.futexes   host (default): threads of a process wait for one another there; sentry
@@ -10,7 +10,9 @@
 //   dev.runts.stats     true: what they cost, at the end, to LOG_DIRECTORY/ID.stats
 //   dev.runts.debug     true: runts' own log goes to LOG_DIRECTORY/ID.log
 // An engine may pass annotations on from users: none of them names a file.
+import { type PlatformChoice, platformChoices } from '../../protocol/boot-config.ts';
 import { Failure } from '../failure.ts';
+import { parsePlatform } from '../platform-choice.ts';
 
 export const LOG_DIRECTORY = '/var/log/runts';
 const PREFIX = 'dev.runts.';
@@ -18,7 +20,7 @@ const PREFIX = 'dev.runts.';
 export type NetworkKind = 'none' | 'host' | 'sandbox';
 
 export interface ContainerSettings {
-  readonly platform: 'systrap';
+  readonly platform: PlatformChoice;
   readonly patching: boolean;
   readonly windows: boolean;
   readonly futexes: 'host' | 'sentry';
@@ -30,7 +32,7 @@ export interface ContainerSettings {
 }
 
 const known: Readonly<Record<keyof ContainerSettings, readonly string[]>> = {
-  platform: ['systrap'],
+  platform: platformChoices,
   patching: ['true', 'false'],
   windows: ['true', 'false'],
   futexes: ['host', 'sentry'],
@@ -59,7 +61,10 @@ export function readSettings(
     );
   };
   return {
-    platform: value('platform', 'systrap') as 'systrap',
+    platform: parsePlatform(
+      annotations[`${PREFIX}platform`] ?? flags.platform ?? 'auto',
+      'platform',
+    ),
     patching: value('patching', 'true') === 'true',
     windows: value('windows', 'true') === 'true',
     futexes: value('futexes', 'host') as 'host' | 'sentry',

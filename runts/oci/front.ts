@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts a process's front (native/launcher/front.c) and hears from it until the process is there.
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { isErrno, type SysResult } from '../../abi/errno.ts';
+import { ECHILD, isErrno, type SysResult } from '../../abi/errno.ts';
 import { SOCK_STREAM } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import type { SandboxConfig } from '../../protocol/boot-config.ts';
 import type { ConnectionRequest } from '../../protocol/control.ts';
+import { type Caller, globals } from '../../protocol/globals.ts';
 import { type LauncherValues, launcherArguments } from '../../protocol/launcher-options.ts';
-import { PREBOOT_FRONT } from '../../protocol/processes.ts';
+import { PREBOOT_FRONT, PREBOOT_LAUNCHER } from '../../protocol/processes.ts';
 import { STATUS_WORD, type StatusWord } from '../../protocol/status.ts';
 import { configFile } from '../config-file.ts';
 import { describe, Failure } from '../failure.ts';
-import { askPreboot } from '../preboot/ask.ts';
+import { askPreboot, programFd } from '../preboot/ask.ts';
 import type { CommandLog } from './log.ts';
 
 export interface FrontPlan {
@@ -65,14 +66,21 @@ export class Front {
       throw new Failure('RUNTS_E_HOST_RESOURCES', 'no descriptors left');
     const [own, theirs] = pair as unknown as [number, number];
     const { args, kept, made } = frontArguments(plan);
-    args.push(...launcherArguments({ status: theirs, gate: isGated ? theirs : undefined }));
-    const words = [plan.launcher, ...args.slice(1)];
+    const [, ...launcherArgs] = args;
+    const words = [
+      plan.launcher,
+      ...launcherArgs,
+      ...launcherArguments({ status: theirs, gate: isGated ? theirs : undefined }),
+    ];
     const pid =
-      (plan.streams === undefined
-        ? askPreboot(PREBOOT_FRONT, words, [...kept, theirs], plan.options['join'] !== true)?.pid
-        : undefined) ?? spawnLauncher(words, [...kept, theirs], plan.streams);
+      globals.runtsCaller === undefined
+        ? startHere(plan, words, [...kept, theirs])
+        : startAtCaller(globals.runtsCaller, [plan.launcher, ...launcherArgs], words, [
+            kept,
+            [...kept, theirs],
+          ]);
     for (const fd of [...made, theirs]) closeSync(fd);
-    if (pid < 0) {
+    if (isErrno(pid)) {
       closeSync(own);
       throw new Failure('RUNTS_E_LAUNCHER', `cannot start ${plan.launcher}: errno ${-pid}`);
     }
@@ -115,6 +123,38 @@ export class Front {
       this.#text += bytes.toString('utf8', 0, count);
     }
   }
+}
+
+/** Starts it as our child. */
+function startHere(plan: FrontPlan, words: readonly string[], fds: readonly number[]): SysResult {
+  const preboot =
+    plan.streams === undefined
+      ? askPreboot(PREBOOT_FRONT, words, fds, plan.options['join'] !== true)
+      : undefined;
+  return preboot?.pid ?? spawnLauncher(words, fds, plan.streams);
+}
+
+/**
+ * Starts it as the child of the process that asked a nursery: what engines wait for has to descend
+ * from whom they started. Launcher, Sentry and Gofer are forks of our preboot.
+ */
+function startAtCaller(
+  caller: Caller,
+  launcherWords: readonly string[],
+  frontWords: readonly string[],
+  [launcherFds, frontFds]: readonly [readonly number[], readonly number[]],
+): SysResult {
+  const preboot = askPreboot(PREBOOT_LAUNCHER, launcherWords, launcherFds, true);
+  if (preboot === undefined) return -ECHILD;
+  const words = [
+    ...frontWords,
+    ...launcherArguments({ preboot: preboot.socket, 'preboot-pid': preboot.pid }),
+  ];
+  const fds = [...frontFds, preboot.socket, ...words.flatMap(programFd)];
+  return caller.startFront(
+    Buffer.from(`${words.join('\0')}\0`, 'utf8'),
+    Int32Array.from(new Set(fds)),
+  );
 }
 
 function spawnLauncher(

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { globals } from '../../protocol/globals.ts';
+import { globals, type PrebootAddon } from '../../protocol/globals.ts';
 import { PREBOOT_FRONT } from '../../protocol/processes.ts';
 import { askPreboot } from './ask.ts';
 
 describe('a preboot with the program of the Gofer alone', () => {
   const ask = vi.fn(() => 0);
   const preboot = (): void => {
-    const addon = { fork: () => 0, awaitRole: () => ['', undefined] as const, ask };
+    const addon = {
+      fork: () => 0,
+      awaitRole: () => ['', undefined] as const,
+      ask,
+    } as unknown as PrebootAddon;
     globals.runtsPreboot = { pid: 7, socket: 5, addon, hasSentry: false, isAsked: false };
   };
   afterEach(() => {

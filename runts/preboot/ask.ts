@@ -31,7 +31,7 @@ export function askPreboot(
 }
 
 /** Programs of the one-file build are files in memory: single-file/memory-program.ts. */
-function programFd(word: string): number[] {
+export function programFd(word: string): number[] {
   const number = /^\/proc\/self\/fd\/(\d+)$/.exec(word)?.[1];
   return number === undefined ? [] : [Number(number)];
 }

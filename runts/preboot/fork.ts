@@ -29,14 +29,19 @@ export function forkPreboot(
   globals.runtsRoles = roles;
   load('gofer');
   if (hasSentry) load('sentry');
+  becomeRole(addon, roles);
+  return true;
+}
+
+/** In a preboot: it becomes the Sentry or the Gofer, or no JavaScript runs any more. */
+export function becomeRole(addon: PrebootAddon, roles: Roles): void {
   const [name, argument] = addon.awaitRole();
   roles.argument = argument;
   const start = name === SENTRY_NAME ? roles.sentry : roles.gofer;
   start?.();
-  return true;
 }
 
 /** It holds the caller's streams. */
-function end(preboot: Preboot): void {
+export function end(preboot: Preboot): void {
   if (!preboot.isAsked) process.kill(preboot.pid, 'SIGKILL');
 }

@@ -7,6 +7,7 @@ import { Script } from 'node:vm';
 import { globals, type PrebootAddon, type SingleFile } from '../../protocol/globals.ts';
 import { GOFER_NAME, PREBOOT_VARIABLE, SENTRY_NAME } from '../../protocol/processes.ts';
 import { forkPreboot } from '../preboot/fork.ts';
+import { startNursery } from '../preboot/nursery.ts';
 import { loadInheritedAddon, loadOwnAddon } from './load-addon.ts';
 
 type Bundle = (
@@ -63,7 +64,8 @@ function forkedPreboot(): boolean {
   const addon = { exports: {} };
   loadOwnAddon(addon, part('preboot.node'));
   ownExports();
-  return forkPreboot(addon.exports as PrebootAddon, start);
+  const exports = addon.exports as PrebootAddon;
+  return startNursery(exports, start) || forkPreboot(exports, start);
 }
 
 const ownRole = roles[process.argv[1] ?? ''] ?? 'cli';

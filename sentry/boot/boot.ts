@@ -7,9 +7,12 @@ import { isErrno } from '../../abi/errno.ts';
 import { native } from '../../native/addon.ts';
 import { awaitThreads, installFilter, sealRoot } from '../../native/confinement.ts';
 import { MemoryTrim } from '../../native/memory-trim.ts';
+import { ptrace } from '../../platform-ptrace/ptrace/trap.ts';
 import { SystrapClock } from '../../platform-ptrace/systrap/clock.ts';
-import { createSystrapPlatform } from '../../platform-ptrace/systrap/platform.ts';
-import type { SandboxConfig } from '../../protocol/boot-config.ts';
+import { createStubPlatform } from '../../platform-ptrace/systrap/platform.ts';
+import { systrap } from '../../platform-ptrace/systrap/trap.ts';
+import type { Trap } from '../../platform-ptrace/trap.ts';
+import type { PlatformChoice, SandboxConfig } from '../../protocol/boot-config.ts';
 import { eventLine } from '../../protocol/control.ts';
 import {
   SENTRY_GOFER,
@@ -82,8 +85,9 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
   // Each sample interrupts a sleep, which to the platform looks like the end of a long rest: no garbage is
   // collected for that.
   const trim = config.profile ? undefined : memoryTrim;
-  const platform = newPlatform(clock, trim, measurement, config);
+  const platform = newPlatform(config, clock, trim, measurement);
   timeline.mark('platform');
+  log('debug', `platform ${platform.name}`);
   let control: ProcessControl | undefined;
   const { kernel, lastWords } = newKernel(config, machine, connections, {
     platform,
@@ -157,13 +161,13 @@ function newClock(): SystrapClock {
 }
 
 function newPlatform(
+  { platform: name, patching, hostFutexes, windows }: SandboxConfig,
   clock: SystrapClock,
   memoryTrim: MemoryTrim | undefined,
   measurement: Measurement | undefined,
-  { patching, hostFutexes, windows }: SandboxConfig,
 ): Platform {
   try {
-    const platform = createSystrapPlatform({
+    const platform = createStubPlatform(traps[name], {
       zygoteSocketFd: SENTRY_ZYGOTE,
       wakeEventFd: SENTRY_WAKE,
       globalPageFd: SENTRY_PAGE,
@@ -177,10 +181,17 @@ function newPlatform(
     return measurement === undefined ? platform : measurement.metered(platform);
   } catch (error) {
     throw new BootFailure(
-      `platform systrap: ${error instanceof Error ? error.message : String(error)}`,
+      `platform ${name}: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
 }
+
+/** The traps that each choice of the user allows, the best first. */
+const traps: Readonly<Record<PlatformChoice, readonly Trap[]>> = {
+  auto: [systrap, ptrace],
+  systrap: [systrap],
+  ptrace: [ptrace],
+};
 
 interface HostParts extends Pick<KernelOptions, 'platform' | 'mainStopped' | 'ownMemory'> {
   readonly clock: SystrapClock;

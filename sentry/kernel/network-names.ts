@@ -11,6 +11,8 @@ const FIRST_SPARE_PORT = 0xffff_f000;
 
 export class AbstractNames {
   readonly #sockets = new Map<string, OpenFile>();
+  /** Every Unix socket, named or not, for /proc/net/unix. */
+  readonly all: Set<OpenFile> = new Set();
   #lastAutobound = 0;
 
   get(name: string): OpenFile | undefined {

@@ -25,6 +25,7 @@ const zeroOrOne: CommonRule = { initial: 0, least: 0, most: 1 };
 const stampingBits = 0x7ffff;
 
 const rules: ReadonlyMap<number, CommonRule> = new Map([
+  [so.SO_PEEK_OFF, { initial: -1, least: MIN, most: MAX }],
   [so.SO_RXQ_OVFL, flag],
   [so.SO_SELECT_ERR_QUEUE, flag],
   [so.SO_WIFI_STATUS, flag],

@@ -23,6 +23,7 @@ export class SocketOptions {
   sendTimeoutNs: number = Number.POSITIVE_INFINITY;
   passCredentials = false;
   passSecurity = false;
+  passPidfd = false;
   reuseAddress = false;
   reusePort = false;
   keepAlive = false;
@@ -70,6 +71,11 @@ export class SocketOptions {
   setNumber(name: number, value: number): void {
     this.#numbers ??= new Map();
     this.#numbers.set(name, value);
+  }
+
+  /** The sender is to be told of (SO_PASSCRED, SO_PASSPIDFD). */
+  asksForSender(): boolean {
+    return this.passCredentials || this.passPidfd;
   }
 
   /** A receiver is to be told of more than bytes and sender. */

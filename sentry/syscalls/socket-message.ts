@@ -18,6 +18,7 @@ import {
   msghdr,
   SCM_CREDENTIALS,
   SCM_MAX_FD,
+  SCM_PIDFD,
   SCM_RIGHTS,
   SOCKADDR_STORAGE_BYTES,
   SOL_SOCKET,
@@ -37,6 +38,7 @@ import type {
 import { noControl } from '../net/socket.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import { installPidfd } from './socket-pidfd.ts';
 
 /** More than any socket takes: Linux's optmem_max. */
 const maxControlBytes = 131_072;
@@ -208,6 +210,11 @@ export function deliverControl(
     if (isErrno(stored)) failed = stored;
     else used = stored;
   }
+  if (socket.options.passPidfd && received.credentials !== undefined && failed === 0) {
+    const stored = writePidfd(task, received, addr + used, room - used);
+    if (isErrno(stored)) failed = stored;
+    else used += stored;
+  }
   if (received.files.length > 0) {
     const stored =
       failed < 0 ? failed : writeFiles(task, received, addr + used, room - used, cloexec);
@@ -264,6 +271,25 @@ function writeCredentials(task: Task, received: Received, addr: number, room: nu
   view.setUint32(cmsghdr.data + 8, gid, true);
   const stored = task.memory.write(addr, new Uint8Array(view.buffer, 0, lengthBytes));
   return isErrno(stored) ? stored : Math.min(align(lengthBytes), room);
+}
+
+/** SCM_PIDFD: an int, a negative errno where the sender is gone. */
+function writePidfd(task: Task, received: Received, addr: number, room: number): SysResult {
+  if (room < cmsghdr.data + 4) {
+    received.flags |= MSG_CTRUNC;
+    return 0;
+  }
+  const fd = installPidfd(task, received.credentials as PeerCredentials);
+  const data = new Uint8Array(Int32Array.of(fd).buffer);
+  const stored = writeMessage(
+    task,
+    received,
+    { level: SOL_SOCKET, type: SCM_PIDFD, data },
+    addr,
+    room,
+  );
+  if (isErrno(stored) && !isErrno(fd)) task.files.remove(fd);
+  return stored;
 }
 
 function writeFiles(

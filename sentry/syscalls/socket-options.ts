@@ -25,6 +25,7 @@ import type { SocketOptions } from '../net/socket-options.ts';
 import { isCapable } from '../vfs/credentials.ts';
 import type { SyscallArgs } from './args.ts';
 import { socketAt } from './socket-file.ts';
+import { installPidfd } from './socket-pidfd.ts';
 
 /** Longest option value that is looked at. */
 const maxOptionBytes = 4096;
@@ -45,6 +46,7 @@ const booleans: Readonly<Record<number, BooleanOption>> = {
   [so.SO_NO_CHECK]: 'noCheck',
   [so.SO_PASSCRED]: 'passCredentials',
   [so.SO_PASSSEC]: 'passSecurity',
+  [so.SO_PASSPIDFD]: 'passPidfd',
 };
 
 export function sysSetsockopt(task: Task, args: SyscallArgs): SysResult {
@@ -223,6 +225,25 @@ function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array>
       return new TextEncoder().encode(options.boundDevice === '' ? '' : `${options.boundDevice}\0`);
     case so.SO_MAX_PACING_RATE:
       return ints(options.number(name, -1), -1);
+    case so.SO_PEERNAME:
+      return socket.peerAddress();
+    case so.SO_PEERPIDFD:
+      return peerPidfd(task, socket);
+    case so.SO_PEERCRED:
+      return peerCredentials(task, socket);
+    case so.SO_PEERGROUPS: {
+      const groups = shownGroups(task, socket);
+      return groups === undefined ? ENODATA : ints(...groups);
+    }
+    default:
+      return getFigure(socket, name);
+  }
+}
+
+/** Figures that the kernel alone sets, and plain numbers. */
+function getFigure(socket: Socket, name: number): Result<Uint8Array> {
+  const { options } = socket;
+  switch (name) {
     case so.SO_COOKIE:
       return ints(socket.node.ino, 0);
     case so.SO_NETNS_COOKIE:
@@ -233,19 +254,19 @@ function getCommon(task: Task, socket: Socket, name: number): Result<Uint8Array>
       return ints(64);
     case so.SO_MEMINFO:
       return ints(0, options.receiveBufferBytes, 0, options.sendBufferBytes, 0, 0, 0, 0, 0);
-    case so.SO_PEERNAME:
-      return socket.peerAddress();
-    case so.SO_PEERCRED:
-      return peerCredentials(task, socket);
-    case so.SO_PEERGROUPS: {
-      const groups = shownGroups(task, socket);
-      return groups === undefined ? ENODATA : ints(...groups);
-    }
     default: {
       const number = getCommonNumber(options, name);
       return number === undefined ? ENOPROTOOPT : ints(number);
     }
   }
+}
+
+/** A new descriptor of the process at the other end. */
+function peerPidfd(task: Task, socket: Socket): Result<Uint8Array> {
+  const peer = socket.peerCredentials();
+  if (peer === undefined) return ENODATA;
+  const fd = installPidfd(task, peer);
+  return isErrno(fd) ? fd : ints(fd);
 }
 
 /** struct ucred; no peer shows as pid 0 and ids of -1. */

@@ -2,6 +2,9 @@
 // The states of TCP sockets over loopback: what each call says before, while and after a connection is
 // there (tcp(7), connect(2), shutdown(2), RFC 9293).
 #include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -605,4 +608,46 @@ TEST(what_was_sent_arrives_after_close) {
   close(server);
   for (ssize_t n; (n = OK(read(client, block, sizeof block))) > 0;) got += n;
   CHECK_EQ(got, sent);
+}
+
+// The state that sock_diag(7) tells of the socket that is bound to the port; 0 where it tells of none.
+static int told_state(in_port_t port) {
+  int fd = OK(socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG));
+  struct {
+    struct nlmsghdr header;
+    struct inet_diag_req_v2 request;
+  } ask = {{sizeof ask, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1, 0},
+           {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP, .idiag_states = -1}};
+  CHECK_EQ(send(fd, &ask, sizeof ask, 0), sizeof ask);
+  static _Alignas(struct nlmsghdr) char answer[65536];
+  for (int found = 0;;) {
+    int length = OK(recv(fd, answer, sizeof answer, 0));
+    for (struct nlmsghdr *one = (void *)answer; NLMSG_OK(one, length);
+         one = NLMSG_NEXT(one, length)) {
+      if (one->nlmsg_type == NLMSG_DONE) {
+        close(fd);
+        return found;
+      }
+      CHECK_EQ(one->nlmsg_type, SOCK_DIAG_BY_FAMILY);
+      struct inet_diag_msg *told = NLMSG_DATA(one);
+      if (told->id.idiag_sport == port) found = told->idiag_state;
+    }
+  }
+}
+
+TEST(sock_diag_tells_states) {
+  listen_with(1);
+  CHECK_EQ(told_state(at.sin_port), TCP_LISTEN);
+  close(listener);
+  CHECK_EQ(told_state(at.sin_port), 0);
+  make_pair();
+  struct sockaddr_in name;
+  socklen_t length = sizeof name;
+  OK(getsockname(client, (void *)&name, &length));
+  CHECK_EQ(told_state(name.sin_port), TCP_ESTABLISHED);
+  close(client);
+  until(server, POLLRDHUP);
+  close(server);
+  sleep_ms(20);
+  CHECK_EQ(told_state(name.sin_port), TCP_TIME_WAIT);
 }

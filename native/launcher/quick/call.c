@@ -15,10 +15,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "launcher/quick/nursery.h"
 #include "launcher/quick/quick.h"
 
 static const char *slow_program;
 static char **slow_command; /* the whole command, the user's arguments included */
+static size_t slow_words;   /* of it, those before the user's arguments */
 
 char *arguments_start;
 const char *arguments_end;
@@ -27,6 +29,8 @@ const char *arguments_end;
 static void start_sandbox(const struct call *call) {
   bool is_container = strcmp(call->verb, "create") == 0 || strcmp(call->verb, "run") == 0;
   if (!is_container && strcmp(call->verb, "do") != 0) return;
+  if (strcmp(call->verb, "create") == 0)
+    create_in_nursery(call, slow_program, slow_command, slow_words);
   start_with_preboot(slow_program, slow_command, is_container && joins_sandbox(call));
 }
 
@@ -229,6 +233,7 @@ static char **split(int count, char **arguments) {
     if (i != separator) slow_command[slow++] = arguments[i];
   }
   slow_program = slow_command[0];
+  slow_words = (size_t)separator - 1;
   return arguments + separator + 1;
 }
 
@@ -282,6 +287,7 @@ int quick_alone(int count, char **arguments) {
   if (slow_command == NULL) return 125;
   memcpy(slow_command, arguments, (size_t)count * sizeof *slow_command);
   slow_command[0] = "runts-cli";
+  slow_words = 1;
   /* The file may have been renamed or removed since it was started. */
   slow_program = "/proc/self/exe";
   if (access(slow_program, X_OK) < 0) slow_program = (const char *)getauxval(AT_EXECFN);

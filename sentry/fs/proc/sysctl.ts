@@ -2,7 +2,7 @@
 // /proc/sys (proc_sys(5)): settings of the kernel. Those that programs read show what holds here; those
 // that may be changed are few.
 
-import { CAP_LAST_CAP, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
+import { CAP_LAST_CAP, CAP_NET_ADMIN, CAP_SYS_ADMIN } from '../../../abi/capability.ts';
 import { EACCES, EINVAL, EPERM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { uuid } from '../../base/uuid.ts';
 import { IpcLimits } from '../../kernel/ipc/ipc-limits.ts';
@@ -52,9 +52,24 @@ const ipcSetting = (key: string): Entry<Kernel> =>
       (caller as Task).ipc.limits.set(key, text.replace(/\0.*$/s, '')) ? text.length : EINVAL,
   });
 
-/** The same, unless the container was started with another value (linux.sysctl). */
-const setting = (key: string): Entry<Kernel> =>
-  IpcLimits.has(key) ? ipcSetting(key) : fixedBy(({ settings }) => settings.text(key));
+/** A setting of the sandbox's own network; root may change it. */
+const networkSetting = (key: string): Entry<Kernel> =>
+  settingFile(0o644, ({ settings }) => `${settings.text(key)}\n`, {
+    write: ({ settings }, text, caller) => {
+      if (!isCapable(caller.credentials, CAP_NET_ADMIN)) return EPERM;
+      return settings.set(key, text.replace(/\n?\0?$/, '')) ? text.length : EINVAL;
+    },
+  });
+
+/** The same for others, unless the container was started with another value (linux.sysctl). */
+function setting(key: string, kernel?: Kernel): Entry<Kernel> {
+  if (IpcLimits.has(key)) return ipcSetting(key);
+  // The settings of a network that is the host's are the host's.
+  const isOwn = kernel !== undefined && kernel.network.files.names.length === 0;
+  return isOwn && key.startsWith('net.')
+    ? networkSetting(key)
+    : fixedBy(({ settings }) => settings.text(key));
+}
 
 /**
  * All settings whose keys begin with `prefix`, as a directory, with what else is in there. A slash
@@ -69,7 +84,7 @@ function settingsBelow(
     for (const key of kernel.settings.keys()) {
       if (!key.startsWith(`${prefix}.`)) continue;
       const [name = '', ...rest] = key.slice(prefix.length + 1).split('.');
-      const entry = rest.length === 0 ? setting(key) : settingsBelow(`${prefix}.${name}`);
+      const entry = rest.length === 0 ? setting(key, kernel) : settingsBelow(`${prefix}.${name}`);
       entries[name.replaceAll('/', '.')] ??= entry;
     }
     return settingsDirectory(entries)(filesystem, kernel);

@@ -3,8 +3,10 @@
 import type { Network, NetworkInterface } from '../../kernel/network.ts';
 import { AbstractNames, NetlinkPorts } from '../../kernel/network-names.ts';
 import { answerLoopbackRoute } from '../netlink/loopback-route.ts';
+import { listUnixSockets } from '../unix/socket-table.ts';
 import { newLoopbackSocket } from './families.ts';
 import { interfaceIoctl } from './interface-ioctl.ts';
+import { answerSocketDiag } from './socket-diag.ts';
 import { listInetSockets } from './socket-tables.ts';
 import { noWayOut, type WayOut } from './way-out.ts';
 
@@ -25,15 +27,17 @@ const loopback: NetworkInterface = {
 };
 
 export function newLoopbackNetwork(wayOut: WayOut = noWayOut()): Network {
+  const abstractNames = new AbstractNames();
   return {
     newSocket: (task, domain, type, protocol, flags) =>
       newLoopbackSocket(task, domain, type, protocol, flags, wayOut),
     answerRoute: answerLoopbackRoute,
-    answerDiag: undefined,
+    answerDiag: answerSocketDiag,
     interfaceIoctl,
-    listSockets: listInetSockets,
+    listSockets: (table) =>
+      table === 'unix' ? listUnixSockets(abstractNames) : listInetSockets(table),
     files: { names: [], read: () => undefined },
-    abstractNames: new AbstractNames(),
+    abstractNames,
     netlinkPorts: new NetlinkPorts(),
     interfaces: () => [loopback],
   };

@@ -47,7 +47,7 @@ export class PingSocket extends InetSocket implements DatagramOwner {
   readonly type: number = SOCK_DGRAM;
   /** Tells the way out that its datagrams are ICMP messages. */
   readonly isPing = true;
-  readonly #inbox = new MessageInbox(SOCK_DGRAM);
+  readonly #inbox = new MessageInbox();
   #queuedBytes = 0;
   #error = 0;
 

@@ -96,10 +96,10 @@ export class TcpConnection {
     return this.owner.sendBytes - unsent + Math.max(0, window);
   }
 
-  /** A third of the send buffer is free: enough for a writer to be told. */
+  /** Half of the send buffer is free: enough for a writer to be told. */
   get isWritable(): boolean {
     const { outgoing } = this;
-    return outgoing === undefined || outgoing.unsentBytes * 3 <= this.owner.sendBytes * 2;
+    return outgoing === undefined || outgoing.unsentBytes * 2 <= this.owner.sendBytes;
   }
 
   /** Puts bytes into the connection; there is room. `isHeld`: the last segment waits for more. */

@@ -56,6 +56,7 @@ import {
   type IpAddress,
   isAny,
   isBroadcast,
+  isLoopback,
   isMulticast,
   isV4,
   loopbackV4,
@@ -175,7 +176,7 @@ export class UdpSocket extends InetSocket implements DatagramOwner {
 
   /** True where what goes to `to` leaves the sandbox. */
   #leads(to: Endpoint): boolean {
-    if (!isMulticast(to.ip) && !isBroadcast(to.ip))
+    if (isLoopback(to.ip) || (!isMulticast(to.ip) && !isBroadcast(to.ip)))
       return !this.isInside(to.ip) || this.wayOut.takes?.(to) === true;
     return !this.#outgoing.isNamed && !isErrno(this.wayOut.route(to));
   }

@@ -26,7 +26,7 @@ import {
   sockaddrNl,
 } from '../../../abi/netlink.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
-import { AF_NETLINK, MSG_OOB, SOCK_DGRAM, SOL_NETLINK } from '../../../abi/socket.ts';
+import { AF_NETLINK, MSG_OOB, SOL_NETLINK } from '../../../abi/socket.ts';
 import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import type { NetlinkRequest, RouteAnswerer } from '../../kernel/network.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -59,7 +59,7 @@ export class NetlinkSocket extends Socket {
   readonly type: number;
   readonly #answerer: RouteAnswerer;
   readonly #kernel: SocketKernel;
-  readonly #inbox = new MessageInbox(SOCK_DGRAM);
+  readonly #inbox = new MessageInbox();
   #queuedBytes = 0;
   #portId = 0;
   #groups = 0;

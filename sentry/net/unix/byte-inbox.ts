@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What waits at a stream socket: bytes, and at places in the stream files and changes of sender.
-import { ENOBUFS, ENOMEM, type SysResult } from '../../../abi/errno.ts';
+import { EAGAIN, ENOBUFS, ENOMEM, isErrno, type SysResult } from '../../../abi/errno.ts';
 import { MSG_PEEK } from '../../../abi/socket.ts';
 import { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
@@ -52,7 +52,14 @@ export class ByteInbox implements Inbox {
   }
 
   /** Gives bytes up to the next place where a read has to end. The inbox is not empty. */
-  take(sink: Sink, flags: number, received: Received, showsSender: boolean): SysResult {
+  take(
+    sink: Sink,
+    flags: number,
+    received: Received,
+    showsSender: boolean,
+    peekOffset = 0,
+  ): SysResult {
+    this.#forgetSenders();
     const position = this.#ring.position;
     let limit = this.#ring.length;
     const mark = this.#files[0];
@@ -60,10 +67,15 @@ export class ByteInbox implements Inbox {
     const next = this.#senders[1];
     if (showsSender && next !== undefined) limit = Math.min(limit, next.start - position);
     const peeks = (flags & MSG_PEEK) !== 0;
-    const count = peeks ? this.#ring.peek(sink, limit, 0) : this.#ring.drain(sink, limit);
-    if (count <= 0) return count;
+    const skip = peeks ? peekOffset : 0;
+    if (skip > 0 && skip >= this.#ring.length) return EAGAIN;
+    const count = peeks
+      ? this.#ring.peek(sink, Math.max(0, limit - skip), skip)
+      : this.#ring.drain(sink, limit);
+    if (isErrno(count)) return count;
     if (showsSender) received.credentials = this.#senders[0]?.credentials;
-    if (mark !== undefined && position + count > mark.start) {
+    // A read of no bytes takes the files that stand before the first one.
+    if (mark !== undefined && position + Math.max(count, 1) > mark.start) {
       if (peeks) received.files = mark.bundle.peek();
       else {
         this.#files.shift();

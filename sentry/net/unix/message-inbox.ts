@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What waits at a datagram or seqpacket socket: whole messages.
-import { isErrno, type SysResult } from '../../../abi/errno.ts';
-import { MSG_EOR, MSG_PEEK, MSG_TRUNC, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { EAGAIN, isErrno, type SysResult } from '../../../abi/errno.ts';
+import { MSG_PEEK, MSG_TRUNC } from '../../../abi/socket.ts';
 import { finishLater } from '../../base/leftovers.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import { OBJECT_COST } from '../../base/object-cost.ts';
@@ -25,12 +25,6 @@ export class MessageInbox implements Inbox {
   readonly #messages: Message[] = [];
   /** The account that pays for each message, in the same order: the process that sent it. */
   readonly #payers: MemoryAccount[] = [];
-  readonly #type: number;
-
-  constructor(type: number) {
-    this.#type = type;
-  }
-
   get count(): number {
     return this.#messages.length;
   }
@@ -58,13 +52,23 @@ export class MessageInbox implements Inbox {
   }
 
   /** Gives the oldest message. The inbox is not empty. What does not fit into `sink` is lost. */
-  take(sink: Sink, flags: number, received: Received, showsSender: boolean): SysResult {
-    const message = this.#messages[0] as Message;
-    const fits = Math.min(sink.remaining, message.bytes.length);
-    const put = fits === 0 ? 0 : sink.put(message.bytes.subarray(0, fits));
+  take(
+    sink: Sink,
+    flags: number,
+    received: Received,
+    showsSender: boolean,
+    peekOffset = 0,
+  ): SysResult {
+    const peeks = (flags & MSG_PEEK) !== 0 && peekOffset > 0;
+    const { message, skip } = peeks
+      ? this.#messageAt(peekOffset)
+      : { message: this.#messages[0] as Message, skip: 0 };
+    if (message === undefined) return EAGAIN;
+    const rest = message.bytes.length - skip;
+    const fits = Math.min(sink.remaining, rest);
+    const put = fits === 0 ? 0 : sink.put(message.bytes.subarray(skip, skip + fits));
     if (isErrno(put)) return put;
-    if (fits < message.bytes.length) received.flags |= MSG_TRUNC;
-    if (this.#type === SOCK_SEQPACKET) received.flags |= MSG_EOR;
+    if (fits < rest) received.flags |= MSG_TRUNC;
     received.address = message.address;
     if (showsSender) received.credentials = message.credentials;
     if ((flags & MSG_PEEK) !== 0) received.files = message.bundle?.peek() ?? [];
@@ -74,13 +78,24 @@ export class MessageInbox implements Inbox {
       received.files = message.bundle?.land() ?? [];
       message.credit(message.chargedBytes);
     }
-    return (flags & MSG_TRUNC) !== 0 ? message.bytes.length : put;
+    return (flags & MSG_TRUNC) !== 0 ? rest : put;
   }
 
   bundlesWaiting(): FileBundle[] {
     const bundles: FileBundle[] = [];
     for (const { bundle } of this.#messages) if (bundle !== undefined) bundles.push(bundle);
     return bundles;
+  }
+
+  /** The message in which the byte lies that so many others come before (SO_PEEK_OFF). */
+  #messageAt(offset: number): { readonly message: Message | undefined; readonly skip: number } {
+    let skip = offset;
+    for (const message of this.#messages) {
+      if (skip < message.bytes.length || (skip === 0 && message.bytes.length === 0))
+        return { message, skip };
+      skip -= message.bytes.length;
+    }
+    return { message: undefined, skip: 0 };
   }
 
   takeBundles(): FileBundle[] {

@@ -18,7 +18,7 @@ import {
   toErrno,
 } from '../../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../../abi/poll.ts';
-import { MSG_OOB, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { MSG_OOB, MSG_PEEK, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import type { PeerCredentials, Received, SendControl, SocketCaller } from '../socket.ts';
 import { MESSAGE_OVERHEAD } from '../socket-options.ts';
@@ -34,7 +34,7 @@ const LARGEST_MESSAGE = 4_194_304 - 320 + 17 * 4096;
 
 export class UnixMessageSocket extends UnixSocket {
   declare peer: UnixMessageSocket | undefined;
-  protected override readonly inbox: MessageInbox = new MessageInbox(this.type);
+  protected override readonly inbox: MessageInbox = new MessageInbox();
 
   protected override newServed(caller: SocketCaller): UnixMessageSocket {
     return new UnixMessageSocket(this.type, 0, this.protocol, caller, this.kernel);
@@ -101,7 +101,7 @@ export class UnixMessageSocket extends UnixSocket {
     if (lengthBytes > 0 && takeAll(source, bytes) < lengthBytes) return EFAULT;
     const bundle = bundleOf(control, caller);
     if (isErrno(bundle)) return bundle;
-    target.#accept(this, bytes, sender, bundle);
+    target.#accept(this, bytes, this.shownSender(target, sender, control), bundle);
     return lengthBytes;
   }
 
@@ -134,8 +134,7 @@ export class UnixMessageSocket extends UnixSocket {
   ): void {
     const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
     from.sent.charge(chargedBytes);
-    const address =
-      from.name.isUnnamed || from.isConnectionOriented ? undefined : from.localAddress();
+    const address = from.name.isUnnamed ? undefined : from.localAddress();
     const credit = (count: number): void => from.sent.credit(count);
     this.inbox.put({ bytes, address, credentials, bundle, chargedBytes, credit });
     this.queue.notify(POLLIN | POLLRDNORM);
@@ -168,7 +167,10 @@ export class UnixMessageSocket extends UnixSocket {
     const error = this.takeError();
     if (error !== 0) return toErrno(error);
     if (this.inbox.isEmpty) return this.isReadShut ? 0 : EAGAIN;
-    const count = this.inbox.take(sink, flags, received, this.options.passCredentials);
+    const asks = this.options.asksForSender();
+    const before = this.inbox.nextBytes;
+    const count = this.inbox.take(sink, flags, received, asks, this.peekOffset);
+    if (!isErrno(count)) this.peeked(flags, (flags & MSG_PEEK) !== 0 ? count : before);
     this.wakeBlocked();
     return count;
   }

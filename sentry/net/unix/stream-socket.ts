@@ -63,7 +63,8 @@ export class UnixStreamSocket extends UnixSocket {
     if (room <= 0) return EAGAIN;
     const bundle = bundleOf(control, caller);
     if (isErrno(bundle)) return bundle;
-    const count = peer.inbox.put(source, Math.min(room, MOST_AT_ONCE), sender, bundle);
+    const shown = this.shownSender(peer, sender, control);
+    const count = peer.inbox.put(source, Math.min(room, MOST_AT_ONCE), shown, bundle);
     if (count <= 0) {
       bundle?.drop();
       return count;
@@ -80,9 +81,11 @@ export class UnixStreamSocket extends UnixSocket {
       if (error !== 0) return toErrno(error);
       return this.isReadShut ? 0 : EAGAIN;
     }
-    if (sink.remaining === 0) return 0;
     const before = this.inbox.nextBytes;
-    const count = this.inbox.take(sink, flags, received, this.options.passCredentials);
+    const asks = this.options.asksForSender();
+    const count = this.inbox.take(sink, flags, received, asks, this.peekOffset);
+    if (!isErrno(count)) this.peeked(flags, count);
+    if (this.peer?.name.isUnnamed === false) received.address = this.peer.localAddress();
     const gone = before - this.inbox.nextBytes;
     if (gone > 0) this.peer?.sent.credit(gone);
     return count;

@@ -26,7 +26,17 @@ import {
   POLLWRBAND,
   POLLWRNORM,
 } from '../../../abi/poll.ts';
-import { AF_UNIX, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM } from '../../../abi/socket.ts';
+import {
+  AF_UNIX,
+  MSG_OOB,
+  MSG_PEEK,
+  SHUT_RD,
+  SHUT_RDWR,
+  SHUT_WR,
+  SO_PEEK_OFF,
+  SOCK_DGRAM,
+} from '../../../abi/socket.ts';
+import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Source } from '../../vfs/io.ts';
 import {
@@ -40,6 +50,14 @@ import { BoundName } from './bound-name.ts';
 import { type FileBundle, type FlyingSocket, launch, queueMoved, suspect } from './in-flight.ts';
 import { type Owner, ownerOf, senderOf } from './owner.ts';
 import { SendAccount } from './send-account.ts';
+
+const nobody: PeerCredentials = {
+  pid: 0,
+  pids: undefined,
+  ids: sameIdRanges,
+  uid: 65_534,
+  gid: 65_534,
+};
 
 /** net.unix.max_dgram_qlen: messages that wait at a socket whose sender is not its peer. */
 export const maxDatagramQueue = 10;
@@ -99,6 +117,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     this.name = new BoundName(kernel.network.abstractNames);
     this.sent = new SendAccount(this.options, this.queue);
     this.#owner = ownerOf(caller);
+    kernel.network.abstractNames.all.add(this);
   }
 
   get isConnectionOriented(): boolean {
@@ -221,6 +240,7 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
   /** `unaccepted`: a connection that its listener never accepted. */
   #close(unaccepted: boolean): void {
     this.isClosed = true;
+    this.kernel.network.abstractNames.all.delete(this);
     this.name.unbind(this);
     const pending = this.#pending;
     this.#pending = undefined;
@@ -271,6 +291,41 @@ export abstract class UnixSocket extends Socket implements FlyingSocket {
     const sender =
       control.credentials ?? (caller === undefined ? this.#owner.credentials : senderOf(caller));
     return this.sendFrom(source, address, control, sender, caller);
+  }
+
+  /**
+   * The sender that a receiver is shown: nobody, where neither end asked for credentials when the
+   * message was sent (unix_maybe_add_creds).
+   */
+  protected shownSender(
+    target: UnixSocket,
+    sender: PeerCredentials,
+    control: SendControl,
+  ): PeerCredentials {
+    const isAsked =
+      control.credentials !== undefined ||
+      this.options.asksForSender() ||
+      target.options.asksForSender() ||
+      // A connection that nobody accepted yet has asked for nothing, but may.
+      target.references === 0;
+    return isAsked ? sender : nobody;
+  }
+
+  /** SO_PEEK_OFF: how many bytes a look passes over; the option is off below 0. */
+  protected get peekOffset(): number {
+    return Math.max(0, this.options.number(SO_PEEK_OFF, -1));
+  }
+
+  /** `count` bytes were looked at, or taken. */
+  protected peeked(flags: number, count: number): void {
+    const at = this.options.number(SO_PEEK_OFF, -1);
+    if (at < 0) return;
+    const moved = (flags & MSG_PEEK) !== 0 ? at + count : Math.max(0, at - count);
+    this.options.setNumber(SO_PEEK_OFF, moved);
+  }
+
+  override setOption(_level: number, _name: number, _value: Uint8Array): SysResult {
+    return EOPNOTSUPP;
   }
 
   /** send(2) in the name of `sender`. */

@@ -15,6 +15,7 @@ import {
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
+import { NURSERY_SOCKET_PREFIX } from '../../../protocol/nursery.ts';
 import { itMayFail } from '../../support/expected.ts';
 import { cgroupsBelow, mountsBelow } from '../engines/daemons.ts';
 import { busyboxRootfs } from '../engines/images.ts';
@@ -173,8 +174,16 @@ export class Box {
     throw new Error(`never: ${what}`);
   }
 
+  /** A nursery whose socket is gone ends. */
+  endNurseries(): void {
+    const state = join(this.dir, 'state');
+    for (const name of existsSync(state) ? readdirSync(state) : [])
+      if (name.startsWith(NURSERY_SOCKET_PREFIX)) rmSync(join(state, name), { force: true });
+  }
+
   /** What remains after every container was deleted. */
   async leftovers(): Promise<string[]> {
+    this.endNurseries();
     const ids = existsSync(join(this.dir, 'state')) ? readdirSync(join(this.dir, 'state')) : [];
     for (const id of ids) await this.do('delete', ['--force', id]);
     for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(50))
