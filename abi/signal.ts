@@ -71,6 +71,7 @@ export const POLL_ERR = 4;
 export const POLL_PRI = 5;
 export const POLL_HUP = 6;
 
+export const TRAP_TRACE = 2;
 export const ILL_ILLOPN = 2;
 export const FPE_INTDIV = 1;
 export const SEGV_MAPERR = 1;

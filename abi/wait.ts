@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // include/uapi/linux/wait.h and the encoding of wait statuses.
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED } from './signal.ts';
+
 export const WNOHANG = 1;
 export const WUNTRACED = 2;
 export const WSTOPPED = 2;
@@ -20,3 +22,10 @@ export const signaledStatus = (signal: number, dumped: boolean): number =>
   signal | (dumped ? 0x80 : 0);
 export const stoppedStatus = (signal: number): number => 0x7f | (signal << 8);
 export const CONTINUED_STATUS = 0xffff;
+
+/** si_code (CLD_*) and si_status of a process that ended with the wait status `status`. */
+export function infoOfStatus(status: number): { code: number; status: number } {
+  const signal = status & 0x7f;
+  if (signal === 0) return { code: CLD_EXITED, status: (status >> 8) & 0xff };
+  return { code: (status & 0x80) === 0 ? CLD_KILLED : CLD_DUMPED, status: signal };
+}

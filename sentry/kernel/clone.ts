@@ -13,6 +13,7 @@ import {
   type SysResult,
 } from '../../abi/errno.ts';
 import { PIDFD_THREAD } from '../../abi/pidfd.ts';
+import { PTRACE_EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE } from '../../abi/ptrace.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_SETTID,
@@ -40,6 +41,7 @@ import { forkTask } from './fork-task.ts';
 import { hostResult } from './host-result.ts';
 import { IpcNamespace } from './ipc/ipc-namespace.ts';
 import { OneShot } from './one-shot.ts';
+import { cloneEvent, traceChild } from './ptrace/attach.ts';
 import type { Task } from './task.ts';
 
 /** The arguments of all four system calls. */
@@ -144,14 +146,16 @@ export function* cloneTask(task: Task, request: CloneRequest): Blocking<SysResul
   if ((flags & CLONE_PARENT_SETTID) !== 0) task.memory.writeU32(request.parentTidAddr, tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) child.memory.writeU32(request.childTidAddr, tid);
   if ((flags & CLONE_PIDFD) !== 0) addPidfd(task, child, flags);
-  if ((flags & CLONE_VFORK) === 0) {
-    kernel.scheduler.start(child);
-    return tid;
-  }
-  const released = new OneShot<true>();
-  child.vforkDone = () => released.set(true);
+  const event = cloneEvent(task, flags, request.exitSignal);
+  traceChild(task, child, flags, event);
+  const released = (flags & CLONE_VFORK) === 0 ? undefined : new OneShot<true>();
+  if (released !== undefined) child.vforkDone = () => released.set(true);
   kernel.scheduler.start(child);
+  if (event !== undefined && task.trace !== undefined) yield* task.trace.holdEvent(event, tid);
+  if (released === undefined) return tid;
   yield* released.wait();
+  if (task.trace?.has(PTRACE_O_TRACEVFORKDONE) === true)
+    yield* task.trace.holdEvent(PTRACE_EVENT_VFORK_DONE, tid);
   return tid;
 }
 

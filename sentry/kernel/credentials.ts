@@ -94,6 +94,8 @@ export interface ExecIdentity {
    * could lead a program with other ids astray: only who may set ids anyway gets them.
    */
   readonly sharesFs?: boolean;
+  /** A tracer that may not trace every process holds it (LSM_UNSAFE_PTRACE): as for `sharesFs`. */
+  readonly isTraced?: boolean;
   /** Where the file has them and they count. */
   readonly fileCapabilities?: FileCapabilities | undefined;
 }
@@ -135,7 +137,8 @@ export function credentialsAfterExec(old: Credentials, identity: ExecIdentity): 
   let isEffective = (isRoot && euid === 0) || (file?.effective ?? false);
   const changesId = wantsOtherIds(old, identity);
   const gains = !isSubset(permitted, old.permitted);
-  const isUnsafe = identity.noNewPrivileges || identity.sharesFs === true;
+  const isUnsafe =
+    identity.noNewPrivileges || identity.sharesFs === true || identity.isTraced === true;
   if (isUnsafe && (changesId || gains)) {
     if (identity.noNewPrivileges || !isCapable(old, CAP_SETUID)) {
       euid = old.euid;

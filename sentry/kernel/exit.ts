@@ -3,9 +3,6 @@
 
 import { POLLIN } from '../../abi/poll.ts';
 import {
-  CLD_DUMPED,
-  CLD_EXITED,
-  CLD_KILLED,
   SA_NOCLDWAIT,
   SI_KERNEL,
   SI_USER,
@@ -16,10 +13,11 @@ import {
   SIGKILL,
   SIGRTMAX,
 } from '../../abi/signal.ts';
-import { exitedStatus, signaledStatus } from '../../abi/wait.ts';
+import { exitedStatus, infoOfStatus, signaledStatus } from '../../abi/wait.ts';
 import { OBJECT_COST } from '../base/object-cost.ts';
 import { SignalSet } from '../base/sigset.ts';
 import { undoSemaphores } from './ipc/leave.ts';
+import { tracerEnded } from './ptrace/trace.ts';
 import { wakeRobustList } from './robust-list.ts';
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
@@ -85,6 +83,15 @@ export function endTask(task: Task, status = 0): void {
   task.files.release();
   task.fs.release();
   task.ipc.release();
+  endBonds(task, status);
+}
+
+/** The thread is traced no more, unless its tracer is to hear how it ended, and traces nobody. */
+function endBonds(task: Task, status: number): void {
+  // A leader that ends before its process is heard of when the process has ended.
+  if (task.trace !== undefined && !task.isLeader) task.trace.ended(status);
+  if (task.group.tracees.size === 0) return;
+  for (const orphan of tracerEnded(task)) groupExit(orphan.group, signaledStatus(SIGKILL, false));
 }
 
 /**
@@ -151,6 +158,17 @@ function becomeZombie(group: ThreadGroup): void {
   group.exitQueue.notify(POLLIN);
   group.signalQueue.notify(POLLIN);
   group.container.processEnded(group);
+  const trace = group.leader?.trace;
+  if (trace !== undefined && trace.tracer.group !== group.parent) {
+    trace.ended(group.exitStatus);
+    trace.whenOver = () => tellParent(group);
+    return;
+  }
+  trace?.end();
+  tellParent(group);
+}
+
+function tellParent(group: ThreadGroup): void {
   if (group.parent === undefined)
     reap(group); // Whoever is outside was told.
   else announceDeath(group, group.parent);
@@ -187,16 +205,13 @@ export function childInfo(group: ThreadGroup): {
   uid: number;
   status: number;
 } {
-  const status = group.exitStatus;
-  const signal = status & 0x7f;
   const uid = group.leader?.credentials.uid ?? 0;
-  if (signal === 0) return { code: CLD_EXITED, pid: group.id, uid, status: (status >> 8) & 0xff };
-  return {
-    code: (status & 0x80) === 0 ? CLD_KILLED : CLD_DUMPED,
-    pid: group.id,
-    uid,
-    status: signal,
-  };
+  return { ...infoOfStatus(group.exitStatus), pid: group.id, uid };
+}
+
+/** A dead process of which another process than its parent is to hear first, as its tracer. */
+export function isHeldByTracer(group: ThreadGroup): boolean {
+  return group.leader?.trace?.exitStatus !== undefined;
 }
 
 /** Forgets a zombie. */
@@ -219,7 +234,7 @@ function orphanChildren(group: ThreadGroup): void {
     heir?.children.add(child);
     child.exitSignal = SIGCHLD;
     tellOfParentDeath(child, group);
-    if (child.state === 'zombie') {
+    if (child.state === 'zombie' && !isHeldByTracer(child)) {
       if (heir === undefined) reap(child);
       else announceDeath(child, heir);
     }

@@ -21,7 +21,7 @@ const inheritedByTask = [
 /** What a child begins with anew, or what depends on flags of clone(2). */
 const ownOfTask = [
   'alternateStack args clearChildTid group parentDeathSignal pending restart resultOnHold robustList savedMask serial',
-  'sleep sleepTimer sleeper startTimeNs state thread tid undo vforkDone voluntarySwitches wakeReason workPending',
+  'sleep sleepTimer sleeper startTimeNs state thread tid trace undo vforkDone voluntarySwitches wakeReason workPending',
 ].flatMap((line) => line.split(' '));
 const inheritedByGroup =
   'container dumpable kernel leftTerminal oomScoreAdjustment personality pids processGroup'.split(
@@ -29,10 +29,10 @@ const inheritedByGroup =
   );
 /** `actions` and `limits` are copies. */
 const ownOfGroup = [
-  'account actions childQueue children childrenCpuNs childrenResidentBytes cpuLimitTimer creator execCount exitQueue exitSignal',
+  'account actions allowedTracer childQueue children childrenCpuNs childrenResidentBytes cpuLimitTimer creator execCount exitQueue exitSignal',
   'exitStatus hasExecuted holdings id intervalTimers isSubreaper isUnkillable isVirtual leader limits nextTimerId parent',
   'parentExecCount pastCpuNs pastResidentBytes pending posixTimers ready report serial signalQueue startTimeNs state',
-  'stopRequested stopSignal tasks unfinished',
+  'stopCount stopRequested stopSignal tasks tracees unfinished',
 ].flatMap((line) => line.split(' '));
 
 /** A parent with nothing as it is by default. */

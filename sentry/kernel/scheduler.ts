@@ -15,8 +15,9 @@ import type { PlatformEvents } from '../platform/platform.ts';
 import type { Container } from './container.ts';
 import { groupExit } from './exit.ts';
 import type { Kernel } from './kernel.ts';
+import { tracedCall } from './ptrace/traced-call.ts';
 import { HANDED_OVER, isPlain, REGISTERS_SET } from './result.ts';
-import { applyRestart, deliverSignals, forceSignal } from './signal-delivery.ts';
+import { applyRestart, deliverSignals, forceSignal, takeSignalStop } from './signal-delivery.ts';
 import { taskStopped } from './stop.ts';
 import type { Task } from './task.ts';
 
@@ -159,7 +160,8 @@ export class Scheduler implements PlatformEvents {
     if (task.mm.map.busyThreads !== 0 && kind !== 'operationFailed') task.mm.begin(task);
     if (kind === 'syscall') {
       task.state = 'kernel';
-      const answer = this.#kernel.dispatch(task);
+      const { dispatch } = this.#kernel;
+      const answer = task.trace === undefined ? dispatch(task) : tracedCall(task, dispatch);
       if (typeof answer === 'number') this.complete(task, answer);
       else this.#run(task, answer, undefined);
       return;
@@ -356,7 +358,15 @@ export class Scheduler implements PlatformEvents {
     if (answer !== undefined && !isRestart(answer) && answer !== EINTR) task.restoreSignalMask();
     for (;;) {
       if (task.isDead) return;
-      if (task.group.stopRequested) {
+      if (task.trace !== undefined) {
+        const stop = task.trace.takeDueStop() ?? takeSignalStop(task);
+        if (stop !== undefined) {
+          task.state = 'stopped';
+          task.thread.willWait();
+          task.trace.holdReturn(stop, answer);
+          return;
+        }
+      } else if (task.group.stopRequested) {
         task.state = 'stopped';
         task.resultOnHold = answer;
         task.thread.willWait();
@@ -385,6 +395,7 @@ export class Scheduler implements PlatformEvents {
       this.returnToGuest(task, result);
       return;
     }
+    task.trace?.beforeGuest();
     task.state = 'guest';
     if (result === undefined) task.thread.resume();
     else task.thread.resumeWithResult(result);

@@ -43,9 +43,14 @@ import { signaledStatus } from '../../abi/wait.ts';
 import { SignalSet } from '../base/sigset.ts';
 import { getRegister, REG, setRegister } from '../platform/guest-thread.ts';
 import { groupExit } from './exit.ts';
+import type { TraceStop } from './ptrace/trace.ts';
 import { isIgnoredByDefault } from './signal-defaults.ts';
 import { type SignalInfo, writeSignalInfo } from './signal-info.ts';
-import { isStopSignal, type SignalAction } from './signal-state.ts';
+import {
+  defaultAction as defaultSignalAction,
+  isStopSignal,
+  type SignalAction,
+} from './signal-state.ts';
 import { beginGroupStop } from './stop.ts';
 import { noAlternateStack, type Task } from './task.ts';
 
@@ -66,7 +71,8 @@ export type Delivery = 'frame' | 'again' | 'none';
 
 /** Takes one signal, if any, and acts on it. `answer` is the interrupted syscall's result, if one was. */
 export function deliverSignals(task: Task, answer: SysResult | undefined): Delivery {
-  const info = dequeue(task);
+  // Of a tracee's signals its tracer has seen each, and let this one through.
+  const info = task.trace === undefined ? dequeue(task) : task.trace.takeInjected();
   if (info === undefined) return 'none';
   task.kernel.observer?.signal(task, info);
   const signal = info.signal;
@@ -80,10 +86,22 @@ export function deliverSignals(task: Task, answer: SysResult | undefined): Deliv
   return 'frame';
 }
 
+/** Takes the next signal of a tracee, which stops for its tracer to say what becomes of it. */
+export function takeSignalStop(task: Task): TraceStop | undefined {
+  if (task.trace?.hasInjected === true) return undefined;
+  const info = dequeue(task);
+  return info === undefined ? undefined : { kind: 'signal', code: info.signal, info };
+}
+
 /** A fault's signal: cannot be blocked or ignored; where it is, the process dies of it. */
 export function forceSignal(task: Task, info: SignalInfo): void {
   const action = task.group.actions.get(info.signal);
-  if (task.signalMask.has(info.signal) || action.handler === SIG_IGN) {
+  const isHeldBack = task.signalMask.has(info.signal) || action.handler === SIG_IGN;
+  if (isHeldBack && task.trace !== undefined) {
+    // Its tracer is to see it: as in Linux it is let through, and its disposition is the default.
+    task.group.actions.set(info.signal, defaultSignalAction);
+    task.setSignalMask(task.signalMask.without(SignalSet.of(info.signal)));
+  } else if (isHeldBack) {
     groupExit(task.group, signaledStatus(info.signal, false));
     return;
   }

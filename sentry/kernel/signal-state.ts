@@ -121,6 +121,11 @@ export class PendingSignals {
     return this.#queue.length;
   }
 
+  /** Up to `count` signals in their order, from the one at `offset` on (PTRACE_PEEKSIGINFO). */
+  list(offset: number, count: number): SignalInfo[] {
+    return this.#queue.slice(offset, offset + count);
+  }
+
   has(info: SignalInfo): boolean {
     return this.#queue.includes(info);
   }

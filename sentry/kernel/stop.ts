@@ -15,6 +15,7 @@ import type { ThreadGroup } from './thread-group.ts';
 /** A thread took a stop signal: every thread of the process is to stop. */
 export function beginGroupStop(group: ThreadGroup, signal: number): void {
   group.stopRequested = true;
+  group.stopCount += 1;
   group.stopSignal = signal;
   group.report = undefined;
   for (const task of group.tasks) group.kernel.scheduler.attend(task);
@@ -33,7 +34,10 @@ export function continueGroup(group: ThreadGroup): void {
   if (!group.stopRequested) return;
   const wasStopped = group.isStopped;
   group.stopRequested = false;
-  for (const task of group.tasks) if (task.state === 'stopped') group.kernel.scheduler.unstop(task);
+  for (const task of group.tasks) {
+    if (task.trace !== undefined) task.trace.continued();
+    else if (task.state === 'stopped') group.kernel.scheduler.unstop(task);
+  }
   if (!wasStopped) return;
   group.report = { kind: 'continued', signal: SIGCONT };
   tellParent(group, CLD_CONTINUED, SIGCONT);

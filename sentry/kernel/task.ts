@@ -19,6 +19,7 @@ import type { IpcNamespace } from './ipc/ipc-namespace.ts';
 import type { UndoList } from './ipc/semaphore-undo.ts';
 import type { Kernel } from './kernel.ts';
 import type { PidNamespace } from './pid-namespace.ts';
+import type { Trace } from './ptrace/trace.ts';
 import { ordinaryScheduling, type Scheduling } from './scheduling.ts';
 import type { Seccomp } from './seccomp/seccomp.ts';
 import type { SignalInfo } from './signal-info.ts';
@@ -113,6 +114,9 @@ export class Task implements Caller, Waker {
   vforkDone: (() => void) | undefined = undefined;
   voluntarySwitches = 0;
 
+  /** The bond with its tracer; ptrace(2). */
+  trace: Trace | undefined = undefined;
+
   /** Only the scheduler touches these. */
   sleeper: Blocking<number> | undefined = undefined;
   sleep: Sleep | undefined = undefined;
@@ -162,24 +166,28 @@ export class Task implements Caller, Waker {
 
   /**
    * Leaves the answer of a call with the platform, unless each call is to be seen: by a filter of
-   * the guest's, or by who counts and prints them. Returns the answer.
+   * the guest's, by its tracer, or by who counts and prints them. Returns the answer.
    */
   answerFromNowOn(call: KeptCall, answer: number): number {
-    if (this.#seccomp === undefined && !this.kernel.watchesCalls)
-      this.thread.keepAnswer(call, answer);
+    if (!this.#showsEachCall) this.thread.keepAnswer(call, answer);
     return answer;
+  }
+
+  /** A filter of the guest's, its tracer, or who counts and prints calls is to see each of them. */
+  get #showsEachCall(): boolean {
+    return this.#seccomp !== undefined || this.trace !== undefined || this.kernel.watchesCalls;
   }
 
   /** Lets the thread wait and wake on private futexes by itself, unless each call is to be seen. */
   waitsByItself(): void {
-    if (this.#seccomp !== undefined || this.kernel.watchesCalls) return;
+    if (this.#showsEachCall) return;
     const { sec, nsec } = this.group.container.timeOffsets.monotonic;
     this.thread.waitsByItself(sec === 0 && nsec === 0);
   }
 
   /** The same for sched_yield. */
   yieldsByItself(): void {
-    if (this.#seccomp === undefined && !this.kernel.watchesCalls) this.thread.yieldsByItself();
+    if (!this.#showsEachCall) this.thread.yieldsByItself();
   }
 
   get memory(): GuestMemory {
@@ -225,8 +233,9 @@ export class Task implements Caller, Waker {
 
   recalculateWork(): boolean {
     const mask = this.signalMask;
+    const { trace } = this;
     const pending =
-      this.group.stopRequested ||
+      (trace === undefined ? this.group.stopRequested : trace.isStopDue) ||
       this.group.isExiting ||
       this.pending.set.firstNotIn(mask) !== 0 ||
       this.group.pending.set.firstNotIn(mask) !== 0;

@@ -29,6 +29,7 @@ import type { Kernel } from './kernel.ts';
 import type { Limits } from './limits.ts';
 import type { PidNamespace } from './pid-namespace.ts';
 import type { PosixTimer } from './posix-timer.ts';
+import type { Trace } from './ptrace/trace.ts';
 import type { ProcessGroup } from './session.ts';
 import { isFatalByDefault } from './signal-defaults.ts';
 import type { SignalInfo } from './signal-info.ts';
@@ -103,6 +104,12 @@ export class ThreadGroup {
   /** A job-control stop is under way or in force. */
   stopRequested = false;
   stopSignal = 0;
+  /** Job-control stops so far: a tracee takes part in each once. */
+  stopCount = 0;
+  /** The bonds of its threads as tracers. */
+  readonly tracees: Set<Trace> = new Set();
+  /** PR_SET_PTRACER: who may attach besides its ancestors. */
+  allowedTracer: ThreadGroup | 'any' | undefined = undefined;
   report: StatusReport | undefined = undefined;
   isSubreaper = false;
   /** The terminal of its session that the process left on its own (TIOCNOTTY). */
@@ -274,13 +281,15 @@ export class ThreadGroup {
       return;
     }
     const blocked = target.signalMask.has(signal) || (target.savedMask?.has(signal) ?? false);
-    if (!blocked && this.#ignores(signal, isForced)) {
+    // A tracer sees all of them.
+    const isTraced = target.trace !== undefined;
+    if (!blocked && !isTraced && this.#ignores(signal, isForced)) {
       this.kernel.observer?.signal(target, info);
       return;
     }
     // A stopped process dies of it when it goes on: until then only SIGKILL counts.
     const isFatal = isFatalByDefault(signal) && this.actions.get(signal).handler === SIG_DFL;
-    if (isFatal && !blocked && target.state !== 'stopped') {
+    if (isFatal && !blocked && !isTraced && target.state !== 'stopped') {
       this.kernel.observer?.signal(target, info);
       groupExit(this, signaledStatus(signal, false));
       return;

@@ -45,7 +45,7 @@ beforeEach(() => {
 function wait(options: number, task = parent): number {
   const answer = waitForChild(
     task,
-    { matches: () => true, options: options | WNOHANG },
+    { matches: () => true, matchesTracee: () => false, options: options | WNOHANG },
     (found) => {
       outcome = found;
       return found?.pid ?? 0;
@@ -84,7 +84,11 @@ describe('waitForChild', () => {
     const second = fake.thread(parent.group);
     for (const task of [parent, second])
       fake.syscall(task, () =>
-        waitForChild(task, { matches: () => true, options: WEXITED }, (found) => found?.pid ?? 0),
+        waitForChild(
+          task,
+          { matches: () => true, matchesTracee: () => false, options: WEXITED },
+          (found) => found?.pid ?? 0,
+        ),
       );
     expect([parent.state, second.state]).toEqual(['sleeping', 'sleeping']);
     exitTask(child, 0);

@@ -2,12 +2,13 @@
 // wait4(2), waitid(2).
 import { ECHILD, ERESTARTSYS, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { POLLIN } from '../../abi/poll.ts';
-import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD } from '../../abi/signal.ts';
+import { CLD_CONTINUED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD } from '../../abi/signal.ts';
 import {
   __WALL,
   __WCLONE,
   __WNOTHREAD,
   CONTINUED_STATUS,
+  infoOfStatus,
   stoppedStatus,
   WCONTINUED,
   WEXITED,
@@ -17,13 +18,16 @@ import {
 } from '../../abi/wait.ts';
 import { type Blocking, sleepOn } from '../base/wait.ts';
 import { processCpuNs } from './cpu-time.ts';
-import { childInfo, reap } from './exit.ts';
+import { childInfo, isHeldByTracer, reap } from './exit.ts';
+import type { Trace } from './ptrace/trace.ts';
 import type { Task } from './task.ts';
 import type { ThreadGroup } from './thread-group.ts';
 
 /** Which children, and which of their changes (WEXITED | WSTOPPED | WCONTINUED, WNOHANG, WNOWAIT). */
 export interface WaitQuery {
   readonly matches: (child: ThreadGroup) => boolean;
+  /** The same for threads that the caller traces. */
+  readonly matchesTracee: (tracee: Task) => boolean;
   readonly options: number;
 }
 
@@ -75,8 +79,20 @@ function takeChange(task: Task, query: WaitQuery): Result<WaitOutcome> | undefin
   const { group } = task;
   const ownOnly = (query.options & __WNOTHREAD) !== 0;
   let candidates = 0;
+  for (const trace of group.tracees) {
+    if (!query.matchesTracee(trace.task) || (ownOnly && trace.tracer !== task)) continue;
+    candidates += 1;
+    const outcome = changeOfTracee(trace, query.options);
+    if (outcome === undefined) continue;
+    if ((query.options & WNOWAIT) === 0) consumeTracee(trace);
+    return outcome;
+  }
   for (const child of group.children) {
     if (!isEligible(child, query.options) || !query.matches(child)) continue;
+    if (isHeldByTracer(child)) {
+      candidates += 1;
+      continue;
+    }
     // A dead child has no other change to come than the one that the call does not want.
     if (child.state === 'zombie' && (query.options & WEXITED) === 0) continue;
     if (ownOnly && child.creator !== task) continue;
@@ -93,6 +109,24 @@ function takeChange(task: Task, query: WaitQuery): Result<WaitOutcome> | undefin
 function isEligible(child: ThreadGroup, options: number): boolean {
   if ((options & __WALL) !== 0) return true;
   return (child.exitSignal !== SIGCHLD) === ((options & __WCLONE) !== 0);
+}
+
+/** A stop of a tracee is told whether the call asks for stops or not. */
+function changeOfTracee(trace: Trace, options: number): WaitOutcome | undefined {
+  const { task } = trace;
+  const base = { pid: task.tid, uid: task.credentials.uid, cpuNs: 0, residentBytes: 0 };
+  if (trace.exitStatus !== undefined) {
+    if ((options & WEXITED) === 0) return undefined;
+    const { code, status } = infoOfStatus(trace.exitStatus);
+    return { ...base, status: trace.exitStatus, code, siStatus: status };
+  }
+  if (trace.stop === undefined || trace.isReported || trace.isListening) return undefined;
+  return { ...base, status: trace.status, code: CLD_TRAPPED, siStatus: trace.stop.code };
+}
+
+function consumeTracee(trace: Trace): void {
+  if (trace.exitStatus === undefined) trace.isReported = true;
+  else trace.end();
 }
 
 function changeOf(child: ThreadGroup, options: number): WaitOutcome | undefined {

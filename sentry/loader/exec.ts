@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // execve(2), execveat(2): a new program in a fresh address space, and what of the task survives.
+
+import { CAP_SYS_PTRACE } from '../../abi/capability.ts';
 import { EAGAIN, EINTR, EPERM, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
 import { AT_FDCWD } from '../../abi/fcntl.ts';
 import { MS_NOSUID } from '../../abi/fs.ts';
@@ -28,6 +30,7 @@ import { OneShot } from '../kernel/one-shot.ts';
 import { HANDED_OVER, REGISTERS_SET } from '../kernel/result.ts';
 import { noAlternateStack, type Task } from '../kernel/task.ts';
 import type { FreshAddressSpace } from '../platform/platform.ts';
+import { isCapable } from '../vfs/credentials.ts';
 import { isOwned } from '../vfs/node.ts';
 import { openForExec } from '../vfs/open.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
@@ -199,13 +202,17 @@ function* startOnceDone(
 ): Blocking<SysResult> {
   const { noNewPrivileges } = task;
   const shares = sharesFs(task);
+  const isTraced = isTracedByOthers(task);
   let isLeft = true;
   try {
     const flushed = yield* done.wait();
     isLeft = false;
     // Another thread's seccomp(2) and clone(2) can set them meanwhile, and what the program gets was
     // judged without.
-    const isAsJudged = task.noNewPrivileges === noNewPrivileges && sharesFs(task) === shares;
+    const isAsJudged =
+      task.noNewPrivileges === noNewPrivileges &&
+      sharesFs(task) === shares &&
+      isTracedByOthers(task) === isTraced;
     return start(isAsJudged ? flushed : EAGAIN);
   } finally {
     if (isLeft) start(EINTR);
@@ -248,6 +255,11 @@ function loadRequest(task: Task, request: ExecRequest, fresh: FreshAddressSpace)
   };
 }
 
+/** The tracer, who could lead the program astray, may not do so to any program. */
+function isTracedByOthers({ trace }: Task): boolean {
+  return trace !== undefined && !isCapable(trace.tracer.credentials, CAP_SYS_PTRACE);
+}
+
 function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
   const attributes = executable.node.attributes();
   if (isErrno(attributes)) return attributes;
@@ -263,6 +275,7 @@ function identify(task: Task, executable: OpenFile): Result<ProgramIdentity> {
     setGid: honoured && (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? gid : undefined,
     noNewPrivileges: task.noNewPrivileges,
     sharesFs: sharesFs(task),
+    isTraced: isTracedByOthers(task),
     fileCapabilities,
   };
   const credentials = credentialsAfterExec(old, identity);
@@ -295,6 +308,8 @@ function becomeLeader(task: Task): void {
   noteEnding(group);
   for (const other of [...group.tasks]) if (other !== task) endTask(other);
   if (task.isLeader) return;
+  // The caller takes the leader's place also for a tracer, who hears of the exec alone.
+  group.leader?.trace?.end();
   pids.removeTask(task);
   task.tid = group.id;
   pids.addTask(task);

@@ -5,7 +5,6 @@ import { ENOSYS, EPERM } from '../../abi/errno.ts';
 import { absent, type Row } from './entry.ts';
 
 export const absentRows: readonly Row[] = [
-  absent(101, 'ptrace', ['int', 'pid', 'addr', 'addr'], EPERM),
   absent(134, 'uselib', ['path']),
   absent(136, 'ustat', ['hex', 'addr']),
   absent(139, 'sysfs', ['int', 'hex', 'hex']),

@@ -48,6 +48,7 @@ const PR_GET_THP_DISABLE = 42;
 const PR_SET_IO_FLUSHER = 57;
 const PR_GET_IO_FLUSHER = 58;
 const PR_GET_AUXV = 0x41555856;
+const PR_SET_PTRACER = 0x59616d61;
 const TASK_COMM_BYTES = 16;
 
 function sysPrctl(task: Task, args: SyscallArgs): SysResult {
@@ -98,9 +99,27 @@ function sysPrctl(task: Task, args: SyscallArgs): SysResult {
       return task.memory.writeU64(value, task.clearChildTid);
     case PR_SET_THP_DISABLE:
       return value === 0 ? 0 : EINVAL;
+    case PR_SET_PTRACER:
+      return allowTracer(task, args);
     default:
       return machineOption(task, option, args) ?? capabilityOption(task, option, args);
   }
+}
+
+/**
+ * PR_SET_PTRACER: besides ancestors nobody may attach, anybody (-1), or a process with what
+ * descends from it.
+ */
+function allowTracer(task: Task, args: SyscallArgs): SysResult {
+  const isAny = args.u32(1) === 0xffff_ffff && args.high(1) === 0xffff_ffff;
+  if (isAny) task.group.allowedTracer = 'any';
+  else if (args.u64(1) === 0) task.group.allowedTracer = undefined;
+  else {
+    const group = task.pids.processOf(args.u64(1));
+    if (group === undefined) return EINVAL;
+    task.group.allowedTracer = group;
+  }
+  return 0;
 }
 
 const isZeroFrom = (args: SyscallArgs, first: number): boolean =>

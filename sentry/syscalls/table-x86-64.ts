@@ -34,6 +34,7 @@ import { posixQueueRows } from './posix-queues.ts';
 import { prctlRows } from './prctl.ts';
 import { processRows } from './process.ts';
 import { processVmRows } from './process-vm.ts';
+import { ptraceRows } from './ptrace.ts';
 import { readWriteRows } from './read-write.ts';
 import { renameRows } from './rename.ts';
 import { schedRows } from './sched.ts';
@@ -88,6 +89,7 @@ const families: readonly (readonly Row[])[] = [
   pollRows,
   posixQueueRows,
   prctlRows,
+  ptraceRows,
   processVmRows,
   processRows,
   readWriteRows,

@@ -32,7 +32,7 @@ import { PidFd } from '../kernel/pidfd.ts';
 import { writeSignalInfo } from '../kernel/signal-info.ts';
 import type { Task } from '../kernel/task.ts';
 import type { ThreadGroup } from '../kernel/thread-group.ts';
-import { type WaitOutcome, waitForChild } from '../kernel/wait-child.ts';
+import { type WaitOutcome, type WaitQuery, waitForChild } from '../kernel/wait-child.ts';
 import type { SyscallArgs } from './args.ts';
 import { type Row, sleeps } from './entry.ts';
 import { writeRusage } from './limits.ts';
@@ -45,8 +45,8 @@ function sysWait4(task: Task, args: SyscallArgs): MaybeBlocking {
   if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) !== 0)
     return EINVAL;
   if (pid === -0x8000_0000) return ESRCH; // Its negation is no pid.
-  const matches = matcherOfPid(task, pid);
-  return waitForChild(task, { matches, options: options | WEXITED }, (outcome) => {
+  const matcher = matcherOfPid(task, pid);
+  return waitForChild(task, { ...matcher, options: options | WEXITED }, (outcome) => {
     if (outcome === undefined) return 0;
     if (statusAddr !== 0) {
       const written = task.memory.writeU32(statusAddr, outcome.status);
@@ -57,14 +57,26 @@ function sysWait4(task: Task, args: SyscallArgs): MaybeBlocking {
   });
 }
 
-function matcherOfPid(task: Task, pid: number): (child: ThreadGroup) => boolean {
-  if (pid === -1) return () => true;
-  if (pid === 0) {
-    const own = task.group.processGroup;
-    return (child) => child.processGroup === own;
-  }
-  if (pid < 0) return (child) => child.processGroup.id === -pid;
-  return (child) => child.id === pid;
+/** The children and the tracees that a call is about. */
+type Matcher = Pick<WaitQuery, 'matches' | 'matchesTracee'>;
+
+const anything: Matcher = { matches: () => true, matchesTracee: () => true };
+
+function matcherOfGroup(group: (child: ThreadGroup) => boolean): Matcher {
+  return { matches: group, matchesTracee: (tracee) => group(tracee.group) };
+}
+
+/** A tracee is named by its own id, whichever thread of its process it is. */
+function matcherOfId(id: number): Matcher {
+  return { matches: (child) => child.id === id, matchesTracee: (tracee) => tracee.tid === id };
+}
+
+function matcherOfPid(task: Task, pid: number): Matcher {
+  if (pid === -1) return anything;
+  if (pid > 0) return matcherOfId(pid);
+  const { processGroup } = task.group;
+  if (pid === 0) return matcherOfGroup((child) => child.processGroup === processGroup);
+  return matcherOfGroup((child) => child.processGroup.id === -pid);
 }
 
 function sysWaitid(task: Task, args: SyscallArgs): MaybeBlocking {
@@ -73,13 +85,13 @@ function sysWaitid(task: Task, args: SyscallArgs): MaybeBlocking {
     WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL;
   if ((options & ~known) !== 0 || (options & (WEXITED | WSTOPPED | WCONTINUED)) === 0)
     return EINVAL;
-  const matches = matcherOfId(task, args.i32(0), args.i32(1));
-  if (isErrno(matches)) return matches;
+  const matcher = matcherOf(task, args.i32(0), args.i32(1));
+  if (isErrno(matcher)) return matcher;
   const infoAddr = args.addr(2);
   const rusageAddr = args.addr(4);
   // A pidfd that is non-blocking answers EAGAIN where there is nothing to report yet.
   const isNonblocking = args.i32(0) === P_PIDFD && isNonblockingFd(task, args.i32(1));
-  const query = { matches, options: isNonblocking ? options | WNOHANG : options };
+  const query = { ...matcher, options: isNonblocking ? options | WNOHANG : options };
   return waitForChild(task, query, (outcome) => {
     const written = writeChildInfo(task, infoAddr, outcome);
     if (isErrno(written)) return written;
@@ -93,27 +105,23 @@ function isNonblockingFd(task: Task, fd: number): boolean {
   return !isErrno(file) && (file.flags & O_NONBLOCK) !== 0;
 }
 
-function matcherOfId(
-  task: Task,
-  type: number,
-  id: number,
-): Result<(child: ThreadGroup) => boolean> {
+function matcherOf(task: Task, type: number, id: number): Result<Matcher> {
   switch (type) {
     case P_ALL:
-      return () => true;
+      return anything;
     case P_PID:
-      return id <= 0 ? EINVAL : (child) => child.id === id;
+      return id <= 0 ? EINVAL : matcherOfId(id);
     case P_PGID: {
       if (id < 0) return EINVAL;
       const pgid = id === 0 ? task.group.processGroup.id : id;
-      return (child) => child.processGroup.id === pgid;
+      return matcherOfGroup((child) => child.processGroup.id === pgid);
     }
     case P_PIDFD: {
       if (id < 0) return EINVAL;
       const file = task.files.get(id);
       if (isErrno(file)) return file;
       if (!(file instanceof PidFd)) return EBADF;
-      return (child) => child === file.group && file.isOfLeader;
+      return matcherOfGroup((child) => child === file.group && file.isOfLeader);
     }
     default:
       return EINVAL;

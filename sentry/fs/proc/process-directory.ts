@@ -26,11 +26,11 @@ import {
 } from '../pseudo/entry.ts';
 import type { PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
 import { fdDirectory, fdinfoDirectory } from './descriptors.ts';
+import { memoryFile } from './memory-file.ts';
 import { mountTable, renderMountinfo, renderMounts, renderMountstats } from './mount-table.ts';
 import { netDirectory } from './net.ts';
 import { cwdLink, exeLink, namespaceDirectory, rootLink } from './process-links.ts';
 import {
-  memoryFile,
   renderAuxv,
   renderCmdline,
   renderEnviron,

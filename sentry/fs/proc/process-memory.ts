@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // /proc/PID/{maps,smaps,smaps_rollup,numa_maps,cmdline,environ,auxv,mem}.
 
-import {
-  EFAULT,
-  EINVAL,
-  EIO,
-  ESRCH,
-  isErrno,
-  type Result,
-  type SysResult,
-} from '../../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../../abi/fcntl.ts';
+import { ESRCH, type Result } from '../../../abi/errno.ts';
 import { PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import { PAGE_SIZE } from '../../../abi/page.ts';
-import { S_IFREG } from '../../../abi/stat.ts';
 import type { Task } from '../../kernel/task.ts';
 import {
   describeMappings,
@@ -24,15 +14,11 @@ import {
 import type { MemoryManager } from '../../mm/memory-manager.ts';
 import { VMA_GROWSDOWN, VMA_LOCKED, VMA_NORESERVE } from '../../mm/vma.ts';
 import type { Caller } from '../../vfs/caller.ts';
-import type { Sink, Source } from '../../vfs/io.ts';
-import { type Attributes, Node, type Ownership } from '../../vfs/node.ts';
 import type { OpenFile } from '../../vfs/open-file.ts';
 import { pathText } from '../../vfs/path.ts';
-import { PositionedFile } from '../../vfs/positioned-file.ts';
-import type { Entry, Text } from '../pseudo/entry.ts';
-import { Inode, type PseudoFileSystem } from '../pseudo/pseudo-filesystem.ts';
+import type { Text } from '../pseudo/entry.ts';
 import { accountMemory } from './memory-account.ts';
-import { mayLookInto, type Subject } from './subject.ts';
+import type { Subject } from './subject.ts';
 
 /** The most of a command line or environment that is shown. */
 const stringLimitBytes = 8 * 1024 * 1024;
@@ -202,88 +188,4 @@ export function renderEnviron(subject: Subject): string {
 export function renderAuxv(subject: Subject): string {
   const auxv = subject.task?.mm.image.auxv;
   return auxv === undefined ? '' : Buffer.from(auxv).toString('latin1');
-}
-
-/** /proc/PID/mem: the process's memory at its addresses. */
-export const memoryFile: Entry<Subject> = (filesystem, subject) =>
-  new MemoryNode(filesystem, subject);
-
-class MemoryNode extends Node {
-  readonly filesystem: PseudoFileSystem;
-  readonly kind: number = S_IFREG;
-  readonly #inode: Inode;
-  readonly #subject: Subject;
-
-  constructor(filesystem: PseudoFileSystem, subject: Subject) {
-    super();
-    this.filesystem = filesystem;
-    this.#inode = new Inode(filesystem);
-    this.#subject = subject;
-  }
-
-  attributes(): Attributes {
-    return this.#inode.attributes(this.ownership(), 1);
-  }
-
-  override ownership(): Ownership {
-    return { mode: S_IFREG | 0o600, ...this.#subject.owner };
-  }
-
-  open(flags: number, caller: Caller): Result<OpenFile> {
-    const allowed = mayLookInto(this.#subject, caller);
-    if (isErrno(allowed)) return allowed;
-    const mm = this.#subject.task?.mm;
-    return mm === undefined ? ESRCH : new MemoryFile(this, flags, mm);
-  }
-}
-
-const piece = new Uint8Array(65536);
-
-class MemoryFile extends PositionedFile {
-  readonly node: Node;
-  /** The memory as it was at open: a later exec does not open the new program's. */
-  readonly #mm: MemoryManager;
-
-  constructor(node: Node, flags: number, mm: MemoryManager) {
-    super(flags);
-    this.node = node;
-    this.#mm = mm;
-  }
-
-  override pread(sink: Sink, position: number): SysResult {
-    if (this.#mm.userCount === 0) return 0;
-    let total = 0;
-    while (sink.remaining > 0) {
-      const part = piece.subarray(0, Math.min(piece.length, sink.remaining));
-      const read = this.#mm.memory.readSome(position + total, part);
-      if (read <= 0) return total === 0 ? EIO : total;
-      const put = sink.put(part.subarray(0, read));
-      if (isErrno(put)) return total === 0 ? EFAULT : total;
-      total += put;
-      if (put < part.length) break;
-    }
-    return total;
-  }
-
-  /** Differs from Linux: read-only mappings cannot be written. */
-  protected override writeAt(source: Source, position: number): SysResult {
-    if (this.#mm.userCount === 0) return 0;
-    let total = 0;
-    while (source.remaining > 0) {
-      const taken = source.take(piece.subarray(0, Math.min(piece.length, source.remaining)));
-      if (taken <= 0) return total === 0 ? taken : total;
-      const wrote = this.#mm.memory.writeSome(position + total, piece.subarray(0, taken));
-      if (wrote <= 0) return total === 0 ? EIO : total;
-      total += wrote;
-      if (wrote < taken) break;
-    }
-    return total;
-  }
-
-  /** Addresses of all 64 bits are positions here, also those that look negative (mem_lseek). */
-  override seek(position: number, whence: number): SysResult {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    this.offset = whence === SEEK_CUR ? this.offset + position : position;
-    return this.offset;
-  }
 }

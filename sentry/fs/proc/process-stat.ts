@@ -28,6 +28,7 @@ import { SECCOMP_MODE_DISABLED } from '../../../abi/seccomp.ts';
 import { type Timespec, toNs } from '../../../abi/time.ts';
 import type { SignalSet } from '../../base/sigset.ts';
 import { processCpuNs, threadCpuNs } from '../../kernel/cpu-time.ts';
+import { pidSeenFrom } from '../../kernel/pid-namespace.ts';
 import { mayAccessProcess } from '../../kernel/process-access.ts';
 import { ordinaryScheduling, shownPriority } from '../../kernel/scheduling.ts';
 import type { Task } from '../../kernel/task.ts';
@@ -42,7 +43,9 @@ const tickNs = 10_000_000;
 
 const ticks = (ns: number): number => Math.floor(ns / tickNs);
 
-/** 'R', 'S', 'D', 'T', 'Z' and the word that status adds. */
+const tracingStop = { letter: 't', word: 'tracing stop' };
+
+/** 'R', 'S', 'D', 'T', 't', 'Z' and the word that status adds. */
 export function stateOf(subject: Subject): { readonly letter: string; readonly word: string } {
   const { group } = subject;
   const task = subject.task;
@@ -53,8 +56,10 @@ export function stateOf(subject: Subject): { readonly letter: string; readonly w
     case 'kernel':
       return { letter: 'R', word: 'running' };
     case 'stopped':
+      if (subject.task?.trace?.stop !== undefined) return tracingStop;
       return { letter: 'T', word: 'stopped' };
     default:
+      if (task.trace?.stop !== undefined) return tracingStop;
       return task.sleep?.killable === true
         ? { letter: 'D', word: 'disk sleep' }
         : { letter: 'S', word: 'sleeping' };
@@ -212,6 +217,11 @@ export const cpuList = (count: number): string => (count === 1 ? '0' : `0-${coun
 /** Escapes as the kernel does in status: control characters would break the rows. */
 const statusName = (comm: string): string => comm.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 
+function tracerOf(subject: Subject): number {
+  const tracer = subject.task?.trace?.tracer.group;
+  return tracer === undefined ? 0 : pidSeenFrom(subject.group.pids, tracer.pids, tracer.id);
+}
+
 export function renderStatus(subject: Subject): string {
   const { group } = subject;
   const state = stateOf(subject);
@@ -227,7 +237,7 @@ export function renderStatus(subject: Subject): string {
     ['Ngid', 0],
     ['Pid', subject.id],
     ['PPid', group.parentId],
-    ['TracerPid', 0],
+    ['TracerPid', tracerOf(subject)],
     ['Uid', ids(credentials?.uid, credentials?.euid, credentials?.suid, credentials?.fsuid)],
     ['Gid', ids(credentials?.gid, credentials?.egid, credentials?.sgid, credentials?.fsgid)],
     ['FDSize', descriptorCapacity(subject.task)],
