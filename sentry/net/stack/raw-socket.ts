@@ -100,7 +100,7 @@ export class RawSocket extends Socket implements PacketReceiver {
   readonly #stack: NetworkStack;
   readonly #account: MemoryAccount = currentAccount();
   readonly #sandboxAccount: MemoryAccount;
-  readonly #inbox = new MessageInbox(so.SOCK_DGRAM);
+  readonly #inbox = new MessageInbox();
   /** The control messages of each message of the inbox. */
   readonly #controls: (readonly ControlMessage[])[] = [];
   readonly #values = new Map<number, number>();
