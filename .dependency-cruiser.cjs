@@ -49,7 +49,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^sentry/',
-        pathNot: `^sentry/(boot|host|fs/(gofer|given|tmp|tty)|net/(given|host-inet|user))/|${testFile}`,
+        pathNot: `^sentry/(boot|host|fs/(gofer|given|tmp|tty)|net/(given|host-inet|link|user))/|${testFile}`,
       },
       to: {
         path: '^(gofer|platform-ptrace|platform-kvm|runts|native)/',

@@ -65,3 +65,22 @@ export const SOCK_DESTROY = 21;
 export const INET_DIAG_REQ_BYTES = 56;
 /** An attribute of it: a program that says which. */
 export const INET_DIAG_REQ_BYTECODE = 1;
+
+export const RTM_NEWNEIGH = 28;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RTA_PRIORITY = 6;
+export const RTA_PREFSRC = 7;
+export const RTA_TABLE = 15;
+export const RT_TABLE_MAIN = 254;
+/** Types of routes: RTN_*. */
+export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
+export const RTN_BLACKHOLE = 6;
+export const RTN_UNREACHABLE = 7;
+export const RTN_PROHIBIT = 8;
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+export const NDMSG_BYTES = 12;
+export const NUD_PERMANENT = 0x80;
+export const NUD_NOARP = 0x40;

@@ -258,9 +258,10 @@ export interface SandboxConfig {
   readonly hostFutexes: boolean;
   /**
    * 'none': a loopback of the Sentry's own. 'host': the network namespace that the launcher was
-   * started in. 'user': a loopback, and a way out by the network proxy.
+   * started in. 'user': a loopback, and a way out by the network proxy. 'sandbox': that
+   * namespace's interfaces, with the Sentry's own stack.
    */
-  readonly network: 'none' | 'host' | 'user';
+  readonly network: 'none' | 'host' | 'user' | 'sandbox';
   /** With 'user': the ports of the guest that its published ports stand for, by index. */
   readonly published?: readonly PublishedPort[];
   /** Keys of net.* settings that the host's network namespace was given for the first container. */

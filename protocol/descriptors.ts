@@ -27,8 +27,10 @@ export const SENTRY_STATS = 18;
 export const SENTRY_PROFILE = 19;
 /** The network proxy (native/proxy), or /dev/null. */
 export const SENTRY_PROXY = 20;
+/** The network that the Sentry is to have (protocol/links.ts), or /dev/null; while it boots. */
+export const SENTRY_LINKS = 21;
 /** How many the Sentry starts with: all below. */
-export const SENTRY_FDS = 21;
+export const SENTRY_FDS = 22;
 
 export const GOFER_SOCKET = 3;
 export const GOFER_SEALER = 4;

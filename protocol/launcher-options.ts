@@ -83,6 +83,8 @@ export const launcherOptions = {
   'oom-margin': { kind: 'number', field: 'oom_margin' },
   /** The Sentry stays in the network namespace of the caller. */
   'host-network': { kind: 'flag', field: 'host_network' },
+  /** The Sentry gets the network of that namespace, for a stack of its own (native/launcher/link.c). */
+  'own-stack': { kind: 'flag', field: 'own_stack' },
   /** Bits: what the guests may have in that namespace (native/launcher/broker.c). */
   'network-capabilities': { kind: 'number', field: 'network_capabilities' },
 

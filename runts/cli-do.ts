@@ -52,7 +52,7 @@ function addNetwork(command: Command): void {
   command
     .option(
       '--network <kind>',
-      "network of the guest: none (a loopback of its own), user (out through a proxy, needs no rights) or host (the host's own)",
+      "network of the guest: none (a loopback of its own), user (out through a proxy, needs no rights), sandbox (interfaces of the network namespace that root starts it in) or host (the host's own)",
       'none',
     )
     .option(

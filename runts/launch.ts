@@ -109,6 +109,7 @@ export function sandboxOptions(plan: LaunchPlan): LauncherValues {
     })),
     terminal: config.container.process.terminal !== undefined,
     'host-network': config.network === 'host',
+    'own-stack': config.network === 'sandbox',
     'oom-margin': oomMargin(config.container.limits.memoryBytes ?? 0),
     timeout: timeoutMs > 0 ? Math.ceil(timeoutMs) : undefined,
   };

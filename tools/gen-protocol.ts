@@ -10,6 +10,7 @@ import * as broker from '../protocol/broker.ts';
 import * as controlTexts from '../protocol/control-texts.ts';
 import * as descriptors from '../protocol/descriptors.ts';
 import * as launcher from '../protocol/launcher-options.ts';
+import * as links from '../protocol/links.ts';
 import * as mailbox from '../protocol/mailbox.ts';
 import * as nursery from '../protocol/nursery.ts';
 import * as orders from '../protocol/orders.ts';
@@ -29,6 +30,7 @@ const modules: readonly (readonly [file: string, exported: object])[] = [
   ['control-texts', controlTexts],
   ['descriptors', descriptors],
   ['launcher-options', launcher],
+  ['links', links],
   ['mailbox', mailbox],
   ['nursery', nursery],
   ['orders', orders],

@@ -202,6 +202,7 @@ static void run_sentry(struct sandbox *sandbox, int gate) {
       {FD_STATS},
       {FD_PROFILE},
       {sandbox->proxy_pair[0]},
+      {sandbox->links},
   };
   int report_copy = high(dup(FD_REPORT), "report channel");
   place_descriptors(placed, SENTRY_FDS);

@@ -341,7 +341,7 @@ static bool has_routes(void) {
  * The hooks have been, and the standard error is the container's: where an engine gave it a network
  * that guests do not get, the notice says so. Where nobody reads it is lost.
  */
-static void tell_missing_network(const struct container *container) {
+void tell_missing_network(const struct container *container) {
   const char *notice = container->network_notice;
   if (notice == NULL || !has_routes()) return;
   struct iovec line[] = {{(char *)notice, strlen(notice)}, {"\n", 1}};
@@ -374,7 +374,8 @@ void enter_container(struct options *options) {
   await_gate(container);
   write_network_settings(container);
   if (container->console_socket != NULL) open_console(container);
-  tell_missing_network(container);
+  /* Where a stack of the sandbox's own is to have it, link.c finds out. */
+  if (!options->own_stack) tell_missing_network(container);
 }
 
 void set_title(char *start, const char *end, const char *title) {

@@ -74,6 +74,7 @@ static void make_descriptors(struct sandbox *sandbox) {
   make_pair(sandbox->zygote_pair);
   make_pair(sandbox->gofer_pair);
   make_network_descriptors(sandbox);
+  sandbox->links = sandbox->options.own_stack ? take_over_network(sandbox) : sandbox->null;
 }
 
 /* The Sentry is there already, and so is the Gofer's socket. */
@@ -97,6 +98,7 @@ static void drop_descriptors(const struct sandbox *sandbox) {
   close(sandbox->zygote_pair[1]);
   close(sandbox->gofer_pair[0]);
   close(sandbox->gofer_pair[1]);
+  if (sandbox->options.own_stack && sandbox->links > 0) close(sandbox->links);
   if (has_broker(sandbox)) {
     close(sandbox->broker_pair[0]);
     /* In a preboot the broker is still to be started, when the memory of Node is gone: supervise.c. */

@@ -114,6 +114,7 @@ struct options {
   const char *flags[MAX_NODE_FLAGS]; /* for node */
   int flag_count;
   bool host_network; /* the Sentry stays in the network namespace of the caller */
+  bool own_stack;    /* it gets the network of that namespace for a stack of its own: link.c */
   unsigned long long network_capabilities; /* bits: what the guests may have in it; broker.c */
   const char *resumed;                     /* the front goes on here: front-start.c */
   const char *supervised;                  /* the launcher goes on here: supervise.c */
@@ -155,6 +156,7 @@ struct sandbox {
   int proxy_pair[2];  /* likewise */
   int cpuinfo, meminfo, null;
   int net_settings; /* or /dev/null */
+  int links;        /* a network taken over, or /dev/null */
   char ping_groups
       [32]; /* the first and the last that may ping: only read in this user namespace are they right */
   struct tree trees[MAX_TREES];
@@ -229,6 +231,7 @@ void enter_container(struct options *options);
 /* What a launcher that is not a fork of its front does of that for itself. */
 void enter_beside(const struct options *options);
 void enter_root(struct options *options);
+void tell_missing_network(const struct container *container);
 /*
  * A connection to the control socket, with standard input, output and error sent, and a Gofer's
  * socket or -1.
@@ -241,6 +244,12 @@ void tell_status(struct container *container, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void end_status(struct container *container);
 void log_error(const struct container *container, const char *text);
+
+/*
+ * link.c: what the Sentry receives of the network of this process's namespace; /dev/null where there
+ * is none, or where it is the host's own.
+ */
+int take_over_network(const struct sandbox *sandbox);
 
 /* report.c: lines on the report channel. `fatal` reports and ends this process. */
 extern bool report_open; /* FD_REPORT is the report channel */

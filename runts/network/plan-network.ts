@@ -23,7 +23,7 @@ export interface NetworkOptions {
 }
 
 export interface NetworkPlan {
-  readonly network: 'none' | 'host' | 'user';
+  readonly network: 'none' | 'host' | 'user' | 'sandbox';
   readonly published: readonly PublishedPort[];
   /** Over what the guest's root has. */
   readonly mounts: readonly MountConfig[];
@@ -31,7 +31,7 @@ export interface NetworkPlan {
   readonly proxyFd: number | undefined;
 }
 
-const kinds = ['none', 'host', 'user'] as const;
+const kinds = ['none', 'host', 'user', 'sandbox'] as const;
 const mostRateBytes = 0xffff_ffff;
 
 export function planNetwork(options: NetworkOptions): NetworkPlan {
@@ -39,7 +39,7 @@ export function planNetwork(options: NetworkOptions): NetworkPlan {
   if (network === undefined)
     throw new Failure(
       'RUNTS_E_NOT_SUPPORTED',
-      `--network: '${options.network}' is not supported yet; use none, user or host`,
+      `--network: '${options.network}' is not supported yet; use none, user, sandbox or host`,
     );
   if (network === 'user') return planUserNetwork(options);
   const given = Object.entries({

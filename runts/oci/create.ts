@@ -71,11 +71,6 @@ export async function createContainer(
       'warning',
       'the pod has no sandbox container (drop_infra_ctr of CRI-O): the container gets a sandbox of its own',
     );
-  if (lacksNetwork(plan))
-    context.log.write(
-      'info',
-      'network sandbox is not supported yet: the container gets a loopback interface only (as with none)',
-    );
   checkPidNamespace(plan);
   context.store.claim(request.id);
   const making: Making = { context, request, plan, record: firstRecord(request.id, bundle, plan) };
@@ -88,8 +83,11 @@ export async function createContainer(
   }
 }
 
-/** Returns whether nobody said that there is to be none, and there will be none. */
-function lacksNetwork({ settings, network, spec }: ContainerPlan): boolean {
+/**
+ * Returns whether a container without a network is to be told so: nobody said that there is to be
+ * none. Whether there is one the launcher finds out (native/launcher/link.c).
+ */
+function wantsNetwork({ settings, network, spec }: ContainerPlan): boolean {
   if (settings.network !== 'sandbox') return false;
   const isAsked = spec.linux?.namespaces?.some(({ type }) => type === 'network') === true;
   // An ordinary user's front stays in the caller's network, and says nothing of what was asked for.
@@ -211,7 +209,7 @@ function startFront(making: Making, cgroup: Cgroup): Front {
         container: true,
         ...(record.sandbox === undefined ? {} : joinOptions(context, record.sandbox)),
         ...networkOptions(plan.network),
-        'network-notice': lacksNetwork(plan) ? NETWORK_NOTICE : undefined,
+        'network-notice': wantsNetwork(plan) ? NETWORK_NOTICE : undefined,
         ...sandboxOptions(launch),
         log: launch.logFd,
         strace: launch.straceFd,

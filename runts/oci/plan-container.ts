@@ -152,7 +152,11 @@ export function sandboxConfig(plan: ContainerPlan): SandboxConfig {
     patching: settings.patching,
     windows: settings.windows,
     hostFutexes: settings.futexes === 'host',
-    network: settings.network === 'host' ? 'host' : 'none',
+    // In the caller's own namespace there is nothing to take over.
+    network:
+      settings.network === 'sandbox' && plan.network.namespace === undefined
+        ? 'none'
+        : settings.network,
     networkSettings: Object.keys(plan.network.settings),
     writeCodeCache: sentryCacheFile() !== undefined,
     stats: settings.stats,

@@ -102,6 +102,11 @@ export class MemoryAccount {
     this.#parent = undefined;
   }
 
+  /** True where whoever held it has ended: charges here reach no account above. */
+  get isClosed(): boolean {
+    return this.#parent === undefined && this.#root !== this;
+  }
+
   /** `memory` is settled from now on whenever somebody looks. */
   watch(memory: UnseenMemory): void {
     this.#root.#unseen.add(memory);

@@ -24,6 +24,7 @@ import {
 } from '../../protocol/descriptors.ts';
 import { MemoryAccount } from '../base/memory-account.ts';
 import { Settings } from '../base/settings.ts';
+import { TimerQueue } from '../base/timer-queue.ts';
 import { HostWork } from '../fs/gofer/host-work.ts';
 import { SharedMemoryFileSystem } from '../fs/shm/shared-memory.ts';
 import type { ControlChannel } from '../host/control-channel.ts';
@@ -44,6 +45,7 @@ import { joinHostNetwork } from './host-network.ts';
 import { changedLimits } from './limits.ts';
 import type { Measurement } from './measurement.ts';
 import { ProcessControl } from './process-control.ts';
+import { takeSandboxNetwork } from './sandbox-network.ts';
 import { newTimeNamespace } from './time-namespace.ts';
 import { Timeline } from './timeline.ts';
 import { closedNetwork, joinUserNetwork, type ToldNetwork } from './user-network.ts';
@@ -130,6 +132,7 @@ export function bootSandbox(config: SandboxConfig, connections: Connections): Sa
       if (config.waitsForStart) serveControl(kernel.platform, containers);
       measurement?.begin();
       const status = kernel.run();
+      endNetwork(kernel);
       main.streams.flush();
       for (const text of lastWords()) channel.send(eventLine({ type: 'warning', text }));
       endProfile?.();
@@ -203,6 +206,7 @@ function newKernel(
   { platform, clock, measurement, mainStopped, ownMemory }: HostParts,
 ): { readonly kernel: Kernel; readonly lastWords: ToldNetwork['lastWords'] } {
   const settings = new Settings();
+  const timers = new TimerQueue();
   const tracer = newTracer?.(() => {
     const { sec, nsec } = clock.realtime();
     return sec * 1e9 + nsec;
@@ -217,7 +221,14 @@ function newKernel(
   const tell = config.container.isInit
     ? (): void => undefined
     : (text: string) => channel.send(eventLine({ type: 'warning', text }));
-  const { network, lastWords } = newNetwork(config, { platform, clock, settings, memory, tell });
+  const { network, lastWords } = newNetwork(config, {
+    platform,
+    clock,
+    settings,
+    memory,
+    timers,
+    tell,
+  });
   const kernel = new Kernel({
     clock,
     platform,
@@ -240,6 +251,7 @@ function newKernel(
     newPidfd,
     network,
     settings,
+    timers,
     mainHasShell: config.hasShell,
     mainStopped,
   });
@@ -251,11 +263,12 @@ interface NetworkParts {
   readonly clock: SystrapClock;
   readonly settings: Settings;
   readonly memory: MemoryAccount;
+  readonly timers: TimerQueue;
   readonly tell: (text: string) => void;
 }
 
 function newNetwork(config: SandboxConfig, parts: NetworkParts): ToldNetwork {
-  const { platform, clock, settings, memory, tell } = parts;
+  const { platform, clock, settings, memory, timers, tell } = parts;
   switch (config.network) {
     case 'host':
       return {
@@ -264,9 +277,30 @@ function newNetwork(config: SandboxConfig, parts: NetworkParts): ToldNetwork {
       };
     case 'user':
       return joinUserNetwork(platform, memory, settings, config);
+    case 'sandbox':
+      return {
+        network: takeSandboxNetwork({
+          platform,
+          timers,
+          nowNs: () => clock.monotonicNs(),
+          randomFill: (bytes) => void native.getRandom(bytes),
+          account: memory,
+        }),
+        lastWords: () => [],
+      };
     case 'none':
       return closedNetwork(tell);
   }
+}
+
+/** So long the last words of programs may take; who does not listen gets a reset. */
+const LAST_WORDS_NS = 2e9;
+
+function endNetwork(kernel: Kernel): void {
+  const { leftover } = kernel.network;
+  if (leftover === undefined) return;
+  kernel.linger(() => leftover.areSending(), LAST_WORDS_NS);
+  leftover.abandon();
 }
 
 function newTurnMeter(platform: Platform): TurnMeter {
@@ -286,7 +320,11 @@ function confine(config: SandboxConfig, procFd: number): void {
   const filtered = isErrno(undumpable)
     ? undumpable
     : installFilter(
-        sentryFilter(procFd, config.network, config.profile ? 'profile' : 'no profile'),
+        sentryFilter(
+          procFd,
+          config.network === 'sandbox' ? 'none' : config.network,
+          config.profile ? 'profile' : 'no profile',
+        ),
         config.seccomp,
       );
   if (isErrno(filtered))

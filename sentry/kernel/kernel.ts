@@ -82,6 +82,7 @@ export interface KernelOptions {
   readonly newPidfd: (creator: Task, group: ThreadGroup, flags: number, thread?: Task) => PidFd;
   readonly network: Network;
   readonly settings: Settings;
+  readonly timers: TimerQueue;
   /** A shell outside can continue the main process when it stops: its process group is no orphan. */
   readonly mainHasShell: boolean;
   /** Told that the main process stopped (true) or went on (false), with the signal. */
@@ -97,7 +98,7 @@ export class Kernel {
   readonly clock: Clock;
   readonly platform: Platform;
   /** Ends of sleeps, at most one a task, and what runts itself wants to be told. */
-  readonly timers: TimerQueue = new TimerQueue();
+  readonly timers: TimerQueue;
   /** The timers that guests make, of which a process may have 100,000: a bounded part of a turn is theirs. */
   readonly guestTimers: TimerQueue = new TimerQueue();
   readonly scheduler: Scheduler;
@@ -172,6 +173,7 @@ export class Kernel {
     this.randomFill = options.randomFill;
     this.newPidfd = options.newPidfd;
     this.network = options.network;
+    this.timers = options.timers;
     this.settings = options.settings;
     this.mainHasShell = options.mainHasShell;
     this.mainStopped = options.mainStopped;
@@ -290,6 +292,20 @@ export class Kernel {
       if (!delivered) return count > 0;
     }
     return true;
+  }
+
+  /**
+   * Goes on for a while after the main process has ended: what it has sent last may still be on its
+   * way, and on Linux the kernel outlives its processes.
+   */
+  linger(isNeeded: () => boolean, mostNs: number): void {
+    const endNs = this.clock.monotonicNs() + mostNs;
+    while (isNeeded() && this.clock.monotonicNs() < endNs) {
+      nextTurn();
+      this.scheduler.runReady();
+      this.#runTimers();
+      this.platform.wait(Math.min(endNs, this.#nextDeadlineNs()));
+    }
   }
 
   /** The main process has ended: everything else is killed. */

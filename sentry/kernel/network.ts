@@ -87,4 +87,13 @@ export interface Network {
   readonly abstractNames: AbstractNames;
   readonly netlinkPorts: NetlinkPorts;
   interfaces(): readonly NetworkInterface[];
+  /** Connections that outlive their programs; absent where they are the host's business. */
+  readonly leftover?: LeftoverConnections;
+}
+
+export interface LeftoverConnections {
+  /** Whether something that programs sent before they ended is not acknowledged yet. */
+  areSending(): boolean;
+  /** Resets all connections that there are: the network goes. */
+  abandon(): void;
 }

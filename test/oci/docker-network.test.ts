@@ -73,7 +73,44 @@ scriptCases('docker-network', [
   ),
 ]);
 
-/** Without the setting a container of a network has a loopback only, and is told so. */
+/** The same with the sandbox's own stack, which is what containers have unless they say otherwise. */
+const own = (name: string, script: string, says: string | RegExp) =>
+  ({ name, script: `${prelude}\n${script}`, says }) as const;
+
+scriptCases('docker-network-sandbox', [
+  own(
+    'containers of a bridge reach one another by name',
+    `bridge 10.217.$((RANDOM % 100 * 2 + (\${#RT} > 4))).0/24
+     net_up web --network "$C" --network-alias shop local/busybox sh -c 'mkdir /w; echo from the shop >/w/index.html; echo up; exec httpd -f -p 80 -h /w'; logged up "$C-web"
+     IP=$(inspect '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$C-web")
+     net_run --network "$C" local/busybox wget -qO- "http://$IP/"
+     net_run --network "$C" local/busybox ping -c1 -w30 shop | sed -n 's/^\\(1 packets.*received\\).*/\\1/p'
+     net_run --network "$C" local/busybox ping -c1 -w30 "$C-web" | sed -n 's/^\\(1 packets.*received\\).*/\\1/p'
+     net_run --network "$C" local/busybox nslookup nowhere.invalid >/dev/null 2>&1 || echo no such name`,
+    'from the shop\n1 packets transmitted, 1 packets received\n1 packets transmitted, 1 packets received\nno such name',
+  ),
+  own(
+    'a published port is reached from the host',
+    `bridge 10.218.$((RANDOM % 100 * 2 + (\${#RT} > 4))).0/24
+     net_up web --network "$C" -p 127.0.0.1::80 local/busybox sh -c 'mkdir /w; echo published >/w/index.html; echo up; exec httpd -f -p 80 -h /w'; logged up "$C-web"
+     at=$(docker port "$C-web" 80); until_ curl --noproxy '*' -fs "http://$at/"; curl --noproxy '*' -s "http://$at/"
+     for i in 1 2 3 4 5 6 7 8; do curl --noproxy '*' -s "http://$at/" & done | sort | uniq -c | tr -s ' '; wait`,
+    'published\n 8 published',
+  ),
+  own(
+    'the address, the route and the name of the interface',
+    `bridge 10.219.$((RANDOM % 100 * 2 + (\${#RT} > 4))).0/24
+     net_run --network "$C" local/busybox sh -c 'ip -o -4 addr show eth0 | grep -c "inet 10.219.*/24"; ip route | grep -c "default via 10.219.*dev eth0"; ls /sys/class/net | grep -x "eth0\\\\|lo" | sort | tr "\\n" " "; grep -c eth0: /proc/net/dev'`,
+    '1\n1\neth0 lo 1',
+  ),
+  own(
+    'no network',
+    `net_run --network none local/busybox sh -c 'ls /sys/class/net; nc 10.0.0.1 80'; echo $?`,
+    'lo\n1',
+  ),
+]);
+
+/** A container in a network that runts cannot give it has a loopback only, and is told so. */
 const toldOnce = 'grep -o "^runts: this container has a loopback only.*--network" | cut -d";" -f1';
 
 scriptCases(
@@ -84,18 +121,17 @@ scriptCases(
       script: `${prelude}
        bridge 10.216.$((RANDOM % 200)).0/24
        echo run; net_run --network "$C" local/busybox echo hello 2>err.txt; cat err.txt | ${toldOnce}
-       echo terminal; net_run -t --network "$C" local/busybox true | ${toldOnce}
-       echo logs; net_up a --network "$C" local/busybox true; ended "$C-a"; docker logs "$C-a" 2>&1 | ${toldOnce}
+       net_up a --network "$C" local/busybox sleep 1000
+       echo shared; net_run --network "container:$C-a" local/busybox true 2>&1 | ${toldOnce}
+       echo terminal; net_run -t --network "container:$C-a" local/busybox true | ${toldOnce}
        echo host; net_run --network host local/busybox true 2>&1 | ${toldOnce}
        echo none; net_run --network none local/busybox true 2>&1`,
       says: [
         'run',
         'hello',
+        'shared',
         'runts: this container has a loopback only',
         'terminal',
-        'runts: this container has a loopback only',
-        'logs',
-        '0',
         'runts: this container has a loopback only',
         'host',
         'runts: this container has a loopback only',

@@ -4,6 +4,7 @@
 import { ENOSYS } from '../../abi/errno.ts';
 import { MemoryAccount } from '../../sentry/base/memory-account.ts';
 import { Settings } from '../../sentry/base/settings.ts';
+import { TimerQueue } from '../../sentry/base/timer-queue.ts';
 import type { MaybeBlocking } from '../../sentry/base/wait.ts';
 import { Container } from '../../sentry/kernel/container.ts';
 import { credentialsOf } from '../../sentry/kernel/credentials.ts';
@@ -70,6 +71,7 @@ export class FakeKernel {
       },
       network: {} as KernelOptions['network'],
       settings: new Settings(),
+      timers: new TimerQueue(),
       mainHasShell: false,
       watchesCalls: false,
       mainStopped: () => undefined,

@@ -17,6 +17,7 @@ import {
 } from '../../../abi/errno.ts';
 import * as so from '../../../abi/socket.ts';
 import { AF_INET, AF_INET6, SOCK_RAW, SOCK_STREAM, SOL_IP, SOL_IPV6 } from '../../../abi/socket.ts';
+import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { isCapable } from '../../vfs/credentials.ts';
 import { familyOf, Socket, type SocketCaller, type SocketKernel } from '../socket.ts';
@@ -47,6 +48,8 @@ export abstract class InetSocket extends Socket implements PortUser {
   protected readonly wayOut: WayOut;
   readonly inetOptions: InetOptions = new InetOptions(this);
   readonly ownerUid: number;
+  /** The account of the process that made the socket: what waits here before it is read is charged to it. */
+  readonly madeBy: MemoryAccount = currentAccount();
   localIp: IpAddress;
   /** 0: not bound. */
   localPort = 0;

@@ -301,6 +301,10 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     return listener === undefined ? 0 : listener.backlog + 1 - listener.accepted.length;
   }
 
+  get backlog(): number {
+    return this.#listener?.backlog ?? 0;
+  }
+
   /** A connection from outside, which the way out has made already. False where the queue is full. */
   acceptOutside(
     at: Endpoint,

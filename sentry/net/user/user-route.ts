@@ -20,15 +20,9 @@ const devices: readonly Device[] = [lo, eth0];
 /** IFF_LOWER_UP comes with the flags that the ioctl shows. */
 const IFF_LOWER_UP = 0x10000;
 const IF_OPER_UP = 6;
-const RT_TABLE_MAIN = 254;
 const RTPROT_KERNEL = 2;
 const RTPROT_BOOT = 3;
 const RT_SCOPE_LINK = 253;
-const RTN_UNICAST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PREFSRC = 7;
-const RTA_TABLE = 15;
 
 export function answerUserRoute(
   request: NetlinkRequest,
@@ -132,7 +126,7 @@ function routeBodies(family: number): Uint8Array[] {
       defaultRoute(!isV4(ip)),
       routeBody({ family: familyOf(ip), prefix, protocol: RTPROT_KERNEL, scope: RT_SCOPE_LINK }, [
         attribute(nl.RTA_DST, text(subnet(ip, prefix))),
-        attribute(RTA_PREFSRC, text(ip)),
+        attribute(nl.RTA_PREFSRC, text(ip)),
       ]),
     ]);
 }
@@ -145,7 +139,7 @@ function defaultRoute(isV6: boolean): Uint8Array {
   const gateway = eth0.gateways.find((ip) => isV4(ip) !== isV6) ?? '';
   const family = isV6 ? AF_INET6 : AF_INET;
   return routeBody({ family, prefix: 0, protocol: RTPROT_BOOT, scope: 0 }, [
-    attribute(RTA_GATEWAY, text(gateway)),
+    attribute(nl.RTA_GATEWAY, text(gateway)),
   ]);
 }
 
@@ -159,11 +153,11 @@ interface RouteHead {
 function routeBody(head: RouteHead, attributes: readonly Uint8Array[]): Uint8Array {
   const { family, prefix, protocol, scope } = head;
   const info = new Uint8Array(nl.RTMSG_BYTES);
-  info.set([family, prefix, 0, 0, RT_TABLE_MAIN, protocol, scope, RTN_UNICAST]);
+  info.set([family, prefix, 0, 0, nl.RT_TABLE_MAIN, protocol, scope, nl.RTN_UNICAST]);
   return joined([
     info,
-    attribute(RTA_TABLE, u32(RT_TABLE_MAIN)),
+    attribute(nl.RTA_TABLE, u32(nl.RT_TABLE_MAIN)),
     ...attributes,
-    attribute(RTA_OIF, u32(eth0.index)),
+    attribute(nl.RTA_OIF, u32(eth0.index)),
   ]);
 }
