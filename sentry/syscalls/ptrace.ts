@@ -78,6 +78,8 @@ import { type Row, sleeps } from './entry.ts';
 const WORD_BYTES = 8;
 const PEEKSIGINFO_ARGS_BYTES = 16;
 const SYSCALL_INFO_BYTES = 88;
+/** Signals that one PTRACE_PEEKSIGINFO tells of: as few as a signal would make of it on Linux. */
+const MOST_SIGNALS_TOLD = 4096;
 /** DR7, whose bits switch hardware breakpoints on. */
 const DEBUG_CONTROL = USER_DEBUGREG + 7 * WORD_BYTES;
 
@@ -353,14 +355,16 @@ function peekSignals(task: Task, { task: tracee }: Trace, addr: number, data: nu
   const count = view.getInt32(12, true);
   if ((flags & ~PTRACE_PEEKSIGINFO_SHARED) !== 0 || count < 0) return EINVAL;
   const isShared = (flags & PTRACE_PEEKSIGINFO_SHARED) !== 0;
-  const queued = (isShared ? tracee.group.pending : tracee.pending).list(offset, count);
-  for (const [index, info] of queued.entries()) {
-    const out = new DataView(new ArrayBuffer(SIGINFO_BYTES));
-    writeSignalInfo(out, 0, info);
-    const written = task.memory.write(data + index * SIGINFO_BYTES, bytesOf(out));
-    if (isErrno(written)) return index === 0 ? written : index;
-  }
-  return queued.length;
+  const pending = isShared ? tracee.group.pending : tracee.pending;
+  const queued = pending.list(offset, Math.min(count, MOST_SIGNALS_TOLD));
+  const out = new DataView(new ArrayBuffer(queued.length * SIGINFO_BYTES));
+  for (const [index, info] of queued.entries()) writeSignalInfo(out, index * SIGINFO_BYTES, info);
+  const bytes = bytesOf(out);
+  if (bytes.length === 0) return 0;
+  const written = task.memory.writeSome(data, bytes);
+  if (written >= bytes.length) return queued.length;
+  const whole = Math.floor(Math.max(0, written) / SIGINFO_BYTES);
+  return whole === 0 ? EFAULT : whole;
 }
 
 function signalMask(

@@ -335,7 +335,8 @@ TEST(threads_are_traced_and_waited_for) {
   OK(TRACE(PTRACE_CONT, pid, 0, 0));
   OK(TRACE(PTRACE_CONT, thread, 0, 0));
   int status = wait_for((pid_t)thread);
-  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  // Whoever joins can end the process before the thread is quite gone.
+  CHECK(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 22));
   CHECK_EQ(WEXITSTATUS(wait_for(pid)), 22);
 }
 

@@ -219,9 +219,9 @@ TEST(memory_that_vanishes) {
   CHECK_EQ(pthread_create(&thread, NULL, make_vanish, NULL), 0);
   for (int i = 0; i < 3000; i++) {
     ssize_t got = pread(file, vanishing, PAGE, 0);
-    CHECK(got == (ssize_t)PAGE || (got < 0 && errno == EFAULT));
+    CHECK(got > 0 || (got < 0 && errno == EFAULT));
     got = pwrite(file, vanishing, 64, 0);
-    CHECK(got == 64 || (got < 0 && errno == EFAULT));
+    CHECK(got > 0 || (got < 0 && errno == EFAULT));
     int result = fstat(file, (struct stat *)vanishing);
     CHECK(result == 0 || errno == EFAULT);
     result = access(vanishing, R_OK);

@@ -89,6 +89,7 @@ const constant: Readonly<Record<string, string>> = {
   'gives the processor away, sleeps, or goes on after a signal':
     'sched_yield pause restart_syscall rt_sigreturn',
   'makes one small object': 'eventfd eventfd2 memfd_create pidfd_open pidfd_getfd',
+  'reads and changes one stopped thread, and tells of at most 4,096 signals': 'ptrace',
   'the log is empty': 'syslog',
 };
 
