@@ -78,7 +78,7 @@ describe.runIf(asRoot)('--network user', () => {
         '  s = socket.socket()',
         '  return errno.errorcode.get(s.connect_ex(at))',
         `print(told(("${FAR}", 1)), told(("192.0.2.77", 1)))`,
-        `s = socket.create_connection(("${FAR}", 9)); select.select([s], [], [])`,
+        `s = socket.create_connection(("${FAR}", 9)); s.send(b"?"); select.select([s], [], [])`,
         'got = b""',
         'try:',
         '  while True: got += s.recv(10) or exit("an end")',

@@ -130,10 +130,9 @@ export class ProxiedStream implements OutsideStream, HostFdWatcher {
 
   /** The owner's error is told by this very call. */
   #fail(error: number): SysResult {
-    if (!this.#isClosed) {
-      this.owner.outsideFailed(error);
-      this.owner.takeError();
-    }
+    // Where listening for the reason has brought the end itself, the owner has its error already.
+    if (!this.#isClosed) this.owner.outsideFailed(error);
+    this.owner.takeError();
     return error;
   }
 

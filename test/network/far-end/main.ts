@@ -41,10 +41,10 @@ const echo = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('end', () => socket.end(Buffer.concat([Buffer.from('echo:'), ...parts])));
 });
 
-/** Sends a little, and resets. */
+/** Answers whatever it hears with a little, and a reset: who was not heard may still be connecting. */
 const rude = createServer((socket) => {
   socket.on('error', () => undefined);
-  socket.write('some', () => socket.resetAndDestroy());
+  socket.once('data', () => socket.write('some', () => socket.resetAndDestroy()));
 });
 
 /** Tells on a later connection how an earlier one ended: "reset" or "end". */
