@@ -90,7 +90,7 @@ scriptCases('docker-network-sandbox', [
     'from the shop\n1 packets transmitted, 1 packets received\n1 packets transmitted, 1 packets received\nno such name',
   ),
   own(
-    'a published port is reached from the host',
+    'a port of the sandbox is reached from the host',
     `bridge 10.218.$((RANDOM % 100 * 2 + (\${#RT} > 4))).0/24
      net_up web --network "$C" -p 127.0.0.1::80 local/busybox sh -c 'mkdir /w; echo published >/w/index.html; echo up; exec httpd -f -p 80 -h /w'; logged up "$C-web"
      at=$(docker port "$C-web" 80); until_ curl --noproxy '*' -fs "http://$at/"; curl --noproxy '*' -s "http://$at/"
@@ -104,7 +104,7 @@ scriptCases('docker-network-sandbox', [
     '1\n1\neth0 lo 1',
   ),
   own(
-    'no network',
+    'no network but a loopback',
     `net_run --network none local/busybox sh -c 'ls /sys/class/net; nc 10.0.0.1 80'; echo $?`,
     'lo\n1',
   ),

@@ -54,6 +54,7 @@ export function scriptCases(
   (options.prepare === undefined ? possible.concurrent : possible)(group, () => {
     const parent = `${enginesIn(dir).cgroup}/${group}`;
     for (const one of cases.filter(({ needs }) => !lacks(needs))) {
+      claimWord(one.name);
       for (const runtime of tested) {
         const id = `oci/${group}: ${one.name}`;
         const check = async (): Promise<void> => {
@@ -72,6 +73,18 @@ export function scriptCases(
   });
 }
 
+/** The word by which a case names what it makes in the engine, and finds that again to remove it. */
+const wordOf = (name: string): string => name.replace(/[^a-z0-9]+/gi, '-').replace(/^-+|-+$/g, '');
+
+/** The words of this file's cases, which run side by side: one would remove the other's containers. */
+const words = new Set<string>();
+
+function claimWord(name: string): void {
+  const word = wordOf(name);
+  if (words.has(word)) throw new Error(`two cases of this file have the name '${name}'`);
+  words.add(word);
+}
+
 async function runCase(
   dir: string,
   cgroup: string,
@@ -79,7 +92,7 @@ async function runCase(
   runtime: Runtime,
 ): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'oci-case-'));
-  const word = name.replace(/[^a-z0-9]+/gi, '-').replace(/^-+|-+$/g, '');
+  const word = wordOf(name);
   let outcome: Outcome;
   try {
     outcome = await run(['bash', '-c', `${prelude}\n${script}`], {
