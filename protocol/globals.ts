@@ -29,7 +29,7 @@ export interface PrebootAddon {
   fork(socket: Int32Array): number;
   awaitRole(): readonly [name: string, argument: string | undefined];
   ask(socket: number, kind: number, words: Uint8Array, fds: Int32Array): number;
-  awaitCall(listener: number, directory: number, seconds: number): number;
+  awaitCall(listener: number, directory: number, file: number, seconds: number): number;
   takeCall(call: number, out: Int32Array): readonly string[];
   startFront(call: number, words: Uint8Array, fds: Int32Array): number;
   endCall(call: number, code: number): never;

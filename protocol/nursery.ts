@@ -25,8 +25,8 @@ export const NURSERY_MOST_AT_ONCE = 8;
 export const NURSERY_SOCKET_PREFIX = '.nursery-';
 
 /**
- * In the environment of a Node that is to be a nursery: its three descriptors (the listening socket,
- * the directory of that, and its seconds), each a number.
+ * In the environment of a Node that is to be a nursery: the listening socket, its directory, its
+ * file (three descriptors) and its seconds, each a number.
  */
 export const NURSERY_PARTS_VARIABLE = 'RUNTS_NURSERY_PARTS';
 

@@ -60,13 +60,13 @@ static napi_value Ask(napi_env env, napi_callback_info info) {
 int uv_loop_fork(struct uv_loop_s *loop);
 
 /*
- * awaitCall(listener, directory, seconds): returns in a fork, for each call. Its socket.
+ * awaitCall(listener, directory, file, seconds): returns in a fork, for each call. Its socket.
  */
 static napi_value AwaitCall(napi_env env, napi_callback_info info) {
-  ARGS(3);
+  ARGS(4);
   rename_process(NURSERY_NAME);
-  return answer(env,
-                await_call(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2])));
+  return answer(env, await_call(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2]),
+                                arg_int(env, argv[3])));
 }
 
 /*

@@ -31,9 +31,8 @@
 enum { CALL_PATIENCE_MS = 2000 };
 
 struct nursery {
-  int listener, directory, events;
+  int listener, directory, file, events;
   char name[128]; /* of the socket, in the directory */
-  struct stat socket;
   int calls;
   pid_t running[NURSERY_MOST_AT_ONCE]; /* 0: none */
 };
@@ -46,9 +45,9 @@ static long long now_ms(void) {
 
 /* Whether callers still come to this one by its name. */
 static bool is_reachable(const struct nursery *nursery) {
-  struct stat now;
+  struct stat now, own;
   return fstatat(nursery->directory, nursery->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-         now.st_ino == nursery->socket.st_ino && now.st_dev == nursery->socket.st_dev;
+         fstat(nursery->file, &own) == 0 && now.st_ino == own.st_ino && now.st_dev == own.st_dev;
 }
 
 static void end(const struct nursery *nursery) __attribute__((noreturn));
@@ -76,7 +75,7 @@ static bool begin(struct nursery *nursery) {
       inotify_add_watch(nursery->events, path, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) < 0) {
     return false;
   }
-  return fstatat(nursery->directory, nursery->name, &nursery->socket, AT_SYMLINK_NOFOLLOW) == 0;
+  return is_reachable(nursery);
 }
 
 /* The ends of calls, and of sandboxes' processes that were forked here and have lost their parent. */
@@ -127,10 +126,10 @@ static bool is_own_user(int socket) {
          peer.uid == geteuid() && peer.pid > 0;
 }
 
-int await_call(int listener, int directory, int seconds) {
+int await_call(int listener, int directory, int file, int seconds) {
   static struct nursery nursery;
   sigset_t children;
-  nursery = (struct nursery){.listener = listener, .directory = directory};
+  nursery = (struct nursery){.listener = listener, .directory = directory, .file = file};
   if (!begin(&nursery)) _exit(1);
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);

@@ -14,7 +14,7 @@ export function startNursery(
 ): boolean {
   const parts = process.env[NURSERY_PARTS_VARIABLE]?.split(',').map(Number);
   if (parts === undefined) return false;
-  const [listener = -1, directory = -1, seconds = 0] = parts;
+  const [listener = -1, directory = -1, file = -1, seconds = 0] = parts;
   // It was executed by a descriptor, and so /proc/self/exe has no name.
   process.execPath = process.env[PREBOOT_VARIABLE] ?? process.execPath;
   delete process.env[NURSERY_PARTS_VARIABLE];
@@ -24,19 +24,20 @@ export function startNursery(
   load('gofer');
   load('sentry');
   load('cli');
-  void roles.prepareCli?.().then(() => serve(addon, roles, { listener, directory, seconds }));
+  void roles.prepareCli?.().then(() => serve(addon, roles, { listener, directory, file, seconds }));
   return true;
 }
 
 interface Place {
   readonly listener: number;
   readonly directory: number;
+  readonly file: number;
   readonly seconds: number;
 }
 
 /** Goes on in each fork, and never in the nursery itself. */
 function serve(addon: PrebootAddon, roles: Roles, place: Place): void {
-  const call = addon.awaitCall(place.listener, place.directory, place.seconds);
+  const call = addon.awaitCall(place.listener, place.directory, place.file, place.seconds);
   const out = new Int32Array(2);
   const words = addon.takeCall(call, out);
   const [pid, socket] = out as unknown as [number, number];

@@ -304,6 +304,8 @@ except OSError as error:
         () => symlinkSync('/no/such', socket),
       ];
       for (const [index, make] of others.entries()) {
+        // One that is only just being made takes the name later.
+        await box.until(() => existsSync(socket), 'the next has the name');
         rmSync(socket, { force: true });
         await box.until(() => nurseries(box).length === 0, 'it ends');
         make();

@@ -65,10 +65,12 @@ static void be_nursery(const struct call *call, const struct nursery_plan *plan,
   if (directory < 0) _exit(0); /* nothing was made */
   directory = above(directory);
   int listener = listen_at(directory, plan->name);
+  /* Which file that is: another may have the name by the time that Node has booted. */
+  int file = above(openat(directory, plan->name, O_PATH | O_NOFOLLOW));
   if (chdir("/") < 0) _exit(0);
   plan->command[plan->words] = NULL;
   environ = environment;
-  snprintf(parts, sizeof parts, "%d,%d,%d", listener, directory, plan->seconds);
+  snprintf(parts, sizeof parts, "%d,%d,%d,%d", listener, directory, file, plan->seconds);
   setenv(NURSERY_PARTS_VARIABLE, parts, 1);
   start_with_preboot(plan->program, plan->command, false);
   unlinkat(directory, plan->name, 0);
