@@ -7,6 +7,7 @@
  * Freestanding, position independent, no writable data, no FP registers, no %fs. Everything it keeps
  * lies in memory that the guest can write: nothing here is trusted by anybody but this guest.
  */
+#include "stub/calls.h"
 #include "stub/descriptors.h"
 #include "stub/fpstate.h"
 #include "stub/frame.h"
@@ -15,6 +16,7 @@
 #include "stub/memory.h"
 #include "stub/patch.h"
 #include "stub/places.h"
+#include "stub/post.h"
 #include "stub/registers.h"
 #include "stub/unpatched.h"
 #include "stub/window.h"
@@ -27,7 +29,6 @@
 HIDDEN void stub_on_signal(int number, struct signal_info *info, struct frame *frame);
 HIDDEN void stub_thread_main(struct frame *frame);
 HIDDEN void stub_boot_main(const struct stub_boot *boot);
-HIDDEN long stub_on_call(struct call_block *block);
 
 /* The compiler may call these. */
 HIDDEN void *memcpy(void *to, const void *from, size_t bytes) {
@@ -51,33 +52,6 @@ struct host_layout {
   uint32_t exe_fd;
 };
 _Static_assert(sizeof(struct host_layout) == 104, "struct prctl_mm_map");
-
-/* ---- waiting ---- */
-
-/* Hands the slot to the Sentry. */
-static void post(struct slot *slot) {
-  __atomic_exchange_n(&slot->state, STATE_POSTED, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&global()->sleeping, __ATOMIC_SEQ_CST) != 0) {
-    uint64_t one = 1;
-    stub_syscall(SYS_write, ZYGOTE_WAKE, (long)&one, sizeof one, 0, 0, 0);
-  }
-}
-
-static void wait_answer(struct slot *slot, uint32_t spins) {
-  for (;;) {
-    uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
-    if (state == STATE_ANSWERED) return;
-    if (state != STATE_POSTED) {
-      futex(&slot->state, FUTEX_WAIT, state);
-    } else if (spins > 0) {
-      spins--;
-      __builtin_ia32_pause();
-    } else {
-      __atomic_compare_exchange_n(&slot->state, &state, STATE_SLEEPING, 0, __ATOMIC_SEQ_CST,
-                                  __ATOMIC_SEQ_CST);
-    }
-  }
-}
 
 /* ---- operations ---- */
 
@@ -349,98 +323,7 @@ static void serve(struct slot *slot, struct frame *frame, uint32_t kind) {
   }
 }
 
-/* ---- patched calls (entry.S: stub_call_entry) ---- */
-
-/* The place in slot->answers of a call that the Sentry may have answered for good; -1: none. */
-static int kept_place(uint64_t number) {
-  switch (number) {
-    case 39:
-      return KEPT_GETPID;
-    case 186:
-      return KEPT_GETTID;
-    case 102:
-      return KEPT_GETUID;
-    case 107:
-      return KEPT_GETEUID;
-    case 104:
-      return KEPT_GETGID;
-    case 108:
-      return KEPT_GETEGID;
-    default:
-      return -1;
-  }
-}
-
-/* Asks the Sentry. Returns whether more is ordered than a result. */
-static long ask(struct slot *slot, struct call_block *block) {
-  const uint64_t regs[SLOT_REGISTERS - 2] = {
-      block->r8,  block->r9,  block->r10, block->flags, block->r12, block->r13,
-      block->r14, block->r15, block->rdi, block->rsi,   block->rbp, block->rbx,
-      block->rdx, block->rax, block->rcx, block->rsp,   block->rcx, block->flags};
-  for (int i = 0; i < SLOT_REGISTERS - 2; i++) slot->regs[i] = regs[i];
-  slot->regs[18] = read_fs_base();
-  slot->regs[19] = 0;
-  slot->call[0] = block->rax;
-  slot->call[1] = block->rdi;
-  slot->call[2] = block->rsi;
-  slot->call[3] = block->rdx;
-  slot->call[4] = block->r10;
-  slot->call[5] = block->r8;
-  slot->call[6] = block->r9;
-  slot->fp_addr = 0;
-  slot->kind = EVENT_CALL | fill_window(slot, slot->call);
-  post(slot);
-  wait_answer(slot, global()->spin_count);
-  if (copy_out(slot, slot->kind) != ORDER_RESULT) return 1;
-  block->rax = slot->call[0];
-  return 0;
-}
-
-static long on_futex_call(struct slot *slot, struct call_block *block) {
-  const uint64_t call[6] = {block->rdi, block->rsi, block->rdx, block->r10, block->r8, block->r9};
-  struct wakes wakes;
-  if ((slot->kept >> KEPT_FUTEX & 1) != 0) {
-    long answer = doze(slot, block);
-    if (answer == 0 || answer == -EAGAIN) {
-      block->rax = (uint64_t)answer;
-      return 0;
-    }
-    if (wake_here(block)) return 0;
-  }
-  long more = ask(slot, block);
-  if (!read_wakes(call, &wakes)) return more;
-  if (more == 0) {
-    block->rax = wake_dozing(&wakes, block->rax);
-  } else if ((slot->kind & ORDER_RESULT) != 0) {
-    slot->call[0] = wake_dozing(&wakes, slot->call[0]);
-  } else {
-    wake_dozing(&wakes, 0);
-  }
-  return more;
-}
-
-/*
- * On the thread's own stack, in no signal handler. Returns 0 where the guest goes on with
- * block->rax. Any order that wants more than a result wants a signal frame too, so 1 makes one:
- * entry.S traps, and the handler carries out the order.
- */
-long stub_on_call(struct call_block *block) {
-  enum { SYS_sched_yield = 24, YIELDS_UNSEEN = 16 };
-  struct slot *slot = own_slot();
-  int place = kept_place(block->rax);
-  if (place >= 0 && (slot->kept >> place & 1) != 0) {
-    block->rax = slot->answers[place];
-    return 0;
-  }
-  if (block->rax == SYS_futex) return on_futex_call(slot, block);
-  /* There is a processor for everybody: only now and then somebody may want this one. */
-  if (block->rax == SYS_sched_yield && (slot->kept >> KEPT_YIELD & 1) != 0 &&
-      global()->spin_count != 0 && ++slot->yields % YIELDS_UNSEEN != 0) {
-    block->rax = 0;
-    return 0;
-  }
-  return ask(slot, block);
-}
+/* ---- signals in patched calls ---- */
 
 /* The trap of entry.S: the frame becomes that of the guest right after its call. */
 static void on_call_trap(struct slot *slot, struct frame *frame) {

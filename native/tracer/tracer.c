@@ -10,6 +10,7 @@
 void *memcpy(void *to, const void *from, unsigned long bytes);
 void *memset(void *to, int value, unsigned long bytes);
 
+#include "stub/kept.h"
 #include "tracer/orders.h"
 #include "tracer/start.h"
 
@@ -85,26 +86,6 @@ static void serve(struct tracee *t, uint32_t kind) {
 }
 
 /* ---- guest threads ---- */
-
-/* The place in slot->answers of a call that the Sentry may have answered for good; -1: none. */
-static int kept_place(uint64_t number) {
-  switch (number) {
-    case 39:
-      return KEPT_GETPID;
-    case 186:
-      return KEPT_GETTID;
-    case 102:
-      return KEPT_GETUID;
-    case 107:
-      return KEPT_GETEUID;
-    case 104:
-      return KEPT_GETGID;
-    case 108:
-      return KEPT_GETEGID;
-    default:
-      return -1;
-  }
-}
 
 /* A stop that concerns nobody but this process: the guest goes on. */
 #define NO_EVENT 0

@@ -2,14 +2,12 @@
 // The systrap platform: guest code runs natively in stub processes whose system calls raise SIGSYS;
 // stops and answers travel through shared memory. See README.md.
 import { EAGAIN, EIO, isErrno, type Result, type SysResult } from '../../abi/errno.ts';
-import { POLLHUP } from '../../abi/poll.ts';
 import { SIGKILL } from '../../abi/signal.ts';
 import { MSG_DONTWAIT } from '../../abi/socket.ts';
 import { native } from '../../native/addon.ts';
 import {
   EVENT_CLONED,
   EVENT_OPERATION_FAILED,
-  EVENT_OPERATIONS_DONE,
   EVENT_READY,
   OP_CLOSE,
   ORDER_STOP,
@@ -33,6 +31,7 @@ import type {
 import { type Trap, usableTraps } from '../trap.ts';
 import { prepareSpace, SystrapSpace } from './address-space.ts';
 import { type CloneHost, Clones } from './clones.ts';
+import { Flushes, TRY_NS } from './flushes.ts';
 import type { SystrapThread } from './guest-thread.ts';
 import { ANYWHERE } from './hand-over.ts';
 import { MailboxRegion } from './mailbox-region.ts';
@@ -42,14 +41,6 @@ import { StubPool } from './stub-pool.ts';
 import { type IdleTrim, Waiter } from './waiter.ts';
 import { GUEST_TOP, randomStubBase, sendInit, type ZygoteFds } from './zygote.ts';
 
-/**
- * How long `tryFlush` and `tryNewAddressSpace` wait before they call back later instead. The host
- * may keep one container's processes from running (CPU limits, the freezer), and the Sentry's only
- * thread must go on with the other containers.
- */
-const TRY_NS = 2e6;
-/** How long nobody is waited for after a wait that was in vain. */
-const TRY_PAUSE_NS = 20e6;
 /** Each costs a host call. */
 const MOST_LET_LOOSE = 64;
 /**
@@ -127,8 +118,7 @@ export class StubPlatform implements Platform, CloneHost {
   readonly #deathBytes = new Uint8Array(this.#death.buffer);
   readonly #stops: Stops<SystrapThread>;
   #pollCount = 0;
-  /** When `tryFlush` may wait again. */
-  #nextTryNs = 0;
+  readonly #flushes: Flushes;
 
   constructor(traps: readonly [Trap, ...Trap[]], options: StubOptions) {
     this.#trap = traps[0];
@@ -145,6 +135,7 @@ export class StubPlatform implements Platform, CloneHost {
       (thread, state) => this.#stopped(thread, state),
       (thread) => thread.space.stops,
     );
+    this.#flushes = new Flushes(this, this.#waiter, options.clock);
     this.#zygote = this.#startZygote(traps, options.zygoteSocketFd);
     this.clones = new Clones(this, this.hasTracer ? undefined : this.#takeListener());
     this.#ownPool = new StubPool(
@@ -310,76 +301,16 @@ export class StubPlatform implements Platform, CloneHost {
     if (!this.#zygotes.has(thread)) this.#waiter.beforeWake(thread);
   }
 
-  /** For stubs that no guest had yet: the Sentry waits as long as it takes. */
   flush(thread: SystrapThread): SysResult {
-    return this.#flushAll(thread, () => this.#awaitPost(thread)) ?? this.#silent(thread);
-  }
-
-  #silent(thread: SystrapThread): SysResult {
-    this.spaceBroke(thread.space, 'did not do a memory operation in time');
-    return EIO;
+    return this.#flushes.flush(thread);
   }
 
   tryFlush(thread: SystrapThread, done: (result: SysResult) => void): SysResult | undefined {
-    // Whoever is slow again and again costs others no more than a part of the time.
-    const mayWait = this.#clock.monotonicNs() >= this.#nextTryNs;
-    const result = this.#flushAll(thread, () =>
-      mayWait ? this.#awaitPost(thread, TRY_NS) : this.#hasPosted(thread),
-    );
-    if (result !== undefined) return result;
-    if (mayWait) this.#nextTryNs = this.#clock.monotonicNs() + TRY_PAUSE_NS;
-    this.#flushLater(thread, done);
-    return undefined;
+    return this.#flushes.tryFlush(thread, done);
   }
 
   flushFirst(thread: SystrapThread, then: () => void): void {
-    thread.answer(ORDER_STOP);
-    this.#flushLater(thread, (result) => {
-      if (thread.state !== 'stopped' || thread.leavesAtStop) return;
-      if (isErrno(result)) this.deliverLater(thread);
-      else then();
-    });
-  }
-
-  /** Returns undefined where `posted` gives up: the thread is at work then. */
-  #flushAll(thread: SystrapThread, posted: () => boolean): SysResult | undefined {
-    const failed = thread.takeFailure();
-    if (failed !== 0) return failed;
-    if (!thread.hasOperations) return 0;
-    do {
-      thread.answer(ORDER_STOP);
-      if (!posted()) return undefined;
-      const result = this.#flushedResult(thread);
-      if (isErrno(result)) return result;
-    } while (thread.loadMore());
-    return 0;
-  }
-
-  /** The thread is at work: `poll` goes on with it. */
-  #flushLater(thread: SystrapThread, done: (result: SysResult) => void): void {
-    thread.flushed = (result) => {
-      if (isErrno(result) || thread.state !== 'stopped' || !thread.loadMore()) {
-        done(result);
-        return;
-      }
-      thread.answer(ORDER_STOP);
-      this.#flushLater(thread, done);
-    };
-    this.threadRuns(thread);
-  }
-
-  #hasPosted(thread: SystrapThread): boolean {
-    const state = Atomics.load(this.words, thread.base);
-    return state === STATE_POSTED || state === STATE_SLEEPING;
-  }
-
-  #flushedResult(thread: SystrapThread): SysResult {
-    const kind = this.words[thread.base + SLOT.kind] as number;
-    if (kind === EVENT_OPERATIONS_DONE) return 0;
-    thread.dropOperations();
-    if (kind === EVENT_OPERATION_FAILED && thread.readStop(kind)) return thread.outcome.errno;
-    this.spaceBroke(thread.space, `event ${kind} instead of memory operations`);
-    return EIO;
+    this.#flushes.flushFirst(thread, then);
   }
 
   deliverLater(thread: SystrapThread): void {
@@ -449,7 +380,7 @@ export class StubPlatform implements Platform, CloneHost {
     } else if (thread.flushed !== undefined) {
       const { flushed } = thread;
       thread.flushed = undefined;
-      flushed(this.#flushedResult(thread));
+      flushed(this.#flushes.resultOf(thread));
       if (thread.leavesAtStop && thread.state === 'stopped') thread.exit();
       else if (thread.flushed === undefined) thread.workDone();
     } else if (thread.clone !== undefined) {
@@ -567,38 +498,7 @@ export class StubPlatform implements Platform, CloneHost {
     }
   }
 
-  // ---- own waits and the zygote ----
-
-  /**
-   * Waits for a thread whose order ends in a post. Returns false where the stub did not post in
-   * time, or posted nonsense.
-   */
-  #awaitPost(thread: SystrapThread, patienceNs?: number): boolean {
-    const patience = new Patience(this.#clock, patienceNs);
-    return this.#awaitWhile(thread, () => patience.isLeft(), patienceNs === undefined ? 10e6 : 1e6);
-  }
-
-  /**
-   * The same for what the zygote owes before a guest was in any stub: it is waited for as long as
-   * it lives, which its end of the socket shows. However long that takes, it is the machine that is
-   * slow.
-   */
-  #awaitZygote(thread: SystrapThread, socketFd: number): boolean {
-    const lives = (): boolean => (native.pollNow(socketFd, 0) & POLLHUP) === 0;
-    return this.#awaitWhile(thread, lives, 10e6);
-  }
-
-  #awaitWhile(thread: SystrapThread, mayWait: () => boolean, pauseNs: number): boolean {
-    this.#waiter.add(thread);
-    let state = Atomics.load(this.words, thread.base);
-    while (state === STATE_ANSWERED || state === STATE_RUNNING) {
-      if (!mayWait()) break;
-      this.#waiter.pause(pauseNs);
-      state = Atomics.load(this.words, thread.base);
-    }
-    this.#waiter.remove(thread);
-    return state === STATE_POSTED || state === STATE_SLEEPING;
-  }
+  // ---- zygotes ----
 
   #startZygote(traps: readonly Trap[], socketFd: number): SystrapThread {
     const prepared = prepareSpace(this);
@@ -611,7 +511,7 @@ export class StubPlatform implements Platform, CloneHost {
     if (isErrno(thread)) throw new Error('no room for mailboxes');
     const sent = sendInit(socketFd, traps, this.stubBase, space.mailboxFd);
     if (isErrno(sent)) throw new Error(`cannot reach the stub zygote: errno ${-sent}`);
-    if (!this.#awaitZygote(thread, socketFd)) {
+    if (!this.#flushes.awaitZygote(thread, socketFd)) {
       throw new Error(this.#whyNoZygote());
     }
     const tracerTid = this.words[thread.base + SLOT.tracerTid] as number;
@@ -644,8 +544,8 @@ export class StubPlatform implements Platform, CloneHost {
     if (isErrno(listener)) throw new Error(`cannot fetch the seccomp listener: errno ${-listener}`);
     this.#zygote.queueRaw({ kind: OP_CLOSE, addr: 0, prot: theirs });
     this.#zygote.answer(ORDER_STOP);
-    const answers = this.#awaitZygote(this.#zygote, this.#zygote.space.controlFd);
-    if (!answers || isErrno(this.#flushedResult(this.#zygote)))
+    const answers = this.#flushes.awaitZygote(this.#zygote, this.#zygote.space.controlFd);
+    if (!answers || isErrno(this.#flushes.resultOf(this.#zygote)))
       throw new Error('the stub zygote does not answer');
     this.#waiter.watchQuietly(listener);
     return listener;
