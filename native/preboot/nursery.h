@@ -50,8 +50,9 @@ struct nursery_message {
 /* ---- nursery.c ---- */
 
 /*
- * Waits for calls on the socket `listener`, whose file is `file` (O_PATH) in `directory`, and ends when
- * none has come for so many seconds, or the name leads elsewhere. Returns in a fork, for each call: its socket.
+ * Waits for calls on the socket `listener`, whose file is `file` (O_PATH) in `directory`, and ends
+ * when none has come for so many seconds, or the name leads elsewhere. Returns in a fork, for each
+ * call: its socket.
  */
 int await_call(int listener, int directory, int file, int seconds);
 

@@ -113,7 +113,7 @@ export class Flushes {
     return state === STATE_POSTED || state === STATE_SLEEPING;
   }
 
-  /** What a thread that was ordered to do its operations has answered: 0 or the errno. */
+  /** The answer of a thread that was ordered to do its operations: 0 or the errno. */
   resultOf(thread: SystrapThread): SysResult {
     const kind = this.#host.words[thread.base + SLOT.kind] as number;
     if (kind === EVENT_OPERATIONS_DONE) return 0;

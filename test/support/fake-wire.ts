@@ -2,12 +2,8 @@
 // A wire and a clock for connections of TCP (sentry/net/tcp): segments are bytes, time passes when
 // the test says so.
 import { unlimitedAccount } from '../../sentry/base/memory-account.ts';
-import {
-  Connection,
-  defaultTuning,
-  type Tuning,
-  type Wire,
-} from '../../sentry/net/tcp/connection.ts';
+import { Connection } from '../../sentry/net/tcp/connection.ts';
+import { defaultTuning, type Tuning, type Wire } from '../../sentry/net/tcp/contract.ts';
 import { receiveSegment, takeSyn } from '../../sentry/net/tcp/input.ts';
 import {
   ACK,

@@ -13,6 +13,7 @@ import {
   POLLRDNORM,
   POLLWRNORM,
 } from '../../../abi/poll.ts';
+import * as states from '../../../abi/tcp.ts';
 import type { Timer } from '../../base/timer-queue.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { TcpFlow } from './tcp-flow.ts';
@@ -49,7 +50,7 @@ export interface ConnectionOwner {
 
 export class TcpConnection {
   readonly owner: ConnectionOwner;
-  state: number = st.TCP_CLOSE;
+  state: number = states.TCP_CLOSE;
   peer: TcpConnection | undefined;
   readonly incoming: TcpFlow;
   /** The other end's `incoming`. */
@@ -75,7 +76,7 @@ export class TcpConnection {
     ] as const) {
       from.peer = to;
       from.outgoing = to.incoming;
-      from.state = st.TCP_ESTABLISHED;
+      from.state = states.TCP_ESTABLISHED;
     }
   }
 
@@ -147,8 +148,8 @@ export class TcpConnection {
 
   /** Nobody reads here any more: who sends is told so by a reset (TCPABORTONDATA). */
   get #abortsOnData(): boolean {
-    if (this.state === st.TCP_CLOSE) return true;
-    const isClosing = this.state === st.TCP_FIN_WAIT1 || this.state === st.TCP_FIN_WAIT2;
+    if (this.state === states.TCP_CLOSE) return true;
+    const isClosing = this.state === states.TCP_FIN_WAIT1 || this.state === states.TCP_FIN_WAIT2;
     return isClosing && (this.shut & st.RCV_SHUTDOWN) !== 0;
   }
 
@@ -177,8 +178,8 @@ export class TcpConnection {
 
   /** FIN goes behind what was sent (tcp_close_state, tcp_send_fin). */
   sendEnd(): void {
-    if (this.state === st.TCP_ESTABLISHED) this.state = st.TCP_FIN_WAIT1;
-    else if (this.state === st.TCP_CLOSE_WAIT) this.state = st.TCP_LAST_ACK;
+    if (this.state === states.TCP_ESTABLISHED) this.state = states.TCP_FIN_WAIT1;
+    else if (this.state === states.TCP_CLOSE_WAIT) this.state = states.TCP_LAST_ACK;
     else return;
     if (this.outgoing !== undefined) this.outgoing.endsSoon = true;
     this.release();
@@ -188,39 +189,39 @@ export class TcpConnection {
   #endArrives(peer: TcpConnection, outgoing: TcpFlow): void {
     outgoing.hasEnded = true;
     peer.#receiveEnd();
-    if (this.state === st.TCP_FIN_WAIT1) this.state = st.TCP_FIN_WAIT2;
-    else if (this.state === st.TCP_CLOSING) this.#timeWait();
-    else if (this.state === st.TCP_LAST_ACK) {
+    if (this.state === states.TCP_FIN_WAIT1) this.state = states.TCP_FIN_WAIT2;
+    else if (this.state === states.TCP_CLOSING) this.#timeWait();
+    else if (this.state === states.TCP_LAST_ACK) {
       this.#over();
       return;
     }
     // Whoever has no socket waits in FIN_WAIT2 for a limited time only.
-    if (this.state === st.TCP_FIN_WAIT2 && this.owner.isOrphan)
-      this.owner.enterTimeWait(st.TCP_FIN_WAIT2);
+    if (this.state === states.TCP_FIN_WAIT2 && this.owner.isOrphan)
+      this.owner.enterTimeWait(states.TCP_FIN_WAIT2);
   }
 
   /** tcp_fin. */
   #receiveEnd(): void {
-    if (this.state === st.TCP_CLOSE) return;
+    if (this.state === states.TCP_CLOSE) return;
     this.shut |= st.RCV_SHUTDOWN;
     this.isDone = true;
-    if (this.state === st.TCP_ESTABLISHED || this.state === st.TCP_SYN_RECV)
-      this.state = st.TCP_CLOSE_WAIT;
-    else if (this.state === st.TCP_FIN_WAIT1) this.state = st.TCP_CLOSING;
-    else if (this.state === st.TCP_FIN_WAIT2) this.#timeWait();
+    if (this.state === states.TCP_ESTABLISHED || this.state === states.TCP_SYN_RECV)
+      this.state = states.TCP_CLOSE_WAIT;
+    else if (this.state === states.TCP_FIN_WAIT1) this.state = states.TCP_CLOSING;
+    else if (this.state === states.TCP_FIN_WAIT2) this.#timeWait();
     this.owner.notify(readable | POLLRDHUP | (this.shut === st.SHUTDOWN_MASK ? POLLHUP : 0));
     this.owner.arrived();
   }
 
   #timeWait(): void {
-    this.owner.enterTimeWait(st.TCP_TIME_WAIT);
+    this.owner.enterTimeWait(states.TCP_TIME_WAIT);
     this.#over();
   }
 
   /** tcp_done: nothing is left of the connection but what waits to be read. */
   #over(): void {
-    if (this.state === st.TCP_CLOSE) return;
-    this.state = st.TCP_CLOSE;
+    if (this.state === states.TCP_CLOSE) return;
+    this.state = states.TCP_CLOSE;
     this.shut = st.SHUTDOWN_MASK;
     this.#held?.cancel();
     this.#held = undefined;
@@ -233,11 +234,11 @@ export class TcpConnection {
 
   /** A reset arrives (tcp_reset). */
   receiveReset(): void {
-    if (this.state === st.TCP_CLOSE) return;
+    if (this.state === states.TCP_CLOSE) return;
     this.error =
-      this.state === st.TCP_SYN_SENT
+      this.state === states.TCP_SYN_SENT
         ? -ECONNREFUSED
-        : this.state === st.TCP_CLOSE_WAIT
+        : this.state === states.TCP_CLOSE_WAIT
           ? -EPIPE
           : -ECONNRESET;
     this.incoming.cutUnsent();

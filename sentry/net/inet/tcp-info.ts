@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // struct tcp_info of linux/tcp.h: the figures of a connection within the sandbox. Where a figure is
 // about a network (round trips, windows), it is what Linux shows for a fresh connection over lo.
+
+import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT } from '../../../abi/tcp.ts';
 import type { TcpConnection } from './tcp-connection.ts';
-import { TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT } from './tcp-state.ts';
 
 /** TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE. */
 const usualOptions = 7;

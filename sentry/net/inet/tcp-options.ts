@@ -10,9 +10,9 @@ import {
   type SysResult,
 } from '../../../abi/errno.ts';
 import * as so from '../../../abi/socket.ts';
+import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from '../../../abi/tcp.ts';
 import type { Settings } from '../../base/settings.ts';
 import type { InetOptions } from './inet-options.ts';
-import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from './tcp-state.ts';
 
 /** TCP_CA_NAME_MAX. */
 const nameBytes = 16;

@@ -41,6 +41,7 @@ import {
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
 } from '../../../abi/socket.ts';
+import * as states from '../../../abi/tcp.ts';
 import type { Timer } from '../../base/timer-queue.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import type { Source } from '../../vfs/io.ts';
@@ -125,7 +126,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   }
 
   protected override get isBindable(): boolean {
-    return this.connection.state === st.TCP_CLOSE;
+    return this.connection.state === states.TCP_CLOSE;
   }
 
   /** SO_REUSEADDR lets sockets share a port unless one of them listens. */
@@ -141,7 +142,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   }
 
   enterTimeWait(state: number): void {
-    if (state === st.TCP_TIME_WAIT) {
+    if (state === states.TCP_TIME_WAIT) {
       inetStack.tcp.wait(this, this.kernel);
       return;
     }
@@ -172,13 +173,13 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
       this.#listener.backlog = backlog;
       return 0;
     }
-    if (this.#phase !== 'unconnected' || state !== st.TCP_CLOSE) return EINVAL;
+    if (this.#phase !== 'unconnected' || state !== states.TCP_CLOSE) return EINVAL;
     const bound = this.bindAnyPort();
     if (isErrno(bound)) return bound;
     // Two that share the port by SO_REUSEADDR may not both listen.
     if (!inetStack.tcp.ports.isFree(this.localPort, this)) return EADDRINUSE;
     this.#listener = new TcpListener(backlog);
-    this.connection.state = st.TCP_LISTEN;
+    this.connection.state = states.TCP_LISTEN;
     inetStack.tcp.addListener(this);
     return 0;
   }
@@ -189,9 +190,9 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     const { state } = this.connection;
     if (this.#phase === 'connected') return EISCONN;
     if (this.#phase === 'connecting') {
-      return state === st.TCP_SYN_SENT && this.#isNonblocking ? EALREADY : this.connectAgain();
+      return state === states.TCP_SYN_SENT && this.#isNonblocking ? EALREADY : this.connectAgain();
     }
-    if (state !== st.TCP_CLOSE) return EISCONN;
+    if (state !== states.TCP_CLOSE) return EISCONN;
     const to = this.destination(bytes);
     if (isErrno(to)) return to;
     const bound = this.#bindForConnect(to);
@@ -207,8 +208,8 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
 
   override connectAgain(): SysResult {
     const { state } = this.connection;
-    if (state === st.TCP_SYN_SENT) return EAGAIN;
-    if (state === st.TCP_CLOSE) {
+    if (state === states.TCP_SYN_SENT) return EAGAIN;
+    if (state === states.TCP_CLOSE) {
       const error = this.takeError();
       this.#disconnect();
       return error === 0 ? ECONNABORTED : -error;
@@ -242,7 +243,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     this.remote = to;
     this.#phase = 'connecting';
     this.connection = new TcpConnection(this);
-    this.connection.state = st.TCP_SYN_SENT;
+    this.connection.state = states.TCP_SYN_SENT;
     inetStack.tcp.addConnection(this);
     const from = { ip: this.localIp, port: this.localPort };
     if (!this.isInside(to.ip)) {
@@ -283,7 +284,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
 
   /** StreamOwner. */
   outsideConnected(): void {
-    this.connection.state = st.TCP_ESTABLISHED;
+    this.connection.state = states.TCP_ESTABLISHED;
     this.queue.notify(writable);
   }
 
@@ -313,7 +314,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   ): boolean {
     if (this.acceptRoom <= 0) return false;
     const served = this.#serve(at, from);
-    served.connection.state = st.TCP_ESTABLISHED;
+    served.connection.state = states.TCP_ESTABLISHED;
     served.outside = open(served);
     this.#listener?.accepted.push(served);
     this.queue.notify(readable);
@@ -375,10 +376,10 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   /** connect to AF_UNSPEC, or the end of an attempt (tcp_disconnect). */
   #disconnect(): SysResult {
     const { state } = this.connection;
-    if (state === st.TCP_LISTEN) this.#stopListening();
+    if (state === states.TCP_LISTEN) this.#stopListening();
     else if (this.outside !== undefined) this.#closeOutside(true);
-    else if (state !== st.TCP_CLOSE) this.connection.reset();
-    const isError = st.needsReset(state) || state === st.TCP_SYN_SENT;
+    else if (state !== states.TCP_CLOSE) this.connection.reset();
+    const isError = st.needsReset(state) || state === states.TCP_SYN_SENT;
     this.connection.incoming.release();
     this.connection = new TcpConnection(this);
     if (isError) this.connection.error = -ECONNRESET;
@@ -404,10 +405,10 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
   override shutdown(how: number): SysResult {
     const connection = this.connection;
     const { state } = connection;
-    if (this.#phase === 'connecting' && state !== st.TCP_SYN_SENT && state !== st.TCP_CLOSE)
+    if (this.#phase === 'connecting' && state !== states.TCP_SYN_SENT && state !== states.TCP_CLOSE)
       this.#phase = 'connected';
-    if (state === st.TCP_LISTEN) return how === SHUT_WR ? 0 : this.#disconnect();
-    if (state === st.TCP_SYN_SENT) {
+    if (state === states.TCP_LISTEN) return how === SHUT_WR ? 0 : this.#disconnect();
+    if (state === states.TCP_SYN_SENT) {
       this.#disconnect();
       return 0;
     }
@@ -417,7 +418,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
       this.outside?.endSending();
     }
     this.queue.notify(everything);
-    return state === st.TCP_CLOSE ? ENOTCONN : 0;
+    return state === states.TCP_CLOSE ? ENOTCONN : 0;
   }
 
   override close(): void {
@@ -425,20 +426,20 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     const connection = this.connection;
     const { state } = connection;
     const { lingerOn, lingerSeconds } = this.options;
-    if (state === st.TCP_LISTEN) this.#stopListening();
+    if (state === states.TCP_LISTEN) this.#stopListening();
     else if (this.outside !== undefined)
       this.#closeOutside(this.outside.unreadBytes > 0 || (lingerOn && lingerSeconds === 0));
     else if (connection.incoming.arrivedBytes > 0 || (lingerOn && lingerSeconds === 0))
       connection.reset();
-    else if (state === st.TCP_SYN_SENT) connection.end(0);
-    else if (state !== st.TCP_CLOSE) {
+    else if (state === states.TCP_SYN_SENT) connection.end(0);
+    else if (state !== states.TCP_CLOSE) {
       connection.shut = st.SHUTDOWN_MASK;
       connection.sendEnd();
-      if (connection.state === st.TCP_FIN_WAIT2 && this.#timer === undefined)
-        this.enterTimeWait(st.TCP_FIN_WAIT2);
+      if (connection.state === states.TCP_FIN_WAIT2 && this.#timer === undefined)
+        this.enterTimeWait(states.TCP_FIN_WAIT2);
     }
-    if (connection.state === st.TCP_CLOSE) this.unbind();
-    if (state === st.TCP_CLOSE) connection.incoming.release();
+    if (connection.state === states.TCP_CLOSE) this.unbind();
+    if (state === states.TCP_CLOSE) connection.incoming.release();
   }
 
   #closeOutside(resets: boolean): void {
@@ -451,7 +452,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     const listener = this.#listener as TcpListener<TcpSocket>;
     inetStack.tcp.removeListener(this);
     this.#listener = undefined;
-    this.connection.state = st.TCP_CLOSE;
+    this.connection.state = states.TCP_CLOSE;
     const { made, waiting } = listener.close();
     for (const served of made) {
       served.#waitsAt = undefined;
@@ -468,7 +469,9 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
 
   override peerAddress(): Result<Uint8Array> {
     const { state } = this.connection;
-    return state === st.TCP_CLOSE || state === st.TCP_SYN_SENT ? ENOTCONN : super.peerAddress();
+    return state === states.TCP_CLOSE || state === states.TCP_SYN_SENT
+      ? ENOTCONN
+      : super.peerAddress();
   }
 
   override acceptedAddress(): Result<Uint8Array> {
@@ -496,7 +499,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     if (!st.maySend(connection.state)) {
       const error = connection.takeError();
       if (error !== 0) return -error;
-      return connection.state === st.TCP_SYN_SENT ? EAGAIN : EPIPE;
+      return connection.state === states.TCP_SYN_SENT ? EAGAIN : EPIPE;
     }
     if (connection.error !== 0 || (connection.shut & st.SEND_SHUTDOWN) !== 0) {
       const error = connection.takeError();
@@ -527,7 +530,7 @@ export class TcpSocket extends TcpStream implements StreamOwner, TcpUser {
     if (name === TCP_MAXSEG) {
       const wanted = this.inetOptions.value(SOL_TCP, TCP_MAXSEG);
       const { state } = this.connection;
-      const isFresh = state === st.TCP_CLOSE || state === st.TCP_LISTEN;
+      const isFresh = state === states.TCP_CLOSE || state === states.TCP_LISTEN;
       const shown = isFresh ? (wanted === 0 ? 536 : wanted) : Math.min(this.segmentBytes, 32_741);
       return new Uint8Array(Int32Array.of(shown).buffer);
     }

@@ -15,6 +15,7 @@ import {
   TCP_MAXSEG,
   TCP_NOTSENT_LOWAT,
 } from '../../../abi/socket.ts';
+import * as states from '../../../abi/tcp.ts';
 import type { Timer } from '../../base/timer-queue.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Sink } from '../../vfs/io.ts';
@@ -88,7 +89,7 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
 
   override receive(sink: Sink, flags: number, received: Received): SysResult {
     const connection = this.connection;
-    if (connection.state === st.TCP_LISTEN) return ENOTCONN;
+    if (connection.state === states.TCP_LISTEN) return ENOTCONN;
     if ((flags & MSG_OOB) !== 0) return this.#receiveUrgent(sink, flags, received);
     if (this.outside !== undefined) return this.#receiveOutside(this.outside, sink, flags);
     if (connection.incoming.arrivedBytes > 0) {
@@ -106,14 +107,14 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
   #receiveOutside(stream: OutsideStream, sink: Sink, flags: number): SysResult {
     const { connection } = this;
     const isShut = (connection.shut & st.RCV_SHUTDOWN) !== 0;
-    if (connection.error !== 0 || isShut || connection.state === st.TCP_SYN_SENT)
+    if (connection.error !== 0 || isShut || connection.state === states.TCP_SYN_SENT)
       return this.#nothingToReceive();
     if (sink.remaining === 0) return 0;
     const count = stream.receive(sink, flags);
     if (count === 0) {
       connection.isDone = true;
       connection.shut |= st.RCV_SHUTDOWN;
-      if (connection.state === st.TCP_ESTABLISHED) connection.state = st.TCP_CLOSE_WAIT;
+      if (connection.state === states.TCP_ESTABLISHED) connection.state = states.TCP_CLOSE_WAIT;
     }
     return count;
   }
@@ -132,7 +133,7 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
     if (connection.isDone) return 0;
     if (connection.error !== 0) return -connection.takeError();
     if ((connection.shut & st.RCV_SHUTDOWN) !== 0) return 0;
-    return connection.state === st.TCP_CLOSE ? ENOTCONN : EAGAIN;
+    return connection.state === states.TCP_CLOSE ? ENOTCONN : EAGAIN;
   }
 
   /** tcp_recv_urg. */
@@ -140,7 +141,7 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
     const connection = this.connection;
     const { incoming } = connection;
     if (this.isUrgentInline || incoming.urgent !== 'waits') return EINVAL;
-    if (connection.state === st.TCP_CLOSE && !connection.isDone) return ENOTCONN;
+    if (connection.state === states.TCP_CLOSE && !connection.isDone) return ENOTCONN;
     const byte = incoming.urgentByte((flags & MSG_PEEK) !== 0);
     if (byte === undefined) return (connection.shut & st.RCV_SHUTDOWN) !== 0 ? 0 : EAGAIN;
     received.flags |= MSG_OOB;
@@ -159,9 +160,9 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
     const connection = this.connection;
     const { state, shut } = connection;
     let events = connection.error !== 0 ? POLLERR : 0;
-    if (shut === st.SHUTDOWN_MASK || state === st.TCP_CLOSE) events |= POLLHUP;
+    if (shut === st.SHUTDOWN_MASK || state === states.TCP_CLOSE) events |= POLLHUP;
     if ((shut & st.RCV_SHUTDOWN) !== 0) events |= readable | POLLRDHUP;
-    if (state === st.TCP_SYN_SENT) return events;
+    if (state === states.TCP_SYN_SENT) return events;
     if (this.outside !== undefined) return events | this.#pollOutside(this.outside, shut);
     if (this.#isReadable) events |= readable;
     if ((shut & st.SEND_SHUTDOWN) !== 0 || (connection.isWritable && this.#mayQueueMore))
@@ -208,7 +209,7 @@ export abstract class TcpStream extends InetSocket implements ConnectionOwner {
           : (this.outside?.unreadBytes ?? incoming.readableBytes(this.isUrgentInline));
       case SIOCOUTQ:
       case SIOCOUTQNSD:
-        return state === st.TCP_LISTEN
+        return state === states.TCP_LISTEN
           ? EINVAL
           : (this.outside?.unsentBytes ?? outgoing?.unsentBytes ?? 0);
       case SIOCATMARK:

@@ -5,7 +5,8 @@ import type { TimerQueue } from '../../base/timer-queue.ts';
 import type { Endpoint, IpAddress } from '../inet/address.ts';
 import type { IcmpError } from '../ip/icmp.ts';
 import type { Packet } from '../ip/packet.ts';
-import type { Connection, Tuning, User } from '../tcp/connection.ts';
+import type { Connection } from '../tcp/connection.ts';
+import type { Tuning, User } from '../tcp/contract.ts';
 
 export interface StackHost {
   readonly timers: Pick<TimerQueue, 'add'>;

@@ -8,7 +8,8 @@ import type { Sink, Source } from '../../vfs/io.ts';
 import type { InetOptions } from '../inet/inet-options.ts';
 import type { OutsideStream, StreamOwner } from '../inet/way-out.ts';
 import type { SocketOptions } from '../socket-options.ts';
-import { type Connection, defaultTuning, type Tuning, type User } from '../tcp/connection.ts';
+import type { Connection } from '../tcp/connection.ts';
+import { defaultTuning, type Tuning, type User } from '../tcp/contract.ts';
 import { tcpInfo } from '../tcp/info.ts';
 import type { TcpLayer } from './tcp-layer.ts';
 

@@ -17,7 +17,7 @@ import {
   NETWORK_AT,
   writeEthernet,
 } from '../link/frame.ts';
-import { defaultTuning } from '../tcp/connection.ts';
+import { defaultTuning } from '../tcp/contract.ts';
 import { ACK, RST, Segment, SYN, writeSegment } from '../tcp/segment.ts';
 import { defaultSendOptions, type Listener, type Sockets } from './host.ts';
 import { NetworkStack } from './stack.ts';

@@ -18,13 +18,8 @@ import type { Endpoint, IpAddress } from '../inet/address.ts';
 import { getU16, getU32 } from '../ip/checksum.ts';
 import type { IcmpError } from '../ip/icmp.ts';
 import type { Packet } from '../ip/packet.ts';
-import {
-  Connection,
-  type ConnectionOptions,
-  type Tuning,
-  type User,
-  type Wire,
-} from '../tcp/connection.ts';
+import { Connection } from '../tcp/connection.ts';
+import type { ConnectionOptions, Tuning, User, Wire } from '../tcp/contract.ts';
 import { pairText, SequenceNumbers } from '../tcp/cookies.ts';
 import { isNewer, receiveSegment, takeSyn } from '../tcp/input.ts';
 import { ACK, type Header, RST, Segment, SYN } from '../tcp/segment.ts';

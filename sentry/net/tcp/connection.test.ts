@@ -10,7 +10,8 @@ import {
   parsed,
 } from '../../../test/support/fake-wire.ts';
 import { BufferSink, BufferSource } from '../../vfs/io.ts';
-import type { Connection, Tuning } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Tuning } from './contract.ts';
 import { ACK, FIN, PSH, RST, type Segment, SYN, writeSegment } from './segment.ts';
 
 const FIRST = 0xffff_fff0;

@@ -13,40 +13,14 @@ import {
   POLLWRNORM,
 } from '../../../abi/poll.ts';
 import type { MemoryAccount } from '../../base/memory-account.ts';
-import type { ByteRing } from '../../vfs/byte-ring.ts';
 import type { Sink, Source } from '../../vfs/io.ts';
 import { type CongestionControl, Cubic, Reno } from './congestion.ts';
+import type { ConnectionOptions, State, Tuning, User, Wire } from './contract.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RoundTrip } from './round-trip.ts';
 import { ACK, FIN, type Header, MOST_WINDOW_SCALE, PSH, RST, SYN } from './segment.ts';
 import { SendQueue } from './send-queue.ts';
 import { wireOf } from './sequence.ts';
-
-export type State =
-  | 'closed'
-  | 'syn-sent'
-  | 'syn-received'
-  | 'established'
-  | 'fin-wait-1'
-  | 'fin-wait-2'
-  | 'closing'
-  | 'time-wait'
-  | 'close-wait'
-  | 'last-ack';
-
-/** TCP_* of linux/tcp_states.h. */
-export const stateNumbers: Readonly<Record<State, number>> = {
-  established: 1,
-  'syn-sent': 2,
-  'syn-received': 3,
-  'fin-wait-1': 4,
-  'fin-wait-2': 5,
-  'time-wait': 6,
-  closed: 7,
-  'close-wait': 8,
-  'last-ack': 9,
-  closing: 11,
-};
 
 export const readable: number = POLLIN | POLLRDNORM;
 export const writable: number = POLLOUT | POLLWRNORM;
@@ -60,86 +34,6 @@ const CORK_MS = 200;
 const QUICK_ACKS = 16;
 /** RFC 5961 7, for one connection. */
 const CHALLENGES_A_SECOND = 10;
-
-/** Carries a connection's segments, and tells it the time. */
-export interface Wire {
-  nowMs(): number;
-  /** Sends a header with `length` bytes of `ring` from `skip` on, cut to `segmentBytes`. False: not now. */
-  transmit(
-    connection: Connection,
-    header: Header,
-    ring: ByteRing | undefined,
-    skip: number,
-    length: number,
-    segmentBytes: number,
-  ): boolean;
-  /** `connection.expire` is to be called at `deadlineMs`, or earlier. */
-  schedule(connection: Connection, deadlineMs: number): void;
-  /** `connection.flush` is to be called when the segments that wait were taken. */
-  flushLater(connection: Connection): void;
-  /** Its end: the connection is closed. */
-  forget(connection: Connection): void;
-  /** The peer answers: its neighbour's address is right. */
-  confirm(connection: Connection): void;
-}
-
-/** The socket of a connection. */
-export interface User {
-  /** POLL* events. */
-  changed(events: number): void;
-  /** The handshake is over. */
-  established(): void;
-  /** The connection is gone; `error` as a negative errno, 0 where it ended well. */
-  ended(error: number): void;
-}
-
-/** The options that a program may set. */
-export interface Tuning {
-  noDelay: boolean;
-  cork: boolean;
-  keepAlive: boolean;
-  keepIdleMs: number;
-  keepIntervalMs: number;
-  keepCount: number;
-  synRetries: number;
-  /** TCP_USER_TIMEOUT; 0: by the count of retries. */
-  userTimeoutMs: number;
-  finWaitMs: number;
-  sendBufferBytes: number;
-  receiveBufferBytes: number;
-  /** The receive buffer grows by itself up to here. */
-  mostReceiveBytes: number;
-  congestion: 'cubic' | 'reno';
-}
-
-export const defaultTuning: Tuning = {
-  noDelay: false,
-  cork: false,
-  keepAlive: false,
-  keepIdleMs: 7_200_000,
-  keepIntervalMs: 75_000,
-  keepCount: 9,
-  synRetries: 6,
-  userTimeoutMs: 0,
-  finWaitMs: 60_000,
-  sendBufferBytes: 1 << 20,
-  receiveBufferBytes: 512 * 1024,
-  mostReceiveBytes: 4 << 20,
-  congestion: 'cubic',
-};
-
-export interface ConnectionOptions {
-  readonly localPort: number;
-  readonly remotePort: number;
-  /** The sequence number of our SYN. */
-  readonly first: number;
-  /** The payload that fits into one packet of the route, without options. */
-  readonly segmentBytes: number;
-  readonly timestampOffset: number;
-  readonly wire: Wire;
-  readonly account: MemoryAccount;
-  readonly tuning: Tuning;
-}
 
 export class Connection {
   state: State = 'closed';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // struct tcp_info of linux/tcp.h, for getsockopt(TCP_INFO).
-import { type Connection, stateNumbers } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { stateNumbers } from './contract.ts';
 
 const TCP_INFO_BYTES = 232;
 const OPTION_TIMESTAMPS = 1;

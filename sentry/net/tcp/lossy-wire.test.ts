@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { deliver, FakeClock, FakeWire, newConnection } from '../../../test/support/fake-wire.ts';
 import { generator } from '../../../test/support/random.ts';
 import { BufferSink, BufferSource } from '../../vfs/io.ts';
-import type { Connection, Tuning } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Tuning } from './contract.ts';
 
 interface Link {
   readonly lossPercent: number;
