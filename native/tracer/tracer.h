@@ -10,6 +10,7 @@
 #include "stub/frame.h"
 #include "stub/mailbox.h"
 #include "stub/memory.h"
+#include "zygote/host-call.h"
 
 enum {
   SYS_read = 0,
@@ -96,18 +97,6 @@ struct tracee {
 };
 
 /* ---- host calls of this process ---- */
-
-static inline long host(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
-  long result;
-  register long r10 __asm__("r10") = a3;
-  register long r8 __asm__("r8") = a4;
-  register long r9 __asm__("r9") = a5;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
-}
 
 static inline long host_futex(uint32_t *word, long operation, uint32_t value) {
   return host(SYS_futex, (long)word, operation, value, 0, 0, 0);

@@ -13,6 +13,7 @@
 
 #include "stub/frame.h"
 #include "stub/mailbox.h"
+#include "zygote/host-call.h"
 #include "zygote/zygote.h"
 
 extern INTERNAL void tracer_main(const struct zygote_init *init, int mailbox);
@@ -53,18 +54,6 @@ __asm__(
     "and $-16, %rsp\n"
     "call zygote_main\n");
 
-static long call(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
-  long result;
-  register long r10 __asm__("r10") = a3;
-  register long r8 __asm__("r8") = a4;
-  register long r9 __asm__("r9") = a5;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-
 void *memcpy(void *to, const void *from, unsigned long bytes) {
   void *start = to;
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
@@ -78,7 +67,7 @@ void *memset(void *to, int value, unsigned long bytes) {
 }
 
 void need(int ok, enum failure why) {
-  if (!ok) call(SYS_exit_group, why, 0, 0, 0, 0, 0);
+  if (!ok) host(SYS_exit_group, why, 0, 0, 0, 0, 0);
 }
 
 static uint8_t message[sizeof(struct zygote_init) + 4096 * sizeof(struct sock_filter)]
@@ -106,7 +95,7 @@ static int receive_init(void) {
     uint64_t control_bytes;
     uint64_t flags;
   } header = {0, 0, &part, 1, &control, sizeof control, 0};
-  long got = call(SYS_recvmsg, 3, (long)&header, 0, 0, 0, 0);
+  long got = host(SYS_recvmsg, 3, (long)&header, 0, 0, 0, 0);
   const struct zygote_init *init = (const void *)message;
   need(got >= (long)sizeof *init && init->magic == STUB_MAGIC && control.bytes == 20, FAIL_MESSAGE);
   uint64_t instructions =
@@ -128,17 +117,17 @@ enum {
 
 void map_fixed(uint64_t place, uint64_t bytes, int prot, int fd) {
   int flags = fd < 0 ? PRIVATE | ANONYMOUS | NORESERVE : SHARED;
-  long at = call(SYS_mmap, (long)place, (long)bytes, prot, flags | FIXED_NOREPLACE, fd, 0);
+  long at = host(SYS_mmap, (long)place, (long)bytes, prot, flags | FIXED_NOREPLACE, fd, 0);
   need(at == (long)place, FAIL_MAP);
 }
 
 /* Linux >= 6.10; elsewhere a guest that unmaps its stub merely dies. */
-void seal(uint64_t place, uint64_t bytes) { call(SYS_mseal, (long)place, (long)bytes, 0, 0, 0, 0); }
+void seal(uint64_t place, uint64_t bytes) { host(SYS_mseal, (long)place, (long)bytes, 0, 0, 0, 0); }
 
 static void map_stub(uint64_t base, int mailbox) {
   map_fixed(base, STUB_TEXT_BYTES, READ | WRITE, -1);
   memcpy((void *)base, stub_blob, (unsigned long)(stub_blob_end - stub_blob));
-  need(call(SYS_mprotect, (long)base, STUB_TEXT_BYTES, READ | EXEC, 0, 0, 0) == 0, FAIL_MAP);
+  need(host(SYS_mprotect, (long)base, STUB_TEXT_BYTES, READ | EXEC, 0, 0, 0) == 0, FAIL_MAP);
   map_fixed(base + STUB_GLOBAL_OFFSET, 4096, READ, ZYGOTE_PAGE);
   map_fixed(base + STUB_PROCESS_OFFSET, 4096, READ | WRITE, -1);
   map_fixed(base + STUB_MAILBOX_OFFSET, STUB_MAILBOX_BYTES, READ | WRITE, mailbox);
@@ -158,14 +147,14 @@ void install_handlers(uint64_t handler, uint64_t restorer, uint64_t stack) {
   static const uint8_t handled[] = {4, 5, 7, 8, 11, 23, 31}; /* ILL TRAP BUS FPE SEGV URG SYS */
   for (int number = 1; number <= 64; number++) {
     struct kernel_sigaction plain = {0, 0, 0, 0};
-    call(SYS_rt_sigaction, number, (long)&plain, 0, 8, 0, 0);
+    host(SYS_rt_sigaction, number, (long)&plain, 0, 8, 0, 0);
   }
   /* NODEFER: the mask alone says what is blocked, so that a fault inside a handler is delivered. */
   struct kernel_sigaction action = {handler, SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER,
                                     restorer, ~((1UL << (SIGSEGV - 1)) | (1UL << (SIGBUS - 1)))};
   if (stack == 0) action.mask = 0;
   for (unsigned i = 0; i < sizeof handled; i++) {
-    need(call(SYS_rt_sigaction, handled[i], (long)&action, 0, 8, 0, 0) == 0, FAIL_SIGNALS);
+    need(host(SYS_rt_sigaction, handled[i], (long)&action, 0, 8, 0, 0) == 0, FAIL_SIGNALS);
   }
   struct {
     uint64_t pointer;
@@ -173,9 +162,9 @@ void install_handlers(uint64_t handler, uint64_t restorer, uint64_t stack) {
     uint32_t padding;
     uint64_t bytes;
   } own = {stack, 0, 0, STUB_AREA_BYTES - STUB_AREA_RESERVED};
-  if (stack != 0) need(call(SYS_sigaltstack, (long)&own, 0, 0, 0, 0, 0) == 0, FAIL_SIGNALS);
+  if (stack != 0) need(host(SYS_sigaltstack, (long)&own, 0, 0, 0, 0, 0) == 0, FAIL_SIGNALS);
   uint64_t none = 0;
-  call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0);
+  host(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, 8, 0, 0);
 }
 
 struct limits {
@@ -185,29 +174,29 @@ struct limits {
 
 void limit_descriptors(void) {
   struct limits descriptors = {64, 64};
-  need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(host(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
 }
 
 void raise_descriptors(void) {
   struct limits descriptors;
-  need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&descriptors, 0, 0) == 0, FAIL_LIMITS);
+  need(host(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&descriptors, 0, 0) == 0, FAIL_LIMITS);
   descriptors.soft = descriptors.hard;
-  need(call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(host(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&descriptors, 0, 0, 0) == 0, FAIL_LIMITS);
 }
 
 void limit_rights(void) {
   struct limits core = {0, 0};
-  need(call(SYS_prlimit64, 0, RLIMIT_CORE, (long)&core, 0, 0, 0) == 0, FAIL_LIMITS);
-  need(call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
-  need(call(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(host(SYS_prlimit64, 0, RLIMIT_CORE, (long)&core, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(host(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
+  need(host(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0, 0) == 0, FAIL_LIMITS);
 }
 
 /* close_range(2) came with Linux 5.9; before it all numbers are tried that whoever starts us may use. */
 void close_from(int first) {
   enum { ENOSYS = 38, MOST = 4096 };
-  long result = call(SYS_close_range, first, 0xffffffffL, 0, 0, 0, 0);
+  long result = host(SYS_close_range, first, 0xffffffffL, 0, 0, 0, 0);
   if (result == -ENOSYS) {
-    for (int fd = first; fd < MOST; fd++) call(SYS_close, fd, 0, 0, 0, 0, 0);
+    for (int fd = first; fd < MOST; fd++) host(SYS_close, fd, 0, 0, 0, 0, 0);
     result = 0;
   }
   need(result == 0, FAIL_DESCRIPTORS);
@@ -225,13 +214,13 @@ static int has_listener(void) {
     uint64_t instructions;
   } program = {1, (uint64_t)&allow};
   int32_t status = -1;
-  long pid = call(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+  long pid = host(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
   if (pid == 0) {
-    call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
-    long listener = call(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
-    call(SYS_exit_group, listener < 0, 0, 0, 0, 0, 0);
+    host(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+    long listener = host(SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, (long)&program, 0, 0, 0);
+    host(SYS_exit_group, listener < 0, 0, 0, 0, 0, 0);
   }
-  return pid > 0 && call(SYS_wait4, pid, (long)&status, 0, 0, 0, 0) == pid && status == 0;
+  return pid > 0 && host(SYS_wait4, pid, (long)&status, 0, 0, 0, 0) == pid && status == 0;
 }
 
 static int wants_tracer(const struct zygote_init *init) {
@@ -243,10 +232,10 @@ __attribute__((used)) void zygote_main(void) {
   int mailbox = receive_init();
   const struct zygote_init *init = (const void *)message;
   /* The kernel may have put its vDSO here, which nobody calls: one start in some thousand would fail. */
-  call(SYS_munmap, (long)init->base, (long)STUB_RANGE_BYTES, 0, 0, 0, 0);
+  host(SYS_munmap, (long)init->base, (long)STUB_RANGE_BYTES, 0, 0, 0, 0);
   if (wants_tracer(init)) tracer_main(init, mailbox);
   map_stub(init->base, mailbox);
-  for (int fd = 0; fd < 3; fd++) call(SYS_close, fd, 0, 0, 0, 0, 0);
+  for (int fd = 0; fd < 3; fd++) host(SYS_close, fd, 0, 0, 0, 0, 0);
   close_from(ZYGOTE_PAGE);
   limit_descriptors();
   limit_rights();
@@ -255,7 +244,7 @@ __attribute__((used)) void zygote_main(void) {
                    init->base + STUB_AREAS_OFFSET);
 
   struct stub_boot boot = {(uint64_t)(message + sizeof *init), init->filter_instructions,
-                           (int32_t)call(SYS_getpid, 0, 0, 0, 0, 0, 0)};
+                           (int32_t)host(SYS_getpid, 0, 0, 0, 0, 0, 0)};
   uint64_t stack = init->base + STUB_AREAS_OFFSET + STUB_AREA_BYTES - STUB_AREA_RESERVED;
   __asm__ volatile("mov %0, %%rsp\n jmp *%1" ::"r"(stack), "r"(init->base + header->boot),
                    "D"(&boot)

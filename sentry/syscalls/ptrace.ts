@@ -259,9 +259,13 @@ interface Vector {
   readonly length: number;
 }
 
-function readVector(task: Task, addr: number): Result<Vector> {
+/** The buffer for a register set: a struct iovec of whole words for a set that there is. */
+function readVector(task: Task, type: number, addr: number): Result<Vector> {
   const view = task.memory.view(addr, 16);
-  return isErrno(view) ? view : { base: getU64(view, 0), length: getU64(view, 8) };
+  if (isErrno(view)) return view;
+  if (type !== NT_PRSTATUS && type !== NT_PRFPREG && type !== NT_X86_XSTATE) return EINVAL;
+  const vector = { base: getU64(view, 0), length: getU64(view, 8) };
+  return vector.length % WORD_BYTES === 0 ? vector : EINVAL;
 }
 
 function* getRegisterSet(
@@ -270,10 +274,8 @@ function* getRegisterSet(
   type: number,
   addr: number,
 ): Blocking<SysResult> {
-  const vector = readVector(task, addr);
+  const vector = readVector(task, type, addr);
   if (isErrno(vector)) return vector;
-  if (type !== NT_PRSTATUS && type !== NT_PRFPREG && type !== NT_X86_XSTATE) return EINVAL;
-  if (vector.length % WORD_BYTES !== 0) return EINVAL;
   const whole =
     type === NT_PRSTATUS ? bytesOf(readUserRegisters(trace)) : yield* readFpState(trace.task);
   if (isErrno(whole)) return whole;
@@ -289,10 +291,8 @@ function* setRegisterSet(
   type: number,
   addr: number,
 ): Blocking<SysResult> {
-  const vector = readVector(task, addr);
+  const vector = readVector(task, type, addr);
   if (isErrno(vector)) return vector;
-  if (type !== NT_PRSTATUS && type !== NT_PRFPREG && type !== NT_X86_XSTATE) return EINVAL;
-  if (vector.length % WORD_BYTES !== 0) return EINVAL;
   const whole = type === NT_PRSTATUS ? USER_REGS_BYTES : trace.task.thread.fpStateBytes - 4;
   const size = type === NT_PRFPREG ? FPREGS_BYTES : whole;
   const length = Math.min(vector.length, size);

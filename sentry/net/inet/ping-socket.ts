@@ -17,21 +17,19 @@ import {
 import { FIONREAD } from '../../../abi/ioctl.ts';
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import { AF_INET, IPPROTO_ICMP, IPPROTO_ICMPV6, MSG_OOB, SOCK_DGRAM } from '../../../abi/socket.ts';
-import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import type { Caller } from '../../vfs/caller.ts';
 import type { Credentials } from '../../vfs/credentials.ts';
 import { type Sink, type Source, takeAll } from '../../vfs/io.ts';
 import {
   familyOf,
-  type PeerCredentials,
   type Received,
   type SendControl,
   type SocketCaller,
   type SocketKernel,
 } from '../socket.ts';
-import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
-import { anyOf, type Endpoint, encodeInetAddress, isV4 } from './address.ts';
+import { anyOf, type Endpoint, isV4 } from './address.ts';
+import { DatagramInbox } from './datagram-inbox.ts';
 import { InetSocket } from './inet-socket.ts';
 import { PortTable } from './ports.ts';
 import type { DatagramOwner, WayOut } from './way-out.ts';
@@ -40,15 +38,13 @@ const maxMessageBytes = 65_507;
 /** struct icmphdr: type, code, checksum, identifier, sequence. */
 const headBytes = 8;
 const echoTypes = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
-const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
 const identifiers = new PortTable<InetSocket>();
 
 export class PingSocket extends InetSocket implements DatagramOwner {
   readonly type: number = SOCK_DGRAM;
   /** Tells the way out that its datagrams are ICMP messages. */
   readonly isPing = true;
-  readonly #inbox = new MessageInbox();
-  #queuedBytes = 0;
+  readonly #inbox = new DatagramInbox();
   #error = 0;
 
   constructor(
@@ -146,20 +142,9 @@ export class PingSocket extends InetSocket implements DatagramOwner {
   deliver(bytes: Uint8Array, from: Endpoint): void {
     if (bytes.length < headBytes || bytes[0] !== this.#types.reply) return;
     if (this.remote !== undefined && this.remote.ip !== from.ip) return;
-    if (this.#queuedBytes > this.options.receiveBufferBytes) return;
+    if (this.#inbox.queuedBytes > this.options.receiveBufferBytes) return;
     this.#identify(bytes);
-    const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
-    this.#queuedBytes += chargedBytes;
-    this.#inbox.put({
-      bytes,
-      address: encodeInetAddress({ ip: from.ip, port: 0 }, this.domain),
-      credentials: nobody,
-      bundle: undefined,
-      chargedBytes,
-      credit: (count) => {
-        this.#queuedBytes -= count;
-      },
-    });
+    this.#inbox.put(bytes, from.ip, this.domain);
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
@@ -178,7 +163,7 @@ export class PingSocket extends InetSocket implements DatagramOwner {
   override receive(sink: Sink, flags: number, received: Received): SysResult {
     if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     if (this.#error !== 0) return -this.takeError();
-    return this.#inbox.count === 0 ? EAGAIN : this.#inbox.take(sink, flags, received, false);
+    return this.#inbox.count === 0 ? EAGAIN : this.#inbox.take(sink, flags, received);
   }
 
   override poll(): number {

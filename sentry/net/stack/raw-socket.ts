@@ -19,7 +19,6 @@ import {
 import { FIONREAD, SIOCOUTQ } from '../../../abi/ioctl.ts';
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../abi/poll.ts';
 import * as so from '../../../abi/socket.ts';
-import { sameIdRanges } from '../../../protocol/id-ranges.ts';
 import { chargedTo } from '../../base/charged-to.ts';
 import { currentAccount, type MemoryAccount } from '../../base/memory-account.ts';
 import type { Caller } from '../../vfs/caller.ts';
@@ -38,6 +37,7 @@ import {
   loopbackV6,
   parseInetAddress,
 } from '../inet/address.ts';
+import { DatagramInbox } from '../inet/datagram-inbox.ts';
 import { isPing } from '../inet/protocols.ts';
 import { checksum, getU16, putU16 } from '../ip/checksum.ts';
 import * as icmp from '../ip/icmp.ts';
@@ -45,21 +45,18 @@ import { headerBytesOf, type Packet, parseIpv4, writeHeader } from '../ip/packet
 import {
   type ControlMessage,
   familyOf,
-  type PeerCredentials,
   type Received,
   type SendControl,
   Socket,
   type SocketCaller,
   type SocketKernel,
 } from '../socket.ts';
-import { MESSAGE_OVERHEAD } from '../socket-options.ts';
 import { MessageInbox } from '../unix/message-inbox.ts';
 import { withSum6 } from './datagrams.ts';
 import type { PacketReceiver, SendOptions } from './host.ts';
 import type { NetworkStack } from './stack.ts';
 
 const MOST_BYTES = 65_535;
-const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, uid: 0, gid: 0 };
 
 /** Options that are kept, with the value that an untouched socket has. */
 const known: ReadonlyMap<number, number> = new Map([
@@ -100,13 +97,12 @@ export class RawSocket extends Socket implements PacketReceiver {
   readonly #stack: NetworkStack;
   readonly #account: MemoryAccount = currentAccount();
   readonly #sandboxAccount: MemoryAccount;
-  readonly #inbox = new MessageInbox();
+  readonly #inbox = new DatagramInbox();
   /** The control messages of each message of the inbox. */
   readonly #controls: (readonly ControlMessage[])[] = [];
   readonly #values = new Map<number, number>();
   /** Types of ICMP that do not come: a bit each (ICMP_FILTER has 32, ICMPV6_FILTER 256). */
   #filter: Uint8Array = new Uint8Array(0);
-  #queuedBytes = 0;
   #localIp: IpAddress;
   /** The identifier of a ping socket's echo requests. */
   #identifier = 0;
@@ -334,7 +330,7 @@ export class RawSocket extends Socket implements PacketReceiver {
     const isWhole = !this.#isPing && packet.version === 4;
     const from = isWhole ? packet.start : packet.payloadAt;
     const length = packet.end - from;
-    if (this.#queuedBytes > this.options.receiveBufferBytes) return;
+    if (this.#inbox.queuedBytes > this.options.receiveBufferBytes) return;
     chargedTo(this.#account, this.#sandboxAccount, () => {
       if (MessageInbox.hasRoom(length)) this.#put(packet, bytes.slice(from, packet.end));
     });
@@ -354,19 +350,8 @@ export class RawSocket extends Socket implements PacketReceiver {
   }
 
   #put(packet: Packet, bytes: Uint8Array): void {
-    const chargedBytes = bytes.length + MESSAGE_OVERHEAD;
-    this.#queuedBytes += chargedBytes;
     this.#controls.push(this.#controlOf(packet));
-    this.#inbox.put({
-      bytes,
-      address: encodeInetAddress({ ip: packet.source, port: 0 }, this.domain),
-      credentials: nobody,
-      bundle: undefined,
-      chargedBytes,
-      credit: (count) => {
-        this.#queuedBytes -= count;
-      },
-    });
+    this.#inbox.put(bytes, packet.source, this.domain);
     this.queue.notify(POLLIN | POLLRDNORM);
   }
 
@@ -401,7 +386,7 @@ export class RawSocket extends Socket implements PacketReceiver {
     if (this.#error !== 0) return -this.takeError();
     if (this.#inbox.count === 0) return EAGAIN;
     received.messages = this.#controls[0] ?? [];
-    const count = this.#inbox.take(sink, flags, received, false);
+    const count = this.#inbox.take(sink, flags, received);
     if (!isErrno(count) && (flags & so.MSG_PEEK) === 0) this.#controls.shift();
     return count;
   }

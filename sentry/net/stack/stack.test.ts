@@ -18,7 +18,7 @@ import {
   writeEthernet,
 } from '../link/frame.ts';
 import { defaultTuning } from '../tcp/contract.ts';
-import { ACK, RST, Segment, SYN, writeSegment } from '../tcp/segment.ts';
+import { ACK, bareHeader, RST, Segment, SYN, writeSegment } from '../tcp/segment.ts';
 import { defaultSendOptions, type Listener, type Sockets } from './host.ts';
 import { NetworkStack } from './stack.ts';
 
@@ -133,20 +133,11 @@ function segment(
 ): Uint8Array {
   const bytes = new Uint8Array(60);
   const length = writeSegment(bytes, 0, {
-    sourcePort: fields.port ?? 4000,
-    destinationPort: 80,
+    ...bareHeader(fields.port ?? 4000, 80, flags),
     sequence: fields.seq ?? 1000,
     acknowledgement: fields.ack ?? 0,
-    flags,
     window: 1000,
-    urgent: 0,
     mss: 1460,
-    windowScale: -1,
-    isSackPermitted: false,
-    hasTimestamps: false,
-    timestamp: 0,
-    echo: 0,
-    sacks: [],
   });
   return bytes.slice(0, length);
 }

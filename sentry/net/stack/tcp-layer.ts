@@ -22,7 +22,7 @@ import { Connection } from '../tcp/connection.ts';
 import type { ConnectionOptions, Tuning, User, Wire } from '../tcp/contract.ts';
 import { pairText, SequenceNumbers } from '../tcp/cookies.ts';
 import { isNewer, receiveSegment, takeSyn } from '../tcp/input.ts';
-import { ACK, type Header, RST, Segment, SYN } from '../tcp/segment.ts';
+import { ACK, bareHeader, type Header, RST, Segment, SYN } from '../tcp/segment.ts';
 import { placeOf } from '../tcp/sequence.ts';
 import { expire } from '../tcp/timers.ts';
 import type { Listener, Sockets, StackHost } from './host.ts';
@@ -441,23 +441,4 @@ export class TcpLayer implements Wire, LeftoverConnections {
 function mayBeReplaced(connection: PathConnection, nowMs: number): boolean {
   if (connection.state !== 'time-wait' || !connection.hasTimestamps) return false;
   return nowMs - connection.recentTimestampMs > 1000;
-}
-
-function bareHeader(sourcePort: number, destinationPort: number, flags: number): Header {
-  return {
-    sourcePort,
-    destinationPort,
-    sequence: 0,
-    acknowledgement: 0,
-    flags,
-    window: 0,
-    urgent: 0,
-    mss: 0,
-    windowScale: -1,
-    isSackPermitted: false,
-    hasTimestamps: false,
-    timestamp: 0,
-    echo: 0,
-    sacks: [],
-  };
 }

@@ -18,7 +18,7 @@ import { type CongestionControl, Cubic, Reno } from './congestion.ts';
 import type { ConnectionOptions, State, Tuning, User, Wire } from './contract.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RoundTrip } from './round-trip.ts';
-import { ACK, FIN, type Header, MOST_WINDOW_SCALE, PSH, RST, SYN } from './segment.ts';
+import { ACK, bareHeader, FIN, type Header, MOST_WINDOW_SCALE, PSH, RST, SYN } from './segment.ts';
 import { SendQueue } from './send-queue.ts';
 import { wireOf } from './sequence.ts';
 
@@ -124,22 +124,7 @@ export class Connection {
       options.tuning.mostReceiveBytes >> this.receiveScale > 0xffff
     )
       this.receiveScale += 1;
-    this.#header = {
-      sourcePort: options.localPort,
-      destinationPort: options.remotePort,
-      sequence: 0,
-      acknowledgement: 0,
-      flags: 0,
-      window: 0,
-      urgent: 0,
-      mss: 0,
-      windowScale: -1,
-      isSackPermitted: false,
-      hasTimestamps: false,
-      timestamp: 0,
-      echo: 0,
-      sacks: [],
-    };
+    this.#header = bareHeader(options.localPort, options.remotePort, 0);
   }
 
   newCongestion(): CongestionControl {

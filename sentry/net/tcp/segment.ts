@@ -131,6 +131,26 @@ export interface Header {
   sacks: readonly number[];
 }
 
+/** A header without numbers and options. */
+export function bareHeader(sourcePort: number, destinationPort: number, flags: number): Header {
+  return {
+    sourcePort,
+    destinationPort,
+    sequence: 0,
+    acknowledgement: 0,
+    flags,
+    window: 0,
+    urgent: 0,
+    mss: 0,
+    windowScale: -1,
+    isSackPermitted: false,
+    hasTimestamps: false,
+    timestamp: 0,
+    echo: 0,
+    sacks: [],
+  };
+}
+
 /** Writes the header with options at `at`; the checksum is 0. Its length. */
 export function writeSegment(bytes: Uint8Array, at: number, header: Header): number {
   putU16(bytes, at, header.sourcePort);
