@@ -16,13 +16,10 @@ import {
   KEPT_FUTEX,
   KEPT_TIMED_FUTEX,
   KEPT_YIELD,
-  OP_ADVISE,
   OP_CPU_TIME,
   OP_LOAD_FP,
   OP_SAVE_FP,
   OP_SHOW_NAME,
-  OPERATION,
-  OPERATION_WORDS,
   ORDER_COPY,
   ORDER_EXIT,
   ORDER_FRESH,
@@ -31,7 +28,6 @@ import {
   ORDER_RESULT,
   SLOT,
   SLOT_CALL_WORDS,
-  SLOT_OPERATIONS,
   STATE_ANSWERED,
   STATE_DEFERRED,
   STATE_POSTED,
@@ -48,6 +44,7 @@ import {
 import type { SystrapSpace } from './address-space.ts';
 import type { PendingClone } from './clones.ts';
 import { ThreadPlace } from './hand-over.ts';
+import { OperationQueue, type RawOperation } from './operation-queue.ts';
 import { Window } from './window.ts';
 
 /** The parts of the platform that a thread uses. */
@@ -88,11 +85,6 @@ export interface ThreadHost {
 const INTERRUPT_SIGNAL = 23;
 const TWO_32 = 0x100000000;
 
-/** FP states are copied, and MADV_POPULATE_READ touches pages, some of which a file may not have. */
-function touchesMemory(operationKind: number): boolean {
-  return [OP_SAVE_FP, OP_LOAD_FP, OP_ADVISE].includes(operationKind);
-}
-
 class ThreadOutcome implements Outcome {
   kind: OutcomeKind = 'syscall';
   signal = 0;
@@ -101,20 +93,6 @@ class ThreadOutcome implements Outcome {
   trapNumber = 0;
   errorCode = 0;
   errno = 0;
-}
-
-/** One memory operation with the fields of the slot's struct operation. */
-export interface RawOperation {
-  readonly kind: number;
-  readonly prot?: number;
-  readonly addr: number;
-  readonly length?: number;
-  readonly extra0?: number;
-  readonly extra1?: number;
-  readonly flags?: number;
-  readonly messageId?: number;
-  /** 16 bytes in the place of extra0 and extra1. */
-  readonly name?: Buffer;
 }
 
 /** A host thread that is kept although its guest thread has exited, for the next new thread. */
@@ -156,8 +134,6 @@ export class SystrapThread implements GuestThread {
   readonly window: Window;
   readonly #host: ThreadHost;
   readonly #registers = new Uint32Array(2 * REG_COUNT);
-  readonly #operationAddrs: number[] = [];
-  readonly #operationMayFault: boolean[] = [];
   /** The CPU time that the thread itself last reported. */
   #cpuNs = 0;
   /**
@@ -169,9 +145,7 @@ export class SystrapThread implements GuestThread {
   #changed = false;
   /** The thread has taken over a parked host thread and has not run since. */
   #fresh = false;
-  #operationCount = 0;
-  /** Operations for which the slot has no room: they go in later turns. */
-  readonly #overflow: RawOperation[] = [];
+  readonly #operations: OperationQueue;
   #free: (() => void) | undefined = undefined;
   /** The address after a call whose site is to be patched when the call is answered; else 0. */
   #site = 0;
@@ -184,6 +158,7 @@ export class SystrapThread implements GuestThread {
     this.space = space;
     this.slot = slot;
     this.base = base;
+    this.#operations = new OperationQueue(host.words, base);
     this.window = new Window(host.words, host.bytes, base, host.guestTop);
     // Of the thread that had the slot before.
     host.words[base + SLOT.kept] = 0;
@@ -342,9 +317,7 @@ export class SystrapThread implements GuestThread {
    */
   queueRaw(operation: RawOperation): void {
     if (this.#failure !== 0 || this.state === 'gone') return;
-    const isFull = this.#operationCount === SLOT_OPERATIONS;
-    if (isFull || this.isAtWork) this.#overflow.push(operation);
-    else this.#put(operation);
+    this.#operations.add(operation, this.isAtWork);
   }
 
   /**
@@ -352,32 +325,11 @@ export class SystrapThread implements GuestThread {
    * there are none.
    */
   loadMore(): boolean {
-    for (const operation of this.#overflow.splice(0, SLOT_OPERATIONS)) this.#put(operation);
-    return this.#operationCount !== 0;
+    return this.#operations.loadMore();
   }
 
   dropOperations(): void {
-    this.#operationCount = 0;
-    this.#overflow.length = 0;
-  }
-
-  #put(operation: RawOperation): void {
-    const at = this.base + SLOT.ops + this.#operationCount * OPERATION_WORDS;
-    const words = this.#host.words;
-    words[at + OPERATION.kind] = operation.kind;
-    words[at + OPERATION.prot] = operation.prot ?? 0;
-    this.#put64(at + OPERATION.addr, operation.addr);
-    this.#put64(at + OPERATION.length, operation.length ?? 0);
-    this.#put64(at + OPERATION.extra0, operation.extra0 ?? 0);
-    this.#put64(at + OPERATION.extra1, operation.extra1 ?? 0);
-    words[at + OPERATION.flags] = operation.flags ?? 0;
-    words[at + OPERATION.messageId] = operation.messageId ?? 0;
-    const { name } = operation;
-    if (name !== undefined)
-      for (let i = 0; i < 4; i++) words[at + OPERATION.extra0 + i] = name.readInt32LE(4 * i);
-    this.#operationAddrs[this.#operationCount] = operation.addr;
-    this.#operationMayFault[this.#operationCount] = touchesMemory(operation.kind);
-    this.#operationCount++;
+    this.#operations.drop();
   }
 
   /**
@@ -407,11 +359,7 @@ export class SystrapThread implements GuestThread {
   answer(order: number): void {
     const words = this.#host.words;
     let bits = order;
-    if (this.#operationCount !== 0) {
-      words[this.base + SLOT.opCount] = this.#operationCount;
-      this.#operationCount = 0;
-      bits |= ORDER_OPERATIONS;
-    }
+    if (this.#operations.handOver()) bits |= ORDER_OPERATIONS;
     if (this.#fresh) {
       this.#fresh = false;
       bits |= ORDER_FRESH;
@@ -435,7 +383,7 @@ export class SystrapThread implements GuestThread {
   }
 
   get hasOperations(): boolean {
-    return this.#operationCount !== 0;
+    return this.#operations.count !== 0;
   }
 
   /** Takes over a parked host thread, as a copy of the stopped thread `of`. */
@@ -542,9 +490,9 @@ export class SystrapThread implements GuestThread {
     this.outcome.kind = 'operationFailed';
     // From any other operation EFAULT would mean that the host's mappings are not those that the
     // kernel believes in. The guest then gets ENOMEM, with which it can do something.
-    const mayFault = this.#operationMayFault[index] === true;
+    const mayFault = this.#operations.mayFault(index);
     this.outcome.errno = errno === EFAULT && !mayFault ? ENOMEM : errno;
-    this.outcome.addr = this.#operationAddrs[index] ?? 0;
+    this.outcome.addr = this.#operations.addrOf(index);
     return true;
   }
 
@@ -562,7 +510,7 @@ export class SystrapThread implements GuestThread {
       this.#host.deliverLater(this);
       return;
     }
-    if (this.#overflow.length > 0) {
+    if (this.#operations.hasOverflow) {
       this.#host.flushFirst(this, () => this.#run(order));
       return;
     }
@@ -593,11 +541,5 @@ export class SystrapThread implements GuestThread {
 
   #word(offset: number): number {
     return this.#host.words[this.base + offset] as number;
-  }
-
-  #put64(at: number, value: number): void {
-    const words = this.#host.words;
-    words[at] = value;
-    words[at + 1] = Math.floor(value / TWO_32);
   }
 }

@@ -12,7 +12,7 @@ const nobody: PeerCredentials = { pid: 0, pids: undefined, ids: sameIdRanges, ui
 
 export class DatagramInbox {
   readonly #inbox = new MessageInbox();
-  /** What waits, as it counts against SO_RCVBUF. */
+  /** The bytes that wait, as they count against SO_RCVBUF. */
   queuedBytes = 0;
 
   get count(): number {
