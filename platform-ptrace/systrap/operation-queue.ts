@@ -80,7 +80,7 @@ export class OperationQueue {
     return true;
   }
 
-  /** Of the operation at `index` of those that were handed over last. */
+  /** The address of the operation at `index` of those that were handed over last. */
   addrOf(index: number): number {
     return this.#addrs[index] ?? 0;
   }

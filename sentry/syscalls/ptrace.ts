@@ -80,8 +80,6 @@ const PEEKSIGINFO_ARGS_BYTES = 16;
 const SYSCALL_INFO_BYTES = 88;
 /** Signals that one PTRACE_PEEKSIGINFO tells of: as few as a signal would make of it on Linux. */
 const MOST_SIGNALS_TOLD = 4096;
-/** DR7, whose bits switch hardware breakpoints on. */
-const DEBUG_CONTROL = USER_DEBUGREG + 7 * WORD_BYTES;
 
 const resumptions: ReadonlyMap<number, Resumption> = new Map([
   [PTRACE_CONT, 'continue'],
@@ -239,8 +237,7 @@ function pokeUser(trace: Trace, offset: number, word: Uint8Array): SysResult {
     return writeUserRegisters(trace, view);
   }
   if (offset < USER_DEBUGREG) return EIO;
-  const isZero = word.every((byte) => byte === 0);
-  return isZero || offset < DEBUG_CONTROL ? 0 : EINVAL;
+  return word.every((byte) => byte === 0) ? 0 : EINVAL;
 }
 
 function* getFpRegisters(task: Task, trace: Trace, data: number): Blocking<SysResult> {

@@ -64,10 +64,10 @@ const piece = new Uint8Array(65536);
 
 const toPageEnd = (addr: number): number => PAGE_SIZE - (addr % PAGE_SIZE);
 
-/** A thread of the memory that its tracer holds: it can change mappings. */
+/** A thread of the memory that its tracer holds, and that has nothing to do: it can change mappings. */
 function heldThreadOf(subject: Subject, mm: MemoryManager): Task | undefined {
   for (const task of subject.group.tasks)
-    if (task.mm === mm && task.trace?.stop !== undefined) return task;
+    if (task.mm === mm && task.trace?.stop !== undefined && !task.thread.isAtWork) return task;
   return undefined;
 }
 

@@ -67,8 +67,14 @@ function* withScratch(
   return isErrno(used) ? EIO : bytes;
 }
 
-/** Has the stopped tracee do what is queued for it. */
+/** Has the stopped tracee do what is queued for it, after what it may be at by way of /proc/PID/mem. */
 export function* flush(tracee: Task): Blocking<SysResult> {
+  while (tracee.thread.isAtWork) {
+    const free = new OneShot<true>();
+    tracee.thread.whenFree(() => free.set(true));
+    yield* free.wait();
+    if (tracee.isDead) return EIO;
+  }
   const done = new OneShot<SysResult>();
   const now = tracee.mm.space.tryFlush(tracee.thread, (late) => done.set(late));
   return now ?? (yield* done.wait());
