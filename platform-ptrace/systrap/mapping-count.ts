@@ -19,21 +19,32 @@ const MOST = 65530;
 const LEAST_NS = 10e6;
 /** A hundred times the time that counting one mapping takes, so that counting costs 1 % at most. */
 const NS_PER_MAPPING = 40_000;
+/** The same for a process that has come to rest, whose last mappings nobody would ever count else. */
+const NS_PER_MAPPING_AT_REST = 4_000;
 
 export class MappingCount {
   #count = 0;
+  #countedCpuNs = 0;
   #nextCpuNs = 0;
+  #seenCpuNs = 0;
 
   /**
    * Returns the kernel memory of the mappings of `pid`, a process that has used `cpuNs` of
    * processor time.
    */
   bytes(pid: number, cpuNs: number): number {
-    if (cpuNs >= this.#nextCpuNs) {
-      const counted = native.countMappings(pid, MOST_COUNTED);
-      this.#count = counted < MOST_COUNTED ? Math.max(counted, 0) : MOST;
-      this.#nextCpuNs = cpuNs + LEAST_NS + Math.min(this.#count, MOST_COUNTED) * NS_PER_MAPPING;
-    }
+    const isAtRest = cpuNs === this.#seenCpuNs;
+    this.#seenCpuNs = cpuNs;
+    const counted = Math.min(this.#count, MOST_COUNTED);
+    const restNs = this.#countedCpuNs + LEAST_NS + counted * NS_PER_MAPPING_AT_REST;
+    if (cpuNs >= this.#nextCpuNs || (isAtRest && cpuNs >= restNs)) this.#recount(pid, cpuNs);
     return this.#count * MAPPING_BYTES;
+  }
+
+  #recount(pid: number, cpuNs: number): void {
+    const counted = native.countMappings(pid, MOST_COUNTED);
+    this.#count = counted < MOST_COUNTED ? Math.max(counted, 0) : MOST;
+    this.#countedCpuNs = cpuNs;
+    this.#nextCpuNs = cpuNs + LEAST_NS + Math.min(this.#count, MOST_COUNTED) * NS_PER_MAPPING;
   }
 }

@@ -64,6 +64,22 @@ describe('MemoryGuard', () => {
     expect(guarded.fake.container.allowance.memoryKills).toBe(1);
   });
 
+  it('looks twice more when the last guest has come to rest, and then waits for one to run', () => {
+    const guarded = new Guarded();
+    const task = guarded.process(MIB);
+    task.state = 'guest';
+    guarded.look();
+    expect(guarded.guard.deadlineNs()).toBeLessThan(Number.POSITIVE_INFINITY);
+    task.state = 'sleeping';
+    guarded.look();
+    expect(guarded.guard.deadlineNs()).toBeLessThan(Number.POSITIVE_INFINITY);
+    guarded.look();
+    expect(guarded.guard.deadlineNs()).toBe(Number.POSITIVE_INFINITY);
+    // Whatever happens, a guest may have run meanwhile.
+    guarded.guard.look(guarded.fake.nowNs);
+    expect(guarded.guard.deadlineNs()).toBeLessThan(Number.POSITIVE_INFINITY);
+  });
+
   it('counts what the kernel keeps for a process as its own', () => {
     const guarded = new Guarded();
     const innocent = guarded.process(200 * MIB);

@@ -30,6 +30,9 @@ export class MemoryGuard {
   readonly #kernel: Kernel;
   readonly #guarded = new Set<Container>();
   #nextNs = 0;
+  #wasQuiet = false;
+  /** No guest ran at the last two looks, and nothing has happened since. */
+  #isSettled = false;
   readonly #sentry: SentryMemory;
 
   constructor(kernel: Kernel, ownMemory: OwnMemory) {
@@ -50,16 +53,28 @@ export class MemoryGuard {
     this.#guarded.delete(container);
   }
 
-  /** When to look again: never while no guest code runs, for then nothing grows. */
+  /**
+   * When to look again: never where no guest code has run since the last looks, for then nothing has
+   * grown.
+   */
   deadlineNs(): number {
-    if (this.#guarded.size === 0) return Number.POSITIVE_INFINITY;
-    for (const task of this.#kernel.tasks)
-      if (task.state === 'guest' && this.#guarded.has(task.group.container)) return this.#nextNs;
-    return Number.POSITIVE_INFINITY;
+    return this.#guarded.size === 0 || this.#isSettled ? Number.POSITIVE_INFINITY : this.#nextNs;
   }
 
+  #hasRunning(): boolean {
+    for (const task of this.#kernel.tasks)
+      if (task.state === 'guest' && this.#guarded.has(task.group.container)) return true;
+    return false;
+  }
+
+  /** Looks if it is time. Called whenever something has happened, so guests may have run until now. */
   look(nowNs: number): void {
+    this.#isSettled = false;
     if (this.#guarded.size === 0 || nowNs < this.#nextNs) return;
+    const isQuiet = !this.#hasRunning();
+    // The second look finds processes at rest, which are measured once more.
+    this.#isSettled = isQuiet && this.#wasQuiet;
+    this.#wasQuiet = isQuiet;
     this.#kernel.memory.settleUnseen();
     this.#sentry.look(nowNs, (bytes) => this.#isTight(bytes));
     let leftBytes = Number.POSITIVE_INFINITY;

@@ -2,7 +2,14 @@
 // A TCP connection that the network proxy carries: a Unix stream of the host's to the proxy, by
 // whose other side bytes go to and come from the outside.
 import { EPOLLET } from '../../../abi/epoll.ts';
-import { EAGAIN, ECONNRESET, EPIPE, isErrno, type SysResult } from '../../../abi/errno.ts';
+import {
+  EAGAIN,
+  ECONNRESET,
+  ENETDOWN,
+  EPIPE,
+  isErrno,
+  type SysResult,
+} from '../../../abi/errno.ts';
 import {
   POLLERR,
   POLLHUP,
@@ -51,6 +58,8 @@ export class ProxiedStream implements OutsideStream, HostFdWatcher {
   /** The errno with which the connection was broken off; what came before is still to be read. */
   #brokenBy = 0;
   #isClosed = false;
+  /** endSending() was called. */
+  #hasEnded = false;
 
   constructor(id: number, owner: StreamOwner, keeper: StreamKeeper) {
     this.#id = id;
@@ -118,7 +127,12 @@ export class ProxiedStream implements OutsideStream, HostFdWatcher {
   #nothing(count: SysResult): SysResult {
     if (count === EAGAIN) return EAGAIN;
     if (count === ECONNRESET) return this.#hearWhy(ECONNRESET);
-    return isErrno(count) ? count : this.#hearWhy(0);
+    return isErrno(count) ? count : this.#hearWhy(this.#isCut ? ENETDOWN : 0);
+  }
+
+  /** The proxy closes both ways only after this side's end. Else it is gone, which the link tells later. */
+  get #isCut(): boolean {
+    return !this.#hasEnded && (native.pollNow(this.#hostFd, 0) & POLLHUP) !== 0;
   }
 
   /** Answers what broke the stream, or `otherwise`. */
@@ -137,6 +151,7 @@ export class ProxiedStream implements OutsideStream, HostFdWatcher {
   }
 
   endSending(): void {
+    this.#hasEnded = true;
     if (this.#hostFd >= 0) native.shutdownSocket(this.#hostFd, SHUT_WR);
   }
 
