@@ -110,6 +110,11 @@ export class SystrapSpace implements AddressSpace {
   /** Host threads whose guest threads have exited, ready for new ones. */
   readonly #parked: ParkedThread[] = [];
   readonly #mappings = new MappingCount();
+  /** The memory that the host last told, at which processor time of the process. */
+  #chargedBytes = 0;
+  #chargedAtNs = -1;
+  /** The Sentry has written to the process since, which takes memory without its time. */
+  #wasWritten = false;
   #sites = new CallSites();
   #nextMessageId = 1;
   /** Threads that wait in the kernel on private futexes, by bucket. */
@@ -296,6 +301,7 @@ export class SystrapSpace implements AddressSpace {
       this.flushWindow(window);
       window.close();
     }
+    this.#wasWritten = true;
     return this.#copied(native.writeMemory(this.pid, addr, src, bytes));
   }
 
@@ -333,7 +339,16 @@ export class SystrapSpace implements AddressSpace {
     const pid = this.isDead ? 0 : this.pid;
     const cpuNs = pid === 0 ? 0 : native.cpuTimeNs(pid);
     const mappings = this.#mappings;
-    const mailboxFd = this.#mailboxFd;
+    // Asked for every few ms of all processes where a limit is near: of what has not run nothing changes.
+    const charged = (of: number): number => {
+      if (cpuNs !== this.#chargedAtNs || this.#wasWritten) {
+        this.#chargedAtNs = cpuNs;
+        this.#wasWritten = false;
+        // A guest that took over its stub can fill all of its mailbox.
+        this.#chargedBytes = native.chargedBytes(of) + memoryFileBytes(this.#mailboxFd);
+      }
+      return this.#chargedBytes;
+    };
     const told = (bytes: SysResult): SysResult => {
       this.toldResidentBytes = bytes;
       return bytes;
@@ -344,10 +359,7 @@ export class SystrapSpace implements AddressSpace {
         return pid === 0 ? 0 : told(native.residentBytes(pid));
       },
       get chargedBytes(): SysResult {
-        if (pid === 0) return 0;
-        // A guest that took over its stub can fill all of its mailbox.
-        const mailboxBytes = memoryFileBytes(mailboxFd);
-        return native.chargedBytes(pid) + mappings.bytes(pid, cpuNs) + mailboxBytes;
+        return pid === 0 ? 0 : charged(pid) + mappings.bytes(pid, cpuNs);
       },
       cpuNs,
     };

@@ -35,8 +35,10 @@ export class SentryMemory {
     if (this.#firstBytes < 0) this.#firstBytes = this.#own.inUseBytes();
     const excess = this.#excessBytes();
     if (excess > 0 && nowNs >= this.#nextCollectionNs && isTight(excess)) {
+      const { clock, turns } = this.#kernel;
+      turns?.lap('timers');
       this.#own.collectGarbage();
-      const { clock } = this.#kernel;
+      turns?.lap('collection');
       const tookNs = clock.monotonicNs() - nowNs;
       this.#nextCollectionNs = nowNs + tookNs * (1 + PAUSE_FACTOR);
       this.unpaidBytes = Math.max(0, this.#excessBytes());

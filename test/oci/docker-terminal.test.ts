@@ -9,6 +9,9 @@ import { type Runtime, runtimes } from './support/runtimes.ts';
 const dir = inject('enginesDir');
 let terminal: Terminal;
 
+/** The terminal's size, which the engine may set only after the shell has begun. */
+const size = 'until stty size | grep -v "^0"; do sleep 0.1; done';
+
 describe.skipIf(dir === '')('docker-terminal', () => {
   beforeEach(async () => {
     terminal = await Terminal.open();
@@ -52,7 +55,6 @@ describe.skipIf(dir === '')('docker-terminal', () => {
       terminal.line(bash);
       await terminal.waitForPrompt('guest');
       // The client sets the size after the start.
-      const size = 'until stty size | grep -v "^0"; do sleep 0.1; done';
       expect((await terminal.run(size)).output).toBe('24 80');
       const resized = await terminal.finish(async () => {
         terminal.line(`(trap 'stty size; exit 0' WINCH; echo ready; while :; do :; done)`);
@@ -72,7 +74,7 @@ describe.skipIf(dir === '')('docker-terminal', () => {
         `docker exec -it -e 'PS1=${GUEST_PROMPT}' -e TERM=xterm ${name} bash --norc --noprofile`,
       );
       await terminal.waitForPrompt('guest');
-      expect((await terminal.run('tty; stty size')).output).toMatch(/^\/dev\/pts\/\d+\n24 80$/);
+      expect((await terminal.run(`tty; ${size}`)).output).toMatch(/^\/dev\/pts\/\d+\n24 80$/);
       await terminal.finish(async () => {
         terminal.line('top -d 100');
         await terminal.see(/^Tasks: [\s\S]*^ +PID USER[\s\S]* top$/m);
